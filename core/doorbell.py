@@ -1,0 +1,74 @@
+"""The doorbell: Celery on Redis, telling idle workers that there is work in a queue.
+
+A message carries no job, so a lost one costs a few seconds and a double one an empty query.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+TASK = "trainyard.look"
+
+log = logging.getLogger(__name__)
+
+
+def celery_app(redis_url: str) -> Celery:
+    """The Celery application that web, terminal and worker share. Connects to nothing yet."""
+    app = Celery("trainyard", broker=redis_url, set_as_current=False)
+    app.conf.update(
+        # a message is an empty shell: nothing but JSON is needed, nothing else is accepted
+        task_serializer="json",
+        accept_content=["json"],
+        # the result of a run is in the database
+        task_ignore_result=True,
+        result_backend=None,
+        # acknowledged on receipt: a ring that is lost is made up for by the idle look, a ring
+        # that is delivered twice would only ask twice
+        task_acks_late=False,
+        # a busy worker leaves messages in Redis for an idle one
+        worker_prefetch_multiplier=1,
+        worker_disable_prefetch=True,
+        # run state comes from the database alone: no events, no remote control
+        worker_send_task_events=False,
+        worker_enable_remote_control=False,
+        # keep trying for ever, at the start and after a loss
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            "socket_timeout": 5,
+            "socket_connect_timeout": 2,
+            "socket_keepalive": True,
+        },
+        # a web process that loses Redis must not wait in a submit
+        task_publish_retry=False,
+        # queues are made by being named
+        task_create_missing_queues=True,
+        task_default_queue="default",
+        # logging is ours
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+    )
+    return app
+
+
+class Doorbell:
+    """Rings for a queue."""
+
+    def __init__(self, redis_url: str) -> None:
+        self.app = celery_app(redis_url)
+
+    def ring(self, queue: str) -> bool:
+        """Say that there is work in `queue`.
+
+        Returns:
+            Whether the ring went out. False is no failure: workers look by themselves too.
+        """
+        try:
+            self.app.send_task(TASK, queue=queue, retry=False, ignore_result=True, expires=3600)
+        except OperationalError as error:
+            log.warning("Redis is away, nobody was rung for queue %s: %s", queue, error)
+            return False
+        return True

@@ -1,0 +1,250 @@
+"""The tables. Everything that Trainyard knows about a run is in these rows.
+
+Times are stored in UTC and always set by the database's own clock (`core.database.now`).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from core.states import DESIRED, OUTCOMES, STATES, Desired, Outcome, State
+
+NAME_LENGTH = 120
+QUEUE_LENGTH = 60
+
+BigKey = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts only INTEGER keys up
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """A moment. PostgreSQL keeps the zone; SQLite keeps UTC without saying so."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None or dialect.name == "postgresql":
+            return value
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """Names every constraint, so that a migration can drop it on either database."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {
+        datetime: UTCDateTime,
+        dict[str, Any]: JSON,
+        list[Any]: JSON,
+        State: String(20),
+        Desired: String(20),
+        Outcome: String(20),
+    }
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> str:
+    return f"{column} IN ({', '.join(repr(value) for value in values)})"
+
+
+class Worker(Base):
+    """A worker process: so that the pages can say who is there, and what was last heard."""
+
+    __tablename__ = "workers"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    process_id: Mapped[int]
+    version: Mapped[str] = mapped_column(String(40))
+    queues: Mapped[list[Any]]
+    devices: Mapped[list[Any]]
+    slots: Mapped[int]
+    started_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+    stopped_at: Mapped[datetime | None]
+
+    __table_args__ = (Index(None, "stopped_at", "seen_at"),)
+
+
+class Job(Base):
+    """A run that somebody asked for. This row is the queue entry, the state and the lease.
+
+    The last values of the run (progress, losses, accuracy) are kept here again, so that a page
+    of the list reads one table.
+    """
+
+    __tablename__ = "jobs"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    preset: Mapped[str | None] = mapped_column(String(60))
+    spec: Mapped[dict[str, Any]]
+    priority: Mapped[int]
+    queue: Mapped[str] = mapped_column(String(QUEUE_LENGTH))
+    device: Mapped[str] = mapped_column(String(10))
+    """The spec's device again: the claim matches it against what a worker has."""
+
+    state: Mapped[State]
+    desired: Mapped[Desired]
+    attempt: Mapped[int]
+    revision: Mapped[int]
+    """Goes up with every change of the row: live pages ask for rows they have not seen."""
+
+    created_at: Mapped[datetime]
+    available_at: Mapped[datetime]
+    """Not claimed before this moment: a retry backs off."""
+    rung_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    cancel_requested_at: Mapped[datetime | None]
+
+    worker_id: Mapped[int | None] = mapped_column(ForeignKey("workers.id"))
+    lease_token: Mapped[str | None] = mapped_column(String(32))
+    lease_expires_at: Mapped[datetime | None]
+    crashes: Mapped[int]
+    losses: Mapped[int]
+
+    epoch: Mapped[int]
+    epochs: Mapped[int]
+    batch: Mapped[int]
+    batches: Mapped[int]
+    images_per_s: Mapped[float | None]
+    eta_s: Mapped[float | None]
+    train_loss: Mapped[float | None]
+    test_loss: Mapped[float | None]
+    test_accuracy: Mapped[float | None]
+    weights_sha256: Mapped[str | None] = mapped_column(String(64))
+
+    error_kind: Mapped[str | None] = mapped_column(String(60))
+    error_message: Mapped[str | None] = mapped_column(Text)
+    error_traceback: Mapped[str | None] = mapped_column(Text)
+
+    __table_args__ = (
+        CheckConstraint(_one_of("state", STATES), name="state_is_known"),
+        CheckConstraint(_one_of("desired", DESIRED), name="desired_is_known"),
+        CheckConstraint(
+            "(state = 'running') = (lease_token IS NOT NULL) "
+            "AND (state = 'running') = (lease_expires_at IS NOT NULL)",
+            name="only_a_running_job_is_leased",
+        ),
+        CheckConstraint(
+            "(state IN ('succeeded', 'failed', 'cancelled')) = (finished_at IS NOT NULL)",
+            name="an_ended_job_has_an_end",
+        ),
+        Index(None, "state", "queue", "priority", "id"),  # the claim
+        Index(None, "state", "id"),  # a page of one state
+        Index(None, "lease_expires_at"),  # the reaper
+    )
+
+
+class Attempt(Base):
+    """One try at a job by one worker: who, where, when, and why it ended."""
+
+    __tablename__ = "attempts"
+
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    worker_id: Mapped[int] = mapped_column(ForeignKey("workers.id"))
+    device: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    threads: Mapped[int | None]
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    outcome: Mapped[Outcome | None]
+    reason: Mapped[str | None] = mapped_column(Text)
+
+    __table_args__ = (
+        CheckConstraint(f"outcome IS NULL OR {_one_of('outcome', OUTCOMES)}", name="outcome_known"),
+        CheckConstraint(
+            "(outcome IS NULL) = (finished_at IS NULL)", name="an_ended_attempt_has_an_end"
+        ),
+    )
+
+
+class Epoch(Base):
+    """What was measured at the end of an epoch. Rates are of the epoch's training alone."""
+
+    __tablename__ = "epochs"
+
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    epoch: Mapped[int] = mapped_column(primary_key=True)
+    attempt: Mapped[int]
+    train_loss: Mapped[float]
+    test_loss: Mapped[float]
+    test_accuracy: Mapped[float]
+    learning_rate: Mapped[float]
+    seconds: Mapped[float]
+    images_per_s: Mapped[float]
+
+
+class Point(Base):
+    """A reading of the training loss between epochs: the mean since the reading before."""
+
+    __tablename__ = "points"
+
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    step: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    """Batches since the run began, over all epochs; the first is 1."""
+    attempt: Mapped[int]
+    epoch: Mapped[int]
+    batch: Mapped[int]
+    train_loss: Mapped[float]
+    learning_rate: Mapped[float]
+    images_per_s: Mapped[float]
+
+
+class LogLine(Base):
+    """A line of a run's log, as text."""
+
+    __tablename__ = "log_lines"
+
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    attempt: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    """Counts the lines of one attempt from 1."""
+    time: Mapped[datetime]
+    level: Mapped[str] = mapped_column(String(10))
+    text: Mapped[str] = mapped_column(Text)
+
+
+class Checkpoint(Base):
+    """A published file: what a person downloads. The bytes are a blob, written once."""
+
+    __tablename__ = "checkpoints"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
+    attempt: Mapped[int]
+    epoch: Mapped[int]
+    format: Mapped[str] = mapped_column(String(20))
+    filename: Mapped[str] = mapped_column(String(200))
+    size: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime]

@@ -1,0 +1,186 @@
+"""Questions about runs, for the pages, the API and the live stream. Nothing here writes.
+
+Lists go by keys, not by offsets: the cursor of a page is the key of its last row, so the cost of
+a page does not grow with what lies before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Select, func, select, tuple_
+from sqlalchemy.orm import Session
+
+from core.errors import InvalidInput, NotFound
+from core.models import Attempt, Checkpoint, Epoch, Job, LogLine, Point, Worker
+from core.states import STATES, State
+
+Row = TypeVar("Row")
+
+DEFAULT_LIMIT = 50
+LARGEST_LIMIT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Row]):
+    """Some rows of a list, and the cursor of the next page, or None at the end."""
+
+    items: Sequence[Row]
+    next: str | None
+
+
+def jobs(
+    session: Session, states: Sequence[str] = (), limit: int = DEFAULT_LIMIT, cursor: str = ""
+) -> Page[tuple[Job, str | None]]:
+    """A page of jobs with their workers' names, newest first."""
+    for state in states:
+        if state not in STATES:
+            raise InvalidInput.one("state", f"there is no state {state}; known: {', '.join(STATES)}")
+    query = _JOBS.order_by(Job.id.desc())
+    if states:
+        query = query.where(Job.state.in_(states))
+    if cursor:
+        query = query.where(Job.id < _key(cursor, 1)[0])
+    rows = [(job, worker) for job, worker in session.execute(query.limit(_checked(limit) + 1))]
+    return _page(rows, limit, lambda row: (row[0].id,))
+
+
+def job(session: Session, job_id: int) -> tuple[Job, str | None]:
+    """One job and its worker's name.
+
+    Raises:
+        NotFound: there is no such job.
+    """
+    row = session.execute(_JOBS.where(Job.id == job_id)).one_or_none()
+    if row is None:
+        newest = session.scalar(select(func.max(Job.id)))
+        known = f"the newest is {newest}" if newest else "there are none yet"
+        raise NotFound(f"There is no job {job_id}; {known}.")
+    return row[0], row[1]
+
+
+_JOBS = select(Job, Worker.name).outerjoin(Worker, Job.worker_id == Worker.id)
+
+
+def epochs(
+    session: Session, job_id: int, limit: int = DEFAULT_LIMIT, cursor: str = ""
+) -> Page[Epoch]:
+    """A page of a job's epochs, first to last."""
+    return _rows(session, Epoch, job_id, limit, cursor, Epoch.epoch)
+
+
+def points(
+    session: Session, job_id: int, limit: int = DEFAULT_LIMIT, cursor: str = ""
+) -> Page[Point]:
+    """A page of a job's points, first to last."""
+    return _rows(session, Point, job_id, limit, cursor, Point.step)
+
+
+def logs(
+    session: Session, job_id: int, limit: int = DEFAULT_LIMIT, cursor: str = ""
+) -> Page[LogLine]:
+    """A page of a job's log, first to last."""
+    return _rows(session, LogLine, job_id, limit, cursor, LogLine.attempt, LogLine.number)
+
+
+def attempts(
+    session: Session, job_id: int, limit: int = DEFAULT_LIMIT, cursor: str = ""
+) -> Page[tuple[Attempt, str]]:
+    """A page of a job's attempts with their workers' names, first to last."""
+    query = (
+        select(Attempt, Worker.name)
+        .join(Worker, Attempt.worker_id == Worker.id)
+        .where(Attempt.job_id == job_id)
+        .order_by(Attempt.number)
+    )
+    if cursor:
+        query = query.where(Attempt.number > _key(cursor, 1)[0])
+    rows = [(attempt, name) for attempt, name in session.execute(query.limit(_checked(limit) + 1))]
+    return _page(rows, limit, lambda row: (row[0].number,))
+
+
+def checkpoints(
+    session: Session, job_id: int, limit: int = DEFAULT_LIMIT, cursor: str = ""
+) -> Page[Checkpoint]:
+    """A page of a job's published files."""
+    return _rows(session, Checkpoint, job_id, limit, cursor, Checkpoint.id)
+
+
+def checkpoint(session: Session, checkpoint_id: int) -> Checkpoint:
+    """One published file.
+
+    Raises:
+        NotFound: there is no such checkpoint.
+    """
+    found = session.get(Checkpoint, checkpoint_id)
+    if found is None:
+        raise NotFound(f"There is no checkpoint {checkpoint_id}.")
+    return found
+
+
+def workers(
+    session: Session, limit: int = DEFAULT_LIMIT, cursor: str = ""
+) -> Page[tuple[Worker, list[int]]]:
+    """A page of workers, newest first, each with the ids of the jobs that it runs."""
+    query = select(Worker).order_by(Worker.id.desc())
+    if cursor:
+        query = query.where(Worker.id < _key(cursor, 1)[0])
+    found = session.scalars(query.limit(_checked(limit) + 1)).all()
+    running: dict[int, list[int]] = {worker.id: [] for worker in found}
+    for worker_id, job_id in session.execute(
+        select(Job.worker_id, Job.id)
+        .where(Job.state == "running", Job.worker_id.in_(running))
+        .order_by(Job.id)
+    ):
+        running[worker_id].append(job_id)
+    return _page([(worker, running[worker.id]) for worker in found], limit, lambda row: (row[0].id,))
+
+
+def live_workers(session: Session) -> Sequence[Worker]:
+    """The workers that have not stopped."""
+    return session.scalars(
+        select(Worker).where(Worker.stopped_at.is_(None)).order_by(Worker.id)
+    ).all()
+
+
+def count_by_state(session: Session) -> dict[State, int]:
+    """How many jobs are in each state."""
+    counts: dict[State, int] = dict.fromkeys(STATES, 0)
+    for state, count in session.execute(select(Job.state, func.count()).group_by(Job.state)):
+        counts[state] = count
+    return counts
+
+
+def _rows(
+    session: Session, table: Any, job_id: int, limit: int, cursor: str, *keys: Any
+) -> Page[Any]:
+    """A page of the rows of one job, in the order of `keys`."""
+    query: Select[Any] = select(table).where(table.job_id == job_id).order_by(*keys)
+    if cursor:
+        query = query.where(tuple_(*keys) > tuple_(*_key(cursor, len(keys))))
+    rows = session.scalars(query.limit(_checked(limit) + 1)).all()
+    return _page(rows, limit, lambda row: tuple(getattr(row, key.key) for key in keys))
+
+
+def _page(rows: Sequence[Row], limit: int, key: Any) -> Page[Row]:
+    """Cut the one row too many that shows whether there is a next page."""
+    items = rows[:limit]
+    more = len(rows) > limit
+    return Page(items, ".".join(str(part) for part in key(items[-1])) if more else None)
+
+
+def _checked(limit: int) -> int:
+    if not 1 <= limit <= LARGEST_LIMIT:
+        raise InvalidInput.one("limit", f"choose a number from 1 to {LARGEST_LIMIT}")
+    return limit
+
+
+def _key(cursor: str, parts: int) -> tuple[int, ...]:
+    pieces = cursor.split(".")
+    if len(pieces) != parts or not all(
+        piece.isascii() and piece.isdigit() and len(piece) < 19 for piece in pieces
+    ):
+        raise InvalidInput.one("cursor", "use the cursor of an earlier page as it was given")
+    return tuple(int(piece) for piece in pieces)

@@ -1,0 +1,369 @@
+"""The queue is the `jobs` table, and this is the only file that moves a job between states.
+
+Each move is a conditional UPDATE: the row count decides who did it. After the commit the
+caller rings the doorbell or wakes the watchers; neither carries anything that can go stale.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from core.artifacts import Blob
+from core.database import Database, now
+from core.errors import DatabaseUnavailable, NotFound
+from core.lease import Lease, guarded_update
+from core.models import Attempt, Checkpoint, Job
+from core.spec import TrainingSpec
+from core.states import Outcome, State, may_become
+
+CRASH_BUDGET = 3
+LOSS_BUDGET = 10
+FIRST_BACKOFF_S = 2.0
+LONGEST_BACKOFF_S = 300.0
+RING_AGAIN_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """Who asks for work, and what it can run."""
+
+    worker_id: int
+    queues: Sequence[str]
+    devices: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a run did not succeed."""
+
+    kind: str
+    message: str
+    traceback: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A finished file whose bytes are already in the blob store."""
+
+    blob: Blob
+    epoch: int
+    format: str
+    filename: str
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What becomes of a job whose attempt has ended."""
+
+    state: State
+    crashes: int
+    losses: int
+    delay_s: float = 0.0
+
+
+def submit(
+    database: Database,
+    *,
+    name: str,
+    spec: TrainingSpec,
+    preset: str | None = None,
+    priority: int = 0,
+    queue: str = "default",
+) -> Job:
+    """Put a job into the queue. The caller rings the doorbell once this has returned."""
+    job = Job(
+        name=name,
+        preset=preset,
+        spec=spec.model_dump(mode="json"),
+        priority=priority,
+        queue=queue,
+        device=spec.device,
+        state="queued",
+        desired="run",
+        attempt=0,
+        revision=1,
+        created_at=now(),
+        available_at=now(),
+        rung_at=now(),
+        crashes=0,
+        losses=0,
+        epoch=0,
+        epochs=spec.epochs,
+        batch=0,
+        batches=0,
+    )
+    with database.writing() as session:
+        session.add(job)
+        session.flush()
+        session.refresh(job)
+    return job
+
+
+def claim(database: Database, claimant: Claimant, lease_seconds: float) -> Lease | None:
+    """Take the best runnable job, or None where there is none.
+
+    Highest priority first, then the oldest. Two claimants never get the same job: PostgreSQL
+    skips rows that another claim has locked, SQLite lets one writer in at a time.
+    """
+    token = secrets.token_hex(16)
+    try:
+        with database.writing() as session:
+            return _claim(session, claimant, token, lease_seconds)
+    except DatabaseUnavailable:
+        # the commit may have gone through before the answer was lost
+        with database.reading() as session:
+            job = session.scalar(select(Job).where(Job.lease_token == token))
+            return _lease(job, token, claimant) if job else None
+
+
+def _claim(
+    session: Session, claimant: Claimant, token: str, lease_seconds: float
+) -> Lease | None:
+    best = (
+        select(Job.id)
+        .where(
+            Job.state == "queued",
+            Job.queue.in_(claimant.queues),
+            Job.device.in_(claimant.devices),
+            Job.available_at <= now(),
+        )
+        .order_by(Job.priority.desc(), Job.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .scalar_subquery()
+    )
+    job = session.scalar(
+        update(Job)
+        .where(Job.id == best, Job.state.in_(may_become("running")))
+        .values(
+            state="running",
+            attempt=Job.attempt + 1,
+            revision=Job.revision + 1,
+            worker_id=claimant.worker_id,
+            lease_token=token,
+            lease_expires_at=now(lease_seconds),
+            started_at=func.coalesce(Job.started_at, now()),
+            eta_s=None,
+            images_per_s=None,
+        )
+        .returning(Job)
+        .execution_options(synchronize_session=False)
+    )
+    if job is None:
+        return None
+    session.execute(
+        insert(Attempt).values(
+            job_id=job.id, number=job.attempt, worker_id=claimant.worker_id, started_at=now()
+        )
+    )
+    return _lease(job, token, claimant)
+
+
+def _lease(job: Job, token: str, claimant: Claimant) -> Lease:
+    return Lease(job.id, job.attempt, token, claimant.worker_id, job.spec)
+
+
+def succeed(
+    database: Database, lease: Lease, weights_sha256: str, publications: Sequence[Publication]
+) -> None:
+    """End a run well: its files appear in the same moment as its state."""
+    with database.writing() as session:
+        guarded_update(
+            session,
+            lease,
+            {**_ended("succeeded"), "weights_sha256": weights_sha256, "eta_s": 0.0},
+        )
+        for publication in publications:
+            session.add(
+                Checkpoint(
+                    job_id=lease.job_id,
+                    attempt=lease.attempt,
+                    epoch=publication.epoch,
+                    format=publication.format,
+                    filename=publication.filename,
+                    size=publication.blob.size,
+                    sha256=publication.blob.sha256,
+                    created_at=now(),
+                )
+            )
+        _close_attempt(session, lease.job_id, lease.attempt, "succeeded", None)
+
+
+def end(database: Database, lease: Lease, outcome: Outcome, failure: Failure | None = None) -> State:
+    """End an attempt that did not succeed.
+
+    Returns:
+        The state that the job is in now: `queued` where it gets another try.
+
+    Raises:
+        LeaseLost: the job is no longer this attempt's to end.
+    """
+    with database.writing() as session:
+        # takes the row's lock before it decides
+        guarded_update(session, lease, {})
+        job = session.scalars(select(Job).where(Job.id == lease.job_id)).one()
+        return _end(session, job, outcome, failure)
+
+
+def decide(outcome: Outcome, *, cancelling: bool, crashes: int, losses: int) -> Move:
+    """Say what becomes of a job after an attempt that did not succeed.
+
+    An error in the run's own code fails it at once; a crash has a small budget, a lost worker a
+    larger one; draining is free. A job that somebody wants cancelled is never queued again.
+    """
+    if outcome == "cancelled" or (cancelling and outcome != "failed"):
+        return Move("cancelled", crashes, losses)
+    if outcome == "drained":
+        return Move("queued", crashes, losses)
+    if outcome == "crashed" and crashes + 1 < CRASH_BUDGET:
+        return Move("queued", crashes + 1, losses, backoff(crashes))
+    if outcome == "lost" and losses + 1 < LOSS_BUDGET:
+        return Move("queued", crashes, losses + 1)
+    return Move("failed", crashes + (outcome == "crashed"), losses + (outcome == "lost"))
+
+
+def backoff(tries: int) -> float:
+    """Seconds before the next try: doubling, with jitter so that neighbours spread out."""
+    longest = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2.0**tries)
+    return longest * random.uniform(0.5, 1.0)
+
+
+def cancel(database: Database, job_id: int) -> Job:
+    """Ask that a job be cancelled. Asking again, or too late, changes nothing.
+
+    A queued job is cancelled here; a running one by its worker, when its process is gone.
+
+    Raises:
+        NotFound: there is no such job.
+    """
+    with database.writing() as session:
+        job = session.scalar(select(Job).where(Job.id == job_id).with_for_update())
+        if job is None:
+            raise NotFound(f"There is no job {job_id}.")
+        if job.state == "queued":
+            _change(
+                session,
+                job,
+                {**_ended("cancelled"), "desired": "cancel", "cancel_requested_at": now()},
+            )
+        elif job.state == "running" and job.desired != "cancel":
+            _change(session, job, {"desired": "cancel", "cancel_requested_at": now()})
+        session.refresh(job)
+        return job
+
+
+def reap(database: Database) -> list[int]:
+    """Take jobs back from workers whose lease has run out.
+
+    Any worker may do this at any time: the row lock lets one of them act.
+
+    Returns:
+        The ids of the jobs that were taken back.
+    """
+    with database.writing() as session:
+        jobs = session.scalars(
+            select(Job)
+            .where(Job.state == "running", Job.lease_expires_at < now())
+            .order_by(Job.id)
+            .with_for_update(skip_locked=True)
+        ).all()
+        for job in jobs:
+            reason = "Its worker was not heard from for longer than its lease."
+            _end(session, job, "lost", Failure("lost", reason))
+        return [job.id for job in jobs]
+
+
+def unheard_queues(database: Database) -> set[str]:
+    """Queues with jobs that are due but for which nobody rang lately; counts them as rung now."""
+    with database.writing() as session:
+        queues = session.scalars(
+            update(Job)
+            .where(
+                Job.state == "queued", Job.available_at <= now(), Job.rung_at < now(-RING_AGAIN_S)
+            )
+            .values(rung_at=now())
+            .returning(Job.queue)
+            .execution_options(synchronize_session=False)
+        ).all()
+        return set(queues)
+
+
+def _end(session: Session, job: Job, outcome: Outcome, failure: Failure | None) -> State:
+    """Close the running attempt of a job whose row is locked, and move the job on."""
+    move = decide(
+        outcome, cancelling=job.desired == "cancel", crashes=job.crashes, losses=job.losses
+    )
+    values: dict[str, Any] = {"crashes": move.crashes, "losses": move.losses}
+    if move.state == "queued":
+        values |= {
+            "state": "queued",
+            "available_at": now(move.delay_s),
+            # a retry that backs off is rung for when it is due, by whoever looks next
+            "rung_at": now(move.delay_s - RING_AGAIN_S),
+            **_UNLEASED,
+        }
+    else:
+        values |= _ended(move.state)
+    if move.state == "failed" and failure is not None:
+        values |= {
+            "error_kind": failure.kind,
+            "error_message": failure.message,
+            "error_traceback": failure.traceback,
+        }
+    _close_attempt(
+        session,
+        job.id,
+        job.attempt,
+        "cancelled" if move.state == "cancelled" else outcome,
+        failure.message if failure else None,
+    )
+    _change(session, job, values)
+    return move.state
+
+
+_UNLEASED: dict[str, Any] = {
+    "lease_token": None,
+    "lease_expires_at": None,
+    "eta_s": None,
+    "images_per_s": None,
+}
+
+
+def _ended(state: State) -> dict[str, Any]:
+    return {
+        "state": state,
+        "finished_at": now(),
+        "lease_token": None,
+        "lease_expires_at": None,
+        "eta_s": None,
+    }
+
+
+def _change(session: Session, job: Job, values: dict[str, Any]) -> None:
+    target = values.get("state")
+    allowed: ColumnElement[bool] | None = Job.state.in_(may_become(target)) if target else None
+    conditions = [Job.id == job.id] + ([allowed] if allowed is not None else [])
+    session.execute(
+        update(Job)
+        .where(*conditions)
+        .values(revision=Job.revision + 1, **values)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _close_attempt(
+    session: Session, job_id: int, number: int, outcome: Outcome, reason: str | None
+) -> None:
+    session.execute(
+        update(Attempt)
+        .where(Attempt.job_id == job_id, Attempt.number == number)
+        .values(finished_at=now(), outcome=outcome, reason=reason)
+        .execution_options(synchronize_session=False)
+    )

@@ -1,0 +1,108 @@
+"""What a running trainer says, one JSON line a report.
+
+The training code makes them, the supervisor carries them, the journal writes them down.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+
+class _Report(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Started(_Report):
+    """Training begins, after `epoch` whole epochs and `step` batches done before."""
+
+    kind: Literal["started"] = "started"
+    device: str
+    threads: int
+    epochs: int
+    batches: int
+    """Batches in one epoch."""
+    epoch: int = 0
+    step: int = 0
+
+
+class Reading(_Report):
+    """The training loss in mid-epoch: the mean over the batches since the reading before."""
+
+    kind: Literal["reading"] = "reading"
+    step: int
+    epoch: int
+    batch: int
+    train_loss: float
+    learning_rate: float
+    images_per_s: float
+    eta_s: float
+
+
+class EpochEnd(_Report):
+    """The measurements at the end of an epoch."""
+
+    kind: Literal["epoch_end"] = "epoch_end"
+    epoch: int
+    step: int
+    batch: int
+    train_loss: float
+    """Mean over every image of the epoch, as it was while the weights changed."""
+    test_loss: float
+    test_accuracy: float
+    learning_rate: float
+    seconds: float
+    """Seconds of training, without the evaluation."""
+    images_per_s: float
+    eta_s: float
+
+
+class Line(_Report):
+    """A line for the run's log."""
+
+    kind: Literal["line"] = "line"
+    level: Literal["info", "warning", "error"] = "info"
+    text: str
+
+
+class File(_Report):
+    """A file that the trainer has written into its scratch folder, to be published."""
+
+    format: str
+    path: str
+    filename: str
+
+
+class Finished(_Report):
+    """The run is done, and its files lie in the scratch folder."""
+
+    kind: Literal["finished"] = "finished"
+    epoch: int
+    weights_sha256: str
+    files: list[File]
+
+
+class Failed(_Report):
+    """The run cannot go on, and a new try would end the same way."""
+
+    kind: Literal["failed"] = "failed"
+    error: str
+    message: str
+    traceback: str | None = None
+
+
+class Stopped(_Report):
+    """The trainer stopped because it was asked to."""
+
+    kind: Literal["stopped"] = "stopped"
+
+
+Report = Started | Reading | EpochEnd | Line | Finished | Failed | Stopped
+
+_ADAPTER: TypeAdapter[Report] = TypeAdapter(Annotated[Report, Field(discriminator="kind")])
+
+
+def parse(line: bytes) -> Report:
+    """Read one report from its JSON line."""
+    return _ADAPTER.validate_json(line)

@@ -1,0 +1,244 @@
+"""Every setting of Trainyard, read from `TRAINYARD_*` variables in this one file.
+
+A value that cannot be used is refused with the variable's name and what to write instead.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import secrets
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from core.errors import TrainyardError
+
+PREFIX = "TRAINYARD_"
+DEFAULT_PORT = 8327
+
+
+class BadSettings(TrainyardError):
+    """One or more `TRAINYARD_*` variables hold values that cannot be used."""
+
+
+class Settings(BaseSettings):
+    """The settings of one process. Field `database_url` is variable `TRAINYARD_DATABASE_URL`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    home: Annotated[
+        Path, Field(description="Folder of the database, blobs, data sets and logs.")
+    ] = Path("~/.trainyard")
+    host: Annotated[str, Field(description="Address that the web server listens on.")] = "127.0.0.1"
+    port: Annotated[
+        int, Field(ge=1, le=65535, description="Port that the web server listens on.")
+    ] = DEFAULT_PORT
+    url: Annotated[
+        str | None, Field(description="Address of the server that the terminal talks to.")
+    ] = None
+    database_url: Annotated[
+        str, Field(description="SQLAlchemy address; empty: SQLite inside TRAINYARD_HOME.")
+    ] = ""
+    redis_url: Annotated[
+        str, Field(description="Address of the Redis server that carries the doorbell.")
+    ] = "redis://127.0.0.1:6379/0"
+    artifacts_url: Annotated[
+        str,
+        Field(description="Where blobs live: file:///folder or s3://bucket/prefix; empty: home."),
+    ] = ""
+    data: Annotated[
+        Path | None, Field(description="Folder of the data sets; empty: inside TRAINYARD_HOME.")
+    ] = None
+    secret_key: Annotated[
+        str,
+        Field(description="Signs form tokens; empty: made once and kept in TRAINYARD_HOME."),
+    ] = ""
+    trusted_hosts: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        Field(description="Further host names, comma separated, that browsers may use."),
+    ] = ()
+    allow_anyone_on_the_network: Annotated[
+        bool,
+        Field(
+            description="There are no accounts yet: whoever reaches a non-loopback TRAINYARD_HOST "
+            "can submit, cancel and download. Set to 1 only behind something that keeps others out."
+        ),
+    ] = False
+    web_threads: Annotated[
+        int,
+        Field(ge=4, le=1024, description="Requests served at once; a page that is watched is one."),
+    ] = 64
+    slots: Annotated[
+        int | None,
+        Field(ge=1, le=64, description="Runs at once on a worker; empty: one a GPU, or one."),
+    ] = None
+    queues: Annotated[
+        tuple[str, ...], NoDecode, Field(description="Queues that a worker serves, comma separated.")
+    ] = ("default",)
+    worker_name: Annotated[
+        str, Field(max_length=120, description="Name of the worker; empty: the host's name.")
+    ] = ""
+    lease_seconds: Annotated[
+        float,
+        Field(ge=1, le=600, description="How long a silent worker keeps a run before others may."),
+    ] = 30.0
+    grace_seconds: Annotated[
+        float, Field(ge=0.1, le=600, description="Time to stop before a run's process is killed.")
+    ] = 10.0
+
+    @field_validator("trusted_hosts", "queues", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("slots", "data", "url", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: Any) -> Any:
+        return None if value == "" else value
+
+    @field_validator("home", "data")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return value.expanduser().absolute() if value else value
+
+    @field_validator("queues")
+    @classmethod
+    def _some_queue(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("name at least one queue, such as: default")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        if not value:
+            return value
+        try:
+            url = make_url(value)
+        except ArgumentError:
+            raise ValueError("write it as postgresql://user:password@host/name") from None
+        backend = url.get_backend_name()
+        if backend not in ("sqlite", "postgresql"):
+            raise ValueError(f"{backend} is not supported; use postgresql:// or sqlite:///")
+        if backend == "sqlite" and url.database in (None, "", ":memory:"):
+            raise ValueError("SQLite needs a file here: sqlite:////folder/file.db")
+        if backend == "postgresql":
+            url = url.set(drivername="postgresql+psycopg")
+        return url.render_as_string(hide_password=False)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _known_broker(cls, value: str) -> str:
+        if not value.startswith(("redis://", "rediss://")):
+            raise ValueError("write it as redis://host:port/number")
+        return value
+
+    @field_validator("artifacts_url")
+    @classmethod
+    def _known_store(cls, value: str) -> str:
+        if value and not value.startswith(("file:///", "s3://")):
+            raise ValueError("write it as file:///folder or s3://bucket/prefix")
+        return value
+
+    @field_validator("url")
+    @classmethod
+    def _http(cls, value: str | None) -> str | None:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("write it as http://host:port")
+        return value.rstrip("/") if value else None
+
+    @model_validator(mode="after")
+    def _loopback_alone(self) -> Self:
+        if not self.allow_anyone_on_the_network and not _is_loopback(self.host):
+            raise ValueError(
+                f"{PREFIX}HOST: {self.host} can be reached by others, and there are no accounts "
+                f"yet. Keep 127.0.0.1, or set {PREFIX}ALLOW_ANYONE_ON_THE_NETWORK=1 behind "
+                "something that keeps others out."
+            )
+        return self
+
+    @cached_property
+    def data_folder(self) -> Path:
+        """The folder of the data sets."""
+        return self.data or self.home / "data"
+
+    @cached_property
+    def database_address(self) -> str:
+        """The SQLAlchemy address of the database."""
+        return self.database_url or f"sqlite:///{self.home / 'trainyard.db'}"
+
+    @cached_property
+    def artifacts_address(self) -> str:
+        """The address of the blob store."""
+        return self.artifacts_url or (self.home / "artifacts").as_uri()
+
+    @cached_property
+    def signing_key(self) -> str:
+        """The key that signs form tokens; made on first use and kept in the home folder."""
+        if self.secret_key:
+            return self.secret_key
+        path = self.home / "secret_key"
+        if not path.exists():
+            self.home.mkdir(parents=True, exist_ok=True)
+            scratch = path.with_name(f"secret_key.{os.getpid()}")
+            scratch.touch(mode=0o600)
+            scratch.write_text(secrets.token_urlsafe(32))
+            try:
+                os.link(scratch, path)  # never replaces a key that another process made first
+            except FileExistsError:
+                pass
+            finally:
+                scratch.unlink()
+        return path.read_text()
+
+    def environment(self) -> dict[str, str]:
+        """These settings as `TRAINYARD_*` variables, to hand to a process that we start."""
+        values: dict[str, str] = {}
+        for name, value in self.model_dump().items():
+            if isinstance(value, tuple):
+                values[variable(name)] = ",".join(value)
+            elif isinstance(value, bool):
+                values[variable(name)] = "1" if value else "0"
+            elif value is not None:
+                values[variable(name)] = str(value)
+        return values
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field of `Settings`."""
+    return PREFIX + field.upper()
+
+
+def load(**overrides: Any) -> Settings:
+    """Read the settings from the environment.
+
+    Raises:
+        BadSettings: naming each variable that cannot be used, and why.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors():
+            message = problem["msg"].removeprefix("Value error, ")
+            name = f"{variable(str(problem['loc'][0]))}: " if problem["loc"] else ""
+            lines.append(name + message)
+        raise BadSettings("\n".join(lines)) from None
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

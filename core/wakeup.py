@@ -1,0 +1,65 @@
+"""Wake-ups: "something about job N has changed", by Redis publish and subscribe.
+
+They only make watchers look sooner. Whoever waits for one also looks by itself every few
+seconds, so a lost wake-up, or no Redis at all, costs a delay and nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+import redis
+
+log = logging.getLogger(__name__)
+
+PAUSE_AFTER_FAILURE_S = 2.0
+LONGEST_PAUSE_S = 10.0
+
+
+class Wakeups:
+    """Sends and hears wake-ups. Subscribers of one Redis database hear each other only."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._redis = redis.Redis.from_url(
+            redis_url, socket_timeout=2, socket_connect_timeout=1, health_check_interval=0
+        )
+        number = self._redis.connection_pool.connection_kwargs.get("db", 0)
+        self._channel = f"trainyard:{number}:job"
+        self._silent_until = 0.0
+
+    def announce(self, job_id: int) -> None:
+        """Tell watchers that a job has changed. Never fails and, with Redis away, never waits."""
+        if time.monotonic() < self._silent_until:
+            return
+        try:
+            self._redis.publish(self._channel, str(job_id))
+        except redis.RedisError as error:
+            self._silent_until = time.monotonic() + PAUSE_AFTER_FAILURE_S
+            log.debug("no wake-up for job %s: %s", job_id, error)
+
+    def check(self) -> bool:
+        """Whether Redis answers."""
+        try:
+            return bool(self._redis.ping())
+        except redis.RedisError:
+            return False
+
+    def listen(self, hear: Callable[[int], None], stop: threading.Event) -> None:
+        """Call `hear(job_id)` for each wake-up until `stop` is set. Reconnects by itself."""
+        pause = 0.1
+        while not stop.is_set():
+            try:
+                with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
+                    channel.subscribe(self._channel)
+                    while not stop.is_set():
+                        message = channel.get_message(timeout=1.0)
+                        pause = 0.1
+                        if message is not None and message["type"] == "message":
+                            hear(int(message["data"]))
+            except (redis.RedisError, ValueError) as error:
+                log.debug("wake-ups are not heard: %s", error)
+                stop.wait(pause)
+                pause = min(LONGEST_PAUSE_S, pause * 2)

@@ -1,0 +1,39 @@
+"""How Alembic reaches the database: by the address that `core.database.upgrade` hands over."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from alembic import context
+
+from core import settings
+from core.database import Database
+from core.models import Base, UTCDateTime
+
+
+
+def render_item(kind: str, item: object, _context: object) -> str | Literal[False]:
+    """Write our own column types as plain ones: a migration must not change with the models."""
+    if kind == "type" and isinstance(item, UTCDateTime):
+        return "sa.DateTime(timezone=True)"
+    return False
+
+
+address = context.config.attributes.get("address") or settings.load().database_address
+
+database = Database(address)
+with database.engine.execution_options(trainyard_writes=True).connect() as connection:
+    context.configure(
+        connection=connection,
+        target_metadata=Base.metadata,
+        compare_type=True,
+        render_item=render_item,
+        render_as_batch=True,  # SQLite changes a table by copying it
+    )
+    with context.begin_transaction():
+        if connection.dialect.name == "postgresql":
+            # two starting processes may both upgrade: the second waits for the first
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(727)")
+        context.run_migrations()
+    connection.commit()
+database.dispose()
