@@ -149,7 +149,7 @@ class ObjectStore:
             raise NotFound(f"The file store has no blob {blob.sha256}.") from None
         except BaseError as error:
             raise self._away(error) from error
-        return cast(IO[bytes], io.BufferedReader(_Raw(reader)))
+        return cast("IO[bytes]", io.BufferedReader(_Raw(reader)))
 
     def check(self) -> None:
         try:

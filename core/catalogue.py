@@ -20,6 +20,8 @@ class Dataset:
     classes: tuple[str, ...]
     train_count: int
     test_count: int
+    folder: str
+    """Where its files lie, below the data folder."""
     largest_pixel: int
     """The pixel value that stands for full white; images are divided by it."""
 
@@ -32,12 +34,13 @@ DATASETS: dict[str, Dataset] = {
         Dataset(
             name="mnist",
             title="MNIST",
-            description="Handwritten digits, 28x28 grey pixels, 60,000 to train and 10,000 to test.",
+            description="Handwritten digits, 28x28 grey pixels: 60,000 to train, 10,000 to test.",
             channels=1,
             size=28,
             classes=_DIGITS,
             train_count=60_000,
             test_count=10_000,
+            folder="MNIST/raw",
             largest_pixel=255,
         ),
         Dataset(
@@ -60,6 +63,7 @@ DATASETS: dict[str, Dataset] = {
             ),
             train_count=60_000,
             test_count=10_000,
+            folder="FashionMNIST/raw",
             largest_pixel=255,
         ),
         Dataset(
@@ -72,6 +76,7 @@ DATASETS: dict[str, Dataset] = {
             classes=_DIGITS,
             train_count=1_437,
             test_count=360,
+            folder="digits",
             largest_pixel=16,
         ),
     )

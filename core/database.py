@@ -51,10 +51,7 @@ def _now_postgresql(element: now, compiler: SQLCompiler, **options: Any) -> str:
 def _now_sqlite(element: now, compiler: SQLCompiler, **options: Any) -> str:
     # the six decimals that SQLAlchemy writes, so that texts compare as times do
     offset = compiler.process(element.clauses, **options)
-    return (
-        "(strftime('%Y-%m-%d %H:%M:%f', 'now', "
-        f"printf('%+.3f seconds', {offset})) || '000')"
-    )
+    return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', printf('%+.3f seconds', {offset})) || '000')"
 
 
 class Database:

@@ -38,7 +38,7 @@ def guarded_update(session: Session, lease: Lease, values: dict[str, Any]) -> De
     Raises:
         LeaseLost: another attempt, or an end, came between. Nothing of the transaction stays.
     """
-    row = session.execute(
+    desired: Desired | None = session.scalar(
         update(Job)
         .where(
             Job.id == lease.job_id,
@@ -49,10 +49,10 @@ def guarded_update(session: Session, lease: Lease, values: dict[str, Any]) -> De
         .values(revision=Job.revision + 1, **values)
         .returning(Job.desired)
         .execution_options(synchronize_session=False)
-    ).one_or_none()
-    if row is None:
+    )
+    if desired is None:
         raise LeaseLost(f"job {lease.job_id}: attempt {lease.attempt} no longer holds it")
-    return row.desired
+    return desired
 
 
 def renew(session: Session, lease: Lease, seconds: float) -> Desired:

@@ -37,7 +37,9 @@ def jobs(
     """A page of jobs with their workers' names, newest first."""
     for state in states:
         if state not in STATES:
-            raise InvalidInput.one("state", f"there is no state {state}; known: {', '.join(STATES)}")
+            raise InvalidInput.one(
+                "state", f"there is no state {state}; known: {', '.join(STATES)}"
+            )
     query = _JOBS.order_by(Job.id.desc())
     if states:
         query = query.where(Job.state.in_(states))
@@ -129,13 +131,14 @@ def workers(
         query = query.where(Worker.id < _key(cursor, 1)[0])
     found = session.scalars(query.limit(_checked(limit) + 1)).all()
     running: dict[int, list[int]] = {worker.id: [] for worker in found}
-    for worker_id, job_id in session.execute(
-        select(Job.worker_id, Job.id)
-        .where(Job.state == "running", Job.worker_id.in_(running))
-        .order_by(Job.id)
+    for busy in session.scalars(
+        select(Job).where(Job.state == "running", Job.worker_id.in_(running)).order_by(Job.id)
     ):
-        running[worker_id].append(job_id)
-    return _page([(worker, running[worker.id]) for worker in found], limit, lambda row: (row[0].id,))
+        if busy.worker_id is not None:
+            running[busy.worker_id].append(busy.id)
+    return _page(
+        [(worker, running[worker.id]) for worker in found], limit, lambda row: (row[0].id,)
+    )
 
 
 def live_workers(session: Session) -> Sequence[Worker]:
@@ -147,10 +150,8 @@ def live_workers(session: Session) -> Sequence[Worker]:
 
 def count_by_state(session: Session) -> dict[State, int]:
     """How many jobs are in each state."""
-    counts: dict[State, int] = dict.fromkeys(STATES, 0)
-    for state, count in session.execute(select(Job.state, func.count()).group_by(Job.state)):
-        counts[state] = count
-    return counts
+    rows = session.execute(select(Job.state, func.count()).group_by(Job.state))
+    return dict.fromkeys(STATES, 0) | {row[0]: row[1] for row in rows}
 
 
 def _rows(

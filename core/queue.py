@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from core.artifacts import Blob
@@ -123,10 +123,14 @@ def claim(database: Database, claimant: Claimant, lease_seconds: float) -> Lease
             return _lease(job, token, claimant) if job else None
 
 
-def _claim(
-    session: Session, claimant: Claimant, token: str, lease_seconds: float
-) -> Lease | None:
-    best = (
+def has_work(database: Database, claimant: Claimant) -> bool:
+    """Whether a claim would find a job."""
+    with database.reading() as session:
+        return session.scalar(_runnable(claimant).limit(1)) is not None
+
+
+def _runnable(claimant: Claimant) -> Select[int]:
+    return (
         select(Job.id)
         .where(
             Job.state == "queued",
@@ -135,10 +139,11 @@ def _claim(
             Job.available_at <= now(),
         )
         .order_by(Job.priority.desc(), Job.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-        .scalar_subquery()
     )
+
+
+def _claim(session: Session, claimant: Claimant, token: str, lease_seconds: float) -> Lease | None:
+    best = _runnable(claimant).limit(1).with_for_update(skip_locked=True).scalar_subquery()
     job = session.scalar(
         update(Job)
         .where(Job.id == best, Job.state.in_(may_become("running")))
@@ -196,7 +201,9 @@ def succeed(
         _close_attempt(session, lease.job_id, lease.attempt, "succeeded", None)
 
 
-def end(database: Database, lease: Lease, outcome: Outcome, failure: Failure | None = None) -> State:
+def end(
+    database: Database, lease: Lease, outcome: Outcome, failure: Failure | None = None
+) -> State:
     """End an attempt that did not succeed.
 
     Returns:

@@ -80,7 +80,9 @@ class Settings(BaseSettings):
         Field(ge=1, le=64, description="Runs at once on a worker; empty: one a GPU, or one."),
     ] = None
     queues: Annotated[
-        tuple[str, ...], NoDecode, Field(description="Queues that a worker serves, comma separated.")
+        tuple[str, ...],
+        NoDecode,
+        Field(description="Queues that a worker serves, comma separated."),
     ] = ("default",)
     worker_name: Annotated[
         str, Field(max_length=120, description="Name of the worker; empty: the host's name.")
@@ -88,7 +90,7 @@ class Settings(BaseSettings):
     lease_seconds: Annotated[
         float,
         Field(ge=1, le=600, description="How long a silent worker keeps a run before others may."),
-    ] = 30.0
+    ] = 15.0
     grace_seconds: Annotated[
         float, Field(ge=0.1, le=600, description="Time to stop before a run's process is killed.")
     ] = 10.0

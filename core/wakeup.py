@@ -1,4 +1,4 @@
-"""Wake-ups: "something about job N has changed", by Redis publish and subscribe.
+"""Wake-ups: "job N has changed", "something is asked of job N", by Redis publish and subscribe.
 
 They only make watchers look sooner. Whoever waits for one also looks by itself every few
 seconds, so a lost wake-up, or no Redis at all, costs a delay and nothing else.
@@ -10,8 +10,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import Any, Literal
 
 import redis
+
+Topic = Literal["changed", "asked"]
+"""`changed` is for those who watch a job, `asked` for the worker that runs it."""
 
 log = logging.getLogger(__name__)
 
@@ -27,15 +31,15 @@ class Wakeups:
             redis_url, socket_timeout=2, socket_connect_timeout=1, health_check_interval=0
         )
         number = self._redis.connection_pool.connection_kwargs.get("db", 0)
-        self._channel = f"trainyard:{number}:job"
+        self._prefix = f"trainyard:{number}"
         self._silent_until = 0.0
 
-    def announce(self, job_id: int) -> None:
-        """Tell watchers that a job has changed. Never fails and, with Redis away, never waits."""
+    def announce(self, topic: Topic, job_id: int) -> None:
+        """Send a wake-up. Never fails and, while Redis is away, seldom waits."""
         if time.monotonic() < self._silent_until:
             return
         try:
-            self._redis.publish(self._channel, str(job_id))
+            self._redis.publish(self._channel(topic), str(job_id))
         except redis.RedisError as error:
             self._silent_until = time.monotonic() + PAUSE_AFTER_FAILURE_S
             log.debug("no wake-up for job %s: %s", job_id, error)
@@ -47,13 +51,13 @@ class Wakeups:
         except redis.RedisError:
             return False
 
-    def listen(self, hear: Callable[[int], None], stop: threading.Event) -> None:
-        """Call `hear(job_id)` for each wake-up until `stop` is set. Reconnects by itself."""
+    def listen(self, topic: Topic, hear: Callable[[int], None], stop: threading.Event) -> None:
+        """Call `hear(job_id)` at each wake-up of a topic until `stop` is set; reconnects."""
         pause = 0.1
         while not stop.is_set():
             try:
-                with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
-                    channel.subscribe(self._channel)
+                with self._subscription() as channel:
+                    channel.subscribe(self._channel(topic))
                     while not stop.is_set():
                         message = channel.get_message(timeout=1.0)
                         pause = 0.1
@@ -63,3 +67,9 @@ class Wakeups:
                 log.debug("wake-ups are not heard: %s", error)
                 stop.wait(pause)
                 pause = min(LONGEST_PAUSE_S, pause * 2)
+
+    def _subscription(self) -> Any:
+        return self._redis.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
+
+    def _channel(self, topic: Topic) -> str:
+        return f"{self._prefix}:{topic}"

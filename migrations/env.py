@@ -11,7 +11,6 @@ from core.database import Database
 from core.models import Base, UTCDateTime
 
 
-
 def render_item(kind: str, item: object, _context: object) -> str | Literal[False]:
     """Write our own column types as plain ones: a migration must not change with the models."""
     if kind == "type" and isinstance(item, UTCDateTime):

@@ -1,0 +1,163 @@
+"""A client of the API that answers with plain JSON and raises domain errors."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import httpx
+from httpx_sse import ServerSentEvent, SSEError, connect_sse
+
+from core.errors import FieldError, InvalidInput, NotFound, TrainyardError, Unavailable
+from core.states import FINAL
+
+JSON = dict[str, Any]
+
+TIMEOUT = httpx.Timeout(30, connect=5)
+SILENCE_S = 30.0  # the server says something every ten seconds
+RECONNECT_AFTER_S = 1.0
+GIVE_UP_AFTER_S = 60.0
+
+
+class Client:
+    """Talks to one server."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        # loopback, or a server of one's own: never by way of a proxy
+        self._http = httpx.Client(base_url=f"{url}/api/v1", timeout=TIMEOUT, trust_env=False)
+
+    def get(self, path: str, **parameters: Any) -> Any:
+        """Fetch JSON."""
+        return self._request("GET", path, params=parameters).json()
+
+    def post(self, path: str, body: JSON | None = None) -> Any:
+        """Send JSON and fetch the answer."""
+        return self._request("POST", path, json=body or {}).json()
+
+    def all(self, path: str, **parameters: Any) -> Iterator[JSON]:
+        """Every item of a list, page by page."""
+        cursor: str | None = ""
+        while cursor is not None:
+            page = self.get(path, cursor=cursor, limit=500, **parameters)
+            yield from page["items"]
+            cursor = page["next"]
+
+    def page_of(self, job_id: int) -> str:
+        """The address of a run's page."""
+        return f"{self.url}/jobs/{job_id}"
+
+    def events(self, job_id: int) -> Iterator[tuple[str, Any]]:
+        """A job's live stream: (name, data) until it has ended, over lost connections too.
+
+        Raises:
+            Unavailable: the server was away for too long.
+        """
+        seen = ""
+        away_since: float | None = None
+        while True:
+            headers = {"Last-Event-ID": seen} if seen else {}
+            try:
+                with connect_sse(
+                    self._http,
+                    "GET",
+                    f"jobs/{job_id}/events",
+                    headers=headers,
+                    timeout=httpx.Timeout(SILENCE_S, connect=5),
+                ) as source:
+                    if source.response.status_code == httpx.codes.NO_CONTENT:
+                        return
+                    if source.response.is_error:
+                        source.response.read()
+                        _raise_problem(source.response)
+                    for event in source.iter_sse():
+                        away_since = None
+                        seen = event.id or seen
+                        yield _named(event)
+                        if event.event == "end":
+                            return
+            except (httpx.TransportError, SSEError, Unavailable) as error:
+                away_since = away_since or time.monotonic()
+                if time.monotonic() - away_since > GIVE_UP_AFTER_S:
+                    raise Unavailable(self._away(error)) from error
+            time.sleep(RECONNECT_AFTER_S)
+
+    def wait(self, job_id: int) -> JSON:
+        """Wait for the end of a job."""
+        for _ in self.events(job_id):
+            pass
+        job: JSON = self.get(f"jobs/{job_id}")
+        assert job["state"] in FINAL
+        return job
+
+    def download(self, checkpoint: JSON, target: Path) -> Path:
+        """Save a checkpoint and check its digest. An existing file is replaced only when whole.
+
+        Raises:
+            TrainyardError: what arrived is not what was published.
+        """
+        scratch = target.with_name(f".{target.name}.{os.getpid()}.part")
+        sha256 = hashlib.sha256()
+        try:
+            with (
+                self._http.stream("GET", f"checkpoints/{checkpoint['id']}/download") as response,
+                scratch.open("wb") as file,
+            ):
+                if response.is_error:
+                    response.read()
+                    _raise_problem(response)
+                for part in response.iter_bytes(1 << 20):
+                    sha256.update(part)
+                    file.write(part)
+            if sha256.hexdigest() != checkpoint["sha256"]:
+                raise TrainyardError("The download is damaged: its SHA-256 is wrong. Try again.")
+            scratch.replace(target)
+        except httpx.TransportError as error:
+            raise Unavailable(self._away(error)) from error
+        except OSError as error:
+            raise TrainyardError(f"{target} cannot be written ({error.strerror}).") from error
+        finally:
+            scratch.unlink(missing_ok=True)
+        return target
+
+    def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            response = self._http.request(method, path, **options)
+        except httpx.TransportError as error:
+            raise Unavailable(self._away(error)) from error
+        if response.is_error:
+            _raise_problem(response)
+        return response
+
+    def _away(self, error: Exception) -> str:
+        return (
+            f"No Trainyard server answers at {self.url} ({error}). Start one with `trainyard up` "
+            "(or `make up`), or name another with --url or TRAINYARD_URL."
+        )
+
+
+def _named(event: ServerSentEvent) -> tuple[str, Any]:
+    return event.event, json.loads(event.data)
+
+
+def _raise_problem(response: httpx.Response) -> NoReturn:
+    """Turn a problem+json answer back into the error that it was made from."""
+    try:
+        problem = response.json()
+        detail = str(problem["detail"])
+    except (ValueError, KeyError, TypeError):
+        raise Unavailable(
+            f"{response.url.host} answered {response.status_code}, not as a Trainyard server does."
+        ) from None
+    if problem.get("errors"):
+        raise InvalidInput([FieldError(e["field"], e["message"]) for e in problem["errors"]])
+    if response.status_code == httpx.codes.NOT_FOUND:
+        raise NotFound(detail)
+    if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        raise Unavailable(detail)
+    raise TrainyardError(detail)

@@ -1,0 +1,172 @@
+"""`trainyard doctor`: looks at everything that a run needs, and says what to mend."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import httpx
+from rich.table import Table
+from rich.text import Text
+
+from cli import broker, endpoint, show
+from core import artifacts, queries
+from core.catalogue import DATASETS
+from core.database import Database
+from core.errors import TrainyardError
+from core.settings import PREFIX, Settings, variable
+from core.wakeup import Wakeups
+
+LOW_DISK_BYTES = 2_000_000_000
+
+State = Literal["good", "note", "bad"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at."""
+
+    subject: str
+    state: State
+    words: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The check for other programs."""
+        return asdict(self)
+
+
+def examine(settings: Settings) -> list[Check]:
+    """Look at everything; nothing is changed."""
+    up = endpoint.find_running(settings.home)
+    checks = [
+        Check("python", "good", sys.version.split()[0]),
+        _unknown_variables(settings),
+        _home(settings),
+        _packages(),
+        _libraries(),
+        _database(settings),
+        _attempt("file store", lambda: _artifacts(settings)),
+        _redis(settings, up),
+        _server(settings, up),
+        _workers(settings),
+    ]
+    return checks + [_dataset(settings, name) for name in DATASETS]
+
+
+def table(checks: Sequence[Check]) -> Table:
+    """The checks for people."""
+    marks = {"good": Text("ok", "green"), "note": Text("note", "yellow"), "bad": Text("BAD", "red")}
+    return show.table(("", "WHAT", ""), ((marks[c.state], c.subject, c.words) for c in checks))
+
+
+def _attempt(subject: str, look: Callable[[], str]) -> Check:
+    try:
+        return Check(subject, "good", look())
+    except TrainyardError as error:
+        return Check(subject, "bad", str(error))
+
+
+def _unknown_variables(settings: Settings) -> Check:
+    known = {variable(name) for name in type(settings).model_fields}
+    unknown = sorted(n for n in os.environ if n.startswith(PREFIX) and n not in known)
+    if unknown:
+        return Check("settings", "note", f"not settings, so ignored: {', '.join(unknown)}")
+    return Check("settings", "good", "all TRAINYARD_ variables are known")
+
+
+def _home(settings: Settings) -> Check:
+    home = settings.home
+    place = next(folder for folder in (home, *home.parents) if folder.exists())
+    if not os.access(place, os.W_OK):
+        return Check("home", "bad", f"{home} cannot be written; set {variable('home')}")
+    free = shutil.disk_usage(place).free
+    state: State = "good" if free > LOW_DISK_BYTES else "bad"
+    return Check("home", state, f"{home}, {show.size(free)} free")
+
+
+def _packages() -> Check:
+    versions = []
+    for package in ("torch", "torchvision", "celery", "sqlalchemy", "flask"):
+        try:
+            versions.append(f"{package} {importlib.metadata.version(package)}")
+        except importlib.metadata.PackageNotFoundError:
+            versions.append(f"no {package}")
+    return Check("packages", "good", ", ".join(versions))
+
+
+def _libraries() -> Check:
+    folder = Path(__file__).parent.parent / "webui" / "static" / "node_modules"
+    if folder.is_dir():
+        return Check("front end", "good", "libraries are installed")
+    return Check("front end", "bad", "libraries are missing; run `make setup`")
+
+
+def _database(settings: Settings) -> Check:
+    database_file = settings.home / "trainyard.db"
+    if not settings.database_url and not database_file.exists():
+        return Check("database", "note", f"{database_file} is made at the first `up`")
+
+    def look() -> str:
+        with Database(settings.database_address, pool_size=1).reading() as session:
+            counts = queries.count_by_state(session)
+        return ", ".join(f"{count} {state}" for state, count in counts.items())
+
+    return _attempt("database", look)
+
+
+def _artifacts(settings: Settings) -> str:
+    artifacts.connect(settings.artifacts_address).check()
+    return settings.artifacts_address
+
+
+def _redis(settings: Settings, up: endpoint.Running | None) -> Check:
+    if "redis_url" in settings.model_fields_set:
+        if Wakeups(settings.redis_url).check():
+            return Check("redis", "good", "answers")
+        return Check(
+            "redis",
+            "bad",
+            f"does not answer; runs start seconds late. Is {variable('redis_url')} right?",
+        )
+    if up:
+        return Check("redis", "good", "inside the running stack")
+    return _attempt("redis", lambda: f"`up` will start {broker.find_server()}")
+
+
+def _server(settings: Settings, up: endpoint.Running | None) -> Check:
+    url = endpoint.find_url(settings)
+    try:
+        answer = httpx.get(f"{url}/readyz", timeout=5, trust_env=False)
+    except httpx.TransportError:
+        state: State = "bad" if settings.url or up else "note"
+        return Check("server", state, f"none at {url}; start one: trainyard up")
+    if answer.is_success:
+        return Check("server", "good", url)
+    return Check("server", "bad", f"{url} is not ready: {answer.text[:200]}")
+
+
+def _workers(settings: Settings) -> Check:
+    try:
+        with Database(settings.database_address, pool_size=1).reading() as session:
+            live = queries.live_workers(session)
+            names = [f"{worker.name} ({worker.slots} slots)" for worker in live]
+    except TrainyardError:
+        return Check("workers", "note", "not known without the database")
+    if names:
+        return Check("workers", "good", ", ".join(names))
+    return Check("workers", "note", "none is up; runs wait")
+
+
+def _dataset(settings: Settings, name: str) -> Check:
+    place = settings.data_folder / DATASETS[name].folder
+    if place.is_dir():
+        return Check(f"data {name}", "good", str(place))
+    return Check(
+        f"data {name}", "note", f"fetched at its first run, or: trainyard data fetch {name}"
+    )

@@ -1,0 +1,54 @@
+"""Where the server is: by option, by `TRAINYARD_URL`, or by what a running `up` wrote down."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from core.settings import Settings
+
+FILE = "up.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A stack that is up on this machine, as it wrote itself down."""
+
+    url: str
+    process_id: int
+    started_at: float
+    """The process's start by the system's clock: a process id alone may be used again."""
+
+
+def write(home: Path, url: str, process_id: int) -> None:
+    """Write down that a stack is up."""
+    running = Running(url, process_id, psutil.Process(process_id).create_time())
+    scratch = home / f"{FILE}.{process_id}"
+    scratch.write_text(json.dumps(asdict(running)))
+    scratch.replace(home / FILE)
+
+
+def erase(home: Path) -> None:
+    """Write down that no stack is up."""
+    (home / FILE).unlink(missing_ok=True)
+
+
+def find_running(home: Path) -> Running | None:
+    """The stack that is up on this machine, or None."""
+    try:
+        running = Running(**json.loads((home / FILE).read_text()))
+        started_at = psutil.Process(running.process_id).create_time()
+    except (OSError, ValueError, TypeError, psutil.Error):
+        return None
+    return running if abs(started_at - running.started_at) < 1 else None
+
+
+def find_url(settings: Settings) -> str:
+    """The address of the server to talk to."""
+    if settings.url:
+        return settings.url
+    running = find_running(settings.home)
+    return running.url if running else f"http://127.0.0.1:{settings.port}"

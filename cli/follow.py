@@ -1,0 +1,115 @@
+"""Following a run in the terminal: a progress bar where there is a screen, lines where not."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from rich.text import Text
+
+from cli import show
+from cli.client import Client
+from core.states import FINAL
+
+JSON = dict[str, Any]
+
+
+def follow(client: Client, job_id: int, console: Console) -> JSON:
+    """Show a run until it ends.
+
+    Returns:
+        The job, ended.
+    """
+    view = Bar(console) if console.is_terminal else Lines(console)
+    with view:
+        for name, data in client.events(job_id):
+            view.take(name, data)
+    job: JSON = client.get(f"jobs/{job_id}")
+    assert job["state"] in FINAL
+    return job
+
+
+class Lines:
+    """Log lines, one after the other, for files and pipes."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.state = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def take(self, name: str, data: Any) -> None:
+        """Take an event of the live stream."""
+        if name == "logs":
+            for line in data:
+                self.console.print(Text(show.printable(line["text"])), highlight=False)
+        elif name == "job" and data["state"] != self.state:
+            self.state = data["state"]
+            self.console.print(f"run {data['id']} is {self.state}", highlight=False)
+
+
+class Bar(Lines):
+    """A progress bar with loss and accuracy; what matters of the log scrolls above it."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[numbers]}"),
+            console=console,
+            expand=True,
+        )
+        self._task = self._progress.add_task("waiting", total=1.0, numbers="")
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def take(self, name: str, data: Any) -> None:
+        if name == "job":
+            self._progress.update(
+                self._task,
+                completed=data["progress"]["fraction"],
+                description=escape(_where(data)),
+                numbers=_numbers(data),
+            )
+        elif name == "logs":
+            for line in data:
+                if " batch " not in line["text"]:  # the bar tells of batches
+                    self._progress.console.print(
+                        Text(show.printable(line["text"])), highlight=False
+                    )
+
+
+def _where(job: JSON) -> str:
+    progress = job["progress"]
+    if job["state"] == "running" and progress["batches"]:
+        return (
+            f"epoch {progress['epoch']}/{progress['epochs']} "
+            f"batch {progress['batch']}/{progress['batches']}"
+        )
+    return (
+        "cancelling" if job["state"] == "running" and job["desired"] == "cancel" else job["state"]
+    )
+
+
+def _numbers(job: JSON) -> str:
+    parts = []
+    if job["train_loss"] is not None:
+        parts.append(f"loss {job['train_loss']:.4f}")
+    if job["test_accuracy"] is not None:
+        parts.append(f"accuracy {job['test_accuracy']:.2%}")
+    if job["state"] == "running" and job["progress"]["eta_s"] is not None:
+        parts.append(f"{show.duration(job['progress']['eta_s'])} left")
+    return "  ".join(parts)

@@ -1,0 +1,189 @@
+"""Tables and other words for the terminal."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+JSON = dict[str, Any]
+
+_COLOURS = {
+    "queued": "yellow",
+    "running": "cyan",
+    "succeeded": "green",
+    "failed": "red",
+    "cancelled": "magenta",
+}
+
+
+def as_json(value: Any) -> str:
+    """A value for other programs."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def printable(text: str) -> str:
+    """Text whose control characters cannot move the terminal's cursor or change its colours."""
+    return "".join(
+        character if character in "\n\t" or unicodedata.category(character) != "Cc" else "\ufffd"
+        for character in text
+    )
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
+    """A table; what comes from runs is shown as text, never as markup."""
+    made = Table(*headings, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        made.add_row(*(cell if isinstance(cell, Text) else Text(words(cell)) for cell in row))
+    return made
+
+
+def jobs(items: Sequence[JSON]) -> Table:
+    """The list of runs."""
+    return table(
+        ("ID", "STATE", "NAME", "PROGRESS", "LOSS", "ACCURACY", "CREATED", "WORKER"),
+        (
+            (
+                job["id"],
+                state(job),
+                job["name"],
+                f"{job['progress']['fraction']:.0%}",
+                number(job["train_loss"]),
+                share(job["test_accuracy"]),
+                ago(job["created_at"]),
+                job["worker"],
+            )
+            for job in items
+        ),
+    )
+
+
+def job(console: Console, item: JSON, epochs: Sequence[JSON], files: Sequence[JSON]) -> None:
+    """One run with its epochs and files."""
+    progress = item["progress"]
+    facts: list[tuple[str, Any]] = [
+        ("run", f"{item['id']}  {item['name']}"),
+        ("state", state(item)),
+        ("progress", f"epoch {progress['epoch']}/{progress['epochs']}, {progress['fraction']:.0%}"),
+        ("left", duration(progress["eta_s"]) if item["state"] == "running" else None),
+        ("loss", number(item["train_loss"])),
+        ("accuracy", share(item["test_accuracy"])),
+        ("worker", item["worker"]),
+        ("attempt", item["attempt"]),
+        ("created", item["created_at"]),
+        ("started", item["started_at"]),
+        ("finished", item["finished_at"]),
+        ("weights", item["weights_sha256"]),
+        ("spec", json.dumps(item["spec"])),
+    ]
+    if item["error"]:
+        facts.append(("error", f"{item['error']['kind']}: {item['error']['message']}"))
+    grid = Table.grid(padding=(0, 2))
+    for label, value in facts:
+        if value not in (None, ""):
+            grid.add_row(label, value if isinstance(value, Text) else Text(words(value)))
+    console.print(grid)
+    if epochs:
+        console.print()
+        console.print(
+            table(
+                ("EPOCH", "TRAIN LOSS", "TEST LOSS", "ACCURACY", "RATE", "SECONDS", "IMAGES/S"),
+                (
+                    (
+                        row["epoch"],
+                        number(row["train_loss"]),
+                        number(row["test_loss"]),
+                        share(row["test_accuracy"]),
+                        f"{row['learning_rate']:.3g}",
+                        f"{row['seconds']:.1f}",
+                        f"{row['images_per_s']:.0f}",
+                    )
+                    for row in epochs
+                ),
+            )
+        )
+    if files:
+        console.print()
+        console.print(
+            table(
+                ("FILE", "NAME", "SIZE", "EPOCH", "SHA-256"),
+                ((f["id"], f["filename"], size(f["size"]), f["epoch"], f["sha256"]) for f in files),
+            )
+        )
+
+
+def state(item: JSON) -> Text:
+    """A run's state in its colour; the wish to cancel is shown while it runs."""
+    asked = item["state"] == "running" and item["desired"] == "cancel"
+    return Text("cancelling" if asked else item["state"], style=_COLOURS.get(item["state"], ""))
+
+
+def words(value: Any) -> str:
+    """A value as printable text; nothing for None."""
+    return "" if value is None else printable(str(value)).replace("\n", " ")
+
+
+def number(value: float | None) -> str:
+    """A loss."""
+    return "" if value is None else f"{value:.4f}"
+
+
+def share(value: float | None) -> str:
+    """An accuracy, 0 to 1, in per cent."""
+    return "" if value is None else f"{value:.2%}"
+
+
+def size(count: int) -> str:
+    """A size in bytes, for people."""
+    value = float(count)
+    for unit in ("B", "kB", "MB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} GB"
+
+
+def duration(seconds: float | None) -> str:
+    """A duration for people: `4 s`, `3 min 20 s`, `2 h 5 min`."""
+    if seconds is None:
+        return ""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def ago(moment: str | None) -> str:
+    """How long ago a moment of the API was."""
+    if moment is None:
+        return ""
+    seconds = (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
+    return f"{duration(max(0.0, seconds))} ago"
+
+
+def workers(items: Sequence[JSON]) -> Table:
+    """The list of workers."""
+    return table(
+        ("ID", "NAME", "STATE", "DEVICES", "SLOTS", "RUNNING", "QUEUES", "SEEN"),
+        (
+            (
+                worker["id"],
+                worker["name"],
+                "stopped" if worker["stopped_at"] else "up",
+                ", ".join(device["name"] for device in worker["devices"]),
+                worker["slots"],
+                ", ".join(str(job_id) for job_id in worker["running"]),
+                ", ".join(worker["queues"]),
+                ago(worker["seen_at"]),
+            )
+            for worker in items
+        ),
+    )

@@ -1,0 +1,190 @@
+"""The JSON API under `/api/v1`, and the two addresses that say how the server is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request, stream_with_context, url_for
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+from werkzeug.wsgi import wrap_file
+
+from core import queries, spec
+from core.artifacts import Blob
+from core.errors import InvalidInput, NotFound
+from core.presets import PRESETS
+from core.states import FINAL
+from webui import live, schemas, submission
+from webui.context import current
+
+blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
+health = Blueprint("health", __name__)
+
+
+@blueprint.post("/jobs")
+def submit() -> tuple[Response, int, dict[str, str]]:
+    job = submission.submit(current(), _json_object())
+    where = {"Location": url_for("api.show", job_id=job.id)}
+    return jsonify(schemas.job(job, None)), 201, where
+
+
+@blueprint.get("/jobs")
+def jobs() -> Response:
+    states = [state for state in request.args.get("state", "").split(",") if state]
+    with current().database.reading() as session:
+        rows = queries.jobs(session, states, _limit(), _cursor())
+        return jsonify(schemas.page(rows, lambda row: schemas.job(*row)))
+
+
+@blueprint.get("/jobs/<int:job_id>")
+def show(job_id: int) -> Response:
+    with current().database.reading() as session:
+        return jsonify(schemas.job(*queries.job(session, job_id)))
+
+
+@blueprint.post("/jobs/<int:job_id>/cancel")
+def cancel(job_id: int) -> Response:
+    submission.cancel(current(), job_id)
+    return show(job_id)
+
+
+@blueprint.get("/jobs/<int:job_id>/epochs")
+def epochs(job_id: int) -> Response:
+    return _rows_of_job(job_id, queries.epochs, schemas.epoch)
+
+
+@blueprint.get("/jobs/<int:job_id>/points")
+def points(job_id: int) -> Response:
+    return _rows_of_job(job_id, queries.points, schemas.point)
+
+
+@blueprint.get("/jobs/<int:job_id>/logs")
+def logs(job_id: int) -> Response:
+    return _rows_of_job(job_id, queries.logs, schemas.log_line)
+
+
+@blueprint.get("/jobs/<int:job_id>/checkpoints")
+def checkpoints(job_id: int) -> Response:
+    return _rows_of_job(job_id, queries.checkpoints, schemas.checkpoint)
+
+
+@blueprint.get("/jobs/<int:job_id>/attempts")
+def attempts(job_id: int) -> Response:
+    return _rows_of_job(job_id, queries.attempts, schemas.attempt)
+
+
+@blueprint.get("/jobs/<int:job_id>/events")
+def events(job_id: int) -> Response:
+    """The live stream; `after` stands in for Last-Event-ID, which a page cannot set itself."""
+    context = current()
+    seen = request.headers.get("Last-Event-ID") or request.args.get("after")
+    position = live.Position.parse(seen) if seen else live.Position()
+    with context.database.reading() as session:
+        job, _ = queries.job(session, job_id)
+    if seen and job.state in FINAL and job.revision == position.revision:
+        return Response(status=204)  # tells a browser not to connect again
+    return Response(
+        stream_with_context(live.stream(context.database, context.watchers, job_id, position)),
+        content_type="text/event-stream; charset=utf-8",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+@blueprint.get("/checkpoints/<int:checkpoint_id>/download")
+def download(checkpoint_id: int) -> Response:
+    context = current()
+    with context.database.reading() as session:
+        row = queries.checkpoint(session, checkpoint_id)
+    file = context.artifacts.open(Blob(row.sha256, row.size))
+    response = Response(
+        wrap_file(request.environ, file, 256 * 1024),
+        content_type="application/octet-stream",
+        direct_passthrough=True,
+    )
+    response.call_on_close(file.close)
+    response.content_length = row.size
+    response.headers.set("Content-Disposition", "attachment", filename=row.filename)
+    response.set_etag(row.sha256)  # the bytes of an address never change
+    response.last_modified = row.created_at
+    response.cache_control.private = True
+    response.cache_control.immutable = True
+    response.cache_control.max_age = 31_536_000
+    response.make_conditional(request.environ, accept_ranges=True, complete_length=row.size)
+    return response
+
+
+@blueprint.get("/workers")
+def workers() -> Response:
+    with current().database.reading() as session:
+        return jsonify(schemas.page(queries.workers(session, _limit(), _cursor()), schemas.worker))
+
+
+@blueprint.get("/spec")
+def spec_schema() -> Response:
+    """The JSON Schema of a spec, and the presets."""
+    return jsonify(
+        {
+            "schema": spec.schema(),
+            "presets": [
+                {
+                    "name": preset.name,
+                    "title": preset.title,
+                    "reason": preset.reason,
+                    "spec": preset.spec.model_dump(mode="json"),
+                }
+                for preset in PRESETS.values()
+            ],
+        }
+    )
+
+
+@blueprint.route("/<path:_anything>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+def unknown(_anything: str) -> Response:
+    raise NotFound("There is nothing at this address of the API.")
+
+
+@health.get("/healthz")
+def healthz() -> Response:
+    """The process is alive and serves requests."""
+    return jsonify({"status": "ok"})
+
+
+@health.get("/readyz")
+def readyz() -> Response:
+    """What is needed to serve is there. Redis may be away: submits and runs go on without it."""
+    context = current()
+    with context.database.reading() as session:
+        queries.jobs(session, limit=1)
+    context.artifacts.check()
+    redis = "ok" if context.wakeups.check() else "away: runs start a few seconds later"
+    return jsonify({"status": "ok", "database": "ok", "artifacts": "ok", "redis": redis})
+
+
+def _rows_of_job(job_id: int, query: Any, shape: Any) -> Response:
+    with current().database.reading() as session:
+        queries.job(session, job_id)  # 404 where there is no such job
+        return jsonify(schemas.page(query(session, job_id, _limit(), _cursor()), shape))
+
+
+def _json_object() -> dict[str, Any]:
+    if not request.is_json:
+        raise UnsupportedMediaType("Send JSON, with the header Content-Type: application/json.")
+    try:
+        body = request.get_json()
+    except BadRequest as error:
+        raise BadRequest(f"The body is not JSON: {error.__cause__ or error.description}") from None
+    except RecursionError:
+        raise BadRequest("The body is nested too deeply.") from None
+    if not isinstance(body, dict):
+        raise InvalidInput.one("body", "send a JSON object")
+    return body
+
+
+def _limit() -> int:
+    text = request.args.get("limit", str(queries.DEFAULT_LIMIT))
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise InvalidInput.one("limit", f"choose a number from 1 to {queries.LARGEST_LIMIT}")
+    return int(text)
+
+
+def _cursor() -> str:
+    return request.args.get("cursor", "")

@@ -1,0 +1,40 @@
+"""The application factory. Nothing connects before the first request."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from core import artifacts
+from core.database import Database
+from core.doorbell import Doorbell
+from core.settings import Settings
+from core.wakeup import Wakeups
+from webui import api, context, pages, problems, security
+from webui.live import Watchers
+
+
+def create_app(settings: Settings) -> Flask:
+    """Make the web application: the pages, the API, the live streams."""
+    app = Flask("webui")
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's own provider has it
+    wakeups = Wakeups(settings.redis_url)
+    context.attach(
+        app,
+        context.Context(
+            settings=settings,
+            database=Database(settings.database_address, pool_size=settings.web_threads),
+            doorbell=Doorbell(settings.redis_url),
+            wakeups=wakeups,
+            artifacts=artifacts.connect(settings.artifacts_address),
+            watchers=Watchers(wakeups),
+        ),
+    )
+    problems.install(app)
+    forms_only = security.install(app, settings)
+    for blueprint in (api.blueprint, api.health):
+        # no cookie gives the API any right, and JSON from another site needs a permission that
+        # we never give; so tokens are for the forms alone
+        forms_only.exempt(blueprint)
+        app.register_blueprint(blueprint)
+    app.register_blueprint(pages.blueprint)
+    return app

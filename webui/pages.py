@@ -1,0 +1,242 @@
+"""The pages: the list of runs, one run, the form of a new one, the workers.
+
+Each page is whole without JavaScript. A page that is kept fresh asks for a part of itself
+(`?part=…`), which is rendered by the same template as the whole.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Blueprint, Response, redirect, render_template, request, url_for
+from sqlalchemy.orm import Session
+
+from core import queries
+from core.errors import InvalidInput
+from core.models import Job, Worker
+from core.presets import PRESETS
+from core.states import FINAL, STATES
+from core.workers import SILENT_AFTER_S
+from webui import formats, forms, live, schemas, submission
+from webui.context import current
+
+blueprint = Blueprint("pages", __name__)
+
+FIRST_PRESET = next(iter(PRESETS))
+MOST_ROWS = 10_000
+"""Rows of one kind in a page of a run; the stream brings what is beyond."""
+
+for _filter in (
+    formats.loss,
+    formats.percent,
+    formats.whole,
+    formats.short,
+    formats.duration,
+    formats.ago,
+    formats.size,
+    formats.visible,
+    formats.moment,
+    formats.clock,
+    formats.seconds_since,
+):
+    blueprint.add_app_template_filter(_filter)
+
+
+@blueprint.app_context_processor
+def _common() -> dict[str, Any]:
+    """What every page needs: the remembered theme, and our clock for the page's own."""
+    theme = request.cookies.get("theme")
+    return {
+        "theme": theme if theme in ("light", "dark") else None,
+        "server_time": schemas.moment(datetime.now(UTC)),
+        "nothing": formats.NOTHING,
+        "final_states": FINAL,
+    }
+
+
+@blueprint.get("/")
+def jobs() -> str:
+    """The list of runs, newest first, perhaps of one state only."""
+    state, cursor = request.args.get("state", ""), request.args.get("cursor", "")
+    with current().database.reading() as session:
+        page = queries.jobs(session, [state] if state else [], cursor=cursor)
+        shown = [schemas.job(*row) for row in page.items]
+    return render_template(
+        _whole_or_part("jobs.html", "_jobs.html"),
+        jobs=shown,
+        state=state,
+        states=STATES,
+        cursor=cursor,
+        older=page.next,
+    )
+
+
+@blueprint.get("/jobs/new")
+def new() -> str:
+    """The form of a new run, filled from a preset or from an old run."""
+    return _form_page(_starting_form())
+
+
+def _starting_form() -> forms.Form:
+    old = request.args.get("from", "")
+    if not old:
+        return forms.from_preset(request.args.get("preset") or FIRST_PRESET)
+    if not (old.isascii() and old.isdigit() and len(old) < 19):  # a key's digits
+        raise InvalidInput.one("from", "name a run by its number")
+    with current().database.reading() as session:
+        job, _ = queries.job(session, int(old))
+        return forms.from_run(job.name, job.spec, job.priority, job.queue)
+
+
+@blueprint.post("/jobs")
+def submit() -> Response | tuple[str, int]:
+    """Queue what the form asks for, or show the form again with what is wrong."""
+    try:
+        job = submission.submit(current(), forms.submission(request.form))
+    except InvalidInput as error:
+        return _form_page(forms.refused(request.form, error.errors)), 422
+    return _see_other(url_for("pages.job", job_id=job.id))
+
+
+def _form_page(form: forms.Form) -> str:
+    return render_template(
+        "new.html",
+        form=form,
+        presets=PRESETS.values(),
+        preset_texts=forms.preset_texts(),
+    )
+
+
+@blueprint.get("/jobs/<int:job_id>")
+def job(job_id: int) -> str:
+    """The page of one run, or only the parts of it that change with its state."""
+    with current().database.reading() as session:
+        row, worker = queries.job(session, job_id)
+        facts = _facts(session, row, worker)
+        if "part" in request.args:
+            return render_template("_job_parts.html", **facts)
+        return render_template("job.html", **facts, **_records(session, row, worker))
+
+
+def _facts(session: Session, row: Job, worker: str | None) -> dict[str, Any]:
+    """What a page of a run shows besides the curves, the epochs and the log."""
+    attempts = queries.attempts(session, row.id, queries.LARGEST_LIMIT)
+    files = queries.checkpoints(session, row.id, queries.LARGEST_LIMIT)
+    return {
+        "job": schemas.job(row, worker),
+        "waiting": _waiting(session, row) if row.state == "queued" else None,
+        "attempts": [schemas.attempt(attempt) for attempt in attempts.items],
+        "files": [schemas.checkpoint(file) for file in files.items],
+        "took_s": formats.seconds_between(row.started_at, row.finished_at)
+        if row.started_at and row.finished_at
+        else None,
+    }
+
+
+def _records(session: Session, row: Job, worker: str | None) -> dict[str, Any]:
+    """What a run has reported so far, and the place in the stream from which it goes on."""
+    epochs, all_epochs = _rows(session, row.id, queries.epochs)
+    points, all_points = _rows(session, row.id, queries.points)
+    lines, all_lines = _rows(session, row.id, queries.logs)
+    files, all_files = _rows(session, row.id, queries.checkpoints)
+    whole = all_epochs and all_points and all_lines and all_files
+    attempt, line = row.attempt, 0
+    if lines and (lines[-1].attempt == row.attempt or not all_lines):
+        attempt, line = lines[-1].attempt, lines[-1].number
+    position = live.Position(
+        revision=row.revision if whole else 0,
+        attempt=attempt,
+        epoch=epochs[-1].epoch if epochs else 0,
+        step=points[-1].step if points else 0,
+        line=line,
+        checkpoint=files[-1].id if files else 0,
+    )
+    shown_epochs = [schemas.epoch(epoch) for epoch in epochs]
+    return {
+        "epochs": shown_epochs,
+        "lines": [schemas.log_line(each) for each in lines],
+        "groups": forms.described(row.spec),
+        "data": {
+            "job": schemas.job(row, worker),
+            "epochs": shown_epochs,
+            "points": [{"step": point.step, "train_loss": point.train_loss} for point in points],
+            "position": str(position),
+            "over": row.state in FINAL and whole,
+        },
+    }
+
+
+def _rows(session: Session, job_id: int, query: Any) -> tuple[list[Any], bool]:
+    """The rows of a job up to a limit, and whether these are all."""
+    rows: list[Any] = []
+    cursor: str | None = ""
+    while cursor is not None and len(rows) < MOST_ROWS:
+        page = query(session, job_id, queries.LARGEST_LIMIT, cursor)
+        rows += page.items
+        cursor = page.next
+    return rows, cursor is None
+
+
+def _waiting(session: Session, row: Job) -> dict[str, Any]:
+    """Why a queued run waits: for its turn, for a retry, or for a worker that is not there."""
+    present = [worker for worker in queries.live_workers(session) if not _is_silent(worker)]
+    serving = [worker for worker in present if row.queue in worker.queues]
+    fitting = [worker for worker in serving if _has_device(worker, row.device)]
+    return {
+        "workers": len(present),
+        "serving": len(serving),
+        "fitting": len(fitting),
+        "retry_in_s": max(0.0, -formats.seconds_since(row.available_at)),
+    }
+
+
+def _is_silent(worker: Worker) -> bool:
+    return formats.seconds_since(worker.seen_at) > SILENT_AFTER_S
+
+
+def _has_device(worker: Worker, wanted: str) -> bool:
+    """Whether a worker can run what wants this device; every host has a CPU."""
+    kinds = {device.get("kind") for device in worker.devices if isinstance(device, dict)}
+    return wanted in {"auto", "cpu"} | kinds
+
+
+@blueprint.post("/jobs/<int:job_id>/cancel")
+def cancel(job_id: int) -> Response:
+    """Ask that a run be cancelled."""
+    submission.cancel(current(), job_id)
+    return _see_other(url_for("pages.job", job_id=job_id))
+
+
+@blueprint.get("/workers")
+def workers() -> str:
+    """The workers: those that are there first, then those that were."""
+    cursor = request.args.get("cursor", "")
+    with current().database.reading() as session:
+        page = queries.workers(session, cursor=cursor)
+        shown = [
+            schemas.worker(row) | {"presence": _presence(row[0])}
+            for row in sorted(page.items, key=lambda row: row[0].stopped_at is not None)
+        ]
+    return render_template(
+        _whole_or_part("workers.html", "_workers.html"),
+        workers=shown,
+        cursor=cursor,
+        older=page.next,
+    )
+
+
+def _presence(worker: Worker) -> str:
+    if worker.stopped_at is not None:
+        return "stopped"
+    return "silent" if _is_silent(worker) else "live"
+
+
+def _whole_or_part(whole: str, part: str) -> str:
+    return part if "part" in request.args else whole
+
+
+def _see_other(address: str) -> Response:
+    response = redirect(address, 303)
+    assert isinstance(response, Response)
+    return response

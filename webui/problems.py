@@ -1,0 +1,88 @@
+"""Errors as answers: problem+json (RFC 9457) for programs, a page for people.
+
+Every error that Trainyard raises on purpose is turned into an answer here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response, json, render_template, request
+from werkzeug.exceptions import HTTPException
+
+from core.errors import InvalidInput, NotFound, NotPossible, TrainyardError, Unavailable
+
+RETRY_AFTER_S = 5
+
+log = logging.getLogger(__name__)
+
+_STATUS: dict[type[TrainyardError], int] = {
+    InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
+    NotFound: HTTPStatus.NOT_FOUND,
+    NotPossible: HTTPStatus.CONFLICT,
+    Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+
+def install(app: Flask) -> None:
+    """Answer every error of an application."""
+    app.register_error_handler(TrainyardError, _on_trainyard_error)
+    app.register_error_handler(HTTPException, _on_http_error)
+    app.register_error_handler(Exception, _on_surprise)
+
+
+def problem(status: int, detail: str, **more: Any) -> Response:
+    """A problem+json answer."""
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
+    return Response(
+        json.dumps(body | {"detail": detail} | more),
+        status=status,
+        content_type="application/problem+json",
+    )
+
+
+def wants_json() -> bool:
+    """Whether this request was made by a program."""
+    return request.path.startswith("/api/") or request.path in ("/healthz", "/readyz")
+
+
+def _on_trainyard_error(error: TrainyardError) -> Response:
+    status = next(
+        (code for kind, code in _STATUS.items() if isinstance(error, kind)),
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+    )
+    more: dict[str, Any] = {}
+    if isinstance(error, InvalidInput):
+        more["errors"] = [{"field": e.field, "message": e.message} for e in error.errors]
+    response = _answer(status, str(error), **more)
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        log.error("%s %s: %s", request.method, request.path, error)
+        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return response
+
+
+def _on_http_error(error: HTTPException) -> Response:
+    status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
+    if status < HTTPStatus.BAD_REQUEST:  # a redirect is raised as an error too
+        return Response(error.get_response().get_data(), status, error.get_response().headers)
+    response = _answer(status, error.description or HTTPStatus(status).phrase)
+    for name, value in error.get_headers():
+        if name.lower() not in ("content-type", "content-length"):
+            response.headers[name] = value
+    return response
+
+
+def _on_surprise(error: Exception) -> Response:
+    log.exception("%s %s failed", request.method, request.path, exc_info=error)
+    return _answer(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here; the server's log says what."
+    )
+
+
+def _answer(status: int, detail: str, **more: Any) -> Response:
+    if wants_json():
+        return problem(status, detail, **more)
+    page = render_template("error.html", status=status, title=HTTPStatus(status).phrase, detail=detail)
+    return Response(page, status=status, content_type="text/html; charset=utf-8")

@@ -1,0 +1,155 @@
+"""The JSON shapes of the API: the contract that other programs rely on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from core.models import Attempt, Checkpoint, Epoch, Job, LogLine, Point, Worker
+from core.queries import Page
+
+JSON = dict[str, Any]
+
+
+def moment(value: datetime | None) -> str | None:
+    """A time as ISO 8601 in UTC, to the microsecond."""
+    if value is None:
+        return None
+    return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def page(rows: Page[Any], shape: Callable[[Any], JSON]) -> JSON:
+    """A list, with the cursor of what follows."""
+    return {"items": [shape(row) for row in rows.items], "next": rows.next}
+
+
+def job(row: Job, worker_name: str | None) -> JSON:
+    """A job."""
+    return {
+        "id": row.id,
+        "name": row.name,
+        "state": row.state,
+        "desired": row.desired,
+        "preset": row.preset,
+        "spec": row.spec,
+        "priority": row.priority,
+        "queue": row.queue,
+        "attempt": row.attempt,
+        "created_at": moment(row.created_at),
+        "started_at": moment(row.started_at),
+        "finished_at": moment(row.finished_at),
+        "cancel_requested_at": moment(row.cancel_requested_at),
+        "progress": progress(row),
+        "train_loss": row.train_loss,
+        "test_loss": row.test_loss,
+        "test_accuracy": row.test_accuracy,
+        "weights_sha256": row.weights_sha256,
+        "error": None
+        if row.error_kind is None
+        else {
+            "kind": row.error_kind,
+            "message": row.error_message,
+            "traceback": row.error_traceback,
+        },
+        "worker": worker_name,
+    }
+
+
+def progress(row: Job) -> JSON:
+    """How far a job is: whole batches of the current epoch, and the share of the whole run."""
+    fraction = 0.0
+    if row.epoch and row.batches and row.epochs:
+        done = (row.epoch - 1) * row.batches + row.batch
+        fraction = min(1.0, done / (row.batches * row.epochs))
+    return {
+        "epoch": row.epoch,
+        "epochs": row.epochs,
+        "batch": row.batch,
+        "batches": row.batches,
+        "fraction": 1.0 if row.state == "succeeded" else fraction,
+        "eta_s": row.eta_s,
+        "images_per_s": row.images_per_s,
+    }
+
+
+def epoch(row: Epoch) -> JSON:
+    """The measurements of an epoch."""
+    return {
+        "epoch": row.epoch,
+        "train_loss": row.train_loss,
+        "test_loss": row.test_loss,
+        "test_accuracy": row.test_accuracy,
+        "learning_rate": row.learning_rate,
+        "seconds": row.seconds,
+        "images_per_s": row.images_per_s,
+    }
+
+
+def point(row: Point) -> JSON:
+    """A reading in mid-epoch."""
+    return {
+        "step": row.step,
+        "epoch": row.epoch,
+        "batch": row.batch,
+        "train_loss": row.train_loss,
+        "learning_rate": row.learning_rate,
+        "images_per_s": row.images_per_s,
+    }
+
+
+def log_line(row: LogLine) -> JSON:
+    """A line of the log."""
+    return {
+        "attempt": row.attempt,
+        "number": row.number,
+        "time": moment(row.time),
+        "level": row.level,
+        "text": row.text,
+    }
+
+
+def checkpoint(row: Checkpoint) -> JSON:
+    """A file to download."""
+    return {
+        "id": row.id,
+        "format": row.format,
+        "filename": row.filename,
+        "size": row.size,
+        "sha256": row.sha256,
+        "epoch": row.epoch,
+        "created_at": moment(row.created_at),
+    }
+
+
+def attempt(row: tuple[Attempt, str]) -> JSON:
+    """One try at a job."""
+    tried, worker_name = row
+    return {
+        "number": tried.number,
+        "worker": worker_name,
+        "device": tried.device,
+        "threads": tried.threads,
+        "started_at": moment(tried.started_at),
+        "finished_at": moment(tried.finished_at),
+        "outcome": tried.outcome,
+        "reason": tried.reason,
+    }
+
+
+def worker(row: tuple[Worker, list[int]]) -> JSON:
+    """A worker, and the jobs that it runs."""
+    found, running = row
+    return {
+        "id": found.id,
+        "name": found.name,
+        "process_id": found.process_id,
+        "version": found.version,
+        "queues": found.queues,
+        "devices": found.devices,
+        "slots": found.slots,
+        "running": running,
+        "started_at": moment(found.started_at),
+        "seen_at": moment(found.seen_at),
+        "stopped_at": moment(found.stopped_at),
+    }

@@ -1,0 +1,64 @@
+"""What protects a server without accounts: known hosts only, no forged posts, no foreign script."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, abort, request
+from flask_wtf.csrf import CSRFProtect
+
+from core.settings import Settings
+from webui.problems import problem
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+"""Styles may be set by script (the curves place their parts so); scripts come from us alone."""
+
+LARGEST_BODY = 1024 * 1024
+
+
+def install(app: Flask, settings: Settings) -> CSRFProtect:
+    """Protect an application."""
+    app.config.update(
+        SECRET_KEY=settings.signing_key,
+        MAX_CONTENT_LENGTH=LARGEST_BODY,
+        # a page elsewhere that points its own name at this address is refused by its Host
+        TRUSTED_HOSTS=["localhost", "127.0.0.1", "[::1]", *_own_host(settings), *settings.trusted_hosts],
+        SESSION_COOKIE_NAME="trainyard",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Strict",
+        WTF_CSRF_TIME_LIMIT=None,  # a form may lie open for days
+    )
+    app.before_request(_refuse_foreign_posts)
+    app.after_request(_add_headers)
+    return CSRFProtect(app)
+
+
+def _own_host(settings: Settings) -> list[str]:
+    return [] if settings.host in ("0.0.0.0", "::") else [settings.host]  # noqa: S104
+
+
+def _refuse_foreign_posts() -> Response | None:
+    """Refuse what another site makes a browser send here; programs send no Origin."""
+    if request.method in ("GET", "HEAD", "OPTIONS"):
+        return None
+    origin = request.headers.get("Origin")
+    foreign = origin is not None and urlsplit(origin).netloc != request.host
+    if foreign or request.headers.get("Sec-Fetch-Site") == "cross-site":
+        if request.path.startswith("/api/"):
+            return problem(403, "Requests from other sites are refused.")
+        abort(403, "Requests from other sites are refused.")
+    return None
+
+
+def _add_headers(response: Response) -> Response:
+    response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Referrer-Policy", "same-origin")
+    if re.match(r"application/(problem\+)?json|text/html", response.content_type or ""):
+        response.headers.setdefault("Cache-Control", "no-store")
+    return response

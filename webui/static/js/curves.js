@@ -1,0 +1,229 @@
+// The curves of a run: the losses by epoch, and the test accuracy by epoch.
+
+import uPlot from "../node_modules/uplot/dist/uPlot.esm.js";
+import { loss, percent } from "./format.js";
+
+const HEIGHT = 240;
+const NARROW_HEIGHT = 200;
+const FEW_EPOCHS = 20;
+
+// Colours come from the style sheet; a canvas needs them resolved.
+const colours = new Map();
+
+function colour(name) {
+  if (!colours.has(name)) {
+    const probe = document.createElement("i");
+    probe.style.color = `var(--${name})`;
+    document.body.append(probe);
+    colours.set(name, getComputedStyle(probe).color);
+    probe.remove();
+  }
+  return colours.get(name);
+}
+
+const font = () => `12px ${getComputedStyle(document.body).fontFamily}`;
+
+// The right end of the horizontal axis. Of a short run all of it is shown from the start; that of a
+// long one grows by doubling, so that the curve does not squeeze together with every point.
+function horizon(reached, epochs, over) {
+  if (over) return Math.max(reached, 1);
+  if (epochs <= FEW_EPOCHS) return epochs;
+  return Math.min(epochs, Math.max(FEW_EPOCHS, 2 ** Math.ceil(Math.log2(reached + 1))));
+}
+
+function axis(values, more = {}) {
+  return {
+    stroke: () => colour("muted"),
+    grid: { stroke: () => colour("line"), width: 1 },
+    ticks: { show: false },
+    font: font(),
+    gap: 6,
+    values,
+    ...more,
+  };
+}
+
+// Parts of an epoch are named only where there is nothing else to name.
+const epochNumbers = (plot, splits) =>
+  splits.map((split) =>
+    Number.isInteger(split) || plot.scales.x.max <= 1 ? String(Number(split.toFixed(2))) : "",
+  );
+
+class Curve {
+  constructor(figure, options) {
+    this.figure = figure;
+    this.place = figure.querySelector(".plot");
+    this.options = options;
+    this.data = [[], ...options.series.map(() => [])];
+    this.xMax = 1;
+    this.#draw();
+    new ResizeObserver(() => this.#resize()).observe(this.place);
+    document.addEventListener("themechange", () => {
+      colours.clear();
+      requestAnimationFrame(() => this.plot.redraw(true, true));
+    });
+  }
+
+  show(data, xMax, count) {
+    const zoomed = this.#isZoomed();
+    this.data = data;
+    this.xMax = xMax;
+    this.plot.setData(data, !zoomed);
+    if (zoomed) this.plot.redraw();
+    this.figure.dataset.points = count;
+  }
+
+  redraw() {
+    this.plot.destroy();
+    this.#draw();
+  }
+
+  #size() {
+    return {
+      width: Math.max(200, Math.floor(this.place.clientWidth)),
+      height: matchMedia("(max-width: 40rem)").matches ? NARROW_HEIGHT : HEIGHT,
+    };
+  }
+
+  #resize() {
+    const size = this.#size();
+    if (size.width !== this.plot.width || size.height !== this.plot.height) this.plot.setSize(size);
+  }
+
+  #draw() {
+    this.plot = new uPlot(
+      {
+        ...this.#size(),
+        padding: [8, 12, 0, 0],
+        legend: { show: false },
+        cursor: { y: false, drag: { x: true, y: false }, points: { size: 7 } },
+        scales: {
+          x: { time: false, range: (_plot, min, max) => this.#rangeOfX(min, max) },
+          y: this.options.scale(),
+        },
+        axes: [
+          axis(epochNumbers, { size: 28, space: 40 }),
+          axis(this.options.values, { size: 52, space: 36 }),
+        ],
+        series: [{}, ...this.options.series],
+        hooks: { setCursor: [(plot) => this.options.tell(plot.cursor.idx)] },
+      },
+      this.data,
+      this.place,
+    );
+  }
+
+  #isZoomed() {
+    const { min, max } = this.plot.scales.x;
+    return min != null && (min > 0 || max < this.xMax);
+  }
+
+  // all of it, unless a reader has dragged over a part; a double click takes that back
+  #rangeOfX(min, max) {
+    const all = this.data[0];
+    const zoomed = all.length && (min > all[0] || max < all[all.length - 1]);
+    return zoomed ? [min, max] : [0, this.xMax];
+  }
+}
+
+const line = (name, width, more = {}) => ({
+  stroke: () => colour(name),
+  width,
+  spanGaps: true,
+  points: { show: false },
+  ...more,
+});
+
+const dots = (name, size) => ({
+  show: true,
+  size,
+  stroke: () => colour(name),
+  fill: () => colour(name),
+});
+
+// With many epochs the dots would run into one another.
+const dotsWhileFew = (name) => ({
+  ...dots(name, 6),
+  show: (plot, index) => plot.data[index].filter((value) => value != null).length <= 60,
+});
+
+const last = (values) => values.findLast((value) => value != null);
+
+export class LossCurve {
+  constructor(figure) {
+    this.figure = figure;
+    this.log = false;
+    this.curve = new Curve(figure, {
+      series: [line("train", 1.5), line("test", 2, { points: dotsWhileFew("test") })],
+      scale: () => ({ distr: this.log ? 3 : 1, range: (_plot, min, max) => this.#range(min, max) }),
+      values: (_plot, splits) => splits.map((split) => (split == null ? "" : String(Number(split.toPrecision(3))))),
+      tell: (index) => this.#tell(index),
+    });
+    this.#offerLogScale();
+  }
+
+  show(points, epochs, batches, reach, over) {
+    const train = [points.map((point) => point.step / (batches || 1)), points.map((point) => point.train_loss)];
+    const test = [epochs.map((epoch) => epoch.epoch), epochs.map((epoch) => epoch.test_loss)];
+    const data = points.length || epochs.length ? uPlot.join([train, test]) : [[], [], []];
+    this.curve.show(data, horizon(reach, epochsOf(this.figure), over), points.length);
+    this.#tell(null);
+  }
+
+  #range(min, max) {
+    if (min == null) return this.log ? [0.1, 10] : [0, 1];
+    if (this.log) return [(min > 0 ? min : 1e-6) / 1.3, max * 1.3];
+    return [0, max * 1.05 || 1];
+  }
+
+  #tell(index) {
+    const [, train, test] = this.curve?.data ?? [[], [], []];
+    const at = (values) => loss(index == null ? last(values) : (values[index] ?? last(values.slice(0, index))));
+    this.figure.querySelector("[data-key=train]").textContent = at(train);
+    this.figure.querySelector("[data-key=test]").textContent = at(test);
+  }
+
+  #offerLogScale() {
+    const button = this.figure.querySelector(".log-scale");
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      this.log = !this.log;
+      button.setAttribute("aria-pressed", this.log);
+      this.curve.redraw();
+    });
+  }
+}
+
+export class AccuracyCurve {
+  constructor(figure) {
+    this.figure = figure;
+    this.curve = new Curve(figure, {
+      series: [line("accuracy", 2, { points: dotsWhileFew("accuracy") })],
+      scale: () => ({ range: (_plot, min, max) => this.#range(min, max) }),
+      values: (_plot, splits) => splits.map((split) => `${Number((split * 100).toFixed(2))}%`),
+      tell: (index) => this.#tell(index),
+    });
+  }
+
+  show(epochs, reach, over) {
+    const data = [epochs.map((epoch) => epoch.epoch), epochs.map((epoch) => epoch.test_accuracy)];
+    this.curve.show(data, horizon(reach, epochsOf(this.figure), over), epochs.length);
+    this.#tell(null);
+  }
+
+  // never beyond 100%, and never so close that noise looks like news
+  #range(min, max) {
+    if (min == null) return [0, 1];
+    const room = Math.max((max - min) * 0.15, 0.005);
+    return [Math.max(0, min - room), Math.min(1, max + room)];
+  }
+
+  #tell(index) {
+    const values = this.curve?.data[1] ?? [];
+    this.figure.querySelector("[data-key=accuracy]").textContent = percent(
+      index == null ? last(values) : values[index],
+    );
+  }
+}
+
+const epochsOf = (figure) => Number(figure.dataset.epochs);

@@ -1,0 +1,113 @@
+"""Submitting and cancelling, the same for the page and the API."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+
+from core import presets, queue
+from core.errors import FieldError, InvalidInput
+from core.models import NAME_LENGTH, QUEUE_LENGTH, Job
+from webui.context import Context
+
+LARGEST_PRIORITY = 1000
+
+
+class Submission(BaseModel):
+    """What a person hands in to have something trained."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_LENGTH),
+        Field(title="Name", description="What to call the run; need not be unique."),
+    ]
+    preset: Annotated[str | None, Field(title="Preset", description="Spec to start from.")] = None
+    spec: Annotated[
+        dict[str, Any],
+        Field(title="Spec", description="Single fields laid over the preset."),
+    ] = {}
+    priority: Annotated[
+        int,
+        Field(
+            ge=-LARGEST_PRIORITY,
+            le=LARGEST_PRIORITY,
+            title="Priority",
+            description="Higher runs first; equal ones in the order they came.",
+        ),
+    ] = 0
+    queue: Annotated[
+        str,
+        StringConstraints(max_length=QUEUE_LENGTH, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"),
+        Field(title="Queue", description="Which workers may run it: those that serve this queue."),
+    ] = "default"
+
+    @field_validator("name")
+    @classmethod
+    def _printable(cls, value: str) -> str:
+        if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
+            raise ValueError("leave out control characters")
+        return value
+
+
+def submit(context: Context, values: Mapping[str, Any]) -> Job:
+    """Check what was handed in, put it into the queue and ring.
+
+    Raises:
+        InvalidInput: naming every wrong field; nothing was queued.
+    """
+    errors: list[FieldError] = []
+    submission = None
+    try:
+        submission = Submission.model_validate(values)
+    except ValidationError as error:
+        errors += [_field_error(problem) for problem in error.errors()]
+    # the spec is checked even where the name is wrong: a form shows all that is to be mended
+    preset, spec = values.get("preset"), values.get("spec") or {}
+    checked = None
+    if isinstance(preset, str | None) and isinstance(spec, Mapping):
+        try:
+            checked = presets.resolve(preset, spec)
+        except InvalidInput as error:
+            errors += error.errors
+    if submission is None or checked is None or errors:
+        raise InvalidInput(errors)
+    job = queue.submit(
+        context.database,
+        name=submission.name,
+        spec=checked,
+        preset=submission.preset,
+        priority=submission.priority,
+        queue=submission.queue,
+    )
+    context.doorbell.ring(job.queue)
+    return job
+
+
+def cancel(context: Context, job_id: int) -> Job:
+    """Ask that a job be cancelled, and wake its worker and its viewers.
+
+    Raises:
+        NotFound: there is no such job.
+    """
+    job = queue.cancel(context.database, job_id)
+    context.wakeups.announce("asked", job_id)
+    context.wakeups.announce("changed", job_id)
+    return job
+
+
+def _field_error(problem: Any) -> FieldError:
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        message = "there is no such field"
+    elif problem["type"] == "missing":
+        message = "is needed"
+    elif problem["type"] == "string_too_short":
+        message = "is needed"
+    elif problem["type"] == "string_pattern_mismatch":
+        message = "use letters, digits, and . _ - only"
+    return FieldError(".".join(str(part) for part in problem["loc"]) or "body", message)

@@ -1,0 +1,142 @@
+"""A worker: `python -m worker`. Celery hears the doorbell; the database says what to run."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+import threading
+from importlib.metadata import version
+from typing import Any
+
+from celery.signals import worker_shutting_down
+
+from core import artifacts, settings, workers
+from core.database import Database
+from core.doorbell import Doorbell
+from core.errors import DatabaseUnavailable, TrainyardError
+from core.queue import Claimant
+from core.settings import Settings
+from core.wakeup import Wakeups
+from core.workers import WorkerFacts
+from worker import devices, tasks
+from worker.devices import Slots
+from worker.housekeeping import Housekeeping
+from worker.yard import Yard
+
+WAIT_FOR_DATABASE_S = 60
+END_MARGIN_S = 5.0
+
+log = logging.getLogger("worker")
+
+
+def main() -> None:
+    """Work until told to stop."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s worker %(levelname)s %(message)s")
+    try:
+        chosen = settings.load()
+        if not chosen.worker_name:
+            chosen = chosen.model_copy(update={"worker_name": socket.gethostname()[:120]})
+        work(set_up(chosen))
+    except TrainyardError as error:
+        sys.exit(str(error))
+
+
+def set_up(chosen: Settings) -> Yard:
+    """Find the devices, reach the database, and write down that this worker is there."""
+    found = devices.find_devices()
+    slots = devices.divide(found, chosen.slots)
+    database = Database(chosen.database_address, pool_size=len(slots) + 4)
+    facts = WorkerFacts(
+        name=chosen.worker_name,
+        process_id=os.getpid(),
+        version=version("trainyard"),
+        queues=chosen.queues,
+        devices=[device.facts() for device in found],
+        slots=len(slots),
+    )
+    return Yard(
+        settings=chosen,
+        database=database,
+        artifacts=artifacts.connect(chosen.artifacts_address),
+        doorbell=Doorbell(chosen.redis_url),
+        wakeups=Wakeups(chosen.redis_url),
+        slots=Slots(slots),
+        claimant=Claimant(
+            worker_id=_register(database, facts),
+            queues=chosen.queues,
+            devices=devices.accepted(found),
+        ),
+    )
+
+
+def work(yard: Yard) -> None:
+    """Serve the queues until a signal says to stop; then drain."""
+    stop_listening = threading.Event()
+    threading.Thread(
+        target=yard.wakeups.listen,
+        args=("asked", yard.alarms.sound, stop_listening),
+        name="wakeups",
+        daemon=True,
+    ).start()
+    housekeeping = Housekeeping(yard)
+    housekeeping.start()
+
+    def drain(*_: Any, **__: Any) -> None:
+        log.info("stopping: running jobs go back to the queue")
+        # the signal may interrupt any line of the main thread, one that holds a lock included
+        threading.Thread(target=yard.drain, name="drain").start()
+
+    worker_shutting_down.connect(drain)
+    tasks.register(yard.doorbell.app, yard)
+    log.info(
+        "worker %s serves %s with %d slot(s) on %s",
+        yard.settings.worker_name,
+        ", ".join(yard.settings.queues),
+        len(yard.slots.all),
+        ", ".join(sorted({slot.device.name for slot in yard.slots.all})),
+    )
+    try:
+        yard.doorbell.app.worker_main(_celery_arguments(yard))
+    finally:
+        yard.drain()
+        yard.slots.wait_until_all_free(yard.settings.grace_seconds + END_MARGIN_S)
+        housekeeping.stop()
+        stop_listening.set()
+        try:
+            workers.stopped(yard.database, yard.claimant.worker_id)
+        except DatabaseUnavailable as error:
+            log.warning("the worker's end could not be written: %s", error)
+
+
+def _celery_arguments(yard: Yard) -> list[str]:
+    return [
+        "worker",
+        "--pool=threads",  # a thread waits for a process of its own; nothing is computed here
+        f"--concurrency={len(yard.slots.all)}",
+        f"--queues={','.join(yard.settings.queues)}",
+        f"--hostname={os.getpid()}@{socket.gethostname()}",
+        "--loglevel=WARNING",
+        # workers know of each other by the database
+        "--without-gossip",
+        "--without-mingle",
+        "--without-heartbeat",
+    ]
+
+
+def _register(database: Database, facts: WorkerFacts) -> int:
+    """Register, with patience for a database that starts at the same time."""
+    for remaining in reversed(range(WAIT_FOR_DATABASE_S)):
+        try:
+            return workers.register(database, facts)
+        except DatabaseUnavailable as error:
+            if not remaining:
+                raise
+            log.warning("%s", error)
+            threading.Event().wait(1.0)
+    raise AssertionError("unreachable: the last try returns or raises")
+
+
+if __name__ == "__main__":
+    main()

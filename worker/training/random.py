@@ -1,0 +1,22 @@
+"""Random numbers as a function of the run's seed and of a place in the run.
+
+A generator is made afresh from its names each time, so nothing depends on what was drawn before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+
+
+def seed_for(seed: int, *place: str | int) -> int:
+    """A 63-bit seed for one place in one run, such as `("order", epoch)`."""
+    name = "/".join(str(part) for part in (seed, *place))
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) >> 1
+
+
+def order(seed: int, epoch: int, count: int) -> torch.Tensor:
+    """The order in which an epoch goes through `count` images: int64 on the CPU, shape (count,)."""
+    generator = torch.Generator().manual_seed(seed_for(seed, "order", epoch))
+    return torch.randperm(count, generator=generator)
