@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import httpx
-from httpx_sse import ServerSentEvent, SSEError, connect_sse
+from httpx_sse import SSEError, connect_sse
 
 from core.errors import FieldError, InvalidInput, NotFound, TrainyardError, Unavailable
 from core.states import FINAL
@@ -78,7 +78,8 @@ class Client:
                     for event in source.iter_sse():
                         away_since = None
                         seen = event.id or seen
-                        yield _named(event)
+                        if event.data:  # a bare retry time comes as an event too
+                            yield event.event, json.loads(event.data)
                         if event.event == "end":
                             return
             except (httpx.TransportError, SSEError, Unavailable) as error:
@@ -139,10 +140,6 @@ class Client:
             f"No Trainyard server answers at {self.url} ({error}). Start one with `trainyard up` "
             "(or `make up`), or name another with --url or TRAINYARD_URL."
         )
-
-
-def _named(event: ServerSentEvent) -> tuple[str, Any]:
-    return event.event, json.loads(event.data)
 
 
 def _raise_problem(response: httpx.Response) -> NoReturn:

@@ -316,9 +316,9 @@ def _refuse_download(job: JSON, files: list[JSON], wanted: str) -> NoReturn:
 
 
 def _console() -> Console:
-    """Standard output; a pipe or a file gets lines as long as they need to be."""
+    """Standard output; in a pipe or a file a table is as wide as it needs to be."""
     console = Console()
-    return console if console.is_terminal else Console(width=1000, soft_wrap=True)
+    return console if console.is_terminal else Console(width=240)
 
 
 def _print(table: Any) -> None:

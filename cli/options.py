@@ -78,10 +78,15 @@ def _help(variants: Sequence[Field]) -> str:
     """One line about a field; a field of several kinds tells each kind's default."""
     field = variants[0]
     bounds = ", ".join(choice.text for choice in field.choices) or field.hint
-    defaults = dict.fromkeys(v.default for v in variants if v.default != "")
+    defaults = {variant.name.rpartition(".")[0]: variant.default for variant in variants}
+    if len(set(defaults.values())) == 1:
+        told = field.default
+    else:
+        told = ", ".join(
+            f"{default} for {kind.rpartition('.')[2]}" for kind, default in defaults.items()
+        )
     parts = [field.help.rstrip(".") or field.title]
     if bounds:
         parts.append(f"({bounds})")
-    if defaults:
-        parts.append(f"[default: {' or '.join(defaults)}]")
+    parts.append(f"[default: {told}]")
     return " ".join(parts)

@@ -84,11 +84,10 @@ def job(console: Console, item: JSON, epochs: Sequence[JSON], files: Sequence[JS
     ]
     if item["error"]:
         facts.append(("error", f"{item['error']['kind']}: {item['error']['message']}"))
-    grid = Table.grid(padding=(0, 2))
     for label, value in facts:
         if value not in (None, ""):
-            grid.add_row(label, value if isinstance(value, Text) else Text(words(value)))
-    console.print(grid)
+            text = value if isinstance(value, Text) else Text(words(value))
+            console.print(Text(f"{label:10}").append_text(text), soft_wrap=True)
     if epochs:
         console.print()
         console.print(

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from core.database import Database, now
 from core.lease import Lease, guarded_update
-from core.models import Attempt, Epoch, LogLine, Point
+from core.models import Attempt, Epoch, Job, LogLine, Point
 from core.reports import EpochEnd, Line, Reading, Report, Started
 from core.states import Desired
 
@@ -135,6 +135,7 @@ def _summary(report: Report) -> dict[str, Any]:
         case Started():
             measured = {} if report.step else dict.fromkeys(_EPOCH_END - _READING | {"train_loss"})
             return measured | {
+                "resets": Job.resets + 1,
                 "epochs": report.epochs,
                 "batches": report.batches,
                 "epoch": report.epoch,

@@ -118,6 +118,10 @@ class Job(Base):
     revision: Mapped[int]
     """Goes up with every change of the row: live pages ask for rows they have not seen."""
 
+    resets: Mapped[int]
+    """Goes up when measurements are taken back because training begins again before them: a live
+    page must then forget what it shows."""
+
     created_at: Mapped[datetime]
     available_at: Mapped[datetime]
     """Not claimed before this moment: a retry backs off."""

@@ -28,8 +28,8 @@ PRESETS: dict[str, Preset] = {
             title="Quick",
             reason="One epoch with a one-cycle schedule: MNIST to about 99% in seconds.",
             spec=TrainingSpec(
-                model=CNN(kernel_size=3, channels=(16, 32, 64, 64), batch_norm=True),
-                optimizer=SGD(learning_rate=0.2, momentum=0.9, nesterov=True, weight_decay=0.0005),
+                model=CNN(kernel_size=3, channels=(16, 32, 32), batch_norm=True),
+                optimizer=SGD(learning_rate=0.1, momentum=0.9, nesterov=True, weight_decay=0.0005),
                 schedule=OneCycle(),
                 batch_size=128,
                 epochs=1,

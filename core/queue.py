@@ -89,6 +89,7 @@ def submit(
         desired="run",
         attempt=0,
         revision=1,
+        resets=0,
         created_at=now(),
         available_at=now(),
         rung_at=now(),

@@ -20,7 +20,7 @@ from webui.app import create_app
 from webui.context import Context
 
 
-class Server(BaseApplication):
+class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     """Gunicorn, set up by our settings instead of a file."""
 
     def __init__(self, chosen: settings.Settings) -> None:

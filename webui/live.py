@@ -1,7 +1,7 @@
 """Live streams: what is new about a job since what a viewer has seen, as server-sent events.
 
-The database is the source. An event's id is a `Position`: the last epoch, step, log line, file
-and revision that the viewer has got. After a lost connection the browser sends it back and the
+The database is the source. An event's id is a `Position`: the revision and the last epoch, step,
+log line and file that the viewer has got. After a lost connection the browser sends it back and the
 stream goes on from there. A wake-up only makes the stream look sooner.
 """
 
@@ -13,7 +13,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, fields, replace
 from typing import Any
 
 from core import queries
@@ -32,27 +32,18 @@ ROWS_AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far a viewer has come. Written as six numbers with dots between."""
+    """How far a viewer has come. Written as its numbers with dots between."""
 
     revision: int = 0
-    attempt: int = 0
+    resets: int = 0
     epoch: int = 0
     step: int = 0
-    line: int = 0
+    log_attempt: int = 0
+    log_line: int = 0
     checkpoint: int = 0
 
     def __str__(self) -> str:
-        return ".".join(
-            str(part)
-            for part in (
-                self.revision,
-                self.attempt,
-                self.epoch,
-                self.step,
-                self.line,
-                self.checkpoint,
-            )
-        )
+        return ".".join(str(part) for part in astuple(self))
 
     @classmethod
     def parse(cls, text: str) -> Position:
@@ -63,7 +54,7 @@ class Position:
         """
         try:
             parts = [int(part) for part in text.split(".")]
-            if len(parts) != 6 or not all(0 <= part < 2**62 for part in parts):
+            if len(parts) != len(fields(cls)) or not all(0 <= part < 2**62 for part in parts):
                 raise ValueError
         except ValueError:
             raise InvalidInput.one(
@@ -131,6 +122,10 @@ class Watchers:
         """Whether the server is going down."""
         return self._stop.is_set()
 
+    def pause(self, seconds: float) -> None:
+        """Wait, but not longer than the server lives."""
+        self._stop.wait(seconds)
+
     def _hear(self, job_id: int) -> None:
         with self._lock:
             for event in self._events.get(job_id, ()):
@@ -144,7 +139,7 @@ def stream(
 
     Yields:
         Events: `job` (the job), `epochs`, `points`, `logs`, `checkpoints` (lists of new rows),
-        `reset` (rows shown so far are void: an attempt began again), `end`.
+        `reset` (epochs and points shown so far are void: training began again), `end`.
     """
     yield f"retry: {RECONNECT_AFTER_MS}\n\n"
     last_sent = time.monotonic()
@@ -166,7 +161,7 @@ def stream(
             if events and position.revision == before.revision:
                 continue  # there was more than one look may bring
             if events:
-                changed.wait(LOOK_AT_MOST_EVERY_S)  # gather: many changes make one look
+                watchers.pause(LOOK_AT_MOST_EVERY_S)  # many changes make one look
             elif time.monotonic() - last_sent > HEARTBEAT_S:
                 yield ": still here\n\n"  # a write is how a lost viewer is noticed
                 last_sent = time.monotonic()
@@ -182,28 +177,25 @@ def news(database: Database, job_id: int, seen: Position) -> list[Event]:
         job, worker = queries.job(session, job_id)
         if job.revision == seen.revision:
             return _end_if_over(job.state, seen)
-        if seen.attempt and job.attempt != seen.attempt:
-            seen = replace(seen, epoch=0, step=0)
+        if job.resets != seen.resets:
+            seen = replace(seen, resets=job.resets, epoch=0, step=0)
             events.append(Event("reset", {"attempt": job.attempt}, seen))
-        # lines outlive their attempt, so what is left of an earlier one's comes before the rest
-        lines = queries.logs(session, job_id, ROWS_AT_ONCE, f"{seen.attempt}.{seen.line}")
-        full = lines.next is not None
-        if lines.items:
-            last = lines.items[-1]
-            seen = replace(seen, attempt=last.attempt, line=last.number)
-            events.append(Event("logs", [schemas.log_line(row) for row in lines.items], seen))
-        if not full and seen.attempt != job.attempt:
-            seen = replace(seen, attempt=job.attempt, line=0)
+        full = False
 
         def rows(name: str, page: queries.Page[Any], shape: Any, **moved: Any) -> None:
             nonlocal seen, full
             if page.items:
-                seen = replace(
-                    seen, **{key: read(page.items[-1]) for key, read in moved.items()}
-                )
+                seen = replace(seen, **{key: read(page.items[-1]) for key, read in moved.items()})
                 events.append(Event(name, [shape(row) for row in page.items], seen))
             full = full or page.next is not None
 
+        rows(
+            "logs",
+            queries.logs(session, job_id, ROWS_AT_ONCE, f"{seen.log_attempt}.{seen.log_line}"),
+            schemas.log_line,
+            log_attempt=lambda row: row.attempt,
+            log_line=lambda row: row.number,
+        )
         rows(
             "epochs",
             queries.epochs(session, job_id, ROWS_AT_ONCE, str(seen.epoch)),

@@ -141,15 +141,13 @@ def _records(session: Session, row: Job, worker: str | None) -> dict[str, Any]:
     lines, all_lines = _rows(session, row.id, queries.logs)
     files, all_files = _rows(session, row.id, queries.checkpoints)
     whole = all_epochs and all_points and all_lines and all_files
-    attempt, line = row.attempt, 0
-    if lines and (lines[-1].attempt == row.attempt or not all_lines):
-        attempt, line = lines[-1].attempt, lines[-1].number
     position = live.Position(
         revision=row.revision if whole else 0,
-        attempt=attempt,
+        resets=row.resets,
         epoch=epochs[-1].epoch if epochs else 0,
         step=points[-1].step if points else 0,
-        line=line,
+        log_attempt=lines[-1].attempt if lines else 0,
+        log_line=lines[-1].number if lines else 0,
         checkpoint=files[-1].id if files else 0,
     )
     shown_epochs = [schemas.epoch(epoch) for epoch in epochs]

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Flask, Response, json, render_template, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, SecurityError
 
 from core.errors import InvalidInput, NotFound, NotPossible, TrainyardError, Unavailable
 
@@ -64,6 +64,8 @@ def _on_trainyard_error(error: TrainyardError) -> Response:
 
 
 def _on_http_error(error: HTTPException) -> Response:
+    if isinstance(error, SecurityError):  # no page: its links would name a host that we refuse
+        return problem(HTTPStatus.BAD_REQUEST, str(error.description))
     status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
     if status < HTTPStatus.BAD_REQUEST:  # a redirect is raised as an error too
         return Response(error.get_response().get_data(), status, error.get_response().headers)
@@ -84,5 +86,7 @@ def _on_surprise(error: Exception) -> Response:
 def _answer(status: int, detail: str, **more: Any) -> Response:
     if wants_json():
         return problem(status, detail, **more)
-    page = render_template("error.html", status=status, title=HTTPStatus(status).phrase, detail=detail)
+    page = render_template(
+        "error.html", status=status, title=HTTPStatus(status).phrase, detail=detail
+    )
     return Response(page, status=status, content_type="text/html; charset=utf-8")

@@ -27,7 +27,13 @@ def install(app: Flask, settings: Settings) -> CSRFProtect:
         SECRET_KEY=settings.signing_key,
         MAX_CONTENT_LENGTH=LARGEST_BODY,
         # a page elsewhere that points its own name at this address is refused by its Host
-        TRUSTED_HOSTS=["localhost", "127.0.0.1", "[::1]", *_own_host(settings), *settings.trusted_hosts],
+        TRUSTED_HOSTS=[
+            "localhost",
+            "127.0.0.1",
+            "[::1]",
+            *_own_host(settings),
+            *settings.trusted_hosts,
+        ],
         SESSION_COOKIE_NAME="trainyard",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Strict",

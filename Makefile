@@ -1,0 +1,65 @@
+# Everything that a person does with this repository. Each target makes what it needs first.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STEP := ./scripts/step
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test check format lint types imports tests lock browser \
+	compose-test bench-api clean
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: setup ## Train MNIST through the real queue and download the checkpoint: one command, no set-up
+	@$(STEP) "demo" $(BIN)/trainyard demo
+
+up: setup ## Start dashboard, broker and worker on this machine; Ctrl-C stops them
+	@exec $(BIN)/trainyard up
+
+setup: $(BIN)/.ready webui/static/node_modules/.ready ## Make the virtualenv and fetch the front-end libraries
+
+test: setup browser tests ## Run all tests, on real services that they start themselves
+
+check: setup browser format lint types imports tests ## Format, lint, types, import rules, tests
+
+format: $(BIN)/.ready ## Say what is not formatted (mend it: .venv/bin/ruff format)
+	@$(STEP) "format" $(BIN)/ruff format --check --quiet .
+
+lint: $(BIN)/.ready
+	@$(STEP) "lint" $(BIN)/ruff check --quiet .
+
+types: $(BIN)/.ready
+	@$(STEP) "types" $(BIN)/mypy --no-error-summary
+
+imports: $(BIN)/.ready
+	@$(STEP) "import rules" $(BIN)/lint-imports --no-logo
+
+tests: setup
+	@$(STEP) "tests" $(BIN)/python -m pytest $(PYTEST)
+
+browser: ## Have a Chromium for the tests, where this machine's packages bring one
+	@$(STEP) "browser" scripts/ensure-chromium
+
+bench-api: setup ## Time GET /jobs while a run trains
+	@$(STEP) "bench" $(BIN)/python -m bench.api
+
+compose-test: setup ## Build the images, bring docker-compose.yml up, and send a run through it
+	@$(STEP) "compose" $(BIN)/python tests/deploy/compose_run.py
+
+lock: $(BIN)/.ready ## Resolve the packages anew, within pyproject.toml
+	@$(STEP) "lock" scripts/lock
+
+clean: ## Remove what set-up made
+	rm -rf $(VENV) webui/static/node_modules
+
+$(BIN)/.ready: requirements/dev.lock pyproject.toml scripts/step
+	@$(STEP) "virtualenv" scripts/ensure-virtualenv $(PYTHON) $(VENV)
+	@$(STEP) "Python packages" $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@$(STEP) "Trainyard itself" $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+webui/static/node_modules/.ready: webui/static/package-lock.json $(BIN)/.ready
+	@$(STEP) "front-end libraries" scripts/npm $(BIN) ci --prefix webui/static --no-audit --no-fund --silent
+	@touch $@

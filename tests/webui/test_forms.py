@@ -1,0 +1,254 @@
+"""The form is made from the model: what is in the model is in the form, and comes back from it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import pytest
+from pydantic import BaseModel, Field
+from werkzeug.datastructures import MultiDict
+
+from core import presets, spec
+from core.errors import FieldError, InvalidInput
+from core.presets import PRESETS
+from core.spec import TrainingSpec
+from webui import forms
+from webui.submission import Submission
+
+
+def leaves(values: dict, path: str = "") -> set[str]:
+    """The dotted paths of a spec."""
+    found = set()
+    for name, value in values.items():
+        inner = f"{path}.{name}" if path else name
+        found |= leaves(value, inner) if isinstance(value, dict) else {inner}
+    return found
+
+
+def as_post(texts: dict[str, str], **changes: str) -> MultiDict[str, str]:
+    return MultiDict({"name": "a run", **texts, **changes})
+
+
+def all_fields(model: type[BaseModel] = TrainingSpec) -> dict[str, forms.Field]:
+    return {
+        field.name: field
+        for section in forms.sections(model)
+        for variant in section.variants
+        for field in variant.fields
+    }
+
+
+class Leaky(BaseModel):
+    """Leaks below zero."""
+
+    kind: Literal["leaky_relu"] = "leaky_relu"
+    slope: float = Field(0.01, gt=0, lt=1, title="Slope", description="How much leaks.")
+
+
+class Rectified(BaseModel):
+    """Nothing below zero."""
+
+    kind: Literal["relu"] = "relu"
+
+
+class GrownSpec(BaseModel):
+    """A spec with what the real one does not have yet."""
+
+    patience: int | None = Field(None, ge=1, title="Patience", description="Epochs to wait.")
+    mixes: tuple[Annotated[float, Field(ge=0, le=1)], ...] = (0.1, 0.5)
+    colour: bool = True
+    activation: Annotated[
+        Rectified | Leaky, Field(discriminator="kind", title="Activation", description="Bends.")
+    ] = Field(default_factory=Leaky)
+
+
+def test_every_field_of_the_spec_is_in_the_form():
+    in_form = {field.path for field in all_fields().values()}
+    kinds = {section.kind_name for section in forms.sections() if section.path}
+    for preset in PRESETS.values():
+        assert leaves(preset.spec.model_dump(mode="json")) <= in_form | kinds
+
+
+def test_every_field_of_every_variant_is_in_the_form():
+    fields = all_fields()
+    assert {"optimizer.sgd.momentum", "optimizer.adam.learning_rate"} <= set(fields)
+    assert fields["optimizer.adamw.weight_decay"].default == "0.01"
+    assert fields["optimizer.sgd.weight_decay"].default == "0.0"
+    assert fields["optimizer.sgd.learning_rate"].path == "optimizer.learning_rate"
+
+
+def test_labels_help_and_bounds_come_from_the_model():
+    field = all_fields()["batch_size"]
+    info = TrainingSpec.model_fields["batch_size"]
+    assert (field.title, field.help) == (info.title, info.description)
+    assert field.hint == "1 to 8192"
+    assert field.default == "64"
+
+
+def test_every_input_has_a_name_of_its_own():
+    names = [
+        field.name
+        for section in forms.sections()
+        for variant in section.variants
+        for field in variant.fields
+    ]
+    assert len(names) == len(set(names))
+
+
+def test_a_new_field_and_a_new_variant_appear_by_themselves():
+    plain, activation = forms.sections(GrownSpec)
+    fields = {field.name: field for field in plain.variants[0].fields}
+    assert fields["patience"].optional
+    assert fields["patience"].hint == "at least 1"
+    assert fields["mixes"].many
+    assert fields["mixes"].hint == "comma-separated, each 0 to 1"
+    assert fields["mixes"].default == "0.1, 0.5"
+    assert fields["colour"].widget == "checkbox"
+    assert activation.default_kind == "leaky_relu"
+    assert [variant.title for variant in activation.variants] == ["Relu", "Leaky relu"]
+    assert activation.variants[1].help == "Leaks below zero."
+    assert activation.variants[1].fields[0].hint == "between 0 and 1"
+
+
+def test_the_run_fields_are_those_of_a_submission_without_its_spec():
+    names = {field.name for field in forms.run_fields()}
+    assert names == set(Submission.model_fields) - {"spec", "preset"}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_goes_through_the_form_unchanged(name):
+    post = as_post(forms.preset_texts()[name], preset=name)
+    asked = forms.submission(post)
+    assert presets.resolve(None, asked["spec"]) == PRESETS[name].spec
+    assert asked["preset"] == name
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adam", "adamw"])
+def test_fields_of_kinds_that_were_not_chosen_are_ignored(kind):
+    post = as_post(
+        forms.preset_texts()["quick"],
+        **{
+            "optimizer.kind": kind,
+            "optimizer.sgd.learning_rate": "0.1",
+            "optimizer.adam.learning_rate": "0.2",
+            "optimizer.adamw.learning_rate": "0.3",
+        },
+    )
+    optimizer = spec.parse(forms.submission(post)["spec"]).optimizer
+    assert optimizer.kind == kind
+    assert optimizer.learning_rate == {"sgd": 0.1, "adam": 0.2, "adamw": 0.3}[kind]
+
+
+def test_the_plain_path_of_a_field_is_understood_as_well():
+    post = MultiDict({"optimizer.kind": "adam", "optimizer.learning_rate": "0.5"})
+    assert forms.submission(post)["spec"] == {"optimizer": {"kind": "adam", "learning_rate": 0.5}}
+
+
+def test_fields_that_are_not_posted_are_left_to_the_preset():
+    assert forms.submission(MultiDict({"name": "x", "epochs": "3"})) == {
+        "name": "x",
+        "preset": None,
+        "spec": {"epochs": 3},
+    }
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "value"),
+    [
+        ("batch_size", " 128 ", 128),
+        ("batch_size", "many", "many"),
+        ("batch_size", "", ""),
+        ("model.dropout", "0.25", 0.25),
+        ("model.dropout", "0,25", "0,25"),
+        ("model.kernel_size", "7", 7),
+        ("model.kernel_size", "4", "4"),
+        ("model.channels", "8, 16,32 ,", [8, 16, 32]),
+        ("model.channels", "8, x", [8, "x"]),
+        ("model.channels", "", []),
+        ("model.batch_norm", "true", "true"),
+        ("seed", "9" * 5000, "9" * 5000),
+    ],
+)
+def test_texts_become_values_where_they_can(field, text, value):
+    assert all_fields()[field].value(text) == value
+
+
+def test_a_ticked_box_counts_and_an_unticked_one_is_false():
+    ticked = MultiDict([("model.batch_norm", "false"), ("model.batch_norm", "true")])
+    unticked = MultiDict([("model.batch_norm", "false")])
+    assert spec.parse(forms.submission(ticked)["spec"]).model.batch_norm is True
+    assert spec.parse(forms.submission(unticked)["spec"]).model.batch_norm is False
+
+
+def test_an_empty_optional_field_means_none():
+    patience = all_fields(GrownSpec)["patience"]
+    assert patience.value("") is None
+    assert patience.value("5") == 5
+
+
+def refused(post: MultiDict[str, str], *errors: tuple[str, str]) -> forms.Form:
+    return forms.refused(post, [FieldError(*error) for error in errors])
+
+
+def test_a_message_lands_at_the_input_of_the_chosen_kind():
+    post = as_post({}, **{"optimizer.kind": "adam"})
+    form = refused(post, ("optimizer.learning_rate", "too high"))
+    assert form.errors("optimizer.adam.learning_rate") == ["too high"]
+    assert form.errors("optimizer.sgd.learning_rate") == []
+
+
+def test_a_message_about_one_member_lands_at_its_list():
+    form = refused(as_post({}), ("model.channels.2", "too many"))
+    assert form.errors("model.channels") == ["too many"]
+
+
+def test_a_message_about_no_field_is_kept_for_the_summary():
+    form = refused(as_post({}), ("spec", "is strange"), ("bogus", "there is no such field"))
+    assert [(m.name, m.title) for m in form.mistakes] == [("", "spec"), ("", "bogus")]
+
+
+def test_an_unknown_kind_is_told_at_its_select():
+    post = as_post({}, **{"optimizer.kind": "magic"})
+    with pytest.raises(InvalidInput) as caught:
+        presets.resolve(None, forms.submission(post)["spec"])
+    form = forms.refused(post, caught.value.errors)
+    assert len(form.errors("optimizer.kind")) == 1
+
+
+def test_what_was_typed_is_kept_also_for_kinds_that_were_not_chosen():
+    post = as_post({}, **{"optimizer.kind": "adam", "optimizer.sgd.momentum": "lots"})
+    form = refused(post, ("name", "is needed"))
+    assert form.values["optimizer.sgd.momentum"] == "lots"
+    assert form.values["optimizer.kind"] == "adam"
+    assert form.values["epochs"] == all_fields()["epochs"].default
+
+
+def test_an_old_run_fills_the_form_even_where_its_spec_is_of_another_version():
+    old = {"epochs": 7, "gone": 1, "optimizer": {"kind": "adam", "learning_rate": 0.5}}
+    form = forms.from_run("again", old, 3, "night")
+    assert form.values["epochs"] == "7"
+    assert form.values["optimizer.adam.learning_rate"] == "0.5"
+    assert form.values["optimizer.sgd.learning_rate"] == "0.1"
+    assert form.values["batch_size"] == "64"
+    assert (form.values["name"], form.values["priority"], form.values["queue"]) == (
+        "again",
+        "3",
+        "night",
+    )
+
+
+def test_an_unknown_preset_is_refused():
+    with pytest.raises(InvalidInput, match="quick"):
+        forms.from_preset("bogus")
+
+
+def test_a_spec_is_described_with_the_labels_of_the_form():
+    groups = dict(forms.described(PRESETS["quick"].spec.model_dump(mode="json")))
+    assert dict(groups["Optimizer: SGD"])["Nesterov"] == "yes"
+    assert dict(groups["Network: CNN"])["Channels"] == "16, 32, 64, 64"
+    assert dict(groups["Training"])["Data set"] == "MNIST"
+
+
+def test_a_spec_of_an_unknown_kind_can_still_be_described():
+    groups = dict(forms.described({"optimizer": {"kind": "magic"}, "model": "odd"}))
+    assert groups["Optimizer: magic"] == []

@@ -1,0 +1,596 @@
+"""The pages as the server sends them: whole, escaped, and usable without JavaScript."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+
+import pytest
+
+from core import queries, queue, workers
+from core.artifacts import Blob
+from core.errors import DatabaseUnavailable
+from core.journal import Journal
+from core.lease import Lease
+from core.presets import PRESETS, resolve
+from core.queue import Claimant, Failure, Publication
+from core.reports import EpochEnd, Line, Reading, Started
+from webui import formats
+from webui.context import Context
+
+VOID = {"input", "meta", "link"}
+
+
+@dataclass
+class Element:
+    tag: str
+    attributes: dict[str, str | None]
+    parts: list[str] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        return " ".join("".join(self.parts).split())
+
+
+class Page(HTMLParser):
+    """The elements of a page, each with all the text inside it."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[Element] = []
+        self._open: list[Element] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        element = Element(tag, dict(attrs))
+        self.elements.append(element)
+        if tag not in VOID:
+            self._open.append(element)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append(Element(tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        while self._open and self._open.pop().tag != tag:
+            pass
+
+    def handle_data(self, data):
+        for element in self._open:
+            element.parts.append(data)
+
+    def all(self, tag: str, **attributes: str) -> list[Element]:
+        wanted = {name.replace("_", "-"): value for name, value in attributes.items()}
+        return [
+            element
+            for element in self.elements
+            if element.tag == tag and wanted.items() <= element.attributes.items()
+        ]
+
+    def one(self, tag: str, **attributes: str) -> Element:
+        found = self.all(tag, **attributes)
+        assert len(found) == 1, (tag, attributes, found)
+        return found[0]
+
+    @property
+    def text(self) -> str:
+        return self.one("body").text
+
+
+def get(client, address: str, status: int = 200) -> Page:
+    answer = client.get(address)
+    assert answer.status_code == status, answer.text
+    return Page(answer.text)
+
+
+def token(client) -> str:
+    page = get(client, "/jobs/new")
+    return page.one("input", name="csrf_token").attributes["value"]
+
+
+def post_run(client, **fields: str):
+    return client.post("/jobs", data={"csrf_token": token(client), "preset": "quick", **fields})
+
+
+@pytest.fixture
+def context(app) -> Context:
+    return app.extensions["trainyard"]
+
+
+@pytest.fixture
+def database(context):
+    return context.database
+
+
+@pytest.fixture
+def submitted(database):
+    def submit(name: str = "a run", **changes):
+        where = {key: changes.pop(key) for key in ("queue", "priority") if key in changes}
+        return queue.submit(database, name=name, spec=resolve("quick", changes), **where)
+
+    return submit
+
+
+@pytest.fixture
+def worker_id(database) -> int:
+    return workers.register(
+        database,
+        workers.WorkerFacts(
+            "yard-one", 4711, "1.2.3", ["default"], [{"kind": "cpu", "name": "CPU, 2 cores"}], 2
+        ),
+    )
+
+
+@pytest.fixture
+def running(database, submitted, worker_id):
+    """Starts a run and writes down an epoch, a point and a line of it."""
+
+    def start(name: str = "a run", line: str = "hello") -> tuple[int, Lease]:
+        job = submitted(name)
+        lease = queue.claim(database, Claimant(worker_id, ["default"], ["auto", "cpu"]), 600)
+        assert lease is not None
+        journal = Journal(database, lease, 600)
+        for report in (
+            Started(device="cpu", threads=2, epochs=1, batches=469),
+            Line(text=line),
+            Reading(
+                step=100,
+                epoch=1,
+                batch=100,
+                train_loss=0.51234,
+                learning_rate=0.1,
+                images_per_s=12345.6,
+                eta_s=75,
+            ),
+        ):
+            journal.record(report)
+        journal.flush()
+        return job.id, lease
+
+    return start
+
+
+@pytest.fixture
+def succeeded(database, running):
+    def finish(name: str = "a run") -> int:
+        job_id, lease = running(name)
+        journal = Journal(database, lease, 600)
+        journal.record(
+            EpochEnd(
+                epoch=1,
+                step=469,
+                batch=469,
+                train_loss=0.2,
+                test_loss=0.04,
+                test_accuracy=0.9876,
+                learning_rate=0.1,
+                seconds=4.8,
+                images_per_s=12500,
+                eta_s=0,
+            )
+        )
+        journal.flush()
+        files = [Publication(Blob("ab" * 32, 1_234_567), 1, "pt", "model.pt")]
+        queue.succeed(database, lease, "9f" * 32, files)
+        return job_id
+
+    return finish
+
+
+# the list
+
+
+def test_an_empty_list_invites_to_make_the_first_run(client):
+    page = get(client, "/")
+    assert "The yard is empty" in page.text
+    assert page.one("a", href="/jobs/new?preset=quick").text == "Make the first run"
+
+
+def test_the_list_shows_what_a_run_has_come_to(client, succeeded):
+    job_id = succeeded("done one")
+    row = get(client, "/").one("tr", id=f"job-{job_id}")
+    for text in ("succeeded", "done one", "epoch 1 of 1", "98.76%", "0.2000", "yard-one"):
+        assert text in row.text
+
+
+def test_the_list_can_be_filtered_by_state(client, submitted, running):
+    running("runs")
+    submitted("waits")
+    page = get(client, "/?state=queued")
+    assert "waits" in page.text
+    assert "runs" not in page.one("table").text
+    assert page.one("a", aria_current="true").text == "queued"
+    assert "No run is failed" in get(client, "/?state=failed").text
+
+
+def test_an_unknown_state_is_refused_with_the_known_ones(client):
+    assert "succeeded" in get(client, "/?state=lazy", 422).text
+
+
+def test_older_and_newest_lead_through_the_list(client, submitted):
+    for number in range(queries.DEFAULT_LIMIT + 1):
+        submitted(f"run {number}")
+    first = get(client, "/")
+    assert not [link for link in first.all("a") if "Newest" in link.text]
+    older = get(client, first.one("a", rel="next").attributes["href"])
+    assert [link.text for link in older.all("a") if "run " in link.text.lower()][-1] == "run 0"
+    assert [link.attributes["href"] for link in older.all("a") if "Newest" in link.text] == ["/"]
+    assert not older.all("a", rel="next")
+
+
+def test_the_list_keeps_itself_fresh_by_a_part_of_its_own_address(client, submitted):
+    submitted("waits")
+    address = get(client, "/?state=queued").one("div", id="fresh").attributes["data-refresh"]
+    part = Page(client.get(address).text)
+    assert "waits" in part.one("table").text
+    assert not part.all("html")
+    assert not part.all("header")
+
+
+# the form
+
+
+def test_the_form_starts_from_the_preset_that_was_chosen(client):
+    page = get(client, "/jobs/new?preset=tutorial")
+    assert page.one("input", id="epochs").attributes["value"] == "10"
+    assert page.one("input", name="preset").attributes["value"] == "tutorial"
+    assert "Tutorial" in page.one("a", aria_current="true").text
+
+
+def test_an_unknown_preset_in_the_address_is_refused(client):
+    assert "no such preset" in get(client, "/jobs/new?preset=bogus", 422).text
+
+
+def test_every_label_belongs_to_an_input_and_every_description_exists(client):
+    page = get(client, "/jobs/new")
+    ids = {element.attributes.get("id") for element in page.elements}
+    for label in page.all("label"):
+        assert label.attributes.get("for") in ids
+    for element in page.elements:
+        for name in ("aria-describedby", "aria-labelledby"):
+            assert set((element.attributes.get(name) or "").split()) <= ids
+
+
+def test_no_id_is_used_twice(client, succeeded):
+    for address in ("/jobs/new", "/", f"/jobs/{succeeded()}", "/workers"):
+        ids = [e.attributes["id"] for e in get(client, address).elements if "id" in e.attributes]
+        assert len(ids) == len(set(ids)), address
+
+
+def test_a_filled_form_queues_a_run_and_leads_to_its_page(client, database):
+    answer = post_run(client, name="from the form", epochs="2", queue="night", priority="-3")
+    assert answer.status_code == 303
+    page = get(client, answer.headers["Location"])
+    assert page.one("h1").text == "from the form"
+    with database.reading() as session:
+        job, _ = queries.job(session, 1)
+    assert (job.spec["epochs"], job.queue, job.priority) == (2, "night", -3)
+    assert job.spec["model"] == PRESETS["quick"].spec.model_dump(mode="json")["model"]
+
+
+def test_the_form_as_it_stands_makes_the_run_of_its_preset(client, database):
+    page = get(client, "/jobs/new?preset=quick")
+    data: dict[str, str] = {}
+    for each in page.all("input"):
+        kind, name = each.attributes.get("type"), each.attributes.get("name")
+        if name and (kind not in ("checkbox", "radio") or "checked" in each.attributes):
+            data[name] = each.attributes.get("value") or ""
+    data |= {"name": "as it stands", "optimizer.kind": "sgd", "schedule.kind": "one_cycle"}
+    data["dataset"] = "mnist"
+    assert client.post("/jobs", data=data).status_code == 303
+    with database.reading() as session:
+        job, _ = queries.job(session, 1)
+    assert job.spec == PRESETS["quick"].spec.model_dump(mode="json")
+
+
+def test_a_wrong_field_keeps_what_was_typed_and_says_what_is_wrong_beside_it(client, database):
+    answer = post_run(
+        client, name="kept", epochs="a few", **{"optimizer.kind": "adam", "seed": "7"}
+    )
+    assert answer.status_code == 422
+    page = Page(answer.text)
+    wrong = page.one("input", id="epochs")
+    assert wrong.attributes["value"] == "a few"
+    assert wrong.attributes["aria-invalid"] == "true"
+    message = page.one("p", id="epochs-error")
+    assert "epochs-error" in wrong.attributes["aria-describedby"]
+    assert "integer" in message.text
+    assert page.one("a", href="#epochs").text == "Epochs"
+    assert page.one("input", id="name").attributes["value"] == "kept"
+    assert page.one("input", id="seed").attributes["value"] == "7"
+    assert "selected" in page.one("option", value="adam").attributes
+    with database.reading() as session:
+        assert not queries.jobs(session).items
+
+
+def test_all_wrong_fields_are_told_at_once(client):
+    page = Page(post_run(client, name=" ", epochs="0", queue="no spaces", priority="x").text)
+    for name in ("name", "epochs", "queue", "priority"):
+        assert page.one("p", id=f"{name}-error").text
+        assert page.one("a", href=f"#{name}")
+
+
+def test_a_rule_between_fields_is_told_at_its_field(client):
+    fields = {"optimizer.kind": "sgd", "optimizer.sgd.momentum": "0"}
+    page = Page(post_run(client, name="x", **fields, **{"optimizer.sgd.nesterov": "true"}).text)
+    assert "momentum" in page.one("p", id="optimizer.sgd.nesterov-error").text
+
+
+def test_what_was_typed_is_shown_as_text_in_its_input(client):
+    typed = '"><script>alert(1)</script>'
+    page = Page(post_run(client, name="x", epochs=typed).text)
+    assert page.one("input", id="epochs").attributes["value"] == typed
+    assert not [script for script in page.all("script") if "alert" in script.text]
+
+
+@pytest.mark.parametrize("address", ["/jobs", "/jobs/1/cancel"])
+def test_a_post_without_a_token_is_refused(client, submitted, database, address):
+    submitted()
+    assert client.post(address, data={"name": "x", "preset": "quick"}).status_code == 400
+    with database.reading() as session:
+        jobs = queries.jobs(session).items
+    assert [job.desired for job, _ in jobs] == ["run"]
+
+
+def test_an_old_run_can_be_run_again_with_changes(client, submitted):
+    job = submitted("the old one", epochs=3, optimizer={"kind": "adam"}, queue="night")
+    page = get(client, f"/jobs/new?from={job.id}")
+    assert page.one("input", id="name").attributes["value"] == "the old one"
+    assert page.one("input", id="epochs").attributes["value"] == "3"
+    assert page.one("input", id="queue").attributes["value"] == "night"
+    assert "selected" in page.one("option", value="adam").attributes
+    assert page.one("input", name="preset").attributes["value"] == ""
+
+
+@pytest.mark.parametrize(("old", "status"), [("99", 404), ("x", 422), ("9" * 40, 422)])
+def test_running_again_what_does_not_exist_is_an_error_page(client, old, status):
+    get(client, f"/jobs/new?from={old}", status)
+
+
+# the page of a run
+
+
+def test_a_run_that_does_not_exist_is_an_error_page_that_says_which_do(client, submitted):
+    job = submitted()
+    page = get(client, "/jobs/999", 404)
+    assert f"the newest is {job.id}" in page.text
+    assert page.one("a", href="/jobs/new")
+
+
+def test_a_running_run_shows_how_far_it_is(client, running):
+    job_id, _ = running("moving")
+    page = get(client, f"/jobs/{job_id}")
+    for text in ("100 of 469", "0.5123", "12,346", "1 min 15 s", "on yard-one"):
+        assert text in page.text
+    bar = page.one("span", role="progressbar")
+    assert bar.attributes["aria-valuenow"] == "21"
+
+
+def test_the_page_of_a_run_holds_what_its_curves_are_drawn_from(client, running):
+    job_id, _ = running()
+    data = json.loads(get(client, f"/jobs/{job_id}").one("script", id="run-data").text)
+    assert data["points"] == [{"step": 100, "train_loss": 0.51234}]
+    assert data["over"] is False
+    assert data["job"]["id"] == job_id
+
+
+def test_the_stream_goes_on_where_the_page_ends(client, running, succeeded):
+    ended = succeeded()
+    data = json.loads(get(client, f"/jobs/{ended}").one("script", id="run-data").text)
+    assert data["over"] is True
+    answer = client.get(f"/api/v1/jobs/{ended}/events?after={data['position']}")
+    assert answer.status_code == 204  # nothing is left to tell
+
+
+def test_a_finished_run_shows_its_files_with_their_digests(client, succeeded):
+    page = get(client, f"/jobs/{succeeded()}")
+    assert page.one("a", **{"class": "file"}).attributes["href"] == "/api/v1/checkpoints/1/download"
+    assert "ab" * 32 in [code.text for code in page.all("code")]
+    assert page.one("code", id="weights").text == "9f" * 32
+    for text in ("1.2 MB", "98.76%", "model.pt"):
+        assert text in page.text
+    assert not page.all("form", action="/jobs/1/cancel")
+
+
+def test_a_failed_run_shows_its_error_and_traceback(client, database, running):
+    job_id, lease = running()
+    failure = Failure("ValueError", "the loss is <nan>", "Traceback <module>")
+    queue.end(database, lease, "failed", failure)
+    page = get(client, f"/jobs/{job_id}")
+    assert page.one("section", role="alert").text.startswith("ValueError the loss is <nan>")
+    assert page.one("pre").text == "Traceback <module>"
+
+
+def test_a_run_with_several_attempts_shows_each(client, database, running, worker_id):
+    job_id, lease = running()
+    queue.end(database, lease, "lost", Failure("lost", "not heard from"))
+    queue.claim(database, Claimant(worker_id, ["default"], ["auto"]), 600)
+    page = get(client, f"/jobs/{job_id}")
+    assert "not heard from" in page.one("li", id="attempt-1").text
+    assert "running" in page.one("li", id="attempt-2").text
+    assert "attempt 2" in page.one("header", id="part-head").text
+
+
+def test_a_queued_run_says_that_no_worker_is_live(client, submitted):
+    assert "No worker is live" in get(client, f"/jobs/{submitted().id}").text
+
+
+def test_a_queued_run_says_that_no_worker_serves_its_queue(client, submitted, worker_id):
+    job = submitted(queue="night")
+    assert "No live worker serves the queue night" in get(client, f"/jobs/{job.id}").text
+
+
+def test_a_queued_run_says_that_no_worker_has_its_device(client, submitted, worker_id):
+    job = submitted(device="cuda")
+    page = get(client, f"/jobs/{job.id}")
+    assert "No live worker that serves this queue has a cuda device" in page.text
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+def test_a_queued_run_that_can_be_run_waits_for_its_turn(client, submitted, worker_id, device):
+    page = get(client, f"/jobs/{submitted(device=device).id}")
+    assert "It waits for its turn" in page.text
+    assert "1 of 1 live worker can run it" in page.text
+
+
+def test_a_stopped_worker_counts_as_gone(client, database, submitted, worker_id):
+    workers.stopped(database, worker_id)
+    assert "No worker is live" in get(client, f"/jobs/{submitted().id}").text
+
+
+def test_cancelling_a_queued_run_ends_it(client, submitted):
+    job = submitted()
+    answer = client.post(f"/jobs/{job.id}/cancel", data={"csrf_token": token(client)})
+    assert answer.status_code == 303
+    head = get(client, answer.headers["Location"]).one("header", id="part-head")
+    assert head.attributes["data-state"] == "cancelled"
+
+
+def test_a_running_run_that_is_cancelled_says_so_with_the_seconds(client, running):
+    job_id, _ = running()
+    client.post(f"/jobs/{job_id}/cancel", data={"csrf_token": token(client)})
+    page = get(client, f"/jobs/{job_id}")
+    head = page.one("header", id="part-head")
+    assert head.attributes["data-state"] == "running"
+    assert "Cancelling, 0 s" in head.text
+    assert "disabled" in [b for b in page.all("button") if "Cancelling" in b.text][0].attributes
+
+
+def test_cancelling_what_does_not_exist_is_an_error_page(client):
+    answer = client.post("/jobs/9/cancel", data={"csrf_token": token(client)})
+    assert answer.status_code == 404
+
+
+def test_the_parts_that_change_are_the_same_alone_as_in_the_page(client, running):
+    job_id, _ = running()
+    whole = get(client, f"/jobs/{job_id}")
+    part = Page(client.get(f"/jobs/{job_id}?part=1").text)
+    ids = {e.attributes["id"] for e in part.elements if "data-part" in e.attributes}
+    assert ids == {e.attributes["id"] for e in whole.elements if "data-part" in e.attributes}
+    assert len(ids) == 5
+    assert not part.all("script")
+
+
+MARKUP = "<script>alert('x')</script> & <b>bold</b>"
+
+
+def test_a_name_with_markup_is_shown_as_text(client, succeeded):
+    job_id = succeeded(MARKUP)
+    for address in ("/", f"/jobs/{job_id}", f"/jobs/{job_id}?part=1", f"/jobs/new?from={job_id}"):
+        page = Page(client.get(address).text)
+        assert not [script for script in page.all("script") if script.text.startswith("alert")]
+        assert any(MARKUP in element.text for element in page.elements)
+
+
+def test_a_line_of_the_log_is_shown_as_text(client, running):
+    job_id, _ = running(line=MARKUP + " \x1b[31mred\x07")
+    line = get(client, f"/jobs/{job_id}").one("div", **{"class": "line"})
+    assert MARKUP in line.text
+    assert "\x1b" not in line.text
+    assert "␛[31mred␇" in line.text
+
+
+def test_a_name_cannot_end_the_data_of_the_page(client, submitted):
+    job = submitted("</script><script>alert(1)</script>")
+    page = get(client, f"/jobs/{job.id}")
+    assert json.loads(page.one("script", id="run-data").text)["job"]["name"] == job.name
+
+
+# the workers
+
+
+def test_the_workers_page_shows_who_is_there_and_what_they_run(client, running):
+    job_id, _ = running()
+    row = get(client, "/workers").one("tr", id="worker-1")
+    for text in ("live", "yard-one", "CPU, 2 cores", "1 of 2", f"#{job_id}", "default", "1.2.3"):
+        assert text in row.text
+    assert get(client, "/workers").one("a", href=f"/jobs/{job_id}")
+
+
+def test_a_worker_that_stopped_is_shown_as_stopped(client, database, worker_id):
+    workers.stopped(database, worker_id)
+    row = get(client, "/workers").one("tr", id=f"worker-{worker_id}")
+    assert row.attributes["data-state"] == "stopped"
+
+
+def test_without_workers_the_page_says_how_to_start_one(client):
+    assert "trainyard worker" in get(client, "/workers").text
+
+
+# every page
+
+
+@pytest.mark.parametrize("address", ["/", "/jobs/new", "/workers", "/nowhere"])
+def test_no_page_has_script_of_its_own(client, address):
+    answer = client.get(address)
+    page = Page(answer.text)
+    for script in page.all("script"):
+        assert script.attributes.get("type") in ("module", "application/json")
+        assert not script.text.strip() or script.attributes["type"] == "application/json"
+    assert "script-src 'self'" in answer.headers["Content-Security-Policy"]
+    assert not [name for e in page.elements for name in e.attributes if name.startswith("on")]
+
+
+def test_every_file_that_a_page_names_exists(client, succeeded):
+    job_id = succeeded()
+    for address in ("/", "/jobs/new", f"/jobs/{job_id}"):
+        page = get(client, address)
+        files = [e.attributes["href"] for e in page.all("link")]
+        files += [e.attributes["src"] for e in page.all("script") if "src" in e.attributes]
+        for file in files:
+            answer = client.get(file)
+            assert answer.status_code == 200, file
+            answer.close()
+
+
+@pytest.mark.parametrize(("cookie", "theme"), [("dark", "dark"), ("light", "light"), ("x", None)])
+def test_the_theme_that_was_chosen_is_remembered(client, cookie, theme):
+    client.set_cookie("theme", cookie)
+    assert get(client, "/").one("html").attributes.get("data-theme") == theme
+
+
+def test_the_error_page_needs_no_database(client, context, monkeypatch):
+    def away(*_):
+        raise DatabaseUnavailable("The database does not answer.")
+
+    monkeypatch.setattr(type(context.database), "reading", away)
+    page = get(client, "/", 503)
+    assert "The database does not answer." in page.text
+
+
+# how values are written
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        (formats.loss(None), "–"),
+        (formats.loss(0), "0.0000"),
+        (formats.loss(0.123456), "0.1235"),
+        (formats.loss(0.00001234), "1.23e-05"),
+        (formats.loss(123456), "1.23e+05"),
+        (formats.percent(0.98765), "98.77%"),
+        (formats.percent(1), "100.00%"),
+        (formats.whole(12345.6), "12,346"),
+        (formats.short(0.001), "0.001"),
+        (formats.short(0.00001), "1e-05"),
+        (formats.duration(0.04), "0.0 s"),
+        (formats.duration(9.94), "9.9 s"),
+        (formats.duration(9.96), "10 s"),
+        (formats.duration(59.6), "1 min 00 s"),
+        (formats.duration(3661), "1 h 01 min"),
+        (formats.duration(90_000), "1 d 1 h"),
+        (formats.ago(2), "just now"),
+        (formats.ago(59.9), "59 s ago"),
+        (formats.ago(3600), "1 h ago"),
+        (formats.ago(3 * 86_400), "3 d ago"),
+        (formats.size(999), "999 B"),
+        (formats.size(1000), "1.0 kB"),
+        (formats.size(999_950), "1.0 MB"),
+        (formats.size(123_456_789), "123 MB"),
+        (formats.size(5_000_000_000_000), "5000 GB"),
+        (formats.visible("a\tb\n\x00\x7f\x9b"), "a\tb\n␀␡\N{REPLACEMENT CHARACTER}"),
+    ],
+)
+def test_values_are_written_for_people(written, text):
+    assert written == text
