@@ -1,0 +1,123 @@
+"""Fixtures: real services, started once a test session, and a fresh database for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from core import database as database_module
+from core.artifacts import Folder
+from core.database import Database
+from core.settings import Settings
+from tests import services
+from tests.services import Postgres, RedisServer, UnavailableHereError
+from webui.app import create_app
+from webui.context import current
+
+LOUD: list[str] = []
+"""What could not be run here, and why; printed at the end of the session."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in dict.fromkeys(LOUD):
+        terminalreporter.write_line(f"!! NOT RUN: {line}", red=True, bold=True)
+
+
+def missing(what: str, error: UnavailableHereError) -> None:
+    """Skip a test whose service cannot be had here, and say so loudly."""
+    LOUD.append(f"{what}: {error}")
+    pytest.skip(f"{what}: {error}")
+
+
+@pytest.fixture(autouse=True)
+def _own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the settings of the person who runs it."""
+    services.forget_settings(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A real Redis-protocol server."""
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """An empty Redis database."""
+    redis_server.flush()
+    return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A real PostgreSQL server, run by another user where the tests run as root."""
+    try:
+        server = Postgres()
+    except UnavailableHereError as error:
+        missing("tests on PostgreSQL", error)
+    with server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database_address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a database without tables, of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'trainyard.db'}"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.new_database()
+
+
+@pytest.fixture
+def database_address(empty_database_address: str) -> str:
+    """The address of a database with empty tables, of each kind in turn."""
+    database_module.upgrade(empty_database_address)
+    return empty_database_address
+
+
+@pytest.fixture
+def database(database_address: str) -> Iterator[Database]:
+    """A database with empty tables, of each kind in turn."""
+    made = Database(database_address)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def artifacts(tmp_path: Path) -> Folder:
+    """A blob store in a folder."""
+    return Folder(tmp_path / "artifacts")
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_address: str, redis_url: str) -> Settings:
+    """Settings of a home of its own, for each kind of database in turn."""
+    return Settings(
+        home=tmp_path / "home",
+        database_url=database_address,
+        redis_url=redis_url,
+        artifacts_url=(tmp_path / "artifacts").as_uri(),
+        secret_key="for tests alone",
+    )
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Flask]:
+    """The web application."""
+    made = create_app(settings)
+    made.testing = True
+    yield made
+    with made.app_context():
+        current().watchers.stop()
+        current().database.dispose()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A client of the web application."""
+    return app.test_client()

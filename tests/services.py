@@ -1,0 +1,186 @@
+"""Real services for the tests, on free ports of the loopback interface."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Self
+
+import psycopg
+import pytest
+import redis
+
+from cli import broker
+from cli.stack import free_port
+
+START_TIMEOUT_S = 30.0
+
+
+class UnavailableHereError(Exception):
+    """A service cannot be had on this machine."""
+
+
+def forget_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take every setting out of the environment."""
+    for name in list(os.environ):
+        if name.startswith("TRAINYARD_") and not name.startswith("TRAINYARD_CHROMIUM"):
+            monkeypatch.delenv(name)
+
+
+def wait_until(condition: Callable[[], object], what: str, timeout: float = START_TIMEOUT_S) -> None:
+    """Look again and again until a condition holds; a test fails with `what` when it does not."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {timeout:.0f} s in vain: {what}"
+        time.sleep(0.02)
+
+
+class RedisServer:
+    """A Redis-protocol server: the machine's own, else the one from the wheel."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = f"redis://127.0.0.1:{self._port}/0"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        options = ["--port", str(self._port), "--bind", "127.0.0.1", "--save", ""]
+        self._process = subprocess.Popen(
+            [broker.find_server(), *options],
+            cwd=self._folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_until(self._answers, "Redis answers")
+
+    def stop(self) -> None:
+        """Kill the server."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def flush(self) -> None:
+        """Forget everything."""
+        with redis.Redis.from_url(self.url) as connection:
+            connection.flushall()
+
+    def _answers(self) -> bool:
+        with redis.Redis.from_url(self.url) as connection, contextlib.suppress(redis.RedisError):
+            return bool(connection.ping())
+        return False
+
+
+class Postgres:
+    """A PostgreSQL server with a data folder of its own."""
+
+    def __init__(self) -> None:
+        self._programs = _postgres_programs()
+        self._user = _postgres_user()
+        # not pytest's folder: that one is closed to the other user
+        self._folder = Path(tempfile.mkdtemp(prefix="trainyard-postgres-"))
+        self._port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        if self._user:
+            shutil.chown(self._folder, self._user)
+        self._run("initdb", "-D", str(self._data), "-U", "trainyard", "-A", "trust", "--no-sync")
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        command = [
+            str(self._programs / "postgres"),
+            *("-D", str(self._data), "-h", "127.0.0.1", "-p", str(self._port)),
+            *("-k", str(self._folder), "-c", "fsync=off", "-c", "max_connections=200"),
+        ]
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, user=self._user
+        )
+        wait_until(self._answers, "PostgreSQL answers")
+
+    def stop(self) -> None:
+        """Stop the server; its clients lose their connections."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown
+            self._process.wait(30)
+            self._process = None
+
+    def new_database(self) -> str:
+        """Make a database, and give its address."""
+        name = f"test_{secrets.token_hex(6)}"
+        with psycopg.connect(self._address("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")  # noqa: S608  (our own name)
+        return self._address(name).replace("postgresql://", "postgresql+psycopg://")
+
+    @property
+    def _data(self) -> Path:
+        return self._folder / "data"
+
+    def _address(self, name: str) -> str:
+        return f"postgresql://trainyard@127.0.0.1:{self._port}/{name}"
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(psycopg.OperationalError):
+            psycopg.connect(self._address("postgres"), connect_timeout=2).close()
+            return True
+        return False
+
+    def _run(self, program: str, *arguments: str) -> None:
+        subprocess.run(
+            [str(self._programs / program), *arguments],
+            check=True,
+            capture_output=True,
+            user=self._user,
+            cwd=self._folder,
+            env=_without_locale(os.environ),
+        )
+
+
+def _without_locale(environment: Mapping[str, str]) -> dict[str, str]:
+    kept = {k: v for k, v in environment.items() if not k.startswith("LC_") and k != "LANG"}
+    return kept | {"LC_ALL": "C.UTF-8"}
+
+
+def _postgres_programs() -> Path:
+    found = shutil.which("initdb")
+    if found:
+        return Path(found).resolve().parent
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if debian:
+        return debian[-1].parent
+    raise UnavailableHereError("no initdb on this machine; install PostgreSQL to run these tests")
+
+
+def _postgres_user() -> str | None:
+    """PostgreSQL refuses root: the user to start it as, or None for our own."""
+    if os.getuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name).pw_name
+    raise UnavailableHereError("PostgreSQL refuses root, and there is no other user to start it as")
