@@ -113,7 +113,10 @@ def _database(settings: Settings) -> Check:
         return Check("database", "note", f"{database_file} is made at the first `up`")
 
     def look() -> str:
-        with Database(settings.database_address, pool_size=1).reading() as session:
+        with (
+            Database(settings.database_address, pool_size=1) as database,
+            database.reading() as session,
+        ):
             counts = queries.count_by_state(session)
         return ", ".join(f"{count} {state}" for state, count in counts.items())
 
@@ -153,7 +156,10 @@ def _server(settings: Settings, up: endpoint.Running | None) -> Check:
 
 def _workers(settings: Settings) -> Check:
     try:
-        with Database(settings.database_address, pool_size=1).reading() as session:
+        with (
+            Database(settings.database_address, pool_size=1) as database,
+            database.reading() as session,
+        ):
             live = queries.live_workers(session)
             names = [f"{worker.name} ({worker.slots} slots)" for worker in live]
     except TrainyardError:

@@ -6,6 +6,7 @@ endpoint from the usual `AWS_*` variables). Writing the same bytes twice is the 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
@@ -88,7 +89,8 @@ class Folder:
             scratch.replace(target)
             _sync_folder(target.parent)
         except OSError as error:
-            scratch.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                scratch.unlink()
             raise Unavailable(
                 f"The file store {self.folder} cannot be written ({error.strerror}). "
                 "Free some space or mend its permissions, then try again."

@@ -11,10 +11,11 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+import psutil
 import psycopg
 import pytest
 import redis
@@ -36,12 +37,27 @@ def forget_settings(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-def wait_until(condition: Callable[[], object], what: str, timeout: float = START_TIMEOUT_S) -> None:
+def wait_until(
+    condition: Callable[[], object], what: str, timeout: float = START_TIMEOUT_S
+) -> None:
     """Look again and again until a condition holds; a test fails with `what` when it does not."""
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, f"waited {timeout:.0f} s in vain: {what}"
         time.sleep(0.02)
+
+
+def wait_until_gone(processes: Sequence[psutil.Process], timeout: float) -> None:
+    """Wait until processes have ended. One that waits to be collected by its parent has ended."""
+    for process in processes:
+        wait_until(lambda process=process: _is_gone(process), f"{process} is gone", timeout)
+
+
+def _is_gone(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 class RedisServer:
@@ -134,7 +150,7 @@ class Postgres:
         """Make a database, and give its address."""
         name = f"test_{secrets.token_hex(6)}"
         with psycopg.connect(self._address("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")  # noqa: S608  (our own name)
+            connection.execute(f"CREATE DATABASE {name}")
         return self._address(name).replace("postgresql://", "postgresql+psycopg://")
 
     @property

@@ -17,7 +17,10 @@ def main() -> None:
     try:
         chosen = settings.load()
         name = chosen.worker_name or socket.gethostname()[:120]
-        with Database(chosen.database_address, pool_size=1).reading() as session:
+        with (
+            Database(chosen.database_address, pool_size=1) as database,
+            database.reading() as session,
+        ):
             seen = [w.seen_at for w in queries.live_workers(session) if w.name == name]
     except TrainyardError as error:
         sys.exit(str(error))

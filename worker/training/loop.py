@@ -137,6 +137,7 @@ def train(
         _refuse_infinite(train_loss, epoch, batches, learning_rate)
         seconds = time.monotonic() - epoch_began
         test_loss, test_accuracy = evaluate(network, test_images)
+        _refuse_infinite(test_loss, epoch, batches, learning_rate)
         report(
             EpochEnd(
                 epoch=epoch,

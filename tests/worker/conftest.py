@@ -1,0 +1,66 @@
+"""What the worker's tests share: the digits on disk, and a worker inside the test's process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core import queue, workers
+from core.artifacts import Folder
+from core.database import Database
+from core.doorbell import Doorbell
+from core.models import Job
+from core.presets import resolve
+from core.queue import Claimant
+from core.settings import Settings
+from core.wakeup import Wakeups
+from core.workers import WorkerFacts
+from worker.devices import Device, Slot, Slots
+from worker.training import download
+from worker.yard import Yard
+
+QUICK_DIGITS = {"dataset": "digits", "model": {"channels": [8]}, "batch_size": 64, "epochs": 2}
+LONG_DIGITS = QUICK_DIGITS | {"epochs": 1000}
+
+
+@pytest.fixture(scope="session")
+def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with the digits in it."""
+    folder = tmp_path_factory.mktemp("data")
+    download.ensure("digits", folder, lambda _text: None)
+    return folder
+
+
+@pytest.fixture
+def yard(
+    settings: Settings, database: Database, artifacts: Folder, data_folder: Path
+) -> Iterator[Yard]:
+    """A worker with one CPU slot, whose supervisors run in the test's own threads."""
+    chosen = settings.model_copy(
+        update={"data": data_folder, "worker_name": "test", "grace_seconds": 5.0}
+    )
+    facts = WorkerFacts("test", 1, "0", ["default"], [], 1)
+    made = Yard(
+        settings=chosen,
+        database=database,
+        artifacts=artifacts,
+        doorbell=Doorbell(settings.redis_url),
+        wakeups=Wakeups(settings.redis_url),
+        slots=Slots([Slot(0, Device("cpu", "CPU"), threads=1)]),
+        claimant=Claimant(workers.register(database, facts), ["default"], ["auto", "cpu"]),
+    )
+    yield made
+    made.drain()
+
+
+@pytest.fixture
+def submit(database: Database) -> Callable[..., Job]:
+    """Puts a run of the digits into the queue."""
+
+    def put(changes: dict[str, Any] = QUICK_DIGITS, name: str = "digits") -> Job:
+        return queue.submit(database, name=name, spec=resolve("quick", changes))
+
+    return put

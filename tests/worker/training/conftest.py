@@ -1,0 +1,12 @@
+"""One thread: runs are compared byte for byte, and the tests share the machine."""
+
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

