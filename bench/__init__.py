@@ -1,0 +1,1 @@
+"""Benches: each prints its numbers; results with date and machine stand in RESULTS.md."""
