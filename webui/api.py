@@ -22,6 +22,7 @@ health = Blueprint("health", __name__)
 
 @blueprint.post("/jobs")
 def submit() -> tuple[Response, int, dict[str, str]]:
+    """Queue a run."""
     job = submission.submit(current(), _json_object())
     where = {"Location": url_for("api.show", job_id=job.id)}
     return jsonify(schemas.job(job, None)), 201, where
@@ -29,6 +30,7 @@ def submit() -> tuple[Response, int, dict[str, str]]:
 
 @blueprint.get("/jobs")
 def jobs() -> Response:
+    """A page of runs, newest first."""
     states = [state for state in request.args.get("state", "").split(",") if state]
     with current().database.reading() as session:
         rows = queries.jobs(session, states, _limit(), _cursor())
@@ -37,38 +39,45 @@ def jobs() -> Response:
 
 @blueprint.get("/jobs/<int:job_id>")
 def show(job_id: int) -> Response:
+    """One run."""
     with current().database.reading() as session:
         return jsonify(schemas.job(*queries.job(session, job_id)))
 
 
 @blueprint.post("/jobs/<int:job_id>/cancel")
 def cancel(job_id: int) -> Response:
+    """Ask that a run be cancelled; asking again changes nothing."""
     submission.cancel(current(), job_id)
     return show(job_id)
 
 
 @blueprint.get("/jobs/<int:job_id>/epochs")
 def epochs(job_id: int) -> Response:
+    """A page of a run's epochs."""
     return _rows_of_job(job_id, queries.epochs, schemas.epoch)
 
 
 @blueprint.get("/jobs/<int:job_id>/points")
 def points(job_id: int) -> Response:
+    """A page of a run's readings in mid-epoch."""
     return _rows_of_job(job_id, queries.points, schemas.point)
 
 
 @blueprint.get("/jobs/<int:job_id>/logs")
 def logs(job_id: int) -> Response:
+    """A page of a run's log."""
     return _rows_of_job(job_id, queries.logs, schemas.log_line)
 
 
 @blueprint.get("/jobs/<int:job_id>/checkpoints")
 def checkpoints(job_id: int) -> Response:
+    """A page of a run's files."""
     return _rows_of_job(job_id, queries.checkpoints, schemas.checkpoint)
 
 
 @blueprint.get("/jobs/<int:job_id>/attempts")
 def attempts(job_id: int) -> Response:
+    """A page of a run's attempts."""
     return _rows_of_job(job_id, queries.attempts, schemas.attempt)
 
 
@@ -91,6 +100,7 @@ def events(job_id: int) -> Response:
 
 @blueprint.get("/checkpoints/<int:checkpoint_id>/download")
 def download(checkpoint_id: int) -> Response:
+    """A file: whole, in part (Range), or not at all where the asker has it (ETag)."""
     context = current()
     with context.database.reading() as session:
         row = queries.checkpoint(session, checkpoint_id)
@@ -114,6 +124,7 @@ def download(checkpoint_id: int) -> Response:
 
 @blueprint.get("/workers")
 def workers() -> Response:
+    """A page of workers, newest first."""
     with current().database.reading() as session:
         return jsonify(schemas.page(queries.workers(session, _limit(), _cursor()), schemas.worker))
 
@@ -139,6 +150,7 @@ def spec_schema() -> Response:
 
 @blueprint.route("/<path:_anything>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
 def unknown(_anything: str) -> Response:
+    """Whatever else is asked of the API."""
     raise NotFound("There is nothing at this address of the API.")
 
 

@@ -77,7 +77,7 @@ def _on_http_error(error: HTTPException) -> Response:
 
 
 def _on_surprise(error: Exception) -> Response:
-    log.exception("%s %s failed", request.method, request.path, exc_info=error)
+    log.error("%s %s failed", request.method, request.path, exc_info=error)
     return _answer(
         HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here; the server's log says what."
     )

@@ -111,9 +111,7 @@ def _field_error(problem: Any) -> FieldError:
     message = str(problem["msg"]).removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
         message = "there is no such field"
-    elif problem["type"] == "missing":
-        message = "is needed"
-    elif problem["type"] == "string_too_short":
+    elif problem["type"] in ("missing", "string_too_short"):
         message = "is needed"
     elif problem["type"] == "string_pattern_mismatch":
         message = "use letters, digits, and . _ - only"

@@ -1,4 +1,4 @@
-"""Load a checkpoint of the tutorial preset with plain torch: load_checkpoint.py FILE MNIST_FOLDER."""
+"""Load a tutorial checkpoint with plain torch: load_checkpoint.py FILE MNIST_FOLDER."""
 
 import sys
 

@@ -245,7 +245,7 @@ def test_an_unknown_preset_is_refused():
 def test_a_spec_is_described_with_the_labels_of_the_form():
     groups = dict(forms.described(PRESETS["quick"].spec.model_dump(mode="json")))
     assert dict(groups["Optimizer: SGD"])["Nesterov"] == "yes"
-    assert dict(groups["Network: CNN"])["Channels"] == "16, 32, 64, 64"
+    assert dict(groups["Network: CNN"])["Channels"] == "16, 32, 32"
     assert dict(groups["Training"])["Data set"] == "MNIST"
 
 
