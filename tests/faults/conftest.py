@@ -30,6 +30,13 @@ class Program:
         self.log = log
         self._process: subprocess.Popen[bytes] | None = None
 
+    def only_set(self, *names: str) -> None:
+        """Set these settings alone; what else a stack needs, it chooses by itself."""
+        kept = {f"TRAINYARD_{name}" for name in names}
+        for name in [n for n in self._environment if n.startswith("TRAINYARD_")]:
+            if name not in kept:
+                del self._environment[name]
+
     def start(self) -> subprocess.Popen[bytes]:
         """Start it."""
         with self.log.open("ab") as log:

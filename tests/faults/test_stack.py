@@ -23,9 +23,7 @@ def stack(tmp_path, data_folder):
     """An embedded stack that is not started yet."""
     settings = Settings(home=tmp_path / "home", data=data_folder, port=free_port())
     program = Program([sys.executable, "-m", "cli.main", "up"], settings, tmp_path / "up.log")
-    # what the stack chooses by itself, it must be free to choose
-    for name in ("DATABASE_URL", "REDIS_URL", "ARTIFACTS_URL"):
-        program._environment.pop(f"TRAINYARD_{name}", None)
+    program.only_set("HOME", "DATA", "PORT")
     program.home = settings.home
     program.url = f"http://127.0.0.1:{settings.port}"
     yield program

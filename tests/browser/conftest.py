@@ -1,0 +1,127 @@
+"""A real browser on the real stack."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+
+from cli import endpoint
+from cli.stack import free_port
+from core.settings import Settings
+from tests.conftest import missing
+from tests.faults.conftest import Program
+from tests.services import UnavailableHereError, wait_until
+from worker.training import download
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+DESKTOP: ViewportSize = {"width": 1280, "height": 900}
+
+
+@dataclass(frozen=True)
+class Site:
+    """A running stack."""
+
+    url: str
+
+    def submit(self, **body: object) -> int:
+        """Queue a run of the digits through the API."""
+        whole = {"name": "by the API", "preset": "quick"} | body
+        answer = httpx.post(f"{self.url}/api/v1/jobs", json=whole).raise_for_status()
+        return int(answer.json()["id"])
+
+    def job(self, job_id: int) -> dict[str, object]:
+        """A run as the API tells it."""
+        job: dict[str, object] = httpx.get(f"{self.url}/api/v1/jobs/{job_id}").json()
+        return job
+
+    def wait_for(self, job_id: int, *states: str) -> None:
+        """Wait until a run is in one of some states."""
+        wait_until(lambda: self.job(job_id)["state"] in states, f"run {job_id}: {states}", 90)
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The embedded stack, with the digits in its data folder."""
+    home = tmp_path_factory.mktemp("site")
+    download.ensure("digits", home / "data", lambda _text: None)
+    settings = Settings(home=home, port=free_port())
+    program = Program([sys.executable, "-m", "cli.main", "up"], settings, home / "up.log")
+    program.only_set("HOME", "PORT")
+    program.start()
+    try:
+        wait_until(lambda: endpoint.find_running(home), f"the stack is up; see {home}/up.log", 60)
+        yield Site(f"http://127.0.0.1:{settings.port}")
+    finally:
+        program.end()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium."""
+    program = os.environ.get("TRAINYARD_CHROMIUM") or next(
+        filter(None, map(shutil.which, PROGRAMS)), None
+    )
+    if program is None:
+        missing("browser tests", UnavailableHereError("no Chromium; set TRAINYARD_CHROMIUM"))
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser, site: Site) -> Iterator[Callable[..., Page]]:
+    """Opens pages; a page that complains (errors, refused scripts) fails the test."""
+    complaints: list[str] = []
+    contexts = []
+
+    def open_(theme: str = "light", viewport: ViewportSize = DESKTOP) -> Page:
+        context = browser.new_context(
+            base_url=site.url, color_scheme=theme, viewport=viewport, accept_downloads=True
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "console",
+            lambda message: complaints.append(message.text) if message.type == "error" else None,
+        )
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    # the status of a refused form or an unknown page is an error to the console, not to us
+    assert [c for c in complaints if "the server responded with a status of 4" not in c] == []
+
+
+@pytest.fixture
+def page(open_page: Callable[..., Page]) -> Page:
+    """One page at desktop width."""
+    return open_page()
+
+
+@pytest.fixture(scope="session")
+def screenshots() -> Path:
+    """Where pictures go; git ignores it."""
+    folder = Path(__file__).parent.parent / "screenshots"
+    folder.mkdir(exist_ok=True)
+    return folder
