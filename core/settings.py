@@ -18,6 +18,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from core.errors import TrainyardError
+from core.wording import explain
 
 PREFIX = "TRAINYARD_"
 DEFAULT_PORT = 8327
@@ -231,7 +232,7 @@ def load(**overrides: Any) -> Settings:
     except ValidationError as error:
         lines = []
         for problem in error.errors():
-            message = problem["msg"].removeprefix("Value error, ")
+            message = explain(problem)
             name = f"{variable(str(problem['loc'][0]))}: " if problem["loc"] else ""
             lines.append(name + message)
         raise BadSettings("\n".join(lines)) from None

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from core.catalogue import DATASETS, DatasetName
 from core.errors import FieldError, InvalidInput
+from core.wording import explain
 
 Spec = Mapping[str, Any]
 
@@ -179,12 +180,19 @@ class TrainingSpec(Section):
     )
 
     @model_validator(mode="after")
-    def _batch_fits_data(self) -> Self:
+    def _fits_the_data(self) -> Self:
         dataset = DATASETS[self.dataset]
         if self.batch_size > dataset.train_count:
             raise ValueError(
                 f"batch_size: {dataset.title} has {dataset.train_count} images to train on; "
                 f"choose a batch size of at most that"
+            )
+        smallest_batch = dataset.train_count % self.batch_size or self.batch_size
+        pixels_left = dataset.size >> (len(self.model.channels) // 2)
+        if self.model.batch_norm and smallest_batch == 1 and pixels_left == 1:
+            raise ValueError(
+                "batch_size: a batch of one image is left over, and batch norm cannot work on the "
+                "single value that this network leaves of it; choose another batch size"
             )
         return self
 
@@ -239,21 +247,13 @@ def schema() -> dict[str, Any]:
 
 def _field_error(problem: Any) -> FieldError:
     """Name a pydantic problem by the dotted path that a person would type."""
-    message = str(problem["msg"])
+    message = explain(problem)
     location = [part for part in problem["loc"] if not _is_variant_tag(part)]
     if problem["type"] == "value_error":  # our own validators write "field: sentence"
-        field, _, message = message.removeprefix("Value error, ").partition(": ")
+        field, _, message = message.partition(": ")
         location.append(field)
-    elif problem["type"] == "extra_forbidden":
-        message = "there is no such field"
-    elif problem["type"] == "union_tag_invalid":
+    elif problem["type"].startswith("union_tag_"):
         location.append("kind")
-        message = f"choose one of {problem['ctx']['expected_tags']}".replace("'", "")
-    elif problem["type"] == "union_tag_not_found":
-        location.append("kind")
-        message = "is needed here"
-    elif problem["type"] == "literal_error":
-        message = f"choose one of {problem['ctx']['expected']}".replace("'", "")
     return FieldError(".".join(str(part) for part in location) or "spec", message)
 
 

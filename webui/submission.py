@@ -18,6 +18,7 @@ from pydantic import (
 from core import presets, queue
 from core.errors import FieldError, InvalidInput
 from core.models import NAME_LENGTH, QUEUE_LENGTH, Job
+from core.wording import explain
 from webui.context import Context
 
 LARGEST_PRIORITY = 1000
@@ -108,11 +109,7 @@ def cancel(context: Context, job_id: int) -> Job:
 
 
 def _field_error(problem: Any) -> FieldError:
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    if problem["type"] == "extra_forbidden":
-        message = "there is no such field"
-    elif problem["type"] in ("missing", "string_too_short"):
-        message = "is needed"
-    elif problem["type"] == "string_pattern_mismatch":
+    message = explain(problem)
+    if problem["type"] == "string_pattern_mismatch":
         message = "use letters, digits, and . _ - only"
     return FieldError(".".join(str(part) for part in problem["loc"]) or "body", message)

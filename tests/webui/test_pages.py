@@ -294,7 +294,7 @@ def test_a_wrong_field_keeps_what_was_typed_and_says_what_is_wrong_beside_it(cli
     assert wrong.attributes["aria-invalid"] == "true"
     message = page.one("p", id="epochs-error")
     assert "epochs-error" in wrong.attributes["aria-describedby"]
-    assert "integer" in message.text
+    assert "whole number" in message.text
     assert page.one("a", href="#epochs").text == "Epochs"
     assert page.one("input", id="name").attributes["value"] == "kept"
     assert page.one("input", id="seed").attributes["value"] == "7"
