@@ -23,6 +23,8 @@ from obstore.store import S3Store
 
 from core.errors import NotFound, Unavailable
 
+RETRIES = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Blob:
@@ -132,7 +134,7 @@ class ObjectStore:
                 "timeout": "60s",
                 "connect_timeout": "5s",
             },
-            retry_config={"max_retries": 3},
+            retry_config={"max_retries": RETRIES},
         )
 
     def put(self, path: Path) -> Blob:

@@ -41,6 +41,11 @@ def celery_app(redis_url: str) -> Celery:
             "socket_timeout": 5,
             "socket_connect_timeout": 2,
             "socket_keepalive": True,
+            # kombu would try for six seconds by default: a submit must not wait for Redis
+            "max_retries": 1,
+            "interval_start": 0,
+            "interval_step": 0,
+            "interval_max": 0,
         },
         # a web process that loses Redis must not wait in a submit
         task_publish_retry=False,

@@ -6,6 +6,7 @@ import contextlib
 import signal
 
 import psutil
+import redis
 
 from core import queries, queue
 from core.doorbell import Doorbell
@@ -32,6 +33,29 @@ def test_a_ring_starts_a_job_and_ten_rings_start_it_once(
 
     with database.reading() as session:
         assert len(queries.attempts(session, job.id).items) == 1
+
+
+def test_a_worker_outlives_its_redis_and_hears_the_next_ring(
+    start_worker, submit, look, redis_server, settings
+):
+    worker = start_worker()
+    first = submit(QUICK_DIGITS)
+    wait_until(lambda: look(first).state == "succeeded", "the worker works")
+
+    redis_server.stop()
+    second = submit(QUICK_DIGITS)
+    wait_until(lambda: look(second).state == "succeeded", "it works without Redis")
+    redis_server.start()
+
+    doorbell = Doorbell(settings.redis_url)
+    assert doorbell.ring("default")
+
+    def is_heard():
+        with redis.Redis.from_url(settings.redis_url) as connection:
+            return connection.llen("default") == 0
+
+    wait_until(is_heard, "the ring is heard")
+    assert worker.poll() is None
 
 
 def test_jobs_run_with_redis_away(start_worker, submit, look):
