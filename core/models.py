@@ -28,6 +28,8 @@ from core.states import DESIRED, OUTCOMES, STATES, Desired, Outcome, State
 
 NAME_LENGTH = 120
 QUEUE_LENGTH = 60
+LARGEST_KEY = 2**63 - 1
+"""What a database can look up; whoever asks for more asks for what does not exist."""
 
 BigKey = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts only INTEGER keys up
 

@@ -14,7 +14,7 @@ from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from core.errors import InvalidInput, NotFound
-from core.models import Attempt, Checkpoint, Epoch, Job, LogLine, Point, Worker
+from core.models import LARGEST_KEY, Attempt, Checkpoint, Epoch, Job, LogLine, Point, Worker
 from core.states import STATES, State
 
 Row = TypeVar("Row")
@@ -55,7 +55,9 @@ def job(session: Session, job_id: int) -> tuple[Job, str | None]:
     Raises:
         NotFound: there is no such job.
     """
-    row = session.execute(_JOBS.where(Job.id == job_id)).one_or_none()
+    row = None
+    if job_id <= LARGEST_KEY:
+        row = session.execute(_JOBS.where(Job.id == job_id)).one_or_none()
     if row is None:
         newest = session.scalar(select(func.max(Job.id)))
         known = f"the newest is {newest}" if newest else "there are none yet"
@@ -116,7 +118,7 @@ def checkpoint(session: Session, checkpoint_id: int) -> Checkpoint:
     Raises:
         NotFound: there is no such checkpoint.
     """
-    found = session.get(Checkpoint, checkpoint_id)
+    found = session.get(Checkpoint, checkpoint_id) if checkpoint_id <= LARGEST_KEY else None
     if found is None:
         raise NotFound(f"There is no checkpoint {checkpoint_id}.")
     return found

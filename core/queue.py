@@ -19,7 +19,7 @@ from core.artifacts import Blob
 from core.database import Database, now
 from core.errors import DatabaseUnavailable, NotFound
 from core.lease import Lease, guarded_update
-from core.models import Attempt, Checkpoint, Job
+from core.models import LARGEST_KEY, Attempt, Checkpoint, Job
 from core.spec import TrainingSpec
 from core.states import Outcome, State, may_become
 
@@ -251,6 +251,8 @@ def cancel(database: Database, job_id: int) -> Job:
     Raises:
         NotFound: there is no such job.
     """
+    if job_id > LARGEST_KEY:
+        raise NotFound(f"There is no job {job_id}.")
     with database.writing() as session:
         job = session.scalar(select(Job).where(Job.id == job_id).with_for_update())
         if job is None:

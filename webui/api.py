@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request, stream_with_context, url_for
-from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+from werkzeug.exceptions import (
+    BadRequest,
+    RequestedRangeNotSatisfiable,
+    UnsupportedMediaType,
+)
 from werkzeug.wsgi import wrap_file
 
 from core import queries, spec
@@ -118,7 +122,11 @@ def download(checkpoint_id: int) -> Response:
     response.cache_control.private = True
     response.cache_control.immutable = True
     response.cache_control.max_age = 31_536_000
-    response.make_conditional(request.environ, accept_ranges=True, complete_length=row.size)
+    try:
+        response.make_conditional(request.environ, accept_ranges=True, complete_length=row.size)
+    except RequestedRangeNotSatisfiable:
+        response.close()
+        raise
     return response
 
 
