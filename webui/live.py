@@ -73,7 +73,8 @@ class Event:
 
     def encode(self) -> str:
         """The event as it goes over the wire."""
-        data = json.dumps(self.data, separators=(",", ":"), ensure_ascii=False)
+        # ASCII alone: some readers break lines at characters that the format does not
+        data = json.dumps(self.data, separators=(",", ":"))
         return f"id: {self.position}\nevent: {self.name}\ndata: {data}\n\n"
 
 

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, request
 from flask_wtf.csrf import CSRFProtect
+from werkzeug.exceptions import SecurityError
 
 from core.settings import Settings
 from webui.problems import problem
@@ -26,19 +27,20 @@ def install(app: Flask, settings: Settings) -> CSRFProtect:
     app.config.update(
         SECRET_KEY=settings.signing_key,
         MAX_CONTENT_LENGTH=LARGEST_BODY,
-        # a page elsewhere that points its own name at this address is refused by its Host
-        TRUSTED_HOSTS=[
-            "localhost",
-            "127.0.0.1",
-            "[::1]",
-            *_own_host(settings),
-            *settings.trusted_hosts,
-        ],
         SESSION_COOKIE_NAME="trainyard",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Strict",
         WTF_CSRF_TIME_LIMIT=None,  # a form may lie open for days
     )
+    known = {"localhost", "127.0.0.1", "::1", *_own_host(settings), *settings.trusted_hosts}
+
+    def refuse_unknown_hosts() -> None:
+        """Refuse a page elsewhere that points a name of its own at this address."""
+        # Flask's TRUSTED_HOSTS would do, but it cannot name an IPv6 address
+        if urlsplit(f"//{request.host}").hostname not in known:
+            raise SecurityError(f"The host {request.host!r} is not known here.")
+
+    app.before_request(refuse_unknown_hosts)
     app.before_request(_refuse_foreign_posts)
     app.after_request(_add_headers)
     return CSRFProtect(app)

@@ -453,7 +453,7 @@ def test_a_running_run_that_is_cancelled_says_so_with_the_seconds(client, runnin
     head = page.one("header", id="part-head")
     assert head.attributes["data-state"] == "running"
     assert "Cancelling, 0 s" in head.text
-    assert "disabled" in [b for b in page.all("button") if "Cancelling" in b.text][0].attributes
+    assert "disabled" in next(b for b in page.all("button") if "Cancelling" in b.text).attributes
 
 
 def test_cancelling_what_does_not_exist_is_an_error_page(client):
