@@ -37,7 +37,7 @@ imports: $(BIN)/.ready
 	@$(STEP) "import rules" $(BIN)/lint-imports --no-logo
 
 tests: setup
-	@$(STEP) "tests" $(BIN)/python -m pytest $(PYTEST)
+	@$(STEP) "tests" $(BIN)/python -m pytest -q -n 2 --dist loadgroup $(PYTEST)
 
 browser: ## Have a Chromium for the tests, where this machine's packages bring one
 	@$(STEP) "browser" scripts/ensure-chromium

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from flask import Flask
@@ -18,19 +19,22 @@ from tests.services import Postgres, RedisServer, UnavailableHereError
 from webui.app import create_app
 from webui.context import current
 
-LOUD: list[str] = []
-"""What could not be run here, and why; printed at the end of the session."""
+NOT_RUN = "NOT RUN: "
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for line in dict.fromkeys(LOUD):
-        terminalreporter.write_line(f"!! NOT RUN: {line}", red=True, bold=True)
+    """Say loudly, at the end, what could not be run here and why."""
+    reasons = [
+        str(report.longrepr[2]) if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        for report in terminalreporter.stats.get("skipped", [])
+    ]
+    for reason in dict.fromkeys(reason for reason in reasons if NOT_RUN in reason):
+        terminalreporter.write_line(f"!! {reason}", red=True, bold=True)
 
 
-def missing(what: str, error: UnavailableHereError) -> None:
-    """Skip a test whose service cannot be had here, and say so loudly."""
-    LOUD.append(f"{what}: {error}")
-    pytest.skip(f"{what}: {error}")
+def missing(what: str, error: UnavailableHereError) -> NoReturn:
+    """Skip a test whose service cannot be had here."""
+    pytest.skip(f"{NOT_RUN}{what}: {error}")
 
 
 @pytest.fixture(autouse=True)

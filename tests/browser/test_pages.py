@@ -11,7 +11,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(240),
+    pytest.mark.xdist_group("browser"),  # one stack and one browser serve them all
+]
 
 SLOW = {"dataset": "digits", "batch_size": 4, "epochs": 60, "model": {"channels": [32, 64]}}
 QUICK = {"dataset": "digits", "batch_size": 64, "epochs": 6, "model": {"channels": [16, 32]}}
