@@ -22,6 +22,7 @@ import redis
 
 from cli import broker
 from cli.stack import free_port
+from core.settings import Settings, variable
 
 START_TIMEOUT_S = 30.0
 
@@ -32,9 +33,8 @@ class UnavailableHereError(Exception):
 
 def forget_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take every setting out of the environment."""
-    for name in list(os.environ):
-        if name.startswith("TRAINYARD_") and not name.startswith("TRAINYARD_CHROMIUM"):
-            monkeypatch.delenv(name)
+    for field in Settings.model_fields:
+        monkeypatch.delenv(variable(field), raising=False)
 
 
 def wait_until(

@@ -33,7 +33,7 @@ from worker.yard import Yard
 WRITE_EVERY_S = 0.25
 RENEWALS_IN_A_LEASE = 4
 RETRY_AFTER_S = 1.0
-EXIT_TIMEOUT_S = 10.0
+EXIT_TIMEOUT_S = 5.0  # well within a lease, which is not renewed meanwhile
 STORE_TRIES = 6
 
 # one more try may find the memory free or the process spared

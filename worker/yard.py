@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from dataclasses import dataclass, field
@@ -45,7 +46,8 @@ class Alarms:
 
     def _write(self, descriptor: int | None) -> None:
         if descriptor is not None:
-            os.write(descriptor, b"!")
+            with contextlib.suppress(BlockingIOError):  # full: it is being woken already
+                os.write(descriptor, b"!")
 
 
 @dataclass(frozen=True, slots=True)
