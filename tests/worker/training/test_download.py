@@ -1,5 +1,7 @@
 """Fetching data sets: sources in turn, digests, and nothing half done."""
 
+import gzip
+import hashlib
 import subprocess
 import sys
 import threading
@@ -82,6 +84,34 @@ def test_the_second_source_serves_where_the_first_is_away(tmp_path, no_mirrors, 
 
     assert datasets.is_present("mnist", tmp_path)
     assert "torchvision's mirrors: no route to host" in said
+
+
+def fake_debian(content):
+    """An `apt-get download` and `dpkg -x` that bring these files."""
+
+    def run(command, place):
+        if command[0] == "apt-get":
+            (place / "dataset.deb").touch()
+            return
+        folder = place / "unpacked/usr/share/datasets/fashion-mnist"
+        folder.mkdir(parents=True)
+        for name in content:
+            (folder / f"{name}.gz").write_bytes(gzip.compress(content[name]))
+
+    return run
+
+
+def test_a_debian_package_is_judged_by_its_unpacked_files(tmp_path, no_mirrors, monkeypatch):
+    content = {name: name.encode() for name in download.FASHION_SHA256}
+    digests = {name: hashlib.sha256(content[name]).hexdigest() for name in content}
+    monkeypatch.setattr(download, "_run", fake_debian(content))
+
+    with pytest.raises(DataUnavailable, match="wrong digest"):
+        download.ensure("fashion_mnist", tmp_path, quiet)
+    monkeypatch.setattr(download, "FASHION_SHA256", digests)
+    download.ensure("fashion_mnist", tmp_path, quiet)
+
+    assert datasets.is_present("fashion_mnist", tmp_path)
 
 
 def test_two_that_want_the_same_data_set_fetch_it_once(tmp_path, monkeypatch):
