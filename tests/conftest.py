@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -20,6 +21,17 @@ from webui.app import create_app
 from webui.context import current
 
 NOT_RUN = "NOT RUN: "
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give each of several test processes a core of its own, and so all that it starts.
+
+    Trainers take a thread a core; two that share two cores wait for each other all the time.
+    """
+    number = getattr(config, "workerinput", {}).get("workerid", "").removeprefix("gw")
+    if number and hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[int(number) % len(cores)]})
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

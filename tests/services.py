@@ -24,7 +24,7 @@ from cli import broker
 from cli.stack import free_port
 from core.settings import Settings, variable
 
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 60.0
 
 
 class UnavailableHereError(Exception):
