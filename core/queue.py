@@ -290,13 +290,19 @@ def reap(database: Database) -> list[int]:
         return [job.id for job in jobs]
 
 
-def unheard_queues(database: Database) -> set[str]:
-    """Queues with jobs that are due but for which nobody rang lately; counts them as rung now."""
+def unheard_queues(database: Database, served: Sequence[str]) -> set[str]:
+    """Of the queues `served`, those with jobs that are due but for which nobody rang lately.
+
+    They count as rung now.
+    """
     with database.writing() as session:
         queues = session.scalars(
             update(Job)
             .where(
-                Job.state == "queued", Job.available_at <= now(), Job.rung_at < now(-RING_AGAIN_S)
+                Job.state == "queued",
+                Job.queue.in_(served),
+                Job.available_at <= now(),
+                Job.rung_at < now(-RING_AGAIN_S),
             )
             .values(rung_at=now())
             .returning(Job.queue)

@@ -156,7 +156,7 @@ def spec_schema() -> Response:
     )
 
 
-@blueprint.route("/<path:_anything>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+@blueprint.get("/<path:_anything>")
 def unknown(_anything: str) -> Response:
     """Whatever else is asked of the API."""
     raise NotFound("There is nothing at this address of the API.")

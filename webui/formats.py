@@ -6,6 +6,7 @@ browser test holds the two together.
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from datetime import UTC, datetime
 from typing import Any
@@ -31,7 +32,7 @@ def percent(share: float | None) -> str:
 
 def whole(value: float | None) -> str:
     """A count, with its thousands set apart."""
-    return NOTHING if value is None else f"{value:,.0f}"
+    return NOTHING if value is None else f"{math.floor(value + 0.5):,}"
 
 
 def short(value: float | None) -> str:

@@ -58,9 +58,9 @@ class Housekeeping:
                 log.warning("job %s was taken back: its lease ran out", job_id)
                 yard.wakeups.announce("changed", job_id)
             workers.write_off_silent(yard.database)
-        unheard = queue.unheard_queues(yard.database)
-        for name in unheard:
-            yard.doorbell.ring(name)
+        if yard.slots.has_free():  # rings that nobody is free to hear would only pile up
+            for name in queue.unheard_queues(yard.database, yard.claimant.queues):
+                yard.doorbell.ring(name)
         self._look()
 
     def _look(self) -> None:

@@ -33,7 +33,7 @@ from worker.yard import Yard
 WRITE_EVERY_S = 0.25
 RENEWALS_IN_A_LEASE = 4
 RETRY_AFTER_S = 1.0
-EXIT_TIMEOUT_S = 5.0  # well within a lease, which is not renewed meanwhile
+EXIT_TIMEOUT_S = 5.0
 STORE_TRIES = 6
 
 # one more try may find the memory free or the process spared
@@ -54,6 +54,8 @@ class Supervisor:
         self._slot = slot
         self._journal = Journal(yard.database, lease, yard.settings.lease_seconds)
         self._renew_every = yard.settings.lease_seconds / RENEWALS_IN_A_LEASE
+        # the lease is not renewed while a trainer exits
+        self._exit_timeout = min(EXIT_TIMEOUT_S, yard.settings.lease_seconds / 3)
         self._write_due = 0.0
         self._renew_due = 0.0
         self._desired: Desired = "run"
@@ -112,7 +114,7 @@ class Supervisor:
                 return self._explain_end(trainer)
             for report in reports:
                 if isinstance(report, Finished | Failed | Stopped):
-                    trainer.wait(EXIT_TIMEOUT_S)
+                    trainer.wait(self._exit_timeout)
                     return report
                 self._journal.record(report)
             self._keep_up(trainer)
@@ -168,7 +170,7 @@ class Supervisor:
 
     def _explain_end(self, trainer: Trainer) -> Failed | Stopped:
         """Say why a trainer ended without a word."""
-        status = trainer.wait(EXIT_TIMEOUT_S)
+        status = trainer.wait(self._exit_timeout)
         if self._stopping_for is not None:
             return Stopped()
         how = (

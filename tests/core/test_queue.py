@@ -277,12 +277,13 @@ def test_a_lost_job_that_should_be_cancelled_is_cancelled(database, claimant):
 
 def test_queues_that_nobody_rang_for_are_found_once(database):
     submit(database, queue="gpu")
-    assert queue.unheard_queues(database) == set()
+    submit(database, queue="nobody")
+    assert queue.unheard_queues(database, ["gpu"]) == set()
     with database.writing() as session:
         session.execute(update(Job).values(rung_at=now(-60)))
 
-    assert queue.unheard_queues(database) == {"gpu"}
-    assert queue.unheard_queues(database) == set()
+    assert queue.unheard_queues(database, ["gpu"]) == {"gpu"}
+    assert queue.unheard_queues(database, ["gpu"]) == set()
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ export function loss(value) {
 
 export const percent = (share) => (share == null ? NOTHING : `${(share * 100).toFixed(2)}%`);
 
-export const whole = (value) => (value == null ? NOTHING : grouped.format(value));
+export const whole = (value) => (value == null ? NOTHING : grouped.format(Math.floor(value + 0.5)));
 
 export function short(value) {
   if (value == null) return NOTHING;
