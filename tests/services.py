@@ -47,7 +47,7 @@ def wait_until(
         time.sleep(0.02)
 
 
-def wait_until_gone(processes: Sequence[psutil.Process], timeout: float) -> None:
+def wait_until_gone(processes: Sequence[psutil.Process], timeout: float = START_TIMEOUT_S) -> None:
     """Wait until processes have ended. One that waits to be collected by its parent has ended."""
     for process in processes:
         wait_until(lambda process=process: _is_gone(process), f"{process} is gone", timeout)

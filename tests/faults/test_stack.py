@@ -48,7 +48,7 @@ def test_everything_stops_with_it_and_the_next_one_carries_on(stack):
     process.send_signal(signal.SIGINT)
 
     assert process.wait(40) == 0
-    wait_until_gone(children, 1)
+    wait_until_gone(children)
     assert endpoint.find_running(stack.home) is None
 
     up(stack)
@@ -103,7 +103,7 @@ def test_children_of_a_killed_stack_end_by_themselves(stack):
 
     process.kill()
 
-    wait_until_gone(children, 20)
+    wait_until_gone(children)
     process.wait()
 
 

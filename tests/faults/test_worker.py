@@ -74,7 +74,7 @@ def test_a_killed_workers_job_runs_elsewhere_and_its_trainer_is_gone(start_worke
 
     first.kill()
 
-    wait_until_gone(processes, 2)
+    wait_until_gone(processes)
     start_worker()
     wait_until(lambda: look(job).attempt == 2 and look(job).epoch > 1, "it trains again")
     assert look(job).losses == 1
@@ -91,7 +91,7 @@ def test_sigterm_hands_the_job_back_and_ends_the_worker(start_worker, submit, lo
 
     waiting = look(job)
     assert (waiting.state, waiting.losses, waiting.crashes) == ("queued", 0, 0)
-    wait_until_gone(processes, 2)
+    wait_until_gone(processes)
 
 
 def test_cancel_reaches_a_running_job_at_once(start_worker, submit, look, database, settings):
