@@ -1,0 +1,108 @@
+"""The form of a new run in a real browser: its kinds, its presets, and the form without script."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(120),
+    pytest.mark.xdist_group("browser"),
+]
+
+
+def named(page, name):
+    return page.locator(f'[name="{name}"]').last
+
+
+def test_only_the_fields_of_the_chosen_kind_are_shown_and_sent(page, site):
+    page.goto("/jobs/new?preset=quick")
+    expect(named(page, "optimizer.sgd.momentum")).to_be_visible()
+    expect(named(page, "optimizer.adam.learning_rate")).to_be_hidden()
+
+    page.get_by_label("Kind of optimizer").select_option("adam")
+
+    expect(named(page, "optimizer.sgd.momentum")).to_be_hidden()
+    expect(named(page, "optimizer.sgd.momentum")).to_be_disabled()
+    named(page, "optimizer.adam.learning_rate").fill("0.002")
+    page.get_by_label("Name", exact=True).fill("adam")
+    page.get_by_label("Queue", exact=True).fill("nobody")
+    page.get_by_role("button", name="Put it into the queue").click()
+    page.wait_for_url(re.compile(r"/jobs/\d+$"))
+    job = site.job(int(page.url.rpartition("/")[2]))
+    assert job["spec"]["optimizer"] == {
+        "kind": "adam",
+        "learning_rate": 0.002,
+        "weight_decay": 0.0,
+    }
+
+
+def test_a_preset_fills_the_form_at_once_and_keeps_the_name(page):
+    page.goto("/jobs/new?preset=quick")
+    page.get_by_label("Name", exact=True).fill("mine")
+
+    page.get_by_role("link", name="Tutorial").click()
+
+    expect(named(page, "epochs")).to_have_value("10")
+    expect(page.get_by_label("Kind of learning rate schedule")).to_have_value("constant")
+    expect(page.get_by_label("Name", exact=True)).to_have_value("mine")
+    expect(page.locator(".preset[aria-current]")).to_contain_text("Tutorial")
+    assert page.url.endswith("/jobs/new?preset=tutorial")
+
+
+def test_what_differs_from_the_preset_is_marked_and_counted(page):
+    page.goto("/jobs/new?preset=tutorial")
+    expect(page.locator("#changes")).to_be_empty()
+
+    named(page, "epochs").fill("11")
+    page.locator('[name="model.kernel_size"][value="3"]').check(force=True)
+
+    expect(page.locator("#changes")).to_have_text("2 fields differ from “Tutorial”.")
+    expect(page.locator('[data-field="epochs"][data-changed]')).to_have_count(1)
+    named(page, "epochs").fill("10.0")
+    expect(page.locator("#changes")).to_have_text("1 field differs from “Tutorial”.")
+
+
+def test_an_error_leads_to_its_field(page):
+    page.goto("/jobs/new")
+    page.get_by_label("Name", exact=True).fill("x")
+    named(page, "epochs").fill("none")
+    page.get_by_role("button", name="Put it into the queue").click()
+    expect(page.locator("#mistakes")).to_be_focused()
+
+    page.locator("#mistakes").get_by_role("link", name="Epochs").click()
+
+    expect(named(page, "epochs")).to_be_focused()
+
+
+def test_without_script_every_kind_is_shown_and_the_form_works(open_page, site):
+    page = open_page(java_script_enabled=False)
+    page.goto("/jobs/new?preset=quick")
+    expect(named(page, "optimizer.adamw.learning_rate")).to_be_visible()
+    page.get_by_label("Name", exact=True).fill("by hand")
+    page.get_by_label("Queue", exact=True).fill("nobody")
+    page.get_by_label("Kind of optimizer").select_option("adamw")
+    named(page, "optimizer.sgd.learning_rate").fill("not sent")
+
+    page.get_by_role("button", name="Put it into the queue").click()
+
+    page.wait_for_url(re.compile(r"/jobs/\d+$"))
+    expect(page.get_by_role("heading", name="by hand")).to_be_visible()
+    assert site.job(int(page.url.rpartition("/")[2]))["spec"]["optimizer"]["kind"] == "adamw"
+
+
+def test_an_old_run_is_run_again_with_changes(page, site):
+    job = site.submit(name="once", queue="nobody", spec={"epochs": 7})
+    page.goto(f"/jobs/{job}")
+
+    page.get_by_role("link", name="Run again with changes").click()
+
+    expect(named(page, "epochs")).to_have_value("7")
+    expect(page.get_by_label("Name", exact=True)).to_have_value("once")
+    page.get_by_role("link", name="Quick").click()
+    expect(named(page, "epochs")).to_have_value("1")
+    page.get_by_role("link", name="once").click()
+    expect(named(page, "epochs")).to_have_value("7")

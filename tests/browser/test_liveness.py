@@ -1,0 +1,144 @@
+"""What keeps a page live in a real browser, and what it says while it is cut off."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from playwright.sync_api import expect
+
+from webui import formats
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(180),
+    pytest.mark.xdist_group("browser"),
+]
+
+DIGITS = {"dataset": "digits", "batch_size": 64, "epochs": 2, "model": {"channels": [4]}}
+LOST = "Connection lost, trying again"
+
+
+@pytest.fixture
+def finished(site) -> int:
+    job = site.submit(name="done", spec=DIGITS)
+    site.wait_for(job, "succeeded")
+    return job
+
+
+@pytest.mark.parametrize("failure", ["cut", "refused"])
+def test_a_lost_stream_is_told_and_taken_up_again(page, site, failure):
+    job = site.submit(name="waits", spec=DIGITS, queue="nobody")
+
+    def fail(route):
+        if failure == "cut":
+            route.abort()
+        else:
+            route.fulfill(status=503, body="away")
+
+    page.route("**/events?*", fail)
+    page.goto(f"/jobs/{job}")
+    expect(page.get_by_text(LOST)).to_be_visible()
+    expect(page.get_by_role("heading", name="waits")).to_be_visible()
+
+    page.unroute("**/events?*")
+
+    expect(page.get_by_text(LOST)).to_be_hidden()
+    site.cancel(job)
+    expect(page.locator('#part-head[data-state="cancelled"]')).to_be_visible()
+
+
+def test_a_list_that_cannot_be_refreshed_says_so_and_keeps_what_it_shows(page, site):
+    job = site.submit(name="stays", spec=DIGITS, queue="nobody")
+    page.goto("/")
+    page.route("**/?*part=1*", lambda route: route.abort())
+    expect(page.get_by_text(LOST)).to_be_visible()
+    expect(page.locator(f"#job-{job}")).to_be_visible()
+
+    page.unroute("**/?*part=1*")
+
+    expect(page.get_by_text(LOST)).to_be_hidden()
+
+
+def test_a_finished_run_is_whole_at_once_and_asks_for_nothing_more(page, finished):
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+
+    page.goto(f"/jobs/{finished}", wait_until="networkidle")
+
+    expect(page.locator("#accuracy-curve")).to_have_attribute("data-points", "2")
+    assert not [url for url in asked if "/events" in url or "part=1" in url]
+
+
+def test_a_run_is_readable_without_script(open_page, finished):
+    page = open_page(java_script_enabled=False)
+
+    page.goto(f"/jobs/{finished}")
+
+    expect(page.locator("#epochs tr")).to_have_count(2)
+    expect(page.locator("#log .line").first).to_be_visible()
+    expect(page.get_by_text("need JavaScript")).to_be_visible()
+    expect(page.locator("a[data-download]")).to_be_visible()
+
+
+def test_the_digest_of_a_file_can_be_copied(open_page, finished):
+    page = open_page(permissions=["clipboard-read", "clipboard-write"])
+    page.goto(f"/jobs/{finished}")
+
+    page.locator(".file-list .copy").click()
+
+    expect(page.locator(".file-list .copy")).to_have_text("copied")
+    shown = page.locator("code[data-sha256]").inner_text()
+    assert page.evaluate("navigator.clipboard.readText()") == shown
+
+
+ADD_LINES = """
+async (count) => {
+  const { Log } = await import("/static/js/log.js");
+  const element = document.getElementById("log");
+  window.tested ??= new Log(element, document.getElementById("follow"));
+  const line = { level: "info", time: "2026-01-01T00:00:00Z", text: "<b>text</b>\\u001b" };
+  window.tested.add(Array(count).fill(line));
+  return element.scrollHeight - element.scrollTop - element.clientHeight;
+}
+"""
+
+
+def test_the_log_follows_its_end_unless_the_reader_scrolled_up(page, finished):
+    page.goto(f"/jobs/{finished}")
+    log = page.locator("#log")
+    assert page.evaluate(ADD_LINES, 100) < 2
+    assert log.locator("b").count() == 0
+    assert log.locator(".line").last.inner_text().endswith("<b>text</b>␛")
+
+    log.evaluate("e => e.scrollTo(0, 0)")
+    button = page.get_by_role("button", name="Newest line")
+    expect(button).to_be_visible()
+
+    assert page.evaluate(ADD_LINES, 100) > 1000
+    button.click()
+    expect(button).to_be_hidden()
+    assert page.evaluate(ADD_LINES, 1) < 2
+
+
+WRITE = """
+async (calls) => {
+  const format = await import("/static/js/format.js");
+  return calls.map(([name, value]) => format[name](value));
+}
+"""
+
+
+def test_values_that_arrive_later_are_written_as_the_server_writes_them(page):
+    chance = random.Random(0)
+    numbers = [0, 1, 9.94, 9.96, 59.4, 59.6, 3599.7, 86_399.4, 1e-12, 123_456.7, 999.6]
+    numbers += [chance.uniform(0, 1) * 10 ** chance.randint(-8, 6) for _ in range(300)]
+    names = ["loss", "percent", "whole", "short", "duration", "ago"]
+    calls = [(name, number) for name in names for number in numbers]
+    calls += [(name, None) for name in names if name != "ago"]
+    calls += [("visible", "a\tb\nc\r\x00\x1b[31m\x7f\x9b\u202e<b>😀")]
+    page.goto("/workers")
+
+    written = page.evaluate(WRITE, calls)
+
+    assert written == [getattr(formats, name)(value) for name, value in calls]
