@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -34,11 +35,11 @@ class Client:
 
     def get(self, path: str, **parameters: Any) -> Any:
         """Fetch JSON."""
-        return self._request("GET", path, params=parameters).json()
+        return _json(self._request("GET", path, params=parameters))
 
     def post(self, path: str, body: JSON | None = None) -> Any:
         """Send JSON and fetch the answer."""
-        return self._request("POST", path, json=body or {}).json()
+        return _json(self._request("POST", path, json=body or {}))
 
     def all(self, path: str, **parameters: Any) -> Iterator[JSON]:
         """Every item of a list, page by page."""
@@ -106,8 +107,8 @@ class Client:
         sha256 = hashlib.sha256()
         try:
             with (
-                self._http.stream("GET", f"checkpoints/{checkpoint['id']}/download") as response,
                 scratch.open("wb") as file,
+                self._http.stream("GET", f"checkpoints/{checkpoint['id']}/download") as response,
             ):
                 if response.is_error:
                     response.read()
@@ -123,7 +124,8 @@ class Client:
         except OSError as error:
             raise TrainyardError(f"{target} cannot be written ({error.strerror}).") from error
         finally:
-            scratch.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                scratch.unlink()
         return target
 
     def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
@@ -142,15 +144,26 @@ class Client:
         )
 
 
+def _json(response: httpx.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        raise _not_ours(response) from None
+
+
+def _not_ours(response: httpx.Response) -> Unavailable:
+    return Unavailable(
+        f"{response.url.host} answered {response.status_code}, not as a Trainyard server does."
+    )
+
+
 def _raise_problem(response: httpx.Response) -> NoReturn:
     """Turn a problem+json answer back into the error that it was made from."""
     try:
         problem = response.json()
         detail = str(problem["detail"])
     except (ValueError, KeyError, TypeError):
-        raise Unavailable(
-            f"{response.url.host} answered {response.status_code}, not as a Trainyard server does."
-        ) from None
+        raise _not_ours(response) from None
     if problem.get("errors"):
         raise InvalidInput([FieldError(e["field"], e["message"]) for e in problem["errors"]])
     if response.status_code == httpx.codes.NOT_FOUND:

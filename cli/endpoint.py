@@ -40,10 +40,10 @@ def find_running(home: Path) -> Running | None:
     """The stack that is up on this machine, or None."""
     try:
         running = Running(**json.loads((home / FILE).read_text()))
-        started_at = psutil.Process(running.process_id).create_time()
+        drift = psutil.Process(running.process_id).create_time() - running.started_at
     except (OSError, ValueError, TypeError, psutil.Error):
         return None
-    return running if abs(started_at - running.started_at) < 1 else None
+    return running if abs(drift) < 1 else None
 
 
 def find_url(settings: Settings) -> str:

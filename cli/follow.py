@@ -48,7 +48,8 @@ class Lines:
         """Take an event of the live stream."""
         if name == "logs":
             for line in data:
-                self.console.print(Text(show.printable(line["text"])), highlight=False)
+                text = Text(show.printable(line["text"]))
+                self.console.print(text, highlight=False, soft_wrap=True)
         elif name == "job" and data["state"] != self.state:
             self.state = data["state"]
             self.console.print(f"run {data['id']} is {self.state}", highlight=False)

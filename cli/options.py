@@ -62,9 +62,12 @@ def read_spec(assignments: Sequence[str], given: dict[str, Any]) -> dict[str, An
 def read_value(text: str) -> Any:
     """A value as JSON where it is JSON (`0.1`, `true`, `[8, 16]`), a list of `8,16`, else text."""
     try:
-        return json.loads(text)
-    except ValueError:
+        value = json.loads(text)
+        json.dumps(value, allow_nan=False)  # NaN cannot be sent: the server refuses it as text
+    except (ValueError, RecursionError):
         pass
+    else:
+        return value
     if "," in text:
         return [read_value(part.strip()) for part in text.split(",") if part.strip()]
     return {"true": True, "yes": True, "false": False, "no": False}.get(text.lower(), text)

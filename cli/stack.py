@@ -122,7 +122,8 @@ class Stack:
     @property
     def url(self) -> str:
         """The dashboard's address."""
-        return f"http://{self.settings.host}:{self.settings.port}"
+        host = self.settings.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.settings.port}"
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Stack]:

@@ -25,6 +25,9 @@ from core.errors import NotFound, Unavailable
 
 RETRIES = 3
 
+# a bucket that does not exist is a file that is not found, to obstore
+_AWAY: tuple[type[Exception], ...] = (BaseError, FileNotFoundError)
+
 
 @dataclass(frozen=True, slots=True)
 class Blob:
@@ -141,7 +144,7 @@ class ObjectStore:
         blob = digest(path)
         try:
             obstore.put(self._store, blob.sha256, path)
-        except BaseError as error:
+        except _AWAY as error:
             raise self._away(error) from error
         return blob
 
@@ -158,7 +161,7 @@ class ObjectStore:
     def check(self) -> None:
         try:
             next(iter(obstore.list(self._store, chunk_size=1)), None)
-        except BaseError as error:
+        except _AWAY as error:
             raise self._away(error) from error
 
     def _away(self, error: Exception) -> Unavailable:

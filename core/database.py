@@ -115,6 +115,11 @@ def alembic_config(address: str) -> alembic.config.Config:
     return config
 
 
+def storable(text: str) -> str:
+    """Text that both databases take: PostgreSQL refuses NUL."""
+    return text.replace("\0", "\N{SYMBOL FOR NULL}")
+
+
 def _engine(address: str, pool_size: int) -> Engine:
     url = make_url(address)
     if url.get_backend_name() == "postgresql":
@@ -164,17 +169,22 @@ def _translated() -> Iterator[None]:
     except _AWAY as error:
         raise DatabaseUnavailable(_sentence(error)) from error
     except DBAPIError as error:
-        if error.connection_invalidated:
+        if error.connection_invalidated or _lacks_tables(error):
             raise DatabaseUnavailable(_sentence(error)) from error
         raise
+
+
+def _lacks_tables(error: DBAPIError) -> bool:
+    """Whether PostgreSQL says that a table, or a column, is not there."""
+    return getattr(error.orig, "sqlstate", None) in ("42P01", "42703")
 
 
 def _sentence(error: Exception) -> str:
     cause = getattr(error, "orig", None) or error
     first_line = str(cause).strip().splitlines()[0] if str(cause).strip() else repr(cause)
     hint: Callable[[str], bool] = first_line.__contains__
-    if hint("no such table") or hint("does not exist"):
-        return f"The database has no tables yet ({first_line}). Run: trainyard db upgrade"
+    if hint("no such ") or ("FATAL" not in first_line and hint("does not exist")):
+        return f"The database's tables are not there ({first_line}). Run: trainyard db upgrade"
     if hint("disk is full"):
         return f"The database's disk is full ({first_line}). Free some space, then try again."
     return f"The database does not answer ({first_line}). Is it running, and is the address right?"

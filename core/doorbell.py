@@ -6,6 +6,7 @@ A message carries no job, so a lost one costs a few seconds and a double one an 
 from __future__ import annotations
 
 import logging
+import time
 
 from celery import Celery
 from kombu.exceptions import OperationalError
@@ -13,6 +14,8 @@ from kombu.exceptions import OperationalError
 TASK = "trainyard.look"
 
 log = logging.getLogger(__name__)
+
+PAUSE_AFTER_FAILURE_S = 2.0
 
 
 def celery_app(redis_url: str) -> Celery:
@@ -64,16 +67,27 @@ class Doorbell:
 
     def __init__(self, redis_url: str) -> None:
         self.app = celery_app(redis_url)
+        # an app of its own for ringing: a submit must not wait as long as a listener may for a
+        # Redis that takes connections and does not answer
+        self._bell = celery_app(redis_url)
+        self._bell.conf.broker_transport_options |= {
+            "socket_timeout": 1,
+            "socket_connect_timeout": 1,
+        }
+        self._silent_until = 0.0
 
     def ring(self, queue: str) -> bool:
-        """Say that there is work in `queue`.
+        """Say that there is work in `queue`. While Redis is away it seldom waits for it.
 
         Returns:
             Whether the ring went out. False is no failure: workers look by themselves too.
         """
+        if time.monotonic() < self._silent_until:
+            return False
         try:
-            self.app.send_task(TASK, queue=queue, retry=False, ignore_result=True, expires=3600)
+            self._bell.send_task(TASK, queue=queue, retry=False, ignore_result=True, expires=3600)
         except OperationalError as error:
+            self._silent_until = time.monotonic() + PAUSE_AFTER_FAILURE_S
             log.warning("Redis is away, nobody was rung for queue %s: %s", queue, error)
             return False
         return True

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import delete, insert, update
 from sqlalchemy.orm import Session
 
-from core.database import Database, now
+from core.database import Database, now, storable
 from core.lease import Lease, guarded_update
 from core.models import Attempt, Epoch, Job, LogLine, Point
 from core.reports import EpochEnd, Line, Reading, Report, Started
@@ -98,21 +98,18 @@ class Journal:
                 LogLine.number > self._lines_written,
             )
         )
-        session.execute(
-            insert(LogLine).values(
-                [
-                    {
-                        "job_id": self._lease.job_id,
-                        "attempt": self._lease.attempt,
-                        "number": number,
-                        "time": now(),
-                        "level": line.level,
-                        "text": _storable(line.text),
-                    }
-                    for number, line in enumerate(lines, self._lines_written + 1)
-                ]
-            )
-        )
+        rows = [
+            {
+                "job_id": self._lease.job_id,
+                "attempt": self._lease.attempt,
+                "number": number,
+                "level": line.level,
+                "text": storable(line.text)[:LONGEST_LINE],
+            }
+            for number, line in enumerate(lines, self._lines_written + 1)
+        ]
+        # row by row: one statement takes only so many values, and after an outage there are many
+        session.execute(insert(LogLine).values(time=now()), rows)
 
     def _write_rows(
         self, session: Session, table: Any, key: Any, reports: Sequence[Reading | EpochEnd]
@@ -149,8 +146,3 @@ def _summary(report: Report) -> dict[str, Any]:
             return report.model_dump(include=_EPOCH_END)
         case _:
             return {}
-
-
-def _storable(text: str) -> str:
-    """Text that both databases take: PostgreSQL refuses NUL."""
-    return text.replace("\0", "\N{SYMBOL FOR NULL}")[:LONGEST_LINE]

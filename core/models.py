@@ -28,6 +28,7 @@ from core.states import DESIRED, OUTCOMES, STATES, Desired, Outcome, State
 
 NAME_LENGTH = 120
 QUEUE_LENGTH = 60
+KIND_LENGTH = 60
 LARGEST_KEY = 2**63 - 1
 """What a database can look up; whoever asks for more asks for what does not exist."""
 
@@ -149,7 +150,7 @@ class Job(Base):
     test_accuracy: Mapped[float | None]
     weights_sha256: Mapped[str | None] = mapped_column(String(64))
 
-    error_kind: Mapped[str | None] = mapped_column(String(60))
+    error_kind: Mapped[str | None] = mapped_column(String(KIND_LENGTH))
     error_message: Mapped[str | None] = mapped_column(Text)
     error_traceback: Mapped[str | None] = mapped_column(Text)
 

@@ -100,7 +100,7 @@ def attempts(
         .order_by(Attempt.number)
     )
     if cursor:
-        query = query.where(Attempt.number > _key(cursor, 1)[0])
+        query = query.where(tuple_(Attempt.number) > tuple_(*_key(cursor, 1)))
     rows = [(attempt, name) for attempt, name in session.execute(query.limit(_checked(limit) + 1))]
     return _page(rows, limit, lambda row: (row[0].number,))
 

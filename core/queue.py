@@ -16,10 +16,10 @@ from sqlalchemy import ColumnElement, Select, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from core.artifacts import Blob
-from core.database import Database, now
+from core.database import Database, now, storable
 from core.errors import DatabaseUnavailable, NotFound
 from core.lease import Lease, guarded_update
-from core.models import LARGEST_KEY, Attempt, Checkpoint, Job
+from core.models import KIND_LENGTH, LARGEST_KEY, Attempt, Checkpoint, Job
 from core.spec import TrainingSpec
 from core.states import Outcome, State, may_become
 
@@ -329,16 +329,16 @@ def _end(session: Session, job: Job, outcome: Outcome, failure: Failure | None) 
         values |= _ended(move.state)
     if move.state == "failed" and failure is not None:
         values |= {
-            "error_kind": failure.kind,
-            "error_message": failure.message,
-            "error_traceback": failure.traceback,
+            "error_kind": storable(failure.kind)[:KIND_LENGTH],
+            "error_message": storable(failure.message),
+            "error_traceback": storable(failure.traceback) if failure.traceback else None,
         }
     _close_attempt(
         session,
         job.id,
         job.attempt,
         "cancelled" if move.state == "cancelled" else outcome,
-        failure.message if failure else None,
+        storable(failure.message) if failure else None,
     )
     _change(session, job, values)
     return move.state

@@ -11,6 +11,7 @@ import secrets
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -108,6 +109,11 @@ class Settings(BaseSettings):
     def _empty_is_unset(cls, value: Any) -> Any:
         return None if value == "" else value
 
+    @field_validator("host")
+    @classmethod
+    def _without_brackets(cls, value: str) -> str:
+        return value.removeprefix("[").removesuffix("]")
+
     @field_validator("home", "data")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
@@ -127,7 +133,7 @@ class Settings(BaseSettings):
             return value
         try:
             url = make_url(value)
-        except ArgumentError:
+        except (ArgumentError, ValueError):
             raise ValueError("write it as postgresql://user:password@host/name") from None
         backend = url.get_backend_name()
         if backend not in ("sqlite", "postgresql"):
@@ -141,21 +147,21 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _known_broker(cls, value: str) -> str:
-        if not value.startswith(("redis://", "rediss://")):
+        if not value.startswith(("redis://", "rediss://")) or not _has_good_port(value):
             raise ValueError("write it as redis://host:port/number")
         return value
 
     @field_validator("artifacts_url")
     @classmethod
     def _known_store(cls, value: str) -> str:
-        if value and not value.startswith(("file:///", "s3://")):
+        if value and not value.startswith("file:///") and not _names_a_bucket(value):
             raise ValueError("write it as file:///folder or s3://bucket/prefix")
         return value
 
     @field_validator("url")
     @classmethod
     def _http(cls, value: str | None) -> str | None:
-        if value and not value.startswith(("http://", "https://")):
+        if value and not _is_web_address(value):
             raise ValueError("write it as http://host:port")
         return value.rstrip("/") if value else None
 
@@ -238,10 +244,29 @@ def load(**overrides: Any) -> Settings:
         raise BadSettings("\n".join(lines)) from None
 
 
+def _has_good_port(address: str) -> bool:
+    """Whether the port of an address, where it has one, is a number that a port can be."""
+    try:
+        _ = urlsplit(address).port
+    except ValueError:
+        return False
+    return True
+
+
+def _names_a_bucket(address: str) -> bool:
+    return address.startswith("s3://") and bool(urlsplit(address).netloc)
+
+
+def _is_web_address(address: str) -> bool:
+    if not address.startswith(("http://", "https://")) or not _has_good_port(address):
+        return False
+    return bool(urlsplit(address).hostname)
+
+
 def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
+        return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False

@@ -206,7 +206,7 @@ def parse(value: Spec) -> TrainingSpec:
     try:
         return TrainingSpec.model_validate(value)
     except ValidationError as error:
-        raise InvalidInput([_field_error(problem) for problem in error.errors()]) from None
+        raise InvalidInput([_field_error(problem) for problem in _causes(error)]) from None
 
 
 def merge(base: Spec, changes: Spec) -> dict[str, Any]:
@@ -236,6 +236,8 @@ def nest(values: Mapping[str, Any]) -> dict[str, Any]:
             place = place.setdefault(section, {})
             if not isinstance(place, dict):
                 raise InvalidInput.one(name, f"{section} is a single value and has no parts")
+        if isinstance(place.get(field), dict):
+            raise InvalidInput.one(name, f"{field} is no single value: parts of it are set too")
         place[field] = value
     return nested
 
@@ -248,7 +250,9 @@ def schema() -> dict[str, Any]:
 def _field_error(problem: Any) -> FieldError:
     """Name a pydantic problem by the dotted path that a person would type."""
     message = explain(problem)
-    location = [part for part in problem["loc"] if not _is_variant_tag(part)]
+    location = list(problem["loc"])
+    if len(location) > 1 and location[0] in _SECTIONS_WITH_VARIANTS:
+        del location[1]  # pydantic names the variant here
     if problem["type"] == "value_error":  # our own validators write "field: sentence"
         field, _, message = message.partition(": ")
         location.append(field)
@@ -257,8 +261,21 @@ def _field_error(problem: Any) -> FieldError:
     return FieldError(".".join(str(part) for part in location) or "spec", message)
 
 
-_VARIANT_TAGS = {"cnn", "sgd", "adam", "adamw", "constant", "one_cycle"}
+_SECTIONS_WITH_VARIANTS = {
+    name for name, info in TrainingSpec.model_fields.items() if info.discriminator
+}
 
 
-def _is_variant_tag(part: object) -> bool:
-    return part in _VARIANT_TAGS
+def _causes(error: ValidationError) -> list[Any]:
+    """The problems, without a list's being too short because its members are wrong."""
+    problems = error.errors()
+    return [
+        problem
+        for problem in problems
+        if problem["type"] != "too_short"
+        or not any(_lies_below(other["loc"], problem["loc"]) for other in problems)
+    ]
+
+
+def _lies_below(inner: tuple[int | str, ...], outer: tuple[int | str, ...]) -> bool:
+    return len(inner) > len(outer) and inner[: len(outer)] == outer

@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+
+def _digits(number: float) -> str:
+    """Every digit of a bound; a whole number has no point."""
+    return str(int(number)) if number == int(number) else str(number)
+
+
 _WORDS: dict[str, Callable[[dict[str, Any]], str]] = {
     "missing": lambda _: "is needed",
     "string_too_short": lambda _: "is needed",
@@ -25,10 +31,11 @@ _WORDS: dict[str, Callable[[dict[str, Any]], str]] = {
     "tuple_type": lambda _: "write a list of numbers, such as 8, 16, 32",
     "dict_type": lambda _: "write an object with named fields",
     "model_type": lambda _: "write an object with named fields",
-    "greater_than": lambda limit: f"must be more than {limit['gt']:g}",
-    "greater_than_equal": lambda limit: f"must be at least {limit['ge']:g}",
-    "less_than": lambda limit: f"must be less than {limit['lt']:g}",
-    "less_than_equal": lambda limit: f"must be at most {limit['le']:g}",
+    "model_attributes_type": lambda _: "write an object with named fields",
+    "greater_than": lambda limit: f"must be more than {_digits(limit['gt'])}",
+    "greater_than_equal": lambda limit: f"must be at least {_digits(limit['ge'])}",
+    "less_than": lambda limit: f"must be less than {_digits(limit['lt'])}",
+    "less_than_equal": lambda limit: f"must be at most {_digits(limit['le'])}",
     "string_too_long": lambda limit: f"use at most {limit['max_length']} characters",
     "too_short": lambda limit: f"give at least {limit['min_length']}",
     "too_long": lambda limit: f"give at most {limit['max_length']}",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from http import HTTPStatus
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request, stream_with_context, url_for
 from werkzeug.exceptions import (
     BadRequest,
+    PreconditionFailed,
     RequestedRangeNotSatisfiable,
     UnsupportedMediaType,
 )
@@ -14,7 +17,7 @@ from werkzeug.wsgi import wrap_file
 
 from core import queries, spec
 from core.artifacts import Blob
-from core.errors import InvalidInput, NotFound
+from core.errors import InvalidInput
 from core.presets import PRESETS
 from core.states import FINAL
 from webui import live, schemas, submission
@@ -123,11 +126,32 @@ def download(checkpoint_id: int) -> Response:
     response.cache_control.immutable = True
     response.cache_control.max_age = 31_536_000
     try:
-        response.make_conditional(request.environ, accept_ranges=True, complete_length=row.size)
+        response.make_conditional(
+            _conditions(row.size), accept_ranges=True, complete_length=row.size
+        )
     except RequestedRangeNotSatisfiable:
         response.close()
         raise
+    if response.status_code == HTTPStatus.PRECONDITION_FAILED:
+        response.close()
+        raise PreconditionFailed("The file is not the one that If-Match names.")
     return response
+
+
+def _conditions(size: int) -> dict[str, Any]:
+    """What the asker wants of a file: a Range that is not one part of its bytes counts as none.
+
+    RFC 9110, 14.2: an unknown unit must be ignored, many parts and malformed ones may be. A part
+    from the end that is longer than the file is the whole file.
+    """
+    environ = dict(request.environ)
+    asked = request.range
+    one = asked is not None and asked.units == "bytes" and len(asked.ranges) == 1
+    if asked is None or not one or (asked.ranges[0][0] or 0) < -size:
+        environ.pop("HTTP_RANGE", None)
+    if environ.get("HTTP_IF_MATCH") == "*":  # holds for every file that is there
+        del environ["HTTP_IF_MATCH"]
+    return environ
 
 
 @blueprint.get("/workers")
@@ -154,12 +178,6 @@ def spec_schema() -> Response:
             ],
         }
     )
-
-
-@blueprint.get("/<path:_anything>")
-def unknown(_anything: str) -> Response:
-    """Whatever else is asked of the API."""
-    raise NotFound("There is nothing at this address of the API.")
 
 
 @health.get("/healthz")
@@ -189,14 +207,24 @@ def _json_object() -> dict[str, Any]:
     if not request.is_json:
         raise UnsupportedMediaType("Send JSON, with the header Content-Type: application/json.")
     try:
-        body = request.get_json()
-    except BadRequest as error:
-        raise BadRequest(f"The body is not JSON: {error.__cause__ or error.description}") from None
+        body = json.loads(request.get_data(), object_pairs_hook=_without_doubles)
+    except ValueError as error:
+        raise BadRequest(f"The body is not JSON: {error}") from None
     except RecursionError:
         raise BadRequest("The body is nested too deeply.") from None
     if not isinstance(body, dict):
         raise InvalidInput.one("body", "send a JSON object")
     return body
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a field that is given twice: which of the two is meant cannot be known."""
+    fields: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in fields:
+            raise InvalidInput.one(name or "body", "is given twice; send it once")
+        fields[name] = value
+    return fields
 
 
 def _limit() -> int:

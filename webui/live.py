@@ -28,6 +28,8 @@ LOOK_AT_MOST_EVERY_S = 0.1
 HEARTBEAT_S = 10.0
 RECONNECT_AFTER_MS = 1500
 ROWS_AT_ONCE = 1000
+LARGEST_PART = 10**18 - 1
+"""The parts of a position serve as cursors, and these have at most 18 digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,8 @@ class Position:
         """
         try:
             parts = [int(part) for part in text.split(".")]
-            if len(parts) != len(fields(cls)) or not all(0 <= part < 2**62 for part in parts):
+            possible = all(0 <= part <= LARGEST_PART for part in parts)
+            if len(parts) != len(fields(cls)) or not possible:
                 raise ValueError
         except ValueError:
             raise InvalidInput.one(

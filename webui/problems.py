@@ -69,7 +69,11 @@ def _on_http_error(error: HTTPException) -> Response:
     status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
     if status < HTTPStatus.BAD_REQUEST:  # a redirect is raised as an error too
         return Response(error.get_response().get_data(), status, error.get_response().headers)
-    response = _answer(status, error.description or HTTPStatus(status).phrase)
+    if status == HTTPStatus.NOT_FOUND:  # ours are not HTTP errors: no route leads there
+        detail = "There is nothing at this address."
+    else:
+        detail = error.description or HTTPStatus(status).phrase
+    response = _answer(status, detail)
     for name, value in error.get_headers():
         if name.lower() not in ("content-type", "content-length"):
             response.headers[name] = value

@@ -55,12 +55,20 @@ def _refuse_foreign_posts() -> Response | None:
     if request.method in ("GET", "HEAD", "OPTIONS"):
         return None
     origin = request.headers.get("Origin")
-    foreign = origin is not None and urlsplit(origin).netloc != request.host
+    foreign = origin is not None and _place(origin) != request.host
     if foreign or request.headers.get("Sec-Fetch-Site") == "cross-site":
         if request.path.startswith("/api/"):
             return problem(403, "Requests from other sites are refused.")
         abort(403, "Requests from other sites are refused.")
     return None
+
+
+def _place(origin: str) -> str | None:
+    """The host and port of an origin; None where it is no address at all."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def _add_headers(response: Response) -> Response:

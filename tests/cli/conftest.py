@@ -9,15 +9,26 @@ from click.testing import CliRunner
 from werkzeug.serving import make_server
 
 from cli.main import main
-from core import workers
-from core.queue import Claimant
+from core import artifacts, queue, workers
+from core.journal import Journal
+from core.queue import Claimant, Publication
+from core.reports import EpochEnd, Line, Started
 from core.workers import WorkerFacts
+
+CONTENT = b"checkpoint" * 1000
+LOGGED = "good\x1b[31m red"
+
+
+@pytest.fixture
+def empty_database_address(tmp_path):
+    """SQLite alone: the terminal knows HTTP, and the API is tested on each kind of database."""
+    return f"sqlite:///{tmp_path / 'trainyard.db'}"
 
 
 @pytest.fixture
 def server_url(app):
     server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
@@ -41,3 +52,32 @@ def trainyard(server_url, monkeypatch, tmp_path):
 def claimant(database):
     facts = WorkerFacts("ada", 1, "0", ["default"], [{"kind": "cpu", "name": "CPU"}], 1)
     return Claimant(workers.register(database, facts), ["default"], ["auto"])
+
+
+@pytest.fixture
+def finished(trainyard, database, claimant, settings, tmp_path):
+    """The id of a run that has ended well."""
+    trainyard("submit", "--preset", "quick", "--name", "done")
+    lease = queue.claim(database, claimant, 30)
+    journal = Journal(database, lease, 30)
+    journal.record(Started(device="CPU", threads=1, epochs=1, batches=10))
+    journal.record(Line(text=LOGGED))
+    journal.record(
+        EpochEnd(
+            epoch=1,
+            step=10,
+            batch=10,
+            train_loss=0.5,
+            test_loss=0.4,
+            test_accuracy=0.9,
+            learning_rate=0.1,
+            seconds=1,
+            images_per_s=9,
+            eta_s=0,
+        )
+    )
+    journal.flush()
+    (tmp_path / "m.pt").write_bytes(CONTENT)
+    blob = artifacts.connect(settings.artifacts_address).put(tmp_path / "m.pt")
+    queue.succeed(database, lease, "c" * 64, [Publication(blob, 1, "pt", "mnist-cnn.pt")])
+    return str(lease.job_id)

@@ -2,48 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
+import shutil
+import threading
 
 import pytest
+from click.testing import CliRunner
 
-from cli import endpoint, options, show
-from core import artifacts, queries, queue
-from core.journal import Journal
-from core.queue import Publication
-from core.reports import EpochEnd, Line, Started
-from core.settings import Settings
-
-CONTENT = b"checkpoint" * 1000
-
-
-@pytest.fixture
-def finished(trainyard, database, claimant, settings, tmp_path):
-    """The id of a run that has ended well."""
-    trainyard("submit", "--preset", "quick", "--name", "done")
-    lease = queue.claim(database, claimant, 30)
-    journal = Journal(database, lease, 30)
-    journal.record(Started(device="CPU", threads=1, epochs=1, batches=10))
-    journal.record(Line(text="good\x1b[31m red"))
-    journal.record(
-        EpochEnd(
-            epoch=1,
-            step=10,
-            batch=10,
-            train_loss=0.5,
-            test_loss=0.4,
-            test_accuracy=0.9,
-            learning_rate=0.1,
-            seconds=1,
-            images_per_s=9,
-            eta_s=0,
-        )
-    )
-    journal.flush()
-    (tmp_path / "m.pt").write_bytes(CONTENT)
-    blob = artifacts.connect(settings.artifacts_address).put(tmp_path / "m.pt")
-    queue.succeed(database, lease, "c" * 64, [Publication(blob, 1, "pt", "mnist-cnn.pt")])
-    return str(lease.job_id)
+from cli.main import main
+from core import queries, queue
+from core.fields import spec_fields
+from core.queue import Failure
+from tests.cli.conftest import CONTENT, LOGGED
+from tests.services import wait_until
 
 
 def test_a_submit_takes_a_preset_single_fields_and_options(trainyard, database):
@@ -78,17 +50,95 @@ def test_wrong_fields_exit_with_2_and_the_words_of_the_api(trainyard, database):
         ("submit", "--set", "nonsense=1"),
         ("data", "fetch", "nope"),
         ("jobs", "--state", "asleep"),
+        ("jobs", "--limit", "0"),
+        ("show", "0"),
+        ("show", "one"),
+        ("submit", "--priority", "9999"),
+        ("submit", "--queue", "a b"),
+        ("submit", "--name", " "),
+        ("submit", "--set", "optimizer.learning_rate=NaN"),
+        ("submit", "--set", "optimizer.learning_rate=1e999"),
+        ("submit", "--set", "epochs=1", "--set", "epochs.x=1"),
     ],
 )
 def test_bad_input_exits_with_2(trainyard, arguments):
-    assert trainyard(*arguments).exit_code == 2
+    result = trainyard(*arguments)
+
+    assert result.exit_code == 2
+    assert result.stderr
+    assert "Traceback" not in result.output
 
 
-def test_an_unknown_run_exits_with_1_and_a_sentence(trainyard):
-    result = trainyard("show", "7")
+def test_the_words_for_wrong_fields_are_those_of_the_api(trainyard, client):
+    spec = {"epochs": 0, "optimizer": {"kind": "adam", "momentum": 0.9}, "nonsense": 1}
+    problem = client.post("/api/v1/jobs", json={"name": "x", "spec": spec}).get_json()
+
+    result = trainyard(
+        *("submit", "--set", "epochs=0", "--set", "optimizer.kind=adam"),
+        *("--optimizer.momentum", "0.9", "--set", "nonsense=1"),
+    )
+
+    assert result.stderr.splitlines() == [
+        f"{error['field']}: {error['message']}" for error in problem["errors"]
+    ]
+
+
+@pytest.mark.parametrize("path", spec_fields())
+def test_each_field_of_the_spec_is_an_option_with_its_help(path):
+    told = CliRunner().invoke(main, ["submit", "--help"], terminal_width=10_000).stdout
+
+    assert f"--{path} VALUE" in told
+    assert spec_fields()[path][0].help.split(".")[0].split()[0] in told
+
+
+@pytest.mark.parametrize("command", ["show", "logs", "cancel", "download", "follow"])
+def test_an_unknown_run_exits_with_1_and_a_sentence(trainyard, command):
+    result = trainyard(command, "7")
 
     assert result.exit_code == 1
     assert "There is no job 7" in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_run_is_named_by_its_preset_or_its_data_set(trainyard):
+    for arguments in (["--name", "mine"], ["--preset", "quick"], ["--dataset", "digits"], []):
+        trainyard("submit", *arguments)
+
+    names = [job["name"] for job in json.loads(trainyard("jobs", "--json").stdout)["items"]]
+    assert names == ["mnist run", "digits run", "quick", "mine"]
+
+
+def test_runs_are_listed_by_state_and_number(trainyard):
+    for _ in range(3):
+        trainyard("submit")
+    trainyard("cancel", "2")
+
+    def listed(*arguments):
+        return [
+            j["id"] for j in json.loads(trainyard("jobs", "--json", *arguments).stdout)["items"]
+        ]
+
+    assert listed("--state", "queued") == [3, 1]
+    assert listed("--state", "queued,cancelled", "--limit", "2") == [3, 2]
+
+
+def test_an_empty_yard_says_how_to_fill_it(trainyard):
+    assert "trainyard submit" in trainyard("jobs").stdout
+
+
+def test_a_log_is_told_as_json_for_programs_and_untouched(trainyard, finished):
+    lines = json.loads(trainyard("logs", finished, "--json").stdout)
+
+    assert [line["text"] for line in lines] == [LOGGED]
+
+
+def test_a_running_job_that_is_cancelled_is_asked_to_stop(trainyard, database, claimant):
+    trainyard("submit", "--preset", "quick")
+    queue.claim(database, claimant, 30)
+
+    assert "run 1 is asked to stop" in trainyard("cancel", "1").stdout
+    assert "cancelling" in trainyard("show", "1").stdout
+    assert json.loads(trainyard("cancel", "1", "--json").stdout)["desired"] == "cancel"
 
 
 def test_runs_are_listed_shown_and_told_as_json(trainyard, finished):
@@ -111,6 +161,35 @@ def test_a_run_is_followed_to_its_end(trainyard, finished):
 
     assert result.exit_code == 0
     assert "run 1 is succeeded" in result.stderr
+    assert "good" in result.stderr
+    assert "\x1b" not in result.output
+
+
+@pytest.mark.parametrize(("command", "shown"), [("follow", "no luck"), ("show", "no luck")])
+def test_a_run_that_failed_is_told_with_its_reason(trainyard, database, claimant, command, shown):
+    trainyard("submit", "--preset", "quick")
+    lease = queue.claim(database, claimant, 30)
+    queue.end(database, lease, "failed", Failure("ValueError", "no luck", "a\x1b traceback"))
+
+    result = trainyard(command, "1")
+
+    assert result.exit_code == (1 if command == "follow" else 0)
+    assert shown in result.stdout
+    assert "\x1b" not in result.output
+
+
+def test_submit_and_follow_in_one_ends_with_the_run(trainyard, database, claimant):
+    def work():
+        wait_until(lambda: queue.has_work(database, claimant), "the run is queued")
+        queue.succeed(database, queue.claim(database, claimant, 30), "c" * 64, [])
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    result = trainyard("submit", "--preset", "quick", "--follow", "--json")
+    worker.join()
+
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["state"] == "succeeded"
 
 
 def test_a_download_is_whole_and_named(trainyard, finished, tmp_path):
@@ -120,8 +199,49 @@ def test_a_download_is_whole_and_named(trainyard, finished, tmp_path):
     assert (tmp_path / f"run-{finished}-mnist-cnn.pt").read_bytes() == CONTENT
 
 
-def test_a_damaged_download_is_refused_and_leaves_no_file(trainyard, finished, settings, tmp_path):
-    for blob in (settings.home.parent / "artifacts").rglob("*"):
+def test_a_download_can_be_given_a_name_and_replaces_what_has_it(trainyard, finished, tmp_path):
+    target = tmp_path / "mine.pt"
+    target.write_text("old")
+
+    assert trainyard("download", finished, "-o", str(target)).exit_code == 0
+
+    assert target.read_bytes() == CONTENT
+    assert hashlib.sha256(CONTENT).hexdigest() in trainyard(
+        "download", finished, "-o", str(target)
+    ).output.replace("\n", "")
+
+
+def test_a_format_that_a_run_does_not_have_is_refused_with_those_it_has(trainyard, finished):
+    result = trainyard("download", finished, "--format", "onnx")
+
+    assert result.exit_code == 1
+    assert "no onnx file; it has: pt" in result.stderr
+
+
+@pytest.mark.parametrize("place", ["no/such/folder/m.pt", "a file/m.pt"])
+def test_a_place_that_cannot_be_written_is_said_in_a_sentence(trainyard, finished, tmp_path, place):
+    (tmp_path / "a file").write_text("")
+
+    result = trainyard("download", finished, "-o", str(tmp_path / place))
+
+    assert result.exit_code == 1
+    assert "cannot be written" in result.stderr
+
+
+def test_a_download_without_its_blob_is_refused_and_leaves_no_file(trainyard, finished, tmp_path):
+    shutil.rmtree(tmp_path / "artifacts")
+    target = tmp_path / "target"
+    target.mkdir()
+
+    result = trainyard("download", finished, "-o", str(target))
+
+    assert result.exit_code == 1
+    assert "no blob" in result.stderr
+    assert list(target.iterdir()) == []
+
+
+def test_a_damaged_download_is_refused_and_leaves_no_file(trainyard, finished, tmp_path):
+    for blob in (tmp_path / "artifacts").rglob("*"):
         if blob.is_file():
             blob.write_bytes(b"x" * len(CONTENT))
     target = tmp_path / "target"
@@ -183,37 +303,3 @@ def test_the_tables_are_made_by_a_command(trainyard, tmp_path, monkeypatch):
 
     assert trainyard("db", "upgrade").exit_code == 0
     assert (tmp_path / "new" / "trainyard.db").exists()
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("0.1", 0.1),
-        ("true", True),
-        ("yes", True),
-        ("8,16", [8, 16]),
-        ("[8]", [8]),
-        ("adam", "adam"),
-    ],
-)
-def test_a_value_is_read_as_a_person_means_it(text, value):
-    assert options.read_value(text) == value
-
-
-def test_the_running_stack_of_a_home_is_found_and_a_dead_one_is_not(tmp_path):
-    settings = Settings(home=tmp_path)
-    endpoint.write(tmp_path, "http://127.0.0.1:9", os.getpid())
-    assert endpoint.find_url(settings) == "http://127.0.0.1:9"
-
-    file = tmp_path / endpoint.FILE
-    file.write_text(file.read_text().replace(str(os.getpid()), "999999999"))
-    assert endpoint.find_running(tmp_path) is None
-    file.write_text("not JSON")
-    assert endpoint.find_running(tmp_path) is None
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(0.4, "0 s"), (61, "1 min 1 s"), (7500, "2 h 5 min"), (None, "")]
-)
-def test_durations_are_told_in_words(seconds, words):
-    assert show.duration(seconds) == words

@@ -1,20 +1,14 @@
 """The journal: what runs report is written once, in order, and only by who holds the lease."""
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import select
 
-from core import presets, queries, queue, workers
+from core import presets, queries, queue
 from core.errors import DatabaseUnavailable, LeaseLost
 from core.journal import LONGEST_LINE, Journal
-from core.queue import Claimant
+from core.models import Attempt, LogLine
 from core.reports import EpochEnd, Line, Reading, Started
-from core.workers import WorkerFacts
-
-
-@pytest.fixture
-def claimant(database):
-    facts = WorkerFacts("w", 1, "0", ["default"], [], 1)
-    return Claimant(workers.register(database, facts), ["default"], ["auto", "cpu"])
+from tests.core.conftest import lose_the_answer_to_the_next_commit
 
 
 @pytest.fixture
@@ -95,11 +89,11 @@ def test_a_stale_lease_cannot_record_an_epoch(database, lease, claimant):
     assert look(database, lease).revision == before.revision
 
 
-def test_a_flush_that_is_tried_again_doubles_nothing(database, lease, monkeypatch):
+def test_a_flush_that_is_tried_again_doubles_nothing(database, lease):
     journal = Journal(database, lease, 30)
     for report in (STARTED, reading(1), Line(text="one"), Line(text="two"), epoch_end(1)):
         journal.record(report)
-    lose_next_answer(database)
+    lose_the_answer_to_the_next_commit(database)
 
     with pytest.raises(DatabaseUnavailable):
         journal.flush()
@@ -107,20 +101,6 @@ def test_a_flush_that_is_tried_again_doubles_nothing(database, lease, monkeypatc
     journal.flush()
 
     assert written(database, lease.job_id) == ([1, 2], [1], ["one", "two"])
-
-
-def lose_next_answer(database):
-    """Let the next commit take place, and its answer be lost."""
-    lost = []
-
-    @event.listens_for(database.engine, "commit")
-    def lose(connection):
-        if not lost:
-            lost.append(True)
-            connection.connection.dbapi_connection.commit() if (
-                connection.dialect.name == "postgresql"
-            ) else connection.connection.dbapi_connection.execute("COMMIT")
-            raise DatabaseUnavailable("the answer was lost")
 
 
 def test_text_that_a_database_refuses_is_made_storable(database, lease):
@@ -171,3 +151,90 @@ def test_a_flush_tells_what_is_asked_of_the_job(database, lease):
     queue.cancel(database, lease.job_id)
 
     assert Journal(database, lease, 30).flush() == "cancel"
+
+
+def test_a_flush_without_news_renews_the_lease(database, lease):
+    before = look(database, lease).lease_expires_at
+
+    assert Journal(database, lease, 300).flush() == "run"
+
+    assert (look(database, lease).lease_expires_at - before).total_seconds() > 200
+
+
+def test_a_flush_that_fails_keeps_its_reports_for_the_next(database, lease, monkeypatch):
+    journal = Journal(database, lease, 30)
+    journal.record(Line(text="kept"))
+    with monkeypatch.context() as patched:
+        patched.setattr(database, "writing", away)
+        with pytest.raises(DatabaseUnavailable):
+            journal.flush()
+    assert journal.has_news
+
+    journal.flush()
+
+    assert written(database, lease.job_id)[2] == ["kept"]
+    assert not journal.has_news
+
+
+def away():
+    raise DatabaseUnavailable("The database does not answer.")
+
+
+def test_what_piled_up_while_the_database_was_away_is_written_in_one_flush(database, lease):
+    journal = Journal(database, lease, 30)
+    many = 11_000  # more values than one statement of either database takes
+    for number in range(many):
+        journal.record(Line(text=str(number)))
+        journal.record(reading(number + 1))
+
+    journal.flush()
+
+    with database.reading() as session:
+        texts = session.scalars(select(LogLine.text).order_by(LogLine.number)).all()
+    assert texts == [str(number) for number in range(many)]
+    assert look(database, lease).batch == many
+
+
+def test_lines_are_numbered_on_over_several_flushes_and_keep_their_level(database, lease):
+    journal = Journal(database, lease, 30)
+    for line in (Line(text="one"), Line(level="error", text="two")):
+        journal.record(line)
+        journal.flush()
+
+    with database.reading() as session:
+        lines = session.scalars(select(LogLine).order_by(LogLine.number)).all()
+        told = [(line.attempt, line.number, line.level, line.text) for line in lines]
+    assert told == [(1, 1, "info", "one"), (1, 2, "error", "two")]
+    assert lines[0].time <= lines[1].time
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\N{SNOWMAN}" * 3, "a\r\tb", "\x1b[31m", "'; DROP TABLE jobs"]
+)
+def test_a_line_is_kept_as_it_was_written(database, lease, text):
+    journal = Journal(database, lease, 30)
+    journal.record(Line(text=text))
+    journal.flush()
+
+    assert written(database, lease.job_id)[2] == [text]
+
+
+def test_the_attempt_is_told_where_it_runs(database, lease):
+    journal = Journal(database, lease, 30)
+    journal.record(STARTED)
+    journal.flush()
+
+    with database.reading() as session:
+        attempt = session.scalars(select(Attempt)).one()
+    assert (attempt.device, attempt.threads) == ("CPU", 2)
+
+
+def test_a_job_that_ended_takes_no_more_reports(database, lease):
+    queue.succeed(database, lease, "a" * 64, [])
+    journal = Journal(database, lease, 30)
+    journal.record(Line(text="late"))
+
+    with pytest.raises(LeaseLost):
+        journal.flush()
+
+    assert written(database, lease.job_id)[2] == []

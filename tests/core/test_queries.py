@@ -1,9 +1,16 @@
 """Lists go by keys: every row comes once, whatever the size of a page."""
 
+from itertools import product
+
 import pytest
 
 from core import presets, queries, queue, workers
+from core.artifacts import Blob
 from core.errors import InvalidInput, NotFound
+from core.journal import Journal
+from core.queue import Publication
+from core.reports import EpochEnd, Line, Reading, Started
+from core.states import STATES
 from core.workers import WorkerFacts
 
 SPEC = presets.resolve("quick", {})
@@ -39,16 +46,16 @@ def test_jobs_are_found_by_state(database):
         assert queries.count_by_state(session)["queued"] == 1
 
 
-@pytest.mark.parametrize("cursor", ["x", "1.2", "-1", "٣", "9" * 30, "."])
-def test_a_made_up_cursor_is_refused(database, cursor):
-    with database.reading() as session, pytest.raises(InvalidInput, match="cursor"):
-        queries.jobs(session, (), 3, cursor)
+def test_a_made_up_cursor_is_refused(database):
+    for cursor in ("x", "1.2", "-1", "٣", "9" * 30, "."):
+        with database.reading() as session, pytest.raises(InvalidInput, match="cursor"):
+            queries.jobs(session, (), 3, cursor)
 
 
-@pytest.mark.parametrize("limit", [0, -1, 1001])
-def test_a_limit_out_of_bounds_is_refused(database, limit):
-    with database.reading() as session, pytest.raises(InvalidInput, match="limit"):
-        queries.jobs(session, (), limit)
+def test_a_limit_out_of_bounds_is_refused(database):
+    for limit in (0, -1, 1001):
+        with database.reading() as session, pytest.raises(InvalidInput, match="limit"):
+            queries.jobs(session, (), limit)
 
 
 def test_an_unknown_state_is_refused_with_the_known_ones(database):
@@ -63,14 +70,114 @@ def test_an_unknown_job_is_not_found_and_the_newest_is_named(database):
         queries.job(session, newest + 1)
 
 
-def test_workers_are_live_until_they_stop(database):
-    facts = WorkerFacts("w", 1, "0", ["default"], [], 1)
-    first, second = workers.register(database, facts), workers.register(database, facts)
-    workers.stopped(database, first)
-    workers.write_off_silent(database)
+LISTS = {
+    "epochs": (queries.epochs, lambda row: row.epoch),
+    "points": (queries.points, lambda row: row.step),
+    "logs": (queries.logs, lambda row: (row.attempt, row.number)),
+    "attempts": (queries.attempts, lambda row: row[0].number),
+    "checkpoints": (queries.checkpoints, lambda row: row.filename),
+}
+
+
+@pytest.fixture
+def run(database, claimant):
+    """The id of a job with seven rows in every list, beside another with rows of its own."""
+    for _ in range(2):
+        job_id = queue.submit(database, name="job", spec=SPEC).id
+        for _ in range(6):
+            queue.end(database, record(database, claimant, 1), "drained")
+        queue.succeed(
+            database,
+            record(database, claimant, 7),
+            "a" * 64,
+            [Publication(Blob("b" * 64, 1), 1, "pt", f"{n}.pt") for n in range(7)],
+        )
+    return job_id
+
+
+def record(database, claimant, count):
+    lease = queue.claim(database, claimant, 30)
+    journal = Journal(database, lease, 30)
+    numbers = {"train_loss": 1, "learning_rate": 0.1, "images_per_s": 1, "eta_s": 1}
+    ended = numbers | {"test_loss": 1, "test_accuracy": 0.5, "seconds": 1}
+    journal.record(Started(device="CPU", threads=1, epochs=7, batches=1))
+    for n in range(1, count + 1):
+        journal.record(Reading(step=n, epoch=n, batch=1, **numbers))
+        journal.record(EpochEnd(step=n, epoch=n, batch=1, **ended))
+    journal.record(Line(text="line"))
+    journal.flush()
+    return lease
+
+
+def test_paging_visits_every_row_of_a_job_once_in_order(database, run):
+    for (name, (query, key)), limit in product(LISTS.items(), (1, 3, 7, 50)):
+        seen, cursor = [], ""
+        with database.reading() as session:
+            while cursor is not None:
+                page = query(session, run, limit, cursor)
+                assert len(page.items) <= limit, name
+                seen += [key(row) for row in page.items]
+                cursor = page.next
+
+        assert len(seen) == len(set(seen)) == 7, name
+        assert seen == sorted(seen), name
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_cursor_past_every_key_is_an_empty_page(database, name):
+    for number in ("2147483648", "9" * 18):
+        cursor = f"{number}.{number}" if name == "logs" else number
+        with database.reading() as session:
+            page = LISTS[name][0](session, 1, 3, cursor)
+
+        assert (list(page.items), page.next) == ([], None)
+
+
+def test_every_list_refuses_made_up_cursors_and_limits_out_of_bounds(database):
+    for query, _key in LISTS.values():
+        for cursor in ("x", "1.2.3", "-1", "9" * 30):
+            with database.reading() as session, pytest.raises(InvalidInput, match="cursor"):
+                query(session, 1, 3, cursor)
+        for limit in (0, 1001):
+            with database.reading() as session, pytest.raises(InvalidInput, match="limit"):
+                query(session, 1, limit)
+
+
+def test_jobs_that_come_while_one_pages_move_nothing(database):
+    ids = [queue.submit(database, name="job", spec=SPEC).id for _ in range(4)]
+    with database.reading() as session:
+        first = queries.jobs(session, (), 2)
+    queue.submit(database, name="new", spec=SPEC)
+    with database.reading() as session:
+        second = queries.jobs(session, (), 2, first.next)
+
+    assert [job.id for job, _ in [*first.items, *second.items]] == ids[::-1]
+
+
+@pytest.mark.parametrize("number", [1, 2**63, 2**200])
+def test_what_was_never_made_is_not_found(database, number):
+    with database.reading() as session:
+        with pytest.raises(NotFound, match="there are none yet"):
+            queries.job(session, number)
+        with pytest.raises(NotFound, match=f"no checkpoint {number}"):
+            queries.checkpoint(session, number)
+
+
+def test_every_state_is_counted_though_it_has_no_job(database):
+    with database.reading() as session:
+        assert queries.count_by_state(session) == dict.fromkeys(STATES, 0)
+
+
+def test_a_worker_is_listed_with_the_jobs_that_it_runs(database, claimant):
+    busy = [queue.submit(database, name="job", spec=SPEC).id for _ in range(2)]
+    for _ in busy:
+        queue.claim(database, claimant, 30)
+    idle = workers.register(database, WorkerFacts("idle", 2, "0", ["default"], [], 1))
 
     with database.reading() as session:
-        assert [worker.id for worker in queries.live_workers(session)] == [second]
-    workers.seen(database, first)
-    with database.reading() as session:
-        assert len(queries.live_workers(session)) == 2
+        first = queries.workers(session, 1)
+        second = queries.workers(session, 1, first.next)
+
+    assert [(w.id, runs) for w, runs in first.items] == [(idle, [])]
+    assert [(w.id, runs) for w, runs in second.items] == [(claimant.worker_id, busy)]
+    assert second.next is None

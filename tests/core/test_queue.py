@@ -11,17 +11,14 @@ from core import presets, queries, queue, workers
 from core.artifacts import Blob
 from core.database import Database, now
 from core.errors import LeaseLost, NotFound
+from core.lease import renew
 from core.models import Attempt, Checkpoint, Job
 from core.queue import Claimant, Failure, Publication, decide
 from core.workers import WorkerFacts
+from tests.core.conftest import lose_the_answer_to_the_next_commit
+from tests.services import wait_until
 
 SPEC = presets.resolve("quick", {"dataset": "digits"})
-
-
-@pytest.fixture
-def claimant(database):
-    facts = WorkerFacts("w", 1, "0", ["default"], [], 1)
-    return Claimant(workers.register(database, facts), ["default"], ["auto", "cpu"])
 
 
 def submit(database, **options):
@@ -82,6 +79,44 @@ def test_a_claim_writes_the_attempt_and_the_lease(database, claimant):
     assert [(a.number, a.outcome) for a in attempts(database, job.id)] == [(1, None)]
 
 
+def test_a_worker_knows_whether_there_is_work_for_it(database, claimant):
+    assert not queue.has_work(database, claimant)
+    submit(database, queue="other")
+    assert not queue.has_work(database, claimant)
+    submit(database)
+    assert queue.has_work(database, claimant)
+
+
+def test_a_claim_whose_answer_was_lost_is_settled_by_its_token(database, claimant):
+    job = submit(database)
+    lose_the_answer_to_the_next_commit(database)
+
+    lease = claim(database, claimant)
+
+    assert (lease.job_id, lease.attempt) == (job.id, 1)
+    assert look(database, job.id).lease_token == lease.token
+    assert claim(database, claimant) is None
+
+
+def test_a_renewed_lease_is_not_taken_back(database, claimant):
+    job = submit(database)
+    lease = claim(database, claimant)
+    expire(database, job.id)
+    with database.writing() as session:
+        assert renew(session, lease, 30) == "run"
+
+    assert queue.reap(database) == []
+
+
+def test_a_stale_lease_cannot_be_renewed(database, claimant):
+    submit(database)
+    stale = claim(database, claimant)
+    queue.end(database, stale, "drained")
+
+    with pytest.raises(LeaseLost), database.writing() as session:
+        renew(session, stale, 30)
+
+
 def claim_all(address, claimant, found):
     with Database(address) as database:
         while (lease := queue.claim(database, claimant, 30)) is not None:
@@ -119,6 +154,28 @@ def test_racing_processes_claim_each_job_once(database, database_address, claima
         assert sorted(found) == ids
 
 
+def test_racing_reapers_take_each_job_back_once(database, database_address, claimant):
+    ids = [submit(database).id for _ in range(8)]
+    for job_id in ids:
+        claim(database, claimant)
+        expire(database, job_id)
+    taken = []
+
+    def reap_once():
+        with Database(database_address) as own:
+            taken.extend(queue.reap(own))
+
+    threads = [threading.Thread(target=reap_once) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    taken += queue.reap(database)
+
+    assert sorted(taken) == ids
+    assert {look(database, job_id).losses for job_id in ids} == {1}
+
+
 def test_success_publishes_the_files_in_the_same_moment(database, claimant):
     job = submit(database)
     lease = claim(database, claimant)
@@ -154,6 +211,47 @@ def test_a_stale_lease_can_end_nothing_and_publish_nothing(database, claimant):
         assert session.scalars(select(Checkpoint)).all() == []
 
 
+def test_a_success_that_cannot_publish_is_no_success(database, claimant):
+    job = submit(database)
+    lease = claim(database, claimant)
+    nameless = Publication(Blob("a" * 64, 1), 1, "pt", None)
+
+    with pytest.raises(IntegrityError):
+        queue.succeed(database, lease, "b" * 64, [nameless])
+
+    assert (look(database, job.id).state, look(database, job.id).weights_sha256) == (
+        "running",
+        None,
+    )
+    assert attempts(database, job.id)[0].outcome is None
+
+
+@pytest.mark.parametrize("outcome", ["failed", "crashed", "cancelled", "drained"])
+def test_an_attempt_ends_once(database, claimant, outcome):
+    submit(database)
+    lease = claim(database, claimant)
+    queue.end(database, lease, outcome)
+
+    with pytest.raises(LeaseLost):
+        queue.end(database, lease, outcome)
+    with pytest.raises(LeaseLost):
+        queue.succeed(database, lease, "b" * 64, [])
+
+
+def test_every_attempt_is_told_with_its_worker_and_its_end(database, claimant):
+    job = submit(database)
+    other = workers.register(database, WorkerFacts("other", 2, "0", ["default"], [], 1))
+    queue.end(database, claim(database, claimant), "drained", Failure("drained", "going home"))
+    claim(database, Claimant(other, ["default"], ["auto"]))
+
+    told = [(a.number, a.worker_id, a.outcome, a.reason) for a in attempts(database, job.id)]
+
+    assert told == [
+        (1, claimant.worker_id, "drained", "going home"),
+        (2, other, None, None),
+    ]
+
+
 def test_an_error_of_the_job_fails_it_at_once_with_its_traceback(database, claimant):
     job = submit(database)
     lease = claim(database, claimant)
@@ -183,6 +281,27 @@ def test_a_crash_waits_before_the_next_try_and_the_third_is_the_last(database, c
     assert [a.outcome for a in attempts(database, job.id)] == ["crashed"] * 3
 
 
+def test_a_retry_is_rung_for_when_it_is_due_and_not_before(database, claimant):
+    submit(database)
+    queue.end(database, claim(database, claimant), "crashed", Failure("crash", "gone"))
+    assert queue.unheard_queues(database, ["default"]) == set()
+
+    with database.writing() as session:  # as it will be when the pause is over
+        pause = queue.backoff(0)
+        session.execute(
+            update(Job).values(available_at=now(-1), rung_at=now(-queue.RING_AGAIN_S - pause))
+        )
+
+    assert queue.unheard_queues(database, ["default"]) == {"default"}
+
+
+def test_a_job_that_was_handed_back_is_rung_for_at_once(database, claimant):
+    submit(database)
+    queue.end(database, claim(database, claimant), "drained")
+
+    wait_until(lambda: queue.unheard_queues(database, ["default"]), "the job is rung for", 5)
+
+
 def test_draining_costs_nothing(database, claimant):
     job = submit(database)
     for _ in range(20):
@@ -205,12 +324,25 @@ def test_draining_costs_nothing(database, claimant):
         ("drained", False, 2, 9, "queued"),
         ("drained", True, 0, 0, "cancelled"),
         ("cancelled", True, 0, 0, "cancelled"),
+        ("cancelled", False, 0, 0, "cancelled"),
+        ("crashed", True, 2, 9, "cancelled"),
+        ("lost", True, 2, 9, "cancelled"),
     ],
 )
 def test_what_becomes_of_a_job(outcome, cancelling, crashes, losses, state):
     move = decide(outcome, cancelling=cancelling, crashes=crashes, losses=losses)
 
     assert move.state == state
+
+
+@pytest.mark.parametrize(
+    ("outcome", "counts"), [("crashed", (2, 1)), ("lost", (1, 2)), ("drained", (1, 1))]
+)
+def test_each_kind_of_end_is_counted_by_itself(outcome, counts):
+    move = decide(outcome, cancelling=False, crashes=1, losses=1)
+
+    assert (move.crashes, move.losses) == counts
+    assert (move.delay_s > 0) == (outcome == "crashed")
 
 
 def test_pauses_double_up_to_a_limit():
@@ -247,9 +379,29 @@ def test_cancelling_too_late_changes_nothing(database, claimant):
     assert (after.state, after.desired, after.revision) == ("succeeded", "run", before.revision)
 
 
-def test_cancelling_what_does_not_exist_says_so(database):
-    with pytest.raises(NotFound, match="no job 7"):
-        queue.cancel(database, 7)
+@pytest.mark.parametrize("job_id", [7, 0, 2**63, 2**200])
+def test_cancelling_what_does_not_exist_says_so(database, job_id):
+    with pytest.raises(NotFound, match=f"no job {job_id}"):
+        queue.cancel(database, job_id)
+
+
+def test_a_cancelled_queued_job_has_no_attempt_and_is_never_reaped(database):
+    job = submit(database)
+    queue.cancel(database, job.id)
+
+    assert queue.reap(database) == []
+    assert attempts(database, job.id) == []
+    assert queue.cancel(database, job.id).cancel_requested_at is not None
+
+
+def test_a_running_job_that_was_asked_to_stop_is_cancelled_once_it_has(database, claimant):
+    job = submit(database)
+    lease = claim(database, claimant)
+    queue.cancel(database, job.id)
+
+    assert queue.end(database, lease, "cancelled") == "cancelled"
+    assert [a.outcome for a in attempts(database, job.id)] == ["cancelled"]
+    assert look(database, job.id).error_kind is None
 
 
 def test_a_lease_that_ran_out_is_taken_back_once(database, claimant):
@@ -262,6 +414,18 @@ def test_a_lease_that_ran_out_is_taken_back_once(database, claimant):
     assert queue.reap(database) == []
     assert (look(database, job.id).state, look(database, job.id).losses) == ("queued", 1)
     assert attempts(database, job.id)[0].outcome == "lost"
+
+
+def test_the_tenth_lost_worker_is_the_last(database, claimant):
+    job = submit(database)
+    for _ in range(queue.LOSS_BUDGET):
+        assert claim(database, claimant) is not None
+        expire(database, job.id)
+        assert queue.reap(database) == [job.id]
+
+    ended = look(database, job.id)
+    assert (ended.state, ended.error_kind, ended.losses) == ("failed", "lost", queue.LOSS_BUDGET)
+    assert claim(database, claimant) is None
 
 
 def test_a_lost_job_that_should_be_cancelled_is_cancelled(database, claimant):
@@ -302,3 +466,16 @@ def test_the_database_refuses_impossible_rows(database, values):
 
     with pytest.raises(IntegrityError), database.writing() as session:
         session.execute(update(Job).values(values))
+
+
+@pytest.mark.parametrize(
+    "values", [{"outcome": "bored", "finished_at": now()}, {"outcome": "lost"}, {"number": 2}]
+)
+def test_the_database_refuses_impossible_attempts(database, claimant, values):
+    submit(database)
+    claim(database, claimant)
+    if "number" in values:
+        values = values | {"worker_id": 999}  # there is no such worker
+
+    with pytest.raises(IntegrityError), database.writing() as session:
+        session.execute(update(Attempt).values(values))

@@ -16,14 +16,29 @@ from core.settings import BadSettings, Settings
         ("TRAINYARD_DATABASE_URL", "mysql://host/name"),
         ("TRAINYARD_DATABASE_URL", "nonsense"),
         ("TRAINYARD_DATABASE_URL", "sqlite://"),
+        ("TRAINYARD_DATABASE_URL", "sqlite:///:memory:"),
+        ("TRAINYARD_DATABASE_URL", "postgresql://host:port/name"),
         ("TRAINYARD_REDIS_URL", "amqp://host"),
+        ("TRAINYARD_REDIS_URL", "redis://host:port/0"),
+        ("TRAINYARD_REDIS_URL", "redis://host:99999/0"),
         ("TRAINYARD_ARTIFACTS_URL", "ftp://host/folder"),
+        ("TRAINYARD_ARTIFACTS_URL", "file://folder"),
+        ("TRAINYARD_ARTIFACTS_URL", "s3://"),
+        ("TRAINYARD_ARTIFACTS_URL", "s3:///prefix"),
         ("TRAINYARD_HOST", "0.0.0.0"),
         ("TRAINYARD_HOST", "example.org"),
         ("TRAINYARD_URL", "example.org"),
+        ("TRAINYARD_URL", "http://"),
+        ("TRAINYARD_URL", "http://host:port"),
+        ("TRAINYARD_URL", "http://host:99999"),
         ("TRAINYARD_SLOTS", "0"),
         ("TRAINYARD_QUEUES", " , "),
         ("TRAINYARD_LEASE_SECONDS", "0"),
+        ("TRAINYARD_LEASE_SECONDS", "nan"),
+        ("TRAINYARD_GRACE_SECONDS", "-1"),
+        ("TRAINYARD_WEB_THREADS", "1"),
+        ("TRAINYARD_WORKER_NAME", "w" * 121),
+        ("TRAINYARD_ALLOW_ANYONE_ON_THE_NETWORK", "perhaps"),
     ],
 )
 def test_a_bad_value_is_refused_by_the_name_of_its_variable(monkeypatch, variable, value):
@@ -31,6 +46,45 @@ def test_a_bad_value_is_refused_by_the_name_of_its_variable(monkeypatch, variabl
 
     with pytest.raises(BadSettings, match=variable):
         settings.load()
+
+
+def test_every_bad_value_is_named_at_once(monkeypatch):
+    monkeypatch.setenv("TRAINYARD_PORT", "many")
+    monkeypatch.setenv("TRAINYARD_SLOTS", "-1")
+
+    with pytest.raises(BadSettings) as caught:
+        settings.load()
+
+    assert [line.partition(":")[0] for line in str(caught.value).splitlines()] == [
+        "TRAINYARD_PORT",
+        "TRAINYARD_SLOTS",
+    ]
+
+
+def test_every_setting_says_what_it_is_for():
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+
+
+@pytest.mark.parametrize("variable", ["TRAINYARD_SLOTS", "TRAINYARD_DATA", "TRAINYARD_URL"])
+def test_an_empty_variable_is_one_that_is_not_set(monkeypatch, variable):
+    monkeypatch.setenv(variable, "")
+
+    assert settings.load() == Settings()
+
+
+def test_names_are_split_at_commas(monkeypatch):
+    monkeypatch.setenv("TRAINYARD_QUEUES", "gpu, default,")
+    monkeypatch.setenv("TRAINYARD_TRUSTED_HOSTS", "yard.example.org")
+
+    assert settings.load().queues == ("gpu", "default")
+    assert settings.load().trusted_hosts == ("yard.example.org",)
+
+
+def test_the_address_of_the_server_has_no_slash_at_its_end(monkeypatch):
+    monkeypatch.setenv("TRAINYARD_URL", "https://yard.example.org/")
+
+    assert settings.load().url == "https://yard.example.org"
 
 
 def test_the_server_is_kept_on_loopback_unless_the_risk_is_named(monkeypatch):
@@ -49,6 +103,12 @@ def test_loopback_addresses_are_fine(monkeypatch, host):
     assert settings.load().host == host
 
 
+def test_an_ipv6_address_may_be_written_as_in_a_url(monkeypatch):
+    monkeypatch.setenv("TRAINYARD_HOST", "[::1]")
+
+    assert settings.load().host == "::1"
+
+
 def test_everything_lies_in_the_home_folder_by_default(tmp_path):
     made = Settings(home=tmp_path)
 
@@ -57,8 +117,19 @@ def test_everything_lies_in_the_home_folder_by_default(tmp_path):
     assert made.data_folder == tmp_path / "data"
 
 
-def test_settings_survive_the_environment_of_a_child(monkeypatch, tmp_path):
-    made = Settings(home=tmp_path, queues=("a", "b"), slots=2, port=9000, secret_key="s")
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"queues": ("a", "b"), "slots": 2, "port": 9000, "secret_key": "s"},
+        {"host": "0.0.0.0", "allow_anyone_on_the_network": True, "trusted_hosts": ("yard", "b")},
+        {"database_url": "postgresql://user:p%40ss@host:5432/name", "url": "http://yard:80"},
+        {"artifacts_url": "s3://bucket/prefix", "lease_seconds": 2.5, "data": "/data"},
+    ],
+    ids=["defaults", "worker", "open", "database", "store"],
+)
+def test_settings_survive_the_environment_of_a_child(monkeypatch, tmp_path, values):
+    made = Settings(home=tmp_path, **values)
     for name, value in made.environment().items():
         monkeypatch.setenv(name, value)
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import re
+import socket
 import time
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from werkzeug.http import parse_options_header
 
 from core import artifacts, queries, queue, workers
 from core.journal import Journal
@@ -17,6 +22,7 @@ from core.queue import Claimant, Failure, Publication
 from core.reports import EpochEnd, Line, Reading, Started
 from core.settings import Settings
 from core.workers import WorkerFacts
+from tests.webui.test_live import serving
 from webui.app import create_app
 from webui.context import current
 
@@ -183,59 +189,116 @@ def test_unknown_names_are_refused_with_the_known_ones(client):
     assert "fashion_mnist" in errors(dataset)["dataset"]
 
 
+JSON = "application/json"
+MALFORMED = [
+    (b"{", JSON, 400),
+    (b"\xff\xfe", JSON, 400),
+    (b"[" * 100_000, JSON, 400),
+    (b"{}", "text/plain", 415),
+    (b"{}", "application/x-www-form-urlencoded", 415),
+    (b"", JSON, 400),
+    (b"null", JSON, 422),
+    (b'{"name": "x", "spec": {"epochs": NaN}}', JSON, 422),
+    (b'{"name": "' + b"x" * 10_000_000 + b'"}', JSON, 413),
+    (
+        b'{"name": "x", "spec": ' + b'{"a":' * 9999 + b"1" + b"}" * 10_000,
+        JSON,
+        400,
+    ),
+    (b'{"name": "x", "spec": ' + b'{"a":' * 500 + b"1" + b"}" * 501, JSON, 422),
+    (b'{"name": "x", "priority": ' + b"9" * 5000 + b"}", JSON, 400),
+    (b'{"name": "x", "priority": 1e999}', JSON, 422),
+    (b'{"name": "x", "priority": Infinity}', JSON, 422),
+    (b'{"name": NaN}', JSON, 422),
+    (b'{"name": "x", "spec": {"optimizer": {"momentum": -Infinity}}}', JSON, 422),
+    (b'{"name": "x", "spec": {"\\ud800": 1}}', JSON, 422),
+    (b'{"name": "x", "\\u0000": 1}', JSON, 422),
+    (b'{"name": "x", "preset": "\\ud800"}', JSON, 422),
+    (b'{"name": "\xff"}', JSON, 400),
+    (b"{'name': 'x'}", JSON, 400),
+    (b'{"name": "x"} {"name": "y"}', JSON, 400),
+    (b'{"name": "x"}', "", 415),
+    (b'{"name": "x"}', "multipart/form-data", 415),
+]
+
+
+def test_a_malformed_body_is_a_problem_not_a_fault_and_queues_nothing(client):
+    for data, content_type, status in MALFORMED:
+        response = client.post("/api/v1/jobs", data=data, content_type=content_type)
+        assert response.status_code == status, (data[:80], response.text)
+        assert response.content_type == "application/problem+json"
+        assert response.json["detail"]
+    assert count(client) == 0
+
+
 @pytest.mark.parametrize(
-    ("data", "content_type", "status"),
+    ("data", "field"),
     [
-        (b"{", "application/json", 400),
-        (b"\xff\xfe", "application/json", 400),
-        (b"[" * 100_000, "application/json", 400),
-        (b"{}", "text/plain", 415),
-        (b"{}", "application/x-www-form-urlencoded", 415),
-        (b"", "application/json", 400),
-        (b"null", "application/json", 422),
-        (b'{"name": "x", "spec": {"epochs": NaN}}', "application/json", 422),
-        (b'{"name": "' + b"x" * 10_000_000 + b'"}', "application/json", 413),
+        ('{"name": "a", "name": "b"}', "name"),
+        ('{"name": "a", "spec": {"epochs": 1, "epochs": 2}}', "epochs"),
+        ('{"name": "a", "spec": {"model": {"kind": "cnn", "kind": "cnn"}}}', "kind"),
+        ('{"name": "a", "": 1, "": 2}', "body"),
+        ('{"name": "a", "\\ud800": 1, "\\ud800": 2}', "\ud800"),
     ],
 )
-def test_a_malformed_body_is_a_problem_not_a_fault(client, data, content_type, status):
-    response = client.post("/api/v1/jobs", data=data, content_type=content_type)
-
-    assert response.status_code == status
-    assert response.content_type == "application/problem+json"
-    assert response.json["detail"]
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/api/v1/jobs/7",
-        "/api/v1/jobs/7/epochs",
-        "/api/v1/jobs/7/points",
-        "/api/v1/jobs/7/logs",
-        "/api/v1/jobs/7/checkpoints",
-        "/api/v1/jobs/7/attempts",
-        "/api/v1/jobs/7/events",
-        "/api/v1/checkpoints/7/download",
-        f"/api/v1/jobs/{2**63}",
-        f"/api/v1/jobs/{10**40}/epochs",
-        f"/api/v1/checkpoints/{2**70}/download",
-        "/api/v1/jobs/x",
-        "/api/v1/nothing",
-    ],
-)
-def test_what_does_not_exist_is_404(client, path):
-    response = client.get(path)
-
-    assert response.status_code == 404
-    assert response.content_type == "application/problem+json"
-
-
-@pytest.mark.parametrize("query", ["limit=0", "limit=x", "limit=1001", "cursor=x", "state=asleep"])
-def test_a_wrong_query_is_422_naming_its_parameter(client, query):
-    response = client.get(f"/api/v1/jobs?{query}")
+def test_a_field_that_is_given_twice_is_refused(client, data, field):
+    response = client.post("/api/v1/jobs", data=data, content_type="application/json")
 
     assert response.status_code == 422
-    assert set(errors(response)) == {query.partition("=")[0]}
+    assert errors(response) == {field: "is given twice; send it once"}
+    assert count(client) == 0
+
+
+def test_a_body_that_is_no_json_is_told_where_it_goes_wrong(client):
+    response = client.post("/api/v1/jobs", data=b'{"name": }', content_type=JSON)
+
+    told = "The body is not JSON: Expecting value: line 1 column 10 (char 9)"
+    assert response.json["detail"] == told
+
+
+MISSING = [
+    "/api/v1/jobs/7",
+    "/api/v1/jobs/7/epochs",
+    "/api/v1/jobs/7/points",
+    "/api/v1/jobs/7/logs",
+    "/api/v1/jobs/7/checkpoints",
+    "/api/v1/jobs/7/attempts",
+    "/api/v1/jobs/7/events",
+    "/api/v1/checkpoints/7/download",
+    f"/api/v1/jobs/{2**63}",
+    f"/api/v1/jobs/{10**40}/epochs",
+    f"/api/v1/checkpoints/{2**70}/download",
+    f"/api/v1/jobs/{2**63 - 1}",
+    f"/api/v1/jobs/{2**63}/events",
+    f"/api/v1/jobs/{'9' * 5000}",
+    "/api/v1/jobs/0",
+    "/api/v1/jobs/-1",
+    "/api/v1/jobs/1.0",
+    "/api/v1/jobs/%00",
+    "/api/v1/jobs/x",
+    "/api/v1/nothing",
+]
+
+
+def test_what_does_not_exist_is_404(client):
+    for path in MISSING:
+        response = client.get(path)
+        assert response.status_code == 404, path
+        assert response.content_type == "application/problem+json"
+
+
+WRONG_QUERIES = [
+    *("limit=0", "limit=x", "limit=1001", "limit=", "limit=-1", "limit=1e2", "limit=%D9%A1"),
+    *("limit=%00", f"limit={'9' * 5000}", "cursor=x", "cursor=1.2", "cursor=-1", "cursor=%00"),
+    *(f"cursor={'9' * 19}", "state=asleep", "state=queued,asleep", "state=%00", "state=%FF"),
+]
+
+
+def test_a_wrong_query_is_422_naming_its_parameter(client):
+    for query in WRONG_QUERIES:
+        response = client.get(f"/api/v1/jobs?{query}")
+        assert response.status_code == 422, query
+        assert set(errors(response)) == {query.partition("=")[0]}
 
 
 def test_a_wrong_method_is_405_and_names_the_right_ones(client):
@@ -259,6 +322,101 @@ def test_a_second_cancel_is_200_and_changes_nothing(client):
     assert client.post(f"/api/v1/jobs/{2**64}/cancel").status_code == 404
 
 
+def test_a_running_job_is_asked_to_stop_once(client, lease, database):
+    address = f"/api/v1/jobs/{lease.job_id}"
+    first = client.post(f"{address}/cancel").json
+    second = client.post(f"{address}/cancel").json
+
+    assert (first["state"], first["desired"]) == ("running", "cancel")
+    assert MOMENT.fullmatch(first["cancel_requested_at"])
+    assert first == second
+    queue.end(database, lease, "cancelled")
+    assert client.post(f"{address}/cancel").json["state"] == "cancelled"
+
+
+def test_a_cancel_that_comes_too_late_changes_nothing(client, finished):
+    before = client.get(f"/api/v1/jobs/{finished}").json
+
+    response = client.post(f"/api/v1/jobs/{finished}/cancel")
+
+    assert (response.status_code, response.json) == (200, before)
+    assert before["desired"] == "run"
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"null", b"x" * 2_000_000])
+def test_a_cancel_needs_no_body_and_minds_none(client, body):
+    job = client.post("/api/v1/jobs", json={"name": "x"}).json["id"]
+
+    response = client.post(f"/api/v1/jobs/{job}/cancel", data=body)
+
+    assert response.json["state"] == "cancelled"
+
+
+def test_every_list_of_a_run_goes_page_by_page_and_brings_each_row_once(
+    client, database, lease, tmp_path, settings
+):
+    journal = Journal(database, lease, 30)
+    numbers = {"learning_rate": 0.1, "images_per_s": 9.0, "eta_s": 1.0, "train_loss": 1.0}
+    ended = {"test_loss": 1.0, "test_accuracy": 0.5, "seconds": 1.0, "batch": 2}
+    journal.record(Started(device="CPU", threads=2, epochs=3, batches=2))
+    for number in (1, 2, 3):
+        journal.record(Line(text=str(number)))
+        journal.record(Reading(step=number, epoch=number, batch=1, **numbers))
+        journal.record(EpochEnd(step=2 * number, epoch=number, **numbers, **ended))
+    journal.flush()
+    queue.end(database, lease, "drained")
+    worker = Claimant(lease.worker_id, ["default"], ["auto"])
+    again = queue.claim(database, worker, 30)
+    (tmp_path / "model.pt").write_bytes(CONTENT)
+    blob = artifacts.connect(settings.artifacts_address).put(tmp_path / "model.pt")
+    files = [Publication(blob, 3, "pt", name) for name in ("a.pt", "b.pt", "c.pt")]
+    queue.succeed(database, again, "c" * 64, files)
+
+    def visited(name, key):
+        found, cursor = [], ""
+        while cursor is not None:
+            address = f"/api/v1/jobs/{lease.job_id}/{name}?limit=1&cursor={cursor}"
+            page = client.get(address).json
+            found += [row[key] for row in page["items"]]
+            cursor = page["next"]
+        return found
+
+    assert visited("epochs", "epoch") == [1, 2, 3]
+    assert visited("points", "step") == [1, 2, 3]
+    assert visited("logs", "text") == ["1", "2", "3"]
+    assert visited("attempts", "outcome") == ["drained", "succeeded"]
+    assert visited("checkpoints", "filename") == ["a.pt", "b.pt", "c.pt"]
+
+
+def test_the_largest_cursor_is_past_the_end(client, finished):
+    largest = "9" * 18
+    for name in ("epochs", "points", "logs", "checkpoints", "attempts"):
+        cursor = f"{largest}.{largest}" if name == "logs" else largest
+        page = client.get(f"/api/v1/jobs/{finished}/{name}?cursor={cursor}")
+        assert page.json == {"items": [], "next": None}, name
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        Failure("ValueError", "embedded \0 byte", "Traceback \0 …"),
+        Failure("AnExceptionWithANameThatIsLongerThanAnybodyWouldEverWantToRead" * 2, "no"),
+        Failure("Error", "<b>ünï</b> \u2028 \x1b[31m" * 1000),
+    ],
+    ids=["NUL", "long kind", "long message"],
+)
+def test_a_run_may_fail_with_any_words(client, lease, database, failure):
+    queue.end(database, lease, "failed", failure)
+
+    job = client.get(f"/api/v1/jobs/{lease.job_id}").json
+
+    assert job["state"] == "failed"
+    assert job["error"]["kind"] == failure.kind[:60]
+    assert job["error"]["message"] == failure.message.replace("\0", "␀")
+    [attempt] = client.get(f"/api/v1/jobs/{lease.job_id}/attempts").json["items"]
+    assert attempt["reason"] == job["error"]["message"]
+
+
 def download(client, job, **headers):
     file = client.get(f"/api/v1/jobs/{job}/checkpoints").json["items"][0]
     return client.get(f"/api/v1/checkpoints/{file['id']}/download", headers=headers, buffered=True)
@@ -275,7 +433,13 @@ def test_a_download_has_its_name_its_size_and_its_digest_as_tag(client, finished
 
 @pytest.mark.parametrize(
     ("asked", "part"),
-    [("bytes=0-9", CONTENT[:10]), ("bytes=100-", CONTENT[100:]), ("bytes=-5", CONTENT[-5:])],
+    [
+        ("bytes=0-9", CONTENT[:10]),
+        ("bytes=100-", CONTENT[100:]),
+        ("bytes=-5", CONTENT[-5:]),
+        ("bytes=5-5", CONTENT[5:6]),
+        (f"bytes=0-{10**12}", CONTENT),
+    ],
 )
 def test_a_download_can_be_had_in_parts(client, finished, asked, part):
     response = download(client, finished, Range=asked)
@@ -285,16 +449,93 @@ def test_a_download_can_be_had_in_parts(client, finished, asked, part):
     assert response.headers["Content-Range"].endswith(f"/{len(CONTENT)}")
 
 
-def test_a_part_beyond_the_end_is_416(client, finished):
-    assert download(client, finished, Range="bytes=99999999-").status_code == 416
+def test_a_part_beyond_the_end_is_416_and_told_the_size(client, finished):
+    for asked in (f"bytes={len(CONTENT)}-", "bytes=99999999-", f"bytes={'9' * 50}-"):
+        response = download(client, finished, Range=asked)
+        assert response.status_code == 416
+        assert response.headers["Content-Range"] == f"bytes */{len(CONTENT)}"
+        assert response.content_type == "application/problem+json"
+
+
+def test_a_range_that_is_not_one_part_of_the_file_brings_all_of_it(client, finished):
+    for asked in ("lines=0-9", "bytes=0-1,4-5", "bytes=abc", "bytes=9-2", "bytes", "bytes=-999999"):
+        response = download(client, finished, Range=asked)
+        assert (response.status_code, response.data) == (200, CONTENT), asked
+
+
+def test_a_download_goes_on_only_where_the_file_is_still_the_same(client, finished):
+    tag = download(client, finished).headers["ETag"]
+
+    same = download(client, finished, Range="bytes=10-", **{"If-Range": tag})
+    other = download(client, finished, Range="bytes=10-", **{"If-Range": '"other"'})
+
+    assert (same.status_code, same.data) == (206, CONTENT[10:])
+    assert (other.status_code, other.data) == (200, CONTENT)
 
 
 def test_a_download_that_the_asker_has_is_not_sent_again(client, finished):
+    first = download(client, finished).headers
+
+    for condition in (
+        {"If-None-Match": first["ETag"]},
+        {"If-None-Match": f'"other", {first["ETag"]}'},
+        {"If-None-Match": "*"},
+        {"If-Modified-Since": first["Last-Modified"]},
+    ):
+        again = download(client, finished, **condition)
+        assert (again.status_code, again.data) == (304, b"")
+        assert again.headers["ETag"] == first["ETag"]
+    assert download(client, finished, **{"If-None-Match": '"other"'}).status_code == 200
+
+
+def test_a_download_of_another_file_than_was_meant_is_refused(client, finished):
     tag = download(client, finished).headers["ETag"]
 
-    again = download(client, finished, **{"If-None-Match": tag})
+    refused = download(client, finished, **{"If-Match": '"other"'})
 
-    assert (again.status_code, again.data) == (304, b"")
+    assert refused.status_code == 412
+    assert refused.content_type == "application/problem+json"
+    assert download(client, finished, **{"If-Match": tag}).data == CONTENT
+    assert download(client, finished, **{"If-Match": "*"}).data == CONTENT
+
+
+def test_the_headers_of_a_download_can_be_had_alone(client, finished):
+    file = client.get(f"/api/v1/jobs/{finished}/checkpoints").json["items"][0]
+
+    response = client.head(f"/api/v1/checkpoints/{file['id']}/download", buffered=True)
+
+    assert response.headers["Content-Length"] == str(len(CONTENT))
+    assert response.data == b""
+
+
+@pytest.mark.parametrize("name", ['a "b".pt', "modèle 模型.pt", "a;b=c.pt", "../../etc/passwd"])
+def test_a_file_name_stays_a_name(client, lease, database, settings, tmp_path, name):
+    (tmp_path / "model.pt").write_bytes(CONTENT)
+    blob = artifacts.connect(settings.artifacts_address).put(tmp_path / "model.pt")
+    queue.succeed(database, lease, "c" * 64, [Publication(blob, 1, "pt", name)])
+
+    header = download(client, lease.job_id).headers["Content-Disposition"]
+
+    kind, told = parse_options_header(header)
+    assert (kind, told["filename"]) == ("attachment", name)
+
+
+def test_a_download_over_a_real_connection_can_be_broken_off_and_resumed(app, finished):
+    with serving(app) as address, httpx.Client(base_url=address, timeout=20) as browser:
+        file = browser.get(f"/api/v1/jobs/{finished}/checkpoints").json()["items"][0]
+        path = f"/api/v1/checkpoints/{file['id']}/download"
+        with browser.stream("GET", path) as response:
+            got = next(response.iter_raw(1000))
+            tag = response.headers["ETag"]
+        rest = browser.get(path, headers={"Range": f"bytes={len(got)}-", "If-Range": tag})
+        cached = browser.get(path, headers={"If-None-Match": tag})
+        beyond = browser.get(path, headers={"Range": f"bytes={len(CONTENT)}-"})
+
+    assert rest.status_code == 206
+    assert got + rest.content == CONTENT
+    assert f'"{hashlib.sha256(CONTENT).hexdigest()}"' == tag == f'"{file["sha256"]}"'
+    assert (cached.status_code, cached.content) == (304, b"")
+    assert beyond.status_code == 416
 
 
 def test_a_blob_that_is_gone_is_404(client, finished, settings):
@@ -342,6 +583,24 @@ def serve():
             current().database.dispose()
 
 
+@contextlib.contextmanager
+def silent_server():
+    """The address of a server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=50) as server:
+        yield f"redis://127.0.0.1:{server.getsockname()[1]}/0"
+
+
+def test_submits_do_not_wait_for_a_redis_that_never_answers(settings, serve):
+    with silent_server() as address:
+        client = serve(settings.model_copy(update={"redis_url": address}))
+        began = time.monotonic()
+        for _ in range(3):
+            assert client.post("/api/v1/jobs", json={"name": "x"}).status_code == 201
+
+    assert time.monotonic() - began < 4  # one of them has tried
+    assert count(client) == 3
+
+
 def test_a_submit_with_redis_away_succeeds_soon(settings, serve):
     client = serve(settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}))
     began = time.monotonic()
@@ -368,6 +627,50 @@ def test_with_the_database_away_everything_is_503_and_says_when_to_come_back(
     assert response.status_code == 503
     assert int(response.headers["Retry-After"]) > 0
     assert client.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/api/v1/jobs"),
+        ("POST", "/api/v1/jobs/1/cancel"),
+        ("GET", "/api/v1/jobs/1/events"),
+        ("GET", "/api/v1/checkpoints/1/download"),
+        ("GET", "/api/v1/workers"),
+    ],
+)
+def test_with_the_database_away_no_request_is_a_fault(redis_url, tmp_path, method, path, serve):
+    address = "postgresql+psycopg://nobody:hunter2@127.0.0.1:1/none"
+    client = serve(
+        Settings(home=tmp_path, database_url=address, redis_url=redis_url, secret_key="x")
+    )
+
+    body = {"name": "x"} if method == "POST" else None
+    response = client.open(path, method=method, json=body)
+
+    assert response.status_code == 503
+    assert int(response.headers["Retry-After"]) > 0
+    assert response.content_type == "application/problem+json"
+    assert "hunter2" not in response.text
+
+
+def test_a_database_without_tables_is_503_and_says_what_to_do(empty_database_address, serve):
+    client = serve(Settings(database_url=empty_database_address, secret_key="x"))
+
+    response = client.post("/api/v1/jobs", json={"name": "x"})
+
+    assert response.status_code == 503
+    assert "trainyard db upgrade" in response.json["detail"]
+
+
+def test_with_the_file_store_away_downloads_and_readiness_are_503(client, finished, settings):
+    folder = settings.home.parent / "artifacts"
+    folder.rename(folder.with_name("elsewhere"))
+    folder.write_text("not a folder")
+
+    for response in (download(client, finished), client.get("/readyz")):
+        assert response.status_code == 503
+        assert int(response.headers["Retry-After"]) > 0
 
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import threading
 
+import httpx
 import pytest
+from httpx_sse import connect_sse
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from core import presets, queue, workers
+from core.errors import DatabaseUnavailable
 from core.journal import Journal
 from core.queue import Claimant
 from core.reports import EpochEnd, Line, Reading, Started
 from core.wakeup import Wakeups
 from core.workers import WorkerFacts
+from tests.services import wait_until
 from webui import live
 from webui.context import current
-from webui.live import Position, Watchers, news
+from webui.live import LARGEST_PART, Position, Watchers, news
 
 STARTED = Started(device="CPU", threads=2, epochs=3, batches=10)
 
@@ -128,13 +134,14 @@ def test_a_new_attempt_takes_back_what_it_begins_again(database, journal, claima
     assert (viewer.steps, viewer.epochs, viewer.lines) == ([5], [], ["first", "second"])
 
 
-@pytest.mark.parametrize("text", ["", "1", "1.2.3", "x.0.0.0.0.0.0", "-1.0.0.0.0.0.0", "1." * 7])
-def test_a_made_up_position_is_refused(client, journal, text):
-    headers = {"Last-Event-ID": text or "x"}
-
-    response = client.get(f"/api/v1/jobs/{journal.lease.job_id}/events", headers=headers)
-
-    assert response.status_code == 422
+def test_a_made_up_position_is_refused(client, journal):
+    for text in (
+        *("x", "1", "1.2.3", "x.0.0.0.0.0.0", "-1.0.0.0.0.0.0", "1." * 7, "1.0.0.0.0.0.0.0"),
+        *(f"1.0.0.0.0.0.{LARGEST_PART + 1}", f"1.0.{'9' * 5000}.0.0.0.0", "inf.0.0.0.0.0.0"),
+    ):
+        address = f"/api/v1/jobs/{journal.lease.job_id}/events"
+        assert client.get(address, headers={"Last-Event-ID": text}).status_code == 422, text
+        assert client.get(f"{address}?after={text}").status_code == 422, text
 
 
 def events_of(response):
@@ -208,3 +215,268 @@ def test_open_streams_end_when_the_server_stops(app, database, journal):
     threading.Timer(0.2, watchers.stop).start()
 
     assert "event: job" in "".join(stream)
+
+
+def test_the_largest_position_is_answered_like_any_other(client, database, journal):
+    write(journal, STARTED, reading(1), Line(text="one"))
+    queue.succeed(database, journal.lease, "c" * 64, [])
+    beyond = ".".join(["1", "1", *[str(LARGEST_PART)] * 5])
+
+    response = client.get(f"/api/v1/jobs/{journal.lease.job_id}/events?after={beyond}")
+
+    assert [name for name, _ in events_of(response)] == ["job", "end"]
+
+
+def test_a_stream_can_be_cut_anywhere_and_nothing_is_doubled_or_missed(
+    client, database, journal, claimant, monkeypatch
+):
+    monkeypatch.setattr(live, "ROWS_AT_ONCE", 2)
+    write(journal, STARTED, *[reading(step) for step in range(1, 6)], epoch_end(1))
+    write(journal, *[Line(text=f"first {number}") for number in range(5)])
+    queue.end(database, journal.lease, "drained")
+    lease = queue.claim(database, claimant, 30)
+    again = Journal(database, lease, 30)
+    write(again, STARTED, *[reading(step) for step in range(1, 8)], epoch_end(1), epoch_end(2))
+    write(again, *[Line(text=f"second {number}") for number in range(3)])
+    queue.succeed(database, lease, "c" * 64, [])
+    address = f"/api/v1/jobs/{lease.job_id}/events"
+    lines = [f"first {number}" for number in range(5)] + [f"second {n}" for n in range(3)]
+
+    whole = identified(client.get(address).text)
+    assert len(whole) > 10
+    for cut in range(1, len(whole)):
+        viewer = Viewer(database, lease.job_id)
+        last_id = whole[cut - 1][0]
+        rest = client.get(address, headers={"Last-Event-ID": last_id})
+        for _, name, data in whole[:cut] + identified(rest.text):
+            viewer.take(name, data)
+        assert viewer.steps == list(range(1, 8)), cut
+        assert viewer.epochs == [1, 2], cut
+        assert viewer.lines == lines, cut
+        assert viewer.names[-1] == "end" or rest.status_code == 204, cut
+
+
+def identified(text):
+    """The (id, name, data) of each event of a stream."""
+    found = []
+    for block in text.split("\n\n"):
+        parts = dict(line.split(": ", 1) for line in block.splitlines() if line[0] != ":")
+        if "event" in parts:
+            found.append((parts["id"], parts["event"], json.loads(parts["data"])))
+    return found
+
+
+def test_a_stream_outlives_a_database_that_is_away_for_a_while(app, database, journal, monkeypatch):
+    write(journal, STARTED, reading(1))
+    queue.succeed(database, journal.lease, "c" * 64, [])
+    faults = iter([DatabaseUnavailable("away"), DatabaseUnavailable("away")])
+
+    def flaky(*arguments):
+        for fault in faults:
+            raise fault
+        return news(*arguments)
+
+    monkeypatch.setattr(live, "news", flaky)
+    monkeypatch.setattr(live, "LOOK_EVERY_S", 0.01)
+    with app.app_context():
+        watchers = current().watchers
+    text = "".join(live.stream(database, watchers, journal.lease.job_id, Position()))
+
+    assert text.count(": the database is away") == 2
+    assert [name for _, name, _ in identified(text)][-1] == "end"
+
+
+class Quiet(WSGIRequestHandler):
+    """A handler that does not write each request to the terminal."""
+
+    def log(self, *_arguments):
+        pass
+
+
+@contextlib.contextmanager
+def serving(app):
+    """The address of a real server of an application, on a free port."""
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
+    server.daemon_threads = False  # so that the close waits for every request
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        with app.app_context():
+            current().watchers.stop()  # open streams end, and their threads with them
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def browser(app):
+    with serving(app) as address, httpx.Client(base_url=address, timeout=20) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def watching(browser, journal, last_id=""):
+    """The events of a job over a real connection, one after the other."""
+    headers = {"Last-Event-ID": last_id} if last_id else {}
+    address = f"/api/v1/jobs/{journal.lease.job_id}/events"
+    with connect_sse(browser, "GET", address, headers=headers) as source:
+        over = source.response.status_code == 204
+        # the reader makes an event of the line "retry", a browser does not
+        yield iter(()) if over else (event for event in source.iter_sse() if event.data)
+
+
+def until(events, name):
+    """Read events up to one of this name."""
+    read = []
+    for event in events:
+        read.append(event)
+        if event.event == name:
+            return read
+    raise AssertionError(f"the stream ended without {name}: {[each.event for each in read]}")
+
+
+def steps_of(events):
+    return [row["step"] for each in events if each.event == "points" for row in each.json()]
+
+
+@pytest.fixture
+def heard(app):
+    """Announces changes to viewers who certainly hear them."""
+    with app.app_context():
+        context = current()
+    with context.watchers.watching(0) as event:
+        while not event.wait(0.05):  # until the subscription stands
+            context.wakeups.announce("changed", 0)
+        yield lambda job_id: context.wakeups.announce("changed", job_id)
+
+
+def test_a_wake_up_brings_news_long_before_the_next_look(
+    heard, browser, database, journal, monkeypatch
+):
+    monkeypatch.setattr(live, "LOOK_EVERY_S", 300)
+    write(journal, STARTED)
+    with watching(browser, journal) as events:
+        until(events, "job")
+        write(journal, reading(1))
+        heard(journal.lease.job_id)
+        assert steps_of(until(events, "job")) == [1]
+        queue.succeed(database, journal.lease, "c" * 64, [])
+        heard(journal.lease.job_id)
+        last = until(events, "end")
+
+    assert json.loads(last[-2].data)["state"] == "succeeded"
+
+
+def test_a_wake_up_of_another_job_brings_nothing(heard, browser, journal, monkeypatch):
+    monkeypatch.setattr(live, "LOOK_EVERY_S", 300)
+    looked = []
+    monkeypatch.setattr(live, "news", lambda *arguments: looked.append(1) or news(*arguments))
+    write(journal, STARTED)
+    with watching(browser, journal) as events:
+        until(events, "job")
+        heard(journal.lease.job_id + 1)
+        write(journal, reading(1))
+        heard(journal.lease.job_id)
+        until(events, "job")
+
+    assert len(looked) == 2
+
+
+def test_a_viewer_who_comes_back_gets_what_is_new_and_nothing_twice(
+    browser, database, journal, monkeypatch
+):
+    monkeypatch.setattr(live, "LOOK_EVERY_S", 0.02)
+    write(journal, STARTED, reading(1), reading(2), Line(text="one"))
+    with watching(browser, journal) as events:
+        first = until(events, "job")
+    write(journal, reading(3), epoch_end(1), Line(text="two"))
+    with watching(browser, journal, first[-1].id) as events:
+        second = until(events, "job")
+        queue.succeed(database, journal.lease, "c" * 64, [])
+        second += until(events, "end")
+        assert list(events) == []  # the server closes the stream
+    gone = browser.get(
+        f"/api/v1/jobs/{journal.lease.job_id}/events", headers={"Last-Event-ID": second[-1].id}
+    )
+
+    assert (steps_of(first), steps_of(second)) == ([1, 2], [3])
+    assert [each.event for each in second] == ["logs", "epochs", "points", "job", "job", "end"]
+    assert (gone.status_code, gone.content) == (204, b"")
+
+
+def test_a_new_attempt_resets_an_open_stream(browser, database, journal, claimant, monkeypatch):
+    monkeypatch.setattr(live, "LOOK_EVERY_S", 0.02)
+    write(journal, STARTED, reading(1), reading(2))
+    with watching(browser, journal) as events:
+        until(events, "job")
+        queue.end(database, journal.lease, "drained")
+        assert json.loads(until(events, "job")[-1].data)["state"] == "queued"
+        again = Journal(database, queue.claim(database, claimant, 30), 30)
+        assert json.loads(until(events, "job")[-1].data)["attempt"] == 2
+        write(again, STARTED, reading(1))
+        told = until(events, "job")
+
+    assert [each.event for each in told] == ["reset", "points", "job"]
+    assert told[0].json() == {"attempt": 2}
+    assert steps_of(told) == [1]
+
+
+def test_viewers_who_drop_out_all_the_time_while_a_run_writes_get_each_row_once(
+    browser, database, journal, monkeypatch
+):
+    monkeypatch.setattr(live, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(live, "ROWS_AT_ONCE", 3)
+    write(journal, STARTED)
+
+    def run():
+        for step in range(1, 41):
+            write(journal, reading(step), Line(text=str(step)))
+        queue.succeed(database, journal.lease, "c" * 64, [])
+
+    writer = threading.Thread(target=run)
+    writer.start()
+    viewer, last_id, told = Viewer(database, journal.lease.job_id), "", True
+    while told:  # until there is an answer without events: the run is over
+        with watching(browser, journal, last_id) as events:
+            told = list(itertools.islice(events, 4))
+        for event in told:
+            viewer.take(event.event, event.json())
+            last_id = event.id
+    writer.join(20)
+
+    assert viewer.steps == list(range(1, 41))
+    assert viewer.lines == [str(step) for step in range(1, 41)]
+
+
+def test_a_viewer_who_has_left_is_noticed(app, browser, journal, monkeypatch):
+    monkeypatch.setattr(live, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(live, "HEARTBEAT_S", 0.01)
+    with app.app_context():
+        watchers = current().watchers
+    with watching(browser, journal) as events:
+        until(events, "job")
+        assert watchers._events
+
+    wait_until(lambda: not watchers._events, "the stream of the lost viewer ends", 20)
+
+
+def test_a_silent_stream_says_that_it_is_still_there(app, database, journal, monkeypatch):
+    monkeypatch.setattr(live, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(live, "HEARTBEAT_S", 0.01)
+    with app.app_context():
+        watchers = current().watchers
+    with contextlib.closing(
+        live.stream(database, watchers, journal.lease.job_id, Position())
+    ) as stream:
+        assert any(text == ": still here\n\n" for text in stream)
+
+
+def test_a_look_at_the_headers_alone_opens_no_stream(app, client, journal):
+    response = client.head(f"/api/v1/jobs/{journal.lease.job_id}/events")
+
+    assert (response.status_code, response.data) == (200, b"")
+    response.close()
+    with app.app_context():
+        assert not current().watchers._events

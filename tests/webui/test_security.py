@@ -2,8 +2,20 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from flask import Flask
+
+from core.settings import Settings
+from webui import security
+from webui.context import current
+
+
+@pytest.fixture
+def empty_database_address(tmp_path: Path) -> str:
+    """SQLite alone: nothing here depends on the kind of database."""
+    return f"sqlite:///{tmp_path / 'trainyard.db'}"
 
 
 @pytest.mark.parametrize("path", ["/", "/api/v1/jobs", "/healthz"])
@@ -20,7 +32,17 @@ def test_loopback_names_are_known(client, host):
 
 @pytest.mark.parametrize(
     "headers",
-    [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}],
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": ""},
+        {"Origin": "http://["},
+        {"Origin": "http://localhost@evil.example"},
+        {"Origin": "http://localhost.evil.example"},
+        {"Origin": "http://localhost:8327"},  # another port is another site
+        {"Origin": "http://localhost", "Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "cross-site"},
+    ],
 )
 def test_a_post_from_another_site_is_refused(client, headers):
     response = client.post("/api/v1/jobs", json={"name": "x"}, headers=headers)
@@ -64,3 +86,163 @@ def test_the_web_and_the_terminal_load_without_torch():
     code = "import webui.app, cli.main, sys; sys.exit('torch' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+STRANGE_HOSTS = [
+    *("evil.example:80", "localhost.evil.example", "evil@localhost", "localhost@evil", "a b"),
+    *("[::1", "[", "]", "[zz]", "localhost#x", "localhost/x", "127.0.0.1:99999", "0.0.0.0", ""),
+    *("2130706433", "127.0.0.1.nip.io", "localhost,evil.example", "evil\x00", "\xff"),
+]
+
+
+def test_a_made_up_host_is_refused_and_not_linked_to(client):
+    for host in STRANGE_HOSTS:
+        response = client.get("/", headers={"Host": host})
+        assert response.status_code == 400, host
+        assert response.content_type == "application/problem+json"
+
+
+def test_a_strange_host_cannot_be_brought_in_by_another_header(client):
+    page = client.get("/", headers={"X-Forwarded-Host": "evil.example", "Forwarded": "host=evil"})
+
+    assert page.status_code == 200
+    assert "evil" not in page.text
+
+
+def known(settings: Settings, host: str) -> bool:
+    app = Flask("bare")
+    security.install(app, settings)
+    app.add_url_rule("/there", "there", lambda: "here")
+    return app.test_client().get("/there", headers={"Host": host}).status_code == 200
+
+
+def test_hosts_that_the_settings_name_are_known(tmp_path):
+    settings = Settings(
+        home=tmp_path,
+        secret_key="x",
+        host="10.0.0.7",
+        allow_anyone_on_the_network=True,
+        trusted_hosts="trains.example, yard.example",
+    )
+
+    assert known(settings, "10.0.0.7:8327")
+    assert known(settings, "yard.example")
+    assert known(settings, "TRAINS.example:80")
+    assert not known(settings, "other.example")
+
+
+@pytest.mark.parametrize("everywhere", ["0.0.0.0", "::"])
+def test_to_listen_everywhere_does_not_make_every_host_known(tmp_path, everywhere):
+    settings = Settings(
+        home=tmp_path, secret_key="x", host=everywhere, allow_anyone_on_the_network=True
+    )
+
+    assert known(settings, "localhost")
+    assert not known(settings, "evil.example")
+    assert not known(settings, everywhere if everywhere == "0.0.0.0" else "[::]")
+
+
+def test_a_cancel_from_another_site_is_refused(client):
+    job = client.post("/api/v1/jobs", json={"name": "x"}).json["id"]
+    stranger = {"Origin": "https://evil.example"}
+
+    for path in (f"/api/v1/jobs/{job}/cancel", f"/jobs/{job}/cancel"):
+        assert client.post(path, headers=stranger).status_code == 403
+    assert client.get(f"/api/v1/jobs/{job}").json["state"] == "queued"
+
+
+@pytest.mark.parametrize("token", [None, "", "x", "IjAwIg.Zzzzzz.AAAAAAAAAAAAAAAAAAAAAAAAAAA"])
+def test_a_form_without_its_own_token_is_refused(client, app, token):
+    app.config["WTF_CSRF_ENABLED"] = True
+    client.get("/jobs/new")  # a session, but not its token
+    fields = {"name": "x", "preset": "quick"} | ({} if token is None else {"csrf_token": token})
+    job = client.post("/api/v1/jobs", json={"name": "x"}).json["id"]
+
+    assert client.post("/jobs", data=fields).status_code == 400
+    assert client.post(f"/jobs/{job}/cancel", data=fields).status_code == 400
+    assert [each["state"] for each in client.get("/api/v1/jobs").json["items"]] == ["queued"]
+
+
+def test_a_token_of_one_browser_is_none_in_another(app):
+    one, other = app.test_client(), app.test_client()
+    page = one.get("/jobs/new").text
+    token = page.partition('name="csrf_token"')[2].partition('value="')[2].partition('"')[0]
+    fields = {"name": "x", "preset": "quick", "csrf_token": token}
+    other.get("/jobs/new")
+
+    assert other.post("/jobs", data=fields).status_code == 400
+    assert one.post("/jobs", data=fields).status_code == 303
+
+
+def test_the_session_is_kept_from_scripts_and_from_other_sites(client):
+    cookie = client.get("/jobs/new").headers["Set-Cookie"]
+
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "options", "status"),
+    [
+        ("GET", "/static/css/base.css", {}, 200),
+        ("GET", "/static/nothing.js", {}, 404),
+        ("GET", "/healthz", {}, 200),
+        ("GET", "/readyz", {}, 200),
+        ("GET", "/", {"headers": {"Host": "evil.example"}}, 400),
+        ("POST", "/api/v1/jobs", {"json": {}, "headers": {"Origin": "null"}}, 403),
+        ("POST", "/api/v1/jobs", {"data": b"x" * 2**21, "content_type": "application/json"}, 413),
+        ("POST", "/api/v1/jobs", {"data": b"x"}, 415),
+        ("POST", "/api/v1/jobs", {"json": {}}, 422),
+        ("POST", "/jobs", {"data": {}}, 400),
+        ("DELETE", "/", {}, 405),
+        ("OPTIONS", "/api/v1/jobs", {}, 200),
+        ("GET", "/api/v1/jobs/1/events", {}, 200),
+        ("GET", "/fault", {}, 500),
+    ],
+)
+def test_no_answer_goes_out_bare(client, app, method, path, options, status):
+    app.add_url_rule("/fault", "fault", lambda: 1 / 0)
+    job = client.post("/api/v1/jobs", json={"name": "x"}).json["id"]
+    client.post(f"/api/v1/jobs/{job}/cancel")
+
+    response = client.open(path, method=method, **options)
+
+    assert response.status_code == status
+    assert response.headers["Content-Security-Policy"] == security.CONTENT_SECURITY_POLICY
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["Referrer-Policy"] == "same-origin"
+    assert not [name for name, _ in response.headers if name.startswith("Access-Control-")]
+    response.close()
+
+
+def test_other_sites_are_given_no_permission_in_advance(client):
+    asked = {
+        "Origin": "https://evil.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type",
+    }
+
+    response = client.options("/api/v1/jobs", headers=asked)
+
+    assert not [name for name, _ in response.headers if name.startswith("Access-Control-")]
+
+
+@pytest.mark.parametrize("name", ["<script>alert(1)</script>", "{{ 7 * 7 }}", "\"'><b onx=1>"])
+def test_markup_in_a_name_is_text_on_every_page(client, name):
+    job = client.post("/api/v1/jobs", json={"name": name}).json
+    assert job["name"] == name
+
+    for path in ("/", f"/jobs/{job['id']}", f"/jobs/new?from={job['id']}", "/?part=list"):
+        page = client.get(path).text
+        assert "<script>alert" not in page
+        assert "<b onx" not in page
+        assert ">49<" not in page
+
+
+def test_the_key_is_never_in_an_answer(client, app):
+    with app.app_context():
+        key = current().settings.secret_key
+    for path in ("/", "/jobs/new", "/workers", "/api/v1/spec", "/readyz", "/nothing"):
+        response = client.get(path)
+        assert key not in response.text
+        assert key not in str(response.headers)

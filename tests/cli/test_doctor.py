@@ -1,0 +1,81 @@
+"""The doctor: what is there, what is not, and what to do about it. Nothing is changed."""
+
+import json
+
+import pytest
+
+
+@pytest.fixture
+def examine(trainyard):
+    """The exit status and the checks by subject."""
+
+    def look():
+        result = trainyard("doctor", "--json")
+        return result.exit_code, {check["subject"]: check for check in json.loads(result.stdout)}
+
+    return look
+
+
+@pytest.fixture
+def _on_the_same_services(monkeypatch, settings):
+    monkeypatch.setenv("TRAINYARD_DATABASE_URL", settings.database_url)
+    monkeypatch.setenv("TRAINYARD_REDIS_URL", settings.redis_url)
+
+
+@pytest.mark.usefixtures("_on_the_same_services")
+def test_services_that_are_there_are_good(examine, claimant):
+    _, checks = examine()
+
+    for subject in ("python", "settings", "home", "database", "file store", "redis", "server"):
+        assert checks[subject]["state"] == "good", checks[subject]
+    assert "ada (1 slots)" in checks["workers"]["words"]
+    assert "0 queued" in checks["database"]["words"]
+
+
+@pytest.mark.usefixtures("_on_the_same_services")
+@pytest.mark.parametrize(
+    ("variable", "value", "subject"),
+    [
+        ("TRAINYARD_REDIS_URL", "redis://127.0.0.1:1/0", "redis"),
+        ("TRAINYARD_DATABASE_URL", "postgresql://127.0.0.1:1/x", "database"),
+        ("TRAINYARD_URL", "http://127.0.0.1:1", "server"),
+    ],
+)
+def test_a_service_that_is_away_is_bad_and_so_is_the_exit(
+    examine, monkeypatch, variable, value, subject
+):
+    monkeypatch.setenv(variable, value)
+
+    status, checks = examine()
+
+    assert status == 1
+    assert checks[subject]["state"] == "bad"
+
+
+def test_a_file_store_that_cannot_be_made_is_bad(examine, monkeypatch, tmp_path):
+    (tmp_path / "a file").write_text("")
+    monkeypatch.setenv("TRAINYARD_ARTIFACTS_URL", (tmp_path / "a file" / "store").as_uri())
+
+    status, checks = examine()
+
+    assert (status, checks["file store"]["state"]) == (1, "bad")
+
+
+def test_a_misspelt_setting_is_noted(examine, monkeypatch):
+    monkeypatch.setenv("TRAINYARD_TYPO", "1")
+
+    assert "TRAINYARD_TYPO" in examine()[1]["settings"]["words"]
+
+
+def test_a_fresh_home_is_only_noted(examine):
+    _, checks = examine()
+
+    for subject in ("database", "workers", "data mnist", "data digits"):
+        assert checks[subject]["state"] == "note", checks[subject]
+
+
+def test_people_get_a_table(trainyard):
+    told = trainyard("doctor").stdout
+
+    assert "python" in told
+    assert "data fashion_mnist" in told

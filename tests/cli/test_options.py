@@ -1,0 +1,51 @@
+"""Reading `--set field=value` and the options that are made from the spec."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cli import options
+from core.errors import InvalidInput
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("0.1", 0.1),
+        ("3", 3),
+        ("1e-3", 0.001),
+        ("true", True),
+        ("True", True),
+        ("yes", True),
+        ("no", False),
+        ("8,16", [8, 16]),
+        ("8,", [8]),
+        ("8, x", [8, "x"]),
+        ("[8]", [8]),
+        ("null", None),
+        ("adam", "adam"),
+        ("", ""),
+        ("NaN", "NaN"),
+        ("-Infinity", "-Infinity"),
+        ("1e999", "1e999"),
+    ],
+)
+def test_a_value_is_read_as_a_person_means_it(text, value):
+    assert options.read_value(text) == value
+
+
+@given(st.text())
+def test_no_value_makes_the_reading_fail(text):
+    options.read_value(text)
+
+
+def test_assignments_come_after_options_and_may_hold_an_equals_sign():
+    spec = options.read_spec(["epochs = 3", "name=a=b"], {"epochs": "2", "model.dropout": "0.5"})
+
+    assert spec == {"epochs": 3, "name": "a=b", "model": {"dropout": 0.5}}
+
+
+@pytest.mark.parametrize("assignment", ["epochs", "=3", " =3", ""])
+def test_what_is_no_assignment_is_refused(assignment):
+    with pytest.raises(InvalidInput, match="field=value"):
+        options.read_spec([assignment], {})

@@ -1,0 +1,74 @@
+"""The workers' own rows: who is there, and who was not heard from."""
+
+import pytest
+from sqlalchemy import update
+
+from core import queries, workers
+from core.database import now
+from core.models import Worker
+from core.workers import WorkerFacts
+
+FACTS = WorkerFacts("ada", 7, "1.0", ["gpu", "default"], [{"kind": "cpu", "name": "CPU"}], 2)
+
+
+@pytest.fixture
+def worker_id(database):
+    return workers.register(database, FACTS)
+
+
+def live(database):
+    with database.reading() as session:
+        return [worker.id for worker in queries.live_workers(session)]
+
+
+def last_seen(database, seconds_ago):
+    with database.writing() as session:
+        session.execute(update(Worker).values(seen_at=now(-seconds_ago)))
+
+
+def test_a_worker_is_written_down_as_it_told_of_itself(database, worker_id):
+    with database.reading() as session:
+        worker = session.get(Worker, worker_id)
+
+    told = WorkerFacts(
+        worker.name,
+        worker.process_id,
+        worker.version,
+        worker.queues,
+        worker.devices,
+        worker.slots,
+    )
+    assert told == FACTS
+    assert worker.stopped_at is None
+
+
+def test_two_workers_of_one_name_are_two(database, worker_id):
+    assert workers.register(database, FACTS) != worker_id
+
+
+def test_a_worker_that_stops_is_not_live(database, worker_id):
+    other = workers.register(database, FACTS)
+    workers.stopped(database, worker_id)
+
+    assert live(database) == [other]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "is_live"),
+    [(workers.SILENT_AFTER_S - 10, True), (workers.SILENT_AFTER_S + 1, False)],
+)
+def test_a_worker_that_is_silent_for_too_long_is_written_off(database, worker_id, seconds, is_live):
+    last_seen(database, seconds)
+    workers.write_off_silent(database)
+
+    assert live(database) == ([worker_id] if is_live else [])
+
+
+def test_a_worker_that_was_written_off_comes_back_when_it_is_heard(database, worker_id):
+    last_seen(database, 1000)
+    workers.write_off_silent(database)
+
+    workers.seen(database, worker_id)
+    workers.write_off_silent(database)
+
+    assert live(database) == [worker_id]

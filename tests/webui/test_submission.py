@@ -1,0 +1,145 @@
+"""Submitting and cancelling: checked whole, written first, rung for afterwards."""
+
+from __future__ import annotations
+
+import dataclasses
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from core import queries
+from core.errors import InvalidInput, NotFound
+from core.models import NAME_LENGTH, QUEUE_LENGTH
+from webui import submission
+from webui.context import current
+from webui.submission import LARGEST_PRIORITY, Submission
+
+CONTROLS = [chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) == "Cc"]
+
+
+class Bell:
+    """A doorbell that looks, when it is rung, at what a worker would find."""
+
+    def __init__(self, database):
+        self.database = database
+        self.found = []
+
+    def ring(self, queue):
+        with self.database.reading() as session:
+            found = [(job.queue, job.state) for job, _ in queries.jobs(session).items]
+        self.found.append((queue, found))
+        return False  # Redis is away
+
+
+class Heralds:
+    """Wake-ups that are only noted."""
+
+    def __init__(self):
+        self.said = []
+
+    def announce(self, topic, job_id):
+        self.said.append((topic, job_id))
+
+
+@pytest.fixture
+def context(app):
+    with app.app_context():
+        real = current()
+    return dataclasses.replace(real, doorbell=Bell(real.database), wakeups=Heralds())
+
+
+def refused(context, values):
+    with pytest.raises(InvalidInput) as caught:
+        submission.submit(context, values)
+    with context.database.reading() as session:
+        assert not queries.jobs(session).items
+    assert context.doorbell.found == []
+    return {error.field: error.message for error in caught.value.errors}
+
+
+def test_the_bell_rings_once_the_job_can_be_seen_and_a_failed_ring_is_no_error(context):
+    submission.submit(context, {"name": "a", "queue": "gpu"})
+
+    assert context.doorbell.found == [("gpu", [("gpu", "queued")])]
+
+
+def test_what_is_wrong_with_the_name_and_with_the_spec_is_told_at_once(context):
+    wrong = refused(context, {"name": " ", "queue": "", "spec": {"epochs": 0, "speed": 1}})
+
+    assert set(wrong) == {"name", "queue", "epochs", "speed"}
+
+
+def test_an_unknown_preset_and_a_bad_name_are_both_told(context):
+    assert set(refused(context, {"name": "", "preset": "slow"})) == {"name", "preset"}
+
+
+def test_a_spec_is_laid_over_its_preset(context):
+    job = submission.submit(
+        context, {"name": "a", "preset": "quick", "spec": {"optimizer": {"momentum": 0.5}}}
+    )
+
+    assert job.spec["optimizer"]["momentum"] == 0.5
+    assert job.spec["optimizer"]["nesterov"] is True
+    assert job.preset == "quick"
+
+
+@pytest.mark.parametrize("control", CONTROLS, ids=lambda each: f"U+{ord(each):04X}")
+def test_no_control_character_gets_into_a_name(control):
+    with pytest.raises(ValidationError, match="control characters"):
+        Submission(name=f"a{control}b")
+
+
+@pytest.mark.parametrize(
+    "name", ["<script>alert(1)</script>", "'; DROP TABLE jobs; --", "{{ 7 * 7 }}", "Übung 🚂 ١"]
+)
+def test_markup_and_every_script_are_text(context, name):
+    assert submission.submit(context, {"name": name}).name == name
+
+
+def test_the_longest_values_are_taken_and_one_more_is_not(context):
+    longest = {"name": "ü" * NAME_LENGTH, "queue": "q" * QUEUE_LENGTH, "priority": LARGEST_PRIORITY}
+    longer = {
+        "name": "ü" * (NAME_LENGTH + 1),
+        "queue": "q" * (QUEUE_LENGTH + 1),
+        "priority": -LARGEST_PRIORITY - 1,
+    }
+
+    assert set(refused(context, longer)) == {"name", "queue", "priority"}
+    assert submission.submit(context, longest).name == "ü" * NAME_LENGTH
+
+
+@pytest.mark.parametrize("queue", ["a b", "-a", ".a", "a/b", "a\n", "ä", "a;b", ""])
+def test_a_queue_is_a_plain_word(queue):
+    with pytest.raises(ValidationError):
+        Submission(name="x", queue=queue)
+
+
+@given(name=st.text())
+@hypothesis_settings(max_examples=200, deadline=None)
+def test_a_name_that_is_taken_is_stripped_printable_and_fits(name):
+    try:
+        taken = Submission(name=name).name
+    except ValidationError:
+        return
+    assert taken == taken.strip()
+    assert 1 <= len(taken) <= NAME_LENGTH
+    taken.encode()
+
+
+def test_a_cancel_wakes_the_worker_and_the_viewers(context):
+    job = submission.submit(context, {"name": "a"})
+
+    submission.cancel(context, job.id)
+
+    assert context.wakeups.said == [("asked", job.id), ("changed", job.id)]
+
+
+def test_a_cancel_of_nothing_wakes_nobody(context):
+    with pytest.raises(NotFound):
+        submission.cancel(context, 99)
+
+    assert context.wakeups.said == []
