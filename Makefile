@@ -7,7 +7,7 @@ STEP := ./scripts/step
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test check format lint types imports tests lock browser \
-	compose-test bench-api bench-quick clean
+	compose-test bench-api bench-quick bench-kills clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ bench-api: setup ## Time GET /jobs while a run trains
 
 bench-quick: setup ## Train the quick preset with five seeds: accuracy and seconds
 	@$(STEP) "bench" $(BIN)/python -m bench.presets quick 5
+
+bench-kills: setup ## Time how soon a killed worker's trainer is gone
+	@$(STEP) "bench" $(BIN)/python -m bench.kills
 
 compose-test: setup ## Build the images, bring docker-compose.yml up, and send a run through it
 	@$(STEP) "compose" $(BIN)/python tests/deploy/compose_run.py

@@ -3,7 +3,6 @@
 TrainyardError
 ├── InvalidInput        something a person typed is wrong; carries one message a field
 ├── NotFound            no such job, checkpoint, preset, data set; names what there is
-├── NotPossible         the thing exists, but not in a state that allows the request
 ├── Unavailable         a service is away; says which, and what to do
 │   └── DatabaseUnavailable
 ├── LeaseLost           the job belongs to another attempt now; stop and leave no trace
@@ -44,10 +43,6 @@ class InvalidInput(TrainyardError):
 
 class NotFound(TrainyardError):
     """The thing that was asked for does not exist."""
-
-
-class NotPossible(TrainyardError):
-    """The thing exists, but its state does not allow what was asked."""
 
 
 class Unavailable(TrainyardError):

@@ -12,7 +12,6 @@ from typing import Any
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from core.database import now
 from core.errors import LeaseLost
 from core.models import Job
 from core.states import Desired
@@ -53,8 +52,3 @@ def guarded_update(session: Session, lease: Lease, values: dict[str, Any]) -> De
     if desired is None:
         raise LeaseLost(f"job {lease.job_id}: attempt {lease.attempt} no longer holds it")
     return desired
-
-
-def renew(session: Session, lease: Lease, seconds: float) -> Desired:
-    """Extend the lease to `seconds` from now, by the database's clock."""
-    return guarded_update(session, lease, {"lease_expires_at": now(seconds)})

@@ -11,7 +11,7 @@ from core import presets, queries, queue, workers
 from core.artifacts import Blob
 from core.database import Database, now
 from core.errors import LeaseLost, NotFound
-from core.lease import renew
+from core.journal import Journal
 from core.models import Attempt, Checkpoint, Job
 from core.queue import Claimant, Failure, Publication, decide
 from core.workers import WorkerFacts
@@ -102,8 +102,7 @@ def test_a_renewed_lease_is_not_taken_back(database, claimant):
     job = submit(database)
     lease = claim(database, claimant)
     expire(database, job.id)
-    with database.writing() as session:
-        assert renew(session, lease, 30) == "run"
+    assert Journal(database, lease, 30).flush() == "run"
 
     assert queue.reap(database) == []
 
@@ -113,8 +112,8 @@ def test_a_stale_lease_cannot_be_renewed(database, claimant):
     stale = claim(database, claimant)
     queue.end(database, stale, "drained")
 
-    with pytest.raises(LeaseLost), database.writing() as session:
-        renew(session, stale, 30)
+    with pytest.raises(LeaseLost):
+        Journal(database, stale, 30).flush()
 
 
 def claim_all(address, claimant, found):

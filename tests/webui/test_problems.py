@@ -13,7 +13,6 @@ from core.errors import (
     InvalidInput,
     LeaseLost,
     NotFound,
-    NotPossible,
     Unavailable,
 )
 from webui.problems import RETRY_AFTER_S, problem
@@ -28,7 +27,6 @@ def empty_database_address(tmp_path: Path) -> str:
 ERRORS = [
     (InvalidInput.one("epochs", "must be at least 1"), 422),
     (NotFound("There is no job 7."), 404),
-    (NotPossible("The run has ended."), 409),
     (Unavailable("The file store is away."), 503),
     (DatabaseUnavailable("The database is away."), 503),
     (LeaseLost("gone"), 500),
