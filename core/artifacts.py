@@ -55,6 +55,13 @@ class Artifacts(Protocol):
             Unavailable: the store is away.
         """
 
+    def delete(self, blob: Blob) -> None:
+        """Delete a blob; one that is not there is deleted already.
+
+        Raises:
+            Unavailable: the store is away, or not writable.
+        """
+
     def check(self) -> None:
         """Raise `Unavailable` where the store cannot be reached."""
 
@@ -110,6 +117,12 @@ class Folder:
         except OSError as error:
             raise Unavailable(f"The file store cannot be read ({error.strerror}).") from error
 
+    def delete(self, blob: Blob) -> None:
+        try:
+            self._path(blob).unlink(missing_ok=True)
+        except OSError as error:
+            raise Unavailable(f"The file store cannot be written ({error.strerror}).") from error
+
     def check(self) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -157,6 +170,14 @@ class ObjectStore:
         except BaseError as error:
             raise self._away(error) from error
         return cast("IO[bytes]", io.BufferedReader(_Raw(reader)))
+
+    def delete(self, blob: Blob) -> None:
+        try:
+            obstore.delete(self._store, blob.sha256)
+        except FileNotFoundError:
+            return
+        except BaseError as error:
+            raise self._away(error) from error
 
     def check(self) -> None:
         try:

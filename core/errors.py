@@ -5,6 +5,7 @@ TrainyardError
 ├── NotFound            no such job, checkpoint, preset, data set; names what there is
 ├── Unavailable         a service is away; says which, and what to do
 │   └── DatabaseUnavailable
+├── Conflict            what is asked does not fit the state of the run; says what would
 ├── LeaseLost           the job belongs to another attempt now; stop and leave no trace
 └── DataUnavailable     a data set could be had from none of its sources
 
@@ -43,6 +44,10 @@ class InvalidInput(TrainyardError):
 
 class NotFound(TrainyardError):
     """The thing that was asked for does not exist."""
+
+
+class Conflict(TrainyardError):
+    """What was asked for does not fit the state that the run is in. Nothing was changed."""
 
 
 class Unavailable(TrainyardError):

@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import delete, insert, update
+from sqlalchemy import case, delete, insert, update
 from sqlalchemy.orm import Session
 
+from core import models, resume_points
 from core.database import Database, now, storable
+from core.errors import DatabaseUnavailable
 from core.lease import Lease, guarded_update
-from core.models import Attempt, Epoch, Job, LogLine, Point
+from core.models import Attempt, Epoch, Job, LogLine
 from core.reports import EpochEnd, Line, Reading, Report, Started
+from core.resume_points import Point
 from core.states import Desired
 
 LONGEST_LINE = 10_000
@@ -32,16 +35,26 @@ class Journal:
         self._lease = lease
         self._lease_seconds = lease_seconds
         self._pending: list[Report] = []
+        self._secured: list[Point] = []
         self._lines_written = 0
+        self._may_be_written = False
+        """Whether the answer to a flush was lost: what waits may be in the tables already."""
 
     def record(self, report: Report) -> None:
         """Take a report, to be written by the next flush."""
         self._pending.append(report)
 
+    def secure(self, point: Point) -> None:
+        """Take a resume point whose bytes are in the blob store, to be written by the next flush.
+
+        The reports of all that it contains were recorded before.
+        """
+        self._secured.append(point)
+
     @property
     def has_news(self) -> bool:
-        """Whether reports wait to be written."""
-        return bool(self._pending)
+        """Whether something waits to be written."""
+        return bool(self._pending or self._secured)
 
     def flush(self) -> Desired:
         """Write what waits, in order, and renew the lease, in one transaction.
@@ -56,28 +69,37 @@ class Journal:
             LeaseLost: the job belongs to another attempt; nothing was written.
             DatabaseUnavailable: nothing is lost; flush again later.
         """
-        reports = list(self._pending)
+        reports, secured = list(self._pending), list(self._secured)
         lines = [report for report in reports if isinstance(report, Line)]
-        with self._database.writing() as session:
-            values = {key: value for report in reports for key, value in _summary(report).items()}
-            desired = guarded_update(
-                session, self._lease, {**values, "lease_expires_at": now(self._lease_seconds)}
-            )
-            for report in reports:
-                if isinstance(report, Started):
-                    self._start(session, report)
-            self._write_lines(session, lines)
-            self._write_rows(
-                session, Point, Point.step, [r for r in reports if isinstance(r, Reading)]
-            )
-            self._write_rows(
-                session, Epoch, Epoch.epoch, [r for r in reports if isinstance(r, EpochEnd)]
-            )
-        del self._pending[: len(reports)]
+        values = {key: value for report in reports for key, value in _summary(report).items()}
+        if secured:
+            values |= _progress(secured[-1].step)
+        try:
+            with self._database.writing() as session:
+                desired = guarded_update(
+                    session, self._lease, {**values, "lease_expires_at": now(self._lease_seconds)}
+                )
+                for report in reports:
+                    if isinstance(report, Started):
+                        self._start(session, report, values)
+                self._write_lines(session, lines)
+                self._write_rows(
+                    session, models.Point, "step", [r for r in reports if isinstance(r, Reading)]
+                )
+                self._write_rows(
+                    session, Epoch, "epoch", [r for r in reports if isinstance(r, EpochEnd)]
+                )
+                for point in secured:
+                    resume_points.add(session, self._lease.job_id, self._lease.attempt, point)
+        except DatabaseUnavailable:
+            self._may_be_written = True
+            raise
+        del self._pending[: len(reports)], self._secured[: len(secured)]
         self._lines_written += len(lines)
+        self._may_be_written = False
         return desired
 
-    def _start(self, session: Session, report: Started) -> None:
+    def _start(self, session: Session, report: Started, values: dict[str, Any]) -> None:
         """Note the device, and take back what an earlier attempt wrote past this beginning."""
         job_id = self._lease.job_id
         session.execute(
@@ -85,19 +107,32 @@ class Journal:
             .where(Attempt.job_id == job_id, Attempt.number == self._lease.attempt)
             .values(device=report.device, threads=report.threads)
         )
-        session.execute(delete(Point).where(Point.job_id == job_id, Point.step > report.step))
+        session.execute(
+            delete(models.Point).where(
+                models.Point.job_id == job_id, models.Point.step > report.step
+            )
+        )
         session.execute(delete(Epoch).where(Epoch.job_id == job_id, Epoch.epoch > report.epoch))
+        resume_points.discard(session, job_id, after_step=report.step)
+        last = session.get(Epoch, (job_id, report.epoch))
+        if last and values["test_loss"] is None:  # unless this flush brings newer ones
+            session.execute(
+                update(Job)
+                .where(Job.id == job_id)
+                .values(test_loss=last.test_loss, test_accuracy=last.test_accuracy)
+            )
 
     def _write_lines(self, session: Session, lines: Sequence[Line]) -> None:
         if not lines:
             return
-        session.execute(
-            delete(LogLine).where(
-                LogLine.job_id == self._lease.job_id,
-                LogLine.attempt == self._lease.attempt,
-                LogLine.number > self._lines_written,
+        if self._may_be_written:
+            session.execute(
+                delete(LogLine).where(
+                    LogLine.job_id == self._lease.job_id,
+                    LogLine.attempt == self._lease.attempt,
+                    LogLine.number > self._lines_written,
+                )
             )
-        )
         rows = [
             {
                 "job_id": self._lease.job_id,
@@ -112,7 +147,7 @@ class Journal:
         session.execute(insert(LogLine).values(time=now()), rows)
 
     def _write_rows(
-        self, session: Session, table: Any, key: Any, reports: Sequence[Reading | EpochEnd]
+        self, session: Session, table: Any, key: str, reports: Sequence[Reading | EpochEnd]
     ) -> None:
         if not reports:
             return
@@ -122,15 +157,32 @@ class Journal:
             | report.model_dump(include=columns)
             for report in reports
         ]
-        first = min(row[key.key] for row in rows)
-        session.execute(delete(table).where(table.job_id == self._lease.job_id, key >= first))
+        if self._may_be_written:
+            first = min(row[key] for row in rows)
+            column = getattr(table, key)
+            session.execute(
+                delete(table).where(table.job_id == self._lease.job_id, column >= first)
+            )
         session.execute(insert(table), rows)
+
+
+def _progress(step: int) -> dict[str, Any]:
+    """More batches secured than ever before give the budget of crashes and losses back."""
+    is_new = Job.secured_step < step
+    return {
+        "crashes": case((is_new, 0), else_=Job.crashes),
+        "losses": case((is_new, 0), else_=Job.losses),
+        "secured_step": case((is_new, step), else_=Job.secured_step),
+    }
 
 
 def _summary(report: Report) -> dict[str, Any]:
     match report:
         case Started():
-            measured = {} if report.step else dict.fromkeys(_EPOCH_END - _READING | {"train_loss"})
+            # the measurements of an earlier attempt go; those before this beginning come back
+            measured = dict.fromkeys(
+                _EPOCH_END - _READING | (set() if report.step else {"train_loss"})
+            )
             return measured | {
                 "resets": Job.resets + 1,
                 "epochs": report.epochs,

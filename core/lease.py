@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
+from core.database import now
 from core.errors import LeaseLost
 from core.models import Job
 from core.states import Desired
@@ -45,7 +46,7 @@ def guarded_update(session: Session, lease: Lease, values: dict[str, Any]) -> De
             Job.lease_token == lease.token,
             Job.state == "running",
         )
-        .values(revision=Job.revision + 1, **values)
+        .values(revision=Job.revision + 1, heard_at=now(), **values)
         .returning(Job.desired)
         .execution_options(synchronize_session=False)
     )

@@ -20,6 +20,7 @@ from sqlalchemy import (
     String,
     Text,
     TypeDecorator,
+    text,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -131,13 +132,23 @@ class Job(Base):
     rung_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
-    cancel_requested_at: Mapped[datetime | None]
+    desired_at: Mapped[datetime | None]
+    """When somebody last asked for something: a pause, a cancel, to go on."""
+
+    desired_by: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    """Who asked, in their own words: there are no accounts yet."""
 
     worker_id: Mapped[int | None] = mapped_column(ForeignKey("workers.id"))
     lease_token: Mapped[str | None] = mapped_column(String(32))
     lease_expires_at: Mapped[datetime | None]
+    heard_at: Mapped[datetime | None]
+    """When the worker that runs it last wrote: a renewal, a measurement."""
+
     crashes: Mapped[int]
     losses: Mapped[int]
+    secured_step: Mapped[int] = mapped_column(BigInteger)
+    """Batches that a resume point has secured at most: more of them is new progress, which gives
+    the run its whole budget of crashes and losses back."""
 
     epoch: Mapped[int]
     epochs: Mapped[int]
@@ -161,6 +172,15 @@ class Job(Base):
             "(state = 'running') = (lease_token IS NOT NULL) "
             "AND (state = 'running') = (lease_expires_at IS NOT NULL)",
             name="only_a_running_job_is_leased",
+        ),
+        CheckConstraint(
+            "state <> 'running' OR (worker_id IS NOT NULL AND attempt > 0)",
+            name="a_running_job_has_a_worker",
+        ),
+        CheckConstraint(
+            "(state <> 'queued' OR desired = 'run') AND (state <> 'paused' OR desired = 'pause') "
+            "AND (state <> 'cancelled' OR desired = 'cancel')",
+            name="a_state_agrees_with_the_wish",
         ),
         CheckConstraint(
             "(state IN ('succeeded', 'failed', 'cancelled')) = (finished_at IS NOT NULL)",
@@ -191,6 +211,14 @@ class Attempt(Base):
         CheckConstraint(f"outcome IS NULL OR {_one_of('outcome', OUTCOMES)}", name="outcome_known"),
         CheckConstraint(
             "(outcome IS NULL) = (finished_at IS NULL)", name="an_ended_attempt_has_an_end"
+        ),
+        # two attempts of one job never run at once
+        Index(
+            "uq_attempts_one_open_a_job",
+            "job_id",
+            unique=True,
+            sqlite_where=text("finished_at IS NULL"),
+            postgresql_where=text("finished_at IS NULL"),
         ),
     )
 
@@ -239,6 +267,26 @@ class LogLine(Base):
     time: Mapped[datetime]
     level: Mapped[str] = mapped_column(String(10))
     text: Mapped[str] = mapped_column(Text)
+
+
+class ResumePoint(Base):
+    """A place in a run from which training can go on exactly. The bytes are a blob of its own."""
+
+    __tablename__ = "resume_points"
+
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    attempt: Mapped[int] = mapped_column(primary_key=True)
+    step: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    """Batches done."""
+    epoch: Mapped[int]
+    """Whole epochs done."""
+    size: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+    discarded_at: Mapped[datetime | None]
+    """Set when nobody needs it any more: the blob is deleted first, then this row."""
+
+    __table_args__ = (Index(None, "discarded_at"),)
 
 
 class Checkpoint(Base):

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, insert, select, update
 from sqlalchemy.orm import Session
 
+from core import resume_points
 from core.artifacts import Blob
 from core.database import Database, now, storable
-from core.errors import DatabaseUnavailable, NotFound
+from core.errors import Conflict, DatabaseUnavailable, NotFound
 from core.lease import Lease, guarded_update
-from core.models import KIND_LENGTH, LARGEST_KEY, Attempt, Checkpoint, Job
+from core.models import KIND_LENGTH, LARGEST_KEY, NAME_LENGTH, Attempt, Checkpoint, Job
 from core.spec import TrainingSpec
-from core.states import Outcome, State, may_become
+from core.states import FINAL, Desired, Outcome, State, may_become
 
 CRASH_BUDGET = 3
 LOSS_BUDGET = 10
@@ -95,6 +97,7 @@ def submit(
         rung_at=now(),
         crashes=0,
         losses=0,
+        secured_step=0,
         epoch=0,
         epochs=spec.epochs,
         batch=0,
@@ -155,6 +158,7 @@ def _claim(session: Session, claimant: Claimant, token: str, lease_seconds: floa
             worker_id=claimant.worker_id,
             lease_token=token,
             lease_expires_at=now(lease_seconds),
+            heard_at=now(),
             started_at=func.coalesce(Job.started_at, now()),
             eta_s=None,
             images_per_s=None,
@@ -199,6 +203,7 @@ def succeed(
                     created_at=now(),
                 )
             )
+        resume_points.discard(session, lease.job_id)
         _close_attempt(session, lease.job_id, lease.attempt, "succeeded", None)
 
 
@@ -220,20 +225,22 @@ def end(
         return _end(session, job, outcome, failure)
 
 
-def decide(outcome: Outcome, *, cancelling: bool, crashes: int, losses: int) -> Move:
+def decide(outcome: Outcome, *, desired: Desired, crashes: int, losses: int) -> Move:
     """Say what becomes of a job after an attempt that did not succeed.
 
     An error in the run's own code fails it at once; a crash has a small budget, a lost worker a
-    larger one; draining is free. A job that somebody wants cancelled is never queued again.
+    larger one; draining and pausing are free. A job that somebody wants cancelled or paused is not
+    queued again, however its attempt ended.
     """
-    if outcome == "cancelled" or (cancelling and outcome != "failed"):
+    if outcome == "cancelled" or (desired == "cancel" and outcome != "failed"):
         return Move("cancelled", crashes, losses)
-    if outcome == "drained":
-        return Move("queued", crashes, losses)
+    again: State = "paused" if desired == "pause" else "queued"
+    if outcome in ("drained", "paused"):
+        return Move(again, crashes, losses)
     if outcome == "crashed" and crashes + 1 < CRASH_BUDGET:
-        return Move("queued", crashes + 1, losses, backoff(crashes))
+        return Move(again, crashes + 1, losses, backoff(crashes))
     if outcome == "lost" and losses + 1 < LOSS_BUDGET:
-        return Move("queued", crashes, losses + 1)
+        return Move(again, crashes, losses + 1)
     return Move("failed", crashes + (outcome == "crashed"), losses + (outcome == "lost"))
 
 
@@ -243,30 +250,113 @@ def backoff(tries: int) -> float:
     return longest * random.uniform(0.5, 1.0)
 
 
-def cancel(database: Database, job_id: int) -> Job:
+def cancel(database: Database, job_id: int, by: str | None = None) -> Job:
     """Ask that a job be cancelled. Asking again, or too late, changes nothing.
 
-    A queued job is cancelled here; a running one by its worker, when its process is gone.
+    A waiting job is cancelled here; a running one by its worker, when its process is gone.
 
     Raises:
         NotFound: there is no such job.
     """
+    with _locked(database, job_id) as (session, job):
+        if job.state in ("queued", "paused"):
+            _change(session, job, _ended("cancelled") | _wish("cancel", by))
+            resume_points.discard(session, job.id)
+        elif job.state == "running" and job.desired != "cancel":
+            _change(session, job, _wish("cancel", by))
+    return job
+
+
+def pause(database: Database, job_id: int, by: str | None = None) -> Job:
+    """Ask that a job be paused. Asking again changes nothing.
+
+    A queued job is paused here; a running one by its worker, which keeps a resume point of it.
+
+    Raises:
+        NotFound: there is no such job.
+        Conflict: it has ended, or is being cancelled.
+    """
+    with _locked(database, job_id) as (session, job):
+        if job.state in FINAL:
+            raise Conflict(f"Run {job.id} is {job.state}: there is nothing to pause.")
+        if job.desired == "cancel":
+            raise Conflict(f"Run {job.id} is being cancelled: it cannot be paused.")
+        if job.state == "queued":
+            _change(session, job, {"state": "paused"} | _wish("pause", by))
+        elif job.desired != "pause":
+            _change(session, job, _wish("pause", by))
+    return job
+
+
+def resume(database: Database, job_id: int, by: str | None = None) -> Job:
+    """Let a paused job go on: it is queued again. The caller rings.
+
+    A pause that has not taken effect yet is taken back; where none was asked for, nothing changes.
+
+    Raises:
+        NotFound: there is no such job.
+        Conflict: it has ended, or is being cancelled.
+    """
+    with _locked(database, job_id) as (session, job):
+        if job.state in FINAL:
+            hint = " Retry it instead." if job.state == "failed" else ""
+            raise Conflict(f"Run {job.id} is {job.state}: it cannot go on.{hint}")
+        if job.desired == "cancel":
+            raise Conflict(f"Run {job.id} is being cancelled: it cannot go on.")
+        if job.state == "paused":
+            due = {"available_at": now(), "rung_at": now()}
+            _change(session, job, {"state": "queued"} | due | _wish("run", by))
+        elif job.desired == "pause":
+            _change(session, job, _wish("run", by))
+    return job
+
+
+def retry(
+    database: Database, job_id: int, *, from_nothing: bool = False, by: str | None = None
+) -> Job:
+    """Give a failed job another try, with its whole budget. The caller rings.
+
+    It goes on from its last resume point, or begins anew where `from_nothing`.
+
+    Raises:
+        NotFound: there is no such job.
+        Conflict: it has not failed.
+    """
+    with _locked(database, job_id) as (session, job):
+        if job.state != "failed":
+            raise Conflict(f"Run {job.id} is {job.state}: only a failed run can be tried again.")
+        values = _wish("run", by) | {
+            "state": "queued",
+            "finished_at": None,
+            "available_at": now(),
+            "rung_at": now(),
+            "crashes": 0,
+            "losses": 0,
+            **dict.fromkeys(("error_kind", "error_message", "error_traceback")),
+        }
+        if from_nothing:
+            resume_points.discard(session, job.id)
+            values["secured_step"] = 0
+        _change(session, job, values)
+    return job
+
+
+@contextmanager
+def _locked(database: Database, job_id: int) -> Iterator[tuple[Session, Job]]:
+    """A job whose row no one else can change; at the end it is read again."""
     if job_id > LARGEST_KEY:
         raise NotFound(f"There is no job {job_id}.")
     with database.writing() as session:
         job = session.scalar(select(Job).where(Job.id == job_id).with_for_update())
         if job is None:
             raise NotFound(f"There is no job {job_id}.")
-        if job.state == "queued":
-            _change(
-                session,
-                job,
-                {**_ended("cancelled"), "desired": "cancel", "cancel_requested_at": now()},
-            )
-        elif job.state == "running" and job.desired != "cancel":
-            _change(session, job, {"desired": "cancel", "cancel_requested_at": now()})
+        yield session, job
         session.refresh(job)
-        return job
+
+
+def _wish(desired: Desired, by: str | None) -> dict[str, Any]:
+    who = storable(by).strip()[:NAME_LENGTH] if by else None
+    return {"desired": desired, "desired_at": now(), "desired_by": who or None}
 
 
 def reap(database: Database) -> list[int]:
@@ -313,13 +403,11 @@ def unheard_queues(database: Database, served: Sequence[str]) -> set[str]:
 
 def _end(session: Session, job: Job, outcome: Outcome, failure: Failure | None) -> State:
     """Close the running attempt of a job whose row is locked, and move the job on."""
-    move = decide(
-        outcome, cancelling=job.desired == "cancel", crashes=job.crashes, losses=job.losses
-    )
+    move = decide(outcome, desired=job.desired, crashes=job.crashes, losses=job.losses)
     values: dict[str, Any] = {"crashes": move.crashes, "losses": move.losses}
-    if move.state == "queued":
+    if move.state in ("queued", "paused"):
         values |= {
-            "state": "queued",
+            "state": move.state,
             "available_at": now(move.delay_s),
             # a retry that backs off is rung for when it is due, by whoever looks next
             "rung_at": now(move.delay_s - RING_AGAIN_S),
@@ -327,6 +415,9 @@ def _end(session: Session, job: Job, outcome: Outcome, failure: Failure | None) 
         }
     else:
         values |= _ended(move.state)
+    if move.state == "cancelled":
+        values["desired"] = "cancel"
+        resume_points.discard(session, job.id)
     if move.state == "failed" and failure is not None:
         values |= {
             "error_kind": storable(failure.kind)[:KIND_LENGTH],

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
-Desired = Literal["run", "cancel"]
-Outcome = Literal["succeeded", "failed", "cancelled", "crashed", "lost", "drained"]
+State = Literal["queued", "running", "paused", "succeeded", "failed", "cancelled"]
+Desired = Literal["run", "pause", "cancel"]
+Outcome = Literal["succeeded", "failed", "cancelled", "crashed", "lost", "drained", "paused"]
 
 STATES: tuple[State, ...] = get_args(State)
 DESIRED: tuple[Desired, ...] = get_args(Desired)
@@ -19,11 +19,12 @@ OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 FINAL: frozenset[State] = frozenset({"succeeded", "failed", "cancelled"})
 
 TRANSITIONS: dict[State, frozenset[State]] = {
-    "queued": frozenset({"running", "cancelled"}),
+    "queued": frozenset({"running", "paused", "cancelled"}),
     # back to queued: the lease was lost, the worker drained, or the process crashed
-    "running": frozenset({"queued", "succeeded", "failed", "cancelled"}),
+    "running": frozenset({"queued", "paused", "succeeded", "failed", "cancelled"}),
+    "paused": frozenset({"queued", "cancelled"}),
     "succeeded": frozenset(),
-    "failed": frozenset(),
+    "failed": frozenset({"queued"}),  # a person asked for another try
     "cancelled": frozenset(),
 }
 

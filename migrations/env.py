@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Literal
 
 from alembic import context
+from sqlalchemy import event
 
 from core import settings
 from core.database import Database
@@ -20,7 +22,15 @@ def render_item(kind: str, item: object, _context: object) -> str | Literal[Fals
 
 address = context.config.attributes.get("address") or settings.load().database_address
 
+
+def leave_foreign_keys_alone(connection: sqlite3.Connection, _record: object) -> None:
+    """Let SQLite copy a table without deleting what refers to it."""
+    connection.execute("PRAGMA foreign_keys = OFF")
+
+
 database = Database(address)
+if database.engine.dialect.name == "sqlite":
+    event.listen(database.engine, "connect", leave_foreign_keys_alone)
 with database.engine.execution_options(trainyard_writes=True).connect() as connection:
     context.configure(
         connection=connection,

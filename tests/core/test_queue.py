@@ -310,26 +310,33 @@ def test_draining_costs_nothing(database, claimant):
 
 
 @pytest.mark.parametrize(
-    ("outcome", "cancelling", "crashes", "losses", "state"),
+    ("outcome", "desired", "crashes", "losses", "state"),
     [
-        ("failed", False, 0, 0, "failed"),
-        ("failed", True, 0, 0, "failed"),
-        ("crashed", False, 0, 0, "queued"),
-        ("crashed", False, 2, 0, "failed"),
-        ("crashed", True, 0, 0, "cancelled"),
-        ("lost", False, 0, 0, "queued"),
-        ("lost", False, 0, 9, "failed"),
-        ("lost", True, 0, 0, "cancelled"),
-        ("drained", False, 2, 9, "queued"),
-        ("drained", True, 0, 0, "cancelled"),
-        ("cancelled", True, 0, 0, "cancelled"),
-        ("cancelled", False, 0, 0, "cancelled"),
-        ("crashed", True, 2, 9, "cancelled"),
-        ("lost", True, 2, 9, "cancelled"),
+        ("failed", "run", 0, 0, "failed"),
+        ("failed", "cancel", 0, 0, "failed"),
+        ("crashed", "run", 0, 0, "queued"),
+        ("crashed", "run", 2, 0, "failed"),
+        ("crashed", "cancel", 0, 0, "cancelled"),
+        ("lost", "run", 0, 0, "queued"),
+        ("lost", "run", 0, 9, "failed"),
+        ("lost", "cancel", 0, 0, "cancelled"),
+        ("drained", "run", 2, 9, "queued"),
+        ("drained", "cancel", 0, 0, "cancelled"),
+        ("cancelled", "cancel", 0, 0, "cancelled"),
+        ("cancelled", "run", 0, 0, "cancelled"),
+        ("crashed", "cancel", 2, 9, "cancelled"),
+        ("lost", "cancel", 2, 9, "cancelled"),
+        ("paused", "pause", 2, 9, "paused"),
+        ("paused", "run", 2, 9, "queued"),
+        ("drained", "pause", 2, 9, "paused"),
+        ("crashed", "pause", 0, 0, "paused"),
+        ("lost", "pause", 0, 0, "paused"),
+        ("crashed", "pause", 2, 0, "failed"),
+        ("failed", "pause", 0, 0, "failed"),
     ],
 )
-def test_what_becomes_of_a_job(outcome, cancelling, crashes, losses, state):
-    move = decide(outcome, cancelling=cancelling, crashes=crashes, losses=losses)
+def test_what_becomes_of_a_job(outcome, desired, crashes, losses, state):
+    move = decide(outcome, desired=desired, crashes=crashes, losses=losses)
 
     assert move.state == state
 
@@ -338,7 +345,7 @@ def test_what_becomes_of_a_job(outcome, cancelling, crashes, losses, state):
     ("outcome", "counts"), [("crashed", (2, 1)), ("lost", (1, 2)), ("drained", (1, 1))]
 )
 def test_each_kind_of_end_is_counted_by_itself(outcome, counts):
-    move = decide(outcome, cancelling=False, crashes=1, losses=1)
+    move = decide(outcome, desired="run", crashes=1, losses=1)
 
     assert (move.crashes, move.losses) == counts
     assert (move.delay_s > 0) == (outcome == "crashed")
@@ -390,7 +397,7 @@ def test_a_cancelled_queued_job_has_no_attempt_and_is_never_reaped(database):
 
     assert queue.reap(database) == []
     assert attempts(database, job.id) == []
-    assert queue.cancel(database, job.id).cancel_requested_at is not None
+    assert queue.cancel(database, job.id).desired_at is not None
 
 
 def test_a_running_job_that_was_asked_to_stop_is_cancelled_once_it_has(database, claimant):

@@ -328,7 +328,7 @@ def test_a_running_job_is_asked_to_stop_once(client, lease, database):
     second = client.post(f"{address}/cancel").json
 
     assert (first["state"], first["desired"]) == ("running", "cancel")
-    assert MOMENT.fullmatch(first["cancel_requested_at"])
+    assert MOMENT.fullmatch(first["desired_at"])
     assert first == second
     queue.end(database, lease, "cancelled")
     assert client.post(f"{address}/cancel").json["state"] == "cancelled"
