@@ -127,21 +127,27 @@ def claim(database: Database, claimant: Claimant, lease_seconds: float) -> Lease
             return _lease(job, token, claimant) if job else None
 
 
-def has_work(database: Database, claimant: Claimant) -> bool:
-    """Whether a claim would find a job."""
+def due_in(database: Database, claimant: Claimant) -> float | None:
+    """Seconds until a claim would find a job: 0 or less for now, None where none waits."""
     with database.reading() as session:
-        return session.scalar(_runnable(claimant).limit(1)) is not None
+        due_at, moment = session.execute(
+            select(func.min(Job.available_at), now()).where(*_suits(claimant))
+        ).one()
+    return (due_at - moment).total_seconds() if due_at else None
+
+
+def _suits(claimant: Claimant) -> tuple[ColumnElement[bool], ...]:
+    return (
+        Job.state == "queued",
+        Job.queue.in_(claimant.queues),
+        Job.device.in_(claimant.devices),
+    )
 
 
 def _runnable(claimant: Claimant) -> Select[int]:
     return (
         select(Job.id)
-        .where(
-            Job.state == "queued",
-            Job.queue.in_(claimant.queues),
-            Job.device.in_(claimant.devices),
-            Job.available_at <= now(),
-        )
+        .where(*_suits(claimant), Job.available_at <= now())
         .order_by(Job.priority.desc(), Job.id)
     )
 

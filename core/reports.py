@@ -58,6 +58,17 @@ class EpochEnd(_Report):
     eta_s: float
 
 
+class Saved(_Report):
+    """A resume point lies in the scratch folder: all that was reported before is in it."""
+
+    kind: Literal["saved"] = "saved"
+    epoch: int
+    """Whole epochs done."""
+    step: int
+    """Batches done."""
+    path: str
+
+
 class Line(_Report):
     """A line for the run's log."""
 
@@ -98,7 +109,7 @@ class Stopped(_Report):
     kind: Literal["stopped"] = "stopped"
 
 
-Report = Started | Reading | EpochEnd | Line | Finished | Failed | Stopped
+Report = Started | Reading | EpochEnd | Saved | Line | Finished | Failed | Stopped
 
 _ADAPTER: TypeAdapter[Report] = TypeAdapter(Annotated[Report, Field(discriminator="kind")])
 

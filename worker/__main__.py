@@ -23,9 +23,12 @@ from core.workers import WorkerFacts
 from worker import devices, tasks
 from worker.devices import Slots
 from worker.housekeeping import Housekeeping
+from worker.spares import Spares
 from worker.yard import Yard
+from worker.zygote import Zygote
 
 WAIT_FOR_DATABASE_S = 60
+WAIT_FOR_ZYGOTE_S = 300.0
 END_MARGIN_S = 5.0
 
 log = logging.getLogger("worker")
@@ -47,6 +50,8 @@ def set_up(chosen: Settings) -> Yard:
     """Find the devices, reach the database, and write down that this worker is there."""
     found = devices.find_devices()
     slots = devices.divide(found, chosen.slots)
+    zygote = Zygote(chosen.data_folder)
+    zygote.start()  # it imports torch while we wait for the database
     database = Database(chosen.database_address, pool_size=len(slots) + 4)
     facts = WorkerFacts(
         name=chosen.worker_name,
@@ -63,8 +68,9 @@ def set_up(chosen: Settings) -> Yard:
         doorbell=Doorbell(chosen.redis_url),
         wakeups=Wakeups(chosen.redis_url),
         slots=Slots(slots),
+        spares=Spares(zygote),
         claimant=Claimant(
-            worker_id=_register(database, facts),
+            worker_id=_register(database, facts, zygote),
             queues=chosen.queues,
             devices=devices.accepted(found),
         ),
@@ -80,6 +86,7 @@ def work(yard: Yard) -> None:
         name="wakeups",
         daemon=True,
     ).start()
+    yard.spares.tend(yard.slots)
     housekeeping = Housekeeping(yard)
     housekeeping.start()
 
@@ -104,6 +111,7 @@ def work(yard: Yard) -> None:
         yard.slots.wait_until_all_free(yard.settings.grace_seconds + END_MARGIN_S)
         housekeeping.stop()
         stop_listening.set()
+        yard.spares.close()
         try:
             workers.stopped(yard.database, yard.claimant.worker_id)
         except DatabaseUnavailable as error:
@@ -125,8 +133,12 @@ def _celery_arguments(yard: Yard) -> list[str]:
     ]
 
 
-def _register(database: Database, facts: WorkerFacts) -> int:
-    """Register, with patience for a database that starts at the same time."""
+def _register(database: Database, facts: WorkerFacts, zygote: Zygote) -> int:
+    """Register, with patience for a database that starts at the same time.
+
+    Whoever is registered can run jobs at once.
+    """
+    zygote.wait_until_ready(WAIT_FOR_ZYGOTE_S)
     for remaining in reversed(range(WAIT_FOR_DATABASE_S)):
         try:
             return workers.register(database, facts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -50,10 +50,14 @@ class Slots:
         self._free = list(slots)
         self._changed = threading.Condition()
 
-    def take(self) -> Slot | None:
-        """A free slot, or None at once where all are taken."""
+    def take(self, wanted: Callable[[Slot], bool] = lambda _slot: True) -> Slot | None:
+        """A free slot (of those that are `wanted`), or None at once where there is none."""
         with self._changed:
-            return self._free.pop(0) if self._free else None
+            for slot in self._free:
+                if wanted(slot):
+                    self._free.remove(slot)
+                    return slot
+            return None
 
     def give_back(self, slot: Slot) -> None:
         """Free a slot."""

@@ -1,4 +1,4 @@
-"""Runs one claimed job: starts its trainer, relays its reports, keeps the lease, ends it.
+"""Runs one claimed job: gives a trainer its order, relays its reports, keeps the lease, ends it.
 
 One thread a job. The job's end is written only after its process is gone. When the lease turns
 out to be lost, the trainer is killed and nothing more is written.
@@ -8,38 +8,44 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Literal, TypeVar
 
 from core import queue
-from core.artifacts import Artifacts, Blob
 from core.errors import DatabaseUnavailable, LeaseLost, Unavailable
 from core.journal import Journal
 from core.lease import Lease
 from core.queue import Failure, Publication
-from core.reports import Failed, File, Finished, Line, Stopped
+from core.reports import Failed, File, Finished, Line, Saved, Stopped
 from core.spec import TrainingSpec
 from core.states import Desired, Outcome
+from worker import resuming
 from worker.devices import Slot
-from worker.trainer import Trainer, make_scratch
+from worker.resuming import ResumePoints
+from worker.trainer import Trainer
 from worker.training.order import Order
-from worker.yard import Yard
+from worker.yard import Alarm, Yard
 
-WRITE_EVERY_S = 0.25
+WRITE_EVERY_S = 1.0
+"""So a running job costs the database few statements; what comes after a pause is written at
+once."""
 RENEWALS_IN_A_LEASE = 4
 RETRY_AFTER_S = 1.0
+FIRST_WRITE_AFTER_S = 0.25
 EXIT_TIMEOUT_S = 5.0
-STORE_TRIES = 6
+STORE_PATIENCE_S = 120.0
+LONGEST_STORE_PAUSE_S = 10.0
 
+STORE_AWAY = "artifacts_unavailable"
 # one more try may find the memory free or the process spared
 WORTH_A_RETRY = {"out_of_memory"}
 
 Ending = Finished | Failed | Stopped
+Reason = Literal["cancel", "pause", "drain"]
 Result = TypeVar("Result")
 
 log = logging.getLogger(__name__)
@@ -48,29 +54,37 @@ log = logging.getLogger(__name__)
 class Supervisor:
     """The supervision of one attempt."""
 
-    def __init__(self, yard: Yard, lease: Lease, slot: Slot) -> None:
+    def __init__(self, yard: Yard, lease: Lease, slot: Slot, trainer: Trainer) -> None:
         self._yard = yard
         self._lease = lease
         self._slot = slot
+        self._trainer = trainer
         self._journal = Journal(yard.database, lease, yard.settings.lease_seconds)
         self._renew_every = yard.settings.lease_seconds / RENEWALS_IN_A_LEASE
         # the lease is not renewed while a trainer exits
         self._exit_timeout = min(EXIT_TIMEOUT_S, yard.settings.lease_seconds / 3)
         self._write_due = 0.0
-        self._renew_due = 0.0
+        self._renew_due = time.monotonic() + self._renew_every
         self._desired: Desired = "run"
-        self._stopping_for: Literal["cancel", "drain"] | None = None
+        self._stopping_for: Reason | None = None
         self._kill_due: float | None = None
 
     def run(self) -> None:
-        """Run the job to its end, or until it is lost, cancelled or handed back."""
+        """Run the job to its end, or until it is lost, cancelled, paused or handed back."""
+        yard = self._yard
         try:
-            with self._alarm() as wake, self._start() as trainer:
-                ending = self._follow(trainer, wake)
+            with (
+                self._trainer,
+                yard.alarms.of(self._lease.job_id) as alarm,
+                ResumePoints(yard.artifacts, self._journal, alarm.sound) as points,
+            ):
+                ending = self._start() or self._follow(alarm, points)
+                self._bury()
+                while not points.wait(1.0):
+                    self._write_if_due()
                 if isinstance(ending, Finished):
                     self._publish(ending)
                 else:
-                    trainer.kill()
                     self._end(ending)
         except LeaseLost as error:
             log.warning("%s: its trainer was killed", error)
@@ -78,46 +92,62 @@ class Supervisor:
             log.exception("job %s: the supervisor failed", self._lease.job_id)
             self._give_up()
         finally:
-            self._yard.wakeups.announce("changed", self._lease.job_id)
+            yard.wakeups.announce("changed", self._lease.job_id)
 
-    @contextlib.contextmanager
-    def _alarm(self) -> Iterator[int]:
-        """A descriptor that becomes readable when something is asked of the job."""
-        readable, writable = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        self._yard.alarms.set(self._lease.job_id, writable)
-        try:
-            yield readable
-        finally:
-            self._yard.alarms.clear(self._lease.job_id)
-            os.close(readable)
-            os.close(writable)
-
-    def _start(self) -> Trainer:
-        spec = TrainingSpec.model_validate(self._lease.spec)
-        order = Order(
-            spec=spec,
-            data=self._yard.settings.data_folder,
-            scratch=make_scratch(self._lease.job_id),
-            device=self._slot.device_for(spec.device),
-            threads=self._slot.threads,
+    def _start(self) -> Failed | None:
+        """Give the trainer its order, with the newest resume point that there is."""
+        yard, spec = self._yard, TrainingSpec.model_validate(self._lease.spec)
+        resume_from: Path | None = None
+        if self._lease.attempt > 1:
+            try:
+                resume_from, lines = self._while_renewing(
+                    lambda: self._patiently(
+                        lambda: resuming.fetch(
+                            yard.database, yard.artifacts, self._lease, self._trainer.scratch
+                        )
+                    )
+                )
+            except Unavailable as error:
+                return Failed(error=STORE_AWAY, message=str(error))
+            except OSError as error:
+                return Failed(error="storage", message=_no_room(error))
+            for line in lines:
+                self._journal.record(line)
+        self._trainer.give(
+            Order(
+                spec=spec,
+                data=yard.settings.data_folder,
+                scratch=self._trainer.scratch,
+                device=self._slot.device_for(spec.device),
+                threads=self._slot.threads,
+                resume_from=resume_from,
+            )
         )
-        where = f"worker {self._yard.settings.worker_name}, {self._slot.device.name}"
+        where = f"worker {yard.settings.worker_name}, {self._slot.device.name}"
         self._journal.record(Line(text=f"Attempt {self._lease.attempt} starts on {where}."))
-        return Trainer.start(order, self._slot.environment())
+        # the first reports come soon, and travel with this line
+        self._write_due = time.monotonic() + FIRST_WRITE_AFTER_S
+        return None
 
-    def _follow(self, trainer: Trainer, wake: int) -> Ending:
+    def _follow(self, alarm: Alarm, points: ResumePoints) -> Ending:
         """Relay reports until the trainer says how it ended, or its process is gone."""
+        trainer = self._trainer
         while True:
-            reports = trainer.read(self._patience(), wake)
-            self._silence(wake)
+            reports = trainer.read(self._patience(), alarm.descriptor)
+            if alarm.silence():
+                self._renew_due = 0.0  # see what is asked for now, not when it is due
             if reports is None:
-                return self._explain_end(trainer)
+                return self._explain_end()
             for report in reports:
                 if isinstance(report, Finished | Failed | Stopped):
                     trainer.wait(self._exit_timeout)
                     return report
-                self._journal.record(report)
-            self._keep_up(trainer)
+                if isinstance(report, Saved):
+                    points.take(report)
+                else:
+                    self._journal.record(report)
+            points.settle()
+            self._keep_up()
 
     def _patience(self) -> float:
         """Seconds until something is due even if the trainer says nothing."""
@@ -128,17 +158,25 @@ class Supervisor:
             due.append(self._kill_due)
         return min(due) - time.monotonic()
 
-    def _keep_up(self, trainer: Trainer) -> None:
+    def _keep_up(self) -> None:
         """Write, renew, stop, kill: whatever is due."""
+        self._write_if_due()
+        if self._yard.draining.is_set():
+            self._stop("drain")
+        if self._desired in ("pause", "cancel"):
+            self._stop(self._desired)
+        if self._kill_due is not None and time.monotonic() >= self._kill_due:
+            if self._trainer.is_alive:
+                grace = self._yard.settings.grace_seconds
+                text = f"The training process did not stop within {grace:g} s and was killed."
+                self._journal.record(Line(level="warning", text=text))
+            self._trainer.kill(0.0)
+            self._kill_due = None
+
+    def _write_if_due(self) -> None:
         now = time.monotonic()
         if now >= self._renew_due or (self._journal.has_news and now >= self._write_due):
             self._write()
-        if self._yard.draining.is_set():
-            self._stop(trainer, "drain")
-        if self._desired == "cancel":
-            self._stop(trainer, "cancel")
-        if self._kill_due is not None and now >= self._kill_due:
-            trainer.kill()
 
     def _write(self) -> None:
         """Write what came and renew the lease; keep both for later while the database is away."""
@@ -154,42 +192,49 @@ class Supervisor:
         if had_news:
             self._yard.wakeups.announce("changed", self._lease.job_id)
 
-    def _stop(self, trainer: Trainer, reason: Literal["cancel", "drain"]) -> None:
-        """Ask the trainer to stop, once; its time to do so runs from the first asking."""
-        if self._stopping_for is None:
-            trainer.ask_to_stop()
-            self._kill_due = time.monotonic() + self._yard.settings.grace_seconds
-        if self._stopping_for != "cancel":
+    def _stop(self, reason: Reason) -> None:
+        """Ask the trainer to stop, once; its time to do so runs from the first asking.
+
+        What is paused or drained is saved first; a cancel that comes later outweighs that.
+        """
+        first = self._stopping_for is None
+        if first or (reason == "cancel" and self._stopping_for != "cancel"):
+            self._trainer.ask_to_stop("stop" if reason == "cancel" else "save")
             self._stopping_for = reason
+        if first:
+            self._kill_due = time.monotonic() + self._yard.settings.grace_seconds
 
-    def _silence(self, wake: int) -> None:
-        """Note that we were woken: look at what is asked for now, not when it is due."""
-        with contextlib.suppress(BlockingIOError):
-            if os.read(wake, 1024):
-                self._renew_due = 0.0
-
-    def _explain_end(self, trainer: Trainer) -> Failed | Stopped:
+    def _explain_end(self) -> Failed | Stopped:
         """Say why a trainer ended without a word."""
-        status = trainer.wait(self._exit_timeout)
+        if not self._trainer.wait(self._exit_timeout):
+            self._bury()
         if self._stopping_for is not None:
             return Stopped()
-        how = (
-            f"was ended by {signal.Signals(-status).name}"
-            if status < 0
-            else f"ended with status {status}"
-        )
+        status = self._trainer.exit_status()
+        if status is None:
+            how = "ended, and its zygote too, so nobody knows how"
+        elif status < 0:
+            how = f"was ended by {signal.Signals(-status).name}"
+        else:
+            how = f"ended with status {status}"
         return Failed(
             error="crash",
             message=f"The training process {how}.",
-            traceback=trainer.output_tail() or None,
+            traceback=self._trainer.output_tail() or None,
         )
+
+    def _bury(self) -> None:
+        """Return when no process of the job is left, however long the kernel takes."""
+        while not self._trainer.kill(1.0):
+            self._write_if_due()
 
     def _publish(self, ending: Finished) -> None:
         """Put the finished files into the file store, then end the job."""
         try:
             publications = [self._store(file, ending.epoch) for file in ending.files]
         except Unavailable as error:
-            self._end(Failed(error="artifacts_unavailable", message=str(error)))
+            given_up = self._stopping_for is not None
+            self._end(Stopped() if given_up else Failed(error=STORE_AWAY, message=str(error)))
             return
         self._finish_writing()
         self._insist(
@@ -200,8 +245,26 @@ class Supervisor:
         log.info("job %s succeeded", self._lease.job_id)
 
     def _store(self, file: File, epoch: int) -> Publication:
-        blob = self._while_renewing(lambda: _put_patiently(self._yard.artifacts, Path(file.path)))
+        path, artifacts = Path(file.path), self._yard.artifacts
+        blob = self._while_renewing(lambda: self._patiently(lambda: artifacts.put(path)))
         return Publication(blob, epoch, file.format, file.filename)
+
+    def _patiently(self, work: Callable[[], Result]) -> Result:
+        """Use the file store, with patience while it is away: a run of days may hang on it."""
+        began, pause = time.monotonic(), RETRY_AFTER_S
+        while True:
+            try:
+                return work()
+            except Unavailable as error:
+                waited = time.monotonic() - began
+                if waited > STORE_PATIENCE_S or self._stopping_for is not None:
+                    raise
+                log.warning("job %s waits for the file store: %s", self._lease.job_id, error)
+                if waited < RETRY_AFTER_S:
+                    text = f"{error} Waiting for it, at most {STORE_PATIENCE_S:.0f} s."
+                    self._journal.record(Line(level="warning", text=text))
+            time.sleep(pause)
+            pause = min(LONGEST_STORE_PAUSE_S, pause * 2)
 
     def _end(self, ending: Failed | Stopped) -> None:
         """End the attempt; its process is gone."""
@@ -214,7 +277,7 @@ class Supervisor:
 
     def _judge(self, ending: Failed | Stopped) -> tuple[Outcome, Failure | None]:
         if isinstance(ending, Stopped):
-            return ("drained" if self._stopping_for == "drain" else "cancelled"), None
+            return _OUTCOMES[self._stopping_for or "drain"], None
         failure = Failure(ending.error, ending.message, ending.traceback)
         crashed = ending.error == "crash" or ending.error in WORTH_A_RETRY
         return ("crashed" if crashed else "failed"), failure
@@ -233,11 +296,14 @@ class Supervisor:
 
     def _while_renewing(self, work: Callable[[], Result]) -> Result:
         """Do slow work in another thread, and keep the lease meanwhile."""
-        with ThreadPoolExecutor(1, f"job-{self._lease.job_id}-store") as pool:
+        with ThreadPoolExecutor(1, f"job-{self._lease.job_id}") as pool:
             future = pool.submit(work)
             while not wait([future], timeout=min(1.0, self._renew_every)).done:
-                if time.monotonic() >= self._renew_due:
-                    self._write()
+                self._write_if_due()
+                if self._yard.draining.is_set():
+                    self._stop("drain")
+                if self._desired in ("pause", "cancel"):
+                    self._stop(self._desired)
             return future.result()
 
     def _give_up(self) -> None:
@@ -251,20 +317,17 @@ class Supervisor:
             )
 
 
+_OUTCOMES: dict[Reason, Outcome] = {"cancel": "cancelled", "pause": "paused", "drain": "drained"}
+
 _PAST: dict[Outcome, str] = {
     "cancelled": "cancelled",
+    "paused": "paused",
     "drained": "handed back to the queue, because its worker is stopping",
 }
 
 
-def _put_patiently(artifacts: Artifacts, path: Path) -> Blob:
-    """Put a file into the store, with patience for a store that is away."""
-    for remaining in reversed(range(STORE_TRIES)):
-        try:
-            return artifacts.put(path)
-        except Unavailable as error:
-            if not remaining:
-                raise
-            log.warning("%s", error)
-            time.sleep(RETRY_AFTER_S * (STORE_TRIES - remaining))
-    raise AssertionError("unreachable: the last try returns or raises")
+def _no_room(error: OSError) -> str:
+    return (
+        f"A file could not be written ({error.strerror or error}). Is the worker's disk full? "
+        "Free some space, then retry the run."
+    )

@@ -9,6 +9,7 @@ from celery import Celery
 from core import queue
 from core.doorbell import TASK
 from core.errors import DatabaseUnavailable
+from worker.devices import Slot
 from worker.supervisor import Supervisor
 from worker.yard import Yard
 
@@ -30,13 +31,30 @@ def run_next(yard: Yard) -> None:
     if slot is None:
         return  # whoever holds a slot looks again when its job ends
     try:
-        while not yard.draining.is_set():
-            lease = queue.claim(yard.database, yard.claimant, yard.settings.lease_seconds)
-            if lease is None:
-                return
-            log.info("job %s: attempt %s starts", lease.job_id, lease.attempt)
-            Supervisor(yard, lease, slot).run()
+        while _run_one(yard, slot):
+            pass
     except DatabaseUnavailable as error:
         log.warning("no job can be claimed: %s", error)
     finally:
         yard.slots.give_back(slot)
+
+
+def _run_one(yard: Yard, slot: Slot) -> bool:
+    """Claim and run one job; False where there is none.
+
+    Without a trainer nothing is claimed: another worker may have one.
+    """
+    trainer = None if yard.draining.is_set() else yard.spares.take(slot)
+    if trainer is None:
+        return False
+    try:
+        lease = queue.claim(yard.database, yard.claimant, yard.settings.lease_seconds)
+    except BaseException:
+        yard.spares.put_back(slot, trainer)
+        raise
+    if lease is None:
+        yard.spares.put_back(slot, trainer)
+        return False
+    log.info("job %s: attempt %s starts", lease.job_id, lease.attempt)
+    Supervisor(yard, lease, slot, trainer).run()
+    return True

@@ -1,4 +1,8 @@
-"""A trainer as its supervisor sees it: a process in a group of its own, and a socket."""
+"""A trainer as its supervisor sees it: a process in a group of its own, and a socket.
+
+It was forked by the zygote, so it is no child of ours: a pidfd tells when it has ended, and the
+zygote writes into a pipe how.
+"""
 
 from __future__ import annotations
 
@@ -8,58 +12,76 @@ import select
 import shutil
 import signal
 import socket
-import subprocess
-import sys
-import tempfile
-from collections.abc import Mapping
+import time
 from pathlib import Path
 from typing import Self
 
 from core import reports
 from core.reports import Report
-from worker.training.order import STOP, Order
+from worker.training.order import STOPS, Order, Stop
 
 OUTPUT_TAIL_BYTES = 4000
-# a trainer has no business with our database, broker or file store
-SECRET_PREFIXES = ("TRAINYARD_", "AWS_", "PG", "REDIS_")
+OUTPUT = "output.txt"
+STATUS_TIMEOUT_S = 3.0
+
+_LINES = {stop: line for line, stop in STOPS.items()}
 
 
 class Trainer:
-    """A running training process. Use as a context manager: at the end no process is left."""
+    """A training process. Use as a context manager: at the end no process is left."""
 
-    def __init__(self, scratch: Path) -> None:
+    def __init__(
+        self,
+        process_id: int,
+        *,
+        pidfd: int,
+        connection: socket.socket,
+        status: int,
+        lifeline: int,
+        scratch: Path,
+    ) -> None:
+        """Take over a process.
+
+        Args:
+            process_id: the process, which leads a group of its own.
+            pidfd: its descriptor.
+            connection: our end of its socket.
+            status: read end of the pipe for its exit status.
+            lifeline: write end of a pipe; the process dies when it is closed.
+            scratch: folder for its files; removed at the end.
+        """
+        self.process_id = process_id
         self.scratch = scratch
+        self._pidfd = pidfd
+        self._connection = connection
+        self._status = status
+        self._lifeline = lifeline
         self._buffer = b""
-        self._socket: socket.socket
-        self._process: subprocess.Popen[bytes]
-
-    @classmethod
-    def start(cls, order: Order, environment: Mapping[str, str]) -> Trainer:
-        """Start a process and send it its order."""
-        trainer = cls(order.scratch)
-        ours, theirs = socket.socketpair()
-        with theirs, trainer._output.open("wb") as output:
-            trainer._process = subprocess.Popen(
-                [sys.executable, "-m", "worker.training", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=_clean_environment() | dict(environment),
-                start_new_session=True,  # so that whatever it starts can be killed with it
-            )
-        trainer._socket = ours
-        with contextlib.suppress(OSError):  # it died at once: read() will say so
-            ours.sendall(order.model_dump_json().encode() + b"\n")
-        return trainer
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.kill()
-        self._socket.close()
+        self.close()
+
+    def close(self) -> None:
+        """End the process, however long that takes, and remove its files."""
+        while not self.kill(1.0):
+            pass
+        self._connection.close()
+        for descriptor in (self._pidfd, self._status, self._lifeline):
+            os.close(descriptor)
         shutil.rmtree(self.scratch, ignore_errors=True)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process has not ended."""
+        return not _is_readable(self._pidfd, 0.0)
+
+    def give(self, order: Order) -> None:
+        """Send it its order. If it has died, `read` will say so."""
+        with contextlib.suppress(OSError):
+            self._connection.sendall(order.model_dump_json().encode() + b"\n")
 
     def read(self, timeout: float, wake: int) -> list[Report] | None:
         """Wait for reports, at most `timeout` seconds or until descriptor `wake` is readable.
@@ -68,13 +90,13 @@ class Trainer:
             The reports that came, perhaps none; or None when the trainer's socket has ended.
         """
         poll = select.poll()
-        poll.register(self._socket, select.POLLIN)
+        poll.register(self._connection, select.POLLIN)
         poll.register(wake, select.POLLIN)
         ready = [descriptor for descriptor, _ in poll.poll(max(0.0, timeout) * 1000)]
-        if self._socket.fileno() not in ready:
+        if self._connection.fileno() not in ready:
             return []
         try:
-            received = self._socket.recv(1 << 16)
+            received = self._connection.recv(1 << 16)
         except ConnectionError:
             received = b""
         if not received:
@@ -82,50 +104,63 @@ class Trainer:
         *lines, self._buffer = (self._buffer + received).split(b"\n")
         return [reports.parse(line) for line in lines]
 
-    def ask_to_stop(self) -> None:
+    def ask_to_stop(self, how: Stop) -> None:
         """Ask it to stop before its next batch."""
         with contextlib.suppress(OSError):
-            self._socket.sendall(STOP)
+            self._connection.sendall(_LINES[how])
 
-    def kill(self) -> None:
-        """End the process and all that it started, now; return when it is gone."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-
-    def wait(self, timeout: float) -> int:
-        """Wait for the process to end by itself, and kill it after `timeout` seconds.
+    def kill(self, timeout: float) -> bool:
+        """End the process and all that it started, now.
 
         Returns:
-            Its exit status; a negative number is the signal that ended it.
+            Whether it is gone; False where the kernel has not let go of it after `timeout` seconds.
         """
-        try:
-            status = self._process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            status = 0
-        self.kill()
-        return status or self._process.returncode
+        if self.is_alive:  # so its number is still its own
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process_id, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)  # if it leads no group yet
+        return self.wait(timeout)
+
+    def wait(self, timeout: float) -> bool:
+        """Wait, at most `timeout` seconds, for the process to end by itself.
+
+        Returns:
+            Whether it has, and with it, where the zygote lives, all that it started.
+        """
+        deadline = time.monotonic() + timeout
+        if not _is_readable(self._pidfd, timeout):
+            return False
+        # the zygote writes here when it has buried the process and its group
+        _is_readable(self._status, max(STATUS_TIMEOUT_S, deadline - time.monotonic()))
+        return True
+
+    def exit_status(self) -> int | None:
+        """How the process ended: a negative number is a signal; None where nobody knows.
+
+        To be asked once, after the end.
+        """
+        if not _is_readable(self._status, 0.0):
+            return None
+        text = os.read(self._status, 100)
+        return int(text) if text else None
 
     def output_tail(self) -> str:
         """The last of what the process printed."""
-        try:
-            with self._output.open("rb") as file:
-                file.seek(max(0, self._output.stat().st_size - OUTPUT_TAIL_BYTES))
-                return file.read().decode(errors="replace").strip()
-        except OSError:
-            return ""
-
-    @property
-    def _output(self) -> Path:
-        return self.scratch / "output.txt"
+        return tail(self.scratch / OUTPUT)
 
 
-def make_scratch(job_id: int) -> Path:
-    """A new folder for a trainer's files."""
-    return Path(tempfile.mkdtemp(prefix=f"trainyard-{job_id}-"))
+def tail(path: Path) -> str:
+    """The last of a text file; nothing where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - OUTPUT_TAIL_BYTES))
+            return file.read().decode(errors="replace").strip()
+    except OSError:
+        return ""
 
 
-def _clean_environment() -> dict[str, str]:
-    return {
-        name: value for name, value in os.environ.items() if not name.startswith(SECRET_PREFIXES)
-    }
+def _is_readable(descriptor: int, timeout: float) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(max(0.0, timeout) * 1000))

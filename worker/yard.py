@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from core.artifacts import Artifacts
@@ -14,40 +15,67 @@ from core.queue import Claimant
 from core.settings import Settings
 from core.wakeup import Wakeups
 from worker.devices import Slots
+from worker.spares import Spares
+
+
+class Alarm:
+    """A descriptor that becomes readable when a supervisor is to look up."""
+
+    def __init__(self) -> None:
+        self.descriptor, self._writable = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+
+    def sound(self) -> None:
+        """Make the descriptor readable. Any thread may."""
+        with contextlib.suppress(BlockingIOError):  # full: it is being woken already
+            os.write(self._writable, b"!")
+
+    def silence(self) -> bool:
+        """Make the descriptor unreadable again, and say whether it was readable."""
+        with contextlib.suppress(BlockingIOError):
+            return bool(os.read(self.descriptor, 1024))
+        return False
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        os.close(self.descriptor)
+        os.close(self._writable)
 
 
 class Alarms:
-    """Wakes the supervisor of a job: when something is asked of it, or when the worker drains."""
+    """Wakes the supervisors of a job: when something is asked of it, or when the worker drains.
+
+    A job has two where one has lost it without knowing yet.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._by_job: dict[int, int] = {}
+        self._alarms: list[tuple[int, Alarm]] = []
 
-    def set(self, job_id: int, descriptor: int) -> None:
-        """Write to a descriptor when something is asked of a job."""
+    @contextlib.contextmanager
+    def of(self, job_id: int) -> Iterator[Alarm]:
+        """An alarm that sounds for a job."""
+        alarm = Alarm()
         with self._lock:
-            self._by_job[job_id] = descriptor
-
-    def clear(self, job_id: int) -> None:
-        """Forget a job."""
-        with self._lock:
-            self._by_job.pop(job_id, None)
+            self._alarms.append((job_id, alarm))
+        try:
+            yield alarm
+        finally:
+            with self._lock:
+                self._alarms.remove((job_id, alarm))
+            alarm.close()
 
     def sound(self, job_id: int) -> None:
         """Wake the supervisor of a job, if it is one of ours."""
         with self._lock:
-            self._write(self._by_job.get(job_id))
+            for watched, alarm in self._alarms:
+                if watched == job_id:
+                    alarm.sound()
 
     def sound_all(self) -> None:
         """Wake every supervisor."""
         with self._lock:
-            for descriptor in self._by_job.values():
-                self._write(descriptor)
-
-    def _write(self, descriptor: int | None) -> None:
-        if descriptor is not None:
-            with contextlib.suppress(BlockingIOError):  # full: it is being woken already
-                os.write(descriptor, b"!")
+            for _, alarm in self._alarms:
+                alarm.sound()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +88,7 @@ class Yard:
     doorbell: Doorbell
     wakeups: Wakeups
     slots: Slots
+    spares: Spares
     claimant: Claimant
     alarms: Alarms = field(default_factory=Alarms)
     draining: threading.Event = field(default_factory=threading.Event)

@@ -19,8 +19,10 @@ from core.settings import Settings
 from core.wakeup import Wakeups
 from core.workers import WorkerFacts
 from worker.devices import Device, Slot, Slots
+from worker.spares import Spares
 from worker.training import download
 from worker.yard import Yard
+from worker.zygote import Zygote
 
 QUICK_DIGITS = {"dataset": "digits", "model": {"channels": [8]}, "batch_size": 64, "epochs": 2}
 LONG_DIGITS = QUICK_DIGITS | {"epochs": 1000}
@@ -34,9 +36,19 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def zygote(data_folder: Path) -> Iterator[Zygote]:
+    """A zygote for all tests of a process: it takes seconds to start."""
+    made = Zygote(data_folder)
+    made.start()
+    made.wait_until_ready(120)
+    yield made
+    made.stop()
+
+
 @pytest.fixture
 def yard(
-    settings: Settings, database: Database, artifacts: Folder, data_folder: Path
+    settings: Settings, database: Database, artifacts: Folder, data_folder: Path, zygote: Zygote
 ) -> Iterator[Yard]:
     """A worker with one CPU slot, whose supervisors run in the test's own threads."""
     chosen = settings.model_copy(
@@ -50,10 +62,12 @@ def yard(
         doorbell=Doorbell(settings.redis_url),
         wakeups=Wakeups(settings.redis_url),
         slots=Slots([Slot(0, Device("cpu", "CPU"), threads=1)]),
+        spares=Spares(zygote),
         claimant=Claimant(workers.register(database, facts), ["default"], ["auto", "cpu"]),
     )
     yield made
     made.drain()
+    made.spares.end()
 
 
 @pytest.fixture

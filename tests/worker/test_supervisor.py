@@ -13,7 +13,7 @@ import pytest
 import torch
 from sqlalchemy import update
 
-from core import queries, queue
+from core import queries, queue, resume_points
 from core.artifacts import Blob
 from core.database import now
 from core.models import Job
@@ -46,14 +46,11 @@ def running(yard):
         assert not thread.is_alive()
 
 
-def trainers():
-    """The trainer processes that this process has started."""
-    found = []
-    for process in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.Error):
-            if "worker.training" in process.cmdline():
-                found.append(process)
-    return found
+def trainers(yard):
+    """The trainers that run a job: forks of the zygote that are no spares."""
+    zygote = psutil.Process(yard.spares._zygote.process_id)
+    spares = {spare.process_id for spare in yard.spares._by_slot.values()}
+    return [child for child in zygote.children() if child.pid not in spares]
 
 
 def wait_for_progress(database, job):
@@ -81,7 +78,7 @@ def test_a_run_goes_from_the_queue_to_a_checkpoint_that_loads(yard, database, su
     loaded = torch.load(copy, weights_only=True)
     assert loaded["weights_sha256"] == ended.weights_sha256
     assert loaded["metrics"]["test_accuracy"] == ended.test_accuracy
-    assert trainers() == []
+    assert trainers(yard) == []
 
 
 def test_cancel_stops_the_process_before_the_state_says_so(yard, database, submit):
@@ -93,13 +90,13 @@ def test_cancel_stops_the_process_before_the_state_says_so(yard, database, submi
         thread.join(30)
 
         assert look(database, job.id).state == "cancelled"
-        assert trainers() == []
+        assert trainers(yard) == []
 
 
 def test_a_trainer_that_does_not_stop_is_killed_after_the_grace(
     yard, database, submit, monkeypatch
 ):
-    monkeypatch.setattr(Trainer, "ask_to_stop", lambda self: None)
+    monkeypatch.setattr(Trainer, "ask_to_stop", lambda self, how: None)
     object.__setattr__(yard, "settings", yard.settings.model_copy(update={"grace_seconds": 0.2}))
     job = submit(LONG_DIGITS)
     with running(yard) as thread:
@@ -109,7 +106,7 @@ def test_a_trainer_that_does_not_stop_is_killed_after_the_grace(
         thread.join(30)
 
         assert look(database, job.id).state == "cancelled"
-        assert trainers() == []
+        assert trainers(yard) == []
 
 
 def test_a_drained_job_goes_back_to_the_queue_at_no_cost(yard, database, submit):
@@ -121,14 +118,55 @@ def test_a_drained_job_goes_back_to_the_queue_at_no_cost(yard, database, submit)
 
     waiting = look(database, job.id)
     assert (waiting.state, waiting.crashes, waiting.losses) == ("queued", 0, 0)
-    assert trainers() == []
+    assert trainers(yard) == []
+
+
+def test_a_paused_job_keeps_a_resume_point_and_goes_on_from_it(yard, database, submit):
+    job = submit(LONG_DIGITS)
+    with running(yard) as thread:
+        wait_for_progress(database, job)
+        queue.pause(database, job.id, by="ada")
+        yard.alarms.sound(job.id)
+        thread.join(30)
+        assert not thread.is_alive()
+    paused = look(database, job.id)
+    assert (paused.state, paused.desired_by, paused.lease_token) == ("paused", "ada", None)
+    assert (paused.crashes, paused.losses) == (0, 0)
+    assert trainers(yard) == []
+    with database.reading() as session:
+        [point, *_] = resume_points.newest_first(session, job.id)
+    yard.draining.clear()
+
+    queue.resume(database, job.id)
+    with running(yard):
+        wait_until(lambda: look(database, job.id).epoch > point.epoch + 2, "it goes on")
+        queue.cancel(database, job.id)
+
+    # no epoch is missing or doubled, and those from before the pause are of the first attempt
+    epochs = rows(database, queries.epochs, job.id)
+    assert [row.epoch for row in epochs] == list(range(1, len(epochs) + 1))
+    assert [row.attempt for row in epochs] == sorted(row.attempt for row in epochs)
+    assert sum(row.attempt == 1 for row in epochs) == point.epoch
+
+
+def test_a_drained_job_goes_on_from_where_it_was(yard, database, submit):
+    job = submit(LONG_DIGITS)
+    with running(yard) as thread:
+        wait_for_progress(database, job)
+        yard.drain()
+        thread.join(30)
+    with database.reading() as session:
+        [point, *_] = resume_points.newest_first(session, job.id)
+
+    assert point.epoch >= 2
+    assert point.step >= look(database, job.id).batches * 2
 
 
 def test_a_killed_trainer_gives_the_job_another_try_after_a_pause(yard, database, submit):
     job = submit(LONG_DIGITS)
     with running(yard) as thread:
         wait_for_progress(database, job)
-        [trainer] = trainers()
+        [trainer] = trainers(yard)
         os.kill(trainer.pid, signal.SIGKILL)
         thread.join(30)
 
@@ -154,7 +192,7 @@ def test_a_lost_lease_kills_the_trainer_and_leaves_no_trace(yard, database, subm
 
     left = look(database, job.id)
     assert (left.state, left.revision) == ("queued", taken_back.revision)
-    assert trainers() == []
+    assert trainers(yard) == []
 
 
 def test_a_run_that_diverges_fails_at_once_and_says_what_to_do(yard, database, submit):
@@ -184,7 +222,7 @@ def test_damaged_data_fails_the_run_with_a_sentence(yard, database, submit, tmp_
 def test_a_store_that_cannot_be_written_fails_the_run_and_keeps_its_measurements(
     yard, database, submit, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr(supervisor, "STORE_TRIES", 1)
+    monkeypatch.setattr(supervisor, "STORE_PATIENCE_S", 0.0)
     in_the_way = tmp_path / "artifacts"
     in_the_way.write_text("a file where the folder should be")
     job = submit()
@@ -202,7 +240,7 @@ def test_a_trainer_is_given_no_credentials(yard, database, submit, monkeypatch):
     job = submit(LONG_DIGITS)
     with running(yard):
         wait_for_progress(database, job)
-        [trainer] = trainers()
+        [trainer] = trainers(yard)
         environment = Path(f"/proc/{trainer.pid}/environ").read_text()
 
     assert "secret" not in environment

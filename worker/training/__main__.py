@@ -1,24 +1,23 @@
-"""A trainer: `python -m worker.training FD`, started by a supervisor for one job.
-
-It talks over the socket FD: an order comes in as one JSON line, reports go out, one a line. When
-the supervisor is gone, the socket ends, and so does this process at once.
-"""
+"""The zygote: `python -m worker.training CONTROL LIFELINE SCRATCH`, started by a worker."""
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
+from pathlib import Path
 
-from worker.training.link import Link
+from worker.training.lifeline import die_with
 
 
 def main() -> None:
-    """Carry out one order."""
-    link = Link(socket.socket(fileno=int(sys.argv[1])))
-    # importing torch takes seconds, in which a supervisor that dies must be noticed too
-    from worker.training.execution import run  # noqa: PLC0415
+    """Fork trainers for the worker at the other end of socket CONTROL until it is gone."""
+    control, lifeline = int(sys.argv[1]), int(sys.argv[2])
+    die_with(lifeline)  # importing torch takes seconds, in which a dead worker goes unnoticed
+    from worker.training.zygote import serve  # noqa: PLC0415
 
-    run(link)
+    os.close(lifeline)  # from here on the end of the control socket is the sign to clean up and go
+    serve(socket.socket(fileno=control), Path(sys.argv[3]))
 
 
 if __name__ == "__main__":

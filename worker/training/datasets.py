@@ -1,8 +1,10 @@
-"""Data sets as tensors: the whole set in memory, as the bytes that its files hold."""
+"""Data sets as tensors: the whole set, as the bytes that its files hold, mapped into memory."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -40,8 +42,9 @@ def is_present(name: str, folder: Path) -> bool:
     return (folder / DATASETS[name].folder).is_dir()
 
 
+@cache
 def load(name: str, folder: Path) -> tuple[Images, Images]:
-    """Read a data set from the data folder.
+    """Read a data set from the data folder, once in a process.
 
     Returns:
         The images to train on, and those to test on.
@@ -53,7 +56,10 @@ def load(name: str, folder: Path) -> tuple[Images, Images]:
     place = folder / DATASETS[name].folder
     if name == "digits":
         parts = [
-            (np.load(place / f"{part}-images.npy"), np.load(place / f"{part}-labels.npy"))
+            (
+                np.load(place / f"{part}-images.npy", mmap_mode="c"),
+                np.load(place / f"{part}-labels.npy", mmap_mode="c"),
+            )
             for part in ("train", "test")
         ]
     else:
@@ -74,14 +80,19 @@ def load(name: str, folder: Path) -> tuple[Images, Images]:
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """Read an IDX file of bytes: a four-byte header, the sizes as big-endian int32, the values."""
+    """Map an IDX file of bytes: a four-byte header, the sizes as big-endian int32, the values.
+
+    The bytes stay on the disk until they are looked at; what changes them changes no file.
+    """
     with path.open("rb") as file:
-        dimensions = file.read(4)[3]
-        shape = np.frombuffer(file.read(4 * dimensions), dtype=">i4")
-        values = np.fromfile(file, dtype=np.uint8)
-    if values.size != int(shape.prod()):
+        header = file.read(4)
+        sizes = file.read(4 * header[3]) if len(header) == 4 else b""
+    whole = sizes if len(sizes) % 4 == 0 else b""
+    shape = tuple(int(size) for size in np.frombuffer(whole, dtype=">i4"))
+    begin = len(header) + len(sizes)
+    if not shape or begin + math.prod(shape) != path.stat().st_size:
         raise DataUnavailable(f"{path} is damaged. Delete its folder and fetch the data set again.")
-    return values.reshape(tuple(int(size) for size in shape))
+    return np.memmap(path, dtype=np.uint8, mode="c", offset=begin, shape=shape)
 
 
 def _images(dataset: Dataset, pixels: np.ndarray, labels: np.ndarray) -> Images:

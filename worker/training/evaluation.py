@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -12,10 +14,17 @@ BATCH = 1000
 
 
 @torch.inference_mode()
-def evaluate(network: nn.Module, images: Images) -> tuple[float, float]:
+def evaluate(
+    network: nn.Module, images: Images, before_batch: Callable[[], None] = lambda: None
+) -> tuple[float, float]:
     """Mean cross-entropy, and the share of images whose class is found (0 to 1).
 
     The network is left in the mode, training or not, in which it was found.
+
+    Args:
+        network: takes (batch, channels, size, size), gives (batch, classes).
+        images: what to measure on.
+        before_batch: called before each batch; may raise to end the evaluation.
     """
     was_training = network.training
     network.eval()
@@ -23,6 +32,7 @@ def evaluate(network: nn.Module, images: Images) -> tuple[float, float]:
     loss = torch.zeros((), dtype=torch.float64, device=device)
     correct = torch.zeros((), dtype=torch.int64, device=device)
     for indices in torch.split(torch.arange(len(images), device=device), BATCH):
+        before_batch()
         pixels, labels = images.batch(indices)
         scores: Tensor = network(pixels)
         loss += functional.cross_entropy(scores, labels, reduction="sum").double()

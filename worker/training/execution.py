@@ -12,6 +12,7 @@ from worker.training import download
 from worker.training.link import Link
 from worker.training.loop import Diverged, StopAsked, train
 from worker.training.order import Order
+from worker.training.resume import Unusable
 
 
 def run(link: Link) -> None:
@@ -28,6 +29,7 @@ def run(link: Link) -> None:
             device=device,
             report=link.report,
             stop_asked=link.stop_asked,
+            resume_from=order.resume_from,
         )
     except StopAsked:
         link.report(Stopped())
@@ -46,6 +48,8 @@ def explain(error: Exception) -> Failed:
     """Say what went wrong in words for the run's page."""
     if isinstance(error, Diverged):
         return Failed(error="diverged", message=str(error))
+    if isinstance(error, Unusable):
+        return Failed(error="resume_point", message=str(error))
     if isinstance(error, DataUnavailable):
         return Failed(error="data_unavailable", message=str(error))
     if isinstance(error, torch.OutOfMemoryError | MemoryError):

@@ -1,42 +1,39 @@
-"""A trainer's socket to its supervisor. It needs no torch, so it is there before torch is."""
+"""A trainer's socket to its supervisor."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import threading
-from typing import NoReturn
 
 from core.reports import Report
-from worker.training.order import STOP, Order
+from worker.training.order import STOPS, Order, Stop
 
 
 class Link:
-    """The socket to the supervisor."""
+    """The socket to the supervisor. Made when an order has come; without one, the process ends."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._lines = connection.makefile("rb")
-        self._stop = threading.Event()
-        self.order = Order.model_validate_json(self._lines.readline())
+        self._stop: Stop | None = None
+        order = self._lines.readline()
+        if not order:
+            os._exit(0)  # the spare is not needed any more
+        self.order = Order.model_validate_json(order)
         threading.Thread(target=self._hear, name="supervisor", daemon=True).start()
 
     def report(self, report: Report) -> None:
         """Send a report."""
         self._connection.sendall(report.model_dump_json().encode() + b"\n")
 
-    def stop_asked(self) -> bool:
-        """Whether the supervisor asked to stop."""
-        return self._stop.is_set()
+    def stop_asked(self) -> Stop | None:
+        """Whether, and how, the supervisor asked to stop."""
+        return self._stop
 
     def _hear(self) -> None:
         for line in self._lines:
-            if line == STOP:
-                self._stop.set()
-        self._die()
-
-    def _die(self) -> NoReturn:
+            if line in STOPS and self._stop != "stop":  # a cancel outweighs a pause
+                self._stop = STOPS[line]
         # nobody is left to take what this process computes; the device is wanted elsewhere
-        shutil.rmtree(self.order.scratch, ignore_errors=True)
         os._exit(1)

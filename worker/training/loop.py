@@ -1,7 +1,8 @@
 """The training loop. It reads downward: data, network, optimizer, epochs, files.
 
 Losses add up on the device and are read only where something is reported, so no batch waits for
-the one before it. The sample order is a function of seed and epoch.
+the one before it. The sample order is a function of seed and epoch. Between any two batches the
+run can be saved, and goes on from there to the same end.
 """
 
 from __future__ import annotations
@@ -16,15 +17,21 @@ from torch.nn import functional
 
 from core.catalogue import DATASETS
 from core.errors import TrainyardError
-from core.reports import EpochEnd, Finished, Line, Reading, Report, Started
+from core.reports import EpochEnd, Finished, Line, Reading, Report, Saved, Started
 from core.spec import TrainingSpec
-from worker.training import checkpoint, datasets, random
+from worker.training import checkpoint, datasets, random, resume
 from worker.training.evaluation import evaluate
 from worker.training.network import build
 from worker.training.optimization import build_optimizer, build_schedule
+from worker.training.order import Stop
+from worker.training.resume import Parts, Place
 
 REPORT_EVERY_BATCHES = 100
 REPORT_EVERY_S = 1.0
+SAVE_EVERY_S = 60.0
+"""Within an epoch."""
+SAVE_EPOCHS_EVERY_S = 2.0
+"""After an epoch, unless the last resume point is younger: some epochs take milliseconds."""
 
 
 class Diverged(TrainyardError):
@@ -42,137 +49,251 @@ def train(
     scratch: Path,
     device: torch.device,
     report: Callable[[Report], None],
-    stop_asked: Callable[[], bool],
+    stop_asked: Callable[[], Stop | None],
+    resume_from: Path | None = None,
 ) -> None:
     """Train by a spec and report on the way. The last report is `Finished`.
 
     Args:
         spec: what to train.
         data: folder of the data sets.
-        scratch: folder for the finished files.
+        scratch: folder for the finished files and the resume points.
         device: where to compute.
         report: takes each report; must not be slow.
         stop_asked: asked before each batch.
+        resume_from: the file of a resume point of this spec; None: begin from nothing.
 
     Raises:
         Diverged: the loss became infinite or no number.
         StopAsked: `stop_asked` said so.
         DataUnavailable: the data set is damaged or missing.
+        Unusable: the resume point is of another run or version.
     """
-    train_images, test_images = (part.to(device) for part in datasets.load(spec.dataset, data))
-    count = len(train_images)
-    batches = math.ceil(count / spec.batch_size)
-    steps = batches * spec.epochs
+    _Run(spec, data, scratch, device, report, stop_asked).train(resume_from)
 
-    torch.manual_seed(spec.seed)
-    network = build(spec.model, DATASETS[spec.dataset])
-    network.to(memory_format=torch.channels_last).to(device)
-    optimizer = build_optimizer(spec.optimizer, network.parameters())
-    schedule = build_schedule(spec.schedule, optimizer, steps)
 
-    report(
-        Started(
-            device=describe(device),
-            threads=torch.get_num_threads(),
-            epochs=spec.epochs,
-            batches=batches,
+class _Run:
+    """One run in the making."""
+
+    def __init__(
+        self,
+        spec: TrainingSpec,
+        data: Path,
+        scratch: Path,
+        device: torch.device,
+        report: Callable[[Report], None],
+        stop_asked: Callable[[], Stop | None],
+    ) -> None:
+        self._spec = spec
+        self._scratch = scratch
+        self._device = device
+        self._report = report
+        self._stop_asked = stop_asked
+        self._train_images, self._test_images = (
+            part.to(device) for part in datasets.load(spec.dataset, data)
         )
-    )
-    step = 0
-    began = time.monotonic()
+        self._count = len(self._train_images)
+        self._batches = math.ceil(self._count / spec.batch_size)
+        self._steps = self._batches * spec.epochs
 
-    def eta() -> float:
-        return (time.monotonic() - began) / step * (steps - step)
+        torch.manual_seed(spec.seed)
+        network = build(spec.model, DATASETS[spec.dataset])
+        network.to(memory_format=torch.channels_last).to(device)
+        optimizer = build_optimizer(spec.optimizer, network.parameters())
+        schedule = build_schedule(spec.schedule, optimizer, self._steps)
+        self._parts = Parts(network, optimizer, schedule, device)
+        self._place = Place()
+        # the sum of the losses of this epoch, on the device; `Place` has it when it is saved
+        self._loss_sum = torch.zeros((), dtype=torch.float64, device=device)
 
-    for epoch in range(1, spec.epochs + 1):
+    def train(self, resume_from: Path | None) -> None:
+        spec = self._spec
+        if resume_from is not None:
+            self._resume(resume_from)
+        self._began = self._saved_at = time.monotonic()
+        self._began_at_step = self._place.step
+        self._report(
+            Started(
+                device=describe(self._device),
+                threads=torch.get_num_threads(),
+                epochs=spec.epochs,
+                batches=self._batches,
+                epoch=self._place.epochs,
+                step=self._place.step,
+            )
+        )
+        while self._place.epochs < spec.epochs:
+            self._train_epoch()
+            self._end_epoch()
+        weights_sha256, file = checkpoint.write(
+            self._parts.network,
+            spec,
+            self._scratch,
+            epoch=spec.epochs,
+            test_loss=self._place.test_loss,
+            test_accuracy=self._place.test_accuracy,
+        )
+        self._report(Finished(epoch=spec.epochs, weights_sha256=weights_sha256, files=[file]))
+
+    def _resume(self, path: Path) -> None:
+        point = resume.Point(path, self._spec)
+        torch.set_num_threads(point.threads)
+        point.restore(self._parts)
+        self._place = point.place
+        self._loss_sum.fill_(point.place.loss_sum)
+        done = f"epoch {point.place.epochs}"
+        if point.place.batch:
+            done = f"batch {point.place.batch} of epoch {point.place.epochs + 1}"
+        self._report(Line(text=f"Training goes on after {done}, from a resume point."))
+
+    def _train_epoch(self) -> None:
+        """Train from the place in the epoch to its end."""
+        spec, place, parts = self._spec, self._place, self._parts
+        network, optimizer, schedule = parts.network, parts.optimizer, parts.schedule
         network.train()
-        order = random.order(spec.seed, epoch, count).to(device)
-        epoch_loss = torch.zeros((), dtype=torch.float64, device=device)
-        reported_loss, reported_images, seen = 0.0, 0, 0
-        epoch_began = reported_at = time.monotonic()
+        epoch = place.epochs + 1
+        order = random.order(spec.seed, epoch, self._count).to(self._device)
+        indices_left = torch.split(order, spec.batch_size)[place.batch :]
+        self._epoch_began = time.monotonic() - place.seconds
+        reported_at = time.monotonic()
 
-        for batch, indices in enumerate(torch.split(order, spec.batch_size), 1):
-            if stop_asked():
-                raise StopAsked("Stopped because it was asked to.")
-            images, labels = train_images.batch(indices)
+        for batch, indices in enumerate(indices_left, place.batch + 1):
+            self._stop_if_asked()
+            images, labels = self._train_images.batch(indices)
             optimizer.zero_grad(set_to_none=True)
             loss = functional.cross_entropy(network(images), labels)
             loss.backward()  # type: ignore[no-untyped-call]
-            learning_rate = float(optimizer.param_groups[0]["lr"])
+            place.learning_rate = float(optimizer.param_groups[0]["lr"])
             optimizer.step()
             schedule.step()
-            epoch_loss += loss.detach() * len(indices)
-            seen += len(indices)
-            step += 1
+            self._loss_sum += loss.detach() * len(indices)
+            place.images += len(indices)
+            place.batch = batch
+            place.step += 1
 
             is_round = batch % REPORT_EVERY_BATCHES == 0
-            is_due = is_round or step == 1 or batch == batches
+            is_first = place.step == self._began_at_step + 1
+            is_due = is_round or is_first or batch == self._batches
             if not is_due and time.monotonic() - reported_at < REPORT_EVERY_S:
                 continue
-            total_loss = epoch_loss.item()  # waits for the device
             now = time.monotonic()
-            mean_loss = (total_loss - reported_loss) / (seen - reported_images)
-            _refuse_infinite(mean_loss, epoch, batch, learning_rate)
-            report(
-                Reading(
-                    step=step,
-                    epoch=epoch,
-                    batch=batch,
-                    train_loss=mean_loss,
-                    learning_rate=learning_rate,
-                    images_per_s=(seen - reported_images) / max(now - reported_at, 1e-9),
-                    eta_s=eta(),
+            self._read(now - reported_at, epoch, with_line=is_round)
+            reported_at = now
+            if now - self._saved_at >= SAVE_EVERY_S:
+                self._save()
+
+    def _read(self, seconds: float, epoch: int, *, with_line: bool) -> None:
+        """Report the loss since the last reading."""
+        place = self._place
+        place.loss_sum = self._loss_sum.item()  # waits for the device
+        images = place.images - place.reported_images
+        mean_loss = (place.loss_sum - place.reported_loss_sum) / images
+        self._refuse_infinite(mean_loss)
+        self._report(
+            Reading(
+                step=place.step,
+                epoch=epoch,
+                batch=place.batch,
+                train_loss=mean_loss,
+                learning_rate=place.learning_rate,
+                images_per_s=images / max(seconds, 1e-9),
+                eta_s=self._eta(),
+            )
+        )
+        if with_line:
+            self._report(
+                Line(
+                    text=f"epoch {epoch}/{self._spec.epochs} batch {place.batch}/{self._batches} "
+                    f"loss {mean_loss:.4f}"
                 )
             )
-            if is_round:
-                report(
-                    Line(
-                        text=f"epoch {epoch}/{spec.epochs} batch {batch}/{batches} "
-                        f"loss {mean_loss:.4f}"
-                    )
-                )
-            reported_loss, reported_images, reported_at = total_loss, seen, now
+        place.reported_loss_sum, place.reported_images = place.loss_sum, place.images
 
-        train_loss = epoch_loss.item() / count
-        _refuse_infinite(train_loss, epoch, batches, learning_rate)
-        seconds = time.monotonic() - epoch_began
-        test_loss, test_accuracy = evaluate(network, test_images)
-        _refuse_infinite(test_loss, epoch, batches, learning_rate)
-        report(
+    def _end_epoch(self) -> None:
+        """Evaluate, report, and go on to the next epoch."""
+        place = self._place
+        epoch = place.epochs + 1
+        train_loss = self._loss_sum.item() / self._count
+        self._refuse_infinite(train_loss)
+        place.seconds = time.monotonic() - self._epoch_began
+        test_loss, test_accuracy = evaluate(
+            self._parts.network, self._test_images, self._stop_if_asked
+        )
+        self._refuse_infinite(test_loss)
+        self._report(
             EpochEnd(
                 epoch=epoch,
-                step=step,
-                batch=batches,
+                step=place.step,
+                batch=self._batches,
                 train_loss=train_loss,
                 test_loss=test_loss,
                 test_accuracy=test_accuracy,
-                learning_rate=learning_rate,
-                seconds=seconds,
-                images_per_s=count / seconds,
-                eta_s=eta(),
+                learning_rate=place.learning_rate,
+                seconds=place.seconds,
+                images_per_s=self._count / place.seconds,
+                eta_s=self._eta(),
             )
         )
-        report(
+        self._report(
             Line(
-                text=f"epoch {epoch}/{spec.epochs} done: average loss {train_loss:.4f}, "
+                text=f"epoch {epoch}/{self._spec.epochs} done: average loss {train_loss:.4f}, "
                 f"test loss {test_loss:.4f}, test accuracy {test_accuracy:.2%}"
             )
         )
+        self._loss_sum.zero_()
+        self._place = Place(
+            epochs=epoch,
+            step=place.step,
+            learning_rate=place.learning_rate,
+            test_loss=test_loss,
+            test_accuracy=test_accuracy,
+        )
+        if time.monotonic() - self._saved_at >= SAVE_EPOCHS_EVERY_S:
+            self._save()
 
-    weights_sha256, file = checkpoint.write(
-        network, spec, scratch, epoch=spec.epochs, test_loss=test_loss, test_accuracy=test_accuracy
-    )
-    report(Finished(epoch=spec.epochs, weights_sha256=weights_sha256, files=[file]))
+    def _stop_if_asked(self) -> None:
+        asked = self._stop_asked()
+        if asked is None:
+            return
+        if asked == "save":
+            self._save()
+        raise StopAsked("Stopped because it was asked to.")
+
+    def _save(self) -> None:
+        """Write a resume point; where that fails, the run goes on with the one before."""
+        place = self._place
+        place.loss_sum = self._loss_sum.item()
+        if place.batch and place.batch < self._batches:
+            place.seconds = time.monotonic() - self._epoch_began
+        path = self._scratch / f"resume-{place.step}.pt"
+        try:
+            resume.write(path, self._spec, self._parts, place)
+        except OSError as error:
+            self._report(
+                Line(
+                    level="warning",
+                    text=f"A resume point could not be written ({error.strerror or error}). "
+                    "Training goes on; is the worker's disk full?",
+                )
+            )
+        else:
+            self._report(Saved(epoch=place.epochs, step=place.step, path=str(path)))
+        self._saved_at = time.monotonic()
+
+    def _eta(self) -> float:
+        done = self._place.step - self._began_at_step
+        seconds = time.monotonic() - self._began
+        return seconds / max(done, 1) * (self._steps - self._place.step)
+
+    def _refuse_infinite(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise Diverged(
+                f"The loss stopped being a number by epoch {self._place.epochs + 1}, batch "
+                f"{self._place.batch}, at learning rate {self._place.learning_rate:g}. "
+                "Try a smaller learning rate."
+            )
 
 
 def describe(device: torch.device) -> str:
     """The device's name for people."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
-
-
-def _refuse_infinite(loss: float, epoch: int, batch: int, learning_rate: float) -> None:
-    if not math.isfinite(loss):
-        raise Diverged(
-            f"The loss stopped being a number by epoch {epoch}, batch {batch}, at learning rate "
-            f"{learning_rate:g}. Try a smaller learning rate."
-        )

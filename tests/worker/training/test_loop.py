@@ -16,7 +16,7 @@ DIVERGING = {"optimizer": {"kind": "sgd", "learning_rate": 10.0, "weight_decay":
 SMALL = {"dataset": "digits", "model": {"channels": [4]}, "batch_size": 64, "epochs": 2}
 
 
-def run(changes, data, scratch, stop_asked=lambda: False):
+def run(changes, data, scratch, stop_asked=lambda: None):
     reports = []
     spec = resolve("tutorial", SMALL | changes)
     train(
@@ -104,7 +104,7 @@ def test_how_often_a_run_reports_does_not_change_what_it_computes(
 
 
 def test_a_run_stops_before_the_next_batch_when_asked(data_folder, tmp_path):
-    asked = iter([False] * 3 + [True])
+    asked = iter([None] * 3 + ["stop"])
 
     with pytest.raises(StopAsked):
         run({}, data_folder, tmp_path, stop_asked=lambda: next(asked))

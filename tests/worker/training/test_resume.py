@@ -1,0 +1,211 @@
+"""A run that was stopped and went on ends as the run that was left alone: to the last bit."""
+
+import contextlib
+import itertools
+from pathlib import Path
+
+import pytest
+import torch
+
+from core.presets import resolve
+from core.reports import EpochEnd, Finished, Saved, Started
+from worker.training import loop, resume
+from worker.training.loop import StopAsked, train
+from worker.training.resume import Place, Unusable
+
+EPOCHS, BATCHES = 3, 23
+BASE = {
+    "dataset": "digits",
+    "model": {"channels": [4], "dropout": 0.3, "batch_norm": True},
+    "batch_size": 64,
+    "epochs": EPOCHS,
+    "seed": 7,
+}
+OPTIMIZERS = {
+    "sgd": {"kind": "sgd"},
+    "momentum": {"kind": "sgd", "momentum": 0.9, "nesterov": True, "weight_decay": 0.01},
+    "adam": {"kind": "adam"},
+    "adamw": {"kind": "adamw"},
+}
+SCHEDULES = {"constant": {"kind": "constant"}, "one_cycle": {"kind": "one_cycle"}}
+
+
+@pytest.fixture
+def run(data_folder, tmp_path):
+    """Trains, and saves and stops before the given numbers of batches; gives all reports."""
+    numbers = itertools.count()
+
+    def train_once(spec, stop_before, resume_from):
+        scratch = tmp_path / str(next(numbers))
+        scratch.mkdir()
+        reports, asked = [], itertools.count()
+        with contextlib.suppress(StopAsked):
+            train(
+                spec,
+                data=data_folder,
+                scratch=scratch,
+                device=torch.device("cpu"),
+                report=reports.append,
+                stop_asked=lambda: "save" if next(asked) == stop_before else None,
+                resume_from=resume_from,
+            )
+        return reports
+
+    def train_in_parts(changes, stops=()):
+        spec = resolve("tutorial", BASE | changes)
+        parts, resume_from = [], None
+        for stop_before in (*stops, None):
+            reports = train_once(spec, stop_before, resume_from)
+            parts.append(reports)
+            if saved := of(Saved, reports):
+                resume_from = saved[-1].path
+        return parts
+
+    return train_in_parts
+
+
+def of(kind, reports):
+    return [report for report in reports if isinstance(report, kind)]
+
+
+def measured(parts):
+    """What the epochs' rows hold of the training itself: not how fast it was."""
+    ends = of(EpochEnd, itertools.chain(*parts))
+    return [
+        (e.epoch, e.step, e.train_loss, e.test_loss, e.test_accuracy, e.learning_rate) for e in ends
+    ]
+
+
+def weights(parts):
+    [finished] = of(Finished, parts[-1])
+    return finished.weights_sha256
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_resumed_run_ends_with_the_same_bytes_and_rows(run, optimizer, schedule):
+    spec = {"optimizer": OPTIMIZERS[optimizer], "schedule": SCHEDULES[schedule]}
+    alone = run(spec)
+
+    stopped_twice = run(spec, stops=(10, 30))
+
+    assert weights(stopped_twice) == weights(alone)
+    assert measured(stopped_twice) == measured(alone)
+    assert [row[0] for row in measured(stopped_twice)] == list(range(1, EPOCHS + 1))
+
+
+# an epoch asks before each of its 23 batches and once before the only batch of the evaluation
+@pytest.mark.parametrize(
+    "asking", [0, 1, 22, BATCHES, BATCHES + 1, BATCHES + 2, EPOCHS * (BATCHES + 1) - 1]
+)
+def test_it_does_not_matter_where_a_run_is_stopped(run, asking):
+    alone = run({})
+
+    stopped = run({}, stops=(asking,))
+
+    assert weights(stopped) == weights(alone)
+    assert measured(stopped) == measured(alone)
+
+
+def test_a_run_that_is_stopped_before_every_batch_goes_on_all_the_same(run):
+    alone = run({"epochs": 1})
+
+    stopped = run({"epochs": 1}, stops=[1] * BATCHES)
+
+    assert weights(stopped) == weights(alone)
+    assert measured(stopped) == measured(alone)
+
+
+def test_the_run_says_from_where_it_goes_on(run):
+    _, resumed = run({}, stops=(BATCHES + 1 + 10,))
+
+    started = of(Started, resumed)[0]
+    assert (started.epoch, started.step) == (1, BATCHES + 10)
+    assert "batch 10 of epoch 2" in resumed[0].text
+
+
+def test_a_point_that_the_run_saved_by_itself_serves_as_well(run, monkeypatch):
+    alone = run({})
+    monkeypatch.setattr(loop, "SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(loop, "SAVE_EPOCHS_EVERY_S", 0.0)
+    monkeypatch.setattr(loop, "REPORT_EVERY_S", 0.0)
+
+    stopped = run({}, stops=(BATCHES + 5,))
+
+    assert len(of(Saved, stopped[0])) >= BATCHES
+    assert weights(stopped) == weights(alone)
+    assert measured(stopped) == measured(alone)
+
+
+def test_a_resumed_run_computes_with_the_threads_it_began_with(run, monkeypatch):
+    torch.set_num_threads(2)
+    alone = weights(run({}))
+    original = resume.Point.restore
+
+    def on_another_machine(*arguments):
+        original(*arguments)
+        assert torch.get_num_threads() == 2
+
+    monkeypatch.setattr(resume.Point, "restore", on_another_machine)
+    stops = iter([True, False])
+    monkeypatch.setattr(
+        loop.datasets, "load", with_threads(loop.datasets.load, lambda: 2 if next(stops) else 1)
+    )
+
+    assert weights(run({}, stops=(10,))) == alone
+
+
+def with_threads(load, threads):
+    def loaded(*arguments):
+        torch.set_num_threads(threads())
+        return load(*arguments)
+
+    return loaded
+
+
+def test_two_equal_points_are_different_files(run):
+    first, second = (of(Saved, run({}, stops=(5,))[0])[0] for _ in range(2))
+
+    assert Path(first.path).read_bytes() != Path(second.path).read_bytes()
+
+
+def test_a_full_disk_is_said_and_the_run_goes_on(run, monkeypatch):
+    def no_room(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(resume, "write", no_room)
+    monkeypatch.setattr(loop, "SAVE_EPOCHS_EVERY_S", 0.0)
+
+    [reports] = run({})
+
+    assert of(Finished, reports)
+    assert not of(Saved, reports)
+    warnings = [r.text for r in reports if getattr(r, "level", "") == "warning"]
+    assert len(warnings) == EPOCHS
+    assert "No space left" in warnings[0]
+
+
+def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch):
+    def half_written(_contents, file):
+        file.write(b"half")
+        raise RuntimeError("unexpected pos 4")
+
+    monkeypatch.setattr(torch, "save", half_written)
+    monkeypatch.setattr(resume, "_contents", lambda *_: {})
+
+    with pytest.raises(OSError, match="unexpected pos"):
+        resume.write(tmp_path / "resume-1.pt", resolve("tutorial", BASE), None, Place())
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"format_version": 99}, "another version"), ({"spec": {}}, "another run")],
+)
+def test_a_point_of_another_version_or_run_is_refused(run, tmp_path, change, message):
+    path = of(Saved, run({}, stops=(5,))[0])[0].path
+    torch.save(torch.load(path, weights_only=True) | change, path)
+
+    with pytest.raises(Unusable, match=message):
+        resume.Point(path, resolve("tutorial", BASE))

@@ -1,0 +1,83 @@
+"""What the zygote may not do: it must be able to fork children that use a GPU."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+
+import pytest
+import torch
+
+from worker.training import zygote
+from worker.zygote import clean_environment
+
+LOOKS_AT_ITSELF = """
+import worker.training.zygote, torch
+from pathlib import Path
+worker.training.zygote.refuse_what_cannot_fork()
+print(torch.cuda.is_initialized(), "libcuda.so" in Path("/proc/self/maps").read_text())
+"""
+
+
+def test_when_all_is_imported_there_is_one_thread_and_cuda_is_untouched():
+    seen = subprocess.run(
+        [sys.executable, "-c", LOOKS_AT_ITSELF],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert seen.stdout == "False False\n"
+
+
+def test_a_second_thread_is_refused():
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    try:
+        with pytest.raises(RuntimeError, match="threads"):
+            zygote.refuse_what_cannot_fork()
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_a_touched_cuda_is_refused(monkeypatch):
+    monkeypatch.setattr(zygote, "count_threads", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+
+    with pytest.raises(RuntimeError, match="CUDA"):
+        zygote.refuse_what_cannot_fork()
+
+
+LEAVES_A_CHILD = """
+import os, time
+from worker.training.zygote import _Dead
+dead = _Dead()
+readable, writable = os.pipe()
+process_id = os.fork()
+if process_id == 0:
+    os.setsid()
+    if os.fork() == 0:
+        while True:
+            time.sleep(600)
+    os._exit(3)
+dead.expect(process_id, writable)
+while dead._status:
+    dead.bury()
+    time.sleep(0.01)
+try:
+    os.killpg(process_id, 0)
+except ProcessLookupError:
+    print("nothing is left")
+"""
+
+
+def test_what_a_trainer_has_started_is_killed_when_it_ends():
+    seen = subprocess.run(
+        [sys.executable, "-c", LEAVES_A_CHILD], capture_output=True, text=True, check=True
+    )
+
+    assert seen.stdout == "nothing is left\n"
