@@ -14,8 +14,14 @@ from typing import Any, NoReturn
 import httpx
 from httpx_sse import SSEError, connect_sse
 
-from core.errors import FieldError, InvalidInput, NotFound, TrainyardError, Unavailable
-from core.states import FINAL
+from core.errors import (
+    Conflict,
+    FieldError,
+    InvalidInput,
+    NotFound,
+    TrainyardError,
+    Unavailable,
+)
 
 JSON = dict[str, Any]
 
@@ -89,14 +95,6 @@ class Client:
                     raise Unavailable(self._away(error)) from error
             time.sleep(RECONNECT_AFTER_S)
 
-    def wait(self, job_id: int) -> JSON:
-        """Wait for the end of a job."""
-        for _ in self.events(job_id):
-            pass
-        job: JSON = self.get(f"jobs/{job_id}")
-        assert job["state"] in FINAL
-        return job
-
     def download(self, checkpoint: JSON, target: Path) -> Path:
         """Save a checkpoint and check its digest. An existing file is replaced only when whole.
 
@@ -168,6 +166,8 @@ def _raise_problem(response: httpx.Response) -> NoReturn:
         raise InvalidInput([FieldError(e["field"], e["message"]) for e in problem["errors"]])
     if response.status_code == httpx.codes.NOT_FOUND:
         raise NotFound(detail)
+    if response.status_code == httpx.codes.CONFLICT:
+        raise Conflict(detail)
     if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
         raise Unavailable(detail)
     raise TrainyardError(detail)

@@ -6,12 +6,19 @@ from typing import Any, Self
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskProgressColumn,
+    TextColumn,
+)
 from rich.text import Text
 
 from cli import show
 from cli.client import Client
-from core.states import FINAL
+from core.waiting import without_time
 
 JSON = dict[str, Any]
 
@@ -23,12 +30,14 @@ def follow(client: Client, job_id: int, console: Console) -> JSON:
         The job, ended.
     """
     view = Bar(console) if console.is_terminal else Lines(console)
+    job: JSON | None = None
     with view:
         for name, data in client.events(job_id):
             view.take(name, data)
-    job: JSON = client.get(f"jobs/{job_id}")
-    assert job["state"] in FINAL
-    return job
+            if name == "job":
+                job = data
+    # not asked for again: somebody may give a failed run another try at any moment
+    return job or dict(client.get(f"jobs/{job_id}"))
 
 
 class Lines:
@@ -36,7 +45,7 @@ class Lines:
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.state = ""
+        self.told = ""
 
     def __enter__(self) -> Self:
         return self
@@ -50,9 +59,17 @@ class Lines:
             for line in data:
                 text = Text(show.printable(line["text"]))
                 self.console.print(text, highlight=False, soft_wrap=True)
-        elif name == "job" and data["state"] != self.state:
-            self.state = data["state"]
-            self.console.print(f"run {data['id']} is {self.state}", highlight=False)
+        elif name == "job":
+            self._tell(data)
+
+    def _tell(self, job: JSON) -> None:
+        """Say what state a run is in, and why it waits, once each time that this changes."""
+        words = show.with_reason(job)
+        if without_time(words) != self.told:
+            self.told = without_time(words)
+            heard = f", {show.now(job)}" if job.get("last_heard_at") else ""
+            text = Text(f"run {job['id']} is {words}{heard}")
+            self.console.print(text, highlight=False, soft_wrap=True)
 
 
 class Bar(Lines):
@@ -65,10 +82,11 @@ class Bar(Lines):
             BarColumn(bar_width=None),
             TaskProgressColumn(),
             TextColumn("{task.fields[numbers]}"),
+            Heard(),
             console=console,
             expand=True,
         )
-        self._task = self._progress.add_task("waiting", total=1.0, numbers="")
+        self._task = self._progress.add_task("waiting", total=1.0, numbers="", job={})
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -83,14 +101,24 @@ class Bar(Lines):
                 self._task,
                 completed=data["progress"]["fraction"],
                 description=escape(_where(data)),
-                numbers=_numbers(data),
+                numbers=escape(_numbers(data)),
+                job=data,
             )
+            if data.get("queue_status"):
+                self._tell(data)
         elif name == "logs":
             for line in data:
                 if " batch " not in line["text"]:  # the bar tells of batches
                     self._progress.console.print(
                         Text(show.printable(line["text"])), highlight=False
                     )
+
+
+class Heard(ProgressColumn):
+    """How long ago a run was last heard of; moves on by itself."""
+
+    def render(self, task: Task) -> Text:
+        return Text(show.now(task.fields["job"]) if task.fields["job"].get("last_heard_at") else "")
 
 
 def _where(job: JSON) -> str:
@@ -100,9 +128,7 @@ def _where(job: JSON) -> str:
             f"epoch {progress['epoch']}/{progress['epochs']} "
             f"batch {progress['batch']}/{progress['batches']}"
         )
-    return (
-        "cancelling" if job["state"] == "running" and job["desired"] == "cancel" else job["state"]
-    )
+    return show.state(job).plain
 
 
 def _numbers(job: JSON) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from cli.stack import Stack, stop_on_signals
 from core import database, settings
 from core.catalogue import DATASETS
 from core.errors import InvalidInput, NotFound, TrainyardError
+from core.models import NAME_LENGTH
 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
@@ -248,13 +250,39 @@ def logs(client: Client, job_id: int, as_json: bool) -> None:
 @with_client
 def cancel(client: Client, job_id: int, as_json: bool) -> None:
     """Ask that a run be cancelled."""
-    job = client.post(f"/jobs/{job_id}/cancel")
-    if as_json:
-        click.echo(show.as_json(job))
-    elif job["state"] == "running":
-        click.echo(f"run {job_id} is asked to stop")
-    else:
-        click.echo(f"run {job_id} is {job['state']}")
+    job = client.post(f"/jobs/{job_id}/cancel", {"by": _login_name()})
+    _report_answer(job, as_json, "is asked to stop")
+
+
+@main.command()
+@job_id
+@as_json
+@with_client
+def pause(client: Client, job_id: int, as_json: bool) -> None:
+    """Ask that a run be paused; `resume` lets it go on."""
+    job = client.post(f"/jobs/{job_id}/pause", {"by": _login_name()})
+    _report_answer(job, as_json, "is asked to pause")
+
+
+@main.command()
+@job_id
+@as_json
+@with_client
+def resume(client: Client, job_id: int, as_json: bool) -> None:
+    """Let a paused run go on."""
+    job = client.post(f"/jobs/{job_id}/resume", {"by": _login_name()})
+    _report_answer(job, as_json, "goes on")
+
+
+@main.command()
+@job_id
+@click.option("--from-nothing", is_flag=True, help="Begin anew, not at its last resume point.")
+@as_json
+@with_client
+def retry(client: Client, job_id: int, from_nothing: bool, as_json: bool) -> None:
+    """Give a failed run another try."""
+    body = {"by": _login_name(), "from_nothing": from_nothing}
+    _report_answer(client.post(f"/jobs/{job_id}/retry", body), as_json, "is tried again")
 
 
 @main.command()
@@ -299,6 +327,25 @@ def doctor(url: str | None, as_json: bool) -> None:
     else:
         _print(doctor_report.table(checks))
     sys.exit(EXIT_FAILED if any(check.state == "bad" for check in checks) else 0)
+
+
+def _report_answer(job: JSON, as_json: bool, while_running: str) -> None:
+    """Say what became of what was asked of a run."""
+    if as_json:
+        click.echo(show.as_json(job))
+    elif job["state"] == "running":
+        click.echo(f"run {job['id']} {while_running}")
+    else:
+        click.echo(f"run {job['id']} is {show.with_reason(job)}")
+
+
+def _login_name() -> str | None:
+    """Who is at the terminal; None where the machine does not know."""
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError, ImportError):  # ImportError: no such database on this machine
+        return None
+    return show.printable(name.encode(errors="replace").decode())[:NAME_LENGTH]
 
 
 def _report_end(client: Client, job: JSON) -> None:

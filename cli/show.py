@@ -17,6 +17,7 @@ JSON = dict[str, Any]
 _COLOURS = {
     "queued": "yellow",
     "running": "cyan",
+    "paused": "blue",
     "succeeded": "green",
     "failed": "red",
     "cancelled": "magenta",
@@ -47,7 +48,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
 def jobs(items: Sequence[JSON]) -> Table:
     """The list of runs."""
     return table(
-        ("ID", "STATE", "NAME", "PROGRESS", "LOSS", "ACCURACY", "CREATED", "WORKER"),
+        ("ID", "STATE", "NAME", "PROGRESS", "LOSS", "ACCURACY", "CREATED", "WORKER", "NOW"),
         (
             (
                 job["id"],
@@ -58,6 +59,7 @@ def jobs(items: Sequence[JSON]) -> Table:
                 share(job["test_accuracy"]),
                 ago(job["created_at"]),
                 job["worker"],
+                now(job),
             )
             for job in items
         ),
@@ -70,6 +72,8 @@ def job(console: Console, item: JSON, epochs: Sequence[JSON], files: Sequence[JS
     facts: list[tuple[str, Any]] = [
         ("run", f"{item['id']}  {item['name']}"),
         ("state", state(item)),
+        ("now", now(item)),
+        ("goes on", _place_to_go_on(item)),
         ("progress", f"epoch {progress['epoch']}/{progress['epochs']}, {progress['fraction']:.0%}"),
         ("left", duration(progress["eta_s"]) if item["state"] == "running" else None),
         ("loss", number(item["train_loss"])),
@@ -118,9 +122,36 @@ def job(console: Console, item: JSON, epochs: Sequence[JSON], files: Sequence[JS
 
 
 def state(item: JSON) -> Text:
-    """A run's state in its colour; the wish to cancel is shown while it runs."""
-    asked = item["state"] == "running" and item["desired"] == "cancel"
-    return Text("cancelling" if asked else item["state"], style=_COLOURS.get(item["state"], ""))
+    """A run's state in its colour; the wish to cancel or pause it is shown while it runs."""
+    shown = item["state"]
+    if shown == "running":
+        shown = {"cancel": "cancelling", "pause": "pausing"}.get(item["desired"], shown)
+    return Text(shown, style=_COLOURS.get(item["state"], ""))
+
+
+def now(item: JSON) -> str:
+    """Why a run is not running, or when it was last heard of; nothing where it has ended."""
+    if item.get("queue_status"):
+        reason = str(item["queue_status"]["reason"])
+        return "" if reason == item["state"] else reason
+    if item.get("last_heard_at"):
+        return f"last heard {ago(item['last_heard_at'])}"
+    return ""
+
+
+def with_reason(item: JSON) -> str:
+    """A run's state and, where it waits, why."""
+    reason = words(now(item)) if item.get("queue_status") else ""
+    if item["state"] == "paused" and reason:
+        return reason  # it begins with the state
+    return f"{state(item).plain}: {reason}" if reason else state(item).plain
+
+
+def _place_to_go_on(item: JSON) -> str:
+    if item["state"] not in ("queued", "paused", "failed") or not item.get("resume_point"):
+        return ""
+    words = "at a retry, from" if item["state"] == "failed" else "from"
+    return f"{words} epoch {item['resume_point']['epoch'] + 1}"
 
 
 def words(value: Any) -> str:

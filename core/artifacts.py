@@ -173,10 +173,8 @@ class ObjectStore:
 
     def delete(self, blob: Blob) -> None:
         try:
-            obstore.delete(self._store, blob.sha256)
-        except FileNotFoundError:
-            return
-        except BaseError as error:
+            obstore.delete(self._store, blob.sha256)  # S3 minds no object that is not there
+        except _AWAY as error:
             raise self._away(error) from error
 
     def check(self) -> None:

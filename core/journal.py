@@ -105,7 +105,7 @@ class Journal:
         session.execute(
             update(Attempt)
             .where(Attempt.job_id == job_id, Attempt.number == self._lease.attempt)
-            .values(device=report.device, threads=report.threads)
+            .values(device=report.device, threads=report.threads, first_step=report.step)
         )
         session.execute(
             delete(models.Point).where(

@@ -202,6 +202,10 @@ class Attempt(Base):
     worker_id: Mapped[int] = mapped_column(ForeignKey("workers.id"))
     device: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
     threads: Mapped[int | None]
+    first_step: Mapped[int | None] = mapped_column(BigInteger)
+    """Batches that were done when its training began; 0: it began from nothing."""
+    secured_step: Mapped[int | None] = mapped_column(BigInteger)
+    """Batches in the newest resume point that it has secured."""
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
     outcome: Mapped[Outcome | None]

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from core.artifacts import Artifacts, Blob
 from core.database import Database, now
-from core.models import ResumePoint
+from core.models import Attempt, ResumePoint
 
 KEPT = 2
 """The newest, and the one before it: should the newest be damaged."""
@@ -55,6 +55,12 @@ def add(session: Session, job_id: int, attempt: int, point: Point) -> None:
             sha256=point.blob.sha256,
             created_at=now(),
         )
+    )
+    session.execute(
+        update(Attempt)
+        .where(Attempt.job_id == job_id, Attempt.number == attempt)
+        .values(secured_step=point.step)
+        .execution_options(synchronize_session=False)
     )
     kept = (
         select(ResumePoint.step)

@@ -17,7 +17,8 @@ from werkzeug.wsgi import wrap_file
 
 from core import queries, spec
 from core.artifacts import Blob
-from core.errors import InvalidInput
+from core.errors import DatabaseUnavailable, InvalidInput
+from core.models import Job
 from core.presets import PRESETS
 from core.states import FINAL
 from webui import live, schemas, submission
@@ -32,7 +33,15 @@ def submit() -> tuple[Response, int, dict[str, str]]:
     """Queue a run."""
     job = submission.submit(current(), _json_object())
     where = {"Location": url_for("api.show", job_id=job.id)}
-    return jsonify(schemas.job(job, None)), 201, where
+    return jsonify(_as_queued(job)), 201, where
+
+
+def _as_queued(job: Job) -> schemas.JSON:
+    try:
+        with current().database.reading() as session:
+            return schemas.whole_job(session, job, None)
+    except DatabaseUnavailable:  # since the submit: an error would say that nothing is queued
+        return schemas.job(job, None, None)
 
 
 @blueprint.get("/jobs")
@@ -40,21 +49,42 @@ def jobs() -> Response:
     """A page of runs, newest first."""
     states = [state for state in request.args.get("state", "").split(",") if state]
     with current().database.reading() as session:
-        rows = queries.jobs(session, states, _limit(), _cursor())
-        return jsonify(schemas.page(rows, lambda row: schemas.job(*row)))
+        return jsonify(schemas.jobs(session, queries.jobs(session, states, _limit(), _cursor())))
 
 
 @blueprint.get("/jobs/<int:job_id>")
 def show(job_id: int) -> Response:
     """One run."""
     with current().database.reading() as session:
-        return jsonify(schemas.job(*queries.job(session, job_id)))
+        return jsonify(schemas.whole_job(session, *queries.job(session, job_id)))
 
 
 @blueprint.post("/jobs/<int:job_id>/cancel")
 def cancel(job_id: int) -> Response:
     """Ask that a run be cancelled; asking again changes nothing."""
-    submission.cancel(current(), job_id)
+    # any other body than JSON was never minded here
+    submission.cancel(current(), job_id, _options() if request.is_json else {})
+    return show(job_id)
+
+
+@blueprint.post("/jobs/<int:job_id>/pause")
+def pause(job_id: int) -> Response:
+    """Ask that a run be paused; asking again changes nothing."""
+    submission.pause(current(), job_id, _options())
+    return show(job_id)
+
+
+@blueprint.post("/jobs/<int:job_id>/resume")
+def resume(job_id: int) -> Response:
+    """Let a paused run go on; asking again changes nothing."""
+    submission.resume(current(), job_id, _options())
+    return show(job_id)
+
+
+@blueprint.post("/jobs/<int:job_id>/retry")
+def retry(job_id: int) -> Response:
+    """Give a failed run another try."""
+    submission.retry(current(), job_id, _options())
     return show(job_id)
 
 
@@ -201,6 +231,11 @@ def _rows_of_job(job_id: int, query: Any, shape: Any) -> Response:
     with current().database.reading() as session:
         queries.job(session, job_id)  # 404 where there is no such job
         return jsonify(schemas.page(query(session, job_id, _limit(), _cursor()), shape))
+
+
+def _options() -> dict[str, Any]:
+    """A JSON object that may be left out."""
+    return _json_object() if request.get_data() else {}
 
 
 def _json_object() -> dict[str, Any]:

@@ -11,6 +11,8 @@ import unicodedata
 from datetime import UTC, datetime
 from typing import Any
 
+from core.waiting import QueueStatus
+
 NOTHING = "–"
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
@@ -64,6 +66,32 @@ def ago(seconds: float) -> str:
         if seconds >= length:
             return f"{int(seconds // length)} {unit} ago"
     return f"{int(seconds)} s ago"
+
+
+def heard(seconds: float) -> str:
+    """How long ago a run was last heard of: to the second, while it is less than a minute."""
+    return ago(seconds) if seconds >= _MINUTE else f"{max(0, int(seconds))} s ago"
+
+
+def place(waits: QueueStatus) -> str:
+    """Where a queued run is in the line, in the few words that a list has room for."""
+    if waits.is_stuck:
+        return "no worker for it"
+    if waits.eta_s == 0:
+        return "about to start"
+    if waits.position is None:
+        return waits.reason if waits.eta_s is None else f"next try in {duration(waits.eta_s)}"
+    return "next in line" if waits.position == 1 else f"{_ordinal(waits.position)} in line"
+
+
+def _ordinal(number: int) -> str:
+    teen = number % 100 in (11, 12, 13)
+    return f"{number:,}" + ("th" if teen else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th"))
+
+
+def sentence(words: str) -> str:
+    """Words with a capital letter and a full stop."""
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 def size(count: int) -> str:

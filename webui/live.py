@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields, replace
 from typing import Any
 
-from core import queries
+from core import queries, waiting
 from core.database import Database
 from core.errors import DatabaseUnavailable, InvalidInput
 from core.states import FINAL
@@ -147,12 +147,15 @@ def stream(
     """
     yield f"retry: {RECONNECT_AFTER_MS}\n\n"
     last_sent = time.monotonic()
+    waits: str | None = None  # why, as it was last told
     with watchers.watching(job_id) as changed:
         while not watchers.stopping:
             changed.clear()
             before = position
             try:
                 events = news(database, job_id, position)
+                if not events and waits is not None:
+                    events = _moved_on(database, job_id, position, waits)
             except DatabaseUnavailable:
                 yield ": the database is away\n\n"
                 events = []
@@ -160,10 +163,11 @@ def stream(
                 position = event.position
                 yield event.encode()
                 last_sent = time.monotonic()
+                waits = _turn(event.data) if event.name == "job" else waits
                 if event.name == "end":
                     return
             if events and position.revision == before.revision:
-                continue  # there was more than one look may bring
+                continue  # there may be more than one look brings
             if events:
                 watchers.pause(LOOK_AT_MOST_EVERY_S)  # many changes make one look
             elif time.monotonic() - last_sent > HEARTBEAT_S:
@@ -220,8 +224,20 @@ def news(database: Database, job_id: int, seen: Position) -> list[Event]:
         )
         if not full:  # else the next look must find the rest
             seen = replace(seen, revision=job.revision)
-        events.append(Event("job", schemas.job(job, worker), seen))
+        events.append(Event("job", schemas.whole_job(session, job, worker), seen))
     return events + (_end_if_over(job.state, seen) if not full else [])
+
+
+def _moved_on(database: Database, job_id: int, seen: Position, waits: str) -> list[Event]:
+    """The job again, where others have moved it on in the line: its own row did not change."""
+    with database.reading() as session:
+        told = schemas.whole_job(session, *queries.job(session, job_id))
+    return [Event("job", told, seen)] if _turn(told) != waits else []
+
+
+def _turn(job: dict[str, Any]) -> str | None:
+    status = job["queue_status"]
+    return waiting.without_time(status["reason"]) if status else None
 
 
 def _end_if_over(state: str, seen: Position) -> list[Event]:

@@ -12,7 +12,7 @@ from typing import Any
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from sqlalchemy.orm import Session
 
-from core import queries
+from core import queries, resume_points, waiting
 from core.errors import InvalidInput
 from core.models import Job, Worker
 from core.presets import PRESETS
@@ -34,11 +34,15 @@ for _filter in (
     formats.short,
     formats.duration,
     formats.ago,
+    formats.heard,
+    formats.place,
+    formats.sentence,
     formats.size,
     formats.visible,
     formats.moment,
     formats.clock,
     formats.seconds_since,
+    formats.seconds_between,
 ):
     blueprint.add_app_template_filter(_filter)
 
@@ -61,10 +65,12 @@ def jobs() -> str:
     state, cursor = request.args.get("state", ""), request.args.get("cursor", "")
     with current().database.reading() as session:
         page = queries.jobs(session, [state] if state else [], cursor=cursor)
-        shown = [schemas.job(*row) for row in page.items]
+        waits = waiting.explain(session, [row for row, _ in page.items])
+        shown = [schemas.job(row, worker, waits.get(row.id)) for row, worker in page.items]
     return render_template(
         _whole_or_part("jobs.html", "_jobs.html"),
         jobs=shown,
+        waits=waits,
         state=state,
         states=STATES,
         cursor=cursor,
@@ -96,7 +102,7 @@ def submit() -> Response | tuple[str, int]:
         job = submission.submit(current(), forms.submission(request.form))
     except InvalidInput as error:
         return _form_page(forms.refused(request.form, error.errors)), 422
-    return _see_other(url_for("pages.job", job_id=job.id))
+    return _to_run(job.id)
 
 
 def _form_page(form: forms.Form) -> str:
@@ -113,19 +119,20 @@ def job(job_id: int) -> str:
     """The page of one run, or only the parts of it that change with its state."""
     with current().database.reading() as session:
         row, worker = queries.job(session, job_id)
-        facts = _facts(session, row, worker)
+        waits = waiting.explain(session, [row]).get(row.id)
+        points = resume_points.newest_first(session, row.id)
+        shown = schemas.job(row, worker, waits, points[0] if points else None)
+        facts = {"job": shown, "waits": waits, **_facts(session, row)}
         if "part" in request.args:
             return render_template("_job_parts.html", **facts)
-        return render_template("job.html", **facts, **_records(session, row, worker))
+        return render_template("job.html", **facts, **_records(session, row, shown))
 
 
-def _facts(session: Session, row: Job, worker: str | None) -> dict[str, Any]:
-    """What a page of a run shows besides the curves, the epochs and the log."""
+def _facts(session: Session, row: Job) -> dict[str, Any]:
+    """What a page of a run shows besides the run itself, its curves, its epochs and its log."""
     attempts = queries.attempts(session, row.id, queries.LARGEST_LIMIT)
     files = queries.checkpoints(session, row.id, queries.LARGEST_LIMIT)
     return {
-        "job": schemas.job(row, worker),
-        "waiting": _waiting(session, row) if row.state == "queued" else None,
         "attempts": [schemas.attempt(attempt) for attempt in attempts.items],
         "files": [schemas.checkpoint(file) for file in files.items],
         "took_s": formats.seconds_between(row.started_at, row.finished_at)
@@ -134,7 +141,7 @@ def _facts(session: Session, row: Job, worker: str | None) -> dict[str, Any]:
     }
 
 
-def _records(session: Session, row: Job, worker: str | None) -> dict[str, Any]:
+def _records(session: Session, row: Job, shown: schemas.JSON) -> dict[str, Any]:
     """What a run has reported so far, and the place in the stream from which it goes on."""
     epochs, all_epochs = _rows(session, row.id, queries.epochs)
     points, all_points = _rows(session, row.id, queries.points)
@@ -156,7 +163,7 @@ def _records(session: Session, row: Job, worker: str | None) -> dict[str, Any]:
         "lines": [schemas.log_line(each) for each in lines],
         "groups": forms.described(row.spec),
         "data": {
-            "job": schemas.job(row, worker),
+            "job": shown,
             "epochs": shown_epochs,
             "points": [{"step": point.step, "train_loss": point.train_loss} for point in points],
             "position": str(position),
@@ -176,34 +183,33 @@ def _rows(session: Session, job_id: int, query: Any) -> tuple[list[Any], bool]:
     return rows, cursor is None
 
 
-def _waiting(session: Session, row: Job) -> dict[str, Any]:
-    """Why a queued run waits: for its turn, for a retry, or for a worker that is not there."""
-    present = [worker for worker in queries.live_workers(session) if not _is_silent(worker)]
-    serving = [worker for worker in present if row.queue in worker.queues]
-    fitting = [worker for worker in serving if _has_device(worker, row.device)]
-    return {
-        "workers": len(present),
-        "serving": len(serving),
-        "fitting": len(fitting),
-        "retry_in_s": max(0.0, -formats.seconds_since(row.available_at)),
-    }
-
-
-def _is_silent(worker: Worker) -> bool:
-    return formats.seconds_since(worker.seen_at) > SILENT_AFTER_S
-
-
-def _has_device(worker: Worker, wanted: str) -> bool:
-    """Whether a worker can run what wants this device; every host has a CPU."""
-    kinds = {device.get("kind") for device in worker.devices if isinstance(device, dict)}
-    return wanted in {"auto", "cpu"} | kinds
-
-
 @blueprint.post("/jobs/<int:job_id>/cancel")
 def cancel(job_id: int) -> Response:
     """Ask that a run be cancelled."""
     submission.cancel(current(), job_id)
-    return _see_other(url_for("pages.job", job_id=job_id))
+    return _to_run(job_id)
+
+
+@blueprint.post("/jobs/<int:job_id>/pause")
+def pause(job_id: int) -> Response:
+    """Ask that a run be paused."""
+    submission.pause(current(), job_id)
+    return _to_run(job_id)
+
+
+@blueprint.post("/jobs/<int:job_id>/resume")
+def resume(job_id: int) -> Response:
+    """Let a paused run go on."""
+    submission.resume(current(), job_id)
+    return _to_run(job_id)
+
+
+@blueprint.post("/jobs/<int:job_id>/retry")
+def retry(job_id: int) -> Response:
+    """Give a failed run another try."""
+    from_nothing = request.form.get("from_nothing") == "true"
+    submission.retry(current(), job_id, {"from_nothing": from_nothing})
+    return _to_run(job_id)
 
 
 @blueprint.get("/workers")
@@ -227,14 +233,15 @@ def workers() -> str:
 def _presence(worker: Worker) -> str:
     if worker.stopped_at is not None:
         return "stopped"
-    return "silent" if _is_silent(worker) else "live"
+    silent = formats.seconds_since(worker.seen_at) > SILENT_AFTER_S
+    return "silent" if silent else "live"
 
 
 def _whole_or_part(whole: str, part: str) -> str:
     return part if "part" in request.args else whole
 
 
-def _see_other(address: str) -> Response:
-    response = redirect(address, 303)
+def _to_run(job_id: int) -> Response:
+    response = redirect(url_for("pages.job", job_id=job_id), 303)
     assert isinstance(response, Response)
     return response

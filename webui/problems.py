@@ -12,7 +12,7 @@ from typing import Any
 from flask import Flask, Response, json, render_template, request
 from werkzeug.exceptions import HTTPException, SecurityError
 
-from core.errors import InvalidInput, NotFound, TrainyardError, Unavailable
+from core.errors import Conflict, InvalidInput, NotFound, TrainyardError, Unavailable
 
 RETRY_AFTER_S = 5
 
@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 _STATUS: dict[type[TrainyardError], int] = {
     InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
     NotFound: HTTPStatus.NOT_FOUND,
+    Conflict: HTTPStatus.CONFLICT,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 

@@ -6,8 +6,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy.orm import Session
+
+from core import resume_points, waiting
 from core.models import Attempt, Checkpoint, Epoch, Job, LogLine, Point, Worker
 from core.queries import Page
+from core.waiting import QueueStatus
 
 JSON = dict[str, Any]
 
@@ -24,8 +28,26 @@ def page(rows: Page[Any], shape: Callable[[Any], JSON]) -> JSON:
     return {"items": [shape(row) for row in rows.items], "next": rows.next}
 
 
-def job(row: Job, worker_name: str | None) -> JSON:
-    """A job."""
+def jobs(session: Session, rows: Page[tuple[Job, str | None]]) -> JSON:
+    """A list of jobs."""
+    waits = waiting.explain(session, [row for row, _ in rows.items])
+    return page(rows, lambda row: job(row[0], row[1], waits.get(row[0].id)))
+
+
+def whole_job(session: Session, row: Job, worker_name: str | None) -> JSON:
+    """A job by itself: it tells besides from where it can go on."""
+    points = resume_points.newest_first(session, row.id)
+    waits = waiting.explain(session, [row])
+    return job(row, worker_name, waits.get(row.id), points[0] if points else None)
+
+
+def job(
+    row: Job,
+    worker_name: str | None,
+    waits: QueueStatus | None,
+    point: resume_points.Point | None = None,
+) -> JSON:
+    """A job, why it waits, and the place from which it can go on."""
     return {
         "id": row.id,
         "name": row.name,
@@ -54,7 +76,15 @@ def job(row: Job, worker_name: str | None) -> JSON:
             "traceback": row.error_traceback,
         },
         "worker": worker_name,
+        "queue_status": queue_status(waits) if waits else None,
+        "last_heard_at": moment(row.heard_at) if row.state == "running" else None,
+        "resume_point": {"epoch": point.epoch, "step": point.step} if point else None,
     }
+
+
+def queue_status(waits: QueueStatus) -> JSON:
+    """Why a job is not running."""
+    return {"position": waits.position, "reason": waits.reason, "eta_s": waits.eta_s}
 
 
 def progress(row: Job) -> JSON:

@@ -1,10 +1,10 @@
-"""Submitting and cancelling, the same for the page and the API."""
+"""What a person asks of the queue, the same for the page and the API."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -57,9 +57,40 @@ class Submission(BaseModel):
     @field_validator("name")
     @classmethod
     def _printable(cls, value: str) -> str:
-        if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
-            raise ValueError("leave out control characters")
-        return value
+        return _without_controls(value)
+
+
+class Wish(BaseModel):
+    """What may be said besides when something is asked of a run."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    by: Annotated[str | None, StringConstraints(strip_whitespace=True, max_length=NAME_LENGTH)] = (
+        None
+    )
+    """Who asks."""
+
+    @field_validator("by")
+    @classmethod
+    def _printable(cls, value: str | None) -> str | None:
+        return value and _without_controls(value)
+
+
+class Retry(Wish):
+    """What may be said when a failed run is to be tried again."""
+
+    from_nothing: bool = False
+    """Whether it begins anew, rather than at its last resume point."""
+
+
+def _without_controls(value: str) -> str:
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
+        raise ValueError("leave out control characters")
+    return value
+
+
+Asked = TypeVar("Asked", bound=BaseModel)
+NOTHING: Mapping[str, Any] = {}
 
 
 def submit(context: Context, values: Mapping[str, Any]) -> Job:
@@ -96,15 +127,67 @@ def submit(context: Context, values: Mapping[str, Any]) -> Job:
     return job
 
 
-def cancel(context: Context, job_id: int) -> Job:
+def cancel(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) -> Job:
     """Ask that a job be cancelled, and wake its worker and its viewers.
 
     Raises:
+        InvalidInput: naming every wrong field.
         NotFound: there is no such job.
     """
-    job = queue.cancel(context.database, job_id)
-    context.wakeups.announce("asked", job_id)
-    context.wakeups.announce("changed", job_id)
+    wish = _checked(Wish, values)
+    return _told(context, queue.cancel(context.database, job_id, wish.by))
+
+
+def pause(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) -> Job:
+    """Ask that a job be paused, and wake its worker and its viewers.
+
+    Raises:
+        InvalidInput: naming every wrong field.
+        NotFound: there is no such job.
+        Conflict: it has ended, or is being cancelled.
+    """
+    wish = _checked(Wish, values)
+    return _told(context, queue.pause(context.database, job_id, wish.by))
+
+
+def resume(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) -> Job:
+    """Let a paused job go on, ring, and wake its worker and its viewers.
+
+    Raises:
+        InvalidInput: naming every wrong field.
+        NotFound: there is no such job.
+        Conflict: it has ended, or is being cancelled.
+    """
+    wish = _checked(Wish, values)
+    return _told(context, queue.resume(context.database, job_id, wish.by), ring=True)
+
+
+def retry(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) -> Job:
+    """Give a failed job another try, ring, and wake its viewers.
+
+    Raises:
+        InvalidInput: naming every wrong field.
+        NotFound: there is no such job.
+        Conflict: it has not failed.
+    """
+    asked = _checked(Retry, values)
+    job = queue.retry(context.database, job_id, from_nothing=asked.from_nothing, by=asked.by)
+    return _told(context, job, ring=True)
+
+
+def _checked(model: type[Asked], values: Mapping[str, Any]) -> Asked:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise InvalidInput([_field_error(problem) for problem in error.errors()]) from None
+
+
+def _told(context: Context, job: Job, *, ring: bool = False) -> Job:
+    """Tell those whom a change of a job concerns."""
+    if ring:
+        context.doorbell.ring(job.queue)
+    context.wakeups.announce("asked", job.id)
+    context.wakeups.announce("changed", job.id)
     return job
 
 

@@ -38,6 +38,8 @@ def upgrade() -> None:
     op.create_index(op.f("ix_resume_points_discarded_at"), "resume_points", ["discarded_at"])
 
     with op.batch_alter_table("attempts") as batch_op:
+        batch_op.add_column(sa.Column("first_step", sa.BigInteger(), nullable=True))
+        batch_op.add_column(sa.Column("secured_step", sa.BigInteger(), nullable=True))
         batch_op.drop_constraint(op.f("ck_attempts_outcome_known"), type_="check")
         batch_op.create_check_constraint(
             op.f("ck_attempts_outcome_known"),
@@ -108,4 +110,6 @@ def downgrade() -> None:
             op.f("ck_attempts_outcome_known"),
             "outcome IS NULL OR outcome IN ('succeeded', 'failed', 'cancelled', 'crashed', 'lost', 'drained')",
         )
+        batch_op.drop_column("secured_step")
+        batch_op.drop_column("first_step")
     op.drop_table("resume_points")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import re
 
+import httpx
 import pytest
 from playwright.sync_api import expect
 
@@ -46,6 +48,47 @@ def test_a_lost_stream_is_told_and_taken_up_again(page, site, failure):
     expect(page.get_by_text(LOST)).to_be_hidden()
     site.cancel(job)
     expect(page.locator('#part-head[data-state="cancelled"]')).to_be_visible()
+
+
+def test_a_page_that_is_open_tells_of_a_pause_by_another_and_can_take_it_back(page, site):
+    job = site.submit(name="waits", spec=DIGITS, queue="nobody")
+    page.goto(f"/jobs/{job}")
+    expect(page.get_by_text("No live worker serves queue nobody.")).to_be_visible()
+
+    httpx.post(f"{site.url}/api/v1/jobs/{job}/pause", json={"by": "ada"}).raise_for_status()
+
+    expect(page.get_by_text("Paused by ada")).to_be_visible()
+    expect(page.get_by_role("status").get_by_text("paused")).to_be_visible()
+    page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    assert site.job(job)["state"] == "queued"
+
+
+COUNT = """
+async () => {
+  const { tellTimes } = await import("/static/js/times.js");
+  const time = document.createElement("time");
+  time.dataset.heard = "";
+  document.body.append(time);
+  const server = Date.parse(document.documentElement.dataset.serverTime);
+  const told = [0, 7, 90].map((seconds) => {
+    time.dateTime = new Date(server - seconds * 1000).toISOString();
+    tellTimes();
+    return time.textContent;
+  });
+  return told;
+}
+"""
+
+
+def test_how_long_ago_a_run_was_heard_of_follows_its_moment(page):
+    page.goto("/workers")
+
+    now, earlier, long_ago = page.evaluate(COUNT)
+
+    assert re.fullmatch("[0-6] s ago", now)
+    assert re.fullmatch("([7-9]|1[0-3]) s ago", earlier)
+    assert long_ago == "1 min ago"
 
 
 def test_a_list_that_cannot_be_refreshed_says_so_and_keeps_what_it_shows(page, site):
@@ -133,9 +176,9 @@ def test_values_that_arrive_later_are_written_as_the_server_writes_them(page):
     chance = random.Random(0)
     numbers = [0, 1, 9.94, 9.96, 59.4, 59.6, 3599.7, 86_399.4, 1e-12, 123_456.7, 999.6]
     numbers += [chance.uniform(0, 1) * 10 ** chance.randint(-8, 6) for _ in range(300)]
-    names = ["loss", "percent", "whole", "short", "duration", "ago"]
+    names = ["loss", "percent", "whole", "short", "duration", "ago", "heard"]
     calls = [(name, number) for name in names for number in numbers]
-    calls += [(name, None) for name in names if name != "ago"]
+    calls += [(name, None) for name in names if name not in ("ago", "heard")]
     calls += [("visible", "a\tb\nc\r\x00\x1b[31m\x7f\x9b\u202e<b>😀")]
     page.goto("/workers")
 

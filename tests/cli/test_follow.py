@@ -19,6 +19,38 @@ def written():
     return io.StringIO()
 
 
+def test_why_a_run_waits_is_told_once_and_again_when_the_line_moves(written):
+    view = Lines(Console(file=written, width=40))
+    for state, reason in (
+        ("queued", "2 runs ahead on 1 CPU slot, about 50 s"),
+        ("queued", "2 runs ahead on 1 CPU slot, about 48 s"),
+        ("queued", "next in line on 1 CPU slot, about 30 s"),
+        ("paused", "paused by [b]ada[/b]\x1b"),
+        ("paused", "paused by [b]ada[/b]\x1b"),
+        ("queued", "about to start"),
+    ):
+        view.take("job", event(state, queue_status={"reason": reason}))
+
+    assert written.getvalue().splitlines() == [
+        "run 1 is queued: 2 runs ahead on 1 CPU slot, about 50 s",
+        "run 1 is queued: next in line on 1 CPU slot, about 30 s",
+        "run 1 is paused by [b]ada[/b]\ufffd",
+        "run 1 is queued: about to start",
+    ]
+
+
+def test_a_run_that_is_being_paused_is_told_once(written):
+    view = Lines(Console(file=written))
+    heard = "2999-01-01T00:00:00.000000Z"
+    for desired in ("run", "pause", "pause"):
+        view.take("job", event(desired=desired, last_heard_at=heard))
+
+    assert written.getvalue().splitlines() == [
+        "run 1 is running, last heard 0 s ago",
+        "run 1 is pausing, last heard 0 s ago",
+    ]
+
+
 def test_a_state_is_told_once(written):
     view = Lines(Console(file=written))
     for state in ("queued", "running", "running", "succeeded"):
@@ -50,6 +82,9 @@ def test_a_long_line_stays_one_line_in_a_pipe(written):
     [
         (event(), ["epoch 1/2 batch 3/4", "loss 0.5000", "1 min 1 s left"]),
         (event("queued"), ["queued"]),
+        (event("queued", queue_status={"reason": "next in line"}), ["run 1 is queued: next in"]),
+        (event("paused", queue_status={"reason": "paused"}), ["run 1 is paused"]),
+        (event(last_heard_at="2999-01-01T00:00:00Z"), ["last heard 0 s ago"]),
         (event(test_accuracy=0.9), ["accuracy 90.00%"]),
     ],
 )

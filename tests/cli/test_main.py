@@ -11,9 +11,11 @@ import pytest
 from click.testing import CliRunner
 
 from cli.main import main
-from core import queries, queue
+from core import queries, queue, resume_points
+from core.artifacts import Blob
 from core.fields import spec_fields
 from core.queue import Failure
+from core.resume_points import Point
 from tests.cli.conftest import CONTENT, LOGGED
 from tests.services import wait_until
 
@@ -91,7 +93,10 @@ def test_each_field_of_the_spec_is_an_option_with_its_help(path):
     assert spec_fields()[path][0].help.split(".")[0].split()[0] in told
 
 
-@pytest.mark.parametrize("command", ["show", "logs", "cancel", "download", "follow"])
+@pytest.mark.parametrize(
+    "command",
+    ["show", "logs", "cancel", "pause", "resume", "retry", "download", "follow"],
+)
 def test_an_unknown_run_exits_with_1_and_a_sentence(trainyard, command):
     result = trainyard(command, "7")
 
@@ -141,6 +146,119 @@ def test_a_running_job_that_is_cancelled_is_asked_to_stop(trainyard, database, c
     assert json.loads(trainyard("cancel", "1", "--json").stdout)["desired"] == "cancel"
 
 
+@pytest.fixture
+def login(monkeypatch):
+    """Says who is at the terminal."""
+
+    def say(name):
+        monkeypatch.setenv("LOGNAME", name)
+
+    say("ada")
+    return say
+
+
+def failed(trainyard, database, claimant, with_resume_point=True):
+    trainyard("submit", "--preset", "quick")
+    lease = queue.claim(database, claimant, 30)
+    if with_resume_point:
+        with database.writing() as session:
+            resume_points.add(session, 1, 1, Point(2, 950, Blob("a" * 64, 5)))
+    queue.end(database, lease, "failed", Failure("ValueError", "no luck", "a traceback"))
+
+
+def test_a_queued_run_is_paused_and_goes_on(trainyard, login):
+    trainyard("submit", "--preset", "quick")
+
+    assert trainyard("pause", "1").stdout == "run 1 is paused by ada\n"
+    assert "paused by ada" in trainyard("show", "1").stdout
+    assert "paused by ada" in trainyard("jobs", "--state", "paused").stdout
+    assert trainyard("resume", "1").stdout == "run 1 is queued: no worker is live\n"
+    assert "no worker is live" in trainyard("jobs").stdout
+
+
+def test_a_running_run_is_asked_to_pause_and_may_be_let_go_on(trainyard, login, database, claimant):
+    trainyard("submit", "--preset", "quick")
+    queue.claim(database, claimant, 30)
+
+    assert trainyard("pause", "1").stdout == "run 1 is asked to pause\n"
+    assert "pausing" in trainyard("jobs").stdout
+    assert "last heard" in trainyard("show", "1").stdout
+    assert trainyard("resume", "1").stdout == "run 1 goes on\n"
+
+
+@pytest.mark.parametrize(
+    ("flags", "point"), [((), {"epoch": 2, "step": 950}), (("--from-nothing",), None)]
+)
+def test_a_failed_run_is_tried_again(trainyard, login, database, claimant, flags, point):
+    failed(trainyard, database, claimant)
+    assert "at a retry, from epoch 3" in trainyard("show", "1").stdout
+
+    told = trainyard("retry", "1", *flags, "--json")
+
+    assert told.exit_code == 0
+    job = json.loads(told.stdout)
+    assert (job["state"], job["desired_by"], job["resume_point"]) == ("queued", "ada", point)
+    assert ("from epoch 3" in trainyard("show", "1").stdout) == (point is not None)
+
+
+def test_what_does_not_fit_the_state_is_a_sentence_and_exits_with_1(trainyard):
+    trainyard("submit", "--preset", "quick")
+
+    result = trainyard("retry", "1")
+
+    assert result.exit_code == 1
+    assert result.stderr == "Run 1 is queued: only a failed run can be tried again.\n"
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("command", ["pause", "resume", "cancel"])
+def test_what_becomes_of_a_wish_is_told_as_json(trainyard, login, command):
+    trainyard("submit", "--preset", "quick")
+    if command == "resume":
+        trainyard("pause", "1")
+
+    job = json.loads(trainyard(command, "1", "--json").stdout)
+
+    assert job["desired_by"] == "ada"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("a\x1b[31m", "a\ufffd[31m"), ("x" * 500, "x" * 120), ("\udcff", "?")],
+    ids=["control", "long", "bytes"],
+)
+def test_any_login_name_can_be_sent(trainyard, login, name, told):
+    trainyard("submit", "--preset", "quick")
+    login(name)
+
+    assert json.loads(trainyard("pause", "1", "--json").stdout)["desired_by"] == told
+
+
+@pytest.mark.parametrize("fault", [KeyError, OSError, ImportError])
+def test_a_machine_that_does_not_know_who_is_there_asks_all_the_same(trainyard, monkeypatch, fault):
+    def unknown():
+        raise fault("uid not found")
+
+    monkeypatch.setattr("getpass.getuser", unknown)
+    trainyard("submit", "--preset", "quick")
+
+    assert trainyard("pause", "1").stdout == "run 1 is paused\n"
+
+
+def test_a_run_is_followed_over_a_pause(trainyard, login, database, claimant):
+    trainyard("submit", "--preset", "quick")
+    trainyard("pause", "1")
+    told = []
+    follower = threading.Thread(target=lambda: told.append(trainyard("follow", "1")))
+    follower.start()
+    trainyard("resume", "1")
+    queue.succeed(database, queue.claim(database, claimant, 30), "c" * 64, [])
+    follower.join()
+
+    assert told[0].exit_code == 0, told[0].output
+    assert "run 1 is succeeded" in told[0].stderr
+
+
 def test_runs_are_listed_shown_and_told_as_json(trainyard, finished):
     assert "succeeded" in trainyard("jobs").output
     assert "90.00%" in trainyard("show", finished).output
@@ -180,7 +298,7 @@ def test_a_run_that_failed_is_told_with_its_reason(trainyard, database, claimant
 
 def test_submit_and_follow_in_one_ends_with_the_run(trainyard, database, claimant):
     def work():
-        wait_until(lambda: queue.has_work(database, claimant), "the run is queued")
+        wait_until(lambda: queue.due_in(database, claimant) is not None, "the run is queued")
         queue.succeed(database, queue.claim(database, claimant, 30), "c" * 64, [])
 
     worker = threading.Thread(target=work)

@@ -53,10 +53,27 @@ def test_what_comes_from_runs_is_no_markup():
         ("running", "run", "running"),
         ("running", "cancel", "cancelling"),
         ("cancelled", "cancel", "cancelled"),
+        ("running", "pause", "pausing"),
+        ("paused", "pause", "paused"),
+        ("failed", "pause", "failed"),
     ],
 )
-def test_the_wish_to_cancel_is_shown_while_a_run_goes_on(state, desired, word):
+def test_a_wish_is_shown_while_a_run_goes_on(state, desired, word):
     assert show.state({"state": state, "desired": desired}).plain == word
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({}, ""),
+        ({"queue_status": {"reason": "paused by ada"}}, "paused by ada"),
+        ({"queue_status": {"reason": "paused"}}, ""),
+        ({"last_heard_at": "2999-01-01T00:00:00Z"}, "last heard 0 s ago"),
+        ({"queue_status": None, "last_heard_at": None}, ""),
+    ],
+)
+def test_what_a_run_does_now_is_told_in_words(more, words):
+    assert show.now({"state": "paused"} | more) == words
 
 
 def test_a_moment_in_the_future_is_now():

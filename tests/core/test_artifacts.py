@@ -123,6 +123,28 @@ def test_a_missing_blob_is_not_found(store):
         store.open(Blob("0" * 64, 5))
 
 
+def test_what_was_deleted_is_gone_and_can_be_deleted_again(store, file):
+    blob = store.put(file)
+    store.delete(blob)
+    store.delete(blob)
+
+    with pytest.raises(NotFound):
+        store.open(blob)
+    assert store.put(file) == blob
+    with store.open(blob) as stored:
+        assert stored.read() == file.read_bytes()
+
+
+def test_a_delete_leaves_other_blobs_alone(store, file, tmp_path):
+    (tmp_path / "other").write_text("other")
+    kept = store.put(tmp_path / "other")
+
+    store.delete(store.put(file))
+
+    with store.open(kept) as stored:
+        assert stored.read() == b"other"
+
+
 def test_blobs_have_the_same_place_after_a_restart(store, file):
     blob = store.put(file)
     again = Folder(store.folder) if isinstance(store, Folder) else ObjectStore(store.address)
@@ -141,6 +163,8 @@ def test_a_folder_that_cannot_be_made_is_said_in_a_sentence_and_leaves_nothing(t
 
     with pytest.raises(Unavailable, match="cannot be written"):
         store.put(file)
+    with pytest.raises(Unavailable, match="cannot be written"):
+        store.delete(Blob("0" * 64, 5))
     with pytest.raises(Unavailable):
         store.check()
 
@@ -160,6 +184,8 @@ def test_a_bucket_that_does_not_exist_is_said_in_a_sentence(s3, file):
 
     with pytest.raises(Unavailable, match="s3://nowhere/blobs"):
         store.put(file)
+    with pytest.raises(Unavailable, match="s3://nowhere/blobs"):
+        store.delete(artifacts.digest(file))
     with pytest.raises(Unavailable, match="s3://nowhere/blobs"):
         store.check()
 
@@ -186,3 +212,5 @@ def test_an_object_store_that_is_away_is_said_in_a_sentence(monkeypatch, file):
 
     with pytest.raises(Unavailable, match="does not answer"):
         artifacts.connect("s3://yard/blobs").put(file)
+    with pytest.raises(Unavailable, match="does not answer"):
+        artifacts.connect("s3://yard/blobs").delete(Blob("0" * 64, 5))

@@ -4,16 +4,18 @@ import multiprocessing
 import threading
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from core import presets, queries, queue, workers
+from core import presets, queries, queue, resume_points, workers
 from core.artifacts import Blob
 from core.database import Database, now
-from core.errors import LeaseLost, NotFound
+from core.errors import Conflict, LeaseLost, NotFound
 from core.journal import Journal
 from core.models import Attempt, Checkpoint, Job
 from core.queue import Claimant, Failure, Publication, decide
+from core.resume_points import Point
+from core.states import FINAL
 from core.workers import WorkerFacts
 from tests.core.conftest import lose_the_answer_to_the_next_commit
 from tests.services import wait_until
@@ -79,12 +81,16 @@ def test_a_claim_writes_the_attempt_and_the_lease(database, claimant):
     assert [(a.number, a.outcome) for a in attempts(database, job.id)] == [(1, None)]
 
 
-def test_a_worker_knows_whether_there_is_work_for_it(database, claimant):
-    assert not queue.has_work(database, claimant)
+def test_a_worker_knows_when_there_is_work_for_it(database, claimant):
+    assert queue.due_in(database, claimant) is None
     submit(database, queue="other")
-    assert not queue.has_work(database, claimant)
-    submit(database)
-    assert queue.has_work(database, claimant)
+    submit(database, device="cuda")
+    assert queue.due_in(database, claimant) is None
+    job = submit(database)
+    assert queue.due_in(database, claimant) <= 0
+    with database.writing() as session:
+        session.execute(update(Job).where(Job.id == job.id).values(available_at=now(60)))
+    assert 50 < queue.due_in(database, claimant) <= 60
 
 
 def test_a_claim_whose_answer_was_lost_is_settled_by_its_token(database, claimant):
@@ -386,9 +392,247 @@ def test_cancelling_too_late_changes_nothing(database, claimant):
 
 
 @pytest.mark.parametrize("job_id", [7, 0, 2**63, 2**200])
-def test_cancelling_what_does_not_exist_says_so(database, job_id):
+@pytest.mark.parametrize("ask", [queue.cancel, queue.pause, queue.resume, queue.retry])
+def test_what_does_not_exist_is_said(database, job_id, ask):
     with pytest.raises(NotFound, match=f"no job {job_id}"):
-        queue.cancel(database, job_id)
+        ask(database, job_id)
+
+
+def bring_to(database, claimant, situation):
+    """A job in one of the situations in which something may be asked of it."""
+    job = submit(database)
+    if situation == "paused":
+        queue.pause(database, job.id)
+    elif situation == "cancelled":
+        queue.cancel(database, job.id)
+    elif situation != "queued":
+        lease = claim(database, claimant)
+        if situation == "succeeded":
+            queue.succeed(database, lease, "b" * 64, [])
+        elif situation == "failed":
+            queue.end(database, lease, "failed", Failure("ValueError", "no", "tb"))
+        elif situation == "pausing":
+            queue.pause(database, job.id)
+        elif situation == "cancelling":
+            queue.cancel(database, job.id)
+    return look(database, job.id)
+
+
+# state and wish after it was asked for; None: nothing changed; a text: what a person is told
+ASKED = {
+    queue.pause: {
+        "queued": ("paused", "pause"),
+        "running": ("running", "pause"),
+        "pausing": None,
+        "paused": None,
+        "cancelling": "being cancelled",
+        "succeeded": "is succeeded",
+        "failed": "is failed",
+        "cancelled": "is cancelled",
+    },
+    queue.resume: {
+        "queued": None,
+        "running": None,
+        "pausing": ("running", "run"),
+        "paused": ("queued", "run"),
+        "cancelling": "being cancelled",
+        "succeeded": "is succeeded",
+        "failed": "Retry it instead",
+        "cancelled": "is cancelled",
+    },
+    queue.retry: {
+        "queued": "is queued",
+        "running": "is running",
+        "pausing": "is running",
+        "paused": "is paused",
+        "cancelling": "is running",
+        "succeeded": "is succeeded",
+        "failed": ("queued", "run"),
+        "cancelled": "is cancelled",
+    },
+    queue.cancel: {
+        "queued": ("cancelled", "cancel"),
+        "running": ("running", "cancel"),
+        "pausing": ("running", "cancel"),
+        "paused": ("cancelled", "cancel"),
+        "cancelling": None,
+        "succeeded": None,
+        "failed": None,
+        "cancelled": None,
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("ask", "situation", "answer"),
+    [(ask, *each) for ask, answers in ASKED.items() for each in answers.items()],
+    ids=[f"{ask.__name__}-{each}" for ask, answers in ASKED.items() for each in answers],
+)
+def test_what_is_asked_of_a_job_is_done_refused_or_changes_nothing(
+    database, claimant, ask, situation, answer
+):
+    before = bring_to(database, claimant, situation)
+
+    if isinstance(answer, str):
+        with pytest.raises(Conflict, match=answer):
+            ask(database, before.id, by="ada")
+    else:
+        told = ask(database, before.id, by="ada")
+        state, desired = answer or (before.state, before.desired)
+        assert (told.state, told.desired) == (state, desired)
+        if answer:
+            assert (told.desired_by, told.revision) == ("ada", before.revision + 1)
+            assert told.desired_at is not None
+
+    after = look(database, before.id)
+    if not isinstance(answer, tuple):
+        assert (after.revision, after.desired, after.desired_by) == (
+            before.revision,
+            before.desired,
+            before.desired_by,
+        )
+    assert (after.finished_at is None) == (after.state not in FINAL)
+
+
+def test_a_second_retry_is_refused_while_the_first_waits(database, claimant):
+    job = bring_to(database, claimant, "failed")
+    queue.retry(database, job.id)
+
+    with pytest.raises(Conflict, match="only a failed run"):
+        queue.retry(database, job.id)
+
+
+def test_a_paused_job_is_never_claimed_and_goes_on_when_it_is_resumed(database, claimant):
+    job = bring_to(database, claimant, "paused")
+    assert claim(database, claimant) is None
+    assert queue.unheard_queues(database, ["default"]) == set()
+    assert queue.reap(database) == []
+
+    queue.resume(database, job.id)
+
+    assert claim(database, claimant).job_id == job.id
+
+
+def test_a_running_job_hears_of_the_pause_and_of_its_end(database, claimant):
+    job = submit(database)
+    lease = claim(database, claimant)
+    journal = Journal(database, lease, 30)
+    queue.pause(database, job.id)
+    assert journal.flush() == "pause"
+    queue.resume(database, job.id)
+    assert journal.flush() == "run"
+    queue.pause(database, job.id)
+
+    assert queue.end(database, lease, "paused") == "paused"
+    assert [a.outcome for a in attempts(database, job.id)] == ["paused"]
+    assert (look(database, job.id).crashes, look(database, job.id).losses) == (0, 0)
+
+
+def test_a_pause_that_was_taken_back_too_late_queues_the_job_again(database, claimant):
+    job = submit(database)
+    lease = claim(database, claimant)
+    queue.pause(database, job.id)
+    queue.resume(database, job.id)
+
+    assert queue.end(database, lease, "paused") == "queued"
+
+
+def test_a_lost_job_that_should_be_paused_is_paused(database, claimant):
+    job = submit(database)
+    claim(database, claimant)
+    queue.pause(database, job.id)
+    expire(database, job.id)
+
+    queue.reap(database)
+
+    assert (look(database, job.id).state, look(database, job.id).losses) == ("paused", 1)
+
+
+def test_a_resumed_job_is_due_at_once_however_it_was_paused(database, claimant):
+    job = submit(database)
+    lease = claim(database, claimant)
+    queue.pause(database, job.id)
+    queue.end(database, lease, "crashed", Failure("crash", "gone"))
+
+    queue.resume(database, job.id)
+
+    assert claim(database, claimant).job_id == job.id
+
+
+def secure(database, job_id, step=10, attempt=1):
+    with database.writing() as session:
+        resume_points.add(session, job_id, attempt, Point(1, step, Blob(f"{step:064}", 5)))
+
+
+def steps(database, job_id):
+    with database.reading() as session:
+        return [point.step for point in resume_points.newest_first(session, job_id)]
+
+
+@pytest.mark.parametrize(
+    ("from_nothing", "kept", "secured"), [(False, [10], 10), (True, [], 0)], ids=["on", "anew"]
+)
+def test_a_retry_has_its_whole_budget_and_goes_on_or_begins_anew(
+    database, claimant, from_nothing, kept, secured
+):
+    job = submit(database)
+    lease = claim(database, claimant)
+    secure(database, job.id)
+    queue.end(database, lease, "failed", Failure("ValueError", "no", "tb"))
+    with database.writing() as session:
+        session.execute(update(Job).values(crashes=2, losses=9, secured_step=10))
+
+    queue.retry(database, job.id, from_nothing=from_nothing)
+
+    again = look(database, job.id)
+    assert (again.crashes, again.losses, again.secured_step) == (0, 0, secured)
+    assert (again.error_kind, again.error_message, again.error_traceback) == (None, None, None)
+    assert again.finished_at is None
+    assert steps(database, job.id) == kept
+    assert claim(database, claimant).attempt == 2
+    assert [a.outcome for a in attempts(database, job.id)] == ["failed", None]
+
+
+@pytest.mark.parametrize("situation", ["queued", "paused"])
+def test_a_cancelled_job_keeps_no_resume_point(database, claimant, situation):
+    job = bring_to(database, claimant, situation)
+    secure(database, job.id)
+
+    queue.cancel(database, job.id)
+
+    assert steps(database, job.id) == []
+
+
+@pytest.mark.parametrize(("outcome", "kept"), [("cancelled", []), ("failed", [10])])
+def test_a_failed_job_keeps_its_resume_points_and_a_cancelled_one_does_not(
+    database, claimant, outcome, kept
+):
+    job = submit(database)
+    lease = claim(database, claimant)
+    secure(database, job.id)
+
+    queue.end(database, lease, outcome, Failure("x", "y"))
+
+    assert steps(database, job.id) == kept
+
+
+def test_a_job_that_succeeded_keeps_no_resume_point(database, claimant):
+    job = submit(database)
+    lease = claim(database, claimant)
+    secure(database, job.id)
+
+    queue.succeed(database, lease, "b" * 64, [])
+
+    assert steps(database, job.id) == []
+
+
+@pytest.mark.parametrize(
+    ("by", "kept"),
+    [("  ada ", "ada"), ("a\0b", "a␀b"), ("x" * 500, "x" * 120), ("", None), ("  ", None)],
+    ids=["spaces", "NUL", "long", "empty", "blank"],
+)
+def test_who_asked_is_kept_as_it_can_be_stored(database, by, kept):
+    assert queue.pause(database, submit(database).id, by).desired_by == kept
 
 
 def test_a_cancelled_queued_job_has_no_attempt_and_is_never_reaped(database):
@@ -465,6 +709,13 @@ def test_queues_that_nobody_rang_for_are_found_once(database):
         {"state": "succeeded"},
         {"lease_token": "x"},
         {"finished_at": now()},
+        {"state": "paused"},
+        {"state": "queued", "desired": "pause"},
+        {"state": "queued", "desired": "cancel"},
+        {"state": "cancelled", "finished_at": now()},
+        {"state": "failed"},
+        {"state": "running", "attempt": 1, "lease_token": "x", "lease_expires_at": now(9)},
+        {"lease_expires_at": now(9)},
     ],
 )
 def test_the_database_refuses_impossible_rows(database, values):
@@ -472,6 +723,33 @@ def test_the_database_refuses_impossible_rows(database, values):
 
     with pytest.raises(IntegrityError), database.writing() as session:
         session.execute(update(Job).values(values))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"state": "queued"},
+        {"state": "paused", "desired": "pause"},
+        {"lease_token": None},
+        {"worker_id": None},
+        {"attempt": 0},
+    ],
+)
+def test_the_database_refuses_an_impossible_running_job(database, claimant, values):
+    submit(database)
+    claim(database, claimant)
+
+    with pytest.raises(IntegrityError), database.writing() as session:
+        session.execute(update(Job).values(values))
+
+
+def test_the_database_refuses_two_open_attempts_of_one_job(database, claimant):
+    job = submit(database)
+    claim(database, claimant)
+    second = {"job_id": job.id, "number": 2, "worker_id": claimant.worker_id, "started_at": now()}
+
+    with pytest.raises(IntegrityError), database.writing() as session:
+        session.execute(insert(Attempt).values(second))
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,13 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from werkzeug.http import parse_options_header
 
-from core import artifacts, queries, queue, workers
+from core import artifacts, queries, queue, resume_points, workers
+from core.artifacts import Blob
+from core.errors import DatabaseUnavailable
 from core.journal import Journal
 from core.queue import Claimant, Failure, Publication
 from core.reports import EpochEnd, Line, Reading, Started
+from core.resume_points import Point
 from core.settings import Settings
 from core.workers import WorkerFacts
 from tests.webui.test_live import serving
@@ -29,7 +32,8 @@ from webui.context import current
 JOB = {
     *("id", "name", "state", "desired", "spec", "priority", "queue", "attempt", "created_at"),
     *("started_at", "finished_at", "progress", "train_loss", "test_loss", "test_accuracy"),
-    *("weights_sha256", "error", "worker"),
+    *("weights_sha256", "error", "worker", "queue_status", "last_heard_at", "resume_point"),
+    *("desired_at", "desired_by"),
 }
 PROGRESS = {"epoch", "epochs", "batch", "batches", "fraction", "eta_s", "images_per_s"}
 EPOCH = {
@@ -100,7 +104,7 @@ def test_a_submit_answers_201_with_the_job_and_where_it_is(client):
 
     assert response.status_code == 201
     job = response.json
-    assert set(job) >= JOB
+    assert set(job) == JOB | {"preset"}
     assert set(job["progress"]) == PROGRESS
     assert (job["name"], job["state"], job["desired"]) == ("my run", "queued", "run")
     assert (job["spec"]["seed"], job["priority"], job["queue"]) == (3, 2, "gpu")
@@ -341,6 +345,182 @@ def test_a_cancel_that_comes_too_late_changes_nothing(client, finished):
 
     assert (response.status_code, response.json) == (200, before)
     assert before["desired"] == "run"
+
+
+ASKED = ("cancel", "pause", "resume", "retry")
+
+
+def submitted(client, **more):
+    return client.post("/api/v1/jobs", json={"name": "x", **more}).json["id"]
+
+
+def ask(client, job, action, body=None):
+    return client.post(f"/api/v1/jobs/{job}/{action}", json=body)
+
+
+def secure(database, job, *steps):
+    with database.writing() as session:
+        for step in steps:
+            resume_points.add(session, job, 1, Point(step // 10, step, Blob(f"{step:064}", 5)))
+
+
+def test_a_queued_run_is_paused_goes_on_and_says_who_asked(client):
+    job = submitted(client)
+
+    paused = ask(client, job, "pause", {"by": "ada"})
+    resumed = ask(client, job, "resume", {"by": "bob"})
+
+    assert (paused.status_code, resumed.status_code) == (200, 200)
+    assert (paused.json["state"], paused.json["desired"]) == ("paused", "pause")
+    assert paused.json["desired_by"] == "ada"
+    assert MOMENT.fullmatch(paused.json["desired_at"])
+    assert paused.json["queue_status"] == {
+        "position": None,
+        "reason": "paused by ada",
+        "eta_s": None,
+    }
+    assert (resumed.json["state"], resumed.json["desired_by"]) == ("queued", "bob")
+    assert client.get("/api/v1/jobs?state=paused").json["items"] == []
+
+
+def test_a_running_run_is_asked_to_pause_once_and_may_be_let_go_on(client, lease, database):
+    first = ask(client, lease.job_id, "pause").json
+    second = ask(client, lease.job_id, "pause", {"by": "bob"}).json
+    resumed = ask(client, lease.job_id, "resume").json
+
+    assert (first["state"], first["desired"], first["queue_status"]) == ("running", "pause", None)
+    assert second == first
+    assert (resumed["state"], resumed["desired"]) == ("running", "run")
+
+
+@pytest.mark.parametrize("from_nothing", [False, True])
+def test_a_failed_run_is_tried_again(client, lease, database, from_nothing):
+    secure(database, lease.job_id, 10, 25)
+    queue.end(database, lease, "failed", Failure("ValueError", "no", "tb"))
+    failed = client.get(f"/api/v1/jobs/{lease.job_id}").json
+
+    again = ask(client, lease.job_id, "retry", {"by": "ada", "from_nothing": from_nothing})
+
+    assert failed["resume_point"] == {"epoch": 2, "step": 25}
+    assert again.status_code == 200
+    assert (again.json["state"], again.json["error"], again.json["finished_at"]) == (
+        "queued",
+        None,
+        None,
+    )
+    assert again.json["resume_point"] == (None if from_nothing else {"epoch": 2, "step": 25})
+    assert again.json["desired_by"] == "ada"
+
+
+def test_what_does_not_fit_the_state_is_409_with_a_sentence(client, finished):
+    for action, words in (
+        ("pause", "nothing to pause"),
+        ("resume", "cannot go on"),
+        ("retry", "only a failed run"),
+    ):
+        response = ask(client, finished, action)
+        assert response.status_code == 409
+        assert response.content_type == "application/problem+json"
+        assert response.json["title"] == "Conflict"
+        assert words in response.json["detail"]
+
+
+@pytest.mark.parametrize("action", ASKED)
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({"by": 5}, {"by"}),
+        ({"by": "x" * 121}, {"by"}),
+        ({"by": "a\nb"}, {"by"}),
+        ({"nonsense": 1, "by": []}, {"nonsense", "by"}),
+        ([], {"body"}),
+        ("ada", {"body"}),
+    ],
+)
+def test_a_wrong_wish_is_422_naming_each_field_and_changes_nothing(client, action, body, fields):
+    job = submitted(client)
+    before = client.get(f"/api/v1/jobs/{job}").json
+
+    response = ask(client, job, action, body)
+
+    assert response.status_code == 422
+    assert set(errors(response)) == fields
+    assert client.get(f"/api/v1/jobs/{job}").json == before
+
+
+@pytest.mark.parametrize("action", ["cancel", "pause", "resume"])
+def test_only_a_retry_knows_where_it_begins(client, action):
+    response = ask(client, submitted(client), action, {"from_nothing": True})
+
+    assert set(errors(response)) == {"from_nothing"}
+
+
+@pytest.mark.parametrize("action", ASKED)
+def test_a_wish_needs_no_body(client, lease, database, action):
+    job = lease.job_id
+    if action == "retry":
+        queue.end(database, lease, "failed")
+    bare = client.post(f"/api/v1/jobs/{job}/{action}")
+
+    assert bare.status_code == 200
+    assert bare.json["desired_by"] is None
+
+
+@pytest.mark.parametrize("action", ["pause", "resume", "retry"])
+def test_a_wish_that_is_not_declared_as_json_is_refused_rather_than_ignored(client, action):
+    response = client.post(
+        f"/api/v1/jobs/{submitted(client)}/{action}", data='{"from_nothing": true}'
+    )
+
+    assert response.status_code == 415
+
+
+@pytest.mark.parametrize("action", ASKED)
+def test_a_wish_for_what_does_not_exist_is_404(client, action):
+    for job in (7, 2**64):
+        assert ask(client, job, action).status_code == 404
+
+
+def test_a_queued_run_says_its_place_and_why_it_waits(client, lease):
+    first, second = submitted(client), submitted(client)
+
+    told = client.get(f"/api/v1/jobs/{second}").json["queue_status"]
+
+    assert told == {"position": 2, "reason": "1 run ahead on 1 CPU slot", "eta_s": None}
+    listed = {job["id"]: job["queue_status"] for job in client.get("/api/v1/jobs").json["items"]}
+    assert listed[second] == told
+    assert listed[first]["reason"] == "next in line on 1 CPU slot"
+    assert listed[lease.job_id] is None
+
+
+def test_a_running_run_says_when_it_was_last_heard_of(client, lease, database):
+    running = client.get(f"/api/v1/jobs/{lease.job_id}").json
+    queue.end(database, lease, "drained")
+    queued = client.get(f"/api/v1/jobs/{lease.job_id}").json
+
+    assert MOMENT.fullmatch(running["last_heard_at"])
+    assert (running["queue_status"], queued["last_heard_at"]) == (None, None)
+
+
+def test_the_newest_resume_point_is_told_of_a_run_by_itself(client, lease, database):
+    secure(database, lease.job_id, 10, 20, 35)
+
+    assert client.get(f"/api/v1/jobs/{lease.job_id}").json["resume_point"] == {
+        "epoch": 3,
+        "step": 35,
+    }
+    assert client.get("/api/v1/jobs").json["items"][0]["resume_point"] is None
+
+
+def test_a_submit_that_cannot_be_read_again_was_a_submit_all_the_same(client, monkeypatch):
+    def away(*_):
+        raise DatabaseUnavailable("away")
+
+    monkeypatch.setattr("webui.schemas.whole_job", away)
+    response = client.post("/api/v1/jobs", json={"name": "x"})
+
+    assert (response.status_code, response.json["queue_status"]) == (201, None)
+    assert count(client) == 1
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"null", b"x" * 2_000_000])
@@ -634,6 +814,9 @@ def test_with_the_database_away_everything_is_503_and_says_when_to_come_back(
     [
         ("POST", "/api/v1/jobs"),
         ("POST", "/api/v1/jobs/1/cancel"),
+        ("POST", "/api/v1/jobs/1/pause"),
+        ("POST", "/api/v1/jobs/1/resume"),
+        ("POST", "/api/v1/jobs/1/retry"),
         ("GET", "/api/v1/jobs/1/events"),
         ("GET", "/api/v1/checkpoints/1/download"),
         ("GET", "/api/v1/workers"),
@@ -645,7 +828,7 @@ def test_with_the_database_away_no_request_is_a_fault(redis_url, tmp_path, metho
         Settings(home=tmp_path, database_url=address, redis_url=redis_url, secret_key="x")
     )
 
-    body = {"name": "x"} if method == "POST" else None
+    body = {"name": "x"} if path.endswith("/jobs") else None
     response = client.open(path, method=method, json=body)
 
     assert response.status_code == 503

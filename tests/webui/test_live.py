@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import json
 import threading
@@ -107,6 +108,29 @@ def test_nothing_new_is_nothing_said(database, journal):
     viewer.names.clear()
 
     assert viewer.look().names == []
+
+
+def last_job(database, job_id, position=Position()):  # noqa: B008  (it never changes)
+    return next(each.data for each in news(database, job_id, position) if each.name == "job")
+
+
+def test_a_job_that_waits_is_sent_with_the_reason(database, journal):
+    first = queue.submit(database, name="waits", spec=presets.resolve("quick", {}))
+    told = last_job(database, first.id)
+    assert told["queue_status"]["reason"] == "next in line on 1 CPU slot"
+    assert told["queue_status"]["position"] == 1
+    queue.pause(database, first.id, "ada")
+
+    told = last_job(database, first.id)
+
+    assert (told["state"], told["queue_status"]["reason"]) == ("paused", "paused by ada")
+
+
+def test_a_job_that_runs_is_sent_with_the_moment_when_it_was_last_heard_of(database, journal):
+    before = last_job(database, journal.lease.job_id)["last_heard_at"]
+    write(journal, STARTED)
+
+    assert last_job(database, journal.lease.job_id)["last_heard_at"] > before
 
 
 def test_more_rows_than_one_look_brings_all_come(database, journal, monkeypatch):
@@ -404,6 +428,56 @@ def test_a_viewer_who_comes_back_gets_what_is_new_and_nothing_twice(
     assert (steps_of(first), steps_of(second)) == ([1, 2], [3])
     assert [each.event for each in second] == ["logs", "epochs", "points", "job", "job", "end"]
     assert (gone.status_code, gone.content) == (204, b"")
+
+
+def test_a_stream_goes_on_over_a_pause_and_after_it(
+    browser, database, journal, claimant, monkeypatch
+):
+    monkeypatch.setattr(live, "LOOK_EVERY_S", 0.02)
+    job_id = journal.lease.job_id
+    with watching(browser, journal) as events:
+        until(events, "job")
+        queue.pause(database, job_id, "ada")
+        assert until(events, "job")[-1].json()["desired"] == "pause"
+        queue.end(database, journal.lease, "paused")
+        paused = until(events, "job")[-1].json()
+        queue.resume(database, job_id)
+        assert until(events, "job")[-1].json()["state"] == "queued"
+        again = queue.claim(database, claimant, 30)
+        assert until(events, "job")[-1].json()["attempt"] == 2
+        queue.succeed(database, again, "c" * 64, [])
+        until(events, "end")
+
+    assert (paused["state"], paused["queue_status"]["reason"]) == ("paused", "paused by ada")
+
+
+def test_a_job_that_others_move_on_in_the_line_is_sent_again(
+    browser, database, journal, monkeypatch
+):
+    monkeypatch.setattr(live, "LOOK_EVERY_S", 0.02)
+    spec = presets.resolve("quick", {})
+    ahead, waits = (queue.submit(database, name="waits", spec=spec) for _ in range(2))
+    journal.lease = dataclasses.replace(journal.lease, job_id=waits.id)
+    with watching(browser, journal) as events:
+        [first] = until(events, "job")
+        queue.cancel(database, ahead.id)
+        [second] = until(events, "job")
+
+    told = [each.json()["queue_status"] for each in (first, second)]
+    assert [status["position"] for status in told] == [2, 1]
+    assert first.id == second.id  # the row of the job itself did not change
+
+
+def test_a_run_that_is_tried_again_can_be_followed_again(browser, database, journal, monkeypatch):
+    monkeypatch.setattr(live, "LOOK_EVERY_S", 0.02)
+    queue.end(database, journal.lease, "failed")
+    with watching(browser, journal) as events:
+        failed = until(events, "end")
+    queue.retry(database, journal.lease.job_id)
+    with watching(browser, journal, failed[-1].id) as events:
+        [again] = until(events, "job")
+
+    assert again.json()["state"] == "queued"
 
 
 def test_a_new_attempt_resets_an_open_stream(browser, database, journal, claimant, monkeypatch):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
 import pytest
 
-from core import queries, queue, workers
+from core import queries, queue, resume_points, workers
 from core.artifacts import Blob
 from core.errors import DatabaseUnavailable
 from core.journal import Journal
@@ -16,6 +17,8 @@ from core.lease import Lease
 from core.presets import PRESETS, resolve
 from core.queue import Claimant, Failure, Publication
 from core.reports import EpochEnd, Line, Reading, Started
+from core.resume_points import Point
+from core.waiting import QueueStatus
 from webui import formats
 from webui.context import Context
 
@@ -323,7 +326,9 @@ def test_what_was_typed_is_shown_as_text_in_its_input(client):
     assert not [script for script in page.all("script") if "alert" in script.text]
 
 
-@pytest.mark.parametrize("address", ["/jobs", "/jobs/1/cancel"])
+@pytest.mark.parametrize(
+    "address", ["/jobs", *(f"/jobs/1/{each}" for each in ("cancel", "pause", "resume", "retry"))]
+)
 def test_a_post_without_a_token_is_refused(client, submitted, database, address):
     submitted()
     assert client.post(address, data={"name": "x", "preset": "quick"}).status_code == 400
@@ -417,20 +422,31 @@ def test_a_queued_run_says_that_no_worker_is_live(client, submitted):
 
 def test_a_queued_run_says_that_no_worker_serves_its_queue(client, submitted, worker_id):
     job = submitted(queue="night")
-    assert "No live worker serves the queue night" in get(client, f"/jobs/{job.id}").text
+    notice = get(client, f"/jobs/{job.id}").one("section", **{"class": "notice warn"})
+    assert notice.text.startswith("No live worker serves queue night.")
 
 
 def test_a_queued_run_says_that_no_worker_has_its_device(client, submitted, worker_id):
     job = submitted(device="cuda")
     page = get(client, f"/jobs/{job.id}")
-    assert "No live worker that serves this queue has a cuda device" in page.text
+    assert "No live worker that serves queue default has a CUDA GPU." in page.text
 
 
 @pytest.mark.parametrize("device", ["auto", "cpu"])
-def test_a_queued_run_that_can_be_run_waits_for_its_turn(client, submitted, worker_id, device):
+def test_a_queued_run_that_has_a_slot_is_about_to_start(client, submitted, worker_id, device):
     page = get(client, f"/jobs/{submitted(device=device).id}")
-    assert "It waits for its turn" in page.text
-    assert "1 of 1 live worker can run it" in page.text
+    notice = page.one("section", **{"class": "notice"})
+    assert notice.text.startswith("About to start. It has not begun yet.")
+
+
+def test_a_queued_run_says_its_place_on_its_page_and_in_the_list(client, running, submitted):
+    running()
+    submitted("before it")
+    submitted("before it")
+    job = submitted("waits")
+    assert "Next in line" not in get(client, f"/jobs/{job.id}").text
+    assert "2 runs ahead on 2 CPU slots" in get(client, f"/jobs/{job.id}").text
+    assert "3rd in line" in get(client, "/").one("tr", id=f"job-{job.id}").text
 
 
 def test_a_stopped_worker_counts_as_gone(client, database, submitted, worker_id):
@@ -456,9 +472,132 @@ def test_a_running_run_that_is_cancelled_says_so_with_the_seconds(client, runnin
     assert "disabled" in next(b for b in page.all("button") if "Cancelling" in b.text).attributes
 
 
-def test_cancelling_what_does_not_exist_is_an_error_page(client):
-    answer = client.post("/jobs/9/cancel", data={"csrf_token": token(client)})
+@pytest.mark.parametrize("action", ["cancel", "pause", "resume", "retry"])
+def test_asking_something_of_what_does_not_exist_is_an_error_page(client, action):
+    answer = client.post(f"/jobs/9/{action}", data={"csrf_token": token(client)})
     assert answer.status_code == 404
+
+
+def press(client, job_id: int, action: str, **fields: str) -> Page:
+    """Send the form of a button of a run's page, and see what the page is then."""
+    page = get(client, f"/jobs/{job_id}")
+    assert page.all("form", action=f"/jobs/{job_id}/{action}")
+    token = page.all("input", name="csrf_token")[0].attributes["value"]
+    answer = client.post(f"/jobs/{job_id}/{action}", data={"csrf_token": token, **fields})
+    assert answer.status_code == 303
+    return get(client, answer.headers["Location"])
+
+
+def buttons(page: Page) -> list[str]:
+    """What can be asked of a run, and, in brackets, what cannot."""
+    return [
+        f"[{re.sub('[0-9]+ s', '… s', button.text)}]"
+        if "disabled" in button.attributes
+        else button.text
+        for button in page.all("button")
+        if "button" in (button.attributes.get("class") or "").split()
+    ]
+
+
+def secure(database, job_id: int) -> None:
+    with database.writing() as session:
+        resume_points.add(session, job_id, 1, Point(2, 950, Blob("a" * 64, 5)))
+
+
+def test_a_queued_run_can_be_paused_and_resumed(client, submitted):
+    job = submitted()
+    assert buttons(get(client, f"/jobs/{job.id}")) == ["Pause", "Cancel"]
+    paused = press(client, job.id, "pause")
+    assert buttons(paused) == ["Resume", "Cancel"]
+    head = paused.one("header", id="part-head")
+    assert head.attributes["data-state"] == "paused"
+    assert paused.all("span", **{"class": "badge", "data-state": "paused"})
+    notice = paused.one("section", **{"class": "notice"})
+    assert notice.text == "Paused just now. It has not begun yet."
+    assert buttons(press(client, job.id, "resume")) == ["Pause", "Cancel"]
+
+
+def test_a_run_that_is_being_paused_says_so_with_the_seconds_and_can_go_on(client, running):
+    job_id, _ = running()
+    pausing = press(client, job_id, "pause")
+    assert buttons(pausing) == ["[Pausing, … s]", "Resume", "Cancel"]
+    assert pausing.one("span", **{"class": "badge", "data-state": "pausing"})
+    assert buttons(press(client, job_id, "resume")) == ["Pause", "Cancel"]
+
+
+def test_a_paused_run_says_who_paused_it_and_from_where_it_goes_on(client, database, running):
+    job_id, lease = running()
+    secure(database, job_id)
+    queue.pause(database, job_id, "ada <b>")
+    queue.end(database, lease, "paused")
+    page = get(client, f"/jobs/{job_id}")
+    notice = page.one("section", **{"class": "notice"})
+    assert notice.text == "Paused by ada <b> just now. It goes on from epoch 3."
+    assert "Somebody paused the run." in page.one("li", id="attempt-1").text
+    row = get(client, "/?state=paused").one("tr", id=f"job-{job_id}")
+    assert "epoch 1 of 1" in row.text
+
+
+def test_a_failed_run_can_be_tried_again_and_lives_again(client, database, running):
+    job_id, lease = running()
+    queue.end(database, lease, "failed", Failure("ValueError", "no"))
+    failed = get(client, f"/jobs/{job_id}")
+    assert buttons(failed) == ["Retry"]
+    assert "A retry begins anew." in failed.text
+    again = press(client, job_id, "retry")
+    assert again.one("header", id="part-head").attributes["data-state"] == "queued"
+    assert json.loads(again.one("script", id="run-data").text)["over"] is False
+    assert not again.all("section", role="alert")
+    assert "Asked to go on just now." in again.text
+
+
+@pytest.mark.parametrize(
+    ("from_nothing", "place"), [("", "goes on from epoch 3"), ("true", "begins anew")]
+)
+def test_a_retry_goes_on_from_a_resume_point_or_from_nothing(
+    client, database, running, from_nothing, place
+):
+    job_id, lease = running()
+    secure(database, job_id)
+    queue.end(database, lease, "failed", Failure("ValueError", "no"))
+    failed = get(client, f"/jobs/{job_id}")
+    assert buttons(failed) == ["Retry from nothing", "Retry"]
+    assert [each.attributes["value"] for each in failed.all("input", name="from_nothing")] == [
+        "true"
+    ]
+    assert "A retry goes on from epoch 3." in failed.text
+    again = press(client, job_id, "retry", from_nothing=from_nothing)
+    assert f"It {place}." in again.text
+
+
+@pytest.mark.parametrize("action", ["pause", "resume", "retry"])
+def test_what_does_not_fit_the_state_is_an_error_page_with_a_sentence(client, succeeded, action):
+    job_id = succeeded()
+    assert buttons(get(client, f"/jobs/{job_id}")) == []
+    answer = client.post(f"/jobs/{job_id}/{action}", data={"csrf_token": token(client)})
+    assert answer.status_code == 409
+    assert f"Run {job_id} is succeeded" in Page(answer.text).text
+
+
+def test_a_running_run_says_when_it_was_last_heard_of(client, database, running):
+    job_id, lease = running()
+    heard = [e for e in get(client, f"/jobs/{job_id}").all("time") if "data-heard" in e.attributes]
+    assert [bool(re.fullmatch("[0-9]+ s ago", element.text)) for element in heard] == [True]
+    queue.end(database, lease, "drained")
+    assert "last heard" not in get(client, f"/jobs/{job_id}").text
+
+
+def test_an_attempt_says_who_when_for_how_long_and_why_it_ended(client, database, running):
+    job_id, lease = running()
+    assert "runs since" in get(client, f"/jobs/{job_id}").one("li", id="attempt-1").text
+    queue.end(database, lease, "crashed", Failure("crash", "killed by SIGKILL"))
+    told = get(client, f"/jobs/{job_id}").one("li", id="attempt-1").text
+    assert re.search("started .*, took [0-9.]+ s", told)
+    for text in ("crashed", "on yard-one", "killed by SIGKILL"):
+        assert text in told
+    reason = "Its last attempt crashed (killed by SIGKILL); try 2 of 3 in about"
+    assert reason in get(client, f"/jobs/{job_id}").text
+    assert "next try in" in get(client, "/").one("tr", id=f"job-{job_id}").text
 
 
 def test_the_parts_that_change_are_the_same_alone_as_in_the_page(client, running):
@@ -584,6 +723,21 @@ def test_the_error_page_needs_no_database(client, context, monkeypatch):
         (formats.ago(59.9), "59 s ago"),
         (formats.ago(3600), "1 h ago"),
         (formats.ago(3 * 86_400), "3 d ago"),
+        (formats.heard(-1), "0 s ago"),
+        (formats.heard(59.9), "59 s ago"),
+        (formats.heard(60), "1 min ago"),
+        (formats.sentence("paused by ada"), "Paused by ada."),
+        (formats.place(QueueStatus(None, "no worker is live", None, True)), "no worker for it"),
+        (formats.place(QueueStatus(4, "about to start", 0.0)), "about to start"),
+        (formats.place(QueueStatus(1, "next in line", 9.0)), "next in line"),
+        (formats.place(QueueStatus(2, "1 run ahead", None)), "2nd in line"),
+        (formats.place(QueueStatus(11, "10 runs ahead", None)), "11th in line"),
+        (formats.place(QueueStatus(23, "22 runs ahead", None)), "23rd in line"),
+        (formats.place(QueueStatus(None, "it crashed", 4.0)), "next try in 4.0 s"),
+        (
+            formats.place(QueueStatus(None, "more than 9 runs ahead", None)),
+            "more than 9 runs ahead",
+        ),
         (formats.size(999), "999 B"),
         (formats.size(1000), "1.0 kB"),
         (formats.size(999_950), "1.0 MB"),

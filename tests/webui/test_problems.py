@@ -8,6 +8,7 @@ import pytest
 from flask import abort
 
 from core.errors import (
+    Conflict,
     DatabaseUnavailable,
     FieldError,
     InvalidInput,
@@ -27,6 +28,7 @@ def empty_database_address(tmp_path: Path) -> str:
 ERRORS = [
     (InvalidInput.one("epochs", "must be at least 1"), 422),
     (NotFound("There is no job 7."), 404),
+    (Conflict("Run 7 has not failed."), 409),
     (Unavailable("The file store is away."), 503),
     (DatabaseUnavailable("The database is away."), 503),
     (LeaseLost("gone"), 500),

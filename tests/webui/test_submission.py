@@ -1,4 +1,4 @@
-"""Submitting and cancelling: checked whole, written first, rung for afterwards."""
+"""What is asked of the queue: checked whole, written first, rung for afterwards."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from core import queries
-from core.errors import InvalidInput, NotFound
+from core import queries, queue, workers
+from core.errors import Conflict, InvalidInput, NotFound
 from core.models import NAME_LENGTH, QUEUE_LENGTH
+from core.queue import Claimant
+from core.workers import WorkerFacts
 from webui import submission
 from webui.context import current
-from webui.submission import LARGEST_PRIORITY, Submission
+from webui.submission import LARGEST_PRIORITY, Retry, Submission, Wish
 
 CONTROLS = [chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) == "Cc"]
 
@@ -143,3 +145,103 @@ def test_a_cancel_of_nothing_wakes_nobody(context):
         submission.cancel(context, 99)
 
     assert context.wakeups.said == []
+
+
+def fail(context, job):
+    """Let a worker take a job and the job fail."""
+    facts = WorkerFacts("w", 1, "0", [job.queue], [], 1)
+    claimant = Claimant(workers.register(context.database, facts), [job.queue], ["auto"])
+    queue.end(context.database, queue.claim(context.database, claimant, 30), "failed")
+
+
+def forget(context):
+    context.wakeups.said.clear()
+    context.doorbell.found.clear()
+
+
+def test_a_pause_wakes_the_worker_and_the_viewers_and_rings_for_nobody(context):
+    job = submission.submit(context, {"name": "a"})
+    forget(context)
+
+    submission.pause(context, job.id, {"by": "ada"})
+
+    assert context.wakeups.said == [("asked", job.id), ("changed", job.id)]
+    assert context.doorbell.found == []
+
+
+def test_a_resume_rings_once_the_job_can_be_claimed(context):
+    job = submission.submit(context, {"name": "a", "queue": "gpu"})
+    submission.pause(context, job.id)
+    forget(context)
+
+    submission.resume(context, job.id)
+
+    assert context.doorbell.found == [("gpu", [("gpu", "queued")])]
+    assert context.wakeups.said == [("asked", job.id), ("changed", job.id)]
+
+
+def test_a_retry_rings_once_the_job_can_be_claimed(context):
+    job = submission.submit(context, {"name": "a", "queue": "gpu"})
+    fail(context, job)
+    forget(context)
+
+    submission.retry(context, job.id, {"from_nothing": True})
+
+    assert context.doorbell.found == [("gpu", [("gpu", "queued")])]
+    assert ("changed", job.id) in context.wakeups.said
+
+
+@pytest.mark.parametrize("ask", [submission.pause, submission.resume, submission.retry])
+def test_what_does_not_fit_or_does_not_exist_wakes_nobody(context, ask):
+    job = submission.submit(context, {"name": "a"})
+    submission.cancel(context, job.id)
+    forget(context)
+
+    with pytest.raises(Conflict):
+        ask(context, job.id)
+    with pytest.raises(NotFound):
+        ask(context, 99)
+
+    assert (context.wakeups.said, context.doorbell.found) == ([], [])
+
+
+WRONG_WISHES = [
+    ({"by": 5}, {"by"}),
+    ({"by": "x" * (NAME_LENGTH + 1)}, {"by"}),
+    ({"by": "a\x1b"}, {"by"}),
+    ({"by": "\ud800"}, {"by"}),
+    ({"who": "ada"}, {"who"}),
+    ({"by": ["ada"], "who": 1}, {"by", "who"}),
+]
+
+
+@pytest.mark.parametrize(("values", "fields"), WRONG_WISHES)
+@pytest.mark.parametrize(
+    "ask", [submission.cancel, submission.pause, submission.resume, submission.retry]
+)
+def test_a_wrong_field_is_named_and_nothing_is_asked(context, ask, values, fields):
+    job = submission.submit(context, {"name": "a"})
+    forget(context)
+
+    with pytest.raises(InvalidInput) as caught:
+        ask(context, job.id, values)
+
+    assert {error.field for error in caught.value.errors} == fields
+    assert context.wakeups.said == []
+    with context.database.reading() as session:
+        assert queries.job(session, job.id)[0].revision == job.revision
+
+
+@pytest.mark.parametrize("value", [1, "true", None, "", []])
+def test_from_nothing_is_yes_or_no(value):
+    with pytest.raises(ValidationError):
+        Retry(from_nothing=value)
+
+
+@pytest.mark.parametrize(
+    ("by", "taken"),
+    [(None, None), ("", ""), (" ada ", "ada"), ("ü" * NAME_LENGTH, "ü" * NAME_LENGTH)],
+    ids=["nobody", "empty", "stripped", "longest"],
+)
+def test_who_asks_may_be_left_out_and_is_stripped(by, taken):
+    assert Wish(by=by).by == taken

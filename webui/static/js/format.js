@@ -52,6 +52,10 @@ export function ago(seconds) {
   return `${Math.floor(seconds)} s ago`;
 }
 
+// How long ago a run was last heard of.
+export const heard = (seconds) =>
+  seconds >= MINUTE ? ago(seconds) : `${Math.max(0, Math.floor(seconds))} s ago`;
+
 // Control characters become signs, so that none acts on the page.
 export function visible(text) {
   return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\ud800-\udfff]/gu, (character) => {

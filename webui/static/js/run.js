@@ -49,6 +49,13 @@ const LIVE = {
   eta: () => duration(job.progress.eta_s),
 };
 
+function showHeard() {
+  for (const time of page.querySelectorAll("time[data-heard]")) {
+    time.dateTime = job.last_heard_at ?? time.dateTime;
+  }
+  tellTimes(page);
+}
+
 function showNumbers() {
   for (const element of page.querySelectorAll("[data-live]")) {
     const text = LIVE[element.dataset.live]();
@@ -63,7 +70,15 @@ function showNumbers() {
 
 // What the server renders of a run depends on these alone; everything else is in the events.
 const signature = () =>
-  [job.state, job.desired, job.attempt, job.worker, job.error?.message, job.progress.batches].join("\n");
+  [
+    job.state,
+    job.desired,
+    job.attempt,
+    job.worker,
+    job.error?.message,
+    job.progress.batches,
+    job.queue_status?.reason,
+  ].join("\n");
 
 let rendered = signature();
 
@@ -113,6 +128,7 @@ const stream = new Stream(
     job(news) {
       job = news;
       showNumbers();
+      showHeard();
       draw();
       if (signature() !== rendered) tryToShowParts();
     },

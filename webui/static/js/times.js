@@ -1,6 +1,6 @@
 // Keeps times true: "3 min ago" moves on, seconds count up, and hovering tells the local time.
 
-import { ago, clock, duration } from "./format.js";
+import { ago, clock, duration, heard } from "./format.js";
 
 // the server's clock decides: a laptop's may be minutes off
 const offset = Date.now() - Date.parse(document.documentElement.dataset.serverTime);
@@ -14,6 +14,10 @@ function write(element, text) {
 export function tellTimes(root = document) {
   for (const time of root.querySelectorAll("time[data-ago]")) {
     write(time, ago(secondsSince(time.dateTime)));
+    time.title = new Date(time.dateTime).toLocaleString();
+  }
+  for (const time of root.querySelectorAll("time[data-heard]")) {
+    write(time, heard(secondsSince(time.dateTime)));
     time.title = new Date(time.dateTime).toLocaleString();
   }
   for (const counter of root.querySelectorAll("[data-count-up]")) {
