@@ -7,7 +7,7 @@ STEP := ./scripts/step
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test check format lint types imports tests lock browser \
-	compose-test bench-api bench-quick bench-kills clean
+	compose-test bench-api bench-quick bench-latency bench-recovery bench-idle chaos clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,8 +48,17 @@ bench-api: setup ## Time GET /jobs while a run trains
 bench-quick: setup ## Train the quick preset with five seeds: accuracy and seconds
 	@$(STEP) "bench" $(BIN)/python -m bench.presets quick 5
 
-bench-kills: setup ## Time how soon a killed worker's trainer is gone
-	@$(STEP) "bench" $(BIN)/python -m bench.kills
+bench-latency: setup ## Time from submit to first batch on an idle worker, part by part
+	@$(STEP) "bench" $(BIN)/python -m bench.latency
+
+bench-recovery: setup ## Time cancels, and runs that go on after a kill
+	@$(STEP) "bench" $(BIN)/python -m bench.recovery
+
+bench-idle: setup ## Measure what an idle worker and a running job cost
+	@$(STEP) "bench" $(BIN)/python -m bench.idle
+
+chaos: setup ## A storm of faults over a hundred jobs, then the checker (CHAOS="--seed 1 --faults 60")
+	@$(STEP) "chaos" $(BIN)/python -m tests.faults.chaos $(CHAOS)
 
 compose-test: setup ## Build the images, bring docker-compose.yml up, and send a run through it
 	@$(STEP) "compose" $(BIN)/python tests/deploy/compose_run.py

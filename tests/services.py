@@ -140,11 +140,16 @@ class Postgres:
         wait_until(self._answers, "PostgreSQL answers")
 
     def stop(self) -> None:
-        """Stop the server; its clients lose their connections."""
+        """Stop the server as a crash would; its clients lose their connections."""
         if self._process is not None:
-            self._process.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown
-            self._process.wait(30)
+            self._process.send_signal(signal.SIGQUIT)  # PostgreSQL's immediate shutdown
+            self._process.wait(60)
             self._process = None
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return self._port
 
     def new_database(self) -> str:
         """Make a database, and give its address."""

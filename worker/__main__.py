@@ -49,28 +49,33 @@ def main() -> None:
 def set_up(chosen: Settings) -> Yard:
     """Find the devices, reach the database, and write down that this worker is there."""
     found = devices.find_devices()
-    slots = devices.divide(found, chosen.slots)
+    divided = devices.divide(found, chosen.slots)
     zygote = Zygote(chosen.data_folder)
     zygote.start()  # it imports torch while we wait for the database
-    database = Database(chosen.database_address, pool_size=len(slots) + 4)
+    database = Database(chosen.database_address, pool_size=len(divided) + 4)
     facts = WorkerFacts(
         name=chosen.worker_name,
         process_id=os.getpid(),
         version=version("trainyard"),
         queues=chosen.queues,
         devices=[device.facts() for device in found],
-        slots=len(slots),
+        slots=len(divided),
     )
+    slots = Slots(divided)
+    spares = Spares(zygote)
+    zygote.wait_until_ready(WAIT_FOR_ZYGOTE_S)
+    spares.tend(slots)
     return Yard(
         settings=chosen,
         database=database,
         artifacts=artifacts.connect(chosen.artifacts_address),
         doorbell=Doorbell(chosen.redis_url),
         wakeups=Wakeups(chosen.redis_url),
-        slots=Slots(slots),
-        spares=Spares(zygote),
+        slots=slots,
+        spares=spares,
         claimant=Claimant(
-            worker_id=_register(database, facts, zygote),
+            # whoever is registered can run jobs at once
+            worker_id=_register(database, facts),
             queues=chosen.queues,
             devices=devices.accepted(found),
         ),
@@ -86,7 +91,6 @@ def work(yard: Yard) -> None:
         name="wakeups",
         daemon=True,
     ).start()
-    yard.spares.tend(yard.slots)
     housekeeping = Housekeeping(yard)
     housekeeping.start()
 
@@ -133,12 +137,8 @@ def _celery_arguments(yard: Yard) -> list[str]:
     ]
 
 
-def _register(database: Database, facts: WorkerFacts, zygote: Zygote) -> int:
-    """Register, with patience for a database that starts at the same time.
-
-    Whoever is registered can run jobs at once.
-    """
-    zygote.wait_until_ready(WAIT_FOR_ZYGOTE_S)
+def _register(database: Database, facts: WorkerFacts) -> int:
+    """Register, with patience for a database that starts at the same time."""
     for remaining in reversed(range(WAIT_FOR_DATABASE_S)):
         try:
             return workers.register(database, facts)

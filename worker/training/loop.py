@@ -30,7 +30,7 @@ REPORT_EVERY_BATCHES = 100
 REPORT_EVERY_S = 1.0
 SAVE_EVERY_S = 60.0
 """Within an epoch."""
-SAVE_EPOCHS_EVERY_S = 2.0
+SAVE_EPOCHS_EVERY_S = 1.0
 """After an epoch, unless the last resume point is younger: some epochs take milliseconds."""
 
 

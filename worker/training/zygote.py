@@ -65,7 +65,7 @@ def refuse_what_cannot_fork() -> None:
     threads = count_threads()
     if threads != 1:
         raise RuntimeError(f"The zygote has {threads} threads; it could not fork safely.")
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         raise RuntimeError("The zygote has touched CUDA; what it forks could not use a GPU.")
 
 

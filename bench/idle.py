@@ -1,0 +1,116 @@
+"""What a worker costs while nothing is to do, and what a running job costs the database.
+
+`python -m bench.idle`, or `make bench-idle`. A real worker with one slot and one spare, Redis,
+SQLite. First it idles: its processor time, with that of its zygote and its spare. Then it runs a
+job of long epochs (MNIST, tutorial) and one of very short ones (digits): statements a second, those
+of the run and those of the worker's own housekeeping apart. `BEGIN` and `COMMIT` are not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+
+from core import database, queries, queue
+from core.database import Database
+from core.presets import resolve
+from core.settings import Settings
+from core.wakeup import Wakeups
+from tests.services import RedisServer, wait_until
+from worker.devices import usable_cores
+from worker.training import download
+
+SETTLE_S = 5.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=float, default=60.0)
+    seconds = parser.parse_args().seconds
+    data = os.environ.get("TRAINYARD_DATA")
+    with tempfile.TemporaryDirectory() as folder, RedisServer(Path(folder)) as redis:
+        counts = Path(folder) / "counts"
+        settings = Settings(
+            home=Path(folder) / "home",
+            redis_url=redis.url,
+            slots=1,
+            **({"data": Path(data)} if data else {}),
+        )
+        for name in ("mnist", "digits"):
+            download.ensure(name, settings.data_folder, print)
+        database.upgrade(settings.database_address)
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "bench.counted", str(counts)],
+            env=os.environ | settings.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            with Database(settings.database_address) as tables:
+                wait_until(lambda: is_there(tables), "the worker is there")
+                time.sleep(SETTLE_S)
+                idle = measure(worker.pid, counts, seconds)
+                rows = {"idle": idle}
+                for name, spec in (
+                    ("running tutorial on MNIST", {"epochs": 1000}),
+                    ("running digits, short epochs", {"dataset": "digits", "epochs": 1000}),
+                ):
+                    preset = "tutorial" if "MNIST" in name else "quick"
+                    job = queue.submit(tables, name="idle", spec=resolve(preset, spec))
+                    wait_until(lambda job=job.id: is_running(tables, job), "it runs")
+                    time.sleep(SETTLE_S)
+                    rows[name] = measure(worker.pid, counts, min(20.0, seconds))
+                    queue.cancel(tables, job.id)
+                    Wakeups(settings.redis_url).announce("asked", job.id)
+                    wait_until(lambda job=job.id: not is_running(tables, job), "it has ended")
+        finally:
+            worker.terminate()
+            worker.wait(60)
+    print(f"{datetime.now(UTC):%Y-%m-%d}, {usable_cores()} cores, {seconds:.0f} s idle")
+    print(f"{'':32}{'% of a core':>12}{'statements/s: run':>20}{'housekeeping':>14}")
+    for name, (share, run, housekeeping) in rows.items():
+        core = f"{share:.2%}" if name == "idle" else ""
+        print(f"{name:32}{core:>12}{run:20.2f}{housekeeping:14.2f}")
+
+
+def measure(process_id: int, counts: Path, seconds: float) -> tuple[float, float, float]:
+    """The share of a core, and the statements a second of runs and of housekeeping."""
+    before, computed, began = read(counts), processor_s(process_id), time.monotonic()
+    time.sleep(seconds)
+    after, spent = read(counts), time.monotonic() - began
+    housekeeping, run = ((new - old) / spent for new, old in zip(after, before, strict=True))
+    return (processor_s(process_id) - computed) / spent, run, housekeeping
+
+
+def processor_s(process_id: int) -> float:
+    """Processor time of a worker, its zygote and what that has forked."""
+    worker = psutil.Process(process_id)
+    return sum(
+        sum(process.cpu_times()[:2]) for process in (worker, *worker.children(recursive=True))
+    )
+
+
+def read(counts: Path) -> list[int]:
+    return [int(word) for word in counts.read_text().split()]
+
+
+def is_there(tables: Database) -> bool:
+    with tables.reading() as session:
+        return bool(queries.live_workers(session))
+
+
+def is_running(tables: Database, job_id: int) -> bool:
+    with tables.reading() as session:
+        return queries.job(session, job_id)[0].state == "running"
+
+
+if __name__ == "__main__":
+    main()

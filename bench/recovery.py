@@ -1,0 +1,226 @@
+"""How soon faults and wishes have their effect: `python -m bench.recovery`, `make bench-recovery`.
+
+Real workers with the default settings (lease 15 s, grace 10 s), real trainers, Redis, SQLite. Each
+row: how long until
+
+    cancel -> no process left       from the call of `cancel` to the end of the trainer's process
+    worker killed -> trainer gone   from SIGKILL to the end of the trainer's process
+    worker killed -> running again  from SIGKILL to the next attempt's training on another worker
+    trainer killed -> running again from the end of the pause after a crash to the next training
+
+`--busy N` has N processes compute all the while, to see the same on a crowded machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import multiprocessing
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+
+from core import database, queries, queue
+from core.database import Database
+from core.models import Attempt, Job
+from core.presets import resolve
+from core.settings import Settings
+from core.wakeup import Wakeups
+from tests.services import RedisServer
+from worker.devices import usable_cores
+from worker.training import download
+
+TIMEOUT_S = 120.0
+SPEC = {"dataset": "digits", "epochs": 1000, "device": "cpu"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--busy", type=int, default=0, metavar="N")
+    parser.add_argument("--cancels", type=int, default=50)
+    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--crashes", type=int, default=20)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, RedisServer(Path(folder)) as redis:
+        settings = Settings(home=Path(folder) / "home", redis_url=redis.url, slots=1)
+        download.ensure("digits", settings.data_folder, lambda _text: None)
+        database.upgrade(settings.database_address)
+        with Database(settings.database_address) as tables, computing(chosen.busy):
+            yard = Yard(settings, tables)
+            try:
+                rows = {
+                    "cancel -> no process left": yard.cancels(chosen.cancels),
+                    "trainer killed -> running again": yard.crashes(chosen.crashes),
+                }
+                gone, again = yard.kills(chosen.kills)
+            finally:
+                yard.stop()
+    rows |= {"worker killed -> trainer gone": gone, "worker killed -> running again": again}
+    print(
+        f"{datetime.now(UTC):%Y-%m-%d}, {usable_cores()} cores, {chosen.busy} processes computing "
+        "beside"
+    )
+    print(f"{'':34}{'count':>7}{'median':>9}{'p95':>9}{'max':>9}  s")
+    for name, seconds in rows.items():
+        ordered = sorted(seconds)
+        p95 = statistics.quantiles(ordered, n=20, method="inclusive")[-1]
+        print(
+            f"{name:34}{len(ordered):7}{statistics.median(ordered):9.2f}{p95:9.2f}"
+            f"{ordered[-1]:9.2f}"
+        )
+
+
+class Yard:
+    """Workers, and the times that things take with them."""
+
+    def __init__(self, settings: Settings, tables: Database) -> None:
+        self._settings = settings
+        self._tables = tables
+        self._wakeups = Wakeups(settings.redis_url)
+        self._workers: dict[str, subprocess.Popen[bytes]] = {}
+        self._chance = random.Random(0)
+
+    def cancels(self, count: int) -> list[float]:
+        """Cancel runs at random moments."""
+        [name] = self._start(1)
+        seconds = []
+        for _ in range(count):
+            job = self._train()
+            trainer = self._trainer(name)
+            time.sleep(self._chance.uniform(0.0, 0.5))
+            began = time.monotonic()
+            queue.cancel(self._tables, job.id)
+            self._wakeups.announce("asked", job.id)
+            wait_until(lambda trainer=trainer: is_gone(trainer), "the trainer is gone", 0.002)
+            seconds.append(time.monotonic() - began)
+            wait_until(lambda job=job: self._look(job).state == "cancelled", "it is cancelled")
+        return seconds
+
+    def crashes(self, count: int) -> list[float]:
+        """Kill trainers, and wait until the next try trains."""
+        [name] = self._workers
+        seconds = []
+        for _ in range(count):
+            job = self._train()
+            self._trainer(name).kill()
+            wait_until(lambda job=job: self._look(job).state == "queued", "it is queued again")
+            due_at = self._look(job).available_at.timestamp()
+            wait_until(lambda job=job: self._trains(job, 2), "it trains again")
+            seconds.append(max(0.0, time.time() - due_at))
+            self._cancel(job)
+        return seconds
+
+    def kills(self, count: int) -> tuple[list[float], list[float]]:
+        """Kill workers, and wait until their trainers are gone and their runs train elsewhere."""
+        self._start(1)
+        gone, again = [], []
+        for _ in range(count):
+            job = self._train()
+            name = self._worker_of(job)
+            trainer = self._trainer(name)
+            began = time.monotonic()
+            self._workers.pop(name).kill()
+            wait_until(lambda trainer=trainer: is_gone(trainer), "the trainer is gone", 0.002)
+            gone.append(time.monotonic() - began)
+            wait_until(lambda job=job: self._trains(job, 2), "it trains elsewhere")
+            again.append(time.monotonic() - began)
+            self._cancel(job)
+            self._start(1)
+        return gone, again
+
+    def stop(self) -> None:
+        for worker in self._workers.values():
+            worker.terminate()
+            worker.wait(TIMEOUT_S)
+
+    def _start(self, count: int) -> list[str]:
+        names = [f"worker-{random.randrange(10**9)}" for _ in range(count)]
+        for name in names:
+            settings = self._settings.model_copy(update={"worker_name": name})
+            self._workers[name] = subprocess.Popen(
+                [sys.executable, "-m", "worker"],
+                env=os.environ | settings.environment(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        for name in names:
+            wait_until(lambda name=name: self._is_there(name), f"{name} is there")
+        return names
+
+    def _train(self) -> Job:
+        job = queue.submit(self._tables, name="recovery", spec=resolve("quick", SPEC))
+        wait_until(lambda: self._trains(job, 1), "it trains")
+        return job
+
+    def _cancel(self, job: Job) -> None:
+        queue.cancel(self._tables, job.id)
+        self._wakeups.announce("asked", job.id)
+        wait_until(lambda: self._look(job).state == "cancelled", "it is cancelled")
+
+    def _trainer(self, name: str) -> psutil.Process:
+        [zygote] = psutil.Process(self._workers[name].pid).children()
+        [trainer] = zygote.children()
+        return trainer
+
+    def _look(self, job: Job) -> Job:
+        with self._tables.reading() as session:
+            return queries.job(session, job.id)[0]
+
+    def _worker_of(self, job: Job) -> str:
+        with self._tables.reading() as session:
+            return str(queries.job(session, job.id)[1])
+
+    def _trains(self, job: Job, attempt: int) -> bool:
+        with self._tables.reading() as session:
+            row = session.get(Attempt, (job.id, attempt))
+            return row is not None and row.first_step is not None
+
+    def _is_there(self, name: str) -> bool:
+        with self._tables.reading() as session:
+            return any(worker.name == name for worker in queries.live_workers(session))
+
+
+@contextlib.contextmanager
+def computing(count: int) -> Iterator[None]:
+    """Keep processes busy."""
+    processes = [multiprocessing.Process(target=compute, daemon=True) for _ in range(count)]
+    for process in processes:
+        process.start()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.terminate()
+
+
+def compute() -> None:
+    while True:
+        sum(range(10_000))
+
+
+def is_gone(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def wait_until(condition: Callable[[], object], what: str, pause: float = 0.01) -> None:
+    deadline = time.monotonic() + TIMEOUT_S
+    while not condition():
+        if time.monotonic() > deadline:
+            sys.exit(f"waited {TIMEOUT_S:.0f} s in vain: {what}")
+        time.sleep(pause)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,488 @@
+"""A storm of faults over many short runs, then the checker: `python -m tests.faults.chaos`.
+
+Real workers, trainers, Redis and PostgreSQL (or SQLite). Every few seconds a fault is drawn from
+the list; which, when and upon whom follows from the seed (what it meets depends on the moment).
+Workers that die are started again, as a service manager would do. When all faults have been done,
+everything must come to its end; then `checker.py` reads database and blobs, and every run's weights
+and epochs are compared with those of an undisturbed run of the same spec.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import random
+import secrets
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+from sqlalchemy import make_url, select
+
+from core import database, queue, resume_points
+from core.artifacts import Folder
+from core.database import Database
+from core.doorbell import Doorbell
+from core.errors import Conflict, DatabaseUnavailable, NotFound
+from core.models import Attempt, Job
+from core.presets import resolve
+from core.settings import Settings
+from core.states import FINAL
+from core.wakeup import Wakeups
+from tests.faults import checker
+from tests.faults.proxy import Proxy
+from tests.faults.reference import References
+from tests.services import Postgres, RedisServer
+from worker.devices import usable_cores
+from worker.training import download
+
+LEASE_S = 3.0
+LONGEST_S = 1800.0
+MARK = "CHAOS"
+
+SPECS: list[dict[str, Any]] = [
+    {"optimizer": optimizer, "schedule": {"kind": schedule}, "model": {"dropout": dropout}}
+    for optimizer, schedule, dropout in (
+        ({"kind": "sgd"}, "constant", 0.0),
+        ({"kind": "sgd", "momentum": 0.9, "nesterov": True}, "one_cycle", 0.2),
+        ({"kind": "adam"}, "constant", 0.2),
+        ({"kind": "adam"}, "one_cycle", 0.0),
+        ({"kind": "adamw"}, "constant", 0.0),
+        ({"kind": "adamw"}, "one_cycle", 0.3),
+    )
+]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="A storm of faults, then the checker.")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=100)
+    parser.add_argument("--faults", type=int, default=60)
+    parser.add_argument("--workers", type=int, default=3)
+    parser.add_argument("--every", type=float, default=4.0, help="seconds between faults, about")
+    parser.add_argument("--epochs", type=int, default=120)
+    parser.add_argument("--database", choices=["postgresql", "sqlite"], default="postgresql")
+    chosen = parser.parse_args()
+    began = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        storm = Storm(chosen, folder, stack)
+        try:
+            storm.submit()
+            storm.rage()
+            storm.wait_for_the_end()
+        finally:
+            storm.stop()
+        sys.exit(storm.report(time.monotonic() - began))
+
+
+class Storm:
+    """The services, the workers, and what is done to them."""
+
+    def __init__(
+        self, chosen: argparse.Namespace, folder: Path, stack: contextlib.ExitStack
+    ) -> None:
+        self._chosen = chosen
+        self._folder = folder
+        self._stack = stack
+        self._chance = random.Random(chosen.seed)
+        self._mark = secrets.token_hex(8)
+        self._redis = stack.enter_context(RedisServer(folder))
+        self._postgres: Postgres | None = None
+        if chosen.database == "postgresql":
+            self._postgres = stack.enter_context(Postgres())
+            address = self._postgres.new_database()
+        else:
+            address = f"sqlite:///{folder / 'trainyard.db'}"
+        self._settings = Settings(
+            home=folder / "home",
+            database_url=address,
+            redis_url=self._redis.url,
+            slots=1,
+            lease_seconds=LEASE_S,
+            grace_seconds=5.0,
+        )
+        download.ensure("digits", self._settings.data_folder, lambda _text: None)
+        database.upgrade(address)
+        self._tables = stack.enter_context(Database(address))
+        self._artifacts = Folder(self._settings.home / "artifacts")
+        self._doorbell = Doorbell(self._redis.url)
+        self._wakeups = Wakeups(self._redis.url)
+        self._done: Counter[str] = Counter()
+        self._cancelled: set[int] = set()
+        self._retried: set[int] = set()
+        self._healing: list[threading.Thread] = []
+        self._ending = threading.Event()
+        self._workers = [_Worker(self, number) for number in range(chosen.workers)]
+        threading.Thread(target=self._keep_workers, daemon=True).start()
+
+    def submit(self) -> None:
+        """Put the jobs into the queue."""
+        for number in range(self._chosen.jobs):
+            changes = SPECS[number % len(SPECS)] | {
+                "dataset": "digits",
+                "batch_size": 64,
+                "epochs": self._chosen.epochs,
+                "device": "cpu",
+            }
+            changes["model"] = changes["model"] | {"channels": [8], "batch_norm": True}
+            queue.submit(self._tables, name=f"chaos {number}", spec=resolve("quick", changes))
+        self._doorbell.ring("default")
+
+    def rage(self) -> None:
+        """Do the faults, one after the other; those that last heal by themselves."""
+        faults: list[Callable[[], bool]] = [
+            self._kill_a_trainer,
+            self._kill_a_worker,
+            self._kill_a_zygote,
+            self._stop_a_worker_for_longer_than_its_lease,
+            self._drain_a_worker,
+            self._make_redis_forget,
+            self._restart_redis,
+            self._take_the_database_away,
+            self._ring_ten_times,
+            self._damage_a_resume_point,
+            self._pause_and_resume_a_run,
+            self._cancel_a_run,
+        ]
+        if self._postgres:
+            faults += [
+                self._cut_a_worker_off_for_longer_than_its_lease,
+                self._stall_a_worker_for_longer_than_its_lease,
+                self._lose_the_answer_to_a_commit,
+            ]
+        bag: list[Callable[[], bool]] = []
+        deadline = time.monotonic() + LONGEST_S
+        while self._done.total() < self._chosen.faults and time.monotonic() < deadline:
+            time.sleep(self._chance.uniform(0.5, 1.5) * self._chosen.every)
+            if not bag:  # each kind once, in an order of its own, then again
+                bag = faults.copy()
+                self._chance.shuffle(bag)
+            fault = bag.pop()
+            name = fault.__name__.strip("_").replace("_", " ")
+            try:
+                happened = fault()
+            except (DatabaseUnavailable, psutil.Error, ProcessLookupError) as error:
+                print(f"  {name}: nothing to meet ({error})", flush=True)
+                continue
+            if happened:
+                self._done[name] += 1
+                print(f"{self._done.total():4} {name}", flush=True)
+
+    def wait_for_the_end(self) -> None:
+        """Wait until every job has ended; go on with what was paused or spent its budget."""
+        deadline = time.monotonic() + LONGEST_S
+        for healing in self._healing:
+            healing.join()
+        while time.monotonic() < deadline:
+            with contextlib.suppress(DatabaseUnavailable):
+                left = [job for job in self._jobs() if job.state not in FINAL]
+                for job in self._jobs():
+                    if job.state == "paused" or job.desired == "pause":
+                        with contextlib.suppress(Conflict):
+                            queue.resume(self._tables, job.id)
+                    if job.state == "failed" and job.error_kind == "crash":
+                        self._retried.add(job.id)
+                        queue.retry(self._tables, job.id)
+                        left.append(job)
+                if not left:
+                    return
+            time.sleep(0.5)
+
+    def stop(self) -> None:
+        """End the workers."""
+        self._ending.set()
+        for worker in self._workers:
+            worker.end()
+
+    def report(self, seconds: float) -> int:
+        """Print what was done and what is wrong; 1 where something is."""
+        references = References(self._settings.data_folder, threads=1)
+        jobs = self._jobs()
+        problems = checker.problems(self._tables, self._artifacts, references)
+        with self._tables.reading() as session:
+            outcomes = Counter(session.scalars(select(Attempt.outcome)))
+            doubled = sum(
+                len(
+                    [
+                        a
+                        for a in session.scalars(select(Attempt).where(Attempt.job_id == job.id))
+                        if a.outcome == "succeeded"
+                    ]
+                )
+                > 1
+                for job in jobs
+            )
+        right = {"succeeded", "cancelled"}
+        lost = [job.id for job in jobs if job.state not in FINAL]
+        wrong = [
+            job.id
+            for job in jobs
+            if job.state in FINAL
+            and job.state not in ({"succeeded"} if job.id not in self._cancelled else right)
+        ]
+        succeeded = [job for job in jobs if job.state == "succeeded"]
+        equal = sum(references(job.spec).weights_sha256 == job.weights_sha256 for job in succeeded)
+        left = [process for process in psutil.process_iter() if self._is_ours(process)]
+        print(
+            f"\n{datetime.now(UTC):%Y-%m-%d}, {usable_cores()} cores, {self._chosen.database}, "
+            f"seed {self._chosen.seed}, {len(self._workers)} workers, {seconds:.0f} s"
+        )
+        print(f"\n{self._done.total()} faults")
+        for name, count in sorted(self._done.items()):
+            print(f"  {count:3}  {name}")
+        print(f"\n{len(jobs)} jobs, {outcomes.total()} attempts")
+        for outcome, count in sorted(outcomes.items(), key=str):
+            print(f"  {count:3}  {outcome}")
+        print(f"  retried by hand after their budget was spent: {len(self._retried)}")
+        print(f"\nlost {len(lost)}, doubled {doubled}, in a wrong state {len(wrong)}")
+        print(f"weights equal to an undisturbed run's: {equal} of {len(succeeded)}")
+        print(f"processes left over: {len(left)}")
+        print(f"found by the checker: {len(problems)}")
+        for problem in problems:
+            print(f"  {problem}")
+        bad = lost or wrong or doubled or problems or left or equal < len(succeeded)
+        return 1 if bad or self._done.total() < self._chosen.faults else 0
+
+    # faults: each says whether it met something
+
+    def _kill_a_trainer(self) -> bool:
+        trainers = [trainer for worker in self._workers for trainer in worker.trainers()]
+        if trainers:
+            self._chance.choice(trainers).kill()
+        return bool(trainers)
+
+    def _kill_a_worker(self) -> bool:
+        return self._any_worker().kill()
+
+    def _kill_a_zygote(self) -> bool:
+        zygote = self._any_worker().zygote()
+        if zygote:
+            zygote.kill()
+        return zygote is not None
+
+    def _stop_a_worker_for_longer_than_its_lease(self) -> bool:
+        process = self._any_worker().process
+        if process is None:
+            return False
+        process.send_signal(signal.SIGSTOP)
+        self._heal_after(1.5 * LEASE_S, lambda: process.send_signal(signal.SIGCONT))
+        return True
+
+    def _drain_a_worker(self) -> bool:
+        process = self._any_worker().process
+        if process is not None:
+            process.terminate()
+        return process is not None
+
+    def _make_redis_forget(self) -> bool:
+        self._redis.flush()
+        return True
+
+    def _restart_redis(self) -> bool:
+        self._redis.stop()
+        time.sleep(self._chance.uniform(0, 2))
+        self._redis.start()
+        return True
+
+    def _take_the_database_away(self) -> bool:
+        seconds = self._chance.uniform(0, 1.5 * LEASE_S)
+        if self._postgres:
+            self._postgres.stop()
+            time.sleep(seconds)
+            self._postgres.start()
+        else:
+            path = make_url(self._settings.database_address).database
+            with contextlib.closing(sqlite3.connect(str(path), timeout=60)) as other:
+                other.execute("BEGIN EXCLUSIVE")
+                time.sleep(seconds)
+                other.rollback()
+        return True
+
+    def _cut_a_worker_off_for_longer_than_its_lease(self) -> bool:
+        proxy = self._any_worker().proxy
+        assert proxy is not None
+        proxy.cut()
+        self._heal_after(1.5 * LEASE_S, proxy.heal)
+        return True
+
+    def _stall_a_worker_for_longer_than_its_lease(self) -> bool:
+        proxy = self._any_worker().proxy
+        assert proxy is not None
+        proxy.stall()
+        self._heal_after(1.5 * LEASE_S, proxy.heal)
+        return True
+
+    def _lose_the_answer_to_a_commit(self) -> bool:
+        proxy = self._any_worker().proxy
+        assert proxy is not None
+        return proxy.cut_at_commit_after("UPDATE jobs").wait(10)
+
+    def _ring_ten_times(self) -> bool:
+        return all(self._doorbell.ring("default") for _ in range(10))
+
+    def _damage_a_resume_point(self) -> bool:
+        running = [job for job in self._jobs() if job.state == "running"]
+        self._chance.shuffle(running)
+        for job in running:
+            with self._tables.reading() as session:
+                points = resume_points.newest_first(session, job.id)
+            for point in points[:1]:
+                file = self._artifacts.folder / point.blob.sha256[:2] / point.blob.sha256
+                with contextlib.suppress(FileNotFoundError):
+                    file.write_bytes(file.read_bytes()[:-1])
+                    return True
+        return False
+
+    def _pause_and_resume_a_run(self) -> bool:
+        running = [job for job in self._jobs() if job.state == "running"]
+        if not running:
+            return False
+        job = self._chance.choice(running)
+        with contextlib.suppress(Conflict):
+            queue.pause(self._tables, job.id, by="chaos")
+            self._wakeups.announce("asked", job.id)
+
+            def resume() -> None:
+                with contextlib.suppress(Conflict, DatabaseUnavailable):
+                    queue.resume(self._tables, job.id)
+                    self._doorbell.ring("default")
+
+            self._heal_after(self._chance.uniform(0, 3), resume)
+            return True
+        return False
+
+    def _cancel_a_run(self) -> bool:
+        # a few only: a cancelled run compares nothing
+        alive = [job for job in self._jobs() if job.state in ("queued", "running")]
+        if not alive:
+            return False
+        job = self._chance.choice(alive)
+        self._cancelled.add(job.id)
+        with contextlib.suppress(NotFound):
+            queue.cancel(self._tables, job.id)
+            self._wakeups.announce("asked", job.id)
+        return True
+
+    def _heal_after(self, seconds: float, heal: Callable[[], object]) -> None:
+        def wait_and_heal() -> None:
+            time.sleep(seconds)
+            with contextlib.suppress(ProcessLookupError):
+                heal()
+
+        thread = threading.Thread(target=wait_and_heal)
+        thread.start()
+        self._healing.append(thread)
+
+    def _any_worker(self) -> _Worker:
+        return self._chance.choice(self._workers)
+
+    def _keep_workers(self) -> None:
+        """Start workers that have ended again."""
+        while not self._ending.wait(0.5):
+            for worker in self._workers:
+                worker.revive()
+
+    def _jobs(self) -> list[Job]:
+        with self._tables.reading() as session:
+            return list(session.scalars(select(Job).order_by(Job.id)))
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        with contextlib.suppress(psutil.Error):
+            return (
+                process.environ().get(MARK) == self._mark
+                and process.status() != psutil.STATUS_ZOMBIE
+            )
+        return False
+
+    def start_worker(self, number: int, proxy: Proxy | None) -> subprocess.Popen[bytes]:
+        """Start a worker on a core of its own: one thread, as the reference has."""
+        address = self._settings.database_address
+        if proxy is not None and self._postgres is not None:
+            address = address.replace(f":{self._postgres.port}/", f":{proxy.port}/")
+        settings = self._settings.model_copy(
+            update={"worker_name": f"worker-{number}", "database_url": address}
+        )
+        cores = sorted(os.sched_getaffinity(0))
+        core = cores[number % len(cores)]
+        program = (
+            f"import os, runpy; os.sched_setaffinity(0, {{{core}}}); "
+            "runpy.run_module('worker', run_name='__main__')"
+        )
+        with (self._folder / f"worker-{number}.log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-c", program],
+                env=os.environ | settings.environment() | {MARK: self._mark},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def proxy(self) -> Proxy | None:
+        """A proxy before PostgreSQL."""
+        return self._stack.enter_context(Proxy(self._postgres.port)) if self._postgres else None
+
+
+class _Worker:
+    """A worker that is started again when it has ended."""
+
+    def __init__(self, storm: Storm, number: int) -> None:
+        self._storm = storm
+        self._number = number
+        self._lock = threading.Lock()
+        self.proxy = storm.proxy()
+        self._process: subprocess.Popen[bytes] | None = storm.start_worker(number, self.proxy)
+
+    @property
+    def process(self) -> subprocess.Popen[bytes] | None:
+        with self._lock:
+            alive = self._process is not None and self._process.poll() is None
+            return self._process if alive else None
+
+    def zygote(self) -> psutil.Process | None:
+        process = self.process
+        children = psutil.Process(process.pid).children() if process else []
+        return children[0] if children else None
+
+    def trainers(self) -> list[psutil.Process]:
+        with contextlib.suppress(psutil.Error):
+            zygote = self.zygote()
+            return zygote.children() if zygote else []
+        return []
+
+    def kill(self) -> bool:
+        process = self.process
+        if process is not None:
+            process.kill()
+        return process is not None
+
+    def revive(self) -> None:
+        with self._lock:
+            if self._process is not None and self._process.poll() is not None:
+                self._process = self._storm.start_worker(self._number, self.proxy)
+
+    def end(self) -> None:
+        with self._lock:
+            if self._process is not None:
+                self._process.send_signal(signal.SIGCONT)
+                self._process.terminate()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(60)
+                self._process.kill()
+                self._process.wait()
+                self._process = None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""An independent judge of what a run has left behind: it reads the database and the blobs alone.
+
+It knows nothing of workers, supervisors or trainers, and asks only whether the rows can be true.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.artifacts import Artifacts, Blob
+from core.database import Database
+from core.errors import NotFound
+from core.models import Attempt, Checkpoint, Epoch, Job, LogLine, Point
+from core.states import FINAL
+
+EpochRow = tuple[int, float, float, float, float]
+"""Epoch, train loss, test loss, test accuracy, learning rate: what cannot differ between two runs
+of one spec."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What a run ends with that nobody disturbed."""
+
+    weights_sha256: str
+    epochs: tuple[EpochRow, ...]
+
+
+def problems(
+    database: Database,
+    artifacts: Artifacts,
+    reference: Callable[[dict[str, Any]], Reference] | None = None,
+) -> list[str]:
+    """Everything that is wrong with the runs in a database; nothing, where all is well.
+
+    Args:
+        database: where to look.
+        artifacts: where the files of succeeded runs must lie.
+        reference: gives what an undisturbed run of a spec ends with; None: do not compare.
+    """
+    found: list[str] = []
+    with database.reading() as session:
+        for job in session.scalars(select(Job).order_by(Job.id)):
+            evidence = _Evidence(session, job)
+            for check in (_states, _attempts, _measurements, _effects, _resumption):
+                found += [f"job {job.id}: {problem}" for problem in check(evidence)]
+            for problem in _files(evidence, artifacts):
+                found.append(f"job {job.id}: {problem}")
+            if reference is not None and job.state == "succeeded":
+                for problem in _sameness(evidence, reference(job.spec)):
+                    found.append(f"job {job.id}: {problem}")
+    return found
+
+
+class _Evidence:
+    """The rows of one job."""
+
+    def __init__(self, session: Session, job: Job) -> None:
+        def rows(table: Any, *order: Any) -> Sequence[Any]:
+            query = select(table).where(table.job_id == job.id).order_by(*order)
+            return session.scalars(query).all()
+
+        self.job = job
+        self.attempts: Sequence[Attempt] = rows(Attempt, Attempt.number)
+        self.epochs: Sequence[Epoch] = rows(Epoch, Epoch.epoch)
+        self.points: Sequence[Point] = rows(Point, Point.step)
+        self.lines: Sequence[LogLine] = rows(LogLine, LogLine.attempt, LogLine.number)
+        self.checkpoints: Sequence[Checkpoint] = rows(Checkpoint, Checkpoint.id)
+
+
+def _states(seen: _Evidence) -> Iterator[str]:
+    job = seen.job
+    if job.state in FINAL and not job.finished_at:
+        yield f"{job.state} without an end"
+    if (job.state == "running") != (job.lease_token is not None):
+        yield f"{job.state}, and its lease says otherwise"
+    if job.state == "failed" and not job.error_message:
+        yield "failed without a reason"
+    if job.state != "failed" and job.error_message:
+        yield f"{job.state} with the error {job.error_message}"
+    if seen.attempts and job.state in FINAL:
+        last = seen.attempts[-1].outcome
+        right = {
+            "succeeded": {"succeeded"},
+            "failed": {"failed", "crashed", "lost"},
+            # cancelled while it ran, or while it waited after an earlier attempt
+            "cancelled": {"cancelled", "crashed", "lost", "drained", "paused", "failed"},
+        }
+        if last not in right[job.state]:
+            yield f"{job.state}, but its last attempt was {last}"
+
+
+def _attempts(seen: _Evidence) -> Iterator[str]:
+    numbers = [attempt.number for attempt in seen.attempts]
+    if numbers != list(range(1, seen.job.attempt + 1)):
+        yield f"its attempts are {numbers}, its row says {seen.job.attempt}"
+    open_ones = [attempt.number for attempt in seen.attempts if attempt.finished_at is None]
+    if open_ones != ([seen.job.attempt] if seen.job.state == "running" else []):
+        yield f"{seen.job.state}, with open attempts {open_ones}"
+    for earlier, later in itertools.pairwise(seen.attempts):
+        if earlier.finished_at is None or later.started_at < earlier.finished_at:
+            yield f"attempt {later.number} began before attempt {earlier.number} ended"
+    successes = [attempt.number for attempt in seen.attempts if attempt.outcome == "succeeded"]
+    if len(successes) != (seen.job.state == "succeeded"):
+        yield f"{seen.job.state}, with successes {successes}"
+
+
+def _measurements(seen: _Evidence) -> Iterator[str]:
+    """No epoch and no batch is missing, doubled, or out of order."""
+    job = seen.job
+    epochs = [row.epoch for row in seen.epochs]
+    if epochs != list(range(1, len(epochs) + 1)):
+        yield f"its epochs are {epochs}"
+    if job.state == "succeeded" and len(epochs) != job.epochs:
+        yield f"succeeded with {len(epochs)} of {job.epochs} epochs"
+    for rows, what in ((seen.epochs, "epochs"), (seen.points, "points")):
+        by = [row.attempt for row in rows]
+        if by != sorted(by):
+            yield f"its {what} go back to an earlier attempt: {by}"
+    ends = {row.epoch: row.step for row in seen.points if row.batch == job.batches}
+    for epoch, step in ends.items():
+        if step != epoch * job.batches:
+            yield f"epoch {epoch} ends at step {step}, and has {job.batches} batches"
+    missing = set(epochs) - set(ends)
+    if missing:
+        yield f"epochs {sorted(missing)} have no last point"
+
+
+def _effects(seen: _Evidence) -> Iterator[str]:
+    """An attempt has effect between its start and its end, and at no other time."""
+    by_number = {attempt.number: attempt for attempt in seen.attempts}
+    for line in seen.lines:
+        attempt = by_number[line.attempt]
+        if line.time < attempt.started_at or (
+            attempt.finished_at is not None and line.time > attempt.finished_at
+        ):
+            yield f"attempt {line.attempt} wrote {line.text!r} when it did not hold the job"
+    for checkpoint in seen.checkpoints:
+        if by_number[checkpoint.attempt].outcome != "succeeded":
+            yield f"attempt {checkpoint.attempt} published a file and did not succeed"
+    for attempt in seen.attempts:
+        numbers = [line.number for line in seen.lines if line.attempt == attempt.number]
+        if numbers != list(range(1, len(numbers) + 1)):
+            yield f"the log lines of attempt {attempt.number} are numbered {numbers}"
+
+
+def _resumption(seen: _Evidence) -> Iterator[str]:
+    """Every attempt begins at the newest resume point before it, unless one was damaged."""
+    secured = 0
+    for attempt in seen.attempts:
+        if attempt.first_step is not None:
+            skipped = any(
+                line.level == "warning" and "skipped" in line.text
+                for line in seen.lines
+                if line.attempt == attempt.number
+            )
+            if attempt.first_step > secured:
+                yield f"attempt {attempt.number} began at {attempt.first_step}, {secured} was safe"
+            if attempt.first_step < secured and not skipped:
+                yield f"attempt {attempt.number} began at {attempt.first_step}, not at {secured}"
+            secured = attempt.first_step
+        secured = max(secured, attempt.secured_step or 0)
+
+
+def _files(seen: _Evidence, artifacts: Artifacts) -> Iterator[str]:
+    if bool(seen.checkpoints) != (seen.job.state == "succeeded"):
+        yield f"{seen.job.state}, with {len(seen.checkpoints)} files"
+    for row in seen.checkpoints:
+        try:
+            with artifacts.open(Blob(row.sha256, row.size)) as file:
+                content = file.read()
+        except NotFound:
+            yield f"its file {row.filename} is missing"
+            continue
+        if (hashlib.sha256(content).hexdigest(), len(content)) != (row.sha256, row.size):
+            yield f"its file {row.filename} is damaged"
+
+
+def _sameness(seen: _Evidence, reference: Reference) -> Iterator[str]:
+    """A disturbed run ends as one that was left alone: to the last bit, to the last digit."""
+    if seen.job.weights_sha256 != reference.weights_sha256:
+        yield f"its weights are not those of an undisturbed run of {json.dumps(seen.job.spec)}"
+    rows = tuple(
+        (row.epoch, row.train_loss, row.test_loss, row.test_accuracy, row.learning_rate)
+        for row in seen.epochs
+    )
+    if rows != reference.epochs:
+        yield "its epochs are not those of an undisturbed run"

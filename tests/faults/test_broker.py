@@ -1,0 +1,96 @@
+"""A Redis that is away, restarts, or forgets everything, and messages that come too often."""
+
+from __future__ import annotations
+
+import time
+
+import redis
+
+from core.doorbell import Doorbell
+from tests.faults.conftest import QUICK_DIGITS, STEADY_DIGITS, trains
+from tests.services import wait_until
+from worker.housekeeping import LOOK_EVERY_S
+
+
+def test_ten_messages_at_once_and_again_after_success_make_one_run(
+    start_worker, submit, judge, settings, attempts_of
+):
+    start_worker(slots=2)
+    start_worker(slots=2)
+    job = submit(QUICK_DIGITS)
+    doorbell = Doorbell(settings.redis_url)
+    assert all(doorbell.ring("default") for _ in range(10))
+    judge({job: "succeeded"})
+
+    assert all(doorbell.ring("default") for _ in range(10))
+
+    wait_until(lambda: is_heard(settings.redis_url), "all messages are heard")
+    other = submit(QUICK_DIGITS)
+    judge({job: "succeeded", other: "succeeded"})
+    assert len(attempts_of(job)) == 1
+
+
+def is_heard(redis_url):
+    with redis.Redis.from_url(redis_url) as connection:
+        return connection.llen("default") == 0
+
+
+def test_redis_may_forget_everything(start_worker, submit, look, judge, redis_server, settings):
+    start_worker()
+    running = submit(STEADY_DIGITS)
+    wait_until(trains(look, running), "it trains")
+    queued = submit(QUICK_DIGITS)
+    Doorbell(settings.redis_url).ring("default")
+
+    redis_server.flush()
+
+    later = submit(QUICK_DIGITS)
+    judge(dict.fromkeys([running, queued, later], "succeeded"))
+    assert look(running).attempt == 1
+
+
+def test_jobs_are_submitted_and_run_while_redis_is_away_for_half_a_minute(
+    start_worker, submit, look, judge, redis_server, settings
+):
+    worker = start_worker()
+    before = submit(STEADY_DIGITS)
+    wait_until(trains(look, before), "it trains")
+
+    redis_server.stop()
+    stopped_at = time.monotonic()
+    try:
+        during = submit(QUICK_DIGITS)
+        judge({before: "succeeded", during: "succeeded"})
+        wait_until(lambda: time.monotonic() - stopped_at > 30, "half a minute has passed")
+        late = submit(QUICK_DIGITS)
+        judge({late: "succeeded"})
+    finally:
+        redis_server.start()
+
+    rung = submit(QUICK_DIGITS)
+    Doorbell(settings.redis_url).ring("default")
+    judge({rung: "succeeded"})
+    wait_until(lambda: is_heard(settings.redis_url), "the ring is heard")
+    assert worker.is_running()
+
+
+def test_redis_may_restart_five_times_in_fifteen_seconds(
+    start_worker, submit, look, judge, redis_server, settings
+):
+    worker = start_worker()
+    jobs = []
+    for number in range(5):
+        began = time.monotonic()
+        redis_server.stop()
+        jobs.append(submit(QUICK_DIGITS | {"seed": number}))
+        redis_server.start()
+        Doorbell(settings.redis_url).ring("default")
+        wait_until(lambda began=began: time.monotonic() - began > 3, "three seconds have passed")
+
+    judge(dict.fromkeys(jobs, "succeeded"))
+    # it hears again, and does not only look
+    heard = submit(QUICK_DIGITS)
+    Doorbell(settings.redis_url).ring("default")
+    judge({heard: "succeeded"})
+    wait_until(lambda: is_heard(settings.redis_url), "the ring is heard", 20 * LOOK_EVERY_S)
+    assert worker.is_running()

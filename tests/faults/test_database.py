@@ -1,0 +1,117 @@
+"""A database that is away, restarts, hangs, or whose answers are lost."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import closing
+
+import pytest
+from sqlalchemy import make_url
+
+from tests.faults.conftest import (
+    LEASE_S,
+    QUICK_DIGITS,
+    STEADY_DIGITS,
+    on_postgresql,
+    on_sqlite,
+    trains,
+)
+from tests.services import wait_until
+
+THE_CLAIM = "UPDATE jobs SET state="
+THE_RENEWAL = "heard_at="
+THE_END = "weights_sha256="
+
+
+@pytest.mark.parametrize("statement", [THE_CLAIM, THE_RENEWAL, THE_END])
+@on_postgresql
+def test_the_answer_to_a_commit_may_be_lost(
+    proxied, start_worker, submit, look, judge, attempts_of, statement
+):
+    proxy, address = proxied
+    worker = start_worker(database_url=address)
+    happened = proxy.cut_at_commit_after(statement)
+
+    job = submit(QUICK_DIGITS | {"epochs": 40})
+
+    judge({job: "succeeded"})
+    assert happened.is_set()
+    assert len(attempts_of(job)) == 1
+    assert worker.is_running()
+
+
+@on_postgresql
+def test_postgresql_may_crash_and_restart_while_jobs_wait_run_and_end(
+    postgres, start_worker, submit, look, judge, attempts_of
+):
+    start_worker(slots=2)
+    long = submit(STEADY_DIGITS)
+    wait_until(trains(look, long), "it trains")
+    jobs = [submit(QUICK_DIGITS | {"seed": seed}) for seed in range(4)]
+
+    for _ in range(4):
+        postgres.stop()
+        postgres.start()
+
+    judge(dict.fromkeys([long, *jobs], "succeeded"))
+    assert [a.outcome for a in attempts_of(long)] == ["succeeded"]
+
+
+@on_postgresql
+def test_no_live_run_is_lost_while_the_database_is_away_for_longer_than_a_lease(
+    postgres, start_worker, submit, look, judge, attempts_of
+):
+    start_worker()
+    start_worker()
+    jobs = [submit(STEADY_DIGITS | {"seed": seed}) for seed in range(2)]
+    wait_until(lambda: all(trains(look, job)() for job in jobs), "both train")
+
+    postgres.stop()
+    stopped_at = time.monotonic()
+    wait_until(lambda: time.monotonic() - stopped_at > 2 * LEASE_S, "two leases have passed")
+    postgres.start()
+
+    judge(dict.fromkeys(jobs, "succeeded"))
+    for job in jobs:
+        assert [a.outcome for a in attempts_of(job)] == ["succeeded"]
+
+
+@on_sqlite
+def test_no_live_run_is_lost_while_sqlite_is_locked_for_longer_than_a_lease(
+    start_worker, submit, look, judge, attempts_of, database_address
+):
+    start_worker()
+    start_worker()
+    jobs = [submit(STEADY_DIGITS | {"seed": seed}) for seed in range(2)]
+    wait_until(lambda: all(trains(look, job)() for job in jobs), "both train")
+
+    with closing(sqlite3.connect(make_url(database_address).database, timeout=60)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        locked_at = time.monotonic()
+        wait_until(lambda: time.monotonic() - locked_at > 2 * LEASE_S, "two leases have passed")
+        other.rollback()
+
+    judge(dict.fromkeys(jobs, "succeeded"))
+    for job in jobs:
+        assert [a.outcome for a in attempts_of(job)] == ["succeeded"]
+
+
+@on_postgresql
+def test_no_live_run_is_lost_when_every_connection_stalls_for_longer_than_a_lease(
+    proxied, start_worker, submit, look, judge, attempts_of
+):
+    proxy, address = proxied
+    for _ in range(2):
+        start_worker(database_url=address)
+    jobs = [submit(STEADY_DIGITS | {"seed": seed}) for seed in range(2)]
+    wait_until(lambda: all(trains(look, job)() for job in jobs), "both train")
+
+    proxy.stall()
+    stalled_at = time.monotonic()
+    wait_until(lambda: time.monotonic() - stalled_at > 2 * LEASE_S, "two leases have passed")
+    proxy.heal()
+
+    judge(dict.fromkeys(jobs, "succeeded"))
+    for job in jobs:
+        assert [a.outcome for a in attempts_of(job)] == ["succeeded"]

@@ -1,0 +1,95 @@
+"""Resume points that are damaged, a file store that cannot be written, and a full disk."""
+
+from __future__ import annotations
+
+import pytest
+
+from core import queue, resume_points
+from core.wakeup import Wakeups
+from tests.faults.conftest import STEADY_DIGITS, has_resume_point, trains
+from tests.services import wait_until
+
+
+@pytest.fixture
+def points_of(database):
+    def read(job):
+        with database.reading() as session:
+            return resume_points.newest_first(session, job.id)
+
+    return read
+
+
+def test_a_damaged_resume_point_is_skipped_for_the_one_before(
+    start_worker, submit, look, judge, database, settings, artifacts, points_of, lines_of
+):
+    start_worker()
+    job = submit(STEADY_DIGITS)
+    wait_until(has_resume_point(look, job), "there is a resume point")
+    queue.pause(database, job.id)
+    Wakeups(settings.redis_url).announce("asked", job.id)
+    wait_until(lambda: look(job).state == "paused", "it is paused")
+    newest, older = points_of(job)
+    file = artifacts.folder / newest.blob.sha256[:2] / newest.blob.sha256
+    file.write_bytes(file.read_bytes()[:-1] + b"?")
+
+    queue.resume(database, job.id)
+
+    judge({job: "succeeded"})
+    said = "\n".join(lines_of(job))
+    assert f"after {newest.step} batches is damaged; it is skipped" in said
+    assert older.step < newest.step
+
+
+def test_a_store_that_cannot_be_written_for_a_while_costs_no_run(
+    start_worker, submit, look, judge, artifacts, lines_of, attempts_of
+):
+    start_worker()
+    job = submit(STEADY_DIGITS)
+    wait_until(has_resume_point(look, job), "there is a resume point")
+    aside = artifacts.folder.with_name("aside")
+
+    artifacts.folder.rename(aside)
+    artifacts.folder.write_text("in the way")
+    wait_until(lambda: any("could not be stored" in line for line in lines_of(job)), "it is said")
+    artifacts.folder.unlink()
+    aside.rename(artifacts.folder)
+
+    judge({job: "succeeded"})
+    assert len(attempts_of(job)) == 1
+
+
+def test_a_full_disk_costs_the_resume_point_but_not_the_run(
+    start_worker_with_disk, disk_faults, submit, look, judge, lines_of, attempts_of
+):
+    start_worker_with_disk()
+    job = submit(STEADY_DIGITS)
+    wait_until(has_resume_point(look, job), "there is a resume point")
+
+    (disk_faults / "full").touch()
+    wait_until(lambda: any("could not be written" in line for line in lines_of(job)), "it is said")
+    (disk_faults / "full").unlink()
+
+    judge({job: "succeeded"})
+    assert len(attempts_of(job)) == 1
+    assert any("No space left" in line for line in lines_of(job))
+
+
+def test_a_disk_that_is_full_at_the_end_fails_the_run_and_a_retry_finishes_it(
+    start_worker_with_disk, disk_faults, submit, look, judge, database, attempts_of
+):
+    start_worker_with_disk()
+    job = submit(STEADY_DIGITS)
+    wait_until(has_resume_point(look, job), "there is a resume point")
+    (disk_faults / "full").touch()
+
+    judge({job: "failed"})
+    assert look(job).error_kind == "storage"
+    assert "disk full" in look(job).error_message
+    assert trains(look, job)() is False
+    (disk_faults / "full").unlink()
+
+    queue.retry(database, job.id)
+
+    judge({job: "succeeded"})
+    failed, done = attempts_of(job)
+    assert done.first_step == failed.secured_step > 0

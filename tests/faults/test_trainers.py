@@ -1,0 +1,147 @@
+"""Trainers and zygotes that are killed."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.faults.conftest import QUICK_DIGITS, STEADY_DIGITS, has_resume_point, is_there, trains
+from tests.services import wait_until, wait_until_gone
+
+
+def test_a_trainer_killed_as_it_starts_is_tried_again(start_worker, submit, look, judge):
+    worker = start_worker()
+    spare = worker.trainer()
+    job = submit(STEADY_DIGITS)
+    wait_until(lambda: look(job).state == "running", "it is claimed")
+
+    spare.kill()
+
+    judge({job: "succeeded"})
+    assert look(job).attempt == 2
+
+
+def test_a_trainer_killed_in_mid_epoch_goes_on_from_its_resume_point(
+    start_worker, submit, look, judge, attempts_of
+):
+    worker = start_worker()
+    job = submit(STEADY_DIGITS)
+    wait_until(has_resume_point(look, job), "there is a resume point")
+
+    worker.trainer().kill()
+
+    judge({job: "succeeded"})
+    first, second = attempts_of(job)
+    assert (first.outcome, second.outcome) == ("crashed", "succeeded")
+    assert "SIGKILL" in first.reason
+    assert second.first_step == first.secured_step > 0
+
+
+def test_a_trainer_killed_while_it_writes_a_resume_point_goes_on_from_the_one_before(
+    start_worker_with_disk, disk_faults, submit, look, judge, attempts_of
+):
+    worker = start_worker_with_disk()
+    job = submit(STEADY_DIGITS)
+    wait_until(has_resume_point(look, job), "there is a resume point")
+    trainer = worker.trainer()
+    (disk_faults / "hangs").touch()
+    wait_until(lambda: any(f.path.endswith(".part") for f in trainer.open_files()), "it writes")
+
+    trainer.kill()
+    (disk_faults / "hangs").unlink()
+
+    judge({job: "succeeded"})
+    first, second = attempts_of(job)
+    assert second.first_step == first.secured_step > 0
+
+
+def test_a_job_that_always_crashes_spends_its_budget_and_its_neighbours_go_on(
+    start_worker, submit, look, judge, attempts_of
+):
+    worker = start_worker(slots=2)
+    neighbour = submit(STEADY_DIGITS)
+    wait_until(trains(look, neighbour), "the neighbour trains")
+    of_the_neighbour = busiest(worker)
+    doomed = submit(STEADY_DIGITS | {"seed": 1})
+
+    def is_killed_again():
+        if look(doomed).state == "running":
+            for trainer in worker.trainers():
+                if trainer.pid != of_the_neighbour.pid:
+                    trainer.kill()
+        return look(doomed).state == "failed"
+
+    wait_until(is_killed_again, "the budget is spent")
+    judge({doomed: "failed", neighbour: "succeeded"})
+    assert [attempt.outcome for attempt in attempts_of(doomed)] == ["crashed"] * 3
+    assert "SIGKILL" in look(doomed).error_message
+    assert look(neighbour).attempt == 1
+
+
+def busiest(worker):
+    return max(worker.trainers(), key=lambda process: sum(process.cpu_times()[:2]))
+
+
+def test_jobs_do_not_notice_that_their_zygote_is_killed(start_worker, submit, look, judge):
+    worker = start_worker()
+    job = submit(STEADY_DIGITS)
+    wait_until(trains(look, job), "it trains")
+
+    worker.zygote.kill()
+
+    later = submit(QUICK_DIGITS)
+    judge({job: "succeeded", later: "succeeded"})
+    assert look(job).attempt == 1
+
+
+def test_an_idle_worker_replaces_a_killed_zygote_and_keeps_its_spare(start_worker, submit, judge):
+    worker = start_worker()
+    zygote, spare = worker.zygote, worker.trainer()
+
+    zygote.kill()
+
+    wait_until_gone([zygote])
+    assert is_there(spare)
+    first, second = submit(QUICK_DIGITS), submit(QUICK_DIGITS)
+    judge({first: "succeeded", second: "succeeded"})
+    assert worker.zygote.pid != zygote.pid
+
+
+@pytest.mark.parametrize("when", ["idle", "training", "stopped"])
+def test_trainers_and_spares_die_with_their_worker_however_they_are(
+    start_worker, submit, look, when
+):
+    worker = start_worker()
+    if when != "idle":
+        job = submit(STEADY_DIGITS)
+        wait_until(trains(look, job), "it trains")
+    processes = worker.all_processes()
+    assert len(processes) == 2
+    if when == "stopped":
+        for process in processes:
+            process.send_signal(signal.SIGSTOP)
+
+    worker.kill()
+
+    trainers = [process for process in processes if process.pid != processes[0].pid]
+    wait_until_gone(trainers)
+    for process in processes:  # a zygote that is stopped cannot end before it may go on
+        if is_there(process):
+            process.send_signal(signal.SIGCONT)
+    wait_until_gone(processes)
+
+
+def test_a_killed_workers_files_are_cleared_away(start_worker, submit, look):
+    worker = start_worker()
+    job = submit(STEADY_DIGITS)
+    wait_until(has_resume_point(look, job), "there are files")
+    zygote = worker.zygote
+    scratch = Path(zygote.cmdline()[-1])
+    assert list(scratch.iterdir())
+
+    worker.kill()
+
+    wait_until_gone([zygote])
+    assert not scratch.exists()

@@ -1,0 +1,196 @@
+"""Cancel, pause and resume, whenever they come."""
+
+from __future__ import annotations
+
+import random
+import signal
+
+import pytest
+
+from core import queue
+from core.wakeup import Wakeups
+from tests.faults.conftest import (
+    LONG_DIGITS,
+    QUICK_DIGITS,
+    STEADY_DIGITS,
+    has_resume_point,
+    is_there,
+    trains,
+)
+from tests.services import wait_until, wait_until_gone
+
+
+@pytest.fixture
+def cancel(database, settings):
+    def ask(job):
+        queue.cancel(database, job.id)
+        Wakeups(settings.redis_url).announce("asked", job.id)
+
+    return ask
+
+
+@pytest.fixture
+def pause(database, settings):
+    def ask(job):
+        queue.pause(database, job.id, by="ada")
+        Wakeups(settings.redis_url).announce("asked", job.id)
+
+    return ask
+
+
+def test_a_queued_job_is_cancelled_and_never_runs(start_worker, submit, cancel, judge, look):
+    job = submit(QUICK_DIGITS)
+    cancel(job)
+    start_worker()
+    other = submit(QUICK_DIGITS)
+
+    judge({other: "succeeded", job: "cancelled"})
+
+    assert look(job).attempt == 0
+
+
+def test_a_starting_job_is_cancelled(start_worker, submit, cancel, judge, look):
+    worker = start_worker()
+    trainer = worker.trainer()
+    job = submit(LONG_DIGITS)
+    wait_until(lambda: look(job).state == "running", "it is claimed")
+
+    cancel(job)
+
+    judge({job: "cancelled"})
+    assert not is_there(trainer)
+
+
+def test_a_training_job_is_cancelled_and_no_process_is_left_when_it_says_so(
+    start_worker, submit, cancel, judge, look
+):
+    worker = start_worker(lease_seconds=600.0)  # nothing but the wake-up makes it look soon
+    job = submit(LONG_DIGITS)
+    wait_until(trains(look, job), "it trains")
+    trainer = worker.trainer()
+
+    cancel(job)
+    wait_until(lambda: look(job).state == "cancelled", "it is cancelled")
+
+    assert not is_there(trainer)
+    judge({job: "cancelled"})
+
+
+def test_a_job_is_cancelled_while_it_writes_a_resume_point(
+    start_worker_with_disk, disk_faults, submit, cancel, judge, look
+):
+    worker = start_worker_with_disk(grace_seconds=1.0)
+    job = submit(LONG_DIGITS)
+    wait_until(trains(look, job), "it trains")
+    trainer = worker.trainer()
+    (disk_faults / "hangs").touch()
+    wait_until(lambda: any(f.path.endswith(".part") for f in trainer.open_files()), "it writes")
+
+    cancel(job)
+    wait_until_gone([trainer])  # its grace ends while it writes
+    (disk_faults / "hangs").unlink()
+
+    judge({job: "cancelled"})
+
+
+def test_a_trainer_that_does_not_answer_is_killed_after_the_grace(
+    start_worker, submit, cancel, judge, look, lines_of
+):
+    worker = start_worker(grace_seconds=1.0)
+    job = submit(LONG_DIGITS)
+    wait_until(trains(look, job), "it trains")
+    trainer = worker.trainer()
+    trainer.send_signal(signal.SIGSTOP)
+
+    cancel(job)
+
+    judge({job: "cancelled"})
+    assert not is_there(trainer)
+    assert any("did not stop within 1 s" in line for line in lines_of(job))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_cancel_that_races_the_end_has_one_outcome(
+    start_worker, submit, cancel, judge, look, seed, attempts_of
+):
+    worker = start_worker()
+    chance = random.Random(seed)
+    jobs = {}
+    for _ in range(4):
+        job = submit(QUICK_DIGITS | {"epochs": 4})
+        epoch = chance.choice([1, 3, 4])
+        wait_until(
+            lambda job=job, epoch=epoch: look(job).epoch >= epoch or look(job).finished_at,
+            "it is nearly done",
+        )
+        cancel(job)
+        wait_until(lambda job=job: look(job).finished_at, "it has ended")
+        jobs[job] = look(job).state
+
+    judge(jobs)
+    assert set(jobs.values()) <= {"succeeded", "cancelled"}
+    assert worker.is_running()
+    assert all(len(attempts_of(job)) == 1 for job in jobs)
+
+
+def test_a_paused_job_frees_its_slot_and_goes_on_elsewhere(
+    start_worker, submit, pause, judge, look, database, attempts_of
+):
+    worker = start_worker()
+    job = submit(STEADY_DIGITS)
+    wait_until(trains(look, job), "it trains")
+    trainer = worker.trainer()
+
+    pause(job)
+    wait_until(lambda: look(job).state == "paused", "it is paused")
+
+    assert not is_there(trainer)
+    other = submit(QUICK_DIGITS)
+    judge({other: "succeeded", job: "paused"})
+    worker.send(signal.SIGTERM)
+    worker.wait(60)
+    start_worker()
+    queue.resume(database, job.id)
+    judge({job: "succeeded"})
+    first, second = attempts_of(job)
+    assert (first.outcome, look(job).crashes, look(job).losses) == ("paused", 0, 0)
+    assert second.first_step == first.secured_step
+
+
+def test_a_paused_job_whose_worker_is_killed_stays_paused(
+    start_worker, submit, pause, judge, look, database
+):
+    first = start_worker()
+    job = submit(STEADY_DIGITS)
+    wait_until(has_resume_point(look, job), "it trains")
+    first.send(signal.SIGSTOP)
+    pause(job)
+    first.kill()
+    start_worker()
+
+    judge({job: "paused"})
+
+    queue.resume(database, job.id)
+    judge({job: "succeeded"})
+
+
+def test_a_failed_job_is_retried_from_its_resume_point(
+    start_worker, submit, look, judge, database, attempts_of
+):
+    worker = start_worker()
+    job = submit(STEADY_DIGITS)
+    wait_until(has_resume_point(look, job), "there is a resume point")
+
+    def is_killed_again():
+        if look(job).state == "running":
+            for trainer in worker.trainers():
+                trainer.kill()
+        return look(job).state == "failed"
+
+    wait_until(is_killed_again, "its budget is spent")
+
+    queue.retry(database, job.id)
+
+    judge({job: "succeeded"})
+    *before, last = attempts_of(job)
+    assert last.first_step == max(attempt.secured_step or 0 for attempt in before) > 0

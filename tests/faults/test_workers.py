@@ -1,0 +1,215 @@
+"""Workers that are killed, stopped, cut off, drained, or whose clock is wrong."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+import libfaketime
+import pytest
+
+from core import queue
+from tests.faults.conftest import (
+    LEASE_S,
+    QUICK_DIGITS,
+    STEADY_DIGITS,
+    has_resume_point,
+    is_there,
+    on_postgresql,
+    trains,
+)
+from tests.services import wait_until, wait_until_gone
+from worker import health
+
+AN_HOUR = "3600"
+
+
+def test_a_killed_workers_job_goes_on_elsewhere_from_its_resume_point(
+    start_worker, submit, look, judge, attempts_of
+):
+    first = start_worker()
+    job = submit(STEADY_DIGITS)
+    wait_until(has_resume_point(look, job), "there is a resume point")
+    processes = first.all_processes()
+    start_worker()
+
+    first.kill()
+
+    wait_until_gone(processes)
+    judge({job: "succeeded"})
+    lost, done = attempts_of(job)
+    assert (lost.outcome, done.outcome) == ("lost", "succeeded")
+    assert done.first_step == lost.secured_step > 0
+
+
+def test_a_stopped_worker_loses_its_job_and_leaves_no_trace_when_it_goes_on(
+    start_worker, submit, look, judge, attempts_of
+):
+    first = start_worker()
+    job = submit(STEADY_DIGITS)
+    wait_until(trains(look, job), "it trains")
+    trainer = first.trainer()
+
+    first.send(signal.SIGSTOP)
+    second = start_worker()
+    wait_until(lambda: look(job).attempt == 2 and look(job).state == "running", "it runs elsewhere")
+    first.send(signal.SIGCONT)
+
+    wait_until_gone([trainer])
+    judge({job: "succeeded"})
+    assert [a.outcome for a in attempts_of(job)] == ["lost", "succeeded"]
+    assert first.is_running()
+    assert second.is_running()
+
+
+@on_postgresql
+def test_a_worker_that_is_cut_off_loses_its_job_and_its_writes_are_refused(
+    proxied, start_worker, submit, look, judge, attempts_of
+):
+    proxy, address = proxied
+    first = start_worker(database_url=address)
+    job = submit(STEADY_DIGITS)
+    wait_until(trains(look, job), "it trains")
+    trainer = first.trainer()
+    start_worker()
+
+    proxy.cut()
+    wait_until(lambda: look(job).attempt == 2 and look(job).epoch > 0, "it runs elsewhere")
+    proxy.heal()
+
+    wait_until_gone([trainer])
+    judge({job: "succeeded"})
+    assert [a.outcome for a in attempts_of(job)] == ["lost", "succeeded"]
+    assert first.is_running()
+
+
+@on_postgresql
+def test_a_worker_whose_connections_stall_loses_its_job_and_its_late_writes_are_refused(
+    proxied, start_worker, submit, look, judge, attempts_of
+):
+    proxy, address = proxied
+    first = start_worker(database_url=address)
+    job = submit(STEADY_DIGITS)
+    wait_until(trains(look, job), "it trains")
+    trainer = first.trainer()
+    start_worker()
+
+    proxy.stall()  # a write of the first worker is on its way now, or will be
+    wait_until(lambda: look(job).attempt == 2 and look(job).epoch > 0, "it runs elsewhere")
+    proxy.heal()
+
+    wait_until_gone([trainer])
+    judge({job: "succeeded"})
+    assert [a.outcome for a in attempts_of(job)] == ["lost", "succeeded"]
+
+
+def test_a_drained_worker_hands_three_jobs_back_with_a_resume_point_at_no_cost(
+    start_worker, submit, look, judge, attempts_of
+):
+    worker = start_worker(slots=3, grace_seconds=10.0)
+    jobs = [submit(STEADY_DIGITS | {"seed": seed}) for seed in range(3)]
+    wait_until(lambda: all(trains(look, job)() for job in jobs), "all train")
+    processes = worker.all_processes()
+
+    worker.send(signal.SIGTERM)
+
+    assert worker.wait(60) == 0
+    assert not any(is_there(process) for process in processes)
+    for job in jobs:
+        waiting = look(job)
+        assert (waiting.state, waiting.crashes, waiting.losses) == ("queued", 0, 0)
+        assert waiting.secured_step > waiting.batches  # the place where it was stopped
+        assert [a.outcome for a in attempts_of(job)] == ["drained"]
+    start_worker(slots=3)
+    judge(dict.fromkeys(jobs, "succeeded"))
+    for job in jobs:
+        first, second = attempts_of(job)
+        assert second.first_step == first.secured_step
+
+
+def test_two_reapers_take_each_lost_job_back_once(start_worker, submit, look, judge, attempts_of):
+    first = start_worker(slots=3)
+    jobs = [submit(QUICK_DIGITS | {"epochs": 40, "seed": seed}) for seed in range(3)]
+    wait_until(lambda: all(look(job).state == "running" for job in jobs), "all run")
+    first.send(signal.SIGSTOP)
+    start_worker(slots=2)
+    start_worker(slots=2)
+    first.send(signal.SIGKILL)
+
+    judge(dict.fromkeys(jobs, "succeeded"))
+
+    for job in jobs:
+        assert [a.outcome for a in attempts_of(job)] == ["lost", "succeeded"]
+
+
+@on_postgresql  # SQLite has no clock but that of the process
+@pytest.mark.parametrize("offset", ["+", "-"])
+def test_the_clock_of_a_worker_may_be_an_hour_off(
+    start_worker, submit, look, judge, attempts_of, offset
+):
+    library = next(Path(libfaketime.__file__).parent.rglob("libfaketime.so*"))
+    crooked = {
+        "LD_PRELOAD": str(library),
+        "FAKETIME": offset + AN_HOUR,
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "DONT_FAKE_MONOTONIC": "1",
+    }
+    first = start_worker(crooked)
+    job = submit(STEADY_DIGITS)
+    wait_until(has_resume_point(look, job), "it trains")
+    assert abs(look(job).heard_at.timestamp() - time.time()) < 60
+    start_worker()
+
+    first.kill()
+
+    judge({job: "succeeded"})
+    assert [a.outcome for a in attempts_of(job)] == ["lost", "succeeded"]
+
+
+def test_a_worker_that_starts_judges_nobody_for_a_lease(start_worker, submit, look, attempts_of):
+    """Nothing can be known of others before they could be heard for as long as a lease."""
+    first = start_worker()
+    job = submit(STEADY_DIGITS)
+    wait_until(trains(look, job), "it trains")
+    first.send(signal.SIGSTOP)
+    wait_until(lambda: time.time() - look(job).heard_at.timestamp() > LEASE_S, "its lease runs out")
+
+    second = start_worker()  # it is there
+    first.send(signal.SIGCONT)
+
+    wait_until(lambda: look(job).state != "running", "it ends")
+    assert second.is_running()
+    assert [a.outcome for a in attempts_of(job)] == ["succeeded"]
+
+
+def test_a_job_for_a_device_that_is_not_there_waits_and_is_not_claimed(
+    start_worker, submit, look, judge, database, attempts_of
+):
+    start_worker()
+    job = submit(QUICK_DIGITS | {"device": "cuda"})
+    other = submit(QUICK_DIGITS)
+
+    judge({other: "succeeded"})
+
+    assert look(job).state == "queued"
+    assert attempts_of(job) == []
+    queue.cancel(database, job.id)
+    assert look(job).state == "cancelled"
+
+
+def test_the_health_check_knows_a_live_worker(start_worker, settings, monkeypatch):
+    for name, value in settings.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("TRAINYARD_WORKER_NAME", "worker-1")
+
+    def is_well():
+        try:
+            health.main()
+        except SystemExit:
+            return False
+        return True
+
+    assert not is_well()
+    start_worker()
+    wait_until(is_well, "the worker is seen")
