@@ -28,6 +28,7 @@ from core.models import UTCDateTime
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 BUSY_TIMEOUT_S = 20.0
 CONNECT_TIMEOUT_S = 5
+LOST_AFTER_S = 11
 
 
 class now(FunctionElement[Any]):  # noqa: N801  (reads as the SQL function that it is)
@@ -129,7 +130,14 @@ def _engine(address: str, pool_size: int) -> Engine:
             max_overflow=pool_size,
             pool_timeout=10,
             pool_pre_ping=True,
-            connect_args={"connect_timeout": CONNECT_TIMEOUT_S},
+            connect_args={
+                "connect_timeout": CONNECT_TIMEOUT_S,
+                # a server, or a network, that vanishes without a word is noticed in seconds
+                "keepalives_idle": 5,
+                "keepalives_interval": 2,
+                "keepalives_count": 3,
+                "tcp_user_timeout": LOST_AFTER_S * 1000,
+            },
         )
     engine = create_engine(
         url,

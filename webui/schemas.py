@@ -161,6 +161,8 @@ def attempt(row: tuple[Attempt, str]) -> JSON:
         "worker": worker_name,
         "device": tried.device,
         "threads": tried.threads,
+        "first_step": tried.first_step,
+        "secured_step": tried.secured_step,
         "started_at": moment(tried.started_at),
         "finished_at": moment(tried.finished_at),
         "outcome": tried.outcome,

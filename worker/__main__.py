@@ -29,7 +29,8 @@ from worker.zygote import Zygote
 
 WAIT_FOR_DATABASE_S = 60
 WAIT_FOR_ZYGOTE_S = 300.0
-END_MARGIN_S = 5.0
+END_MARGIN_S = 10.0
+"""To store resume points and to write the ends, after the grace that trainers have."""
 
 log = logging.getLogger("worker")
 

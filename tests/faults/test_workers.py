@@ -112,6 +112,8 @@ def test_a_drained_worker_hands_three_jobs_back_with_a_resume_point_at_no_cost(
     wait_until(lambda: all(trains(look, job)() for job in jobs), "all train")
     processes = worker.all_processes()
 
+    for process in processes:
+        process.terminate()  # as service managers do that signal every process of a service
     worker.send(signal.SIGTERM)
 
     assert worker.wait(60) == 0

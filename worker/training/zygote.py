@@ -37,7 +37,10 @@ def serve(control: socket.socket, scratch: Path) -> NoReturn:
         control: SOCK_SEQPACKET socket to the worker.
         scratch: folder of the trainers' files, removed at the end.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the worker's to answer
+    # a terminal's Ctrl-C, or a service manager that signals every process of a service, is the
+    # worker's to answer: it has running jobs saved first
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     refuse_what_cannot_fork()
     gc.collect()
     gc.freeze()  # so that the forks go on sharing these pages
