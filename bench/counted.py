@@ -20,7 +20,9 @@ def main() -> None:
     counts: Counter[str] = Counter()
 
     @event.listens_for(Engine, "before_cursor_execute")
-    def _count(*_: Any) -> None:
+    def _count(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("BEGIN"):  # SQLite's, sent by ourselves
+            return
         by = "housekeeping" if threading.current_thread().name == "housekeeping" else "run"
         counts[by] += 1
 

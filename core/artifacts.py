@@ -87,13 +87,14 @@ class Folder:
         self.folder = folder
 
     def put(self, path: Path) -> Blob:
-        blob = digest(path)
-        target = self._path(blob)
-        scratch = target.with_name(f"{target.name}.{uuid.uuid4().hex}.part")
+        scratch: Path | None = None
         try:
+            blob = digest(path)
+            target = self._path(blob)
             target.parent.mkdir(parents=True, exist_ok=True)
             if target.exists():
                 return blob
+            scratch = target.with_name(f"{target.name}.{uuid.uuid4().hex}.part")
             with path.open("rb") as source, scratch.open("xb") as copy:
                 shutil.copyfileobj(source, copy, 1024 * 1024)
                 copy.flush()
@@ -101,8 +102,9 @@ class Folder:
             scratch.replace(target)
             _sync_folder(target.parent)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                scratch.unlink()
+            if scratch is not None:
+                with contextlib.suppress(OSError):
+                    scratch.unlink()
             raise Unavailable(
                 f"The file store {self.folder} cannot be written ({error.strerror}). "
                 "Free some space or mend its permissions, then try again."
@@ -207,7 +209,11 @@ class _Raw(io.RawIOBase):
         return self._reader.tell()
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # as the C code does
-        data = memoryview(self._reader.read(len(buffer)))
+        try:
+            data = memoryview(self._reader.read(len(buffer)))
+        except _AWAY as error:
+            first_line = str(error).splitlines()[0][:300]
+            raise Unavailable(f"The file store stopped answering ({first_line}).") from error
         buffer[: len(data)] = data
         return len(data)
 

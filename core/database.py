@@ -29,6 +29,8 @@ MIGRATIONS = Path(__file__).parent.parent / "migrations"
 BUSY_TIMEOUT_S = 20.0
 CONNECT_TIMEOUT_S = 5
 LOST_AFTER_S = 11
+IDLE_IN_TRANSACTION_S = 10
+"""Transactions here last milliseconds."""
 
 
 class now(FunctionElement[Any]):  # noqa: N801  (reads as the SQL function that it is)
@@ -124,7 +126,7 @@ def storable(text: str) -> str:
 def _engine(address: str, pool_size: int) -> Engine:
     url = make_url(address)
     if url.get_backend_name() == "postgresql":
-        return create_engine(
+        engine = create_engine(
             url,
             pool_size=pool_size,
             max_overflow=pool_size,
@@ -139,6 +141,8 @@ def _engine(address: str, pool_size: int) -> Engine:
                 "tcp_user_timeout": LOST_AFTER_S * 1000,
             },
         )
+        event.listen(engine, "connect", _prepare_postgresql)
+        return engine
     engine = create_engine(
         url,
         pool_size=pool_size,
@@ -149,6 +153,20 @@ def _engine(address: str, pool_size: int) -> Engine:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _prepare_postgresql(connection: Any, _record: object) -> None:
+    """Have the server let go of rows that a client holds who has vanished, or stands still."""
+    with connection.cursor() as cursor:
+        for name, value in (
+            ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_S * 1000),
+            ("tcp_keepalives_idle", 5),
+            ("tcp_keepalives_interval", 2),
+            ("tcp_keepalives_count", 3),
+            ("tcp_user_timeout", LOST_AFTER_S * 1000),
+        ):
+            cursor.execute(f"SET {name} = {value}")
+    connection.commit()
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
@@ -177,7 +195,7 @@ def _translated() -> Iterator[None]:
     except _AWAY as error:
         raise DatabaseUnavailable(_sentence(error)) from error
     except DBAPIError as error:
-        if error.connection_invalidated or _lacks_tables(error):
+        if error.connection_invalidated or _lacks_tables(error) or _refuses_for_now(error):
             raise DatabaseUnavailable(_sentence(error)) from error
         raise
 
@@ -185,6 +203,12 @@ def _translated() -> Iterator[None]:
 def _lacks_tables(error: DBAPIError) -> bool:
     """Whether PostgreSQL says that a table, or a column, is not there."""
     return getattr(error.orig, "sqlstate", None) in ("42P01", "42703")
+
+
+def _refuses_for_now(error: DBAPIError) -> bool:
+    """Whether PostgreSQL says that it only reads, is full, or is going down."""
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return state in ("25006", "25P03") or state.startswith(("53", "57P"))
 
 
 def _sentence(error: Exception) -> str:

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, insert, select, update
@@ -127,13 +128,42 @@ def claim(database: Database, claimant: Claimant, lease_seconds: float) -> Lease
             return _lease(job, token, claimant) if job else None
 
 
-def due_in(database: Database, claimant: Claimant) -> float | None:
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What there is to do, as a worker sees it."""
+
+    due_in_s: float | None
     """Seconds until a claim would find a job: 0 or less for now, None where none waits."""
+
+    are_leases_over: bool
+    """Whether a running job's lease has run out: for `reap`."""
+
+    are_jobs_unheard: bool
+    """Whether nobody rang lately for a job that is due: for `unheard_queues`."""
+
+
+def outlook(database: Database, claimant: Claimant) -> Outlook:
+    """Look once, by one statement, for everything that a worker may have to do."""
     with database.reading() as session:
-        due_at, moment = session.execute(
-            select(func.min(Job.available_at), now()).where(*_suits(claimant))
+        due_at, expired, unheard, moment = session.execute(
+            select(
+                select(func.min(Job.available_at)).where(*_suits(claimant)).scalar_subquery(),
+                select(Job.id).where(Job.state == "running", Job.lease_expires_at < now()).exists(),
+                select(Job.id).where(*_unheard(claimant.queues)).exists(),
+                now(),
+            )
         ).one()
-    return (due_at - moment).total_seconds() if due_at else None
+    due_in_s = (due_at - moment).total_seconds() if due_at else None
+    return Outlook(due_in_s, bool(expired), bool(unheard))
+
+
+def _unheard(queues: Sequence[str]) -> tuple[ColumnElement[bool], ...]:
+    return (
+        Job.state == "queued",
+        Job.queue.in_(queues),
+        Job.available_at <= now(),
+        Job.rung_at < now(-RING_AGAIN_S),
+    )
 
 
 def _suits(claimant: Claimant) -> tuple[ColumnElement[bool], ...]:
@@ -365,10 +395,15 @@ def _wish(desired: Desired, by: str | None) -> dict[str, Any]:
     return {"desired": desired, "desired_at": now(), "desired_by": who or None}
 
 
-def reap(database: Database) -> list[int]:
-    """Take jobs back from workers whose lease has run out.
+def reap(database: Database, moment: datetime | None = None) -> list[int]:
+    """Take jobs back from workers whose lease had run out at a moment.
 
     Any worker may do this at any time: the row lock lets one of them act.
+
+    Args:
+        database: where to look.
+        moment: by the database's clock, when the caller last knew that all was well: what ran out
+            later may have done so because nobody could renew it. None: now.
 
     Returns:
         The ids of the jobs that were taken back.
@@ -376,7 +411,7 @@ def reap(database: Database) -> list[int]:
     with database.writing() as session:
         jobs = session.scalars(
             select(Job)
-            .where(Job.state == "running", Job.lease_expires_at < now())
+            .where(Job.state == "running", Job.lease_expires_at < (moment or now()))
             .order_by(Job.id)
             .with_for_update(skip_locked=True)
         ).all()
@@ -394,12 +429,7 @@ def unheard_queues(database: Database, served: Sequence[str]) -> set[str]:
     with database.writing() as session:
         queues = session.scalars(
             update(Job)
-            .where(
-                Job.state == "queued",
-                Job.queue.in_(served),
-                Job.available_at <= now(),
-                Job.rung_at < now(-RING_AGAIN_S),
-            )
+            .where(*_unheard(served))
             .values(rung_at=now())
             .returning(Job.queue)
             .execution_options(synchronize_session=False)

@@ -22,6 +22,8 @@ KEPT = 2
 
 SWEPT_AT_ONCE = 20
 
+STATEMENTS_TO_ADD = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Point:
@@ -37,9 +39,12 @@ class Point:
 
 
 def add(session: Session, job_id: int, attempt: int, point: Point) -> None:
-    """Write a point down, and discard those that are not needed beside it."""
+    """Write a point down, and discard those that are not needed beside it.
+
+    Adding the same point again, because the answer was lost, changes nothing.
+    """
     session.execute(
-        delete(ResumePoint).where(  # where the answer to an earlier try was lost
+        delete(ResumePoint).where(
             ResumePoint.job_id == job_id,
             ResumePoint.attempt == attempt,
             ResumePoint.step == point.step,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import update
@@ -48,14 +49,32 @@ def register(database: Database, facts: WorkerFacts) -> int:
         return worker.id
 
 
-def seen(database: Database, worker_id: int) -> None:
-    """Say that the worker is still there, whatever was said of it meanwhile."""
-    _set(database, worker_id, {"seen_at": now(), "stopped_at": None})
+def seen(database: Database, worker_id: int) -> datetime:
+    """Say that the worker is still there, whatever was said of it meanwhile.
+
+    Returns:
+        The moment, by the database's clock.
+    """
+    with database.writing() as session:
+        moment: datetime = session.scalars(
+            update(Worker)
+            .where(Worker.id == worker_id)
+            .values(seen_at=now(), stopped_at=None)
+            .returning(Worker.seen_at)
+            .execution_options(synchronize_session=False)
+        ).one()
+        return moment
 
 
 def stopped(database: Database, worker_id: int) -> None:
     """Say that the worker has stopped on purpose."""
-    _set(database, worker_id, {"stopped_at": now()})
+    with database.writing() as session:
+        session.execute(
+            update(Worker)
+            .where(Worker.id == worker_id)
+            .values(stopped_at=now())
+            .execution_options(synchronize_session=False)
+        )
 
 
 def write_off_silent(database: Database) -> None:
@@ -65,15 +84,5 @@ def write_off_silent(database: Database) -> None:
             update(Worker)
             .where(Worker.stopped_at.is_(None), Worker.seen_at < now(-SILENT_AFTER_S))
             .values(stopped_at=now())
-            .execution_options(synchronize_session=False)
-        )
-
-
-def _set(database: Database, worker_id: int, values: dict[str, Any]) -> None:
-    with database.writing() as session:
-        session.execute(
-            update(Worker)
-            .where(Worker.id == worker_id)
-            .values(values)
             .execution_options(synchronize_session=False)
         )

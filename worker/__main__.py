@@ -25,7 +25,7 @@ from worker.devices import Slots
 from worker.housekeeping import Housekeeping
 from worker.spares import Spares
 from worker.yard import Yard
-from worker.zygote import Zygote
+from worker.zygote import Zygote, ZygoteGone
 
 WAIT_FOR_DATABASE_S = 60
 WAIT_FOR_ZYGOTE_S = 300.0
@@ -64,7 +64,11 @@ def set_up(chosen: Settings) -> Yard:
     )
     slots = Slots(divided)
     spares = Spares(zygote)
-    zygote.wait_until_ready(WAIT_FOR_ZYGOTE_S)
+    try:
+        zygote.wait_until_ready(WAIT_FOR_ZYGOTE_S)
+    except ZygoteGone:
+        spares.close()
+        raise
     spares.tend(slots)
     return Yard(
         settings=chosen,

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 from core import resume_points
 from core.artifacts import Artifacts, Blob
@@ -61,27 +61,31 @@ class ResumePoints:
 
     def settle(self) -> None:
         """Write down what has been stored since."""
-        if self._storing is None or not self._storing[1].done():
-            return
-        saved, future = self._storing
-        self._storing = None
-        Path(saved.path).unlink(missing_ok=True)
-        try:
-            self._journal.secure(Point(saved.epoch, saved.step, future.result()))
-            self._failed = False
-        except Unavailable as error:
-            self._warn(str(error))
+        if self._storing is not None and self._storing[1].done():
+            saved, future = self._storing
+            self._storing = None
+            Path(saved.path).unlink(missing_ok=True)
+            try:
+                self._journal.secure(Point(saved.epoch, saved.step, future.result()))
+                self._failed = False
+            except (Unavailable, OSError) as error:
+                self._warn(str(error))
         self._advance()
 
     def wait(self, timeout: float) -> bool:
-        """Wait for what is being stored; False where some still is after `timeout` seconds."""
+        """Wait for what is being stored; False where some still is after `timeout` seconds.
+
+        Points that were not begun because too many wait for the database are left out.
+        """
         if self._storing is not None:
             wait([self._storing[1]], timeout)
             self.settle()
         return self._storing is None
 
     def _advance(self) -> None:
-        if self._storing is None and self._next is not None:
+        # while the database is away, rows cannot follow: so no blobs should pile up either
+        may_store = self._journal.points_waiting < resume_points.KEPT
+        if self._storing is None and self._next is not None and may_store:
             saved, self._next = self._next, None
             future = self._pool.submit(self._artifacts.put, Path(saved.path))
             self._storing = (saved, future)
@@ -137,7 +141,14 @@ def _copy(artifacts: Artifacts, blob: Blob, target: Path) -> bool:
     """Copy a blob into a file, and say whether its digest is right."""
     sha256 = hashlib.sha256()
     with artifacts.open(blob) as source, target.open("wb") as copy:
-        while chunk := source.read(CHUNK_BYTES):
+        while chunk := _read(source):
             sha256.update(chunk)
             copy.write(chunk)
     return sha256.hexdigest() == blob.sha256
+
+
+def _read(source: IO[bytes]) -> bytes:
+    try:
+        return source.read(CHUNK_BYTES)
+    except OSError as error:
+        raise Unavailable(f"The file store cannot be read ({error.strerror}).") from error

@@ -30,9 +30,9 @@ from worker.trainer import Trainer
 from worker.training.order import Order
 from worker.yard import Alarm, Yard
 
-WRITE_EVERY_S = 1.0
-"""So a running job costs the database few statements; what comes after a pause is written at
-once."""
+STATEMENTS_PER_S = 5.0
+"""What a running job may cost the database: after each flush it is left alone for so long. What
+comes after a pause is written at once."""
 RENEWALS_IN_A_LEASE = 4
 RETRY_AFTER_S = 1.0
 FIRST_WRITE_AFTER_S = 0.25
@@ -74,9 +74,9 @@ class Supervisor:
         yard = self._yard
         try:
             with (
-                self._trainer,
                 yard.alarms.of(self._lease.job_id) as alarm,
                 ResumePoints(yard.artifacts, self._journal, alarm.sound) as points,
+                self._trainer,  # so that it is the first to end, whatever else hangs
             ):
                 ending = self._start() or self._follow(alarm, points)
                 self._bury()
@@ -94,7 +94,7 @@ class Supervisor:
         finally:
             yard.wakeups.announce("changed", self._lease.job_id)
 
-    def _start(self) -> Failed | None:
+    def _start(self) -> Failed | Stopped | None:
         """Give the trainer its order, with the newest resume point that there is."""
         yard, spec = self._yard, TrainingSpec.model_validate(self._lease.spec)
         resume_from: Path | None = None
@@ -108,7 +108,7 @@ class Supervisor:
                     )
                 )
             except Unavailable as error:
-                return Failed(error=STORE_AWAY, message=str(error))
+                return self._given_up(error)
             except OSError as error:
                 return Failed(error="storage", message=_no_room(error))
             for line in lines:
@@ -188,7 +188,8 @@ class Supervisor:
             self._write_due = self._renew_due = time.monotonic() + RETRY_AFTER_S
             return
         now = time.monotonic()
-        self._write_due, self._renew_due = now + WRITE_EVERY_S, now + self._renew_every
+        self._write_due = now + self._journal.flush_cost / STATEMENTS_PER_S
+        self._renew_due = now + self._renew_every
         if had_news:
             self._yard.wakeups.announce("changed", self._lease.job_id)
 
@@ -233,8 +234,7 @@ class Supervisor:
         try:
             publications = [self._store(file, ending.epoch) for file in ending.files]
         except Unavailable as error:
-            given_up = self._stopping_for is not None
-            self._end(Stopped() if given_up else Failed(error=STORE_AWAY, message=str(error)))
+            self._end(self._given_up(error))
             return
         self._finish_writing()
         self._insist(
@@ -249,6 +249,12 @@ class Supervisor:
         blob = self._while_renewing(lambda: self._patiently(lambda: artifacts.put(path)))
         return Publication(blob, epoch, file.format, file.filename)
 
+    def _given_up(self, error: Unavailable) -> Failed | Stopped:
+        """What became of a run whose file store was away for too long, or until it was stopped."""
+        if self._stopping_for is not None:
+            return Stopped()
+        return Failed(error=STORE_AWAY, message=str(error))
+
     def _patiently(self, work: Callable[[], Result]) -> Result:
         """Use the file store, with patience while it is away: a run of days may hang on it."""
         began, pause = time.monotonic(), RETRY_AFTER_S
@@ -257,10 +263,12 @@ class Supervisor:
                 return work()
             except Unavailable as error:
                 waited = time.monotonic() - began
-                if waited > STORE_PATIENCE_S or self._stopping_for is not None:
+                # the database may take its time: without it the run could not end either
+                is_store = not isinstance(error, DatabaseUnavailable)
+                if self._stopping_for is not None or (is_store and waited > STORE_PATIENCE_S):
                     raise
-                log.warning("job %s waits for the file store: %s", self._lease.job_id, error)
-                if waited < RETRY_AFTER_S:
+                log.warning("job %s waits: %s", self._lease.job_id, error)
+                if is_store and waited < RETRY_AFTER_S:
                     text = f"{error} Waiting for it, at most {STORE_PATIENCE_S:.0f} s."
                     self._journal.record(Line(level="warning", text=text))
             time.sleep(pause)

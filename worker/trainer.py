@@ -12,7 +12,6 @@ import select
 import shutil
 import signal
 import socket
-import time
 from pathlib import Path
 from typing import Self
 
@@ -57,6 +56,7 @@ class Trainer:
         self._status = status
         self._lifeline = lifeline
         self._buffer = b""
+        self._is_buried = False
 
     def __enter__(self) -> Self:
         return self
@@ -80,6 +80,8 @@ class Trainer:
 
     def give(self, order: Order) -> None:
         """Send it its order. If it has died, `read` will say so."""
+        # it may have waited for days, and a folder for temporary files may be tidied
+        self.scratch.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(OSError):
             self._connection.sendall(order.model_dump_json().encode() + b"\n")
 
@@ -128,11 +130,13 @@ class Trainer:
         Returns:
             Whether it has, and with it, where the zygote lives, all that it started.
         """
-        deadline = time.monotonic() + timeout
         if not _is_readable(self._pidfd, timeout):
             return False
-        # the zygote writes here when it has buried the process and its group
-        _is_readable(self._status, max(STATUS_TIMEOUT_S, deadline - time.monotonic()))
+        if not self._is_buried:
+            # the zygote writes here when it has buried the process and its group; waited for but
+            # once, because it may be stopped
+            _is_readable(self._status, STATUS_TIMEOUT_S)
+            self._is_buried = True
         return True
 
     def exit_status(self) -> int | None:

@@ -126,6 +126,10 @@ class Zygote:
                     env=clean_environment(),
                     start_new_session=True,
                 )
+        except OSError:
+            ours.close()
+            os.close(self._lifeline)
+            raise
         finally:
             os.close(line)
 
@@ -136,8 +140,10 @@ class Zygote:
         return self._is_ready
 
     def _fork(self, request: ForkRequest) -> Trainer:
-        scratch = Path(tempfile.mkdtemp(dir=self._scratch))
+        self._scratch.mkdir(exist_ok=True)
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
+            scratch = Path(tempfile.mkdtemp(dir=self._scratch))
+            ours.callback(shutil.rmtree, scratch, ignore_errors=True)
             connection, their_connection = socket.socketpair()
             ours.enter_context(connection)
             theirs.enter_context(their_connection)
@@ -151,7 +157,6 @@ class Zygote:
             except OSError as error:
                 # an answer that came late would be taken for that to the next request
                 self._kill()
-                shutil.rmtree(scratch, ignore_errors=True)
                 raise ZygoteGone(f"The zygote does not answer ({error}).") from error
             ours.pop_all()
         return Trainer(

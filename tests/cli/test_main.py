@@ -298,7 +298,9 @@ def test_a_run_that_failed_is_told_with_its_reason(trainyard, database, claimant
 
 def test_submit_and_follow_in_one_ends_with_the_run(trainyard, database, claimant):
     def work():
-        wait_until(lambda: queue.due_in(database, claimant) is not None, "the run is queued")
+        wait_until(
+            lambda: queue.outlook(database, claimant).due_in_s is not None, "the run is queued"
+        )
         queue.succeed(database, queue.claim(database, claimant, 30), "c" * 64, [])
 
     worker = threading.Thread(target=work)

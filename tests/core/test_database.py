@@ -3,7 +3,7 @@
 import datetime as dt
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from core import presets, queries, queue
 from core.database import Database, now
@@ -91,3 +91,26 @@ def test_a_name_that_the_server_does_not_know_is_not_taken_for_missing_tables(po
         pytest.raises(DatabaseUnavailable, match="does not answer"),
     ):
         database.check()
+
+
+@pytest.mark.parametrize("empty_database_address", ["postgresql"], indirect=True)
+def test_the_server_lets_go_of_a_client_that_stands_still_in_a_transaction(database):
+    with database.reading() as session:
+        shown = [
+            session.scalars(text(f"SHOW {name}")).one()
+            for name in ("idle_in_transaction_session_timeout", "tcp_user_timeout")
+        ]
+
+    assert shown == ["10s", "11000"]
+
+
+@pytest.mark.parametrize("empty_database_address", ["postgresql"], indirect=True)
+def test_a_server_that_only_reads_counts_as_away(database):
+    with pytest.raises(DatabaseUnavailable, match="read-only"):
+        write_where_only_reading_is_allowed(database)
+
+
+def write_where_only_reading_is_allowed(database):
+    with database.writing() as session:
+        session.execute(text("SET TRANSACTION READ ONLY"))
+        session.execute(update(Job).values(name="changed"))

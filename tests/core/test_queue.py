@@ -82,15 +82,15 @@ def test_a_claim_writes_the_attempt_and_the_lease(database, claimant):
 
 
 def test_a_worker_knows_when_there_is_work_for_it(database, claimant):
-    assert queue.due_in(database, claimant) is None
+    assert queue.outlook(database, claimant).due_in_s is None
     submit(database, queue="other")
     submit(database, device="cuda")
-    assert queue.due_in(database, claimant) is None
+    assert queue.outlook(database, claimant).due_in_s is None
     job = submit(database)
-    assert queue.due_in(database, claimant) <= 0
+    assert queue.outlook(database, claimant).due_in_s <= 0
     with database.writing() as session:
         session.execute(update(Job).where(Job.id == job.id).values(available_at=now(60)))
-    assert 50 < queue.due_in(database, claimant) <= 60
+    assert 50 < queue.outlook(database, claimant).due_in_s <= 60
 
 
 def test_a_claim_whose_answer_was_lost_is_settled_by_its_token(database, claimant):

@@ -41,6 +41,7 @@ from core.settings import Settings
 from core.states import FINAL
 from core.wakeup import Wakeups
 from tests.faults import checker
+from tests.faults.conftest import FAULTS_OF_OUR_OWN
 from tests.faults.proxy import Proxy
 from tests.faults.reference import References
 from tests.services import Postgres, RedisServer
@@ -50,6 +51,14 @@ from worker.training import download
 LEASE_S = 3.0
 LONGEST_S = 1800.0
 MARK = "CHAOS"
+
+LOSING = (
+    "kill a worker",
+    "drain a worker",  # killed, where its time to drain is over
+    "stop a worker for longer than its lease",
+    "cut a worker off for longer than its lease",
+    "stall a worker for longer than its lease",
+)
 
 SPECS: list[dict[str, Any]] = [
     {"optimizer": optimizer, "schedule": {"kind": schedule}, "model": {"dropout": dropout}}
@@ -211,8 +220,11 @@ class Storm:
         references = References(self._settings.data_folder, threads=1)
         jobs = self._jobs()
         problems = checker.problems(self._tables, self._artifacts, references)
+        problems += checker.left_behind(self._tables, self._artifacts)
+        problems += self._faults_of_our_own()
         with self._tables.reading() as session:
             outcomes = Counter(session.scalars(select(Attempt.outcome)))
+            problems += self._ends_without_a_cause(outcomes)
             doubled = sum(
                 len(
                     [
@@ -254,6 +266,26 @@ class Storm:
             print(f"  {problem}")
         bad = lost or wrong or doubled or problems or left or equal < len(succeeded)
         return 1 if bad or self._done.total() < self._chosen.faults else 0
+
+    def _ends_without_a_cause(self, outcomes: Counter[Any]) -> list[str]:
+        """Attempts that ended badly though nothing was done to them: each fault can cost one."""
+        costs = {"crashed": ["kill a trainer"], "lost": list(LOSING), "drained": ["drain a worker"]}
+        found = []
+        for outcome, faults in costs.items():
+            causes = sum(self._done[fault] for fault in faults)
+            if outcomes[outcome] > causes:
+                found.append(f"{outcomes[outcome]} attempts {outcome}, with {causes} causes")
+        if self._retried and self._done["kill a trainer"] < queue.CRASH_BUDGET:
+            found.append(f"jobs {sorted(self._retried)} spent a budget that nobody spent for them")
+        return found
+
+    def _faults_of_our_own(self) -> list[str]:
+        return [
+            f"worker-{number} said: {words}"
+            for number in range(len(self._workers))
+            for words in FAULTS_OF_OUR_OWN
+            if words in (self._folder / f"worker-{number}.log").read_text()
+        ]
 
     # faults: each says whether it met something
 

@@ -6,20 +6,25 @@ It knows nothing of workers, supervisors or trainers, and asks only whether the 
 from __future__ import annotations
 
 import hashlib
+import io
 import itertools
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core.artifacts import Artifacts, Blob
+from core import resume_points
+from core.artifacts import Artifacts, Blob, Folder
 from core.database import Database
 from core.errors import NotFound
-from core.models import Attempt, Checkpoint, Epoch, Job, LogLine, Point
+from core.models import Attempt, Checkpoint, Epoch, Job, LogLine, Point, ResumePoint
 from core.states import FINAL
+from worker.training.network import digest
 
 EpochRow = tuple[int, float, float, float, float]
 """Epoch, train loss, test loss, test accuracy, learning rate: what cannot differ between two runs
@@ -74,6 +79,35 @@ class _Evidence:
         self.points: Sequence[Point] = rows(Point, Point.step)
         self.lines: Sequence[LogLine] = rows(LogLine, LogLine.attempt, LogLine.number)
         self.checkpoints: Sequence[Checkpoint] = rows(Checkpoint, Checkpoint.id)
+
+
+def left_behind(database: Database, store: Folder) -> list[str]:
+    """What lies in a blob store, or in the rows of resume points, and should not; or the reverse.
+
+    To be asked when no worker runs any more. What was discarded is swept first. Blobs that nobody
+    names can be left by an attempt that lost its job between storing and writing down.
+    """
+    while resume_points.sweep(database, store):
+        pass
+    found: list[str] = []
+    with database.reading() as session:
+        files = set(session.scalars(select(Checkpoint.sha256)))
+        rows = session.scalars(select(ResumePoint)).all()
+        ended = set(
+            session.scalars(select(Job.id).where(Job.state.in_(("succeeded", "cancelled"))))
+        )
+        may_leak = bool(
+            session.scalars(select(Attempt.number).where(Attempt.outcome == "lost")).first()
+        )
+    blobs = {path.name for path in store.folder.rglob("*") if path.is_file()}
+    points = {row.sha256 for row in rows}
+    kept = Counter(row.job_id for row in rows)
+    found += [f"job {job_id} has ended, and keeps resume points" for job_id in kept.keys() & ended]
+    found += [f"job {job_id} keeps {n} resume points" for job_id, n in kept.items() if n > 2]
+    found += [f"the resume point {sha256} has no blob" for sha256 in points - blobs]
+    if not may_leak:
+        found += [f"nobody names the blob {name}" for name in blobs - files - points]
+    return found
 
 
 def _states(seen: _Evidence) -> Iterator[str]:
@@ -158,9 +192,9 @@ def _resumption(seen: _Evidence) -> Iterator[str]:
     for attempt in seen.attempts:
         if attempt.first_step is not None:
             skipped = any(
-                line.level == "warning" and "skipped" in line.text
+                line.level == "warning" and f"after {secured} batches" in line.text
                 for line in seen.lines
-                if line.attempt == attempt.number
+                if line.attempt == attempt.number and "skipped" in line.text
             )
             if attempt.first_step > secured:
                 yield f"attempt {attempt.number} began at {attempt.first_step}, {secured} was safe"
@@ -182,6 +216,10 @@ def _files(seen: _Evidence, artifacts: Artifacts) -> Iterator[str]:
             continue
         if (hashlib.sha256(content).hexdigest(), len(content)) != (row.sha256, row.size):
             yield f"its file {row.filename} is damaged"
+            continue
+        published = torch.load(io.BytesIO(content), weights_only=True)
+        if digest(published["state_dict"]) != seen.job.weights_sha256:
+            yield f"the weights in {row.filename} are not those that its row names"
 
 
 def _sameness(seen: _Evidence, reference: Reference) -> Iterator[str]:

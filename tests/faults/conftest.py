@@ -18,6 +18,7 @@ import pytest
 from core import queries
 from core.artifacts import Folder
 from core.database import Database
+from core.errors import DatabaseUnavailable
 from core.models import Attempt, Job
 from core.settings import Settings
 from tests.faults import checker
@@ -151,7 +152,12 @@ def disk_faults(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def start_worker(
-    settings: Settings, data_folder: Path, tmp_path: Path, mark: str, database: Database
+    settings: Settings,
+    data_folder: Path,
+    tmp_path: Path,
+    mark: str,
+    database: Database,
+    artifacts: Folder,
 ) -> Iterator[Callable[..., WorkerProcess]]:
     """Starts workers; at the end of a test no process of theirs may be left."""
     started: list[Program] = []
@@ -182,6 +188,11 @@ def start_worker(
     for program in started:
         program.end()
     wait_until_gone(marked(mark))
+    for program in started:
+        said = program.log.read_text()
+        assert not [words for words in FAULTS_OF_OUR_OWN if words in said], said
+    with contextlib.suppress(DatabaseUnavailable):  # a test may leave it so
+        assert checker.left_behind(database, artifacts) == []
 
 
 @pytest.fixture
@@ -251,6 +262,10 @@ def judge(
         assert checker.problems(database, artifacts, references) == []
 
     return verdict
+
+
+FAULTS_OF_OUR_OWN = ("the supervisor failed", "housekeeping failed", "Exception in thread")
+"""What a worker's log may never say, whatever is done to it."""
 
 
 on_postgresql = pytest.mark.parametrize("empty_database_address", ["postgresql"], indirect=True)

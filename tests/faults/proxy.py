@@ -18,6 +18,8 @@ class Proxy:
         self._pairs: set[tuple[socket.socket, socket.socket]] = set()
         self._swallowing: dict[tuple[socket.socket, socket.socket], threading.Event] = {}
         self._is_cut = False
+        self._holds = False
+        self._may_commit = threading.Event()
         self._may_flow = threading.Event()
         self._may_flow.set()
         self._trap: bytes | None = None
@@ -32,6 +34,7 @@ class Proxy:
     def __exit__(self, *_: object) -> None:
         self._server.close()
         self._may_flow.set()
+        self._may_commit.set()
         self._close_all()
 
     def cut(self) -> None:
@@ -48,6 +51,8 @@ class Proxy:
         """Let everything through."""
         with self._lock:
             self._is_cut = False
+        self._holds = False
+        self._may_commit.set()
         self._may_flow.set()
 
     def cut_at_commit_after(self, text: str) -> threading.Event:
@@ -58,6 +63,19 @@ class Proxy:
             An event that is set when it has happened.
         """
         self._sprung.clear()
+        self._trap = text.encode()
+        return self._sprung
+
+    def hold_commit_after(self, text: str) -> threading.Event:
+        """Hold one connection: when a client has sent a statement that contains `text`, its next
+        COMMIT does not go through; the connection stays open and still until `heal`.
+
+        Returns:
+            An event that is set when it has happened.
+        """
+        self._sprung.clear()
+        self._holds = True
+        self._may_commit.clear()
         self._trap = text.encode()
         return self._sprung
 
@@ -81,6 +99,10 @@ class Proxy:
             pair = (client, server)
             with self._lock:
                 self._pairs.add(pair)
+                refuses = self._is_cut
+            if refuses:  # it was cut meanwhile
+                self._close(pair)
+                continue
             threading.Thread(target=self._forward, args=(*pair, pair, True), daemon=True).start()
             threading.Thread(
                 target=self._forward, args=(server, client, pair, False), daemon=True
@@ -101,6 +123,10 @@ class Proxy:
                     is_armed = True
                 if is_armed and self._trap is not None and b"COMMIT" in data:
                     self._trap = None
+                    if self._holds:
+                        self._sprung.set()
+                        self._may_commit.wait()
+                        break
                     answered = self._swallowing[pair] = threading.Event()
                     target.sendall(data)
                     answered.wait(5)

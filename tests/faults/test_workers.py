@@ -104,6 +104,27 @@ def test_a_worker_whose_connections_stall_loses_its_job_and_its_late_writes_are_
     assert [a.outcome for a in attempts_of(job)] == ["lost", "succeeded"]
 
 
+@on_postgresql
+def test_a_worker_that_stands_still_inside_a_transaction_keeps_its_job_from_nobody(
+    proxied, start_worker, submit, look, judge, attempts_of
+):
+    """The server ends its transaction, or the row would stay locked."""
+    proxy, address = proxied
+    first = start_worker(database_url=address)
+    job = submit(STEADY_DIGITS)
+    wait_until(trains(look, job), "it trains")
+    start_worker()
+
+    assert proxy.hold_commit_after("UPDATE jobs").wait(60)
+    first.send(signal.SIGSTOP)
+
+    wait_until(lambda: look(job).attempt == 2, "it runs elsewhere")
+    first.send(signal.SIGCONT)
+    proxy.heal()
+    judge({job: "succeeded"})
+    assert [a.outcome for a in attempts_of(job)] == ["lost", "succeeded"]
+
+
 def test_a_drained_worker_hands_three_jobs_back_with_a_resume_point_at_no_cost(
     start_worker, submit, look, judge, attempts_of
 ):

@@ -113,6 +113,35 @@ def test_a_store_that_is_away_is_said_once_and_the_next_point_is_tried(
     assert kept(database, lease) == [30]
 
 
+def test_a_file_that_is_gone_is_said_and_costs_nothing_else(artifacts, journal, save):
+    saved = save(10)
+    Path(saved.path).unlink()
+    with ResumePoints(artifacts, journal, lambda: None) as points:
+        points.take(saved)
+        while not points.wait(1):
+            pass
+
+    [line] = journal._pending
+    assert "could not be stored" in line.text
+
+
+def test_while_the_database_is_away_blobs_do_not_pile_up(artifacts, journal, save, database, lease):
+    with ResumePoints(artifacts, journal, lambda: None) as points:
+        for step in (10, 20, 30, 40):
+            points.take(save(step))
+            while not points.wait(1):
+                pass
+        assert journal.points_waiting == 2
+        assert len(blob_files(artifacts)) == 2
+        journal.flush()  # it is back
+        points.settle()
+        while not points.wait(1):
+            pass
+    journal.flush()
+
+    assert kept(database, lease) == [40, 20]
+
+
 @pytest.fixture
 def two_points(database, artifacts, journal, save):
     with ResumePoints(artifacts, journal, lambda: None) as points:

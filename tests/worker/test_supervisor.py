@@ -16,8 +16,9 @@ from sqlalchemy import update
 from core import queries, queue, resume_points
 from core.artifacts import Blob
 from core.database import now
+from core.errors import DatabaseUnavailable, Unavailable
 from core.models import Job
-from tests.services import wait_until
+from tests.services import wait_until, wait_until_gone
 from tests.worker.conftest import LONG_DIGITS, QUICK_DIGITS
 from worker import supervisor, tasks
 from worker.trainer import Trainer
@@ -160,6 +161,86 @@ def test_a_drained_job_goes_on_from_where_it_was(yard, database, submit):
 
     assert point.epoch >= 2
     assert point.step >= look(database, job.id).batches * 2
+
+
+@pytest.mark.parametrize(
+    ("wish", "state"), [("drain", "queued"), ("pause", "paused"), ("cancel", "cancelled")]
+)
+def test_a_wish_is_heard_while_a_resume_point_cannot_be_fetched(
+    yard, database, submit, monkeypatch, wish, state
+):
+    def away(*_):
+        raise Unavailable("The file store is away.")
+
+    job = submit(LONG_DIGITS)
+    with running(yard) as thread:
+        wait_for_progress(database, job)
+        yard.drain()
+        thread.join(30)
+    yard.draining.clear()
+    monkeypatch.setattr(supervisor.resuming, "fetch", away)
+    with running(yard) as thread:
+        wait_until(lambda: look(database, job.id).state == "running", "it is claimed")
+        if wish == "drain":
+            yard.drain()
+        else:
+            getattr(queue, wish)(database, job.id)
+        thread.join(30)
+        assert not thread.is_alive()
+
+    ended = look(database, job.id)
+    assert (ended.state, ended.crashes) == (state, 0)
+    assert trainers(yard) == []
+
+
+def test_a_run_waits_for_the_database_before_it_goes_on(yard, database, submit, monkeypatch):
+    fetch, tries = supervisor.resuming.fetch, iter(range(3))
+
+    def away(*arguments):
+        if next(tries, None) is not None:
+            raise DatabaseUnavailable("The database does not answer.")
+        return fetch(*arguments)
+
+    job = submit(LONG_DIGITS)
+    with running(yard) as thread:
+        wait_for_progress(database, job)
+        yard.drain()
+        thread.join(30)
+    yard.draining.clear()
+    monkeypatch.setattr(supervisor, "STORE_PATIENCE_S", 0.0)
+    monkeypatch.setattr(supervisor, "RETRY_AFTER_S", 0.05)
+    monkeypatch.setattr(supervisor.resuming, "fetch", away)
+    before = look(database, job.id).epoch
+
+    with running(yard):
+        wait_until(lambda: look(database, job.id).epoch > before, "it goes on")
+
+    assert next(tries, None) is None
+
+
+def test_a_lost_lease_ends_the_trainer_even_while_a_point_is_being_stored(
+    yard, database, submit, monkeypatch
+):
+    may_go_on, began = threading.Event(), threading.Event()
+
+    def hang(_path):
+        began.set()
+        assert may_go_on.wait(60)
+        raise Unavailable("The file store is away.")
+
+    monkeypatch.setattr(yard.artifacts, "put", hang)
+    job = submit(LONG_DIGITS)
+    with running(yard) as thread:
+        assert began.wait(60)
+        [trainer] = trainers(yard)
+        with database.writing() as session:
+            queue._end(session, session.get_one(Job, job.id), "lost", None)
+            session.execute(update(Job).where(Job.id == job.id).values(available_at=now(3600)))
+
+        wait_until_gone([trainer])
+
+        assert thread.is_alive()
+        may_go_on.set()
 
 
 def test_a_killed_trainer_gives_the_job_another_try_after_a_pause(yard, database, submit):

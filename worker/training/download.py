@@ -75,6 +75,8 @@ def ensure(name: str, folder: Path, say: Say) -> None:
     with FileLock(folder / f".{name}.lock"):
         if is_present(name, folder):
             return
+        for left_over in folder.glob(f".{name}.*/"):  # by one that was killed
+            shutil.rmtree(left_over, ignore_errors=True)
         say(f"Fetching {DATASETS[name].title}, once for this machine")
         with tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}.") as scratch:
             fetched = _fetch(name, Path(scratch), say)

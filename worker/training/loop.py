@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 from torch.nn import functional
@@ -103,6 +104,7 @@ class _Run:
         schedule = build_schedule(spec.schedule, optimizer, self._steps)
         self._parts = Parts(network, optimizer, schedule, device)
         self._place = Place()
+        self._saved_step = -1
         # the sum of the losses of this epoch, on the device; `Place` has it when it is saved
         self._loss_sum = torch.zeros((), dtype=torch.float64, device=device)
 
@@ -158,7 +160,10 @@ class _Run:
         reported_at = time.monotonic()
 
         for batch, indices in enumerate(indices_left, place.batch + 1):
-            self._stop_if_asked()
+            asked = self._stop_asked()
+            if asked is not None:
+                place.seconds = time.monotonic() - self._epoch_began
+                self._stop(asked)
             images, labels = self._train_images.batch(indices)
             optimizer.zero_grad(set_to_none=True)
             loss = functional.cross_entropy(network(images), labels)
@@ -180,6 +185,7 @@ class _Run:
             self._read(now - reported_at, epoch, with_line=is_round)
             reported_at = now
             if now - self._saved_at >= SAVE_EVERY_S:
+                place.seconds = now - self._epoch_began
                 self._save()
 
     def _read(self, seconds: float, epoch: int, *, with_line: bool) -> None:
@@ -253,18 +259,24 @@ class _Run:
 
     def _stop_if_asked(self) -> None:
         asked = self._stop_asked()
-        if asked is None:
-            return
-        if asked == "save":
+        if asked is not None:
+            self._stop(asked)
+
+    def _stop(self, how: Stop) -> NoReturn:
+        if how == "save":
             self._save()
         raise StopAsked("Stopped because it was asked to.")
 
     def _save(self) -> None:
-        """Write a resume point; where that fails, the run goes on with the one before."""
+        """Write a resume point; where that fails, the run goes on with the one before.
+
+        After the same batch there is no more to save than there was: only an evaluation lies
+        between, and that can be repeated.
+        """
         place = self._place
+        if place.step == self._saved_step:
+            return
         place.loss_sum = self._loss_sum.item()
-        if place.batch and place.batch < self._batches:
-            place.seconds = time.monotonic() - self._epoch_began
         path = self._scratch / f"resume-{place.step}.pt"
         try:
             resume.write(path, self._spec, self._parts, place)
@@ -277,6 +289,7 @@ class _Run:
                 )
             )
         else:
+            self._saved_step = place.step
             self._report(Saved(epoch=place.epochs, step=place.step, path=str(path)))
         self._saved_at = time.monotonic()
 

@@ -137,6 +137,33 @@ def test_a_point_that_the_run_saved_by_itself_serves_as_well(run, monkeypatch):
     assert measured(stopped) == measured(alone)
 
 
+@pytest.mark.parametrize("stop", [BATCHES, BATCHES + 1])
+def test_one_batch_is_saved_once_however_many_reasons_there_are(run, monkeypatch, stop):
+    """By the minute, after the epoch, and because it is asked to stop there."""
+    monkeypatch.setattr(loop, "SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(loop, "SAVE_EPOCHS_EVERY_S", 0.0)
+    alone = run({})
+
+    stopped = run({}, stops=(stop,))
+
+    steps = [saved.step for saved in of(Saved, stopped[0])]
+    assert steps == sorted(set(steps))
+    assert steps[-1] == BATCHES
+    assert weights(stopped) == weights(alone)
+    # an evaluation may be done again; the journal then takes the first one back
+    assert list({row[0]: row for row in measured(stopped)}.values()) == measured(alone)
+
+
+def test_the_seconds_of_an_epoch_are_those_of_all_its_parts(run, monkeypatch):
+    monkeypatch.setattr(loop, "SAVE_EVERY_S", 0.0)
+
+    _, resumed = run({"epochs": 1}, stops=(BATCHES,))
+
+    [end] = of(EpochEnd, resumed)
+    assert end.seconds > 0.005
+    assert end.images_per_s == pytest.approx(1437 / end.seconds)
+
+
 def test_a_resumed_run_computes_with_the_threads_it_began_with(run, monkeypatch):
     torch.set_num_threads(2)
     alone = weights(run({}))
