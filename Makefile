@@ -1,12 +1,13 @@
 # Everything that a person does with this repository. Each target makes what it needs first.
 
 PYTHON ?= python3
+FAULTS_ON ?= both
 VENV := .venv
 BIN := $(VENV)/bin
 STEP := ./scripts/step
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format lint types imports tests lock browser \
+.PHONY: help setup demo up test check format lint types imports tests faults lock browser \
 	compose-test bench-api bench-quick bench-latency bench-recovery bench-idle chaos clean
 
 help: ## List the commands
@@ -37,7 +38,10 @@ imports: $(BIN)/.ready
 	@$(STEP) "import rules" $(BIN)/lint-imports --no-logo
 
 tests: setup
-	@$(STEP) "tests" $(BIN)/python -m pytest -q -n 2 --dist loadgroup $(PYTEST)
+	@$(STEP) "tests" $(BIN)/python -m pytest -q -n 2 --dist loadgroup --faults-on postgresql $(PYTEST)
+
+faults: setup ## The suite of faults alone, on both databases (FAULTS_ON=sqlite: on one)
+	@$(STEP) "faults" $(BIN)/python -m pytest -q -n 2 --dist loadgroup --faults-on $(FAULTS_ON) tests/faults
 
 browser: ## Have a Chromium for the tests, where this machine's packages bring one
 	@$(STEP) "browser" scripts/ensure-chromium

@@ -91,7 +91,7 @@ class Settings(BaseSettings):
     ] = ""
     lease_seconds: Annotated[
         float,
-        Field(ge=1, le=600, description="How long a silent worker keeps a run before others may."),
+        Field(ge=4, le=600, description="How long a silent worker keeps a run before others may."),
     ] = 15.0
     grace_seconds: Annotated[
         float, Field(ge=0.1, le=600, description="Time to stop before a run's process is killed.")

@@ -23,6 +23,11 @@ from webui.context import current
 NOT_RUN = "NOT RUN: "
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the suite of faults, which takes long, be run on one kind of database."""
+    parser.addoption("--faults-on", choices=["both", "postgresql", "sqlite"], default="both")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Give each of several test processes a core of its own, and so all that it starts.
 

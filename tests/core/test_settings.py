@@ -33,7 +33,7 @@ from core.settings import BadSettings, Settings
         ("TRAINYARD_URL", "http://host:99999"),
         ("TRAINYARD_SLOTS", "0"),
         ("TRAINYARD_QUEUES", " , "),
-        ("TRAINYARD_LEASE_SECONDS", "0"),
+        ("TRAINYARD_LEASE_SECONDS", "3.9"),
         ("TRAINYARD_LEASE_SECONDS", "nan"),
         ("TRAINYARD_GRACE_SECONDS", "-1"),
         ("TRAINYARD_WEB_THREADS", "1"),
@@ -124,7 +124,7 @@ def test_everything_lies_in_the_home_folder_by_default(tmp_path):
         {"queues": ("a", "b"), "slots": 2, "port": 9000, "secret_key": "s"},
         {"host": "0.0.0.0", "allow_anyone_on_the_network": True, "trusted_hosts": ("yard", "b")},
         {"database_url": "postgresql://user:p%40ss@host:5432/name", "url": "http://yard:80"},
-        {"artifacts_url": "s3://bucket/prefix", "lease_seconds": 2.5, "data": "/data"},
+        {"artifacts_url": "s3://bucket/prefix", "lease_seconds": 4.5, "data": "/data"},
     ],
     ids=["defaults", "worker", "open", "database", "store"],
 )

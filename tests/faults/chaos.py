@@ -48,7 +48,7 @@ from tests.services import Postgres, RedisServer
 from worker.devices import usable_cores
 from worker.training import download
 
-LEASE_S = 3.0
+LEASE_S = 4.0
 LONGEST_S = 1800.0
 MARK = "CHAOS"
 

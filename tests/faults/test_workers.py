@@ -129,7 +129,7 @@ def test_a_drained_worker_hands_three_jobs_back_with_a_resume_point_at_no_cost(
     start_worker, submit, look, judge, attempts_of
 ):
     worker = start_worker(slots=3, grace_seconds=10.0)
-    jobs = [submit(STEADY_DIGITS | {"seed": seed}) for seed in range(3)]
+    jobs = [submit(STEADY_DIGITS | {"epochs": 60, "seed": seed}) for seed in range(3)]
     wait_until(lambda: all(trains(look, job)() for job in jobs), "all train")
     processes = worker.all_processes()
 
