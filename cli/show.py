@@ -151,7 +151,10 @@ def _place_to_go_on(item: JSON) -> str:
     if item["state"] not in ("queued", "paused", "failed") or not item.get("resume_point"):
         return ""
     words = "at a retry, from" if item["state"] == "failed" else "from"
-    return f"{words} epoch {item['resume_point']['epoch'] + 1}"
+    point, batches = item["resume_point"], item["progress"]["batches"]
+    batch = point["step"] - point["epoch"] * batches if batches else 0
+    place = f", batch {batch + 1}" if batch > 0 else ""
+    return f"{words} epoch {point['epoch'] + 1}{place}"
 
 
 def words(value: Any) -> str:

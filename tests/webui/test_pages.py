@@ -532,7 +532,7 @@ def test_a_paused_run_says_who_paused_it_and_from_where_it_goes_on(client, datab
     queue.end(database, lease, "paused")
     page = get(client, f"/jobs/{job_id}")
     notice = page.one("section", **{"class": "notice"})
-    assert notice.text == "Paused by ada <b> just now. It goes on from epoch 3."
+    assert notice.text == "Paused by ada <b> just now. It goes on from epoch 3, batch 13."
     assert "Somebody paused the run." in page.one("li", id="attempt-1").text
     row = get(client, "/?state=paused").one("tr", id=f"job-{job_id}")
     assert "epoch 1 of 1" in row.text
@@ -552,7 +552,7 @@ def test_a_failed_run_can_be_tried_again_and_lives_again(client, database, runni
 
 
 @pytest.mark.parametrize(
-    ("from_nothing", "place"), [("", "goes on from epoch 3"), ("true", "begins anew")]
+    ("from_nothing", "place"), [("", "goes on from epoch 3, batch 13"), ("true", "begins anew")]
 )
 def test_a_retry_goes_on_from_a_resume_point_or_from_nothing(
     client, database, running, from_nothing, place
@@ -565,7 +565,7 @@ def test_a_retry_goes_on_from_a_resume_point_or_from_nothing(
     assert [each.attributes["value"] for each in failed.all("input", name="from_nothing")] == [
         "true"
     ]
-    assert "A retry goes on from epoch 3." in failed.text
+    assert "A retry goes on from epoch 3, batch 13." in failed.text
     again = press(client, job_id, "retry", from_nothing=from_nothing)
     assert f"It {place}." in again.text
 

@@ -163,6 +163,8 @@ class _Run:
             asked = self._stop_asked()
             if asked is not None:
                 place.seconds = time.monotonic() - self._epoch_began
+                if asked == "save" and place.images > place.reported_images:
+                    self._read(time.monotonic() - reported_at, epoch, with_line=False)
                 self._stop(asked)
             images, labels = self._train_images.batch(indices)
             optimizer.zero_grad(set_to_none=True)
