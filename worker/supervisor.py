@@ -75,7 +75,7 @@ class Supervisor:
         try:
             with (
                 yard.alarms.of(self._lease.job_id) as alarm,
-                ResumePoints(yard.artifacts, self._journal, alarm.sound) as points,
+                ResumePoints(yard.artifacts, self._journal, alarm.nudge) as points,
                 self._trainer,  # so that it is the first to end, whatever else hangs
             ):
                 ending = self._start() or self._follow(alarm, points)

@@ -25,15 +25,22 @@ class Alarm:
         self.descriptor, self._writable = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
     def sound(self) -> None:
-        """Make the descriptor readable. Any thread may."""
-        with contextlib.suppress(BlockingIOError):  # full: it is being woken already
-            os.write(self._writable, b"!")
+        """Wake the supervisor, to see what is asked of the job. Any thread may."""
+        self._write(b"!")
+
+    def nudge(self) -> None:
+        """Wake the supervisor for something of its own, of which the database knows nothing."""
+        self._write(b".")
 
     def silence(self) -> bool:
-        """Make the descriptor unreadable again, and say whether it was readable."""
+        """Make the descriptor unreadable again, and say whether something may be asked."""
         with contextlib.suppress(BlockingIOError):
-            return bool(os.read(self.descriptor, 1024))
+            return b"!" in os.read(self.descriptor, 1024)
         return False
+
+    def _write(self, mark: bytes) -> None:
+        with contextlib.suppress(BlockingIOError):  # full: it is being woken already
+            os.write(self._writable, mark)
 
     def close(self) -> None:
         """Close the descriptor."""
