@@ -113,7 +113,7 @@ def test_a_queued_run_that_no_worker_can_take_says_so(page, site):
 
     page.goto(f"/jobs/{job}")
 
-    expect(page.get_by_text("No live worker serves the queue nobody")).to_be_visible()
+    expect(page.get_by_text("No live worker serves queue nobody")).to_be_visible()
 
 
 def test_the_theme_that_was_chosen_is_remembered(page):

@@ -32,11 +32,11 @@ def test_a_killed_workers_job_goes_on_elsewhere_from_its_resume_point(
     job = submit(STEADY_DIGITS)
     wait_until(has_resume_point(look, job), "there is a resume point")
     processes = first.all_processes()
-    start_worker()
 
     first.kill()
 
     wait_until_gone(processes)
+    start_worker()
     judge({job: "succeeded"})
     lost, done = attempts_of(job)
     assert (lost.outcome, done.outcome) == ("lost", "succeeded")
@@ -72,9 +72,9 @@ def test_a_worker_that_is_cut_off_loses_its_job_and_its_writes_are_refused(
     job = submit(STEADY_DIGITS)
     wait_until(trains(look, job), "it trains")
     trainer = first.trainer()
-    start_worker()
 
     proxy.cut()
+    start_worker()
     wait_until(lambda: look(job).attempt == 2 and look(job).epoch > 0, "it runs elsewhere")
     proxy.heal()
 
@@ -93,9 +93,9 @@ def test_a_worker_whose_connections_stall_loses_its_job_and_its_late_writes_are_
     job = submit(STEADY_DIGITS)
     wait_until(trains(look, job), "it trains")
     trainer = first.trainer()
-    start_worker()
 
     proxy.stall()  # a write of the first worker is on its way now, or will be
+    start_worker()
     wait_until(lambda: look(job).attempt == 2 and look(job).epoch > 0, "it runs elsewhere")
     proxy.heal()
 
@@ -113,10 +113,10 @@ def test_a_worker_that_stands_still_inside_a_transaction_keeps_its_job_from_nobo
     first = start_worker(database_url=address)
     job = submit(STEADY_DIGITS)
     wait_until(trains(look, job), "it trains")
-    start_worker()
 
     assert proxy.hold_commit_after("UPDATE jobs").wait(60)
     first.send(signal.SIGSTOP)
+    start_worker()
 
     wait_until(lambda: look(job).attempt == 2, "it runs elsewhere")
     first.send(signal.SIGCONT)
@@ -182,9 +182,9 @@ def test_the_clock_of_a_worker_may_be_an_hour_off(
     job = submit(STEADY_DIGITS)
     wait_until(has_resume_point(look, job), "it trains")
     assert abs(look(job).heard_at.timestamp() - time.time()) < 60
-    start_worker()
 
     first.kill()
+    start_worker()
 
     judge({job: "succeeded"})
     assert [a.outcome for a in attempts_of(job)] == ["lost", "succeeded"]
