@@ -19,7 +19,8 @@ from pathlib import Path
 
 import psutil
 
-from core import database, queries, queue
+from bench.state import look, worker_is_there
+from core import database, queue
 from core.database import Database
 from core.presets import resolve
 from core.settings import Settings
@@ -29,6 +30,7 @@ from worker.devices import usable_cores
 from worker.training import download
 
 SETTLE_S = 5.0
+NAME = "bench"
 
 
 def main() -> None:
@@ -42,6 +44,7 @@ def main() -> None:
             home=Path(folder) / "home",
             redis_url=redis.url,
             slots=1,
+            worker_name=NAME,
             **({"data": Path(data)} if data else {}),
         )
         for name in ("mnist", "digits"):
@@ -55,7 +58,7 @@ def main() -> None:
         )
         try:
             with Database(settings.database_address) as tables:
-                wait_until(lambda: is_there(tables), "the worker is there")
+                wait_until(lambda: worker_is_there(tables, NAME), "the worker is there")
                 time.sleep(SETTLE_S)
                 idle = measure(worker.pid, counts, seconds)
                 rows = {"idle": idle}
@@ -65,12 +68,14 @@ def main() -> None:
                 ):
                     preset = "tutorial" if "MNIST" in name else "quick"
                     job = queue.submit(tables, name="idle", spec=resolve(preset, spec))
-                    wait_until(lambda job=job.id: is_running(tables, job), "it runs")
+                    wait_until(lambda job=job.id: look(tables, job).state == "running", "it runs")
                     time.sleep(SETTLE_S)
                     rows[name] = measure(worker.pid, counts, min(20.0, seconds))
                     queue.cancel(tables, job.id)
                     Wakeups(settings.redis_url).announce("asked", job.id)
-                    wait_until(lambda job=job.id: not is_running(tables, job), "it has ended")
+                    wait_until(
+                        lambda job=job.id: look(tables, job).state != "running", "it has ended"
+                    )
         finally:
             worker.terminate()
             worker.wait(60)
@@ -100,16 +105,6 @@ def processor_s(process_id: int) -> float:
 
 def read(counts: Path) -> list[int]:
     return [int(word) for word in counts.read_text().split()]
-
-
-def is_there(tables: Database) -> bool:
-    with tables.reading() as session:
-        return bool(queries.live_workers(session))
-
-
-def is_running(tables: Database, job_id: int) -> bool:
-    with tables.reading() as session:
-        return queries.job(session, job_id)[0].state == "running"
 
 
 if __name__ == "__main__":

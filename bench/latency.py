@@ -24,24 +24,25 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 from celery import Celery
 
-from core import database, queries, queue
+from bench.state import look, worker_is_there
+from core import database, queue
 from core.database import Database
 from core.doorbell import Doorbell
 from core.presets import resolve
 from core.settings import Settings
 from core.wakeup import Wakeups
-from tests.services import RedisServer
+from tests.services import RedisServer, wait_until
 from worker.devices import usable_cores
 from worker.training import download
 
 TIMEOUT_S = 60.0
+NAME = "bench"
 SETTLE_S = 0.3
 PARTS = ("commit", "ring", "claim", "hand-over", "first batch")
 
@@ -55,7 +56,11 @@ def main() -> None:
         home, redis_url = Path(folder) / "home", redis.url
         data = os.environ.get("TRAINYARD_DATA")
         settings = Settings(
-            home=home, redis_url=redis_url, slots=1, **({"data": Path(data)} if data else {})
+            home=home,
+            redis_url=redis_url,
+            slots=1,
+            worker_name=NAME,
+            **({"data": Path(data)} if data else {}),
         )
         download.ensure("mnist", settings.data_folder, print)
         database.upgrade(settings.database_address)
@@ -77,7 +82,7 @@ def submits(settings: Settings, preset: str, count: int, folder: Path) -> list[d
     rows = []
     try:
         with Database(settings.database_address) as tables:
-            wait_until(lambda: is_there(tables), "the worker is there")
+            wait_until(lambda: worker_is_there(tables, NAME), "the worker is there")
             for number in range(count + 1):
                 wait_until_idle(worker.pid)
                 submitted = time.monotonic()
@@ -88,7 +93,7 @@ def submits(settings: Settings, preset: str, count: int, folder: Path) -> list[d
                 wait_until(lambda job=job: "first" in read(stamps, job.id), "the first batch")
                 queue.cancel(tables, job.id)
                 wakeups.announce("asked", job.id)
-                wait_until(lambda job=job: is_over(tables, job.id), "the end")
+                wait_until(lambda job=job: look(tables, job.id).finished_at, "the end")
                 seen = read(stamps, job.id)
                 if number:  # the first warms up this process's own connections
                     moments = (submitted, committed, rung, seen["claim"], seen["give"])
@@ -167,24 +172,6 @@ def wait_until_idle(process_id: int) -> None:
         if before.keys() == after.keys() and len(after) == 3 and computed < SETTLE_S / 10:
             return
         before = after
-
-
-def is_there(tables: Database) -> bool:
-    with tables.reading() as session:
-        return bool(queries.live_workers(session))
-
-
-def is_over(tables: Database, job_id: int) -> bool:
-    with tables.reading() as session:
-        return queries.job(session, job_id)[0].state == "cancelled"
-
-
-def wait_until(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + TIMEOUT_S
-    while not condition():
-        if time.monotonic() > deadline:
-            sys.exit(f"waited {TIMEOUT_S:.0f} s in vain for: {what}")
-        time.sleep(0.01)
 
 
 def report(rows: list[dict[str, float]], celery_s: list[float], preset: str) -> None:

@@ -23,19 +23,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 
+from bench.state import look, worker_is_there
 from core import database, queries, queue
 from core.database import Database
 from core.models import Attempt, Job
 from core.presets import resolve
 from core.settings import Settings
 from core.wakeup import Wakeups
-from tests.services import RedisServer
+from tests.services import RedisServer, is_gone, wait_until
 from worker.devices import usable_cores
 from worker.training import download
 
@@ -100,9 +101,11 @@ class Yard:
             began = time.monotonic()
             queue.cancel(self._tables, job.id)
             self._wakeups.announce("asked", job.id)
-            wait_until(lambda trainer=trainer: is_gone(trainer), "the trainer is gone", 0.002)
+            wait_until(lambda trainer=trainer: is_gone(trainer), "the trainer is gone", every=0.002)
             seconds.append(time.monotonic() - began)
-            wait_until(lambda job=job: self._look(job).state == "cancelled", "it is cancelled")
+            wait_until(
+                lambda job=job: look(self._tables, job.id).state == "cancelled", "it is cancelled"
+            )
         return seconds
 
     def crashes(self, count: int) -> list[float]:
@@ -112,8 +115,10 @@ class Yard:
         for _ in range(count):
             job = self._train()
             self._trainer(name).kill()
-            wait_until(lambda job=job: self._look(job).state == "queued", "it is queued again")
-            due_at = self._look(job).available_at.timestamp()
+            wait_until(
+                lambda job=job: look(self._tables, job.id).state == "queued", "it is queued again"
+            )
+            due_at = look(self._tables, job.id).available_at.timestamp()
             wait_until(lambda job=job: self._trains(job, 2), "it trains again")
             seconds.append(max(0.0, time.time() - due_at))
             self._cancel(job)
@@ -129,7 +134,7 @@ class Yard:
             trainer = self._trainer(name)
             began = time.monotonic()
             self._workers.pop(name).kill()
-            wait_until(lambda trainer=trainer: is_gone(trainer), "the trainer is gone", 0.002)
+            wait_until(lambda trainer=trainer: is_gone(trainer), "the trainer is gone", every=0.002)
             gone.append(time.monotonic() - began)
             wait_until(lambda job=job: self._trains(job, 2), "it trains elsewhere")
             again.append(time.monotonic() - began)
@@ -153,7 +158,7 @@ class Yard:
                 stderr=subprocess.DEVNULL,
             )
         for name in names:
-            wait_until(lambda name=name: self._is_there(name), f"{name} is there")
+            wait_until(lambda name=name: worker_is_there(self._tables, name), f"{name} is there")
         return names
 
     def _train(self) -> Job:
@@ -164,16 +169,12 @@ class Yard:
     def _cancel(self, job: Job) -> None:
         queue.cancel(self._tables, job.id)
         self._wakeups.announce("asked", job.id)
-        wait_until(lambda: self._look(job).state == "cancelled", "it is cancelled")
+        wait_until(lambda: look(self._tables, job.id).state == "cancelled", "it is cancelled")
 
     def _trainer(self, name: str) -> psutil.Process:
         [zygote] = psutil.Process(self._workers[name].pid).children()
         [trainer] = zygote.children()
         return trainer
-
-    def _look(self, job: Job) -> Job:
-        with self._tables.reading() as session:
-            return queries.job(session, job.id)[0]
 
     def _worker_of(self, job: Job) -> str:
         with self._tables.reading() as session:
@@ -183,10 +184,6 @@ class Yard:
         with self._tables.reading() as session:
             row = session.get(Attempt, (job.id, attempt))
             return row is not None and row.first_step is not None
-
-    def _is_there(self, name: str) -> bool:
-        with self._tables.reading() as session:
-            return any(worker.name == name for worker in queries.live_workers(session))
 
 
 @contextlib.contextmanager
@@ -205,21 +202,6 @@ def computing(count: int) -> Iterator[None]:
 def compute() -> None:
     while True:
         sum(range(10_000))
-
-
-def is_gone(process: psutil.Process) -> bool:
-    try:
-        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
-def wait_until(condition: Callable[[], object], what: str, pause: float = 0.01) -> None:
-    deadline = time.monotonic() + TIMEOUT_S
-    while not condition():
-        if time.monotonic() > deadline:
-            sys.exit(f"waited {TIMEOUT_S:.0f} s in vain: {what}")
-        time.sleep(pause)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,9 @@ MIGRATIONS = Path(__file__).parent.parent / "migrations"
 BUSY_TIMEOUT_S = 20.0
 CONNECT_TIMEOUT_S = 5
 LOST_AFTER_S = 11
+KEEPALIVES = {"idle": 5, "interval": 2, "count": 3}
+"""Seconds, seconds, times: client and server notice in about `LOST_AFTER_S` that the other, or the
+network between them, has vanished without a word."""
 IDLE_IN_TRANSACTION_S = 10
 """Transactions here last milliseconds."""
 
@@ -134,11 +137,8 @@ def _engine(address: str, pool_size: int) -> Engine:
             pool_pre_ping=True,
             connect_args={
                 "connect_timeout": CONNECT_TIMEOUT_S,
-                # a server, or a network, that vanishes without a word is noticed in seconds
-                "keepalives_idle": 5,
-                "keepalives_interval": 2,
-                "keepalives_count": 3,
                 "tcp_user_timeout": LOST_AFTER_S * 1000,
+                **{f"keepalives_{name}": value for name, value in KEEPALIVES.items()},
             },
         )
         event.listen(engine, "connect", _prepare_postgresql)
@@ -158,13 +158,11 @@ def _engine(address: str, pool_size: int) -> Engine:
 def _prepare_postgresql(connection: Any, _record: object) -> None:
     """Have the server let go of rows that a client holds who has vanished, or stands still."""
     with connection.cursor() as cursor:
-        for name, value in (
-            ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_S * 1000),
-            ("tcp_keepalives_idle", 5),
-            ("tcp_keepalives_interval", 2),
-            ("tcp_keepalives_count", 3),
-            ("tcp_user_timeout", LOST_AFTER_S * 1000),
-        ):
+        for name, value in {
+            "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_S * 1000,
+            "tcp_user_timeout": LOST_AFTER_S * 1000,
+            **{f"tcp_keepalives_{name}": value for name, value in KEEPALIVES.items()},
+        }.items():
             cursor.execute(f"SET {name} = {value}")
     connection.commit()
 
@@ -187,6 +185,14 @@ _AWAY: tuple[type[Exception], ...] = (
     PoolTimeout,
 )
 
+_AWAY_STATES = {
+    "42P01": "a table is not there",
+    "42703": "a column is not there",
+    "25006": "it only reads for now",
+    "25P03": "it ended a transaction in which nothing happened",
+}
+"""What PostgreSQL says, by SQLSTATE, where the driver's classes do not say that it is away."""
+
 
 @contextmanager
 def _translated() -> Iterator[None]:
@@ -195,20 +201,10 @@ def _translated() -> Iterator[None]:
     except _AWAY as error:
         raise DatabaseUnavailable(_sentence(error)) from error
     except DBAPIError as error:
-        if error.connection_invalidated or _lacks_tables(error) or _refuses_for_now(error):
+        state = getattr(error.orig, "sqlstate", None)
+        if error.connection_invalidated or state in _AWAY_STATES:
             raise DatabaseUnavailable(_sentence(error)) from error
         raise
-
-
-def _lacks_tables(error: DBAPIError) -> bool:
-    """Whether PostgreSQL says that a table, or a column, is not there."""
-    return getattr(error.orig, "sqlstate", None) in ("42P01", "42703")
-
-
-def _refuses_for_now(error: DBAPIError) -> bool:
-    """Whether PostgreSQL says that it only reads, is full, or is going down."""
-    state = getattr(error.orig, "sqlstate", None) or ""
-    return state in ("25006", "25P03") or state.startswith(("53", "57P"))
 
 
 def _sentence(error: Exception) -> str:

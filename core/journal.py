@@ -37,7 +37,8 @@ class Journal:
         self._pending: list[Report] = []
         self._secured: list[Point] = []
         self._lines_written = 0
-        self._cost = 0
+        self.flush_cost = 0
+        """Statements that the last flush took, its transaction's begin and end among them."""
         self._may_be_written = False
         """Whether the answer to a flush was lost: what waits may be in the tables already."""
 
@@ -56,11 +57,6 @@ class Journal:
     def points_waiting(self) -> int:
         """Resume points that wait to be written."""
         return len(self._secured)
-
-    @property
-    def flush_cost(self) -> int:
-        """Statements that the last flush took, its transaction's begin and end among them."""
-        return self._cost
 
     @property
     def has_news(self) -> bool:
@@ -106,7 +102,7 @@ class Journal:
             self._may_be_written = True
             raise
         kinds = {type(report) for report in reports} - {Started}
-        self._cost = 3 + len(kinds) + len(secured) * resume_points.STATEMENTS_TO_ADD
+        self.flush_cost = 3 + len(kinds) + len(secured) * resume_points.STATEMENTS_TO_ADD
         del self._pending[: len(reports)], self._secured[: len(secured)]
         self._lines_written += len(lines)
         self._may_be_written = False

@@ -23,6 +23,7 @@ KEPT = 2
 SWEPT_AT_ONCE = 20
 
 STATEMENTS_TO_ADD = 4
+"""What `add` costs the database."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,22 +38,26 @@ def forget_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def wait_until(
-    condition: Callable[[], object], what: str, timeout: float = START_TIMEOUT_S
+    condition: Callable[[], object],
+    what: str,
+    timeout: float = START_TIMEOUT_S,
+    every: float = 0.02,
 ) -> None:
     """Look again and again until a condition holds; a test fails with `what` when it does not."""
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, f"waited {timeout:.0f} s in vain: {what}"
-        time.sleep(0.02)
+        time.sleep(every)
 
 
 def wait_until_gone(processes: Sequence[psutil.Process], timeout: float = START_TIMEOUT_S) -> None:
     """Wait until processes have ended. One that waits to be collected by its parent has ended."""
     for process in processes:
-        wait_until(lambda process=process: _is_gone(process), f"{process} is gone", timeout)
+        wait_until(lambda process=process: is_gone(process), f"{process} is gone", timeout)
 
 
-def _is_gone(process: psutil.Process) -> bool:
+def is_gone(process: psutil.Process) -> bool:
+    """Whether a process has ended; one that waits to be collected by its parent has."""
     try:
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -6,16 +6,18 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import pynvml
+
+from worker.training.order import DeviceKind
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
     """A GPU, or the host's CPU."""
 
-    kind: Literal["cpu", "cuda"]
+    kind: DeviceKind
     name: str
     uuid: str | None = None
     memory_bytes: int | None = None
@@ -37,7 +39,7 @@ class Slot:
         """What a trainer's environment must say for it to see its own device only."""
         return {"CUDA_VISIBLE_DEVICES": self.device.uuid or ""}
 
-    def device_for(self, wanted: str) -> Literal["cpu", "cuda"]:
+    def device_for(self, wanted: str) -> DeviceKind:
         """The device that a spec's `device` means here."""
         return "cpu" if wanted == "cpu" else self.device.kind
 

@@ -6,7 +6,6 @@ one at a time; where a newer one comes meanwhile, those between are left out.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import IO, Self
 
 from core import resume_points
-from core.artifacts import Artifacts, Blob
+from core.artifacts import Artifacts, Blob, digest
 from core.database import Database
 from core.errors import NotFound, Unavailable
 from core.journal import Journal
@@ -138,13 +137,11 @@ def fetch(
 
 
 def _copy(artifacts: Artifacts, blob: Blob, target: Path) -> bool:
-    """Copy a blob into a file, and say whether its digest is right."""
-    sha256 = hashlib.sha256()
+    """Copy a blob into a file, and say whether its bytes are what they were."""
     with artifacts.open(blob) as source, target.open("wb") as copy:
         while chunk := _read(source):
-            sha256.update(chunk)
             copy.write(chunk)
-    return sha256.hexdigest() == blob.sha256
+    return digest(target) == blob
 
 
 def _read(source: IO[bytes]) -> bytes:

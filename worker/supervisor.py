@@ -161,10 +161,7 @@ class Supervisor:
     def _keep_up(self) -> None:
         """Write, renew, stop, kill: whatever is due."""
         self._write_if_due()
-        if self._yard.draining.is_set():
-            self._stop("drain")
-        if self._desired in ("pause", "cancel"):
-            self._stop(self._desired)
+        self._heed_wishes()
         if self._kill_due is not None and time.monotonic() >= self._kill_due:
             if self._trainer.is_alive:
                 grace = self._yard.settings.grace_seconds
@@ -192,6 +189,12 @@ class Supervisor:
         self._renew_due = now + self._renew_every
         if had_news:
             self._yard.wakeups.announce("changed", self._lease.job_id)
+
+    def _heed_wishes(self) -> None:
+        if self._yard.draining.is_set():
+            self._stop("drain")
+        if self._desired in ("pause", "cancel"):
+            self._stop(self._desired)
 
     def _stop(self, reason: Reason) -> None:
         """Ask the trainer to stop, once; its time to do so runs from the first asking.
@@ -308,10 +311,7 @@ class Supervisor:
             future = pool.submit(work)
             while not wait([future], timeout=min(1.0, self._renew_every)).done:
                 self._write_if_due()
-                if self._yard.draining.is_set():
-                    self._stop("drain")
-                if self._desired in ("pause", "cancel"):
-                    self._stop(self._desired)
+                self._heed_wishes()
             return future.result()
 
     def _give_up(self) -> None:

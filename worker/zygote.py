@@ -48,11 +48,6 @@ class Zygote:
         self._lifeline: int
         self._is_ready = False
 
-    @property
-    def process_id(self) -> int | None:
-        """The process, where there is one."""
-        return self._process.pid if self._process else None
-
     def start(self) -> None:
         """Start the process. It is ready once it has imported torch, seconds later."""
         with self._lock:

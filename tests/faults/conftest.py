@@ -24,7 +24,7 @@ from core.settings import Settings
 from tests.faults import checker
 from tests.faults.proxy import Proxy
 from tests.faults.reference import References
-from tests.services import Postgres, wait_until, wait_until_gone
+from tests.services import Postgres, is_gone, wait_until, wait_until_gone
 from tests.worker.conftest import LONG_DIGITS, QUICK_DIGITS, data_folder, submit
 
 __all__ = ["data_folder", "submit"]
@@ -128,7 +128,7 @@ class WorkerProcess:
 
     def trainers(self) -> list[psutil.Process]:
         """What its zygote has forked: trainers, and spares where slots are free."""
-        return [child for child in self.zygote.children() if is_there(child)]
+        return [child for child in self.zygote.children() if not is_gone(child)]
 
     def trainer(self) -> psutil.Process:
         """The trainer of a worker with one slot that runs a job."""
@@ -303,20 +303,12 @@ def proxied(postgres: Postgres, database_address: str) -> Iterator[tuple[Proxy, 
         yield proxy, database_address.replace(f":{postgres.port}/", f":{proxy.port}/")
 
 
-def is_there(process: psutil.Process) -> bool:
-    """Whether a process exists and is more than a zombie."""
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
 def marked(mark: str) -> list[psutil.Process]:
     """The processes of a test, whoever their parents are by now."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.environ().get(MARK) == mark and is_there(process):
+            if process.environ().get(MARK) == mark and not is_gone(process):
                 found.append(process)
     return found
 

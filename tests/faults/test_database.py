@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import pytest
 from sqlalchemy import make_url
@@ -58,60 +58,54 @@ def test_postgresql_may_crash_and_restart_while_jobs_wait_run_and_end(
     assert [a.outcome for a in attempts_of(long)] == ["succeeded"]
 
 
+@pytest.fixture
+def unharmed(start_worker, submit, look, judge, attempts_of):
+    """Has two workers train, lets something last for two leases, and sees that it cost nothing."""
+
+    @contextmanager
+    def through(**changes):
+        for _ in range(2):
+            start_worker(**changes)
+        jobs = [submit(STEADY_DIGITS | {"seed": seed}) for seed in range(2)]
+        wait_until(lambda: all(trains(look, job)() for job in jobs), "both train")
+
+        def last_for_two_leases():
+            began = time.monotonic()
+            wait_until(lambda: time.monotonic() - began > 2 * LEASE_S, "two leases have passed")
+
+        yield last_for_two_leases
+        judge(dict.fromkeys(jobs, "succeeded"))
+        for job in jobs:
+            assert [a.outcome for a in attempts_of(job)] == ["succeeded"]
+
+    return through
+
+
 @on_postgresql
-def test_no_live_run_is_lost_while_the_database_is_away_for_longer_than_a_lease(
-    postgres, start_worker, submit, look, judge, attempts_of
-):
-    start_worker()
-    start_worker()
-    jobs = [submit(STEADY_DIGITS | {"seed": seed}) for seed in range(2)]
-    wait_until(lambda: all(trains(look, job)() for job in jobs), "both train")
-
-    postgres.stop()
-    stopped_at = time.monotonic()
-    wait_until(lambda: time.monotonic() - stopped_at > 2 * LEASE_S, "two leases have passed")
-    postgres.start()
-
-    judge(dict.fromkeys(jobs, "succeeded"))
-    for job in jobs:
-        assert [a.outcome for a in attempts_of(job)] == ["succeeded"]
+def test_no_live_run_is_lost_while_the_database_is_away_for_longer_than_a_lease(postgres, unharmed):
+    with unharmed() as last_for_two_leases:
+        postgres.stop()
+        last_for_two_leases()
+        postgres.start()
 
 
 @on_sqlite
 def test_no_live_run_is_lost_while_sqlite_is_locked_for_longer_than_a_lease(
-    start_worker, submit, look, judge, attempts_of, database_address
+    database_address, unharmed
 ):
-    start_worker()
-    start_worker()
-    jobs = [submit(STEADY_DIGITS | {"seed": seed}) for seed in range(2)]
-    wait_until(lambda: all(trains(look, job)() for job in jobs), "both train")
-
-    with closing(sqlite3.connect(make_url(database_address).database, timeout=60)) as other:
+    path = make_url(database_address).database
+    with unharmed() as last_for_two_leases, closing(sqlite3.connect(path, timeout=60)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        locked_at = time.monotonic()
-        wait_until(lambda: time.monotonic() - locked_at > 2 * LEASE_S, "two leases have passed")
+        last_for_two_leases()
         other.rollback()
-
-    judge(dict.fromkeys(jobs, "succeeded"))
-    for job in jobs:
-        assert [a.outcome for a in attempts_of(job)] == ["succeeded"]
 
 
 @on_postgresql
 def test_no_live_run_is_lost_when_every_connection_stalls_for_longer_than_a_lease(
-    proxied, start_worker, submit, look, judge, attempts_of
+    proxied, unharmed
 ):
     proxy, address = proxied
-    for _ in range(2):
-        start_worker(database_url=address)
-    jobs = [submit(STEADY_DIGITS | {"seed": seed}) for seed in range(2)]
-    wait_until(lambda: all(trains(look, job)() for job in jobs), "both train")
-
-    proxy.stall()
-    stalled_at = time.monotonic()
-    wait_until(lambda: time.monotonic() - stalled_at > 2 * LEASE_S, "two leases have passed")
-    proxy.heal()
-
-    judge(dict.fromkeys(jobs, "succeeded"))
-    for job in jobs:
-        assert [a.outcome for a in attempts_of(job)] == ["succeeded"]
+    with unharmed(database_url=address) as last_for_two_leases:
+        proxy.stall()
+        last_for_two_leases()
+        proxy.heal()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.conftest import QUICK_DIGITS, STEADY_DIGITS, has_resume_point, is_there, trains
-from tests.services import wait_until, wait_until_gone
+from tests.faults.conftest import QUICK_DIGITS, STEADY_DIGITS, has_resume_point, trains
+from tests.services import is_gone, wait_until, wait_until_gone
 
 
 def test_a_trainer_killed_as_it_starts_is_tried_again(start_worker, submit, look, judge):
@@ -103,7 +103,7 @@ def test_an_idle_worker_replaces_a_killed_zygote_and_keeps_its_spare(start_worke
     zygote.kill()
 
     wait_until_gone([zygote])
-    assert is_there(spare)
+    assert not is_gone(spare)
     first, second = submit(QUICK_DIGITS), submit(QUICK_DIGITS)
     judge({first: "succeeded", second: "succeeded"})
     assert worker.zygote.pid != zygote.pid
@@ -128,7 +128,7 @@ def test_trainers_and_spares_die_with_their_worker_however_they_are(
     trainers = [process for process in processes if process.pid != processes[0].pid]
     wait_until_gone(trainers)
     for process in processes:  # a zygote that is stopped cannot end before it may go on
-        if is_there(process):
+        if not is_gone(process):
             process.send_signal(signal.SIGCONT)
     wait_until_gone(processes)
 

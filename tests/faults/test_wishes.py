@@ -14,10 +14,9 @@ from tests.faults.conftest import (
     QUICK_DIGITS,
     STEADY_DIGITS,
     has_resume_point,
-    is_there,
     trains,
 )
-from tests.services import wait_until, wait_until_gone
+from tests.services import is_gone, wait_until, wait_until_gone
 
 
 @pytest.fixture
@@ -58,7 +57,7 @@ def test_a_starting_job_is_cancelled(start_worker, submit, cancel, judge, look):
     cancel(job)
 
     judge({job: "cancelled"})
-    assert not is_there(trainer)
+    assert is_gone(trainer)
 
 
 def test_a_training_job_is_cancelled_and_no_process_is_left_when_it_says_so(
@@ -72,7 +71,7 @@ def test_a_training_job_is_cancelled_and_no_process_is_left_when_it_says_so(
     cancel(job)
     wait_until(lambda: look(job).state == "cancelled", "it is cancelled")
 
-    assert not is_there(trainer)
+    assert is_gone(trainer)
     judge({job: "cancelled"})
 
 
@@ -105,7 +104,7 @@ def test_a_trainer_that_does_not_answer_is_killed_after_the_grace(
     cancel(job)
 
     judge({job: "cancelled"})
-    assert not is_there(trainer)
+    assert is_gone(trainer)
     assert any("did not stop within 1 s" in line for line in lines_of(job))
 
 
@@ -144,7 +143,7 @@ def test_a_paused_job_frees_its_slot_and_goes_on_elsewhere(
     pause(job)
     wait_until(lambda: look(job).state == "paused", "it is paused")
 
-    assert not is_there(trainer)
+    assert is_gone(trainer)
     other = submit(QUICK_DIGITS)
     judge({other: "succeeded", job: "paused"})
     worker.send(signal.SIGTERM)

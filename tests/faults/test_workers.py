@@ -15,11 +15,11 @@ from tests.faults.conftest import (
     QUICK_DIGITS,
     STEADY_DIGITS,
     has_resume_point,
-    is_there,
     on_postgresql,
     trains,
 )
-from tests.services import wait_until, wait_until_gone
+from tests.faults.proxy import Proxy
+from tests.services import is_gone, wait_until, wait_until_gone
 from worker import health
 
 AN_HOUR = "3600"
@@ -63,9 +63,11 @@ def test_a_stopped_worker_loses_its_job_and_leaves_no_trace_when_it_goes_on(
     assert second.is_running()
 
 
+# cut: it knows at once; stalled: a write of it is on its way, and arrives late
+@pytest.mark.parametrize("fault", [Proxy.cut, Proxy.stall], ids=["cut", "stalled"])
 @on_postgresql
 def test_a_worker_that_is_cut_off_loses_its_job_and_its_writes_are_refused(
-    proxied, start_worker, submit, look, judge, attempts_of
+    proxied, start_worker, submit, look, judge, attempts_of, fault
 ):
     proxy, address = proxied
     first = start_worker(database_url=address)
@@ -73,7 +75,7 @@ def test_a_worker_that_is_cut_off_loses_its_job_and_its_writes_are_refused(
     wait_until(trains(look, job), "it trains")
     trainer = first.trainer()
 
-    proxy.cut()
+    fault(proxy)
     start_worker()
     wait_until(lambda: look(job).attempt == 2 and look(job).epoch > 0, "it runs elsewhere")
     proxy.heal()
@@ -82,26 +84,6 @@ def test_a_worker_that_is_cut_off_loses_its_job_and_its_writes_are_refused(
     judge({job: "succeeded"})
     assert [a.outcome for a in attempts_of(job)] == ["lost", "succeeded"]
     assert first.is_running()
-
-
-@on_postgresql
-def test_a_worker_whose_connections_stall_loses_its_job_and_its_late_writes_are_refused(
-    proxied, start_worker, submit, look, judge, attempts_of
-):
-    proxy, address = proxied
-    first = start_worker(database_url=address)
-    job = submit(STEADY_DIGITS)
-    wait_until(trains(look, job), "it trains")
-    trainer = first.trainer()
-
-    proxy.stall()  # a write of the first worker is on its way now, or will be
-    start_worker()
-    wait_until(lambda: look(job).attempt == 2 and look(job).epoch > 0, "it runs elsewhere")
-    proxy.heal()
-
-    wait_until_gone([trainer])
-    judge({job: "succeeded"})
-    assert [a.outcome for a in attempts_of(job)] == ["lost", "succeeded"]
 
 
 @on_postgresql
@@ -138,7 +120,7 @@ def test_a_drained_worker_hands_three_jobs_back_with_a_resume_point_at_no_cost(
     worker.send(signal.SIGTERM)
 
     assert worker.wait(60) == 0
-    assert not any(is_there(process) for process in processes)
+    assert all(is_gone(process) for process in processes)
     for job in jobs:
         waiting = look(job)
         assert (waiting.state, waiting.crashes, waiting.losses) == ("queued", 0, 0)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from core import queue, workers
@@ -36,14 +38,36 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@contextlib.contextmanager
+def ready_zygote(data_folder: Path) -> Iterator[Zygote]:
+    """A zygote that can fork."""
+    made = Zygote(data_folder)
+    made.start()
+    try:
+        made.wait_until_ready(120)
+        yield made
+    finally:
+        made.stop()
+
+
+def process_of(zygote: Zygote) -> psutil.Process:
+    """The process of a zygote that runs."""
+    assert zygote._process is not None
+    return psutil.Process(zygote._process.pid)
+
+
 @pytest.fixture(scope="session")
 def zygote(data_folder: Path) -> Iterator[Zygote]:
     """A zygote for all tests of a process: it takes seconds to start."""
-    made = Zygote(data_folder)
-    made.start()
-    made.wait_until_ready(120)
-    yield made
-    made.stop()
+    with ready_zygote(data_folder) as made:
+        yield made
+
+
+@pytest.fixture
+def mortal(data_folder: Path) -> Iterator[Zygote]:
+    """A zygote that a test may kill."""
+    with ready_zygote(data_folder) as made:
+        yield made
 
 
 @pytest.fixture

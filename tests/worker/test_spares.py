@@ -9,9 +9,9 @@ import psutil
 import pytest
 
 from tests.services import wait_until, wait_until_gone
+from tests.worker.conftest import process_of
 from worker.devices import Device, Slot, Slots
 from worker.spares import Spares
-from worker.zygote import Zygote
 
 
 @pytest.fixture
@@ -62,14 +62,12 @@ def test_a_spare_that_has_died_is_replaced(spares, slots):
     taken.close()
 
 
-def test_without_a_zygote_there_is_no_spare_until_it_is_back(data_folder, slots):
-    zygote = Zygote(data_folder)
-    zygote.start()
-    zygote.wait_until_ready(120)
-    spares = Spares(zygote)
+def test_without_a_zygote_there_is_no_spare_until_it_is_back(mortal, slots):
+    spares = Spares(mortal)
     try:
-        os.kill(zygote.process_id, signal.SIGKILL)
-        wait_until_gone([psutil.Process(zygote.process_id)])
+        process = process_of(mortal)
+        process.kill()
+        wait_until_gone([process])
         assert spares.take(slots.all[0]) is None
 
         def has_spares():
@@ -78,7 +76,7 @@ def test_without_a_zygote_there_is_no_spare_until_it_is_back(data_folder, slots)
 
         wait_until(has_spares, "the zygote is back")
     finally:
-        spares.close()
+        spares.end()
 
 
 def test_at_the_end_no_spare_is_left(zygote, slots):

@@ -8,7 +8,6 @@ import signal
 import threading
 from pathlib import Path
 
-import psutil
 import pytest
 import torch
 from sqlalchemy import update
@@ -19,7 +18,7 @@ from core.database import now
 from core.errors import DatabaseUnavailable, Unavailable
 from core.models import Job
 from tests.services import wait_until, wait_until_gone
-from tests.worker.conftest import LONG_DIGITS, QUICK_DIGITS
+from tests.worker.conftest import LONG_DIGITS, QUICK_DIGITS, process_of
 from worker import supervisor, tasks
 from worker.trainer import Trainer
 
@@ -49,9 +48,9 @@ def running(yard):
 
 def trainers(yard):
     """The trainers that run a job: forks of the zygote that are no spares."""
-    zygote = psutil.Process(yard.spares._zygote.process_id)
     spares = {spare.process_id for spare in yard.spares._by_slot.values()}
-    return [child for child in zygote.children() if child.pid not in spares]
+    children = process_of(yard.spares._zygote).children()
+    return [child for child in children if child.pid not in spares]
 
 
 def wait_for_progress(database, job):

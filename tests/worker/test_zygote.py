@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from pathlib import Path
 
 import psutil
 import pytest
@@ -12,22 +11,12 @@ import pytest
 from core.presets import resolve
 from core.reports import Finished, Started
 from tests.services import wait_until_gone
-from tests.worker.conftest import LONG_DIGITS, QUICK_DIGITS
+from tests.worker.conftest import LONG_DIGITS, QUICK_DIGITS, process_of
 from worker.devices import Device, Slot
 from worker.training.order import Order
 from worker.zygote import Zygote, ZygoteGone
 
 SLOT = Slot(0, Device("cpu", "CPU"), threads=1)
-
-
-@pytest.fixture
-def mortal(data_folder):
-    """A zygote that a test may kill."""
-    made = Zygote(data_folder)
-    made.start()
-    made.wait_until_ready(120)
-    yield made
-    made.stop()
 
 
 @pytest.fixture
@@ -91,13 +80,13 @@ def test_forks_outlive_their_zygote_and_a_new_one_takes_its_place(mortal, data_f
     with mortal.fork(SLOT) as trainer:
         trainer.give(order(trainer, data_folder, LONG_DIGITS))
         assert trainer.read(60, wake)
-        old = mortal.process_id
-        os.kill(old, signal.SIGKILL)
-        wait_until_gone([psutil.Process(old)])
+        old = process_of(mortal)
+        old.kill()
+        wait_until_gone([old])
 
         mortal.revive()
 
-        assert mortal.process_id != old
+        assert process_of(mortal) != old
         mortal.wait_until_ready(120)
         with mortal.fork(SLOT) as another:
             assert another.is_alive
@@ -108,7 +97,7 @@ def test_forks_outlive_their_zygote_and_a_new_one_takes_its_place(mortal, data_f
 
 def test_a_zygote_that_is_stopped_is_given_up(mortal, monkeypatch):
     monkeypatch.setattr("worker.zygote.FORK_TIMEOUT_S", 0.2)
-    os.kill(mortal.process_id, signal.SIGSTOP)
+    process_of(mortal).suspend()
 
     with pytest.raises(ZygoteGone, match="does not answer"):
         mortal.fork(SLOT)
@@ -144,5 +133,5 @@ def test_a_fork_has_no_secrets_and_its_own_device(zygote, monkeypatch):
     slot = Slot(0, Device("cuda", "GPU", uuid="GPU-42"), threads=1)
 
     assert slot.environment() == {"CUDA_VISIBLE_DEVICES": "GPU-42"}
-    environment = Path(f"/proc/{zygote.process_id}/environ").read_text()
-    assert "TRAINYARD_" not in environment
+    environment = process_of(zygote).environ()
+    assert not [name for name in environment if name.startswith("TRAINYARD_")]

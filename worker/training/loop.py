@@ -11,7 +11,6 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
 
 import torch
 from torch.nn import functional
@@ -105,6 +104,8 @@ class _Run:
         self._parts = Parts(network, optimizer, schedule, device)
         self._place = Place()
         self._saved_step = -1
+        self._began = self._epoch_began = self._reported_at = self._saved_at = time.monotonic()
+        self._began_at_step = 0
         # the sum of the losses of this epoch, on the device; `Place` has it when it is saved
         self._loss_sum = torch.zeros((), dtype=torch.float64, device=device)
 
@@ -153,19 +154,13 @@ class _Run:
         spec, place, parts = self._spec, self._place, self._parts
         network, optimizer, schedule = parts.network, parts.optimizer, parts.schedule
         network.train()
-        epoch = place.epochs + 1
-        order = random.order(spec.seed, epoch, self._count).to(self._device)
+        order = random.order(spec.seed, place.epochs + 1, self._count).to(self._device)
         indices_left = torch.split(order, spec.batch_size)[place.batch :]
-        self._epoch_began = time.monotonic() - place.seconds
-        reported_at = time.monotonic()
+        self._reported_at = time.monotonic()
+        self._epoch_began = self._reported_at - place.seconds
 
         for batch, indices in enumerate(indices_left, place.batch + 1):
-            asked = self._stop_asked()
-            if asked is not None:
-                place.seconds = time.monotonic() - self._epoch_began
-                if asked == "save" and place.images > place.reported_images:
-                    self._read(time.monotonic() - reported_at, epoch, with_line=False)
-                self._stop(asked)
+            self._stop_if_asked()
             images, labels = self._train_images.batch(indices)
             optimizer.zero_grad(set_to_none=True)
             loss = functional.cross_entropy(network(images), labels)
@@ -178,22 +173,22 @@ class _Run:
             place.batch = batch
             place.step += 1
 
-            is_round = batch % REPORT_EVERY_BATCHES == 0
             is_first = place.step == self._began_at_step + 1
-            is_due = is_round or is_first or batch == self._batches
-            if not is_due and time.monotonic() - reported_at < REPORT_EVERY_S:
+            is_due = is_first or batch % REPORT_EVERY_BATCHES == 0 or batch == self._batches
+            if not is_due and time.monotonic() - self._reported_at < REPORT_EVERY_S:
                 continue
-            now = time.monotonic()
-            self._read(now - reported_at, epoch, with_line=is_round)
-            reported_at = now
-            if now - self._saved_at >= SAVE_EVERY_S:
-                place.seconds = now - self._epoch_began
+            self._read()
+            if self._reported_at - self._saved_at >= SAVE_EVERY_S:
                 self._save()
 
-    def _read(self, seconds: float, epoch: int, *, with_line: bool) -> None:
-        """Report the loss since the last reading."""
+    def _read(self) -> None:
+        """Report the loss since the last reading, and bring the sums of the epoch up to date."""
         place = self._place
         place.loss_sum = self._loss_sum.item()  # waits for the device
+        now = time.monotonic()
+        seconds, self._reported_at = now - self._reported_at, now
+        place.seconds = now - self._epoch_began
+        epoch = place.epochs + 1
         images = place.images - place.reported_images
         mean_loss = (place.loss_sum - place.reported_loss_sum) / images
         self._refuse_infinite(mean_loss)
@@ -208,7 +203,7 @@ class _Run:
                 eta_s=self._eta(),
             )
         )
-        if with_line:
+        if place.batch % REPORT_EVERY_BATCHES == 0:
             self._report(
                 Line(
                     text=f"epoch {epoch}/{self._spec.epochs} batch {place.batch}/{self._batches} "
@@ -221,9 +216,8 @@ class _Run:
         """Evaluate, report, and go on to the next epoch."""
         place = self._place
         epoch = place.epochs + 1
-        train_loss = self._loss_sum.item() / self._count
+        train_loss = place.loss_sum / self._count  # there was a reading after the last batch
         self._refuse_infinite(train_loss)
-        place.seconds = time.monotonic() - self._epoch_began
         test_loss, test_accuracy = evaluate(
             self._parts.network, self._test_images, self._stop_if_asked
         )
@@ -261,24 +255,23 @@ class _Run:
 
     def _stop_if_asked(self) -> None:
         asked = self._stop_asked()
-        if asked is not None:
-            self._stop(asked)
-
-    def _stop(self, how: Stop) -> NoReturn:
-        if how == "save":
+        if asked is None:
+            return
+        if asked == "save":
+            if self._place.images > self._place.reported_images:
+                self._read()
             self._save()
         raise StopAsked("Stopped because it was asked to.")
 
     def _save(self) -> None:
         """Write a resume point; where that fails, the run goes on with the one before.
 
-        After the same batch there is no more to save than there was: only an evaluation lies
-        between, and that can be repeated.
+        The sums of the place are up to date: a reading came before. After the same batch there is
+        no more to save than there was: only an evaluation lies between, and that can be repeated.
         """
         place = self._place
         if place.step == self._saved_step:
             return
-        place.loss_sum = self._loss_sum.item()
         path = self._scratch / f"resume-{place.step}.pt"
         try:
             resume.write(path, self._spec, self._parts, place)

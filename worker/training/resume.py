@@ -78,11 +78,9 @@ def write(path: Path, spec: TrainingSpec, parts: Parts, place: Place) -> None:
             os.fsync(file.fileno())
         scratch.replace(path)
     except RuntimeError as error:  # how torch reports a write that failed
-        scratch.unlink(missing_ok=True)
         raise OSError(str(error)) from error
-    except OSError:
+    finally:
         scratch.unlink(missing_ok=True)
-        raise
 
 
 def _contents(spec: TrainingSpec, parts: Parts, place: Place) -> dict[str, Any]:

@@ -6,15 +6,16 @@ import os
 import select
 import socket
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import NoReturn
 
 from worker.training import warmup
 from worker.training.execution import run
 from worker.training.link import Link
+from worker.training.order import DeviceKind
 
 
 def wait_and_run(
-    connection: socket.socket, *, threads: int, device: Literal["cpu", "cuda"], data: Path
+    connection: socket.socket, *, threads: int, device: DeviceKind, data: Path
 ) -> NoReturn:
     """Be a spare until an order comes; then carry it out.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch.nn import functional
@@ -18,11 +17,12 @@ from core.spec import TrainingSpec
 from worker.training import datasets
 from worker.training.network import build
 from worker.training.optimization import build_optimizer
+from worker.training.order import DeviceKind
 
 log = logging.getLogger(__name__)
 
 
-def warm_up(threads: int, device: Literal["cpu", "cuda"], data: Path) -> None:
+def warm_up(threads: int, device: DeviceKind, data: Path) -> None:
     """Take one step of the default run on blank images, and map the data sets that are there.
 
     Nothing that is learned or drawn here stays: a run seeds its own random numbers.
