@@ -151,9 +151,8 @@ def _place_to_go_on(item: JSON) -> str:
     if item["state"] not in ("queued", "paused", "failed") or not item.get("resume_point"):
         return ""
     words = "at a retry, from" if item["state"] == "failed" else "from"
-    point, batches = item["resume_point"], item["progress"]["batches"]
-    batch = point["step"] - point["epoch"] * batches if batches else 0
-    place = f", batch {batch + 1}" if batch > 0 else ""
+    point = item["resume_point"]
+    place = f", batch {point['batch'] + 1}" if point["batch"] else ""
     return f"{words} epoch {point['epoch'] + 1}{place}"
 
 

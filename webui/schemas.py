@@ -78,13 +78,19 @@ def job(
         "worker": worker_name,
         "queue_status": queue_status(waits) if waits else None,
         "last_heard_at": moment(row.heard_at) if row.state == "running" else None,
-        "resume_point": {"epoch": point.epoch, "step": point.step} if point else None,
+        "resume_point": resume_point(row, point) if point else None,
     }
 
 
 def queue_status(waits: QueueStatus) -> JSON:
     """Why a job is not running."""
     return {"position": waits.position, "reason": waits.reason, "eta_s": waits.eta_s}
+
+
+def resume_point(row: Job, point: resume_points.Point) -> JSON:
+    """Where a run can go on from: whole epochs done, batches of the next one, batches in all."""
+    batch = point.step - point.epoch * row.batches if row.batches else 0
+    return {"epoch": point.epoch, "batch": batch, "step": point.step}
 
 
 def progress(row: Job) -> JSON:

@@ -187,7 +187,7 @@ def test_a_running_run_is_asked_to_pause_and_may_be_let_go_on(trainyard, login, 
 
 
 @pytest.mark.parametrize(
-    ("flags", "point"), [((), {"epoch": 2, "step": 950}), (("--from-nothing",), None)]
+    ("flags", "point"), [((), {"epoch": 2, "batch": 0, "step": 950}), (("--from-nothing",), None)]
 )
 def test_a_failed_run_is_tried_again(trainyard, login, database, claimant, flags, point):
     failed(trainyard, database, claimant)

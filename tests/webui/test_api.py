@@ -401,14 +401,16 @@ def test_a_failed_run_is_tried_again(client, lease, database, from_nothing):
 
     again = ask(client, lease.job_id, "retry", {"by": "ada", "from_nothing": from_nothing})
 
-    assert failed["resume_point"] == {"epoch": 2, "step": 25}
+    assert failed["resume_point"] == {"epoch": 2, "batch": 0, "step": 25}
     assert again.status_code == 200
     assert (again.json["state"], again.json["error"], again.json["finished_at"]) == (
         "queued",
         None,
         None,
     )
-    assert again.json["resume_point"] == (None if from_nothing else {"epoch": 2, "step": 25})
+    assert again.json["resume_point"] == (
+        None if from_nothing else {"epoch": 2, "batch": 0, "step": 25}
+    )
     assert again.json["desired_by"] == "ada"
 
 
@@ -507,6 +509,7 @@ def test_the_newest_resume_point_is_told_of_a_run_by_itself(client, lease, datab
 
     assert client.get(f"/api/v1/jobs/{lease.job_id}").json["resume_point"] == {
         "epoch": 3,
+        "batch": 0,
         "step": 35,
     }
     assert client.get("/api/v1/jobs").json["items"][0]["resume_point"] is None

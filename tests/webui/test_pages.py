@@ -468,8 +468,8 @@ def test_a_running_run_that_is_cancelled_says_so_with_the_seconds(client, runnin
     page = get(client, f"/jobs/{job_id}")
     head = page.one("header", id="part-head")
     assert head.attributes["data-state"] == "running"
-    assert "Cancelling, 0 s" in head.text
-    assert "disabled" in next(b for b in page.all("button") if "Cancelling" in b.text).attributes
+    assert "Cancelling, " in head.text
+    assert buttons(page) == ["[Cancelling, … s]"]  # how many depends on how busy the machine is
 
 
 @pytest.mark.parametrize("action", ["cancel", "pause", "resume", "retry"])
