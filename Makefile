@@ -2,13 +2,14 @@
 
 PYTHON ?= python3
 FAULTS_ON ?= both
+PRESETS ?= quick --seeds 5
 VENV := .venv
 BIN := $(VENV)/bin
 STEP := ./scripts/step
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test check format lint types imports tests faults lock browser \
-	compose-test bench-api bench-quick bench-latency bench-recovery bench-idle chaos clean
+	compose-test bench-api bench-training bench-presets bench-latency bench-recovery bench-idle chaos clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,8 +50,11 @@ browser: ## Have a Chromium for the tests, where this machine's packages bring o
 bench-api: setup ## Time GET /jobs while a run trains
 	@$(STEP) "bench" $(BIN)/python -m bench.api
 
-bench-quick: setup ## Train the quick preset with five seeds: accuracy and seconds
-	@$(STEP) "bench" $(BIN)/python -m bench.presets quick 5
+bench-training: setup ## The engine against the tutorial's loop and a bare one, side by side
+	@$(STEP) "bench" $(BIN)/python -m bench.training $(TRAINING)
+
+bench-presets: setup ## Train presets over several seeds (PRESETS="quick best --seeds 3")
+	@$(STEP) "bench" $(BIN)/python -m bench.presets $(PRESETS)
 
 bench-latency: setup ## Time from submit to first batch on an idle worker, part by part
 	@$(STEP) "bench" $(BIN)/python -m bench.latency

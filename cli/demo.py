@@ -81,7 +81,8 @@ def train(client: Client, settings: Settings, console: Console) -> int:
         error = job["error"] or {}
         console.print(f"The run is {job['state']}. {error.get('message', '')}", markup=False)
         return 1
-    [file] = client.get(f"/jobs/{job['id']}/checkpoints")["items"]
+    files = client.get(f"/jobs/{job['id']}/checkpoints")["items"]
+    file = next(each for each in files if each["format"] == "pt")
     folder = settings.home / "downloads"
     folder.mkdir(parents=True, exist_ok=True)
     target = client.download(file, folder / f"run-{job['id']}-{file['filename']}")

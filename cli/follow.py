@@ -137,6 +137,8 @@ def _numbers(job: JSON) -> str:
         parts.append(f"loss {job['train_loss']:.4f}")
     if job["test_accuracy"] is not None:
         parts.append(f"accuracy {job['test_accuracy']:.2%}")
+    if job.get("validation_accuracy") is not None:
+        parts.append(f"validation {job['validation_accuracy']:.2%}")
     if job["state"] == "running" and job["progress"]["eta_s"] is not None:
         parts.append(f"{show.duration(job['progress']['eta_s'])} left")
     return "  ".join(parts)

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import wraps
 from pathlib import Path
 from typing import Any, NoReturn
@@ -122,7 +123,7 @@ def data() -> None:
     """The data sets."""
 
 
-@data.command()
+@data.command(epilog=f"Known: {', '.join(DATASETS)}.")
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 def fetch(names: tuple[str, ...]) -> None:
     """Fetch data sets into the data folder."""
@@ -136,10 +137,25 @@ def fetch(names: tuple[str, ...]) -> None:
     sys.exit(subprocess.run(command, check=False).returncode)
 
 
+@data.command("list")
+@as_json
+def list_(as_json: bool) -> None:
+    """List the data sets, and which of them lie in the data folder."""
+    folder = settings.load().data_folder
+    rows = [
+        asdict(dataset) | {"is_here": (folder / dataset.folder).is_dir()}
+        for dataset in DATASETS.values()
+    ]
+    if as_json:
+        click.echo(show.as_json(rows))
+    else:
+        _print(show.datasets(rows))
+
+
 # runs
 
 
-@main.command()
+@main.command(cls=options.Grouped, context_settings={"max_content_width": options.WIDTH})
 @options.of_the_spec
 @click.option("--preset", help=f"Spec to start from: {options.preset_names()}.")
 @click.option(
@@ -166,7 +182,11 @@ def submit(
     follow: bool,
     as_json: bool,
 ) -> None:
-    """Put a run into the queue."""
+    """Put a run into the queue.
+
+    Each field of the spec is an option; those that are not given are the preset's, else the
+    defaults. Several values are written 8,16,32; of a field that may be empty, none.
+    """
     spec = options.read_spec(assignments, spec_fields)
     body = {
         "name": name or preset or f"{spec.get('dataset', 'mnist')} run",
@@ -218,6 +238,19 @@ def show_(client: Client, job_id: int, as_json: bool) -> None:
         click.echo(show.as_json(job | {"epochs": epochs, "checkpoints": files}))
     else:
         show.job(_console(), job, epochs, files)
+
+
+@main.command()
+@job_id
+@as_json
+@with_client
+def evaluation(client: Client, job_id: int, as_json: bool) -> None:
+    """Show what a run does on the test set, class by class, and what it confuses."""
+    content = client.get(f"/jobs/{job_id}/evaluation")
+    if as_json:
+        click.echo(show.as_json(content))
+    else:
+        show.evaluation(_console(), content)
 
 
 @main.command()
@@ -288,10 +321,16 @@ def retry(client: Client, job_id: int, from_nothing: bool, as_json: bool) -> Non
 @main.command()
 @job_id
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="File or folder to write.")
-@click.option("--format", "wanted", default="pt", show_default=True, help="Which file.")
+@click.option(
+    "--format",
+    "wanted",
+    default="pt",
+    show_default=True,
+    help="Which file: pt, safetensors, onnx, card.json or card.md.",
+)
 @with_client
 def download(client: Client, job_id: int, output: Path | None, wanted: str) -> None:
-    """Download a run's checkpoint and check its SHA-256."""
+    """Download a file of a run and check its SHA-256."""
     files = list(client.all(f"/jobs/{job_id}/checkpoints"))
     matching = [file for file in files if file["format"] == wanted]
     if not matching:

@@ -11,15 +11,52 @@ import click
 
 from core import spec
 from core.errors import InvalidInput
-from core.fields import Field, spec_fields
+from core.fields import KIND, Field, Section, sections, spec_fields
 from core.presets import PRESETS
 
 Command = Callable[..., Any]
+
+WIDTH = 100
+"""Columns of a help text, where the terminal has them."""
 
 
 def preset_names() -> str:
     """The presets, for a help text."""
     return ", ".join(PRESETS)
+
+
+class SpecOption(click.Option):
+    """An option for a field of the spec."""
+
+
+class Grouped(click.Command):
+    """A command whose help tells the options of the spec section by section, after its own."""
+
+    def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        own = [each for each in self.get_params(context) if not isinstance(each, SpecOption)]
+        _write(context, formatter, "Options", own)
+        known = {each.name: each for each in self.get_params(context)}
+        for section in sections():
+            options = [known[_parameter(path)] for path in _paths(section)]
+            _write(context, formatter, section.title, options)
+
+
+def _write(
+    context: click.Context,
+    formatter: click.HelpFormatter,
+    title: str,
+    options: Sequence[click.Parameter],
+) -> None:
+    rows = [row for each in options if (row := each.get_help_record(context)) is not None]
+    if rows:
+        with formatter.section(title):
+            formatter.write_dl(rows)
+
+
+def _paths(section: Section) -> list[str]:
+    """The fields of a section, each once: first that which chooses its kind."""
+    kinds = [section.kind_name] if section.has_kinds else []
+    return list(dict.fromkeys(kinds + [f.path for v in section.variants for f in v.fields]))
 
 
 def of_the_spec(command: Command) -> Command:
@@ -39,7 +76,11 @@ def of_the_spec(command: Command) -> Command:
     decorated: Command = wrapped
     for path, variants in reversed(fields.items()):
         decorated = click.option(
-            f"--{path}", _parameter(path), metavar="VALUE", help=_help(variants)
+            f"--{path}",
+            _parameter(path),
+            metavar="VALUE",
+            help=_help(variants),
+            cls=SpecOption,
         )(decorated)
     return decorated
 
@@ -50,13 +91,19 @@ def read_spec(assignments: Sequence[str], given: dict[str, Any]) -> dict[str, An
     Raises:
         InvalidInput: an assignment is not `field=value`.
     """
-    values = {path: read_value(text) for path, text in given.items()}
+    values = {path: read_field(path, text) for path, text in given.items()}
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
         if not equals or not path.strip():
             raise InvalidInput.one("--set", f"write field=value, not {assignment!r}")
-        values[path.strip()] = read_value(text.strip())
+        values[path.strip()] = read_field(path.strip(), text.strip())
     return spec.nest(values)
+
+
+def read_field(path: str, text: str) -> Any:
+    """The value of a field; a field that may be empty is so by an empty text, or `none`."""
+    optional = any(each.optional for each in spec_fields().get(path, ()))
+    return None if optional and text.lower() in ("", "none") else read_value(text)
 
 
 def read_value(text: str) -> Any:
@@ -81,15 +128,33 @@ def _help(variants: Sequence[Field]) -> str:
     """One line about a field; a field of several kinds tells each kind's default."""
     field = variants[0]
     bounds = ", ".join(choice.text for choice in field.choices) or field.hint
-    defaults = {variant.name.rpartition(".")[0]: variant.default for variant in variants}
-    if len(set(defaults.values())) == 1:
-        told = field.default
-    else:
-        told = ", ".join(
-            f"{default} for {kind.rpartition('.')[2]}" for kind, default in defaults.items()
-        )
-    parts = [field.help.rstrip(".") or field.title]
-    if bounds:
-        parts.append(f"({bounds})")
-    parts.append(f"[default: {told}]")
+    limits = "; ".join(filter(None, (_whose(variants), bounds)))
+    parts = [field.help.removesuffix(" Empty: none.").rstrip(".") or field.title]
+    if limits:
+        parts.append(f"({limits})")
+    parts.append(f"[default: {_defaults(variants)}]")
     return " ".join(parts)
+
+
+def _defaults(variants: Sequence[Field]) -> str:
+    """The default of a field; where kinds differ, each with the kinds that have it."""
+    kinds: dict[str, list[str]] = {}
+    for variant in variants:
+        kinds.setdefault(variant.default or "none", []).append(_kind(variant))
+    if len(kinds) == 1:
+        return next(iter(kinds))
+    return "; ".join(f"{default} for {', '.join(names)}" for default, names in kinds.items())
+
+
+def _whose(variants: Sequence[Field]) -> str:
+    """Which kinds have a field, where not all of its section do."""
+    path = variants[0].path.partition(".")[0]
+    section = next((each for each in sections() if each.path == path), None)
+    if section is None or variants[0].key == KIND or len(variants) == len(section.variants):
+        return ""
+    return f"of {', '.join(_kind(variant) for variant in variants)}"
+
+
+def _kind(field: Field) -> str:
+    """The kind in a field's own name."""
+    return field.name.rpartition(".")[0].rpartition(".")[2]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -76,9 +76,12 @@ def job(console: Console, item: JSON, epochs: Sequence[JSON], files: Sequence[JS
         ("goes on", _place_to_go_on(item)),
         ("progress", f"epoch {progress['epoch']}/{progress['epochs']}, {progress['fraction']:.0%}"),
         ("left", duration(progress["eta_s"]) if item["state"] == "running" else None),
+        ("ended", item["stop_reason"]),
         ("loss", number(item["train_loss"])),
+        ("validation", share(item["validation_accuracy"])),
         ("accuracy", share(item["test_accuracy"])),
         ("worker", item["worker"]),
+        ("devices", item["devices"] if item["devices"] > 1 else None),
         ("attempt", item["attempt"]),
         ("created", item["created_at"]),
         ("started", item["started_at"]),
@@ -91,34 +94,106 @@ def job(console: Console, item: JSON, epochs: Sequence[JSON], files: Sequence[JS
     for label, value in facts:
         if value not in (None, ""):
             text = value if isinstance(value, Text) else Text(words(value))
-            console.print(Text(f"{label:10}").append_text(text), soft_wrap=True)
-    if epochs:
-        console.print()
-        console.print(
-            table(
-                ("EPOCH", "TRAIN LOSS", "TEST LOSS", "ACCURACY", "RATE", "SECONDS", "IMAGES/S"),
+            console.print(Text(f"{label:11}").append_text(text), soft_wrap=True)
+    for rows, made in ((epochs, _epochs), (files, _files)):
+        if rows:
+            console.print()
+            console.print(made(rows))
+
+
+def _epochs(rows: Sequence[JSON]) -> Table:
+    """The measurements epoch by epoch; a column that no epoch has is left out."""
+    columns: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
+        ("EPOCH", "epoch", str),
+        ("TRAIN LOSS", "train_loss", number),
+        ("VALIDATION LOSS", "validation_loss", number),
+        ("TEST LOSS", "test_loss", number),
+        ("VALIDATION ACCURACY", "validation_accuracy", share),
+        ("ACCURACY", "test_accuracy", share),
+        ("RATE", "learning_rate", short),
+        ("GRADIENT", "gradient_norm", short),
+        ("MEMORY", "memory_bytes", size),
+        ("SECONDS", "seconds", "{:.1f}".format),
+        ("IMAGES/S", "images_per_s", "{:.0f}".format),
+    )
+    kept = [each for each in columns if any(row.get(each[1]) is not None for row in rows)]
+    return table(
+        [title for title, _, _ in kept],
+        (
+            ["" if row[key] is None else written(row[key]) for _, key, written in kept]
+            for row in rows
+        ),
+    )
+
+
+def _files(rows: Sequence[JSON]) -> Table:
+    return table(
+        ("FILE", "FORMAT", "NAME", "SIZE", "EPOCH", "SHA-256"),
+        (
+            (f["id"], f["format"], f["filename"], size(f["size"]), f["epoch"], f["sha256"])
+            for f in rows
+        ),
+    )
+
+
+def evaluation(console: Console, content: JSON) -> None:
+    """What a run does on the test set, class by class, and what it confuses most."""
+    calibration = content["calibration"]["expected_calibration_error"]
+    console.print(
+        f"{content['count']} test images, {share(content['accuracy'])} of the classes found, loss "
+        f"{number(content['loss'])}, expected calibration error {number(calibration)}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    console.print()
+    console.print(
+        table(
+            ("CLASS", "PRECISION", "RECALL", "F1", "IMAGES"),
+            (
                 (
-                    (
-                        row["epoch"],
-                        number(row["train_loss"]),
-                        number(row["test_loss"]),
-                        share(row["test_accuracy"]),
-                        f"{row['learning_rate']:.3g}",
-                        f"{row['seconds']:.1f}",
-                        f"{row['images_per_s']:.0f}",
-                    )
-                    for row in epochs
-                ),
-            )
+                    *(each["name"], share(each["precision"]), share(each["recall"])),
+                    *(share(each["f1"]), each["support"]),
+                )
+                for each in content["classes"]
+            ),
         )
-    if files:
+    )
+    confused = confusions(content)
+    if confused:
         console.print()
         console.print(
             table(
-                ("FILE", "NAME", "SIZE", "EPOCH", "SHA-256"),
-                ((f["id"], f["filename"], size(f["size"]), f["epoch"], f["sha256"]) for f in files),
+                ("CONFUSED", "TAKEN FOR", "IMAGES", "OF CLASS"),
+                ((true, found, count, share(part)) for true, found, count, part in confused),
             )
         )
+
+
+def confusions(content: JSON, most: int = 10) -> list[tuple[str, str, int, float]]:
+    """The most frequent confusions: true class, class found, images, share of the true class."""
+    names = [each["name"] for each in content["classes"]]
+    found = [
+        (names[true], names[other], count, count / sum(row))
+        for true, row in enumerate(content["confusion"])
+        for other, count in enumerate(row)
+        if count and other != true
+    ]
+    return sorted(found, key=lambda each: -each[2])[:most]
+
+
+def datasets(rows: Sequence[JSON]) -> Table:
+    """The data sets, and whether they lie in the data folder."""
+    return table(
+        ("NAME", "TITLE", "TO TRAIN", "TO TEST", "PIXELS", "CLASSES", "HERE", "LICENCE"),
+        (
+            (
+                *(row["name"], row["title"], f"{row['train_count']:,}", f"{row['test_count']:,}"),
+                f"{row['channels']}x{row['size']}x{row['size']}",
+                *(len(row["classes"]), "yes" if row["is_here"] else "no", row["licence"]),
+            )
+            for row in rows
+        ),
+    )
 
 
 def state(item: JSON) -> Text:
@@ -164,6 +239,11 @@ def words(value: Any) -> str:
 def number(value: float | None) -> str:
     """A loss."""
     return "" if value is None else f"{value:.4f}"
+
+
+def short(value: float) -> str:
+    """A number to three significant digits."""
+    return f"{value:.3g}"
 
 
 def share(value: float | None) -> str:

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from core.catalogue import DATASETS
+from core.catalogue import DATASETS, Dataset
 from core.spec import TrainingSpec
 
 KIND = "kind"
@@ -31,6 +31,8 @@ class Choice:
 
     value: Any
     label: str
+    facts: tuple[tuple[str, str], ...] = ()
+    """What a person may want to know before choosing it: labels and texts."""
 
     @property
     def text(self) -> str:
@@ -70,8 +72,17 @@ class Field:
         if isinstance(value, bool):
             return "true" if value else "false"
         if isinstance(value, list | tuple):
-            return ", ".join(str(item) for item in value)
+            return ", ".join(self.text(item) for item in value)
+        if isinstance(value, float):
+            return repr(value).removesuffix(".0")
         return str(value)
+
+    def told(self, value: Any) -> str:
+        """A value as a person reads it: the choice's label, yes and no, none for an empty field."""
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        label = next((choice.label for choice in self.choices if choice.value == value), None)
+        return label or self.text(value) or "none"
 
     def value(self, text: str) -> Any:
         """The text as a value. What cannot be read stays text: the model's error says why."""
@@ -112,6 +123,11 @@ class Section:
     help: str
     default_kind: str
     variants: tuple[Variant, ...]
+
+    @property
+    def has_kinds(self) -> bool:
+        """Whether there is a choice of variants."""
+        return len(self.variants) > 1
 
     @property
     def kind_name(self) -> str:
@@ -165,7 +181,7 @@ def spec_fields() -> dict[str, list[Field]]:
     """The fields of the spec by path; a path that several variants have lists each."""
     by_path: dict[str, list[Field]] = {}
     for section in sections():
-        if section.path and len(section.variants) > 1:
+        if section.has_kinds:
             by_path[section.kind_name] = [_kind_field(section)]
         for variant in section.variants:
             for each in variant.fields:
@@ -213,7 +229,7 @@ def _variant(path: str, model: type[BaseModel], *, alone: bool) -> Variant:
     prefix = path if alone else f"{path}.{kind}"
     return Variant(
         kind=kind,
-        title=model.__name__ if model.__name__.lower() == kind else _words(kind),
+        title=_title(model, kind),
         help=" ".join((model.__doc__ or "").split()),
         fields=tuple(
             _field(f"{prefix}.{name}", f"{path}.{name}", info)
@@ -221,6 +237,12 @@ def _variant(path: str, model: type[BaseModel], *, alone: bool) -> Variant:
             if name != KIND
         ),
     )
+
+
+def _title(model: type[BaseModel], kind: str) -> str:
+    """What a variant is called: as its model says, else its class where that is a name, or kind."""
+    given = model.model_config.get("title")
+    return given or (model.__name__ if model.__name__.lower() == kind else _words(kind))
 
 
 def _kind(model: type[BaseModel]) -> str:
@@ -292,8 +314,22 @@ def _choices(annotation: Any) -> tuple[Choice, ...]:
         return ()
     values = get_args(annotation)
     if set(values) == set(DATASETS):
-        return tuple(Choice(value, DATASETS[value].title) for value in values)
+        return tuple(
+            Choice(value, DATASETS[value].title, _facts(DATASETS[value])) for value in values
+        )
     return tuple(Choice(value, str(value)) for value in values)
+
+
+def _facts(dataset: Dataset) -> tuple[tuple[str, str], ...]:
+    """What a data set is, in the words of a form."""
+    colour = "grey" if dataset.channels == 1 else "colour"
+    return (
+        ("Images", f"{dataset.train_count:,} to train on, {dataset.test_count:,} to test on"),
+        ("Pixels", f"{dataset.size} \N{MULTIPLICATION SIGN} {dataset.size}, {colour}"),
+        ("Classes", f"{len(dataset.classes)}: {', '.join(dataset.classes)}"),
+        ("Licence", dataset.licence),
+        ("Source", dataset.source),
+    )
 
 
 def _limits(metadata: Sequence[Any]) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from core import models, resume_points
 from core.database import Database, now, storable
 from core.errors import DatabaseUnavailable
 from core.lease import Lease, guarded_update
-from core.models import Attempt, Epoch, Job, LogLine
-from core.reports import EpochEnd, Line, Reading, Report, Started
+from core.models import Attempt, Epoch, Evaluation, Job, LogLine
+from core.reports import EpochEnd, Evaluated, Line, Reading, Report, Shrunk, Started
 from core.resume_points import Point
 from core.states import Desired
 
@@ -24,7 +24,8 @@ LONGEST_LINE = 10_000
 
 # what a report sets in the job's own row
 _READING = {"epoch", "batch", "train_loss", "images_per_s", "eta_s"}
-_EPOCH_END = _READING | {"test_loss", "test_accuracy"}
+_MEASURED = {"validation_loss", "validation_accuracy", "test_loss", "test_accuracy"}
+_EPOCH_END = _READING | _MEASURED
 
 
 class Journal:
@@ -89,6 +90,10 @@ class Journal:
                 for report in reports:
                     if isinstance(report, Started):
                         self._start(session, report, values)
+                    elif isinstance(report, Shrunk):
+                        self._note(session, micro_batch=report.micro_batch)
+                    elif isinstance(report, Evaluated):
+                        self._write_evaluation(session, report)
                 self._write_lines(session, lines)
                 self._write_rows(
                     session, models.Point, "step", [r for r in reports if isinstance(r, Reading)]
@@ -111,10 +116,12 @@ class Journal:
     def _start(self, session: Session, report: Started, values: dict[str, Any]) -> None:
         """Note the device, and take back what an earlier attempt wrote past this beginning."""
         job_id = self._lease.job_id
-        session.execute(
-            update(Attempt)
-            .where(Attempt.job_id == job_id, Attempt.number == self._lease.attempt)
-            .values(device=report.device, threads=report.threads, first_step=report.step)
+        self._note(
+            session,
+            device=report.device,
+            threads=report.threads,
+            precision=report.precision,
+            first_step=report.step,
         )
         session.execute(
             delete(models.Point).where(
@@ -128,8 +135,25 @@ class Journal:
             session.execute(
                 update(Job)
                 .where(Job.id == job_id)
-                .values(test_loss=last.test_loss, test_accuracy=last.test_accuracy)
+                .values({name: getattr(last, name) for name in _MEASURED})
             )
+
+    def _note(self, session: Session, **facts: Any) -> None:
+        """Keep something in the row of this attempt."""
+        session.execute(
+            update(Attempt)
+            .where(Attempt.job_id == self._lease.job_id, Attempt.number == self._lease.attempt)
+            .values(**facts)
+        )
+
+    def _write_evaluation(self, session: Session, report: Evaluated) -> None:
+        job_id = self._lease.job_id
+        session.execute(delete(Evaluation).where(Evaluation.job_id == job_id))
+        session.execute(
+            insert(Evaluation).values(
+                job_id=job_id, attempt=self._lease.attempt, content=report.content
+            )
+        )
 
     def _write_lines(self, session: Session, lines: Sequence[Line]) -> None:
         if not lines:
@@ -189,9 +213,7 @@ def _summary(report: Report) -> dict[str, Any]:
     match report:
         case Started():
             # the measurements of an earlier attempt go; those before this beginning come back
-            measured = dict.fromkeys(
-                _EPOCH_END - _READING | (set() if report.step else {"train_loss"})
-            )
+            measured = dict.fromkeys(_MEASURED | (set() if report.step else {"train_loss"}))
             return measured | {
                 "resets": Job.resets + 1,
                 "epochs": report.epochs,

@@ -27,6 +27,8 @@ class Lease:
     token: str
     worker_id: int
     spec: dict[str, Any]
+    device: str
+    devices: int
 
 
 def guarded_update(session: Session, lease: Lease, values: dict[str, Any]) -> Desired:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Text,
@@ -115,6 +116,8 @@ class Job(Base):
     queue: Mapped[str] = mapped_column(String(QUEUE_LENGTH))
     device: Mapped[str] = mapped_column(String(10))
     """The spec's device again: the claim matches it against what a worker has."""
+    devices: Mapped[int]
+    """Slots of one worker that the run takes at once."""
 
     state: Mapped[State]
     desired: Mapped[Desired]
@@ -157,8 +160,12 @@ class Job(Base):
     images_per_s: Mapped[float | None]
     eta_s: Mapped[float | None]
     train_loss: Mapped[float | None]
+    validation_loss: Mapped[float | None]
+    validation_accuracy: Mapped[float | None]
     test_loss: Mapped[float | None]
     test_accuracy: Mapped[float | None]
+    stop_reason: Mapped[str | None] = mapped_column(Text)
+    """Why it ended before its last epoch, where it did."""
     weights_sha256: Mapped[str | None] = mapped_column(String(64))
 
     error_kind: Mapped[str | None] = mapped_column(String(KIND_LENGTH))
@@ -202,6 +209,9 @@ class Attempt(Base):
     worker_id: Mapped[int] = mapped_column(ForeignKey("workers.id"))
     device: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
     threads: Mapped[int | None]
+    precision: Mapped[str | None] = mapped_column(String(10))
+    micro_batch: Mapped[int | None]
+    """Images in each part of a batch, once the device's memory was too small for what was asked."""
     first_step: Mapped[int | None] = mapped_column(BigInteger)
     """Batches that were done when its training began; 0: it began from nothing."""
     secured_step: Mapped[int | None] = mapped_column(BigInteger)
@@ -236,9 +246,13 @@ class Epoch(Base):
     epoch: Mapped[int] = mapped_column(primary_key=True)
     attempt: Mapped[int]
     train_loss: Mapped[float]
+    validation_loss: Mapped[float | None]
+    validation_accuracy: Mapped[float | None]
     test_loss: Mapped[float]
     test_accuracy: Mapped[float]
     learning_rate: Mapped[float]
+    gradient_norm: Mapped[float | None]
+    memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
     seconds: Mapped[float]
     images_per_s: Mapped[float]
 
@@ -293,8 +307,39 @@ class ResumePoint(Base):
     __table_args__ = (Index(None, "discarded_at"),)
 
 
+class Evaluation(Base):
+    """What a run's published weights do on the test set: confusion, calibration, mistakes."""
+
+    __tablename__ = "evaluations"
+
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    attempt: Mapped[int]
+    content: Mapped[dict[str, Any]]
+    """As `worker.training.evaluation.Judgement` writes it; some hundred kilobytes at most."""
+
+
+class Preview(Base):
+    """Sixteen augmented images that a form asked to see. A worker draws them; they stay a day."""
+
+    __tablename__ = "previews"
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """SHA-256 of what is asked for, so that asking again finds what was drawn."""
+    request: Mapped[dict[str, Any]]
+    """`dataset`, `augmentation` and `seed`."""
+    asked_at: Mapped[datetime]
+    taken_at: Mapped[datetime | None]
+    """When a worker began to draw it."""
+    image: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """A PNG, once it is drawn."""
+    error: Mapped[str | None] = mapped_column(Text)
+    """Why it could not be drawn."""
+
+    __table_args__ = (Index(None, "asked_at"),)
+
+
 class Checkpoint(Base):
-    """A published file: what a person downloads. The bytes are a blob, written once."""
+    """A published file: weights, or the model card. The bytes are a blob, written once."""
 
     __tablename__ = "checkpoints"
 

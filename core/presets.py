@@ -7,18 +7,33 @@ from typing import Any
 
 from core import spec
 from core.errors import FieldError, InvalidInput
-from core.spec import CNN, SGD, OneCycle, TrainingSpec
+from core.hyperparameters import (
+    CNN,
+    SGD,
+    AdamW,
+    Clothes,
+    Data,
+    Handwriting,
+    OneCycle,
+    Regularization,
+)
+from core.spec import TrainingSpec
 
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A spec with a name and the reason to choose it."""
+    """A spec with a name, the reason to choose it, and what came of it."""
 
     name: str
     title: str
     reason: str
+    result: str
+    """As it was measured; `bench/RESULTS.md` says on which machine."""
     spec: TrainingSpec
 
+
+_TUTORIAL = TrainingSpec()
+_MOMENTUM = SGD(learning_rate=0.1, momentum=0.9, nesterov=True, weight_decay=0.0005)
 
 PRESETS: dict[str, Preset] = {
     preset.name: preset
@@ -26,11 +41,20 @@ PRESETS: dict[str, Preset] = {
         Preset(
             name="quick",
             title="Quick",
-            reason="One epoch with a one-cycle schedule: MNIST to about 99% in seconds.",
+            reason="One short epoch with a one-cycle schedule: better than the tutorial's network, "
+            "in seconds.",
+            result="MNIST 99.0% in 4 s.",
             spec=TrainingSpec(
-                model=CNN(kernel_size=3, channels=(16, 32, 32), batch_norm=True),
-                optimizer=SGD(learning_rate=0.1, momentum=0.9, nesterov=True, weight_decay=0.0005),
-                schedule=OneCycle(),
+                data=Data(normalize=True),
+                model=CNN(
+                    kernel_size=3,
+                    channels=(8, 16, 32),
+                    stem="stride",
+                    pooling="every",
+                    batch_norm=True,
+                ),
+                optimizer=_MOMENTUM,
+                schedule=OneCycle(warmup=0.25),
                 batch_size=128,
                 epochs=1,
             ),
@@ -39,7 +63,76 @@ PRESETS: dict[str, Preset] = {
             name="tutorial",
             title="Tutorial",
             reason="The classic first network: ten epochs of plain SGD, about 98.8% on MNIST.",
-            spec=TrainingSpec(),
+            result="MNIST 99.1% in 4 min.",
+            spec=_TUTORIAL,
+        ),
+        Preset(
+            name="tutorial_bn_dropout",
+            title="Tutorial, batch norm and dropout",
+            reason="The tutorial's network with the two remedies that come next in every course.",
+            result="",
+            spec=_TUTORIAL.model_copy(update={"model": CNN(batch_norm=True, dropout=0.5)}),
+        ),
+        Preset(
+            name="best",
+            title="Best",
+            reason="The highest accuracy on MNIST in about ten minutes on two cores: a deeper "
+            "network, augmentation, label smoothing and averaged weights.",
+            result="",
+            spec=TrainingSpec(
+                data=Data(normalize=True),
+                model=CNN(
+                    kernel_size=3,
+                    channels=(32, 32, 64, 64, 128),
+                    batch_norm=True,
+                    dropout=0.4,
+                ),
+                optimizer=_MOMENTUM,
+                schedule=OneCycle(warmup=0.2),
+                augmentation=Handwriting(),
+                regularization=Regularization(label_smoothing=0.1, ema=0.998),
+                batch_size=128,
+                epochs=20,
+            ),
+        ),
+        Preset(
+            name="fashion",
+            title="Fashion",
+            reason="Fashion-MNIST within half an hour on two cores: wider layers, mirrored and "
+            "partly blanked images.",
+            result="",
+            spec=TrainingSpec(
+                dataset="fashion_mnist",
+                data=Data(normalize=True),
+                model=CNN(
+                    kernel_size=3,
+                    channels=(32, 64, 128, 128, 256),
+                    batch_norm=True,
+                    dropout=0.4,
+                ),
+                optimizer=_MOMENTUM,
+                schedule=OneCycle(warmup=0.2),
+                augmentation=Clothes(),
+                regularization=Regularization(label_smoothing=0.1, ema=0.998),
+                batch_size=128,
+                epochs=20,
+            ),
+        ),
+        Preset(
+            name="digits_seconds",
+            title="Digits in seconds",
+            reason="A whole run, from the queue to the files, in less than three seconds: to see "
+            "how it all works.",
+            result="",
+            spec=TrainingSpec(
+                dataset="digits",
+                data=Data(normalize=True),
+                model=CNN(kernel_size=3, channels=(16, 32), batch_norm=True),
+                optimizer=AdamW(learning_rate=0.01),
+                schedule=OneCycle(),
+                batch_size=64,
+                epochs=20,
+            ),
         ),
     )
 }

@@ -14,7 +14,17 @@ from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from core.errors import InvalidInput, NotFound
-from core.models import LARGEST_KEY, Attempt, Checkpoint, Epoch, Job, LogLine, Point, Worker
+from core.models import (
+    LARGEST_KEY,
+    Attempt,
+    Checkpoint,
+    Epoch,
+    Evaluation,
+    Job,
+    LogLine,
+    Point,
+    Worker,
+)
 from core.states import STATES, State
 
 Row = TypeVar("Row")
@@ -122,6 +132,27 @@ def checkpoint(session: Session, checkpoint_id: int) -> Checkpoint:
     if found is None:
         raise NotFound(f"There is no checkpoint {checkpoint_id}.")
     return found
+
+
+def evaluation(session: Session, job_id: int) -> Evaluation:
+    """What a job's published weights do on the test set.
+
+    Raises:
+        NotFound: there is no such job, or it has not been evaluated.
+    """
+    row, _ = job(session, job_id)
+    found = session.get(Evaluation, job_id)
+    if found is None:
+        raise NotFound(
+            f"Run {job_id} is {row.state} and has no evaluation: one is made when training has "
+            "ended."
+        )
+    return found
+
+
+def evaluated_attempt(session: Session, job_id: int) -> int:
+    """The attempt that made a job's evaluation, or 0 where there is none; reads no content."""
+    return session.scalar(select(Evaluation.attempt).where(Evaluation.job_id == job_id)) or 0
 
 
 def workers(

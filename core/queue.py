@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, insert, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, and_, func, insert, or_, select, update
+from sqlalchemy.orm import Session, aliased
 
 from core import resume_points
 from core.artifacts import Blob
@@ -34,12 +34,39 @@ RING_AGAIN_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
+class Room:
+    """What one run can have of a worker."""
+
+    slots: int
+    devices: int
+    """How many of the slots lie apart: those of a CPU all do, of those of one GPU a run can have
+    but one. A run on the CPU of a host with GPUs does not mind."""
+
+    def holds(self, wanted: Wanted) -> bool:
+        """Whether a run fits in."""
+        return wanted.devices <= (self.slots if wanted.device == "cpu" else self.devices)
+
+
+ONE = Room(1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a job needs to run: so many devices of a kind."""
+
+    device: str
+    devices: int
+
+
+@dataclass(frozen=True, slots=True)
 class Claimant:
     """Who asks for work, and what it can run."""
 
     worker_id: int
     queues: Sequence[str]
     devices: Sequence[str]
+    most: Room = ONE
+    """What it can give a run when it is idle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +115,7 @@ def submit(
         priority=priority,
         queue=queue,
         device=spec.device,
+        devices=spec.devices,
         state="queued",
         desired="run",
         attempt=0,
@@ -111,21 +139,39 @@ def submit(
     return job
 
 
-def claim(database: Database, claimant: Claimant, lease_seconds: float) -> Lease | None:
+def claim(
+    database: Database, claimant: Claimant, lease_seconds: float, held: Room = ONE
+) -> Lease | None:
     """Take the best runnable job, or None where there is none.
 
     Highest priority first, then the oldest. Two claimants never get the same job: PostgreSQL
     skips rows that another claim has locked, SQLite lets one writer in at a time.
+
+    A job for several devices that the claimant could give it, but does not hold, keeps it from all
+    jobs behind that one: otherwise small ones, which need but one free slot, would always be first.
+
+    Args:
+        database: where the jobs are.
+        claimant: who asks.
+        lease_seconds: how long the job is held without a renewal.
+        held: what the claimant can give the job now.
     """
     token = secrets.token_hex(16)
     try:
         with database.writing() as session:
-            return _claim(session, claimant, token, lease_seconds)
+            return _claim(session, claimant, token, lease_seconds, held)
     except DatabaseUnavailable:
         # the commit may have gone through before the answer was lost
         with database.reading() as session:
             job = session.scalar(select(Job).where(Job.lease_token == token))
             return _lease(job, token, claimant) if job else None
+
+
+def wanted(database: Database, claimant: Claimant) -> Wanted | None:
+    """What the best job needs that a claim could find, where enough is held; None without one."""
+    with database.reading() as session:
+        best = session.execute(_runnable(claimant, Job.device, Job.devices).limit(1)).one_or_none()
+    return Wanted(*best) if best else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,27 +212,58 @@ def _unheard(queues: Sequence[str]) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def _suits(claimant: Claimant) -> tuple[ColumnElement[bool], ...]:
+def _suits(claimant: Claimant, job: type[Job] = Job) -> tuple[ColumnElement[bool], ...]:
     return (
-        Job.state == "queued",
-        Job.queue.in_(claimant.queues),
-        Job.device.in_(claimant.devices),
+        job.state == "queued",
+        job.queue.in_(claimant.queues),
+        job.device.in_(claimant.devices),
+        _fits(claimant.most, job),
     )
 
 
-def _runnable(claimant: Claimant) -> Select[int]:
+def _fits(room: Room, job: type[Job] = Job) -> ColumnElement[bool]:
+    """`Room.holds`, as the database sees it."""
+    on_cpus = and_(job.device == "cpu", job.devices <= room.slots)
+    return or_(job.devices <= room.devices, on_cpus)
+
+
+def _runnable(claimant: Claimant, *columns: Any) -> Select[Any]:
     return (
-        select(Job.id)
+        select(*columns)
         .where(*_suits(claimant), Job.available_at <= now())
         .order_by(Job.priority.desc(), Job.id)
     )
 
 
-def _claim(session: Session, claimant: Claimant, token: str, lease_seconds: float) -> Lease | None:
-    best = _runnable(claimant).limit(1).with_for_update(skip_locked=True).scalar_subquery()
+def _is_behind_a_larger(claimant: Claimant, held: Room) -> ColumnElement[bool]:
+    """Whether a job has to wait for one before it that needs more than what is held."""
+    ahead = aliased(Job)
+    larger = (
+        select(ahead.id)
+        .where(*_suits(claimant, ahead), ahead.available_at <= now(), ~_fits(held, ahead))
+        .correlate(Job)
+    )
+    # two, since each is a range of the index: of jobs before the first that fits there are few
+    return or_(
+        larger.where(ahead.priority > Job.priority).exists(),
+        larger.where(ahead.priority == Job.priority, ahead.id < Job.id).exists(),
+    )
+
+
+def _claim(
+    session: Session, claimant: Claimant, token: str, lease_seconds: float, held: Room
+) -> Lease | None:
+    # one that is too large is not locked: another claim would skip it, and take what is behind
+    best = _runnable(claimant, Job.id).where(_fits(held)).limit(1)
+    conditions = [
+        Job.id == best.with_for_update(skip_locked=True).scalar_subquery(),
+        Job.state.in_(may_become("running")),
+    ]
+    if held != claimant.most:
+        conditions.append(~_is_behind_a_larger(claimant, held))
     job = session.scalar(
         update(Job)
-        .where(Job.id == best, Job.state.in_(may_become("running")))
+        .where(*conditions)
         .values(
             state="running",
             attempt=Job.attempt + 1,
@@ -213,18 +290,27 @@ def _claim(session: Session, claimant: Claimant, token: str, lease_seconds: floa
 
 
 def _lease(job: Job, token: str, claimant: Claimant) -> Lease:
-    return Lease(job.id, job.attempt, token, claimant.worker_id, job.spec)
+    return Lease(job.id, job.attempt, token, claimant.worker_id, job.spec, job.device, job.devices)
 
 
 def succeed(
-    database: Database, lease: Lease, weights_sha256: str, publications: Sequence[Publication]
+    database: Database,
+    lease: Lease,
+    weights_sha256: str,
+    publications: Sequence[Publication],
+    stop_reason: str | None = None,
 ) -> None:
     """End a run well: its files appear in the same moment as its state."""
     with database.writing() as session:
         guarded_update(
             session,
             lease,
-            {**_ended("succeeded"), "weights_sha256": weights_sha256, "eta_s": 0.0},
+            {
+                **_ended("succeeded"),
+                "weights_sha256": weights_sha256,
+                "stop_reason": stop_reason,
+                "eta_s": 0.0,
+            },
         )
         for publication in publications:
             session.add(

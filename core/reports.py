@@ -5,7 +5,7 @@ The training code makes them, the supervisor carries them, the journal writes th
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -20,6 +20,8 @@ class Started(_Report):
     kind: Literal["started"] = "started"
     device: str
     threads: int
+    precision: str
+    """What the network computes in: fp32, bf16 or fp16."""
     epochs: int
     batches: int
     """Batches in one epoch."""
@@ -49,9 +51,16 @@ class EpochEnd(_Report):
     batch: int
     train_loss: float
     """Mean over every image of the epoch, as it was while the weights changed."""
+    validation_loss: float | None
+    validation_accuracy: float | None
+    """None where there is no validation split."""
     test_loss: float
     test_accuracy: float
     learning_rate: float
+    gradient_norm: float
+    """Euclidean length of the gradient of all weights at the last batch, before clipping."""
+    memory_bytes: int
+    """The most that was taken so far: of the GPU's memory, or by the process on a CPU."""
     seconds: float
     """Seconds of training, without the evaluation."""
     images_per_s: float
@@ -67,6 +76,14 @@ class Saved(_Report):
     step: int
     """Batches done."""
     path: str
+
+
+class Shrunk(_Report):
+    """The device's memory was full: each batch is computed in smaller parts from here on."""
+
+    kind: Literal["shrunk"] = "shrunk"
+    micro_batch: int
+    """Images in a part."""
 
 
 class Line(_Report):
@@ -85,11 +102,22 @@ class File(_Report):
     filename: str
 
 
+class Evaluated(_Report):
+    """What the published weights do on the test set, class by class."""
+
+    kind: Literal["evaluated"] = "evaluated"
+    content: dict[str, Any]
+    """As `worker.training.evaluation.Judgement` writes it."""
+
+
 class Finished(_Report):
     """The run is done, and its files lie in the scratch folder."""
 
     kind: Literal["finished"] = "finished"
     epoch: int
+    """The epoch that the published weights are of."""
+    reason: str | None = None
+    """Why the run ended before its last epoch, or None where it did not."""
     weights_sha256: str
     files: list[File]
 
@@ -109,7 +137,9 @@ class Stopped(_Report):
     kind: Literal["stopped"] = "stopped"
 
 
-Report = Started | Reading | EpochEnd | Saved | Line | Finished | Failed | Stopped
+Report = (
+    Started | Reading | EpochEnd | Saved | Shrunk | Line | Evaluated | Finished | Failed | Stopped
+)
 
 _ADAPTER: TypeAdapter[Report] = TypeAdapter(Annotated[Report, Field(discriminator="kind")])
 

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from core.database import now
 from core.models import Attempt, Job, Worker
 from core.queue import CRASH_BUDGET, LOSS_BUDGET
-from core.workers import SILENT_AFTER_S
+from core.workers import largest_group, live
 
 LOOKED_AT = 1000
 """Queued jobs of one queue, in the order in which they are claimed; what is beyond has no place."""
@@ -72,12 +72,14 @@ def _paused(job: Job) -> QueueStatus:
 
 def _explain_queued(session: Session, jobs: Sequence[Job]) -> dict[int, QueueStatus]:
     moment = session.scalars(select(now())).one()
-    workers = _live_workers(session)
+    workers = live(session)
     line = _line(session, {job.queue for job in jobs}.union(*(each.queues for each in workers)))
     places = {place.id: place.position for place in line}
     lengths = Counter(place.queue for place in line)
     typical = _typical_epoch_s(session)
-    starts = _starts(line, _slots(session, workers, typical), typical)
+    slots = _slots(session, workers, typical)
+    free = Counter(owner for each in slots for time, owner in each.free_in_s if not time)
+    starts = _starts(line, slots, typical)
     held = [job for job in jobs if job.available_at > moment]
     ends = _last_ends(session, held) if held else {}
 
@@ -88,18 +90,12 @@ def _explain_queued(session: Session, jobs: Sequence[Job]) -> dict[int, QueueSta
         if job.id in ends:
             return _held(job, ends[job.id], moment)
         if job.id in places:
-            return _in_line(job, places[job.id], starts[job.id], workers)
+            return _in_line(job, places[job.id], starts[job.id], workers, free)
         if lengths[job.queue] < LOOKED_AT:  # it was claimed while we looked
             return QueueStatus(None, "about to start", 0.0)
         return QueueStatus(None, f"more than {LOOKED_AT:,} runs ahead", None)
 
     return {job.id: status(job) for job in jobs}
-
-
-def _live_workers(session: Session) -> Sequence[Worker]:
-    return session.scalars(
-        select(Worker).where(Worker.stopped_at.is_(None), Worker.seen_at >= now(-SILENT_AFTER_S))
-    ).all()
 
 
 _DATASET = Job.spec["dataset"].as_string().label("dataset")
@@ -116,7 +112,7 @@ def _line(session: Session, queues: Iterable[str]) -> Sequence[Row[Any]]:
     )
     # what is read of the spec is read of these alone: the line may be much longer
     return session.execute(
-        select(Job.id, Job.queue, Job.device, *_WORK, due.c.position)
+        select(Job.id, Job.queue, Job.device, Job.devices, *_WORK, due.c.position)
         .join(due, Job.id == due.c.id)
         .where(due.c.position <= LOOKED_AT)
         .order_by(Job.priority.desc(), Job.id)
@@ -154,17 +150,50 @@ def _work_s(job: Row[Any], typical: dict[str, float]) -> float:
     return typical[job.dataset] * max(0.0, float(job.epochs) - done)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Slots:
     """Slots of workers that may run the same jobs."""
 
     queues: frozenset[str]
-    have_gpu: bool
-    free_in_s: list[float]
-    """A heap."""
+    workers: list[Worker]
+    free_in_s: list[tuple[float, int]]
+    """A heap: in how many seconds each slot is free, and the worker that it is of."""
 
-    def fit(self, queue: str, device: str) -> bool:
-        return queue in self.queues and (self.have_gpu or device != "cuda")
+    def fit(self, queue: str, device: str, devices: int) -> bool:
+        """Whether such a job could run here."""
+        return queue in self.queues and bool(self._givers(device, devices))
+
+    def start_of(self, device: str, devices: int) -> tuple[float, int]:
+        """In how many seconds a worker has that many slots free at once, and which worker."""
+        if devices == 1:
+            return self.free_in_s[0]
+        times: defaultdict[int, list[float]] = defaultdict(list)
+        for time, worker_id in sorted(self.free_in_s):
+            times[worker_id].append(time)
+        return min((times[each][devices - 1], each) for each in self._givers(device, devices))
+
+    def take(self, worker_id: int, devices: int, until_s: float) -> None:
+        """Let a job hold the slots of a worker that are free first."""
+        if devices == 1:
+            heapq.heapreplace(self.free_in_s, (until_s, worker_id))
+            return
+        own = sorted(time for time, owner in self.free_in_s if owner == worker_id)
+        others = [each for each in self.free_in_s if each[1] != worker_id]
+        times = [until_s] * devices + own[devices:]
+        self.free_in_s = others + [(time, worker_id) for time in times]
+        heapq.heapify(self.free_in_s)
+
+    def keep_for(self, device: str, devices: int, until_s: float) -> None:
+        """Let the workers that could run a large job start nothing else before it."""
+        waiting = self._givers(device, devices)
+        self.free_in_s = [
+            (max(time, until_s) if owner in waiting else time, owner)
+            for time, owner in self.free_in_s
+        ]
+        heapq.heapify(self.free_in_s)
+
+    def _givers(self, device: str, devices: int) -> set[int]:
+        return {each.id for each in self.workers if largest_group(each, device) >= devices}
 
 
 def _slots(
@@ -173,38 +202,49 @@ def _slots(
     """The slots of all live workers, and when each is free."""
     busy: defaultdict[int, list[float]] = defaultdict(list)
     for job in session.execute(
-        select(Job.worker_id, Job.desired, Job.eta_s, *_WORK).where(
+        select(Job.worker_id, Job.desired, Job.devices, Job.eta_s, *_WORK).where(
             Job.state == "running", Job.worker_id.in_([worker.id for worker in workers])
         )
     ):
         left = job.eta_s if job.eta_s is not None else _work_s(job, typical)
         being_stopped = job.desired != "run"
-        busy[job.worker_id].append(SOON_S if being_stopped else max(SOON_S, left))
+        time = SOON_S if being_stopped else max(SOON_S, left)
+        busy[job.worker_id] += [time] * job.devices
     alike: dict[tuple[frozenset[str], bool], _Slots] = {}
     for worker in workers:
         kind = (frozenset(worker.queues), _has_gpu(worker))
-        slots = alike.setdefault(kind, _Slots(*kind, []))
+        slots = alike.setdefault(kind, _Slots(kind[0], [], []))
+        slots.workers.append(worker)
         times = busy[worker.id]
         for time in [*times, *[0.0] * (worker.slots - len(times))]:
-            heapq.heappush(slots.free_in_s, time)
+            heapq.heappush(slots.free_in_s, (time, worker.id))
     return list(alike.values())
 
 
 def _starts(
     line: Sequence[Row[Any]], slots: Sequence[_Slots], typical: dict[str, float]
 ) -> dict[int, float]:
-    """In how many seconds each job starts, where each takes the slot that is free first."""
+    """In how many seconds each job starts, where each takes the slots that are free first.
+
+    Of the slots that lie on the same GPU nothing is known here.
+    """
     starts: dict[int, float] = {}
-    fitting: dict[tuple[str, str], list[list[float]]] = {}
+    fitting: dict[tuple[str, str, int], list[_Slots]] = {}
     for job in line:
-        kind = (job.queue, job.device)
+        kind = (job.queue, job.device, job.devices)
         if kind not in fitting:
-            fitting[kind] = [each.free_in_s for each in slots if each.fit(*kind) and each.free_in_s]
+            fitting[kind] = [each for each in slots if each.free_in_s and each.fit(*kind)]
         starts[job.id] = math.inf
         if fitting[kind]:
-            first = min(fitting[kind], key=lambda free_in_s: free_in_s[0])
-            starts[job.id] = first[0]
-            heapq.heapreplace(first, first[0] + _work_s(job, typical))
+            options = [
+                (each.start_of(*kind[1:]), number) for number, each in enumerate(fitting[kind])
+            ]
+            (start_s, worker_id), number = min(options)
+            starts[job.id] = start_s
+            fitting[kind][number].take(worker_id, job.devices, start_s + _work_s(job, typical))
+            if job.devices > 1:
+                for each in fitting[kind]:
+                    each.keep_for(*kind[1:], start_s)
     return starts
 
 
@@ -225,8 +265,15 @@ def _why_stuck(job: Job, workers: Sequence[Worker]) -> str | None:
     if not serving:
         return f"no live worker serves queue {job.queue}"
     if not _fitting(job, serving):
-        return f"no live worker that serves queue {job.queue} has a CUDA GPU"
+        return f"no live worker that serves queue {job.queue} has {_needs(job)}"
     return None
+
+
+def _needs(job: Job) -> str:
+    if job.devices == 1:
+        return "a CUDA GPU"
+    kinds = {"cuda": "CUDA GPUs", "cpu": "CPU slots"}
+    return f"{job.devices} {kinds.get(job.device, 'devices')}"
 
 
 def _fitting(job: Job, workers: Sequence[Worker]) -> list[Worker]:
@@ -234,12 +281,12 @@ def _fitting(job: Job, workers: Sequence[Worker]) -> list[Worker]:
     return [
         worker
         for worker in workers
-        if job.queue in worker.queues and (job.device != "cuda" or _has_gpu(worker))
+        if job.queue in worker.queues and largest_group(worker, job.device) >= job.devices
     ]
 
 
 def _has_gpu(worker: Worker) -> bool:
-    return any(isinstance(each, dict) and each.get("kind") == "cuda" for each in worker.devices)
+    return largest_group(worker, "cuda") > 0
 
 
 def _held(job: Job, end: tuple[str | None, str | None], moment: datetime) -> QueueStatus:
@@ -257,16 +304,23 @@ def _held(job: Job, end: tuple[str | None, str | None], moment: datetime) -> Que
     return QueueStatus(None, f"{before} in {_about(wait_s)}", wait_s)
 
 
-def _in_line(job: Job, position: int, start_s: float, workers: Sequence[Worker]) -> QueueStatus:
+def _in_line(
+    job: Job, position: int, start_s: float, workers: Sequence[Worker], free: Counter[int]
+) -> QueueStatus:
     """It waits for its turn, or does no longer."""
     if start_s == 0:
         return QueueStatus(position, "about to start", 0.0)
     fitting = _fitting(job, workers)
     ahead = position - 1
     turn = f"{ahead:,} run{'s' if ahead > 1 else ''} ahead" if ahead else "next in line"
+    together = ""
+    if job.devices > 1:
+        together = f", needs {job.devices} of one worker at once"
+        if not ahead:
+            together += f" ({max(free[worker.id] for worker in fitting)} free)"
     eta_s = start_s if math.isfinite(start_s) else None
     time = "" if eta_s is None else f", {_about(eta_s)}"
-    return QueueStatus(position, f"{turn} on {_in_words(job, fitting)}{time}", eta_s)
+    return QueueStatus(position, f"{turn} on {_in_words(job, fitting)}{together}{time}", eta_s)
 
 
 def _in_words(job: Job, workers: Sequence[Worker]) -> str:

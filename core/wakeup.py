@@ -14,8 +14,11 @@ from typing import Any, Literal
 
 import redis
 
-Topic = Literal["changed", "asked"]
-"""`changed` is for those who watch a job, `asked` for the worker that runs it."""
+Topic = Literal["changed", "asked", "preview"]
+"""`changed` is for those who watch a job, `asked` for the worker that runs it, `preview` for any
+worker: it is of no job, and its number is `NO_JOB`."""
+
+NO_JOB = 0
 
 log = logging.getLogger(__name__)
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from core.database import Database, now
+from core.errors import InvalidInput
 from core.models import Worker
 
 SILENT_AFTER_S = 30.0
@@ -25,6 +27,54 @@ class WorkerFacts:
     queues: Sequence[str]
     devices: Sequence[dict[str, Any]]
     slots: int
+
+
+def live(session: Session) -> Sequence[Worker]:
+    """The workers that were heard lately, and have not stopped."""
+    return session.scalars(
+        select(Worker).where(Worker.stopped_at.is_(None), Worker.seen_at >= now(-SILENT_AFTER_S))
+    ).all()
+
+
+def largest_group(worker: Worker | WorkerFacts, device: str) -> int:
+    """How many devices a worker can give one run on `device`, as its spec has it; 0: none.
+
+    The slots of a CPU may work for one run together; those of one GPU may not.
+    """
+    gpus = sum(isinstance(each, dict) and each.get("kind") == "cuda" for each in worker.devices)
+    on_cpu = device == "cpu" or (device == "auto" and not gpus)
+    return worker.slots if on_cpu else min(gpus, worker.slots)
+
+
+def refuse_more_than_there_are(database: Database, queue: str, device: str, devices: int) -> None:
+    """Refuse a run on several devices that none of the live workers of its queue can give it.
+
+    Where no worker is live that serves the queue, nobody knows yet: nothing is refused.
+
+    Raises:
+        InvalidInput: naming the field, and the most that there is.
+    """
+    if devices == 1:
+        return
+    with database.reading() as session:
+        serving = [worker for worker in live(session) if queue in worker.queues]
+    most = max((largest_group(worker, device) for worker in serving), default=devices)
+    if devices > most:
+        raise InvalidInput.one("devices", _too_many(queue, devices, most))
+
+
+def _too_many(queue: str, devices: int, most: int) -> str:
+    serving = f"of the live workers that serve queue {queue} none"
+    if not most:
+        return (
+            f"{serving} has a GPU; choose another device or queue, or start a worker on a host "
+            f"with {devices} GPUs"
+        )
+    return (
+        f"{serving} can give one run {devices} devices, the most is {most}; choose at most {most}, "
+        "or another queue, or start a worker with more GPUs or with more slots of a CPU "
+        "(TRAINYARD_SLOTS)"
+    )
 
 
 def register(database: Database, facts: WorkerFacts) -> int:

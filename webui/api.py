@@ -17,11 +17,12 @@ from werkzeug.wsgi import wrap_file
 
 from core import queries, spec
 from core.artifacts import Blob
+from core.catalogue import DATASETS
 from core.errors import DatabaseUnavailable, InvalidInput
 from core.models import Job
 from core.presets import PRESETS
 from core.states import FINAL
-from webui import live, schemas, submission
+from webui import live, networks, schemas, submission
 from webui.context import current
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
@@ -31,7 +32,7 @@ health = Blueprint("health", __name__)
 @blueprint.post("/jobs")
 def submit() -> tuple[Response, int, dict[str, str]]:
     """Queue a run."""
-    job = submission.submit(current(), _json_object())
+    job = submission.submit(current(), json_object())
     where = {"Location": url_for("api.show", job_id=job.id)}
     return jsonify(_as_queued(job)), 201, where
 
@@ -118,6 +119,13 @@ def attempts(job_id: int) -> Response:
     return _rows_of_job(job_id, queries.attempts, schemas.attempt)
 
 
+@blueprint.get("/jobs/<int:job_id>/evaluation")
+def evaluation(job_id: int) -> Response:
+    """What a run's published weights do on the test set."""
+    with current().database.reading() as session:
+        return jsonify(schemas.evaluation(queries.evaluation(session, job_id)))
+
+
 @blueprint.get("/jobs/<int:job_id>/events")
 def events(job_id: int) -> Response:
     """The live stream; `after` stands in for Last-Event-ID, which a page cannot set itself."""
@@ -193,21 +201,20 @@ def workers() -> Response:
 
 @blueprint.get("/spec")
 def spec_schema() -> Response:
-    """The JSON Schema of a spec, and the presets."""
+    """The JSON Schema of a spec, the presets, and the data sets with their facts."""
     return jsonify(
         {
             "schema": spec.schema(),
-            "presets": [
-                {
-                    "name": preset.name,
-                    "title": preset.title,
-                    "reason": preset.reason,
-                    "spec": preset.spec.model_dump(mode="json"),
-                }
-                for preset in PRESETS.values()
-            ],
+            "presets": [schemas.preset(preset) for preset in PRESETS.values()],
+            "datasets": [schemas.dataset(dataset) for dataset in DATASETS.values()],
         }
     )
+
+
+@blueprint.post("/network")
+def network() -> Response:
+    """What the network of a `dataset` and a `model` looks like; nothing is queued."""
+    return jsonify(schemas.network(networks.summarize(json_object())))
 
 
 @health.get("/healthz")
@@ -235,10 +242,11 @@ def _rows_of_job(job_id: int, query: Any, shape: Any) -> Response:
 
 def _options() -> dict[str, Any]:
     """A JSON object that may be left out."""
-    return _json_object() if request.get_data() else {}
+    return json_object() if request.get_data() else {}
 
 
-def _json_object() -> dict[str, Any]:
+def json_object() -> dict[str, Any]:
+    """The body, which must be a JSON object that names no field twice."""
     if not request.is_json:
         raise UnsupportedMediaType("Send JSON, with the header Content-Type: application/json.")
     try:

@@ -9,7 +9,7 @@ from core.database import Database
 from core.doorbell import Doorbell
 from core.settings import Settings
 from core.wakeup import Wakeups
-from webui import api, context, pages, problems, security
+from webui import api, context, pages, previews, problems, security
 from webui.live import Watchers
 
 
@@ -31,10 +31,11 @@ def create_app(settings: Settings) -> Flask:
     )
     problems.install(app)
     forms_only = security.install(app, settings)
-    for blueprint in (api.blueprint, api.health):
+    for blueprint in (api.blueprint, api.health, previews.blueprint):
         # no cookie gives the API any right, and JSON from another site needs a permission that
         # we never give; so tokens are for the forms alone
         forms_only.exempt(blueprint)
         app.register_blueprint(blueprint)
     app.register_blueprint(pages.blueprint)
+    app.register_blueprint(previews.form)
     return app

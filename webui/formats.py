@@ -37,6 +37,16 @@ def whole(value: float | None) -> str:
     return NOTHING if value is None else f"{math.floor(value + 0.5):,}"
 
 
+def rough(value: float) -> str:
+    """A large count in words, to one decimal."""
+    if value < 10_000:
+        return whole(value)
+    for name, unit in (("thousand", 1e3), ("million", 1e6)):
+        if value / unit < 999.95:  # what would be written as 1000.0
+            return f"{value / unit:.1f} {name}"
+    return f"{value / 1e9:,.1f} billion"
+
+
 def short(value: float | None) -> str:
     """A number to three significant digits: a learning rate."""
     return NOTHING if value is None else f"{value:.3g}"
@@ -94,8 +104,10 @@ def sentence(words: str) -> str:
     return f"{words[:1].upper()}{words[1:]}."
 
 
-def size(count: int) -> str:
+def size(count: int | None) -> str:
     """A number of bytes, in units of 1000."""
+    if count is None:
+        return NOTHING
     if count < 1000:
         return f"{count} B"
     value, unit = count / 1000, "kB"

@@ -17,9 +17,10 @@ from core import fields, spec
 from core.errors import FieldError, InvalidInput
 from core.fields import KIND, Field, Section, every_field, sections
 from core.presets import PRESETS
+from webui import networks
 from webui.submission import Submission
 
-SHORT_CHOICES = 24
+SHORT_CHOICES = 28
 """Characters, with some room for each choice."""
 
 Post = MultiDict[str, str]
@@ -49,11 +50,42 @@ class Form:
         return sections()
 
     @property
+    def fields(self) -> list[Field]:
+        """Every field of the spec."""
+        return [each for _, _, each in every_field()]
+
+    @property
     def run_fields(self) -> tuple[Field, ...]:
         return run_fields()
 
     def is_short(self, choices: Field) -> bool:
         return is_short(choices)
+
+    def is_folded(self, section: Section) -> bool:
+        """Whether a section is folded away."""
+        return is_folded(section)
+
+    def is_open(self, inputs: Sequence[Field]) -> bool:
+        """Whether a folded section shows itself: something is wrong there, or was changed."""
+        base = preset_texts().get(self.preset)
+        return any(
+            self.errors(each.name)
+            or (
+                base is not None and not _same(self._typed(each), base.get(each.name, each.default))
+            )
+            for each in inputs
+        )
+
+    def told(self, inputs: Sequence[Field]) -> list[str]:
+        """What is set in a folded section, in the few words that its summary has room for."""
+        return [
+            _in_short(each, self._typed(each))
+            for each in inputs
+            if not _same(self._typed(each), each.default)
+        ]
+
+    def _typed(self, each: Field) -> str:
+        return self.values.get(each.name, each.default)
 
     def chosen(self, section: Section) -> str:
         """The kind that is chosen in a section."""
@@ -72,9 +104,34 @@ def run_fields() -> tuple[Field, ...]:
     )
 
 
+def is_folded(section: Section) -> bool:
+    """Whether a section is folded away: those that choose no kind refine what others set."""
+    return bool(section.path) and not section.has_kinds
+
+
 def is_short(choices: Field) -> bool:
     """Whether all the choices of a field fit side by side."""
     return sum(len(choice.label) + 3 for choice in choices.choices) <= SHORT_CHOICES
+
+
+def inside(title: str) -> str:
+    """A title within a sentence: `Mix images` is no name, `TF32` is."""
+    return title if title[1:2].isupper() else title[:1].lower() + title[1:]
+
+
+def _in_short(each: Field, typed: str) -> str:
+    """A field and its value in a few words."""
+    if each.widget == "checkbox":
+        return inside(each.title) if typed == "true" else f"no {inside(each.title)}"
+    return f"{inside(each.title)} {typed.strip() or 'none'}"
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two texts are one value: 0.10 is 0.1."""
+    try:
+        return float(one) == float(other)
+    except ValueError:
+        return one.replace(" ", "") == other.replace(" ", "")
 
 
 def _typed(each: Field, post: Post) -> str | None:
@@ -93,11 +150,11 @@ def texts(values: spec.Spec) -> dict[str, str]:
     shown = {
         section.kind_name: str(section.part(values).get(KIND, section.default_kind))
         for section in sections()
-        if section.path
+        if section.has_kinds
     }
     for section, variant, each in every_field():
         part = section.part(values)
-        chosen = not section.path or shown[section.kind_name] == variant.kind
+        chosen = not section.has_kinds or shown[section.kind_name] == variant.kind
         known = chosen and each.key in part
         shown[each.name] = each.text(part[each.key]) if known else each.default
     return shown
@@ -130,6 +187,17 @@ def _run_defaults() -> dict[str, str]:
     return {each.name: each.default for each in run_fields()}
 
 
+def as_typed(post: Post) -> Form:
+    """The form as it was typed, unchecked."""
+    return refused(post, ())
+
+
+def network_of(form: Form) -> dict[str, Any]:
+    """The part of a spec that decides what the network looks like."""
+    asked = _read_spec(MultiDict(form.values))
+    return {name: asked[name] for name in networks.PARTS if name in asked}
+
+
 def submission(post: Post) -> dict[str, Any]:
     """What a post asks for, in the shape that `webui.submission.submit` checks."""
     values: dict[str, Any] = {"spec": _read_spec(post), "preset": post.get("preset") or None}
@@ -144,7 +212,7 @@ def _read_spec(post: Post) -> dict[str, Any]:
     """The fields of the chosen kinds; what was typed for other kinds is left out."""
     values: dict[str, Any] = {}
     for section in sections():
-        kind = post.get(section.kind_name) if section.path else None
+        kind = post.get(section.kind_name) if section.has_kinds else None
         if kind is not None:
             values[section.kind_name] = kind
         variant = section.variant(kind)
@@ -161,7 +229,7 @@ def refused(post: Post, errors: Sequence[FieldError]) -> Form:
     values |= {
         section.kind_name: post[section.kind_name]
         for section in sections()
-        if section.path and section.kind_name in post
+        if section.has_kinds and section.kind_name in post
     }
     inputs = [*run_fields(), *(each for _, _, each in every_field())]
     values |= {each.name: text for each in inputs if (text := _typed(each, post)) is not None}
@@ -170,6 +238,12 @@ def refused(post: Post, errors: Sequence[FieldError]) -> Form:
         preset=post.get("preset", ""),
         mistakes=[_place(error, post) for error in errors],
     )
+
+
+def placed(form: Form, errors: Sequence[FieldError]) -> list[Mistake]:
+    """What is wrong with a form as it stands, by its inputs."""
+    post = MultiDict(form.values)
+    return [_place(error, post) for error in errors]
 
 
 def _place(error: FieldError, post: Post) -> Mistake:
@@ -188,9 +262,9 @@ def _inputs(post: Post) -> dict[str, tuple[str, str]]:
     """The name and title of the input of each path, given the kinds that were chosen."""
     inputs = {each.path: (each.name, each.title) for each in run_fields()}
     for section in sections():
-        if section.path:
+        if section.has_kinds:
             inputs[section.path] = inputs[section.kind_name] = (section.kind_name, section.title)
-        variant = section.variant(post.get(section.kind_name) if section.path else None)
+        variant = section.variant(post.get(section.kind_name) if section.has_kinds else None)
         for each in variant.fields if variant else ():
             inputs[each.path] = (each.name, each.title)
     return inputs
@@ -199,28 +273,35 @@ def _inputs(post: Post) -> dict[str, tuple[str, str]]:
 # showing the spec of a run
 
 
-def described(values: spec.Spec) -> list[tuple[str, list[tuple[str, str]]]]:
-    """A spec as titled groups of labels and values, for reading."""
-    groups: list[tuple[str, list[tuple[str, str]]]] = []
+Group = tuple[str, list[tuple[str, str]]]
+"""A title, and labels with values."""
+
+
+def described(values: spec.Spec) -> tuple[list[Group], list[Group]]:
+    """A spec for reading: what a reader looks for first, and the rest.
+
+    The rest are the fields of folded sections that stand at their defaults.
+    """
+    first: list[Group] = []
+    rest: list[Group] = []
     for section in sections():
         part = section.part(values)
         variant = section.variant(part.get(KIND))
-        rows = (
-            []
-            if variant is None
-            else [_row(each, part) for each in variant.fields if each.key in part]
-        )
-        title = section.title
-        if section.path:
+        known = [each for each in variant.fields if each.key in part] if variant else []
+        if not is_folded(section):
             kind = variant.title if variant else str(part.get(KIND, "unknown"))
-            title = f"{section.title}: {kind}"
-        groups.append((title, rows))
-    return groups
+            title = f"{section.title}: {kind}" if section.has_kinds else section.title
+            first.append((title, [_row(each, part) for each in known]))
+            continue
+        plain = [each for each in known if _same(each.text(part[each.key]), each.default)]
+        for groups, shown in (
+            (first, [each for each in known if each not in plain]),
+            (rest, plain),
+        ):
+            if shown:
+                groups.append((section.title, [_row(each, part) for each in shown]))
+    return first, rest
 
 
 def _row(each: Field, part: Mapping[str, Any]) -> tuple[str, str]:
-    value = part[each.key]
-    if isinstance(value, bool):
-        return each.title, "yes" if value else "no"
-    label = next((c.label for c in each.choices if c.value == value), None)
-    return each.title, label or each.text(value)
+    return each.title, each.told(part[each.key])

@@ -1,8 +1,8 @@
 """Live streams: what is new about a job since what a viewer has seen, as server-sent events.
 
 The database is the source. An event's id is a `Position`: the revision and the last epoch, step,
-log line and file that the viewer has got. After a lost connection the browser sends it back and the
-stream goes on from there. A wake-up only makes the stream look sooner.
+log line, file and evaluation that the viewer has got. After a lost connection the browser sends it
+back and the stream goes on from there. A wake-up only makes the stream look sooner.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ class Position:
     log_attempt: int = 0
     log_line: int = 0
     checkpoint: int = 0
+    evaluated: int = 0
+    """The attempt whose evaluation the viewer knows of."""
 
     def __str__(self) -> str:
         return ".".join(str(part) for part in astuple(self))
@@ -57,7 +59,8 @@ class Position:
         try:
             parts = [int(part) for part in text.split(".")]
             possible = all(0 <= part <= LARGEST_PART for part in parts)
-            if len(parts) != len(fields(cls)) or not possible:
+            # an id of an earlier version knows of no evaluation
+            if not possible or not len(fields(cls)) - 1 <= len(parts) <= len(fields(cls)):
                 raise ValueError
         except ValueError:
             raise InvalidInput.one(
@@ -143,7 +146,8 @@ def stream(
 
     Yields:
         Events: `job` (the job), `epochs`, `points`, `logs`, `checkpoints` (lists of new rows),
-        `reset` (epochs and points shown so far are void: training began again), `end`.
+        `evaluation` (there is one), `reset` (epochs and points shown so far are void: training
+        began again), `end`.
     """
     yield f"retry: {RECONNECT_AFTER_MS}\n\n"
     last_sent = time.monotonic()
@@ -222,6 +226,10 @@ def news(database: Database, job_id: int, seen: Position) -> list[Event]:
             schemas.checkpoint,
             checkpoint=lambda row: row.id,
         )
+        evaluated = queries.evaluated_attempt(session, job_id)
+        if evaluated > seen.evaluated:
+            seen = replace(seen, evaluated=evaluated)
+            events.append(Event("evaluation", {"attempt": evaluated}, seen))
         if not full:  # else the next look must find the rest
             seen = replace(seen, revision=job.revision)
         events.append(Event("job", schemas.whole_job(session, job, worker), seen))

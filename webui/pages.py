@@ -18,7 +18,7 @@ from core.models import Job, Worker
 from core.presets import PRESETS
 from core.states import FINAL, STATES
 from core.workers import SILENT_AFTER_S
-from webui import formats, forms, live, schemas, submission
+from webui import evaluations, formats, forms, live, measurements, networks, schemas, submission
 from webui.context import current
 
 blueprint = Blueprint("pages", __name__)
@@ -32,6 +32,7 @@ for _filter in (
     formats.percent,
     formats.whole,
     formats.short,
+    formats.rough,
     formats.duration,
     formats.ago,
     formats.heard,
@@ -43,6 +44,7 @@ for _filter in (
     formats.clock,
     formats.seconds_since,
     formats.seconds_between,
+    forms.inside,
 ):
     blueprint.add_app_template_filter(_filter)
 
@@ -105,13 +107,32 @@ def submit() -> Response | tuple[str, int]:
     return _to_run(job.id)
 
 
+@blueprint.post("/jobs/new")
+def show_typed() -> str:
+    """The form as it is typed so far, or only what its network looks like. Nothing is queued."""
+    form = forms.as_typed(request.form)
+    if request.args.get("part") == "network":
+        return render_template("_network.html", **_network(form))
+    return _form_page(form)
+
+
 def _form_page(form: forms.Form) -> str:
     return render_template(
         "new.html",
         form=form,
         presets=PRESETS.values(),
         preset_texts=forms.preset_texts(),
+        network_parts=networks.PARTS,
+        **_network(form),
     )
+
+
+def _network(form: forms.Form) -> dict[str, Any]:
+    """The summary of the network that a form describes, or what is wrong with it."""
+    try:
+        return {"network": networks.summarize(forms.network_of(form))}
+    except InvalidInput as error:
+        return {"network": None, "network_mistakes": forms.placed(form, error.errors)}
 
 
 @blueprint.get("/jobs/<int:job_id>")
@@ -122,10 +143,21 @@ def job(job_id: int) -> str:
         waits = waiting.explain(session, [row]).get(row.id)
         points = resume_points.newest_first(session, row.id)
         shown = schemas.job(row, worker, waits, points[0] if points else None)
-        facts = {"job": shown, "waits": waits, **_facts(session, row)}
+        facts = {"job": shown, "waits": waits, "validated": _validated(row), **_facts(session, row)}
         if "part" in request.args:
             return render_template("_job_parts.html", **facts)
         return render_template("job.html", **facts, **_records(session, row, shown))
+
+
+@blueprint.get("/jobs/<int:job_id>/evaluation")
+def evaluation(job_id: int) -> str:
+    """What a run's published weights do on the test set; its own page fetches the part."""
+    with current().database.reading() as session:
+        row, _ = queries.job(session, job_id)
+        judged = evaluations.shown(queries.evaluation(session, job_id).content)
+        return render_template(
+            _whole_or_part("evaluation.html", "_evaluation.html"), job=row, evaluation=judged
+        )
 
 
 def _facts(session: Session, row: Job) -> dict[str, Any]:
@@ -135,10 +167,16 @@ def _facts(session: Session, row: Job) -> dict[str, Any]:
     return {
         "attempts": [schemas.attempt(attempt) for attempt in attempts.items],
         "files": [schemas.checkpoint(file) for file in files.items],
+        "has_evaluation": row.state in FINAL and queries.evaluated_attempt(session, row.id) > 0,
         "took_s": formats.seconds_between(row.started_at, row.finished_at)
         if row.started_at and row.finished_at
         else None,
     }
+
+
+def _validated(row: Job) -> bool:
+    """Whether a run keeps a validation split apart; the spec of an old run knows of none."""
+    return bool(row.spec.get("data", {}).get("validation"))
 
 
 def _records(session: Session, row: Job, shown: schemas.JSON) -> dict[str, Any]:
@@ -156,15 +194,21 @@ def _records(session: Session, row: Job, shown: schemas.JSON) -> dict[str, Any]:
         log_attempt=lines[-1].attempt if lines else 0,
         log_line=lines[-1].number if lines else 0,
         checkpoint=files[-1].id if files else 0,
+        evaluated=queries.evaluated_attempt(session, row.id),
     )
     shown_epochs = [schemas.epoch(epoch) for epoch in epochs]
+    groups, rest = forms.described(row.spec)
+    columns = measurements.columns(validated=_validated(row))
     return {
         "epochs": shown_epochs,
+        "columns": columns,
         "lines": [schemas.log_line(each) for each in lines],
-        "groups": forms.described(row.spec),
+        "groups": groups,
+        "rest": rest,
         "data": {
             "job": shown,
             "epochs": shown_epochs,
+            "columns": [[column.key, column.format] for column in columns],
             "points": [{"step": point.step, "train_loss": point.train_loss} for point in points],
             "position": str(position),
             "over": row.state in FINAL and whole,

@@ -9,7 +9,10 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from core import resume_points, waiting
-from core.models import Attempt, Checkpoint, Epoch, Job, LogLine, Point, Worker
+from core.architecture import Summary
+from core.catalogue import Dataset
+from core.models import Attempt, Checkpoint, Epoch, Evaluation, Job, LogLine, Point, Worker
+from core.presets import Preset
 from core.queries import Page
 from core.waiting import QueueStatus
 
@@ -57,6 +60,7 @@ def job(
         "spec": row.spec,
         "priority": row.priority,
         "queue": row.queue,
+        "devices": row.devices,
         "attempt": row.attempt,
         "created_at": moment(row.created_at),
         "started_at": moment(row.started_at),
@@ -65,8 +69,11 @@ def job(
         "desired_by": row.desired_by,
         "progress": progress(row),
         "train_loss": row.train_loss,
+        "validation_loss": row.validation_loss,
+        "validation_accuracy": row.validation_accuracy,
         "test_loss": row.test_loss,
         "test_accuracy": row.test_accuracy,
+        "stop_reason": row.stop_reason,
         "weights_sha256": row.weights_sha256,
         "error": None
         if row.error_kind is None
@@ -115,9 +122,13 @@ def epoch(row: Epoch) -> JSON:
     return {
         "epoch": row.epoch,
         "train_loss": row.train_loss,
+        "validation_loss": row.validation_loss,
+        "validation_accuracy": row.validation_accuracy,
         "test_loss": row.test_loss,
         "test_accuracy": row.test_accuracy,
         "learning_rate": row.learning_rate,
+        "gradient_norm": row.gradient_norm,
+        "memory_bytes": row.memory_bytes,
         "seconds": row.seconds,
         "images_per_s": row.images_per_s,
     }
@@ -167,12 +178,65 @@ def attempt(row: tuple[Attempt, str]) -> JSON:
         "worker": worker_name,
         "device": tried.device,
         "threads": tried.threads,
+        "precision": tried.precision,
+        "micro_batch": tried.micro_batch,
         "first_step": tried.first_step,
         "secured_step": tried.secured_step,
         "started_at": moment(tried.started_at),
         "finished_at": moment(tried.finished_at),
         "outcome": tried.outcome,
         "reason": tried.reason,
+    }
+
+
+def evaluation(row: Evaluation) -> JSON:
+    """What the published weights do on the test set."""
+    return {"attempt": row.attempt, **row.content}
+
+
+def network(summary: Summary) -> JSON:
+    """The blocks of a network, first to last, and their sums."""
+    return {
+        "parameters": summary.parameters,
+        "multiply_adds": summary.multiply_adds,
+        "blocks": [
+            {
+                "name": block.name,
+                "shape": list(block.shape),
+                "parameters": block.parameters,
+                "multiply_adds": block.multiply_adds,
+            }
+            for block in summary.blocks
+        ],
+    }
+
+
+def preset(row: Preset) -> JSON:
+    """A named spec."""
+    return {
+        "name": row.name,
+        "title": row.title,
+        "reason": row.reason,
+        "result": row.result or None,
+        "spec": row.spec.model_dump(mode="json"),
+    }
+
+
+def dataset(row: Dataset) -> JSON:
+    """What is known of a data set."""
+    return {
+        "name": row.name,
+        "title": row.title,
+        "description": row.description,
+        "channels": row.channels,
+        "size": row.size,
+        "classes": list(row.classes),
+        "train_count": row.train_count,
+        "test_count": row.test_count,
+        "mean": list(row.mean),
+        "deviation": list(row.deviation),
+        "licence": row.licence,
+        "source": row.source,
     }
 
 

@@ -15,7 +15,7 @@ from pydantic import (
     field_validator,
 )
 
-from core import presets, queue
+from core import presets, queue, workers
 from core.errors import FieldError, InvalidInput
 from core.models import NAME_LENGTH, QUEUE_LENGTH, Job
 from core.wording import explain
@@ -115,6 +115,9 @@ def submit(context: Context, values: Mapping[str, Any]) -> Job:
             errors += error.errors
     if submission is None or checked is None or errors:
         raise InvalidInput(errors)
+    workers.refuse_more_than_there_are(
+        context.database, submission.queue, checked.device, checked.devices
+    )
     job = queue.submit(
         context.database,
         name=submission.name,

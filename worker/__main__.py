@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
@@ -18,11 +19,12 @@ from core.doorbell import Doorbell
 from core.errors import DatabaseUnavailable, TrainyardError
 from core.queue import Claimant
 from core.settings import Settings
-from core.wakeup import Wakeups
+from core.wakeup import Topic, Wakeups
 from core.workers import WorkerFacts
 from worker import devices, tasks
 from worker.devices import Slots
 from worker.housekeeping import Housekeeping
+from worker.previews import Previews
 from worker.spares import Spares
 from worker.yard import Yard
 from worker.zygote import Zygote, ZygoteGone
@@ -83,6 +85,7 @@ def set_up(chosen: Settings) -> Yard:
             worker_id=_register(database, facts),
             queues=chosen.queues,
             devices=devices.accepted(found),
+            most=devices.room(divided),
         ),
     )
 
@@ -90,12 +93,19 @@ def set_up(chosen: Settings) -> Yard:
 def work(yard: Yard) -> None:
     """Serve the queues until a signal says to stop; then drain."""
     stop_listening = threading.Event()
-    threading.Thread(
-        target=yard.wakeups.listen,
-        args=("asked", yard.alarms.sound, stop_listening),
-        name="wakeups",
-        daemon=True,
-    ).start()
+    previews = Previews(yard)
+    previews.start()
+    heard: dict[Topic, Callable[[int], None]] = {
+        "asked": yard.alarms.sound,
+        "preview": previews.wake,
+    }
+    for topic, hear in heard.items():
+        threading.Thread(
+            target=yard.wakeups.listen,
+            args=(topic, hear, stop_listening),
+            name="wakeups",
+            daemon=True,
+        ).start()
     housekeeping = Housekeeping(yard)
     housekeeping.start()
 
@@ -119,6 +129,7 @@ def work(yard: Yard) -> None:
         yard.drain()
         yard.slots.wait_until_all_free(yard.settings.grace_seconds + END_MARGIN_S)
         housekeeping.stop()
+        previews.stop()
         stop_listening.set()
         yard.spares.close()
         try:

@@ -1,15 +1,20 @@
-"""The devices of this host, and the slots that they are divided into: one running job a slot."""
+"""The devices of this host, and the slots that they are divided into.
+
+A running job holds a slot, or, where its batches are shared by several devices, a group of them.
+"""
 
 from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pynvml
 
+from core.queue import Room
 from worker.training.order import DeviceKind
 
 
@@ -44,6 +49,32 @@ class Slot:
         return "cpu" if wanted == "cpu" else self.device.kind
 
 
+def room(slots: Sequence[Slot]) -> Room:
+    """What one run can have of some slots.
+
+    The slots of a CPU may work for one run together; those of one GPU may not, because NCCL lets no
+    two processes share one.
+    """
+    return Room(len(slots), len(_apart(slots)))
+
+
+def choose(slots: Sequence[Slot], device: str, count: int) -> list[Slot] | None:
+    """Of some slots, `count` that a run on `device` (as its spec has it) can have together.
+
+    Returns:
+        None where they do not suffice.
+    """
+    fitting = list(slots) if device == "cpu" else _apart(slots)
+    return fitting[:count] if len(fitting) >= count else None
+
+
+def _apart(slots: Sequence[Slot]) -> list[Slot]:
+    """One slot of each GPU, that with the most of them first, and every slot of a CPU."""
+    of_each = Counter(slot.device for slot in slots)
+    first = {slot.device if slot.device.kind == "cuda" else slot: slot for slot in reversed(slots)}
+    return sorted(first.values(), key=lambda slot: (-of_each[slot.device], slot.number))
+
+
 class Slots:
     """The free slots of a worker."""
 
@@ -61,12 +92,23 @@ class Slots:
                     return slot
             return None
 
-    def give_back(self, slot: Slot) -> None:
-        """Free a slot."""
+    def give_back(self, *slots: Slot) -> None:
+        """Free some slots."""
         with self._changed:
-            self._free.append(slot)
-            self._free.sort(key=lambda free: free.number)
-            self._changed.notify_all()
+            self._give_back(slots)
+
+    def exchange(self, held: Sequence[Slot], device: str, count: int) -> list[Slot]:
+        """Free the slots that the caller holds, and take `count` for a run on `device`, or none.
+
+        It is one step, and nobody waits while holding one: of threads that hold a slot each and
+        look for two, the last to come gets them.
+        """
+        with self._changed:
+            self._give_back(held)
+            taken = choose(self._free, device, count) or []
+            for slot in taken:
+                self._free.remove(slot)
+            return taken
 
     def has_free(self) -> bool:
         """Whether a slot is free."""
@@ -77,6 +119,11 @@ class Slots:
         """Wait until no job runs; False where one still does after `timeout` seconds."""
         with self._changed:
             return self._changed.wait_for(lambda: len(self._free) == len(self.all), timeout)
+
+    def _give_back(self, slots: Sequence[Slot]) -> None:
+        self._free.extend(slots)
+        self._free.sort(key=lambda free: free.number)
+        self._changed.notify_all()
 
 
 def find_devices() -> list[Device]:

@@ -46,6 +46,14 @@ class Spares:
         with self._lock:
             self._by_slot[slot.number] = spare
 
+    def fork(self, slot: Slot) -> Trainer:
+        """A new trainer for something else than a job, beside the spares.
+
+        Raises:
+            ZygoteGone: none can be made now.
+        """
+        return self._zygote.fork(slot)
+
     def tend(self, slots: Slots) -> None:
         """Revive a dead zygote, and make the spares that free slots lack."""
         self._zygote.revive()

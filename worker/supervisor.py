@@ -1,16 +1,16 @@
 """Runs one claimed job: gives a trainer its order, relays its reports, keeps the lease, ends it.
 
 One thread a job. The job's end is written only after its process is gone. When the lease turns
-out to be lost, the trainer is killed and nothing more is written.
+out to be lost, the trainer is killed and nothing more is written. The trainers of a run on several
+devices are handled as one (`worker/group.py`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -25,6 +25,7 @@ from core.spec import TrainingSpec
 from core.states import Desired, Outcome
 from worker import resuming
 from worker.devices import Slot
+from worker.group import Group
 from worker.resuming import ResumePoints
 from worker.trainer import Trainer
 from worker.training.order import Order
@@ -54,10 +55,12 @@ log = logging.getLogger(__name__)
 class Supervisor:
     """The supervision of one attempt."""
 
-    def __init__(self, yard: Yard, lease: Lease, slot: Slot, trainer: Trainer) -> None:
+    def __init__(
+        self, yard: Yard, lease: Lease, slots: Sequence[Slot], trainer: Trainer | Group
+    ) -> None:
         self._yard = yard
         self._lease = lease
-        self._slot = slot
+        self._slots = slots
         self._trainer = trainer
         self._journal = Journal(yard.database, lease, yard.settings.lease_seconds)
         self._renew_every = yard.settings.lease_seconds / RENEWALS_IN_A_LEASE
@@ -118,12 +121,14 @@ class Supervisor:
                 spec=spec,
                 data=yard.settings.data_folder,
                 scratch=self._trainer.scratch,
-                device=self._slot.device_for(spec.device),
-                threads=self._slot.threads,
+                device=self._slots[0].device_for(spec.device),
+                threads=self._slots[0].threads,
                 resume_from=resume_from,
             )
         )
-        where = f"worker {yard.settings.worker_name}, {self._slot.device.name}"
+        where = ", ".join(
+            [f"worker {yard.settings.worker_name}", *(slot.device.name for slot in self._slots)]
+        )
         self._journal.record(Line(text=f"Attempt {self._lease.attempt} starts on {where}."))
         # the first reports come soon, and travel with this line
         self._write_due = time.monotonic() + FIRST_WRITE_AFTER_S
@@ -214,16 +219,9 @@ class Supervisor:
             self._bury()
         if self._stopping_for is not None:
             return Stopped()
-        status = self._trainer.exit_status()
-        if status is None:
-            how = "ended, and its zygote too, so nobody knows how"
-        elif status < 0:
-            how = f"was ended by {signal.Signals(-status).name}"
-        else:
-            how = f"ended with status {status}"
         return Failed(
             error="crash",
-            message=f"The training process {how}.",
+            message=self._trainer.explain_end(),
             traceback=self._trainer.output_tail() or None,
         )
 
@@ -242,7 +240,11 @@ class Supervisor:
         self._finish_writing()
         self._insist(
             lambda: queue.succeed(
-                self._yard.database, self._lease, ending.weights_sha256, publications
+                self._yard.database,
+                self._lease,
+                ending.weights_sha256,
+                publications,
+                ending.reason,
             )
         )
         log.info("job %s succeeded", self._lease.job_id)

@@ -12,12 +12,13 @@ import select
 import shutil
 import signal
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
 from core import reports
 from core.reports import Report
-from worker.training.order import STOPS, Order, Stop
+from worker.training.order import STOPS, Order, PreviewOrder, Stop
 
 OUTPUT_TAIL_BYTES = 4000
 OUTPUT = "output.txt"
@@ -76,9 +77,9 @@ class Trainer:
     @property
     def is_alive(self) -> bool:
         """Whether the process has not ended."""
-        return not _is_readable(self._pidfd, 0.0)
+        return not self.has_ended(0.0)
 
-    def give(self, order: Order) -> None:
+    def give(self, order: Order | PreviewOrder) -> None:
         """Send it its order. If it has died, `read` will say so."""
         # it may have waited for days, and a folder for temporary files may be tidied
         self.scratch.mkdir(parents=True, exist_ok=True)
@@ -91,12 +92,14 @@ class Trainer:
         Returns:
             The reports that came, perhaps none; or None when the trainer's socket has ended.
         """
-        poll = select.poll()
-        poll.register(self._connection, select.POLLIN)
-        poll.register(wake, select.POLLIN)
-        ready = [descriptor for descriptor, _ in poll.poll(max(0.0, timeout) * 1000)]
-        if self._connection.fileno() not in ready:
-            return []
+        return self.receive() if self.fileno() in readable([self.fileno(), wake], timeout) else []
+
+    def fileno(self) -> int:
+        """Our end of its socket; readable when `receive` has something to give."""
+        return self._connection.fileno()
+
+    def receive(self) -> list[Report] | None:
+        """The reports that came on its readable socket; None when the socket has ended."""
         try:
             received = self._connection.recv(1 << 16)
         except ConnectionError:
@@ -117,12 +120,16 @@ class Trainer:
         Returns:
             Whether it is gone; False where the kernel has not let go of it after `timeout` seconds.
         """
+        self.strike()
+        return self.wait(timeout)
+
+    def strike(self) -> None:
+        """Have the kernel end the process and all that it started, and do not wait for it."""
         if self.is_alive:  # so its number is still its own
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process_id, signal.SIGKILL)
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)  # if it leads no group yet
-        return self.wait(timeout)
 
     def wait(self, timeout: float) -> bool:
         """Wait, at most `timeout` seconds, for the process to end by itself.
@@ -130,14 +137,36 @@ class Trainer:
         Returns:
             Whether it has, and with it, where the zygote lives, all that it started.
         """
-        if not _is_readable(self._pidfd, timeout):
+        if not self.has_ended(timeout):
             return False
-        if not self._is_buried:
-            # the zygote writes here when it has buried the process and its group; waited for but
-            # once, because it may be stopped
-            _is_readable(self._status, STATUS_TIMEOUT_S)
-            self._is_buried = True
+        self.wait_for_burial(STATUS_TIMEOUT_S)
         return True
+
+    def has_ended(self, timeout: float) -> bool:
+        """Whether the process ends within `timeout` seconds, whatever becomes of its children."""
+        return _is_readable(self._pidfd, timeout)
+
+    def wait_for_burial(self, timeout: float) -> None:
+        """After the end: wait for the zygote to write how, which it does when all of it is gone.
+
+        Waited for but once, because the zygote may be stopped.
+        """
+        if not self._is_buried:
+            _is_readable(self._status, timeout)
+            self._is_buried = True
+
+    def explain_end(self) -> str:
+        """A sentence on how the process ended, after it has. To be asked once."""
+        return f"The training process {self.how_it_ended()}."
+
+    def how_it_ended(self) -> str:
+        """How the process ended, as the end of a sentence. To be asked once."""
+        status = self.exit_status()
+        if status is None:
+            return "ended, and its zygote too, so nobody knows how"
+        if status < 0:
+            return f"was ended by {signal.Signals(-status).name}"
+        return f"ended with status {status}"
 
     def exit_status(self) -> int | None:
         """How the process ended: a negative number is a signal; None where nobody knows.
@@ -164,7 +193,13 @@ def tail(path: Path) -> str:
         return ""
 
 
-def _is_readable(descriptor: int, timeout: float) -> bool:
+def readable(descriptors: Iterable[int], timeout: float) -> list[int]:
+    """Wait, at most `timeout` seconds, until one of some descriptors is readable; say which are."""
     poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(max(0.0, timeout) * 1000))
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    return [descriptor for descriptor, _ in poll.poll(max(0.0, timeout) * 1000)]
+
+
+def _is_readable(descriptor: int, timeout: float) -> bool:
+    return bool(readable([descriptor], timeout))

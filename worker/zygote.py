@@ -27,6 +27,8 @@ END_TIMEOUT_S = 5.0
 FORK_TIMEOUT_S = 10.0
 # a trainer has no business with our database, broker or file store
 SECRET_PREFIXES = ("TRAINYARD_", "AWS_", "PG", "REDIS_")
+# the processes of a run are all on this host: nobody else is to reach the ports they listen on
+AMONG_THEMSELVES = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
 
 log = logging.getLogger(__name__)
 
@@ -201,7 +203,7 @@ def clean_environment() -> dict[str, str]:
     }
     # numpy's library would start its threads at import, and a fork carries only one of them over;
     # torch computes with threads of its own
-    return kept | {"OPENBLAS_NUM_THREADS": "1"}
+    return kept | {"OPENBLAS_NUM_THREADS": "1"} | AMONG_THEMSELVES
 
 
 def _pipe(reader: contextlib.ExitStack, writer: contextlib.ExitStack) -> tuple[int, int]:

@@ -29,6 +29,7 @@ def test_only_the_fields_of_the_chosen_kind_are_shown_and_sent(page, site):
     expect(named(page, "optimizer.sgd.momentum")).to_be_disabled()
     named(page, "optimizer.adam.learning_rate").fill("0.002")
     page.get_by_label("Name", exact=True).fill("adam")
+    page.get_by_text("Queueing").click()
     page.get_by_label("Queue", exact=True).fill("nobody")
     page.get_by_role("button", name="Put it into the queue").click()
     page.wait_for_url(re.compile(r"/jobs/\d+$"))
@@ -58,7 +59,7 @@ def test_what_differs_from_the_preset_is_marked_and_counted(page):
     expect(page.locator("#changes")).to_be_empty()
 
     named(page, "epochs").fill("11")
-    page.locator('[name="model.kernel_size"][value="3"]').check(force=True)
+    page.locator('[name="model.cnn.kernel_size"][value="3"]').check(force=True)
 
     expect(page.locator("#changes")).to_have_text("2 fields differ from “Tutorial”.")
     expect(page.locator('[data-field="epochs"][data-changed]')).to_have_count(1)
@@ -78,20 +79,101 @@ def test_an_error_leads_to_its_field(page):
     expect(named(page, "epochs")).to_be_focused()
 
 
-def test_without_script_every_kind_is_shown_and_the_form_works(open_page, site):
+def test_without_script_the_fields_of_the_chosen_kind_are_shown_and_the_form_works(open_page, site):
     page = open_page(java_script_enabled=False)
     page.goto("/jobs/new?preset=quick")
-    expect(named(page, "optimizer.adamw.learning_rate")).to_be_visible()
+    expect(named(page, "optimizer.adamw.learning_rate")).to_be_hidden()
     page.get_by_label("Name", exact=True).fill("by hand")
+    page.get_by_text("Queueing").click()
     page.get_by_label("Queue", exact=True).fill("nobody")
-    page.get_by_label("Kind of optimizer").select_option("adamw")
     named(page, "optimizer.sgd.learning_rate").fill("not sent")
+    page.get_by_label("Kind of optimizer").select_option("adamw")
+    expect(named(page, "optimizer.adamw.learning_rate")).to_be_visible()
+    expect(named(page, "optimizer.sgd.learning_rate")).to_be_hidden()
 
-    page.get_by_role("button", name="Put it into the queue").click()
+    page.get_by_role("button", name="Put it into the queue").last.click()
 
     page.wait_for_url(re.compile(r"/jobs/\d+$"))
     expect(page.get_by_role("heading", name="by hand")).to_be_visible()
     assert site.job(int(page.url.rpartition("/")[2]))["spec"]["optimizer"]["kind"] == "adamw"
+
+
+def test_without_script_enter_queues_the_run_and_a_button_works_the_network_out(open_page, site):
+    page = open_page(java_script_enabled=False)
+    page.goto("/jobs/new?preset=quick")
+    page.get_by_label("Name", exact=True).fill("entered")
+    page.get_by_text("Queueing").click()
+    page.get_by_label("Queue", exact=True).fill("nobody")
+    page.get_by_label("Kind of network").select_option("mlp")
+    page.get_by_role("button", name="Work it out again").click()
+    expect(page.locator("#network")).to_contain_text("Flatten")
+    expect(page.get_by_label("Name", exact=True)).to_have_value("entered")
+
+    page.get_by_label("Name", exact=True).press("Enter")
+
+    page.wait_for_url(re.compile(r"/jobs/\d+$"))
+    assert site.job(int(page.url.rpartition("/")[2]))["spec"]["model"]["kind"] == "mlp"
+
+
+def test_the_blocks_of_the_network_follow_what_is_chosen(page):
+    page.goto("/jobs/new?preset=tutorial")
+    network = page.locator("#network")
+    expect(network).to_contain_text("8 × 28 × 28")
+
+    named(page, "model.cnn.channels").fill("7, 9")
+    expect(network).to_contain_text("7 × 28 × 28")
+    page.get_by_label("Data set", exact=True).select_option("digits")
+    expect(network).to_contain_text("7 × 8 × 8")
+    named(page, "model.cnn.channels").fill("7, x")
+    expect(network).to_contain_text("cannot be built yet. Channels: ")
+    page.get_by_role("link", name="Tutorial").click()
+    expect(network).to_contain_text("8 × 28 × 28")
+
+
+def test_the_facts_of_the_chosen_data_set_stand_beside_it(page):
+    page.goto("/jobs/new?preset=tutorial")
+    mnist, digits = (page.locator(f'dl[data-choice="{name}"]') for name in ("mnist", "digits"))
+    expect(mnist).to_contain_text("60,000 to train on")
+    expect(mnist).to_be_visible()
+
+    page.get_by_label("Data set", exact=True).select_option("digits")
+
+    expect(digits).to_be_visible()
+    expect(mnist).to_be_hidden()
+
+
+def test_a_folded_section_tells_what_is_set_in_it_while_it_is_set(page):
+    page.goto("/jobs/new?preset=tutorial")
+    section = page.locator("details", has_text="Regularisation")
+    expect(section.locator("[data-told]")).to_be_empty()
+    expect(section.locator(".inside")).to_be_visible()
+
+    section.locator("summary").click()
+    named(page, "regularization.label_smoothing").fill("0.1")
+    named(page, "regularization.gradient_clip").fill("5")
+    page.locator('[name="regularization.mix"][value="mixup"]').check(force=True)
+
+    told = "label smoothing 0.1, mix images mixup, gradient clipping 5"
+    expect(section.locator("[data-told]")).to_have_text(told)
+    expect(page.locator("#changes")).to_have_text("3 fields differ from “Tutorial”.")
+    files = page.locator("details", has_text="Files")
+    files.locator("summary").click()
+    named(page, "publishing.onnx").uncheck()
+    expect(files.locator("[data-told]")).to_have_text("no ONNX")
+
+
+def test_what_a_folded_section_tells_is_the_same_from_the_server(page):
+    page.goto("/jobs/new?preset=tutorial")
+    page.get_by_text("Stopping early").click()
+    named(page, "stopping.patience").fill("3")
+    told = page.locator("details", has_text="Stopping early").locator("[data-told]")
+    expect(told).to_have_text("patience 3")
+
+    page.get_by_role("button", name="Put it into the queue").click()
+
+    expect(page.locator("#mistakes")).to_contain_text("validation split")
+    expect(told).to_have_text("patience 3")
+    expect(named(page, "stopping.patience")).to_be_visible()
 
 
 def test_an_old_run_is_run_again_with_changes(page, site):

@@ -110,7 +110,51 @@ def test_a_finished_run_is_whole_at_once_and_asks_for_nothing_more(page, finishe
     page.goto(f"/jobs/{finished}", wait_until="networkidle")
 
     expect(page.locator("#accuracy-curve")).to_have_attribute("data-points", "2")
-    assert not [url for url in asked if "/events" in url or "part=1" in url]
+    part = f"/jobs/{finished}?part=1"
+    assert not [url for url in asked if "/events" in url or url.endswith(part)]
+
+
+def test_the_evaluation_of_a_run_is_fetched_when_its_reader_comes_to_it(page, finished):
+    page.goto(f"/jobs/{finished}")
+    page.locator("#evaluation-place").scroll_into_view_if_needed()
+
+    expect(page.get_by_role("heading", name="test images")).to_be_visible()
+    expect(page.locator("#part-evaluation")).to_be_hidden()
+    expect(page.locator(".confusion tbody tr")).to_have_count(10)
+    expect(page.locator(".by-class tbody tr")).to_have_count(10)
+
+
+def test_a_page_that_saw_the_run_end_brings_its_evaluation_too(page, site):
+    job = site.submit(name="watched", spec=DIGITS)
+    page.goto(f"/jobs/{job}")
+    expect(page.locator('#part-head[data-state="succeeded"]')).to_be_visible(timeout=90_000)
+
+    page.locator("#evaluation-place").scroll_into_view_if_needed()
+
+    expect(page.locator(".confusion tbody tr")).to_have_count(10)
+
+
+def test_the_evaluation_is_a_page_of_its_own_without_script(open_page, finished):
+    page = open_page(java_script_enabled=False)
+    page.goto(f"/jobs/{finished}")
+
+    page.get_by_role("link", name="Confusion, precision").click()
+
+    expect(page.locator(".confusion tbody tr")).to_have_count(10)
+    assert page.url.endswith(f"/jobs/{finished}/evaluation")
+
+
+def test_a_validation_split_has_lines_and_columns_of_its_own(page, site):
+    job = site.submit(name="split", spec=DIGITS | {"data": {"validation": 0.2}})
+    page.goto(f"/jobs/{job}")
+    expect(page.locator('#part-head[data-state="succeeded"]')).to_be_visible(timeout=90_000)
+
+    for figure in ("#loss-curve", "#accuracy-curve"):
+        expect(page.locator(f"{figure} [data-key=validation]")).to_have_text(re.compile(r"\d"))
+    came_live = page.locator("#epochs tr").all_inner_texts()
+    assert [len(row.split("\t")) for row in came_live] == [11, 11]
+    page.reload()
+    assert page.locator("#epochs tr").all_inner_texts() == came_live
 
 
 def test_a_run_is_readable_without_script(open_page, finished):
@@ -121,17 +165,18 @@ def test_a_run_is_readable_without_script(open_page, finished):
     expect(page.locator("#epochs tr")).to_have_count(2)
     expect(page.locator("#log .line").first).to_be_visible()
     expect(page.get_by_text("need JavaScript")).to_be_visible()
-    expect(page.locator("a[data-download]")).to_be_visible()
+    expect(page.locator("a[data-download]").first).to_be_visible()
 
 
 def test_the_digest_of_a_file_can_be_copied(open_page, finished):
     page = open_page(permissions=["clipboard-read", "clipboard-write"])
     page.goto(f"/jobs/{finished}")
 
-    page.locator(".file-list .copy").click()
+    button = page.locator(".file-list .copy").first
+    button.click()
 
-    expect(page.locator(".file-list .copy")).to_have_text("copied")
-    shown = page.locator("code[data-sha256]").inner_text()
+    expect(button).to_have_text("copied")
+    shown = page.locator("code[data-sha256]").first.inner_text()
     assert page.evaluate("navigator.clipboard.readText()") == shown
 
 
@@ -178,7 +223,8 @@ def test_values_that_arrive_later_are_written_as_the_server_writes_them(page):
     numbers += [chance.uniform(0, 1) * 10 ** chance.randint(-8, 6) for _ in range(300)]
     names = ["loss", "percent", "whole", "short", "duration", "ago", "heard"]
     calls = [(name, number) for name in names for number in numbers]
-    calls += [(name, None) for name in names if name not in ("ago", "heard")]
+    calls += [(name, None) for name in [*names, "size"] if name not in ("ago", "heard")]
+    calls += [("size", int(1 + number * 1000) * 7) for number in numbers]
     calls += [("visible", "a\tb\nc\r\x00\x1b[31m\x7f\x9b\u202e<b>😀")]
     page.goto("/workers")
 

@@ -17,7 +17,13 @@ pytestmark = [
 ]
 
 SLOW = {"dataset": "digits", "batch_size": 4, "epochs": 60, "model": {"channels": [32, 64]}}
-QUICK = {"dataset": "digits", "batch_size": 64, "epochs": 6, "model": {"channels": [16, 32]}}
+QUICK = {
+    "dataset": "digits",
+    "batch_size": 64,
+    "epochs": 6,
+    "model": {"channels": [16, 32]},
+    "data": {"validation": 0.1},
+}
 
 POINTS_GROW_WHILE_RUNNING = """
 (least) => {
@@ -47,7 +53,7 @@ def send(page):
 
 
 def test_a_run_from_the_form_to_the_downloaded_checkpoint(page, tmp_path):
-    network = {"model.kernel_size": "3", "model.channels": "32, 64"}
+    network = {"model.cnn.kernel_size": "3", "model.cnn.channels": "32, 64"}
     fill(page, "from the form", dataset="digits", batch_size="8", epochs="12", **network)
     send(page)
     page.wait_for_url(re.compile(r"/jobs/\d+$"))
@@ -60,11 +66,11 @@ def test_a_run_from_the_form_to_the_downloaded_checkpoint(page, tmp_path):
     expect(page.locator("#epochs tr")).to_have_count(12)
     expect(page.locator('[data-live="test_accuracy"]')).to_contain_text("%")
     with page.expect_download() as download:
-        page.locator("a[data-download]").click()
+        page.locator("a[data-download]", has_text=".pt").click()
     target = tmp_path / download.value.suggested_filename
     download.value.save_as(target)
     assert target.name == "digits-cnn.pt"
-    shown = page.locator("code[data-sha256]").inner_text()
+    shown = page.locator(".file-list li", has_text=".pt").locator("code").inner_text()
     assert hashlib.sha256(target.read_bytes()).hexdigest() == shown
 
 
@@ -156,6 +162,8 @@ def test_pages_fit_the_screen(open_page, site, screenshots, theme, width):
     site_cancel(page, running)
     page.goto(f"/jobs/{done}")
     expect(page.locator("#loss-curve canvas")).to_be_visible()
+    page.locator("#evaluation-place").scroll_into_view_if_needed()
+    expect(page.locator("#evaluation")).to_be_visible()
     picture("run-finished")
     page.goto("/jobs/new")
     picture("form")

@@ -12,8 +12,9 @@ from cli.main import main
 from core import artifacts, queue, workers
 from core.journal import Journal
 from core.queue import Claimant, Publication
-from core.reports import EpochEnd, Line, Started
+from core.reports import Line
 from core.workers import WorkerFacts
+from tests.reported import epoch_end, evaluated, started
 
 CONTENT = b"checkpoint" * 1000
 LOGGED = "good\x1b[31m red"
@@ -60,22 +61,10 @@ def finished(trainyard, database, claimant, settings, tmp_path):
     trainyard("submit", "--preset", "quick", "--name", "done")
     lease = queue.claim(database, claimant, 30)
     journal = Journal(database, lease, 30)
-    journal.record(Started(device="CPU", threads=1, epochs=1, batches=10))
+    journal.record(started(threads=1))
     journal.record(Line(text=LOGGED))
-    journal.record(
-        EpochEnd(
-            epoch=1,
-            step=10,
-            batch=10,
-            train_loss=0.5,
-            test_loss=0.4,
-            test_accuracy=0.9,
-            learning_rate=0.1,
-            seconds=1,
-            images_per_s=9,
-            eta_s=0,
-        )
-    )
+    journal.record(epoch_end(train_loss=0.5, test_loss=0.4))
+    journal.record(evaluated())
     journal.flush()
     (tmp_path / "m.pt").write_bytes(CONTENT)
     blob = artifacts.connect(settings.artifacts_address).put(tmp_path / "m.pt")

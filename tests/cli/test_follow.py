@@ -86,6 +86,7 @@ def test_a_long_line_stays_one_line_in_a_pipe(written):
         (event("paused", queue_status={"reason": "paused"}), ["run 1 is paused"]),
         (event(last_heard_at="2999-01-01T00:00:00Z"), ["last heard 0 s ago"]),
         (event(test_accuracy=0.9), ["accuracy 90.00%"]),
+        (event(test_accuracy=0.9, validation_accuracy=0.8), ["90.00%  validation 80.00%"]),
     ],
 )
 def test_a_bar_tells_how_far_a_run_is(written, job, words):

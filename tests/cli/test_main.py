@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import threading
 
@@ -13,10 +14,13 @@ from click.testing import CliRunner
 from cli.main import main
 from core import queries, queue, resume_points
 from core.artifacts import Blob
-from core.fields import spec_fields
+from core.catalogue import DATASETS
+from core.fields import sections, spec_fields
+from core.journal import Journal
 from core.queue import Failure
 from core.resume_points import Point
 from tests.cli.conftest import CONTENT, LOGGED
+from tests.reported import epoch_end, evaluated, started
 from tests.services import wait_until
 
 
@@ -93,9 +97,35 @@ def test_each_field_of_the_spec_is_an_option_with_its_help(path):
     assert spec_fields()[path][0].help.split(".")[0].split()[0] in told
 
 
+def test_the_help_of_submit_goes_section_by_section():
+    told = CliRunner().invoke(main, ["submit", "--help"], terminal_width=100).stdout
+    headings = [line[:-1] for line in told.splitlines() if re.fullmatch(r"\S.*:", line)]
+
+    assert headings == ["Options", *(section.title for section in sections())]
+    own, _, fields = told.partition("Training:")
+    assert "--preset" in own
+    assert "--help" in own
+    assert "--epochs" in fields
+    assert "--epochs" not in own
+    assert max(map(len, told.splitlines())) <= 100
+
+
+def test_a_field_that_may_be_empty_is_emptied_by_none(trainyard):
+    job = json.loads(
+        trainyard(
+            *("submit", "--json", "--stopping.patience", "none"),
+            *("--set", "data.subset=", "--regularization.mix", "none"),
+        ).stdout
+    )
+
+    assert job["spec"]["stopping"]["patience"] is None
+    assert job["spec"]["data"]["subset"] is None
+    assert job["spec"]["regularization"]["mix"] == "none"
+
+
 @pytest.mark.parametrize(
     "command",
-    ["show", "logs", "cancel", "pause", "resume", "retry", "download", "follow"],
+    ["show", "logs", "cancel", "pause", "resume", "retry", "download", "follow", "evaluation"],
 )
 def test_an_unknown_run_exits_with_1_and_a_sentence(trainyard, command):
     result = trainyard(command, "7")
@@ -265,6 +295,64 @@ def test_runs_are_listed_shown_and_told_as_json(trainyard, finished):
     assert json.loads(trainyard("jobs", "--json").output)["items"][0]["name"] == "done"
     assert json.loads(trainyard("show", finished, "--json").output)["epochs"][0]["epoch"] == 1
     assert "ada" in trainyard("workers").output
+
+
+def test_a_run_is_shown_with_what_was_measured_and_why_it_ended(trainyard, database, claimant):
+    trainyard("submit", "--data.validation", "0.1")
+    lease = queue.claim(database, claimant, 30)
+    journal = Journal(database, lease, 30)
+    journal.record(started())
+    journal.record(epoch_end(validation_loss=0.3141, validation_accuracy=0.9271))
+    journal.flush()
+    queue.succeed(database, lease, "c" * 64, [], "Ended after epoch 1: its 5 s were up.")
+
+    told = trainyard("show", "1").stdout
+
+    for words in ("its 5 s were up", "VALIDATION LOSS", "0.3141", "92.71%", "412.0 MB", "0.75"):
+        assert words in told
+
+
+def test_what_no_epoch_has_takes_no_column(trainyard, finished):
+    assert "VALIDATION" not in trainyard("show", finished).stdout
+
+
+def test_an_evaluation_is_told_class_by_class_with_the_commonest_confusions(trainyard, finished):
+    told = trainyard("evaluation", finished).stdout
+
+    assert told.startswith("20 test images, 85.00% of the classes found, loss 0.4321")
+    assert [line.split()[:4] for line in told.splitlines() if "%" in line][1:] == [
+        ["cat", "80.00%", "75.00%", "77.40%"],
+        ["dog", "80.00%", "75.00%", "77.40%"],
+        ["cat", "dog", "2", "20.00%"],
+        ["dog", "cat", "1", "10.00%"],
+    ]
+
+
+def test_an_evaluation_is_told_as_json_and_whole(trainyard, finished):
+    told = json.loads(trainyard("evaluation", finished, "--json").stdout)
+
+    assert told == {"attempt": 1, **evaluated().content}
+
+
+def test_a_run_that_was_not_evaluated_says_so(trainyard):
+    trainyard("submit")
+
+    result = trainyard("evaluation", "1")
+
+    assert result.exit_code == 1
+    assert "has no evaluation" in result.stderr
+
+
+def test_the_data_sets_are_listed_with_what_is_here(trainyard, tmp_path):
+    (tmp_path / "terminal" / "data" / DATASETS["digits"].folder).mkdir(parents=True)
+
+    told = json.loads(trainyard("data", "list", "--json").stdout)
+    table = trainyard("data", "list").stdout
+
+    assert [dataset["name"] for dataset in told] == list(DATASETS)
+    assert [dataset["name"] for dataset in told if dataset["is_here"]] == ["digits"]
+    assert "Fashion-MNIST" in table
+    assert "60,000" in table
 
 
 def test_control_characters_of_a_log_do_not_reach_the_terminal(trainyard, finished):

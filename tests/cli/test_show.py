@@ -78,3 +78,16 @@ def test_what_a_run_does_now_is_told_in_words(more, words):
 
 def test_a_moment_in_the_future_is_now():
     assert show.ago("2999-01-01T00:00:00Z") == "0 s ago"
+
+
+def test_the_commonest_confusions_come_first_and_only_so_many():
+    content = {
+        "classes": [{"name": name} for name in "abc"],
+        "confusion": [[5, 1, 0], [0, 9, 3], [2, 2, 6]],
+    }
+
+    assert show.confusions(content, most=3) == [
+        ("b", "c", 3, 0.25),
+        ("c", "a", 2, 0.2),
+        ("c", "b", 2, 0.2),
+    ]

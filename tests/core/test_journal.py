@@ -6,8 +6,9 @@ from sqlalchemy import select
 from core import presets, queries, queue
 from core.errors import DatabaseUnavailable, LeaseLost
 from core.journal import LONGEST_LINE, Journal
-from core.models import Attempt, LogLine
-from core.reports import EpochEnd, Line, Reading, Started
+from core.models import Attempt, Evaluation, LogLine
+from core.reports import Evaluated, Line, Reading, Shrunk
+from tests import reported
 from tests.core.conftest import lose_the_answer_to_the_next_commit
 
 
@@ -30,21 +31,17 @@ def reading(step, loss=1.0):
 
 
 def epoch_end(epoch):
-    return EpochEnd(
+    return reported.epoch_end(
         epoch=epoch,
         step=10 * epoch,
-        batch=10,
         train_loss=0.5,
+        validation_loss=0.45,
+        validation_accuracy=0.85,
         test_loss=0.4,
-        test_accuracy=0.9,
-        learning_rate=0.1,
-        seconds=2,
-        images_per_s=10,
-        eta_s=1,
     )
 
 
-STARTED = Started(device="CPU", threads=2, epochs=2, batches=10)
+STARTED = reported.started(epochs=2)
 
 
 def written(database, job_id):
@@ -238,3 +235,38 @@ def test_a_job_that_ended_takes_no_more_reports(database, lease):
         journal.flush()
 
     assert written(database, lease.job_id)[2] == []
+
+
+def test_an_epochs_row_holds_all_that_was_measured(database, lease):
+    journal = Journal(database, lease, 30)
+    for report in (STARTED, epoch_end(1)):
+        journal.record(report)
+    journal.flush()
+
+    with database.reading() as session:
+        [row] = queries.epochs(session, lease.job_id).items
+    assert (row.validation_loss, row.validation_accuracy) == (0.45, 0.85)
+    assert (row.gradient_norm, row.memory_bytes) == (0.75, 412_000_000)
+    job = look(database, lease)
+    assert (job.validation_loss, job.validation_accuracy) == (0.45, 0.85)
+
+
+def test_the_attempt_knows_its_precision_and_that_the_memory_was_too_small(database, lease):
+    journal = Journal(database, lease, 30)
+    for report in (STARTED, Shrunk(micro_batch=32), Shrunk(micro_batch=16)):
+        journal.record(report)
+    journal.flush()
+
+    with database.reading() as session:
+        [(attempt, _)] = queries.attempts(session, lease.job_id).items
+    assert (attempt.precision, attempt.micro_batch) == ("fp32", 16)
+
+
+def test_an_evaluation_takes_the_place_of_an_earlier_attempts(database, lease):
+    journal = Journal(database, lease, 30)
+    for content in ({"accuracy": 0.1}, {"accuracy": 0.9}):
+        journal.record(Evaluated(content=content))
+        journal.flush()
+
+    with database.reading() as session:
+        assert session.get(Evaluation, lease.job_id).content == {"accuracy": 0.9}

@@ -9,9 +9,10 @@ from core.artifacts import Blob
 from core.errors import InvalidInput, NotFound
 from core.journal import Journal
 from core.queue import Publication
-from core.reports import EpochEnd, Line, Reading, Started
+from core.reports import Line, Reading
 from core.states import STATES
 from core.workers import WorkerFacts
+from tests import reported
 
 SPEC = presets.resolve("quick", {})
 
@@ -99,11 +100,10 @@ def record(database, claimant, count):
     lease = queue.claim(database, claimant, 30)
     journal = Journal(database, lease, 30)
     numbers = {"train_loss": 1, "learning_rate": 0.1, "images_per_s": 1, "eta_s": 1}
-    ended = numbers | {"test_loss": 1, "test_accuracy": 0.5, "seconds": 1}
-    journal.record(Started(device="CPU", threads=1, epochs=7, batches=1))
+    journal.record(reported.started(epochs=7, batches=1))
     for n in range(1, count + 1):
         journal.record(Reading(step=n, epoch=n, batch=1, **numbers))
-        journal.record(EpochEnd(step=n, epoch=n, batch=1, **ended))
+        journal.record(reported.epoch_end(step=n, epoch=n, batch=1))
     journal.record(Line(text="line"))
     journal.flush()
     return lease

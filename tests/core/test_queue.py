@@ -13,7 +13,7 @@ from core.database import Database, now
 from core.errors import Conflict, LeaseLost, NotFound
 from core.journal import Journal
 from core.models import Attempt, Checkpoint, Job
-from core.queue import Claimant, Failure, Publication, decide
+from core.queue import ONE, Claimant, Failure, Publication, Room, Wanted, decide
 from core.resume_points import Point
 from core.states import FINAL
 from core.workers import WorkerFacts
@@ -24,13 +24,13 @@ SPEC = presets.resolve("quick", {"dataset": "digits"})
 
 
 def submit(database, **options):
-    changes = {"device": options.pop("device")} if "device" in options else {}
+    changes = {name: options.pop(name) for name in ("device", "devices") if name in options}
     chosen = presets.resolve("quick", {"dataset": "digits"} | changes)
     return queue.submit(database, name="job", spec=chosen, **options)
 
 
-def claim(database, claimant):
-    return queue.claim(database, claimant, 30)
+def claim(database, claimant, held=ONE):
+    return queue.claim(database, claimant, 30, held)
 
 
 def look(database, job_id):
@@ -67,6 +67,154 @@ def test_a_worker_gets_only_what_its_queues_and_devices_allow(database, claimant
     everywhere = Claimant(claimant.worker_id, ["default", "other"], ["auto", "cpu", "cuda"])
     assert claim(database, everywhere) is not None
     assert claim(database, everywhere) is not None
+
+
+@pytest.fixture
+def large(claimant):
+    """A worker with two GPUs, each divided into two slots."""
+    return Claimant(claimant.worker_id, ["default"], ["auto", "cpu", "cuda"], Room(4, 2))
+
+
+def test_a_job_for_several_devices_is_claimed_by_who_holds_as_many(database, large):
+    job = submit(database, devices=2)
+
+    assert claim(database, large) is None
+    assert claim(database, large, Room(2, 1)) is None  # two slots of one GPU
+    lease = claim(database, large, Room(2, 2))
+
+    assert (lease.job_id, lease.device, lease.devices) == (job.id, "auto", 2)
+
+
+def test_on_the_cpu_a_job_takes_any_slots(database, large):
+    job = submit(database, device="cpu", devices=2)
+
+    assert claim(database, large) is None
+    assert claim(database, large, Room(2, 1)).job_id == job.id
+
+
+def test_a_job_that_needs_fewer_devices_than_are_held_is_claimed_too(database, large):
+    job = submit(database)
+
+    assert claim(database, large, Room(2, 2)).job_id == job.id
+
+
+def test_no_job_passes_a_large_one_that_waits_for_slots(database, large):
+    first = submit(database).id
+    waiting = submit(database, devices=2).id
+    behind = submit(database).id
+    urgent = submit(database, priority=1).id
+
+    claimed = [claim(database, large).job_id for _ in range(2)]
+
+    assert claimed == [urgent, first]
+    assert claim(database, large) is None
+    assert claim(database, large, Room(2, 2)).job_id == waiting
+    assert claim(database, large).job_id == behind
+
+
+def test_only_who_could_ever_run_a_large_job_waits_for_it(database, claimant, large):
+    too_large = [
+        submit(database, devices=3, priority=9).id,
+        submit(database, devices=5, device="cpu", priority=9).id,
+    ]
+    small = [submit(database).id for _ in range(2)]
+
+    assert [claim(database, each).job_id for each in (claimant, large)] == small
+    assert claim(database, Claimant(claimant.worker_id, ["default"], ["auto"], Room(8, 3))) is None
+    assert {look(database, job_id).state for job_id in too_large} == {"queued"}
+
+
+@pytest.mark.parametrize("end", [queue.cancel, queue.pause])
+def test_jobs_behind_a_large_one_go_on_when_it_does_not_wait_any_more(database, large, end):
+    waiting = submit(database, devices=2).id
+    behind = submit(database).id
+    assert claim(database, large) is None
+
+    end(database, waiting)
+
+    assert claim(database, large).job_id == behind
+
+
+def test_a_large_job_that_backs_off_keeps_nobody_waiting(database, large):
+    waiting = submit(database, devices=2)
+    behind = submit(database).id
+    with database.writing() as session:
+        session.execute(update(Job).where(Job.id == waiting.id).values(available_at=now(60)))
+
+    assert claim(database, large).job_id == behind
+
+
+def test_a_worker_can_ask_what_the_best_job_needs(database, claimant, large):
+    assert queue.wanted(database, large) is None
+    submit(database)
+    assert queue.wanted(database, large) == Wanted("auto", 1)
+    submit(database, devices=2, device="cuda", priority=1)
+    assert queue.wanted(database, large) == Wanted("cuda", 2)
+    submit(database, devices=4, device="cpu", priority=2)
+    assert queue.wanted(database, large) == Wanted("cpu", 4)
+    submit(database, devices=4, priority=3)
+    assert queue.wanted(database, large) == Wanted("cpu", 4)
+    assert queue.wanted(database, claimant) == Wanted("auto", 1)
+
+
+@pytest.mark.parametrize(
+    ("room", "wanted", "holds"),
+    [
+        (Room(2, 1), Wanted("cpu", 2), True),
+        (Room(2, 1), Wanted("auto", 2), False),
+        (Room(2, 2), Wanted("cuda", 2), True),
+        (Room(2, 2), Wanted("cpu", 3), False),
+    ],
+)
+def test_room_is_told_the_same_by_the_database(database, claimant, room, wanted, holds):
+    submit(database, device=wanted.device, devices=wanted.devices)
+    everything = Claimant(claimant.worker_id, ["default"], ["auto", "cpu", "cuda"], Room(9, 9))
+
+    assert room.holds(wanted) is holds
+    assert (claim(database, everything, room) is not None) is holds
+
+
+def test_a_large_job_is_no_work_for_a_worker_that_is_too_small(database, claimant, large):
+    submit(database, devices=2)
+
+    assert queue.outlook(database, claimant).due_in_s is None
+    assert queue.outlook(database, large).due_in_s <= 0
+
+
+def claim_with(held, address, claimant, found, count):
+    with Database(address) as database:
+        while len(found) < count:
+            if (lease := queue.claim(database, claimant, 30, held)) is not None:
+                found[lease.job_id] = held
+
+
+def test_racing_threads_claim_nothing_out_of_turn(database, database_address, large):
+    """Several look at a large job that none of them can run, while one can."""
+    ids = [submit(database, devices=1 + number % 2).id for number in range(12)]
+    found = {}
+    threads = [
+        threading.Thread(target=claim_with, args=(held, database_address, large, found, len(ids)))
+        for held in (ONE, ONE, ONE, Room(2, 2))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    starts = [look(database, job_id).started_at for job_id in ids]
+    for number in range(1, len(ids), 2):
+        assert found[ids[number]] == Room(2, 2)
+        assert starts[number] <= min(starts[number:])
+
+
+def test_a_retried_job_needs_as_many_devices_as_before(database, large):
+    job = submit(database, devices=2)
+    queue.end(database, claim(database, large, Room(2, 2)), "failed", Failure("x", "y"))
+
+    queue.retry(database, job.id)
+
+    assert claim(database, large) is None
+    assert claim(database, large, Room(2, 2)).devices == 2
 
 
 def test_a_claim_writes_the_attempt_and_the_lease(database, claimant):

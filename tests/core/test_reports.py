@@ -4,7 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from core import reports
-from core.reports import EpochEnd, Failed, File, Finished, Line, Reading, Started, Stopped
+from core.reports import Failed, File, Finished, Line, Reading, Shrunk, Stopped
+from tests import reported
 
 NUMBERS = {"train_loss": 0.5, "learning_rate": 0.1, "images_per_s": 9.5, "eta_s": 1.0}
 PLACE = {"step": 3, "epoch": 1, "batch": 3}
@@ -13,9 +14,12 @@ PLACE = {"step": 3, "epoch": 1, "batch": 3}
 @pytest.mark.parametrize(
     "report",
     [
-        Started(device="CPU", threads=1, epochs=2, batches=10),
+        reported.started(),
         Reading(**PLACE, **NUMBERS),
-        EpochEnd(**PLACE, **NUMBERS, test_loss=0.4, test_accuracy=0.9, seconds=2.0),
+        reported.epoch_end(),
+        reported.epoch_end(validation_loss=0.5, validation_accuracy=0.5),
+        reported.evaluated(),
+        Shrunk(micro_batch=32),
         Line(text='quote " and\nnew line \0'),
         Finished(epoch=1, weights_sha256="a", files=[File(format="pt", path="p", filename="f")]),
         Failed(error="ValueError", message="no"),

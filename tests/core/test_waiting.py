@@ -9,7 +9,7 @@ from core import presets, queue, waiting, workers
 from core.database import now
 from core.journal import Journal
 from core.models import Attempt, Job, Worker
-from core.queue import Claimant, Failure
+from core.queue import ONE, Claimant, Failure, Room
 from core.reports import Reading, Started
 from core.workers import SILENT_AFTER_S, WorkerFacts
 
@@ -17,22 +17,24 @@ CPU = {"kind": "cpu", "name": "CPU"}
 GPU = {"kind": "cuda", "name": "GPU"}
 
 
-def submit(database, dataset="mnist", epochs=1, device="auto", **options):
-    spec = presets.resolve("quick", {"dataset": dataset, "epochs": epochs, "device": device})
+def submit(database, dataset="mnist", epochs=1, device="auto", devices=1, **options):
+    changes = {"dataset": dataset, "epochs": epochs, "device": device, "devices": devices}
+    spec = presets.resolve("quick", changes)
     return queue.submit(database, name="job", spec=spec, **options)
 
 
 def start_worker(database, queues=("default",), devices=(CPU,), slots=1):
     facts = WorkerFacts("w", 1, "0", queues, devices, slots)
     gpu = ["cuda"] if GPU in devices else []
-    return Claimant(workers.register(database, facts), queues, ["auto", "cpu", *gpu])
+    most = Room(slots, workers.largest_group(facts, "auto"))
+    return Claimant(workers.register(database, facts), queues, ["auto", "cpu", *gpu], most)
 
 
-def run(database, claimant, eta_s=None):
+def run(database, claimant, eta_s=None, held=ONE):
     """Claim a job, and have it say when it will have ended."""
-    lease = queue.claim(database, claimant, 30)
+    lease = queue.claim(database, claimant, 30, held)
     journal = Journal(database, lease, 30)
-    journal.record(Started(device="CPU", threads=1, epochs=1, batches=10))
+    journal.record(Started(device="CPU", threads=1, precision="fp32", epochs=1, batches=10))
     if eta_s is not None:
         reading = {"step": 1, "epoch": 1, "batch": 1, "train_loss": 1, "learning_rate": 0.1}
         journal.record(Reading(**reading, images_per_s=1, eta_s=eta_s))
@@ -231,6 +233,96 @@ def test_a_job_that_no_one_can_run_takes_no_slot_from_those_behind_it(database):
     status = explain(database, submit(database))
 
     assert (status.position, status.reason) == (2, "about to start")
+
+
+@pytest.mark.parametrize(
+    ("device", "devices", "needs"),
+    [("auto", 3, "3 devices"), ("cuda", 3, "3 CUDA GPUs"), ("cpu", 5, "5 CPU slots")],
+)
+def test_a_run_for_more_devices_than_a_worker_has_is_stuck(database, device, devices, needs):
+    start_worker(database, devices=[GPU, GPU], slots=4)
+    start_worker(database, devices=[GPU], slots=1)
+    start_worker(database, ["other"], [GPU] * 8, slots=8)
+
+    status = explain(database, submit(database, device=device, devices=devices))
+
+    reason = f"no live worker that serves queue default has {needs}"
+    assert (status.reason, status.is_stuck) == (reason, True)
+
+
+def test_a_run_for_several_devices_waits_until_one_worker_has_them_free(database):
+    for eta_s in (300, 40, 500):
+        claimant = start_worker(database, slots=2)
+        run_beside(database, claimant, eta_s)
+
+    status = explain(database, submit(database, devices=2))
+
+    assert status.reason == (
+        "next in line on 6 CPU slots, needs 2 of one worker at once (1 free), about 40 s"
+    )
+    assert (status.position, status.eta_s, status.is_stuck) == (1, 40, False)
+
+
+def run_beside(database, claimant, eta_s):
+    """Let a worker of several slots run one job, before all others."""
+    submit(database, priority=100)
+    run(database, claimant, eta_s)
+
+
+def test_a_run_for_several_devices_with_enough_free_slots_is_about_to_start(database):
+    run_beside(database, start_worker(database, slots=3), 40)
+
+    assert explain(database, submit(database, devices=2)).reason == "about to start"
+
+
+def test_what_is_behind_a_large_run_waits_for_it_and_its_slots(database):
+    leave_a_finished_run(database, 100)
+    run_beside(database, start_worker(database, slots=2), 40)
+    large, behind, another = (submit(database, devices=devices) for devices in (2, 1, 2))
+
+    told = explain(database, large, behind, another)
+
+    assert [each.position for each in told] == [1, 2, 3]
+    assert [each.eta_s for each in told] == pytest.approx([40, 140, 240], abs=2)
+    assert told[1].reason == "1 run ahead on 2 CPU slots, about 2 min"
+    assert told[2].reason == (
+        "2 runs ahead on 2 CPU slots, needs 2 of one worker at once, about 4 min"
+    )
+
+
+def test_a_worker_that_is_too_small_for_a_large_run_does_not_wait_for_it(database):
+    run_beside(database, start_worker(database, slots=3), 40)
+    run_beside(database, start_worker(database), 3)
+
+    told = explain(database, submit(database, devices=3), submit(database))
+
+    assert [each.eta_s for each in told] == [40, 3]
+
+
+def test_a_large_run_that_runs_holds_all_of_its_slots(database):
+    claimant = start_worker(database, slots=2)
+    submit(database, devices=2)
+    run(database, claimant, eta_s=30, held=claimant.most)
+
+    assert explain(database, submit(database)).reason == "next in line on 2 CPU slots, about 30 s"
+
+
+def test_with_nothing_to_go_by_no_time_is_told_of_what_is_behind_a_large_run(database):
+    claimant = start_worker(database, slots=2)
+    submit(database)
+    queue.claim(database, claimant, 30)
+
+    told = explain(database, submit(database, devices=2), submit(database))
+
+    assert [each.eta_s for each in told] == [None, None]
+    assert told[1].reason == "1 run ahead on 2 CPU slots"
+
+
+def test_slots_that_share_a_gpu_are_room_for_a_run_on_the_cpu(database):
+    start_worker(database, devices=[GPU], slots=2)
+
+    assert explain(database, submit(database, devices=2)).is_stuck
+    assert explain(database, submit(database, devices=2, device="cpu")).reason == "about to start"
 
 
 def test_a_job_of_another_queue_may_take_the_slot_first(database):

@@ -51,18 +51,28 @@ def problems(
         artifacts: where the files of succeeded runs must lie.
         reference: gives what an undisturbed run of a spec ends with; None: do not compare.
     """
-    found: list[str] = []
+    # what is compared below may train for longer than a transaction may stand still
     with database.reading() as session:
-        for job in session.scalars(select(Job).order_by(Job.id)):
-            evidence = _Evidence(session, job)
-            for check in (_states, _attempts, _measurements, _effects, _resumption):
-                found += [f"job {job.id}: {problem}" for problem in check(evidence)]
-            for problem in _files(evidence, artifacts):
-                found.append(f"job {job.id}: {problem}")
-            if reference is not None and job.state == "succeeded":
-                for problem in _sameness(evidence, reference(job.spec)):
-                    found.append(f"job {job.id}: {problem}")
-    return found
+        jobs = session.scalars(select(Job).order_by(Job.id)).all()
+        evidence = [_Evidence(session, job) for job in jobs]
+    return [
+        f"job {each.job.id}: {problem}"
+        for each in evidence
+        for problem in _problems(each, artifacts, reference)
+    ]
+
+
+def _problems(
+    evidence: _Evidence,
+    artifacts: Artifacts,
+    reference: Callable[[dict[str, Any]], Reference] | None,
+) -> Iterator[str]:
+    for check in (_states, _attempts, _measurements, _effects, _resumption):
+        yield from check(evidence)
+    yield from _files(evidence, artifacts)
+    job = evidence.job
+    if reference is not None and job.state == "succeeded":
+        yield from _sameness(evidence, reference(job.spec))
 
 
 class _Evidence:

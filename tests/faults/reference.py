@@ -13,7 +13,7 @@ import torch
 from core import spec as specs
 from core.reports import EpochEnd, Finished, Report
 from tests.faults.checker import Reference
-from worker.training.loop import train
+from worker.training import loop
 
 
 class References:
@@ -35,7 +35,7 @@ class References:
         torch.set_num_threads(self._threads)
         try:
             with tempfile.TemporaryDirectory() as scratch:
-                train(
+                loop.run(
                     specs.parse(json.loads(spec)),
                     data=self._data,
                     scratch=Path(scratch),

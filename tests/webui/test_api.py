@@ -18,13 +18,16 @@ from werkzeug.http import parse_options_header
 
 from core import artifacts, queries, queue, resume_points, workers
 from core.artifacts import Blob
+from core.catalogue import DATASETS
 from core.errors import DatabaseUnavailable
 from core.journal import Journal
+from core.presets import PRESETS
 from core.queue import Claimant, Failure, Publication
-from core.reports import EpochEnd, Line, Reading, Started
+from core.reports import Line, Reading, Shrunk
 from core.resume_points import Point
 from core.settings import Settings
 from core.workers import WorkerFacts
+from tests.reported import epoch_end, evaluated, started
 from tests.webui.test_live import serving
 from webui.app import create_app
 from webui.context import current
@@ -33,11 +36,13 @@ JOB = {
     *("id", "name", "state", "desired", "spec", "priority", "queue", "attempt", "created_at"),
     *("started_at", "finished_at", "progress", "train_loss", "test_loss", "test_accuracy"),
     *("weights_sha256", "error", "worker", "queue_status", "last_heard_at", "resume_point"),
-    *("desired_at", "desired_by"),
+    *("desired_at", "desired_by", "devices", "validation_loss", "validation_accuracy"),
+    "stop_reason",
 }
 PROGRESS = {"epoch", "epochs", "batch", "batches", "fraction", "eta_s", "images_per_s"}
 EPOCH = {
-    *("epoch", "train_loss", "test_loss", "test_accuracy", "learning_rate", "seconds"),
+    *("epoch", "train_loss", "validation_loss", "validation_accuracy", "test_loss"),
+    *("test_accuracy", "learning_rate", "gradient_norm", "memory_bytes", "seconds"),
     "images_per_s",
 }
 CHECKPOINT = {"id", "format", "filename", "size", "sha256", "epoch", "created_at"}
@@ -68,20 +73,10 @@ def finished(lease, database, settings, tmp_path):
     """A job that has ended well, with everything that a run leaves."""
     journal = Journal(database, lease, 30)
     reading = {"epoch": 1, "learning_rate": 0.1, "images_per_s": 9.0, "eta_s": 1.0}
-    journal.record(Started(device="CPU", threads=2, epochs=1, batches=10))
+    journal.record(started())
     for step in (1, 5, 10):
         journal.record(Reading(step=step, batch=step, train_loss=1 / step, **reading))
-    journal.record(
-        EpochEnd(
-            step=10,
-            batch=10,
-            train_loss=0.2,
-            test_loss=0.1,
-            test_accuracy=0.9,
-            seconds=2,
-            **reading,
-        )
-    )
+    journal.record(epoch_end())
     journal.record(Line(text="a <b>line</b>"))
     journal.flush()
     (tmp_path / "model.pt").write_bytes(CONTENT)
@@ -133,6 +128,82 @@ def test_a_finished_run_tells_everything(client, finished):
     assert (file["filename"], file["size"]) == ("mnist-cnn.pt", len(CONTENT))
 
 
+def test_an_epoch_and_an_attempt_tell_what_was_measured(client, database, lease):
+    journal = Journal(database, lease, 30)
+    for report in (
+        started(precision="bf16"),
+        Shrunk(micro_batch=32),
+        epoch_end(validation_loss=0.3, validation_accuracy=0.8),
+    ):
+        journal.record(report)
+    journal.flush()
+    queue.succeed(database, lease, "c" * 64, [], "Ended after epoch 1: its 5 s were up.")
+    address = f"/api/v1/jobs/{lease.job_id}"
+
+    [epoch] = client.get(f"{address}/epochs").json["items"]
+    assert (epoch["validation_loss"], epoch["validation_accuracy"]) == (0.3, 0.8)
+    assert (epoch["gradient_norm"], epoch["memory_bytes"]) == (0.75, 412_000_000)
+    [attempt] = client.get(f"{address}/attempts").json["items"]
+    assert (attempt["precision"], attempt["micro_batch"]) == ("bf16", 32)
+    job = client.get(address).json
+    assert (job["validation_loss"], job["validation_accuracy"]) == (0.3, 0.8)
+    assert (job["devices"], job["stop_reason"]) == (1, "Ended after epoch 1: its 5 s were up.")
+
+
+def test_an_evaluation_is_404_with_a_sentence_until_there_is_one(client, database, lease):
+    address = f"/api/v1/jobs/{lease.job_id}/evaluation"
+    before = client.get(address)
+    journal = Journal(database, lease, 30)
+    journal.record(evaluated())
+    journal.flush()
+    after = client.get(address)
+
+    assert before.status_code == 404
+    assert before.json["detail"].startswith(f"Run {lease.job_id} is running and has no evaluation")
+    assert after.json == {"attempt": 1, **evaluated().content}
+
+
+def test_a_network_is_told_block_by_block_and_nothing_is_queued(client):
+    answer = client.post(
+        "/api/v1/network",
+        json={"dataset": "digits", "model": {"kind": "mlp", "hidden": [32]}},
+    )
+
+    assert answer.status_code == 200
+    assert (answer.json["parameters"], answer.json["multiply_adds"]) == (2410, 2368)
+    assert answer.json["blocks"][1] == {
+        "name": "Linear",
+        "shape": [32],
+        "parameters": 2080,
+        "multiply_adds": 2048,
+    }
+    assert count(client) == 0
+
+
+@pytest.mark.parametrize("body", [{}, {"dataset": "mnist"}, {"model": {"channels": [4]}}])
+def test_what_is_not_said_of_a_network_is_as_it_is_by_default(client, body):
+    assert client.post("/api/v1/network", json=body).json["blocks"]
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({"dataset": "mnits"}, {"dataset"}),
+        ({"model": {"kind": "magic"}}, {"model.kind"}),
+        ({"model": {"channels": ["x"]}}, {"model.channels.0"}),
+        ({"model": []}, {"model"}),
+        ({"model": {"hidden": [4]}}, {"model.hidden"}),
+        ({"epochs": 3}, {"epochs"}),
+        ([], {"body"}),
+    ],
+)
+def test_a_wrong_network_is_422_naming_each_field(client, body, fields):
+    response = client.post("/api/v1/network", json=body)
+
+    assert response.status_code == 422
+    assert set(errors(response)) == fields
+
+
 def test_a_failed_run_tells_why(client, lease, database):
     queue.end(database, lease, "failed", Failure("ValueError", "no", "Traceback …"))
 
@@ -172,6 +243,7 @@ def test_the_list_goes_page_by_page(client):
             {"name": "", "spec": {"epochs": 0, "optimizer": {"momentum": 2}}},
             {"name", "epochs", "optimizer.momentum"},
         ),
+        ({"name": "x", "spec": {"stopping": {"patience": 3}}}, {"stopping.patience"}),
         ({"name": "x", "nonsense": 1}, {"nonsense"}),
         ([], {"body"}),
         ("text", {"body"}),
@@ -189,7 +261,7 @@ def test_unknown_names_are_refused_with_the_known_ones(client):
     preset = client.post("/api/v1/jobs", json={"name": "x", "preset": "nope"})
     dataset = client.post("/api/v1/jobs", json={"name": "x", "spec": {"dataset": "nope"}})
 
-    assert "quick, tutorial" in errors(preset)["preset"]
+    assert ", ".join(PRESETS) in errors(preset)["preset"]
     assert "fashion_mnist" in errors(dataset)["dataset"]
 
 
@@ -268,6 +340,7 @@ MISSING = [
     "/api/v1/jobs/7/checkpoints",
     "/api/v1/jobs/7/attempts",
     "/api/v1/jobs/7/events",
+    "/api/v1/jobs/7/evaluation",
     "/api/v1/checkpoints/7/download",
     f"/api/v1/jobs/{2**63}",
     f"/api/v1/jobs/{10**40}/epochs",
@@ -540,12 +613,11 @@ def test_every_list_of_a_run_goes_page_by_page_and_brings_each_row_once(
 ):
     journal = Journal(database, lease, 30)
     numbers = {"learning_rate": 0.1, "images_per_s": 9.0, "eta_s": 1.0, "train_loss": 1.0}
-    ended = {"test_loss": 1.0, "test_accuracy": 0.5, "seconds": 1.0, "batch": 2}
-    journal.record(Started(device="CPU", threads=2, epochs=3, batches=2))
+    journal.record(started(epochs=3, batches=2))
     for number in (1, 2, 3):
         journal.record(Line(text=str(number)))
         journal.record(Reading(step=number, epoch=number, batch=1, **numbers))
-        journal.record(EpochEnd(step=2 * number, epoch=number, **numbers, **ended))
+        journal.record(epoch_end(step=2 * number, epoch=number))
     journal.flush()
     queue.end(database, lease, "drained")
     worker = Claimant(lease.worker_id, ["default"], ["auto"])
@@ -739,11 +811,19 @@ def test_workers_say_what_they_run(client, lease):
     )
 
 
-def test_the_spec_tells_its_schema_and_the_presets(client):
+def test_the_spec_tells_its_schema_the_presets_and_the_data_sets(client):
     told = client.get("/api/v1/spec").json
 
     assert "optimizer" in told["schema"]["properties"]
-    assert [preset["name"] for preset in told["presets"]] == ["quick", "tutorial"]
+    assert [preset["name"] for preset in told["presets"]] == list(PRESETS)
+    assert set(told["presets"][0]) == {"name", "title", "reason", "result", "spec"}
+    datasets = {dataset["name"]: dataset for dataset in told["datasets"]}
+    assert list(datasets) == list(DATASETS)
+    assert datasets["digits"]["train_count"] == 1437
+    for dataset in datasets.values():
+        assert len(dataset["mean"]) == len(dataset["deviation"]) == dataset["channels"]
+        assert dataset["licence"]
+        assert dataset["source"]
 
 
 def test_the_server_says_how_it_is(client):

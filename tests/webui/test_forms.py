@@ -64,7 +64,7 @@ class GrownSpec(BaseModel):
 
 def test_every_field_of_the_spec_is_in_the_form():
     in_form = {field.path for field in all_fields().values()}
-    kinds = {section.kind_name for section in forms.sections() if section.path}
+    kinds = {section.kind_name for section in forms.sections() if section.has_kinds}
     for preset in PRESETS.values():
         assert leaves(preset.spec.model_dump(mode="json")) <= in_form | kinds
 
@@ -73,7 +73,7 @@ def test_every_field_of_every_variant_is_in_the_form():
     fields = all_fields()
     assert {"optimizer.sgd.momentum", "optimizer.adam.learning_rate"} <= set(fields)
     assert fields["optimizer.adamw.weight_decay"].default == "0.01"
-    assert fields["optimizer.sgd.weight_decay"].default == "0.0"
+    assert fields["optimizer.sgd.weight_decay"].default == "0"
     assert fields["optimizer.sgd.learning_rate"].path == "optimizer.learning_rate"
 
 
@@ -158,15 +158,17 @@ def test_fields_that_are_not_posted_are_left_to_the_preset():
         ("batch_size", " 128 ", 128),
         ("batch_size", "many", "many"),
         ("batch_size", "", ""),
-        ("model.dropout", "0.25", 0.25),
-        ("model.dropout", "0,25", "0,25"),
-        ("model.kernel_size", "7", 7),
-        ("model.kernel_size", "4", "4"),
-        ("model.channels", "8, 16,32 ,", [8, 16, 32]),
-        ("model.channels", "8, x", [8, "x"]),
-        ("model.channels", "", []),
-        ("model.batch_norm", "true", "true"),
+        ("model.cnn.dropout", "0.25", 0.25),
+        ("model.cnn.dropout", "0,25", "0,25"),
+        ("model.cnn.kernel_size", "7", 7),
+        ("model.cnn.kernel_size", "4", "4"),
+        ("model.cnn.channels", "8, 16,32 ,", [8, 16, 32]),
+        ("model.cnn.channels", "8, x", [8, "x"]),
+        ("model.cnn.channels", "", []),
+        ("model.cnn.batch_norm", "true", "true"),
         ("seed", "9" * 5000, "9" * 5000),
+        ("stopping.patience", " ", None),
+        ("stopping.patience", "3", 3),
     ],
 )
 def test_texts_become_values_where_they_can(field, text, value):
@@ -174,10 +176,12 @@ def test_texts_become_values_where_they_can(field, text, value):
 
 
 def test_a_ticked_box_counts_and_an_unticked_one_is_false():
-    ticked = MultiDict([("model.batch_norm", "false"), ("model.batch_norm", "true")])
-    unticked = MultiDict([("model.batch_norm", "false")])
-    assert spec.parse(forms.submission(ticked)["spec"]).model.batch_norm is True
-    assert spec.parse(forms.submission(unticked)["spec"]).model.batch_norm is False
+    ticked = MultiDict([("model.cnn.batch_norm", "false"), ("model.cnn.batch_norm", "true")])
+    unticked = MultiDict([("model.cnn.batch_norm", "false")])
+    assert forms.submission(ticked)["spec"] == {"model": {"batch_norm": "true"}}
+    assert forms.submission(unticked)["spec"] == {"model": {"batch_norm": "false"}}
+    assert presets.resolve(None, forms.submission(ticked)["spec"]).model.batch_norm is True
+    assert presets.resolve(None, forms.submission(unticked)["spec"]).model.batch_norm is False
 
 
 def test_an_empty_optional_field_means_none():
@@ -199,7 +203,7 @@ def test_a_message_lands_at_the_input_of_the_chosen_kind():
 
 def test_a_message_about_one_member_lands_at_its_list():
     form = refused(as_post({}), ("model.channels.2", "too many"))
-    assert form.errors("model.channels") == ["too many"]
+    assert form.errors("model.cnn.channels") == ["too many"]
 
 
 def test_a_message_about_no_field_is_kept_for_the_summary():
@@ -243,12 +247,77 @@ def test_an_unknown_preset_is_refused():
 
 
 def test_a_spec_is_described_with_the_labels_of_the_form():
-    groups = dict(forms.described(PRESETS["quick"].spec.model_dump(mode="json")))
+    groups = dict(forms.described(PRESETS["quick"].spec.model_dump(mode="json"))[0])
     assert dict(groups["Optimizer: SGD"])["Nesterov"] == "yes"
-    assert dict(groups["Network: CNN"])["Channels"] == "16, 32, 32"
+    assert dict(groups["Network: CNN"])["Batch norm"] == "yes"
     assert dict(groups["Training"])["Data set"] == "MNIST"
 
 
+def test_of_the_folded_sections_what_stands_at_its_default_is_told_apart():
+    values = presets.resolve(None, {"regularization": {"ema": 0.99}}).model_dump(mode="json")
+    first, rest = (dict(groups) for groups in forms.described(values))
+    assert first["Regularisation"] == [("Weight averaging", "0.99")]
+    assert ("Gradient clipping", "none") in rest["Regularisation"]
+    assert "Stopping early" not in first
+    assert len(rest["Stopping early"]) == 3
+
+
 def test_a_spec_of_an_unknown_kind_can_still_be_described():
-    groups = dict(forms.described({"optimizer": {"kind": "magic"}, "model": "odd"}))
-    assert groups["Optimizer: magic"] == []
+    first, rest = forms.described({"optimizer": {"kind": "magic"}, "model": "odd"})
+    assert dict(first)["Optimizer: magic"] == []
+    assert rest == []
+
+
+# folded sections
+
+
+def section(path: str) -> list[forms.Field]:
+    [found] = [each for each in forms.sections() if each.path == path]
+    assert forms.is_folded(found)
+    return list(found.variants[0].fields)
+
+
+def test_a_folded_section_tells_in_few_words_what_is_set_in_it():
+    values = forms.preset_texts()["tutorial"] | {
+        "regularization.label_smoothing": "0.10",
+        "regularization.gradient_clip": "5",
+        "regularization.mix_alpha": "0.40",
+        "compute.tf32": "true",
+        "publishing.onnx": "false",
+    }
+    form = forms.Form(values, preset="tutorial")
+    assert form.told(section("regularization")) == ["label smoothing 0.10", "gradient clipping 5"]
+    assert form.told(section("compute")) == ["TF32"]
+    assert form.told(section("publishing")) == ["no ONNX"]
+    assert form.told(section("stopping")) == []
+
+
+def test_a_folded_section_opens_where_it_differs_from_its_preset_or_has_an_error():
+    tutorial = forms.from_preset("tutorial")
+    assert not any(tutorial.is_open(section(path)) for path in ("regularization", "stopping"))
+
+    changed = forms.Form({**tutorial.values, "stopping.patience": "3"}, preset="tutorial")
+    assert changed.is_open(section("stopping"))
+    assert not changed.is_open(section("regularization"))
+
+    wrong = refused(as_post({}), ("stopping.patience", "needs a validation split"))
+    assert wrong.is_open(section("stopping"))
+
+
+def test_an_old_run_does_not_open_what_was_set_in_it():
+    values = presets.resolve(None, {"regularization": {"ema": 0.99}}).model_dump(mode="json")
+    form = forms.from_run("old", values, 0, "default")
+    assert form.told(section("regularization")) == ["weight averaging 0.99"]
+    assert not form.is_open(section("regularization"))
+
+
+# the network
+
+
+def test_the_network_of_a_form_is_its_data_set_and_the_chosen_kind():
+    form = forms.as_typed(as_post({}, dataset="digits", **{"model.kind": "mlp"}))
+    asked = forms.network_of(form)
+    assert asked == {
+        "dataset": "digits",
+        "model": {"kind": "mlp", "hidden": [256, 128], "dropout": 0.0},
+    }

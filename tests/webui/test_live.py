@@ -17,15 +17,16 @@ from core import presets, queue, workers
 from core.errors import DatabaseUnavailable
 from core.journal import Journal
 from core.queue import Claimant
-from core.reports import EpochEnd, Line, Reading, Started
+from core.reports import Line, Reading
 from core.wakeup import Wakeups
 from core.workers import WorkerFacts
+from tests import reported
 from tests.services import wait_until
 from webui import live
 from webui.context import current
 from webui.live import LARGEST_PART, Position, Watchers, news
 
-STARTED = Started(device="CPU", threads=2, epochs=3, batches=10)
+STARTED = reported.started(epochs=3)
 
 
 @pytest.fixture
@@ -56,18 +57,7 @@ def reading(step):
 
 
 def epoch_end(epoch):
-    return EpochEnd(
-        epoch=epoch,
-        step=10 * epoch,
-        batch=10,
-        train_loss=1,
-        test_loss=1,
-        test_accuracy=1,
-        learning_rate=0.1,
-        seconds=1,
-        images_per_s=1,
-        eta_s=1,
-    )
+    return reported.epoch_end(epoch=epoch, step=10 * epoch)
 
 
 class Viewer:
@@ -158,10 +148,34 @@ def test_a_new_attempt_takes_back_what_it_begins_again(database, journal, claima
     assert (viewer.steps, viewer.epochs, viewer.lines) == ([5], [], ["first", "second"])
 
 
+def test_the_stream_tells_once_that_there_is_an_evaluation(database, journal, claimant):
+    viewer = Viewer(database, journal.lease.job_id)
+    write(journal, STARTED, epoch_end(1))
+    viewer.look()
+    assert "evaluation" not in viewer.names
+    write(journal, reported.evaluated())
+    viewer.look()
+    write(journal, Line(text="later"))
+    viewer.look()
+    assert viewer.names.count("evaluation") == 1
+    assert viewer.names.index("evaluation") < len(viewer.names) - 1  # the job comes after it
+
+    queue.end(database, journal.lease, "drained")
+    again = Journal(database, queue.claim(database, claimant, 30), 30)
+    write(again, STARTED, reported.evaluated())
+    viewer.look()
+    assert viewer.names.count("evaluation") == 2
+
+
+def test_a_position_of_an_earlier_version_is_understood():
+    assert Position.parse("15.1.0.12.1.5.3") == Position(15, 1, 0, 12, 1, 5, 3)
+
+
 def test_a_made_up_position_is_refused(client, journal):
     for text in (
-        *("x", "1", "1.2.3", "x.0.0.0.0.0.0", "-1.0.0.0.0.0.0", "1." * 7, "1.0.0.0.0.0.0.0"),
+        *("x", "1", "1.2.3", "x.0.0.0.0.0.0", "-1.0.0.0.0.0.0", "1." * 7, "1.0.0.0.0.0"),
         *(f"1.0.0.0.0.0.{LARGEST_PART + 1}", f"1.0.{'9' * 5000}.0.0.0.0", "inf.0.0.0.0.0.0"),
+        "1.0.0.0.0.0.0.0.0",
     ):
         address = f"/api/v1/jobs/{journal.lease.job_id}/events"
         assert client.get(address, headers={"Last-Event-ID": text}).status_code == 422, text

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
 import pytest
+from sqlalchemy import update
 
-from core import queries, queue, resume_points, workers
+from core import architecture, queries, queue, resume_points, workers
 from core.artifacts import Blob
+from core.catalogue import DATASETS
 from core.errors import DatabaseUnavailable
 from core.journal import Journal
 from core.lease import Lease
+from core.models import Epoch
 from core.presets import PRESETS, resolve
 from core.queue import Claimant, Failure, Publication
-from core.reports import EpochEnd, Line, Reading, Started
+from core.reports import Line, Reading, Shrunk
 from core.resume_points import Point
 from core.waiting import QueueStatus
+from tests.reported import epoch_end, evaluated, started
 from webui import formats
 from webui.context import Context
 
@@ -134,7 +139,7 @@ def running(database, submitted, worker_id):
         assert lease is not None
         journal = Journal(database, lease, 600)
         for report in (
-            Started(device="cpu", threads=2, epochs=1, batches=469),
+            started(batches=469),
             Line(text=line),
             Reading(
                 step=100,
@@ -159,25 +164,41 @@ def succeeded(database, running):
         job_id, lease = running(name)
         journal = Journal(database, lease, 600)
         journal.record(
-            EpochEnd(
-                epoch=1,
-                step=469,
-                batch=469,
-                train_loss=0.2,
-                test_loss=0.04,
-                test_accuracy=0.9876,
-                learning_rate=0.1,
-                seconds=4.8,
-                images_per_s=12500,
-                eta_s=0,
-            )
+            epoch_end(step=469, batch=469, test_loss=0.04, test_accuracy=0.9876, seconds=4.8)
         )
         journal.flush()
-        files = [Publication(Blob("ab" * 32, 1_234_567), 1, "pt", "model.pt")]
+        files = [
+            Publication(Blob("ab" * 32, 1_234_567), 1, "pt", "model.pt"),
+            Publication(Blob("cd" * 32, 9_876), 1, "onnx", "model.onnx"),
+            Publication(Blob("ef" * 32, 321), 1, "of a later version", "model.zip"),
+        ]
         queue.succeed(database, lease, "9f" * 32, files)
         return job_id
 
     return finish
+
+
+@pytest.fixture
+def report(database, worker_id):
+    """Starts a run of a spec, and writes down what is reported of it."""
+
+    def write(changes: dict, *reports, ended: bool = True, **ending) -> int:
+        job = queue.submit(database, name="a run", spec=resolve(None, changes))
+        lease = queue.claim(database, Claimant(worker_id, ["default"], ["auto", "cpu"]), 600)
+        assert lease is not None
+        journal = Journal(database, lease, 600)
+        for each in (started(), *reports):
+            journal.record(each)
+        journal.flush()
+        if ended:
+            queue.succeed(database, lease, "9f" * 32, [], **ending)
+        return job.id
+
+    return write
+
+
+VALIDATED = {"data": {"validation": 0.1}}
+MEASURED = epoch_end(validation_loss=0.3141, validation_accuracy=0.9271)
 
 
 # the list
@@ -352,6 +373,80 @@ def test_running_again_what_does_not_exist_is_an_error_page(client, old, status)
     get(client, f"/jobs/new?from={old}", status)
 
 
+def test_sections_that_most_leave_alone_are_folded_and_say_what_is_in_them(client):
+    page = get(client, "/jobs/new?preset=tutorial")
+    folded = {e.text.split()[0]: e for e in page.all("details", **{"class": "panel folded"})}
+    assert set(folded) == {"Images", "Regularisation", "Stopping", "Computing", "Files", "Queueing"}
+    assert not any("open" in e.attributes for e in folded.values())
+    [summary] = [e for e in page.all("summary") if e.text.startswith("Regularisation")]
+    assert "label smoothing, mix images" in summary.text
+
+
+def test_a_folded_section_with_an_error_is_open_and_tells_what_was_typed(client):
+    page = Page(post_run(client, name="x", **{"stopping.patience": "3"}).text)
+    [stopping] = [e for e in page.all("details") if e.text.startswith("Stopping")]
+    assert "open" in stopping.attributes
+    assert "patience 3" in page.all("span", data_told=None)[2].text
+    assert "validation split" in page.one("p", id="stopping.patience-error").text
+
+
+def test_the_facts_of_each_data_set_stand_by_its_choice(client):
+    facts = get(client, "/jobs/new").one("dl", data_choice="fashion_mnist")
+    assert "60,000 to train on" in facts.text
+    assert "Ankle boot" in facts.text
+
+
+def test_the_form_shows_the_blocks_of_its_network(client):
+    page = get(client, "/jobs/new?preset=tutorial")
+    table = page.one("table", **{"class": "blocks"})
+    spec = PRESETS["tutorial"].spec
+    blocks = architecture.summary(spec.model, DATASETS[spec.dataset])
+    assert f"In all{blocks.parameters:,}{blocks.multiply_adds:,}" in table.text
+    assert "8 × 28 × 28" in table.text
+    assert "parameters" in page.one("p", **{"class": "totals"}).text
+
+
+def network_of(client, **fields: str):
+    data = {"csrf_token": token(client), **fields}
+    answer = client.post("/jobs/new?part=network", data=data)
+    assert answer.status_code == 200
+    return Page(answer.text)
+
+
+def test_the_blocks_of_another_network_are_asked_for_alone(client):
+    part = network_of(client, dataset="digits", **{"model.kind": "mlp", "model.mlp.hidden": "32"})
+    assert not part.all("html")
+    assert "In all2,4102,368" in part.one("table").text
+
+
+def test_a_network_that_cannot_be_built_is_a_sentence(client):
+    part = network_of(client, **{"model.kind": "mlp", "model.mlp.hidden": "many"})
+    assert not part.all("table")
+    assert part.one("p").text.startswith("This network cannot be built yet. Hidden layers: ")
+    assert "whole number" in part.one("p").text
+
+
+def test_what_is_wrong_elsewhere_does_not_hide_the_network(client):
+    assert network_of(client, epochs="none", batch_size="").all("table")
+
+
+def test_the_form_as_typed_can_be_looked_at_again_without_queueing(client, database):
+    data = {"csrf_token": token(client), "name": "kept", "preset": "quick", "model.kind": "mlp"}
+    page = Page(client.post("/jobs/new", data=data).text)
+    assert page.one("input", id="name").attributes["value"] == "kept"
+    assert "selected" in page.one("option", value="mlp").attributes
+    assert "Flatten" in page.one("table", **{"class": "blocks"}).text
+    with database.reading() as session:
+        assert not queries.jobs(session).items
+
+
+def test_a_preset_tells_what_it_was_measured_to_reach(client, monkeypatch):
+    measured = dataclasses.replace(PRESETS["quick"], result="99.1% in 6 s")
+    monkeypatch.setitem(PRESETS, "quick", measured)
+    card = get(client, "/jobs/new").one("a", data_preset="quick")
+    assert card.text.endswith("99.1% in 6 s")
+
+
 # the page of a run
 
 
@@ -389,12 +484,132 @@ def test_the_stream_goes_on_where_the_page_ends(client, running, succeeded):
 
 def test_a_finished_run_shows_its_files_with_their_digests(client, succeeded):
     page = get(client, f"/jobs/{succeeded()}")
-    assert page.one("a", **{"class": "file"}).attributes["href"] == "/api/v1/checkpoints/1/download"
+    files = [link.attributes["href"] for link in page.all("a", **{"class": "file"})]
+    assert files == [f"/api/v1/checkpoints/{number}/download" for number in (1, 2, 3)]
     assert "ab" * 32 in [code.text for code in page.all("code")]
     assert page.one("code", id="weights").text == "9f" * 32
     for text in ("1.2 MB", "98.76%", "model.pt"):
         assert text in page.text
     assert not page.all("form", action="/jobs/1/cancel")
+
+
+def test_each_file_says_what_it_is_for(client, succeeded):
+    page = get(client, f"/jobs/{succeeded()}")
+    assert "weights and spec, for torch · 1.2 MB" in page.one("li", id="file-1").text
+    assert "runs without torch" in page.one("li", id="file-2").text
+    assert page.one("li", id="file-3").text.startswith("model.zip 321 B")
+
+
+def test_what_a_validation_split_measures_is_shown_where_there_is_one(client, report):
+    with_split = get(client, f"/jobs/{report(VALIDATED, MEASURED)}")
+    without = get(client, f"/jobs/{report({}, epoch_end())}")
+
+    for text in ("Validation loss", "0.3141", "Validation accuracy", "92.71%"):
+        assert text in with_split.text
+        assert text not in without.text
+    assert len(with_split.all("b", data_key="validation")) == 2
+    assert without.all("b", data_key="validation") == []
+
+
+def test_the_table_of_epochs_tells_every_measurement(client, report):
+    page = get(client, f"/jobs/{report(VALIDATED, MEASURED)}")
+    row = page.one("tr", data_epoch="1")
+    assert row.text == "10.20000.31410.100092.71%90.00%0.10.75412 MB2.0 s9"
+    data = json.loads(page.one("script", id="run-data").text)
+    assert [key for key, _ in data["columns"]][2:5] == [
+        *("validation_loss", "test_loss", "validation_accuracy"),
+    ]
+
+
+def test_an_epoch_of_an_earlier_version_has_no_norm_and_no_memory(client, report, database):
+    job_id = report({}, epoch_end())
+    with database.writing() as session:
+        session.execute(update(Epoch).values(gradient_norm=None, memory_bytes=None))
+    assert "0.1––2.0 s" in get(client, f"/jobs/{job_id}").one("tr", data_epoch="1").text
+
+
+def test_a_run_that_ended_early_says_why(client, report):
+    why = "Ended early after epoch 1: the validation loss was not bettered."
+    page = get(client, f"/jobs/{report(VALIDATED, MEASURED, stop_reason=why)}")
+    assert [e.text for e in page.all("section", **{"class": "notice"})] == [why]
+
+
+def test_a_run_whose_batches_did_not_fit_says_how_they_are_computed(client, report):
+    page = get(client, f"/jobs/{report({}, Shrunk(micro_batch=16), ended=False)}")
+    notice = page.one("section", **{"class": "notice warn"}).text
+    assert "too small for batches of 64: they are computed in parts of 16" in notice
+    assert "Batch norm" in notice
+
+
+def test_an_attempt_says_in_what_precision_it_computes(client, report):
+    attempts = get(client, f"/jobs/{report({}, ended=False)}").one("section", id="part-attempts")
+    assert "CPU, 2 threads, fp32" in attempts.text
+
+
+def test_a_run_on_several_devices_says_so(client, database):
+    job = queue.submit(database, name="wide", spec=resolve(None, {"devices": 4}))
+    assert "4 devices" in get(client, f"/jobs/{job.id}").one("header", id="part-head").text
+    one = queue.submit(database, name="narrow", spec=resolve(None, {}))
+    assert "devices" not in get(client, f"/jobs/{one.id}").one("header", id="part-head").text
+
+
+def test_a_warning_in_the_log_is_marked(client, report):
+    job_id = report({}, Line(text="fine"), Line(level="warning", text="careful"))
+    lines = get(client, f"/jobs/{job_id}").all("div", **{"class": "line"})
+    assert [line.attributes["data-level"] for line in lines] == ["info", "warning"]
+
+
+# the evaluation of a run
+
+
+def test_a_run_leads_to_its_evaluation_once_there_is_one(client, report):
+    going = get(client, f"/jobs/{report({}, evaluated(), ended=False)}")
+    without = get(client, f"/jobs/{report({})}")
+    done = report({}, evaluated())
+    page = get(client, f"/jobs/{done}")
+
+    assert going.all("section", data_evaluation="/jobs/1/evaluation?part=1") == []
+    assert without.all("a", href="/jobs/2/evaluation") == []
+    assert page.one("a", href=f"/jobs/{done}/evaluation")
+    assert page.one("section", data_evaluation=f"/jobs/{done}/evaluation?part=1")
+
+
+def test_an_evaluation_is_a_page_of_its_own_and_a_part(client, report):
+    job_id = report({}, evaluated())
+    page = get(client, f"/jobs/{job_id}/evaluation")
+    part = Page(client.get(f"/jobs/{job_id}/evaluation?part=1").text)
+
+    assert page.one("h1").text == "a run"
+    assert page.one("a", href=f"/jobs/{job_id}")
+    assert part.one("section", id="evaluation").text == page.one("section", id="evaluation").text
+    assert not part.all("html")
+    for text in ("On the 20 test images", "85.00%", "0.4321", "77.40%", "0.0321"):
+        assert text in page.text
+
+
+def test_a_confusion_is_shaded_by_its_share_of_the_class(client, report):
+    page = get(client, f"/jobs/{report({}, evaluated())}/evaluation")
+    [wrong] = page.all("td", title="cat: 2 of 10 taken for dog")
+    [right] = page.all("td", title="dog: 9 of 10 found")
+    assert (wrong.text, wrong.attributes["style"]) == ("2", "--shade: 0.447")
+    assert right.attributes["class"] == "right"
+
+
+def test_most_mistakes_are_folded_away(client, report):
+    page = get(client, f"/jobs/{report({}, evaluated())}/evaluation")
+    first, others = page.all("ol", **{"class": "mistake-list"})
+    assert (first.text.count("cat → dog"), others.text.count("cat → dog")) == (24, 6)
+    assert "6 more" in [summary.text for summary in page.all("summary")]
+    pictures = page.all("img")
+    assert len(pictures) == 30
+    assert pictures[0].attributes["src"].startswith("data:image/png;base64,iVBOR")
+    assert pictures[0].attributes["alt"] == "Test image 7"
+
+
+def test_a_run_that_was_not_evaluated_has_no_such_page(client, submitted):
+    job = submitted()
+    assert "has no evaluation" in get(client, f"/jobs/{job.id}/evaluation", 404).text
+    assert "There is no job 99" in get(client, "/jobs/99/evaluation", 404).text
 
 
 def test_a_failed_run_shows_its_error_and_traceback(client, database, running):
@@ -606,7 +821,7 @@ def test_the_parts_that_change_are_the_same_alone_as_in_the_page(client, running
     part = Page(client.get(f"/jobs/{job_id}?part=1").text)
     ids = {e.attributes["id"] for e in part.elements if "data-part" in e.attributes}
     assert ids == {e.attributes["id"] for e in whole.elements if "data-part" in e.attributes}
-    assert len(ids) == 5
+    assert len(ids) == 6
     assert not part.all("script")
 
 
@@ -711,6 +926,13 @@ def test_the_error_page_needs_no_database(client, context, monkeypatch):
         (formats.percent(0.98765), "98.77%"),
         (formats.percent(1), "100.00%"),
         (formats.whole(12345.6), "12,346"),
+        (formats.rough(9_999), "9,999"),
+        (formats.rough(28_938), "28.9 thousand"),
+        (formats.rough(999_949), "999.9 thousand"),
+        (formats.rough(999_999), "1.0 million"),
+        (formats.rough(11_173_962), "11.2 million"),
+        (formats.rough(2_500_000_000), "2.5 billion"),
+        (formats.size(None), "–"),
         (formats.short(0.001), "0.001"),
         (formats.short(0.00001), "1e-05"),
         (formats.duration(0.04), "0.0 s"),

@@ -1,6 +1,22 @@
 """Devices, slots, and what each may run."""
 
-from worker.devices import Device, Slots, accepted, divide, find_devices, usable_cores
+import threading
+
+import pytest
+
+from core import workers
+from core.queue import Room
+from core.workers import WorkerFacts
+from worker.devices import (
+    Device,
+    Slots,
+    accepted,
+    choose,
+    divide,
+    find_devices,
+    room,
+    usable_cores,
+)
 
 GPUS = [Device("cuda", f"GPU {n}", f"uuid-{n}", 10) for n in range(2)]
 CPU = Device("cpu", "CPU")
@@ -55,3 +71,79 @@ def test_a_taken_slot_is_free_again_when_given_back():
     slots.give_back(slot)
     assert slots.wait_until_all_free(0)
     assert slots.take() is slot
+
+
+def numbers(slots):
+    return [slot.number for slot in slots]
+
+
+def test_the_slots_of_a_cpu_may_work_for_one_run_and_those_of_one_gpu_may_not():
+    assert room(divide([CPU], 3)) == Room(3, 3)
+    assert room(divide(GPUS, 5)) == Room(5, 2)
+    assert room(divide(GPUS, 1)) == Room(1, 1)
+    assert room([]) == Room(0, 0)
+
+
+@pytest.mark.parametrize("devices", [[CPU], GPUS], ids=["cpu", "gpus"])
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_a_worker_can_give_what_its_row_lets_others_expect(devices, count):
+    slots = divide(devices, count)
+    facts = WorkerFacts("w", 1, "0", [], [each.facts() for each in devices], count)
+
+    most = room(slots)
+
+    assert most.slots == workers.largest_group(facts, "cpu")
+    assert most.devices == workers.largest_group(facts, "auto")
+    for device, largest in (("cpu", most.slots), ("auto", most.devices)):
+        assert len(choose(slots, device, largest)) == largest
+        assert choose(slots, device, largest + 1) is None
+
+
+def test_a_run_on_several_gpus_gets_those_with_the_most_room():
+    slots = divide([*GPUS, Device("cuda", "GPU 2", "uuid-2", 10)], 6)
+
+    assert numbers(choose(slots, "auto", 2)) == [0, 1]
+    assert numbers(choose(slots[1:], "cuda", 2)) == [1, 2]
+    assert numbers(choose(slots[1:], "cuda", 3)) == [1, 2, 3]
+    assert numbers(choose(slots[1:], "cpu", 3)) == [1, 2, 3]
+
+
+def test_a_slot_is_exchanged_for_as_many_as_are_wanted():
+    slots = Slots(divide(GPUS, 4))
+    held = slots.take()
+
+    taken = slots.exchange([held], "cuda", 2)
+
+    assert numbers(taken) == [0, 1]
+    assert numbers(iter(slots.take, None)) == [2, 3]
+    slots.give_back(*slots.all)
+    assert slots.wait_until_all_free(0)
+
+
+def test_what_cannot_be_had_whole_is_not_taken_in_part_and_nothing_is_kept():
+    slots = Slots(divide(GPUS, 4))
+    first, second = slots.take(), slots.take()
+
+    assert slots.exchange([second], "cuda", 3) == []
+
+    assert numbers(slots.exchange([first], "cpu", 4)) == [0, 1, 2, 3]
+    assert not slots.has_free()
+
+
+def test_of_threads_that_hold_a_slot_each_and_look_for_all_one_gets_them():
+    slots = Slots(divide([CPU], 8))
+    held = [slots.take() for _ in slots.all]
+    taken = []
+    together = threading.Barrier(len(held))
+
+    def exchange(slot):
+        together.wait()
+        taken.append(slots.exchange([slot], "auto", 8))
+
+    threads = [threading.Thread(target=exchange, args=(slot,)) for slot in held]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(len(each) for each in taken) == [0] * 7 + [8]

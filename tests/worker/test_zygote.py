@@ -135,3 +135,9 @@ def test_a_fork_has_no_secrets_and_its_own_device(zygote, monkeypatch):
     assert slot.environment() == {"CUDA_VISIBLE_DEVICES": "GPU-42"}
     environment = process_of(zygote).environ()
     assert not [name for name in environment if name.startswith("TRAINYARD_")]
+
+
+def test_forks_talk_to_each_other_within_the_host_only(zygote):
+    environment = process_of(zygote).environ()
+
+    assert {environment[f"{library}_SOCKET_IFNAME"] for library in ("GLOO", "NCCL")} == {"lo"}

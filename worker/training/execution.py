@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 import traceback
 
 import torch
 
 from core.errors import DataUnavailable
 from core.reports import Failed, Line, Stopped
-from worker.training import download
+from worker.training import download, loop
+from worker.training.distributed import Alone, Group, Peers
 from worker.training.link import Link
-from worker.training.loop import Diverged, StopAsked, train
+from worker.training.loop import Diverged, StopAsked
 from worker.training.order import Order
 from worker.training.resume import Unusable
 
@@ -21,8 +23,9 @@ def run(link: Link) -> None:
     torch.set_num_threads(order.threads)
     try:
         device = choose_device(order)
+        peers = _peers(order, device)
         download.ensure(order.spec.dataset, order.data, lambda text: link.report(Line(text=text)))
-        train(
+        loop.run(
             order.spec,
             data=order.data,
             scratch=order.scratch,
@@ -30,7 +33,10 @@ def run(link: Link) -> None:
             report=link.report,
             stop_asked=link.stop_asked,
             resume_from=order.resume_from,
+            peers=peers,
         )
+        if order.rank:
+            threading.Event().wait()  # rank 0 has more to do, and our end would end the run
     except StopAsked:
         link.report(Stopped())
     except Exception as error:  # noqa: BLE001  (the boundary: every failure becomes a report)
@@ -42,6 +48,12 @@ def choose_device(order: Order) -> torch.device:
     if order.device == "cuda" and not torch.cuda.is_available():
         raise RuntimeError("The worker has a GPU that this installation of torch cannot use.")
     return torch.device(order.device)
+
+
+def _peers(order: Order, device: torch.device) -> Peers:
+    if order.world_size == 1 or order.rendezvous is None:
+        return Alone()
+    return Group(order.rank, order.world_size, order.rendezvous, device)
 
 
 def explain(error: Exception) -> Failed:

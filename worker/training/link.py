@@ -6,8 +6,13 @@ import os
 import socket
 import threading
 
+from pydantic import TypeAdapter
+
 from core.reports import Report
-from worker.training.order import STOPS, Order, Stop
+from worker.training.order import STOPS, Order, PreviewOrder, Stop
+
+# the fields of each are refused by the other
+_ORDERS: TypeAdapter[Order | PreviewOrder] = TypeAdapter(Order | PreviewOrder)
 
 
 class Link:
@@ -20,8 +25,14 @@ class Link:
         order = self._lines.readline()
         if not order:
             os._exit(0)  # the spare is not needed any more
-        self.order = Order.model_validate_json(order)
+        self.asked = _ORDERS.validate_json(order)
         threading.Thread(target=self._hear, name="supervisor", daemon=True).start()
+
+    @property
+    def order(self) -> Order:
+        """What to train, where that is what was asked for."""
+        assert isinstance(self.asked, Order)
+        return self.asked
 
     def report(self, report: Report) -> None:
         """Send a report."""

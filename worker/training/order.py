@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from core.catalogue import DatasetName
+from core.hyperparameters import Augmentation
 from core.spec import TrainingSpec
 
 DeviceKind = Literal["cpu", "cuda"]
@@ -54,9 +56,30 @@ class Order(BaseModel):
     resume_from: Path | None = None
     """The file of a resume point, or None to begin from nothing."""
 
+    rank: int = 0
+    """Which of the run's processes this is. Only rank 0 measures, reports, saves and is stopped;
+    the others may say that they failed."""
+    world_size: int = 1
+    """How many processes the run has, each on a device of its own."""
+    rendezvous: Path | None = None
+    """Where they find each other: a file that none of them has made yet."""
+
 
 Stop = Literal["stop", "save"]
 """How a trainer is asked to stop: at once, or after it has written a resume point."""
 
 STOPS: dict[bytes, Stop] = {b"stop\n": "stop", b"save\n": "save"}
 """The lines that ask for it."""
+
+
+class PreviewOrder(BaseModel):
+    """What a trainer knows that draws a preview instead of training."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dataset: DatasetName
+    augmentation: Augmentation
+    seed: int
+    data: Path
+    picture: Path
+    """Where the PNG is to appear, whole."""

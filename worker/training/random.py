@@ -16,7 +16,11 @@ def seed_for(seed: int, *place: str | int) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) >> 1
 
 
+def generator(seed: int, *place: str | int) -> torch.Generator:
+    """A generator on the CPU for one place in one run."""
+    return torch.Generator().manual_seed(seed_for(seed, *place))
+
+
 def order(seed: int, epoch: int, count: int) -> torch.Tensor:
     """The order in which an epoch goes through `count` images: int64 on the CPU, shape (count,)."""
-    generator = torch.Generator().manual_seed(seed_for(seed, "order", epoch))
-    return torch.randperm(count, generator=generator)
+    return torch.randperm(count, generator=generator(seed, "order", epoch))

@@ -1,28 +1,27 @@
 """Resume points: a file from which a run goes on as if it had never stopped.
 
-It holds everything that the next batch depends on: weights, optimizer, schedule, random states,
-the place in the run, and the sums of the epoch that is under way. The order of the images is a
-function of seed and epoch, so the place in it is a number. On a CPU the bytes of a run depend on
-the number of threads too, so that is kept, and a resumed run computes with as many.
+It holds everything that the next batch depends on: weights, optimizer, averages, the place in the
+run, and the losses of the epoch that is under way. What is drawn by chance is a function of the
+seed and of the place, so no random state is kept. On a CPU the bytes of a run depend on the number
+of threads too, so that is kept, and a resumed run computes with as many.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
-from torch import nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
 from core.errors import TrainyardError
 from core.spec import TrainingSpec
+from worker.training.precision import Precision
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 class Unusable(TrainyardError):
@@ -30,8 +29,20 @@ class Unusable(TrainyardError):
 
 
 @dataclass(slots=True)
+class Measured:
+    """The measurements of an epoch."""
+
+    epoch: int = 0
+    train_loss: float = math.nan
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
+    test_loss: float = math.nan
+    test_accuracy: float = math.nan
+
+
+@dataclass(slots=True)
 class Place:
-    """How far a run has come, and the sums of the epoch that it is in."""
+    """How far a run has come, and what it has to remember of the way."""
 
     epochs: int = 0
     """Whole epochs done, their evaluation included."""
@@ -39,32 +50,60 @@ class Place:
     """Batches done of the next one."""
     step: int = 0
     """Batches done in all."""
-    images: int = 0
-    """Images seen in this epoch."""
-    loss_sum: float = 0.0
-    """Sum of the loss over these images."""
-    reported_images: int = 0
-    reported_loss_sum: float = 0.0
-    """The same two at the last reading."""
+    reported_batch: int = 0
+    """The batch of the last reading in this epoch."""
     seconds: float = 0.0
     """Seconds trained in this epoch."""
+    elapsed: float = 0.0
+    """Seconds that the run has taken before this epoch, evaluations included."""
     learning_rate: float = 0.0
-    test_loss: float = 0.0
-    test_accuracy: float = 0.0
-    """The measurements of the last whole epoch."""
+    gradient_norm: float = 0.0
+    """As it was measured last."""
+    reductions: int = 0
+    """How often a plateau lowered the learning rate."""
+    plateau_best: float = math.inf
+    plateau_since: int = 0
+    """The lowest loss that the plateau was measured by, and the epochs since."""
+    last: Measured = field(default_factory=Measured)
+    """The last whole epoch."""
+    best: Measured | None = None
+    """The one with the lowest validation loss."""
+    reason: str | None = None
+    """Why the run ends here, before its last epoch."""
+
+
+class Stateful(Protocol):
+    """A part of a run that changes from batch to batch."""
+
+    def state_dict(self) -> Any:
+        """Its state."""
+
+    def load_state_dict(self, state: Any) -> Any:
+        """Put a state back."""
+
+
+Parts = dict[str, Stateful]
+"""What of a run changes from batch to batch, by name."""
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """What of a run changes from batch to batch."""
+class Keepsakes:
+    """Tensors of a run that are no part's state."""
 
-    network: nn.Module
-    optimizer: Optimizer
-    schedule: LRScheduler
-    device: torch.device
+    losses: torch.Tensor
+    """The mean loss of each batch of the epoch that is under way; float32 (batches done,)."""
+    best_weights: dict[str, torch.Tensor] | None
+    """The weights of the best epoch, where they are to be published."""
 
 
-def write(path: Path, spec: TrainingSpec, parts: Parts, place: Place) -> None:
+def write(
+    path: Path,
+    spec: TrainingSpec,
+    precision: Precision,
+    parts: Parts,
+    place: Place,
+    keepsakes: Keepsakes,
+) -> None:
     """Write a resume point. It appears at `path` whole, or not at all.
 
     Raises:
@@ -73,7 +112,7 @@ def write(path: Path, spec: TrainingSpec, parts: Parts, place: Place) -> None:
     scratch = path.with_suffix(".part")
     try:
         with scratch.open("wb") as file:
-            torch.save(_contents(spec, parts, place), file)
+            torch.save(_contents(spec, precision, parts, place, keepsakes), file)
             file.flush()
             os.fsync(file.fileno())
         scratch.replace(path)
@@ -83,32 +122,35 @@ def write(path: Path, spec: TrainingSpec, parts: Parts, place: Place) -> None:
         scratch.unlink(missing_ok=True)
 
 
-def _contents(spec: TrainingSpec, parts: Parts, place: Place) -> dict[str, Any]:
+def _contents(
+    spec: TrainingSpec,
+    precision: Precision,
+    parts: Parts,
+    place: Place,
+    keepsakes: Keepsakes,
+) -> dict[str, Any]:
     return {
         "format_version": FORMAT_VERSION,
         # two equal runs write equal points; each must be a blob of its own, to be deleted alone
         "name": secrets.token_hex(16),
         "spec": spec.model_dump(mode="json"),
+        "precision": precision,
         "threads": torch.get_num_threads(),
         "place": asdict(place),
-        "network": parts.network.state_dict(),
-        "optimizer": parts.optimizer.state_dict(),
-        "schedule": parts.schedule.state_dict(),
-        "random": torch.get_rng_state(),
-        "device_random": torch.cuda.get_rng_state(parts.device)
-        if parts.device.type == "cuda"
-        else None,
+        "parts": {name: part.state_dict() for name, part in parts.items()},
+        "losses": keepsakes.losses.clone(),
+        "best_weights": keepsakes.best_weights,
     }
 
 
 class Point:
     """A resume point, read from its file."""
 
-    def __init__(self, path: Path, spec: TrainingSpec) -> None:
+    def __init__(self, path: Path, spec: TrainingSpec, precision: Precision) -> None:
         """Read it.
 
         Raises:
-            Unusable: it was written by another version, or for another spec.
+            Unusable: it was written by another version, for another spec, or on another device.
         """
         self._contents = torch.load(path, map_location="cpu", weights_only=True)
         if self._contents.get("format_version") != FORMAT_VERSION:
@@ -117,14 +159,20 @@ class Point:
             )
         if self._contents["spec"] != spec.model_dump(mode="json"):
             raise Unusable("The resume point is of another run. Retry from nothing.")
-        self.place = Place(**self._contents["place"])
+        if self._contents["precision"] != precision:
+            raise Unusable(
+                f"The run began in {self._contents['precision']}, on another kind of device, and "
+                f"would go on in {precision} here. Retry from nothing, or choose a precision."
+            )
+        place = dict(self._contents["place"])
+        best = place.pop("best")
+        self.place = Place(
+            **place | {"last": Measured(**place["last"]), "best": best and Measured(**best)}
+        )
         self.threads: int = self._contents["threads"]
+        self.keepsakes = Keepsakes(self._contents["losses"], self._contents["best_weights"])
 
     def restore(self, parts: Parts) -> None:
-        """Put network, optimizer, schedule and random states back to where they were."""
-        parts.network.load_state_dict(self._contents["network"])
-        parts.optimizer.load_state_dict(self._contents["optimizer"])
-        parts.schedule.load_state_dict(self._contents["schedule"])
-        torch.set_rng_state(self._contents["random"])
-        if self._contents["device_random"] is not None and parts.device.type == "cuda":
-            torch.cuda.set_rng_state(self._contents["device_random"], parts.device)
+        """Put every part back to where it was."""
+        for name, part in parts.items():
+            part.load_state_dict(self._contents["parts"][name])

@@ -1,4 +1,7 @@
-"""A trainer: a fork of the zygote that warms up, waits for one order, carries it out and ends."""
+"""A trainer: a fork of the zygote that warms up, waits for one order, carries it out and ends.
+
+A preview is drawn by one too, which has its order at once and does not warm up.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,13 @@ import socket
 from pathlib import Path
 from typing import NoReturn
 
-from worker.training import warmup
+from worker.training import preview, warmup
 from worker.training.execution import run
 from worker.training.link import Link
-from worker.training.order import DeviceKind
+from worker.training.order import DeviceKind, PreviewOrder
+
+AT_ONCE_S = 0.05
+"""An order that follows the fork comes within a few milliseconds."""
 
 
 def wait_and_run(
@@ -25,7 +31,11 @@ def wait_and_run(
         device: what the spare warms up.
         data: folder of the data sets.
     """
-    if not select.select([connection], [], [], 0)[0]:  # an order that waits is not kept waiting
+    if not select.select([connection], [], [], AT_ONCE_S)[0]:  # else it is not kept waiting
         warmup.warm_up(threads, device, data)
-    run(Link(connection))
+    link = Link(connection)
+    if isinstance(link.asked, PreviewOrder):
+        preview.carry_out(link.asked, link.report)
+    else:
+        run(link)
     os._exit(0)  # at once: an orderly end of torch takes a tenth of a second

@@ -16,7 +16,7 @@ from core.catalogue import DATASETS
 from core.spec import TrainingSpec
 from worker.training import datasets
 from worker.training.network import build
-from worker.training.optimization import build_optimizer
+from worker.training.optimization import build_optimization
 from worker.training.order import DeviceKind
 
 log = logging.getLogger(__name__)
@@ -42,10 +42,11 @@ def _step(device: torch.device) -> None:
     spec = TrainingSpec()
     dataset = DATASETS[spec.dataset]
     network = build(spec.model, dataset).to(memory_format=torch.channels_last).to(device)
-    optimizer = build_optimizer(spec.optimizer, network.parameters())
+    optimization = build_optimization(spec.optimizer, network)
     images = torch.zeros(
         (spec.batch_size, dataset.channels, dataset.size, dataset.size), device=device
     ).contiguous(memory_format=torch.channels_last)
     labels = torch.zeros(spec.batch_size, dtype=torch.int64, device=device)
     functional.cross_entropy(network(images), labels).backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
+    for optimizer in optimization.optimizers:
+        optimizer.step()

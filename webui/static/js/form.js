@@ -1,5 +1,9 @@
-// The form of a new run: shows the fields of the chosen kinds, fills in presets at once, and
-// marks what differs from the preset. The form works without this.
+// The form of a new run: fills in presets at once, marks what differs from the preset, and keeps
+// the summaries true. The form works without this.
+
+import { morph } from "./refresh.js";
+
+const REST_MS = 250;
 
 const form = document.getElementById("new-run");
 const presets = JSON.parse(document.getElementById("presets").textContent);
@@ -33,12 +37,11 @@ function texts() {
   return Object.fromEntries(names.map((name) => [name, text(name)]));
 }
 
-function showChosenKinds() {
+// What was typed for other kinds is not sent; the style sheet hides it.
+function disableOtherKinds() {
   for (const select of form.querySelectorAll("[data-chooses]")) {
     for (const variant of form.querySelectorAll(`.variant[data-section="${select.dataset.chooses}"]`)) {
-      const chosen = variant.dataset.kind === select.value;
-      variant.toggleAttribute("data-chosen", chosen);
-      variant.disabled = !chosen;
+      variant.disabled = variant.dataset.kind !== select.value;
     }
   }
 }
@@ -56,11 +59,29 @@ function markChanges() {
     const field = form.querySelector(`[data-field="${name}"]`);
     const changed = plain(text(name)) !== plain(base[name]);
     field?.toggleAttribute("data-changed", changed);
-    if (changed && field && !field.closest(".variant:not([data-chosen])")) count += 1;
+    if (changed && field && !field.closest(".variant:disabled")) count += 1;
+  }
+  for (const section of form.querySelectorAll(".folded")) {
+    section.toggleAttribute("data-changed", section.querySelector("[data-changed]") !== null);
   }
   const title = cards.find((card) => card.getAttribute("aria-current"))?.querySelector("b").textContent;
   document.getElementById("changes").textContent =
     count && title ? `${count} ${count === 1 ? "field differs" : "fields differ"} from “${title}”.` : "";
+}
+
+// The line of a folded section: as webui/forms.py tells it.
+function tellFolded() {
+  for (const section of form.querySelectorAll(".folded")) {
+    const told = [];
+    for (const { dataset } of section.querySelectorAll("[data-field]")) {
+      const typed = text(dataset.field);
+      if (plain(typed) === plain(dataset.default)) continue;
+      const [first] = inputs(dataset.field);
+      if (first.type === "checkbox") told.push(typed === "true" ? dataset.said : `no ${dataset.said}`);
+      else told.push(`${dataset.said} ${typed.trim() || "none"}`);
+    }
+    section.querySelector("[data-told]").textContent = told.join(", ");
+  }
 }
 
 function choosePreset(card) {
@@ -75,15 +96,55 @@ function choosePreset(card) {
   update();
 }
 
+// On a phone the presets lie in a row that is wider than the screen.
+function bringIntoView(card) {
+  const row = card.parentElement;
+  const [inner, outer] = [card, row].map((each) => each.getBoundingClientRect());
+  row.scrollLeft += inner.left - outer.left - (outer.width - inner.width) / 2;
+}
+
 function clearError(field) {
   field.classList.remove("wrong");
   for (const message of field.querySelectorAll(".error")) message.remove();
   for (const input of field.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
 }
 
+// The network's blocks are the server's to work out: asked for when typing has come to a rest.
+// (an input is called "dataset", so the form's own data has to be asked for by its long name)
+const shapingParts = form.getAttribute("data-network-of").split(" ");
+const shapesNetwork = (name) => shapingParts.includes(name.split(".")[0]);
+const described = () => new URLSearchParams([...new FormData(form)].filter(([name]) => shapesNetwork(name)));
+let shown = described().toString();
+let resting = null;
+let asking = null;
+
+function describeNetwork() {
+  if (described().toString() === shown) return;
+  clearTimeout(resting);
+  resting = setTimeout(askForNetwork, REST_MS);
+}
+
+async function askForNetwork() {
+  const asked = described();
+  shown = asked.toString();
+  asking?.abort();
+  asking = new AbortController();
+  asked.append("csrf_token", form.elements.csrf_token.value);
+  try {
+    const answer = await fetch(form.getAttribute("data-network"), { method: "POST", body: asked, signal: asking.signal });
+    if (!answer.ok) throw new Error(String(answer.status));
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    morph(document.getElementById("network"), fresh.getElementById("network"), "outerHTML");
+  } catch (error) {
+    if (error.name !== "AbortError") shown = null; // asked again at the next change
+  }
+}
+
 function update() {
-  showChosenKinds();
+  disableOtherKinds();
   markChanges();
+  tellFolded();
+  describeNetwork();
 }
 
 for (const card of cards) {
@@ -102,3 +163,5 @@ form.addEventListener("submit", () => {
 });
 addEventListener("pageshow", () => (form.querySelector("[type=submit]").disabled = false));
 update();
+const current = cards.find((card) => card.getAttribute("aria-current"));
+if (current) bringIntoView(current);

@@ -31,6 +31,20 @@ export function short(value) {
   return String(Number(value.toPrecision(3)));
 }
 
+// A number of bytes, in units of 1000.
+export function size(count) {
+  if (count == null) return NOTHING;
+  if (count < 1000) return `${count} B`;
+  let value = count / 1000;
+  let unit = "kB";
+  for (const larger of ["MB", "GB"]) {
+    if (value < 999.5) break;
+    value /= 1000;
+    unit = larger;
+  }
+  return `${value.toFixed(value < 99.95 ? 1 : 0)} ${unit}`;
+}
+
 const two = (number) => String(number).padStart(2, "0");
 
 export function duration(seconds) {

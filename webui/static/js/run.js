@@ -1,7 +1,9 @@
 // The page of one run: what the server sent is kept live by the stream of events.
 
 import { AccuracyCurve, LossCurve } from "./curves.js";
-import { duration, loss, NOTHING, percent, short, whole } from "./format.js";
+import * as format from "./format.js";
+import { duration, loss, NOTHING, percent, whole } from "./format.js";
+import { Evaluation } from "./evaluation.js";
 import { Log } from "./log.js";
 import { fetchPart, morph } from "./refresh.js";
 import { Stream } from "./stream.js";
@@ -24,6 +26,8 @@ const lossCurve = new LossCurve(document.getElementById("loss-curve"));
 const accuracyCurve = new AccuracyCurve(document.getElementById("accuracy-curve"));
 const log = new Log(document.getElementById("log"), document.getElementById("follow"));
 
+const evaluation = new Evaluation(document.getElementById("evaluation-place"));
+
 // many events in one frame make one drawing
 let drawing = null;
 
@@ -43,7 +47,9 @@ const LIVE = {
   epoch: () => String(job.progress.epoch || NOTHING),
   batch: () => (job.progress.batches ? whole(job.progress.batch) : NOTHING),
   test_accuracy: () => percent(job.test_accuracy),
+  validation_accuracy: () => percent(job.validation_accuracy),
   train_loss: () => loss(job.train_loss),
+  validation_loss: () => loss(job.validation_loss),
   test_loss: () => loss(job.test_loss),
   images_per_s: () => whole(job.progress.images_per_s),
   eta: () => duration(job.progress.eta_s),
@@ -89,6 +95,7 @@ async function showParts() {
     morph(document.getElementById(part.id), part, "outerHTML");
   }
   tellTimes();
+  evaluation.look();
   return fresh.getElementById("part-head").dataset.state;
 }
 
@@ -106,17 +113,7 @@ function addEpochs(rows) {
   for (const epoch of rows) {
     const row = document.createElement("tr");
     row.dataset.epoch = epoch.epoch;
-    for (const text of [
-      String(epoch.epoch),
-      loss(epoch.train_loss),
-      loss(epoch.test_loss),
-      percent(epoch.test_accuracy),
-      short(epoch.learning_rate),
-      duration(epoch.seconds),
-      whole(epoch.images_per_s),
-    ]) {
-      row.insertCell().textContent = text;
-    }
+    for (const [key, write] of data.columns) row.insertCell().textContent = format[write](epoch[key]);
     table.prepend(row); // newest first
   }
 }
@@ -143,8 +140,12 @@ const stream = new Stream(
     },
     logs(rows) {
       log.add(rows);
+      if (rows.some((line) => line.level === "warning")) tryToShowParts(); // it may have a notice
     },
     checkpoints() {
+      tryToShowParts();
+    },
+    evaluation() {
       tryToShowParts();
     },
     reset() {
@@ -172,6 +173,7 @@ function lookWhileQueued() {
 }
 
 draw();
+evaluation.look();
 if (!data.over) {
   stream.open();
   setInterval(lookWhileQueued, LOOK_WHILE_QUEUED_MS);

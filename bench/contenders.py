@@ -1,0 +1,210 @@
+"""The contenders of bench/training.py: each a process that does one thing when told to.
+
+`python -m bench.contenders NAME DATA DEVICE` reads lines from its input. At each it trains one
+epoch of the tutorial's run (60,000 images of MNIST, batches of 64, SGD 0.1) and answers with a JSON
+line: seconds of training, seconds of evaluation, test accuracy, and the most memory so far.
+
+- `tutorial`: the loop of the tutorial, as one writes it on the first day.
+- `bare`: the same network as fast as a plain loop goes: the data in memory, ready to be computed
+  with, channels last, a fused optimizer, nothing reported. The limit.
+- `engine`: `worker.training.loop` with its reports and resume points, without the platform.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.utils.data import DataLoader
+from torchvision import datasets as torchvision_datasets
+from torchvision import transforms
+
+from core.presets import resolve
+from core.reports import EpochEnd, Report
+from worker.devices import usable_cores
+from worker.training import datasets, loop
+from worker.training.memory import most_taken
+
+Answer = dict[str, float]
+EPOCHS = 1000
+
+
+def network() -> nn.Module:
+    """The tutorial's network, written by hand."""
+    return nn.Sequential(
+        nn.Conv2d(1, 8, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8, 16, 5, padding=2),
+        nn.ReLU(),
+        nn.Conv2d(16, 32, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(32, 256, 5, padding=2),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(256 * 7 * 7, 10),
+    )
+
+
+def tutorial(data: Path, device: torch.device) -> Iterator[Answer]:
+    """Per-sample transforms, a DataLoader, the loss read after each batch."""
+    parts = [
+        torchvision_datasets.MNIST(data, train=is_train, transform=transforms.ToTensor())
+        for is_train in (True, False)
+    ]
+    train_loader = DataLoader(parts[0], batch_size=64, shuffle=True)
+    test_loader = DataLoader(parts[1], batch_size=64)
+    torch.manual_seed(0)
+    model = network().to(device)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    while True:
+        began = time.perf_counter()
+        model.train()
+        running_loss = 0.0
+        for images, labels in train_loader:
+            optimizer.zero_grad()
+            loss = functional.cross_entropy(model(images.to(device)), labels.to(device))
+            loss.backward()
+            optimizer.step()
+            running_loss += loss.item()
+        trained = time.perf_counter()
+        model.eval()
+        correct = 0
+        with torch.no_grad():
+            for images, labels in test_loader:
+                found = model(images.to(device)).argmax(1)
+                correct += (found == labels.to(device)).sum().item()
+        ended = time.perf_counter()
+        yield _answer(trained - began, ended - trained, correct / len(parts[1]), device)
+
+
+def bare(data: Path, device: torch.device) -> Iterator[Answer]:
+    """Nothing but the network; on a GPU the whole step is captured as a graph."""
+    images, labels = _ready(data, device, 0)
+    test_images, test_labels = _ready(data, device, 1)
+    torch.manual_seed(0)
+    model = network().to(memory_format=torch.channels_last).to(device)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, fused=True)
+
+    def step(batch: torch.Tensor, truth: torch.Tensor) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            scores = model(batch)
+        functional.cross_entropy(scores.float(), truth).backward()
+        optimizer.step()
+
+    take = _captured(step, images[:64], labels[:64]) if device.type == "cuda" else step
+    while True:
+        _wait(device)
+        began = time.perf_counter()
+        model.train()
+        for chosen in torch.randperm(len(images)).to(device).split(64):
+            (take if len(chosen) == 64 else step)(images[chosen], labels[chosen])
+        _wait(device)
+        trained = time.perf_counter()
+        model.eval()
+        with torch.inference_mode():
+            scores = torch.cat([model(part) for part in test_images.split(500)])
+        accuracy = (scores.argmax(1) == test_labels).double().mean().item()
+        yield _answer(trained - began, time.perf_counter() - trained, accuracy, device)
+
+
+def engine(data: Path, device: torch.device) -> Iterator[Answer]:
+    """The engine; it stands still in its report of an epoch until it is told to go on."""
+    told = _told()
+    at: dict[str, float] = {}
+
+    def report(sent: Report) -> None:
+        if isinstance(sent, EpochEnd):
+            evaluated = time.perf_counter() - at["began"] - sent.seconds
+            _say(_answer(sent.seconds, evaluated, sent.test_accuracy, device))
+            next(told)
+            at["began"] = time.perf_counter()
+
+    changes = {"epochs": EPOCHS, "device": device.type}
+    next(told)
+    at["began"] = time.perf_counter()
+    with tempfile.TemporaryDirectory() as scratch:
+        loop.run(
+            resolve("tutorial", changes),
+            data=data,
+            scratch=Path(scratch),
+            device=device,
+            report=report,
+        )
+    yield from ()
+
+
+def _ready(data: Path, device: torch.device, part: int) -> tuple[torch.Tensor, torch.Tensor]:
+    images = datasets.load("mnist", data)[part].to(device)
+    return images.batch(torch.arange(len(images), device=device))
+
+
+def _captured(
+    step: Callable[[torch.Tensor, torch.Tensor], None], images: torch.Tensor, labels: torch.Tensor
+) -> Callable[[torch.Tensor, torch.Tensor], None]:
+    batch, truth = images.clone(), labels.clone()
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(3):
+            step(batch, truth)
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        step(batch, truth)
+
+    def take(given: torch.Tensor, labels: torch.Tensor) -> None:
+        batch.copy_(given)
+        truth.copy_(labels)
+        graph.replay()
+
+    return take
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def _answer(train: float, evaluate: float, accuracy: float, device: torch.device) -> Answer:
+    return {
+        "train_s": train,
+        "evaluate_s": evaluate,
+        "accuracy": accuracy,
+        "memory_bytes": most_taken(device),
+    }
+
+
+def _told() -> Iterator[None]:
+    for _ in sys.stdin:
+        yield
+
+
+def _say(answer: Answer) -> None:
+    print(json.dumps(answer), flush=True)
+
+
+CONTENDERS = {"tutorial": tutorial, "bare": bare, "engine": engine}
+
+
+def main(name: str, data: str, device: str) -> None:
+    torch.set_num_threads(usable_cores())
+    answers = CONTENDERS[name](Path(data), torch.device(device))
+    if name == "engine":
+        next(answers, None)
+        return
+    for _ in _told():
+        _say(next(answers))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

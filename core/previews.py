@@ -1,0 +1,147 @@
+"""Previews: images as a run would see them, asked for by a form and drawn by a worker.
+
+The web has neither torch nor the data sets. So what is asked for is a row, a worker that takes it
+draws it, and the picture comes back in the same row. Nothing depends on it: a preview that is lost
+is asked for again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from core.database import Database, now, storable
+from core.models import Preview
+from core.spec import TrainingSpec
+
+FORGOTTEN_AFTER_S = 30.0
+"""Whoever took one so long ago has died over it: it takes much less, or is given up."""
+
+LEFT_TO_OTHERS_S = 1.0
+"""What a worker without the data set leaves to those that have it, before it says so."""
+
+KEPT_FOR_S = 24 * 3600.0
+MOST_KEPT = 500
+
+PARTS = ("dataset", "augmentation", "seed")
+"""What of a spec decides which images there are, and how they are varied."""
+
+Request = dict[str, Any]
+"""These parts of a spec, whole and checked."""
+
+
+def request(spec: TrainingSpec) -> Request:
+    """What is to be drawn for a spec."""
+    return spec.model_dump(mode="json", include=set(PARTS))
+
+
+def key_of(asked: Request) -> str:
+    """The name of what is asked for: equal requests have equal ones."""
+    text = json.dumps(asked, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def ask(database: Database, asked: Request) -> str:
+    """Ask for a preview. The caller announces it once this has returned.
+
+    What is there, or is being drawn, stays; what has failed or was forgotten is drawn anew.
+
+    Returns:
+        Its key.
+    """
+    key = key_of(asked)
+    try:
+        with database.writing() as session:
+            if session.scalar(select(Preview.key).where(Preview.key == key)) is None:
+                session.execute(insert(Preview).values(key=key, request=asked, asked_at=now()))
+            else:
+                session.execute(
+                    update(Preview)
+                    .where(Preview.key == key, _is_to_be_tried_again())
+                    .values(asked_at=now(), taken_at=None, error=None)
+                    .execution_options(synchronize_session=False)
+                )
+    except IntegrityError:
+        pass  # it was asked for at the same time
+    return key
+
+
+def find(database: Database, key: str) -> Preview | None:
+    """A preview as it is now, or None where nobody asked for it, or too long ago."""
+    with database.reading() as session:
+        return session.get(Preview, key)
+
+
+def take(database: Database, datasets: Collection[str]) -> tuple[str, Request] | None:
+    """Take the oldest preview that nobody has taken yet. Two workers never take the same.
+
+    Args:
+        database: where to look.
+        datasets: those that the worker has. What it could not draw it leaves to others at first.
+
+    Returns:
+        Its key and what is to be drawn, or None where there is none.
+    """
+    suits = or_(
+        Preview.request["dataset"].as_string().in_(datasets),
+        Preview.asked_at < now(-LEFT_TO_OTHERS_S),
+    )
+    oldest = (
+        select(Preview.key)
+        .where(Preview.taken_at.is_(None), suits)
+        .order_by(Preview.asked_at, Preview.key)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .scalar_subquery()
+    )
+    with database.writing() as session:
+        taken = session.execute(
+            update(Preview)
+            .where(Preview.key == oldest, Preview.taken_at.is_(None))
+            .values(taken_at=now())
+            .returning(Preview.key, Preview.request)
+            .execution_options(synchronize_session=False)
+        ).one_or_none()
+    return (taken.key, taken.request) if taken else None
+
+
+def finish(database: Database, key: str, image: bytes) -> None:
+    """Write down what was drawn: a PNG."""
+    _end(database, key, image=image, error=None)
+
+
+def fail(database: Database, key: str, message: str) -> None:
+    """Write down, in a sentence, why a preview could not be drawn."""
+    _end(database, key, image=None, error=storable(message))
+
+
+def sweep(database: Database) -> None:
+    """Delete what was asked for long ago, and what is more than enough. Any worker may."""
+    newest = select(Preview.key).order_by(Preview.asked_at.desc(), Preview.key).limit(MOST_KEPT)
+    with database.writing() as session:
+        session.execute(
+            delete(Preview)
+            .where(or_(Preview.asked_at < now(-KEPT_FOR_S), Preview.key.not_in(newest)))
+            .execution_options(synchronize_session=False)
+        )
+
+
+def _is_to_be_tried_again() -> ColumnElement[bool]:
+    forgotten = Preview.taken_at < now(-FORGOTTEN_AFTER_S)
+    return Preview.image.is_(None) & or_(Preview.error.is_not(None), forgotten)
+
+
+def _end(database: Database, key: str, *, image: bytes | None, error: str | None) -> None:
+    """A picture that is there stays: whoever was thought dead may come late, and without one."""
+    with database.writing() as session:
+        session.execute(
+            update(Preview)
+            .where(Preview.key == key, Preview.image.is_(None))
+            .values(image=image, error=error)
+            .execution_options(synchronize_session=False)
+        )

@@ -1,0 +1,59 @@
+"""An evaluation as its page shows it: shades, and a diagram's geometry."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.reported import evaluated
+from webui import evaluations
+from webui.evaluations import FIRST_MISTAKES, SIDE
+
+
+def shown(**changes):
+    return evaluations.shown({**evaluated().content, **changes})
+
+
+def test_a_row_of_the_confusion_is_a_true_class():
+    (right, wrong), _ = shown().confusion
+
+    assert (right.count, right.is_right, right.title) == (8, True, "cat: 8 of 10 found")
+    assert (wrong.count, wrong.is_right, wrong.title) == (2, False, "cat: 2 of 10 taken for dog")
+
+
+def test_one_in_a_hundred_can_be_seen():
+    _, wrong = shown(confusion=[[99, 1], [0, 1]]).confusion[0]
+
+    assert wrong.shade == 0.1
+
+
+def test_a_class_without_images_has_no_shade():
+    assert [cell.shade for cell in shown(confusion=[[0, 0], [1, 9]]).confusion[0]] == [0, 0]
+
+
+def test_the_bars_are_the_bins_that_have_images_and_as_high_as_they_are_right():
+    [bar] = shown().bars
+
+    assert (bar.x, bar.width) == (SIDE / 2, SIDE / 2)
+    assert (bar.y, bar.height) == (30, 170)  # 85% of 200, from the top
+    assert bar.y + bar.height == SIDE
+    assert (bar.count, bar.confidence) == (20, 0.9)
+
+
+def test_mistakes_are_told_by_the_names_of_their_classes():
+    first = shown().mistakes[0]
+
+    assert (first.index, first.true, first.found, first.confidence) == (7, "cat", "dog", 0.99)
+
+
+@pytest.mark.parametrize("count", [0, 1, FIRST_MISTAKES, FIRST_MISTAKES + 1])
+def test_no_mistake_is_lost_between_those_shown_and_those_folded_away(count):
+    all_of_them = evaluated().content["mistakes"][:count]
+    made = shown(mistakes=all_of_them)
+
+    assert len(made.first_mistakes) == min(count, FIRST_MISTAKES)
+    assert [*made.first_mistakes, *made.other_mistakes] == list(made.mistakes)
+
+
+@pytest.mark.parametrize(("names", "long"), [(("0", "12"), False), (("Bag", "1"), True)])
+def test_names_that_do_not_fit_over_a_column_are_noticed(names, long):
+    assert evaluations.shown(evaluated(names).content).has_long_names is long

@@ -1,0 +1,139 @@
+"""What a run does on the test set, as its page shows it: shaded cells, and a diagram's geometry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+SIDE = 200
+"""Width and height of the diagram of calibration, in its own units."""
+
+FIRST_MISTAKES = 24
+"""As many are shown at once; the others are folded away."""
+
+JSON = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """How many images of one class were found to be of another."""
+
+    count: int
+    shade: float
+    """0 to 1: the root of its share of the class, so that one in a hundred is seen."""
+    is_right: bool
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """Predictions of about the same confidence, in the diagram: y goes down from the top."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    confidence: float
+    accuracy: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """An image whose class was not found."""
+
+    index: int
+    true: str
+    found: str
+    confidence: float
+    image: str
+    """A PNG, in Base64."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An evaluation, ready to be shown."""
+
+    count: int
+    accuracy: float
+    loss: float
+    names: Sequence[str]
+    confusion: Sequence[Sequence[Cell]]
+    """A row for each true class."""
+    classes: Sequence[JSON]
+    calibration_error: float
+    bars: Sequence[Bar]
+    mistakes: Sequence[Mistake]
+
+    @property
+    def has_long_names(self) -> bool:
+        """Whether the names of the classes are too long to stand over narrow columns."""
+        return any(len(name) > 2 for name in self.names)
+
+    @property
+    def first_mistakes(self) -> Sequence[Mistake]:
+        """Those that are shown at once."""
+        return self.mistakes[:FIRST_MISTAKES]
+
+    @property
+    def other_mistakes(self) -> Sequence[Mistake]:
+        """Those that are folded away."""
+        return self.mistakes[FIRST_MISTAKES:]
+
+
+def shown(content: JSON) -> Shown:
+    """An evaluation, from what the worker wrote down."""
+    names = [each["name"] for each in content["classes"]]
+    calibration = content["calibration"]
+    return Shown(
+        count=content["count"],
+        accuracy=content["accuracy"],
+        loss=content["loss"],
+        names=names,
+        confusion=[
+            [_cell(names, true, found, count, sum(row)) for found, count in enumerate(row)]
+            for true, row in enumerate(content["confusion"])
+        ],
+        classes=content["classes"],
+        calibration_error=calibration["expected_calibration_error"],
+        bars=_bars(calibration["bins"]),
+        mistakes=[
+            Mistake(
+                index=each["index"],
+                true=names[each["label"]],
+                found=names[each["predicted"]],
+                confidence=each["confidence"],
+                image=each["image"],
+            )
+            for each in content["mistakes"]
+        ],
+    )
+
+
+def _cell(names: Sequence[str], true: int, found: int, count: int, of: int) -> Cell:
+    is_right = true == found
+    kind = "found" if is_right else f"taken for {names[found]}"
+    return Cell(
+        count=count,
+        shade=round((count / of) ** 0.5, 3) if of else 0,
+        is_right=is_right,
+        title=f"{names[true]}: {count:,} of {of:,} {kind}",
+    )
+
+
+def _bars(bins: Sequence[JSON]) -> list[Bar]:
+    """The bins that have images; each is as wide as its share of the scale."""
+    return [
+        Bar(
+            x=round(each["lower"] * SIDE, 2),
+            y=round((1 - each["accuracy"]) * SIDE, 2),
+            width=round((each["upper"] - each["lower"]) * SIDE, 2),
+            height=round(each["accuracy"] * SIDE, 2),
+            confidence=each["confidence"],
+            accuracy=each["accuracy"],
+            count=each["count"],
+        )
+        for each in bins
+        if each["count"]
+    ]
