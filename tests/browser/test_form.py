@@ -45,7 +45,7 @@ def test_a_preset_fills_the_form_at_once_and_keeps_the_name(page):
     page.goto("/jobs/new?preset=quick")
     page.get_by_label("Name", exact=True).fill("mine")
 
-    page.get_by_role("link", name="Tutorial").click()
+    page.locator('[data-preset="tutorial"]').click()
 
     expect(named(page, "epochs")).to_have_value("10")
     expect(page.get_by_label("Kind of learning rate schedule")).to_have_value("constant")
@@ -126,7 +126,7 @@ def test_the_blocks_of_the_network_follow_what_is_chosen(page):
     expect(network).to_contain_text("7 × 8 × 8")
     named(page, "model.cnn.channels").fill("7, x")
     expect(network).to_contain_text("cannot be built yet. Channels: ")
-    page.get_by_role("link", name="Tutorial").click()
+    page.locator('[data-preset="tutorial"]').click()
     expect(network).to_contain_text("8 × 28 × 28")
 
 
@@ -184,7 +184,7 @@ def test_an_old_run_is_run_again_with_changes(page, site):
 
     expect(named(page, "epochs")).to_have_value("7")
     expect(page.get_by_label("Name", exact=True)).to_have_value("once")
-    page.get_by_role("link", name="Quick").click()
+    page.locator('[data-preset="quick"]').click()
     expect(named(page, "epochs")).to_have_value("1")
     page.get_by_role("link", name="once").click()
     expect(named(page, "epochs")).to_have_value("7")
