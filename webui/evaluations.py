@@ -12,6 +12,11 @@ SIDE = 200
 FIRST_MISTAKES = 24
 """As many are shown at once; the others are folded away."""
 
+ENOUGH = 30
+"""Images by which the accuracy of a bin is known well enough to be drawn in full."""
+
+FAINTEST = 0.25
+
 JSON = dict[str, Any]
 
 
@@ -34,6 +39,8 @@ class Bar:
     y: float
     width: float
     height: float
+    opacity: float
+    """Faint where it stands for few images: what three of them do says little."""
     confidence: float
     accuracy: float
     count: int
@@ -70,6 +77,13 @@ class Shown:
     def has_long_names(self) -> bool:
         """Whether the names of the classes are too long to stand over narrow columns."""
         return any(len(name) > 2 for name in self.names)
+
+    @property
+    def has_all_mistakes(self) -> bool:
+        """Whether there are no other mistakes than these."""
+        return sum(
+            cell.count for row in self.confusion for cell in row if not cell.is_right
+        ) == len(self.mistakes)
 
     @property
     def first_mistakes(self) -> Sequence[Mistake]:
@@ -130,6 +144,7 @@ def _bars(bins: Sequence[JSON]) -> list[Bar]:
             y=round((1 - each["accuracy"]) * SIDE, 2),
             width=round((each["upper"] - each["lower"]) * SIDE, 2),
             height=round(each["accuracy"] * SIDE, 2),
+            opacity=round(max(FAINTEST, min(1, each["count"] / ENOUGH)), 2),
             confidence=each["confidence"],
             accuracy=each["accuracy"],
             count=each["count"],

@@ -39,6 +39,19 @@ def test_the_bars_are_the_bins_that_have_images_and_as_high_as_they_are_right():
     assert (bar.count, bar.confidence) == (20, 0.9)
 
 
+def test_a_bar_of_few_images_is_faint():
+    def opacity(count):
+        bins = [{"lower": 0.9, "upper": 1.0, "count": count, "confidence": 0.95, "accuracy": 1.0}]
+        return shown(calibration={"expected_calibration_error": 0, "bins": bins}).bars[0].opacity
+
+    assert [opacity(count) for count in (1, 15, 30, 9000)] == [0.25, 0.5, 1, 1]
+
+
+@pytest.mark.parametrize(("wrong", "all_told"), [(30, True), (31, False)])
+def test_it_is_known_whether_these_are_all_mistakes(wrong, all_told):
+    assert shown(confusion=[[70, wrong], [0, 100]]).has_all_mistakes is all_told
+
+
 def test_mistakes_are_told_by_the_names_of_their_classes():
     first = shown().mistakes[0]
 

@@ -71,7 +71,9 @@ def test_a_run_goes_from_the_queue_to_a_checkpoint_that_loads(yard, database, su
     assert points[-1].step == 2 * ended.batches
     [attempt] = [row for row, _worker in rows(database, queries.attempts, job.id)]
     assert (attempt.outcome, attempt.device, attempt.threads) == ("succeeded", "CPU", 1)
-    [file] = rows(database, queries.checkpoints, job.id)
+    files = {file.format: file for file in rows(database, queries.checkpoints, job.id)}
+    assert files.keys() == {"pt", "safetensors", "onnx", "card.json", "card.md"}
+    file = files["pt"]
     copy = tmp_path / "copy.pt"
     with yard.artifacts.open(Blob(file.sha256, file.size)) as stored:
         copy.write_bytes(stored.read())

@@ -53,18 +53,6 @@ def predict(
         network.train(was_training)
 
 
-def evaluate(
-    network: nn.Module, images: Images, before_batch: Callable[[], None] = lambda: None
-) -> tuple[float, float]:
-    """Mean cross-entropy, and the share of images whose class is found (0 to 1).
-
-    Arguments are as in `predict`.
-    """
-    scores, labels = predict(network, images, before_batch), images.labels.cpu()
-    loss = functional.cross_entropy(scores.double(), labels).item()
-    return loss, (scores.argmax(1) == labels).double().mean().item()
-
-
 @dataclass(frozen=True, slots=True)
 class ClassScore:
     """How well one class is told from the others. What is undefined is 0.0."""

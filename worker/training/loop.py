@@ -430,6 +430,7 @@ class _Run:
                 reason=place.reason,
             ),
             self._test.batch(torch.arange(min(EXAMPLES, len(self._test)), device=self._device))[0],
+            lambda text: self._say(Line(level="warning", text=text)),
         )
         self._say(
             Finished(

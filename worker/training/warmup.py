@@ -6,6 +6,7 @@ the first look at a data set reads it from the disk.
 
 from __future__ import annotations
 
+import importlib
 import logging
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from worker.training import datasets
 from worker.training.network import build
 from worker.training.optimization import build_optimization
 from worker.training.order import DeviceKind
+
+# not by the zygote: onnxruntime starts a thread
+EXPORTERS = ("onnx", "onnxruntime", "safetensors.torch")
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +37,8 @@ def warm_up(threads: int, device: DeviceKind, data: Path) -> None:
         for name in DATASETS:
             if datasets.is_present(name, data):
                 datasets.load(name, data)
+        for name in EXPORTERS:
+            importlib.import_module(name)
     except Exception:
         # a run will meet the same fault, and explain it on its page
         log.exception("the spare could not warm up")

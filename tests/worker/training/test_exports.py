@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save
 from core.catalogue import DATASETS
 from core.presets import resolve
 from worker.training import exports
-from worker.training.exports import ExportFailed, Results, rebuild, write_all
+from worker.training.exports import Results, rebuild, write_all
 from worker.training.network import build, digest
 
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
@@ -70,10 +70,19 @@ def scores_of(network, images):
         return network(images)
 
 
-def write(spec, folder, network=None, results=RESULTS):
+def write(spec, folder, network=None, results=RESULTS, warn=pytest.fail):
     folder.mkdir(exist_ok=True)
     network = trained(spec) if network is None else network
-    return write_all(network, spec, folder, results, images_of(spec, 20))
+    return write_all(network, spec, folder, results, images_of(spec, 20), warn)
+
+
+def written_but_for_onnx(spec, folder, network=None):
+    """Why there was no ONNX file; all others must be there."""
+    warnings = []
+    _, files = write(spec, folder, network, warn=warnings.append)
+    assert [file.format for file in files] == ["pt", "safetensors", "card.json", "card.md"]
+    [why] = warnings
+    return why
 
 
 @pytest.fixture(params=NETWORKS)
@@ -253,12 +262,9 @@ def test_an_export_that_gives_other_scores_is_refused(tmp_path, monkeypatch):
         exports, "_traced", lambda _network, image: traced(trained(spec, seed=1).eval(), image)
     )
 
-    with pytest.raises(
-        ExportFailed, match=r"away from the network's own, where 0\.0001 is allowed"
-    ):
-        write(spec, tmp_path)
+    why = written_but_for_onnx(spec, tmp_path)
 
-    assert list(tmp_path.iterdir()) == []
+    assert "away from the network's own, where 0.0001 is allowed" in why
 
 
 def test_an_export_that_gives_scores_of_another_shape_is_refused(tmp_path, monkeypatch):
@@ -267,8 +273,7 @@ def test_an_export_that_gives_scores_of_another_shape_is_refused(tmp_path, monke
     traced = exports._traced
     monkeypatch.setattr(exports, "_traced", lambda _network, image: traced(headless, image))
 
-    with pytest.raises(ExportFailed, match="another shape"):
-        write(spec, tmp_path)
+    assert "another shape" in written_but_for_onnx(spec, tmp_path)
 
 
 def test_an_export_of_a_broken_network_is_refused(tmp_path):
@@ -276,8 +281,7 @@ def test_an_export_of_a_broken_network_is_refused(tmp_path):
     network = trained(spec)
     network[0].weight.data.fill_(torch.nan)
 
-    with pytest.raises(ExportFailed, match="nan away"):
-        write(spec, tmp_path, network)
+    assert "nan away" in written_but_for_onnx(spec, tmp_path, network)
 
 
 @pytest.mark.parametrize(("scale", "factor"), [(1e-3, 1.0), (1e3, 1000.0)])
@@ -303,8 +307,7 @@ def test_scores_above_1_may_differ_by_a_share_of_the_largest(tmp_path, monkeypat
     monkeypatch.setattr(exports, "_traced", off(0.5))
     write(spec, tmp_path, network)
     monkeypatch.setattr(exports, "_traced", off(2))
-    with pytest.raises(ExportFailed):
-        write(spec, tmp_path, network)
+    assert "away" in written_but_for_onnx(spec, tmp_path, network)
 
 
 def test_only_the_exporters_own_warning_is_hushed(tmp_path, monkeypatch):
@@ -324,7 +327,9 @@ def test_a_disk_that_cannot_be_written_is_an_error_of_the_system(tmp_path):
     spec = resolve("tutorial", {"dataset": "digits"})
 
     with pytest.raises(OSError, match="No such file"):
-        write_all(trained(spec), spec, tmp_path / "missing", RESULTS, images_of(spec, 4))
+        write_all(
+            trained(spec), spec, tmp_path / "missing", RESULTS, images_of(spec, 4), pytest.fail
+        )
 
 
 @pytest.fixture
