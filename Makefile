@@ -9,7 +9,7 @@ STEP := ./scripts/step
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test check format lint types imports tests faults lock browser \
-	compose-test bench-api bench-training bench-steps bench-presets bench-latency bench-recovery bench-idle chaos clean
+	compose-test bench-api bench-training bench-steps bench-together bench-presets bench-latency bench-recovery bench-idle chaos clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ bench-training: setup ## The engine against the tutorial's loop and a bare one, 
 
 bench-steps: setup ## From the tutorial to the quick preset, step by step
 	@$(STEP) "bench" $(BIN)/python -m bench.steps $(STEPS)
+
+bench-together: setup ## Several small runs on one device at once (TOGETHER=8)
+	@$(STEP) "bench" $(BIN)/python -m bench.together $(TOGETHER)
 
 bench-presets: setup ## Train presets over several seeds (PRESETS="quick best --seeds 3")
 	@$(STEP) "bench" $(BIN)/python -m bench.presets $(PRESETS)

@@ -57,8 +57,7 @@ class Lines:
         """Take an event of the live stream."""
         if name == "logs":
             for line in data:
-                text = Text(show.printable(line["text"]))
-                self.console.print(text, highlight=False, soft_wrap=True)
+                self.console.print(show.log_line(line), highlight=False, soft_wrap=True)
         elif name == "job":
             self._tell(data)
 
@@ -109,9 +108,7 @@ class Bar(Lines):
         elif name == "logs":
             for line in data:
                 if " batch " not in line["text"]:  # the bar tells of batches
-                    self._progress.console.print(
-                        Text(show.printable(line["text"])), highlight=False
-                    )
+                    self._progress.console.print(show.log_line(line), highlight=False)
 
 
 class Heard(ProgressColumn):

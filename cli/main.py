@@ -274,7 +274,7 @@ def logs(client: Client, job_id: int, as_json: bool) -> None:
         click.echo(show.as_json(list(lines)))
         return
     for line in lines:
-        click.echo(f"{line['time'][:19]}Z  {show.printable(line['text'])}")
+        click.echo(f"{line['time'][:19]}Z  {show.log_line(line).plain}")
 
 
 @main.command()

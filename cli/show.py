@@ -23,6 +23,8 @@ _COLOURS = {
     "cancelled": "magenta",
 }
 
+_LEVELS = {"warning": "yellow", "error": "red"}
+
 
 def as_json(value: Any) -> str:
     """A value for other programs."""
@@ -194,6 +196,15 @@ def datasets(rows: Sequence[JSON]) -> Table:
             for row in rows
         ),
     )
+
+
+def log_line(line: JSON) -> Text:
+    """A line of a log; one that warns says so."""
+    level = line.get("level", "info")
+    text = Text(printable(line["text"]))
+    if level == "info":
+        return text
+    return Text(f"{level}: ", style="bold " + _LEVELS.get(level, "")).append_text(text)
 
 
 def state(item: JSON) -> Text:

@@ -91,3 +91,17 @@ def test_the_commonest_confusions_come_first_and_only_so_many():
         ("c", "a", 2, 0.2),
         ("c", "b", 2, 0.2),
     ]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ({"text": "fine", "level": "info"}, "fine"),
+        ({"text": "careful\x1b", "level": "warning"}, "warning: careful\ufffd"),
+        ({"text": "broken", "level": "error"}, "error: broken"),
+        ({"text": "of a later version", "level": "odd"}, "odd: of a later version"),
+        ({"text": "without a level"}, "without a level"),
+    ],
+)
+def test_a_line_that_warns_says_so(line, told):
+    assert show.log_line(line).plain == told

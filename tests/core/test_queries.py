@@ -181,3 +181,23 @@ def test_a_worker_is_listed_with_the_jobs_that_it_runs(database, claimant):
     assert [(w.id, runs) for w, runs in first.items] == [(idle, [])]
     assert [(w.id, runs) for w, runs in second.items] == [(claimant.worker_id, busy)]
     assert second.next is None
+
+
+def test_an_evaluation_is_found_by_its_job_and_known_without_being_read(database):
+    job = queue.submit(database, name="job", spec=SPEC)
+    facts = WorkerFacts("w", 1, "0", ["default"], [], 1)
+    claimant = queue.Claimant(workers.register(database, facts), ["default"], ["auto"])
+    journal = Journal(database, queue.claim(database, claimant, 30), 30)
+    with database.reading() as session:
+        assert queries.evaluated_attempt(session, job.id) == 0
+        with pytest.raises(NotFound, match="has no evaluation"):
+            queries.evaluation(session, job.id)
+        with pytest.raises(NotFound, match="There is no job 99"):
+            queries.evaluation(session, 99)
+
+    journal.record(reported.evaluated())
+    journal.flush()
+
+    with database.reading() as session:
+        assert queries.evaluated_attempt(session, job.id) == 1
+        assert queries.evaluation(session, job.id).content == reported.evaluated().content
