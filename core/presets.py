@@ -92,7 +92,7 @@ PRESETS: dict[str, Preset] = {
                 augmentation=Handwriting(),
                 regularization=Regularization(label_smoothing=0.1, ema=0.998),
                 batch_size=128,
-                epochs=16,
+                epochs=12,
             ),
         ),
         Preset(

@@ -157,18 +157,18 @@ def evaluated_attempt(session: Session, job_id: int) -> int:
 
 def workers(
     session: Session, limit: int = DEFAULT_LIMIT, cursor: str = ""
-) -> Page[tuple[Worker, list[int]]]:
-    """A page of workers, newest first, each with the ids of the jobs that it runs."""
+) -> Page[tuple[Worker, list[Job]]]:
+    """A page of workers, newest first, each with the jobs that it runs."""
     query = select(Worker).order_by(Worker.id.desc())
     if cursor:
         query = query.where(Worker.id < _key(cursor, 1)[0])
     found = session.scalars(query.limit(_checked(limit) + 1)).all()
-    running: dict[int, list[int]] = {worker.id: [] for worker in found}
+    running: dict[int, list[Job]] = {worker.id: [] for worker in found}
     for busy in session.scalars(
         select(Job).where(Job.state == "running", Job.worker_id.in_(running)).order_by(Job.id)
     ):
         if busy.worker_id is not None:
-            running[busy.worker_id].append(busy.id)
+            running[busy.worker_id].append(busy)
     return _page(
         [(worker, running[worker.id]) for worker in found], limit, lambda row: (row[0].id,)
     )

@@ -240,7 +240,7 @@ def dataset(row: Dataset) -> JSON:
     }
 
 
-def worker(row: tuple[Worker, list[int]]) -> JSON:
+def worker(row: tuple[Worker, list[Job]]) -> JSON:
     """A worker, and the jobs that it runs."""
     found, running = row
     return {
@@ -251,7 +251,8 @@ def worker(row: tuple[Worker, list[int]]) -> JSON:
         "queues": found.queues,
         "devices": found.devices,
         "slots": found.slots,
-        "running": running,
+        "slots_taken": sum(job.devices for job in running),
+        "running": [job.id for job in running],
         "started_at": moment(found.started_at),
         "seen_at": moment(found.seen_at),
         "stopped_at": moment(found.stopped_at),

@@ -75,6 +75,22 @@ def test_what_is_wrong_with_the_name_and_with_the_spec_is_told_at_once(context):
     assert set(wrong) == {"name", "queue", "epochs", "speed"}
 
 
+def test_more_devices_than_any_live_worker_has_are_refused_by_the_largest_there_is(context):
+    cpu = {"kind": "cpu", "name": "CPU", "memory_bytes": None}
+    workers.register(context.database, WorkerFacts("w", 1, "0", ["default"], [cpu], 1))
+
+    wrong = refused(context, {"name": "a", "spec": {"devices": 4}})
+
+    assert set(wrong) == {"devices"}
+    assert "1" in wrong["devices"]
+
+
+def test_any_number_of_devices_is_queued_while_no_worker_is_there_to_ask(context):
+    job = submission.submit(context, {"name": "a", "spec": {"devices": 4}})
+
+    assert job.devices == 4
+
+
 def test_an_unknown_preset_and_a_bad_name_are_both_told(context):
     assert set(refused(context, {"name": "", "preset": "slow"})) == {"name", "preset"}
 

@@ -197,7 +197,7 @@ def _prove(exported: bytes, network: nn.Module, images: Tensor) -> None:
     scores = torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
     allowed = TOLERANCE * max(1.0, expected.abs().max().item())
     if scores.shape != expected.shape:
-        raise ExportFailed(f"The ONNX file gives scores of another shape.")
+        raise ExportFailed("The ONNX file gives scores of another shape.")
     difference = (scores - expected).abs().max().item()
     if not difference < allowed:  # nor where it is no number
         raise ExportFailed(

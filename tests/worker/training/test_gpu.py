@@ -1,0 +1,107 @@
+"""What only a GPU can show. On a machine without one these tests are not run."""
+
+import contextlib
+
+import pytest
+import torch
+
+from core.presets import resolve
+from core.reports import EpochEnd, Finished, Saved, Started
+from worker.training import loop
+from worker.training.batches import Batches, OnDevice, Streamed
+from worker.training.datasets import load
+from worker.training.loop import StopAsked
+
+pytestmark = pytest.mark.gpu
+BASE = {
+    "dataset": "digits",
+    "model": {"channels": [8], "batch_norm": True, "dropout": 0.1},
+    "optimizer": {"kind": "adamw", "learning_rate": 0.01},
+    "device": "cuda",
+    "epochs": 5,
+}
+
+
+@pytest.fixture
+def run(gpu, data_folder, tmp_path):
+    def run(changes=None, stop_before=None, resume_from=None):
+        reports, asked = [], iter(range(1_000_000))
+        with contextlib.suppress(StopAsked):
+            loop.run(
+                resolve("tutorial", BASE | (changes or {})),
+                data=data_folder,
+                scratch=tmp_path,
+                device=gpu,
+                report=reports.append,
+                stop_asked=lambda: "save" if next(asked) == stop_before else None,
+                resume_from=resume_from,
+            )
+        return reports
+
+    return run
+
+
+def of(kind, reports):
+    return [report for report in reports if isinstance(report, kind)]
+
+
+@pytest.mark.parametrize("precision", ["auto", "fp32", "bf16", "fp16"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "rmsprop", "muon"])
+def test_a_run_learns_in_every_precision(run, precision, optimizer):
+    changes = {
+        "compute": {"precision": precision},
+        "optimizer": {"kind": optimizer, "learning_rate": 0.01},
+    }
+
+    ends = of(EpochEnd, run(changes))
+
+    assert ends[-1].train_loss < ends[0].train_loss
+    assert ends[-1].memory_bytes > 0
+
+
+def test_auto_is_bf16_where_the_gpu_has_it(run):
+    expected = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+
+    assert of(Started, run({"epochs": 1}))[0].precision == expected
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_resumed_run_ends_where_the_undisturbed_one_did(run, compiled):
+    changes = {"compute": {"precision": "fp32", "compile": compiled}}
+    alone = of(EpochEnd, run(changes))
+
+    stopped = run(changes, stop_before=60)
+    resumed = run(changes, resume_from=of(Saved, stopped)[-1].path)
+
+    assert of(Finished, resumed)
+    # GPUs add up in no fixed order
+    assert of(EpochEnd, resumed)[-1].train_loss == pytest.approx(alone[-1].train_loss, rel=0.05)
+
+
+def test_streamed_batches_are_those_on_the_device(gpu, data_folder):
+    train, _ = load("digits", data_folder)
+    on_device, streamed = (
+        Batches(resolve("tutorial", BASE | {"data": {"placement": placement}}), train, gpu)
+        for placement in ("auto", "stream")
+    )
+    assert isinstance(on_device._source, OnDevice)
+    assert isinstance(streamed._source, Streamed)
+
+    for mine, theirs in zip(on_device.epoch(1, 0), streamed.epoch(1, 0), strict=True):
+        assert theirs.images.device.type == "cuda"
+        assert torch.equal(mine.images, theirs.images)
+
+
+def test_a_full_memory_makes_the_parts_smaller(run, gpu):
+    """All but a little of the memory is held by somebody else."""
+    torch.cuda.set_per_process_memory_fraction(
+        200 * 2**20 / torch.cuda.get_device_properties(gpu).total_memory
+    )
+    try:
+        changes = {"model": {"kind": "resnet", "depth": 20, "width": 64}, "batch_size": 1024}
+        reports = run(changes | {"epochs": 1})
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+
+    assert any(report.kind == "shrunk" for report in reports)
+    assert of(Finished, reports)

@@ -1,0 +1,95 @@
+"""Training without the platform."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+import worker.training
+from core.errors import InvalidInput
+from worker.training import TrainingSpec, notebook, preset, train
+
+QUICK = {"dataset": "digits", "model": {"channels": [4]}, "epochs": 2}
+
+
+@pytest.fixture
+def spec():
+    return preset("quick", QUICK)
+
+
+def test_five_lines_train_a_network(spec, data_folder):
+    result = train(spec, data=data_folder, progress=False)
+
+    assert len(result.epochs) == 2
+    assert result.test_accuracy == result.epochs[-1].test_accuracy
+    assert {path.suffix for path in result.folder.iterdir()} >= {".pt", ".onnx", ".safetensors"}
+
+
+def test_the_network_that_comes_back_is_the_one_that_was_measured(spec, data_folder):
+    result = train(spec, data=data_folder, progress=False)
+
+    _, test = notebook.loop.datasets.load("digits", data_folder)
+    images, labels = test.batch(torch.arange(len(test)))
+    probabilities = result.predict(images)
+    assert not result.network.training
+    assert torch.allclose(probabilities.sum(1), torch.ones(len(test)))
+    assert (probabilities.argmax(1) == labels).double().mean() == result.test_accuracy
+
+
+def test_a_run_goes_on_from_a_resume_point_to_the_same_bytes(
+    spec, data_folder, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(notebook.loop, "SAVE_EPOCHS_EVERY_S", 0.0)
+    alone = train(spec, data=data_folder, folder=tmp_path / "alone", progress=False)
+    [first, *_] = sorted((tmp_path / "alone").glob("resume-*.pt"))
+
+    resumed = train(spec, data=data_folder, resume_from=first, progress=False)
+
+    assert resumed.weights_sha256 == alone.weights_sha256
+    assert [end.epoch for end in resumed.epochs] == [2]
+
+
+def test_the_progress_is_shown_or_not(spec, data_folder, capsys):
+    train(spec, data=data_folder)
+    shown = capsys.readouterr().out
+    train(spec, data=data_folder, progress=False)
+    hidden = capsys.readouterr().out
+
+    assert "epoch 2/2 done" in shown
+    assert hidden == ""
+
+
+def test_what_is_not_here_is_refused_with_a_sentence(data_folder):
+    with pytest.raises(InvalidInput, match="submit the run to a worker"):
+        train(TrainingSpec(devices=2), data=data_folder)
+    if not torch.cuda.is_available():
+        with pytest.raises(InvalidInput, match="no CUDA GPU here"):
+            train(TrainingSpec(device="cuda"), data=data_folder)
+
+
+@pytest.mark.parametrize(
+    ("variables", "place"),
+    [
+        ({}, "~/.trainyard/data"),
+        ({"TRAINYARD_HOME": "/yard"}, "/yard/data"),
+        ({"TRAINYARD_HOME": "/yard", "TRAINYARD_DATA": "/sets"}, "/sets"),
+    ],
+)
+def test_the_data_is_looked_for_where_the_platform_keeps_it(monkeypatch, variables, place):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    assert notebook._data_folder() == notebook.Path(place).expanduser()
+
+
+def test_the_package_is_imported_without_torch():
+    """The zygote listens for its worker's death before it imports torch."""
+    program = "import sys, worker.training; sys.exit('torch' in sys.modules)"
+
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'tarin'"):
+        worker.training.tarin  # noqa: B018
