@@ -106,9 +106,9 @@ PRESETS: dict[str, Preset] = {
                 data=Data(normalize=True),
                 model=CNN(
                     kernel_size=3,
-                    channels=(32, 64, 128, 128, 256),
+                    channels=(32, 64, 64, 128, 128),
                     batch_norm=True,
-                    dropout=0.4,
+                    dropout=0.3,
                 ),
                 optimizer=_MOMENTUM,
                 schedule=OneCycle(warmup=0.2),

@@ -18,6 +18,8 @@ from core.errors import TrainyardError
 from worker.training.datasets import Images
 
 BATCH = 1000
+BATCH_ON_CPU = 64
+"""What a layer leaves fits into the cores' caches then: half again as fast as a thousand at once."""
 BINS = 15
 """Of confidence, as many as Guo and others have."""
 MOST_MISTAKES = 100
@@ -38,8 +40,9 @@ def predict(
     Args:
         network: takes (batch, channels, size, size), gives (batch, classes).
         images: on the network's device.
-        before_batch: called before each batch; may raise to end the evaluation.
+        before_batch: called before each thousand images; may raise to end the evaluation.
     """
+    size = BATCH_ON_CPU if images.labels.device.type == "cpu" else BATCH
     was_training = network.training
     network.eval()
     try:
@@ -47,7 +50,8 @@ def predict(
         places = torch.arange(len(images), device=images.labels.device)
         for indices in torch.split(places, BATCH):
             before_batch()
-            scores.append(network(images.batch(indices)[0]).float())
+            for part in torch.split(indices, size):
+                scores.append(network(images.batch(part)[0]).float())
         return torch.cat(scores).cpu()  # the one place that waits for the device
     finally:
         network.train(was_training)
