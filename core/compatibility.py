@@ -152,6 +152,11 @@ def _device(spec: Hyperparameters, _: Dataset) -> Mistakes:
             "compute.precision",
             f"fp16 needs a GPU, and device is {spec.device}; set device to cuda, or choose auto",
         )
+    if spec.compute.precision == "fp16" and spec.optimizer.kind == "muon":
+        yield FieldError(
+            "compute.precision",
+            "fp16 scales its losses, which Muon does not take; choose bf16, or another optimizer",
+        )
     if spec.compute.tf32 and spec.device == "cpu":
         yield FieldError(
             "compute.tf32", "TF32 is a GPU's, and device is cpu; turn it off, or change device"

@@ -75,7 +75,7 @@ class Capture:
         torch.cuda.current_stream().wait_stream(stream)
         self._network.zero_grad(set_to_none=True)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # others load batches
             self._loss = self._backward()
         self._gradients = [weight.grad for weight in self._network.parameters()]
         for value, before in zip(self._network.buffers(), kept, strict=True):

@@ -37,7 +37,6 @@ TOLERANCE = 1e-4
 where that is above 1. Float32 itself is about 1e-7 of it."""
 
 
-
 class ExportFailed(TrainyardError):
     """An exported network does not do what the trained one does. It is not published."""
 

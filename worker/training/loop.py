@@ -208,6 +208,7 @@ class _Run:
         torch.set_num_threads(point.threads)
         point.restore(self._parts)
         self._place = point.place
+        self._saved_step = point.place.step
         self._losses[: point.place.batch] = point.keepsakes.losses
         self._best_weights = point.keepsakes.best_weights
         done = f"epoch {point.place.epochs}"
@@ -339,7 +340,7 @@ class _Run:
                 test_loss=test_loss,
                 test_accuracy=test_accuracy,
                 learning_rate=place.learning_rate,
-                gradient_norm=place.gradient_norm,
+                gradient_norm=place.gradient_norm if math.isfinite(place.gradient_norm) else None,
                 memory_bytes=memory.most_taken(self._device),
                 seconds=place.seconds,
                 images_per_s=images / place.seconds,
