@@ -58,8 +58,8 @@ class EpochEnd(_Report):
     test_accuracy: float
     learning_rate: float
     gradient_norm: float | None
-    """Euclidean length of the gradient of all weights at the last batch, before clipping; None where
-    it is infinite, as may happen in fp16: that step was left out."""
+    """Euclidean length of the gradient of all weights at the last batch, before clipping;
+    None where it is infinite, as may happen in fp16: that step was left out."""
     memory_bytes: int
     """The most that was taken so far: of the GPU's memory, or by the process on a CPU."""
     seconds: float
