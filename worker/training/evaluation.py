@@ -46,12 +46,12 @@ def predict(
     was_training = network.training
     network.eval()
     try:
-        scores = []
+        scores: list[Tensor] = []
         places = torch.arange(len(images), device=images.labels.device)
         for indices in torch.split(places, BATCH):
             before_batch()
             parts = torch.split(indices, size)
-            scores.extend(network(images.batch(part)[0]).float() for part in parts)
+            scores += [network(images.batch(part)[0]).float() for part in parts]
         return torch.cat(scores).cpu()  # the one place that waits for the device
     finally:
         network.train(was_training)
