@@ -53,6 +53,9 @@ CMD ["trainyard", "web"]
 
 # -- worker ---------------------------------------------------------------------------------
 FROM python AS worker
+# for runs that ask torch to compile their network
+RUN apt-get update && apt-get install -y --no-install-recommends g++ \
+    && rm -rf /var/lib/apt/lists/*
 COPY requirements/worker.lock /tmp/
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip install --require-hashes --only-binary :all: -r /tmp/worker.lock

@@ -6,12 +6,13 @@ and says what to change. What depends on the hosts that are there is not known h
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
 from core import architecture
 from core.catalogue import DATASETS, Dataset
 from core.errors import FieldError
-from core.hyperparameters import CNN, Clothes, Hyperparameters, Photos
+from core.hyperparameters import CNN, Clothes, Handwriting, Hyperparameters, Photos
 
 Mistakes = Iterator[FieldError]
 
@@ -89,12 +90,22 @@ def _batches(spec: Hyperparameters, dataset: Dataset) -> Mistakes:
             f"a batch of {smallest} is left over at the end of an epoch, too few for "
             f"{spec.devices} devices; choose another batch size",
         )
-    elif smallest // min(parts, smallest) == 1 and _needs_two_images(spec, dataset):
+    elif _needs_two_images(spec, dataset) and 1 in (
+        _smallest_part(spec, spec.batch_size),
+        _smallest_part(spec, smallest),
+    ):
         yield FieldError(
             "batch_size",
-            "a batch of one image is left over, and batch norm cannot work on the "
-            "single value that this network leaves of it; choose another batch size",
+            "a part of one image is left over, and batch norm cannot work on the single value that "
+            "this network leaves of it; choose another batch size, or less accumulation",
         )
+
+
+def _smallest_part(spec: Hyperparameters, images: int) -> int:
+    """Images in the smallest part that a batch of so many is computed in, on any device."""
+    largest = math.ceil(math.ceil(spec.batch_size / spec.devices) / spec.accumulation)
+    ours = images // spec.devices
+    return ours // math.ceil(ours / largest)
 
 
 def _needs_two_images(spec: Hyperparameters, dataset: Dataset) -> bool:
@@ -137,6 +148,11 @@ def _augmentation(spec: Hyperparameters, dataset: Dataset) -> Mistakes:
             "augmentation.color",
             f"the images of {dataset.title} are grey and have no colours to change; set this to 0, "
             "or choose another augmentation.kind",
+        )
+    if isinstance(chosen, Handwriting) and chosen.shift >= dataset.size:
+        yield FieldError(
+            "augmentation.shift",
+            f"the images of {dataset.title} are {dataset.size} pixels wide; shift them by less",
         )
     if isinstance(chosen, Photos | Clothes) and chosen.crop >= dataset.size:
         yield FieldError(

@@ -130,6 +130,7 @@ class Journal:
         )
         session.execute(delete(Epoch).where(Epoch.job_id == job_id, Epoch.epoch > report.epoch))
         resume_points.discard(session, job_id, after_step=report.step)
+        session.execute(delete(Evaluation).where(Evaluation.job_id == job_id))
         last = session.get(Epoch, (job_id, report.epoch))
         if last and values["test_loss"] is None:  # unless this flush brings newer ones
             session.execute(

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from core.database import Database, now, storable
 from core.models import Preview
@@ -26,6 +27,7 @@ LEFT_TO_OTHERS_S = 1.0
 """What a worker without the data set leaves to those that have it, before it says so."""
 
 KEPT_FOR_S = 24 * 3600.0
+MOST_WAITING = 50
 MOST_KEPT = 500
 
 PARTS = ("dataset", "augmentation", "seed")
@@ -59,6 +61,7 @@ def ask(database: Database, asked: Request) -> str:
         with database.writing() as session:
             if session.scalar(select(Preview.key).where(Preview.key == key)) is None:
                 session.execute(insert(Preview).values(key=key, request=asked, asked_at=now()))
+                _forget_all_but_the_newest_that_wait(session)
             else:
                 session.execute(
                     update(Preview)
@@ -69,6 +72,17 @@ def ask(database: Database, asked: Request) -> str:
     except IntegrityError:
         pass  # it was asked for at the same time
     return key
+
+
+def _forget_all_but_the_newest_that_wait(session: Session) -> None:
+    """Whoever asks for very many keeps nobody else waiting for long."""
+    waiting = select(Preview.key).where(Preview.taken_at.is_(None))
+    newest = waiting.order_by(Preview.asked_at.desc(), Preview.key).limit(MOST_WAITING)
+    session.execute(
+        delete(Preview)
+        .where(Preview.taken_at.is_(None), Preview.key.not_in(newest))
+        .execution_options(synchronize_session=False)
+    )
 
 
 def find(database: Database, key: str) -> Preview | None:

@@ -82,6 +82,10 @@ class Previews:
             if taken is None:
                 break
             self._draw(*taken)
+            self._sweep_if_due()
+        self._sweep_if_due()
+
+    def _sweep_if_due(self) -> None:
         if time.monotonic() >= self._sweep_due:
             self._sweep_due = time.monotonic() + SWEEP_EVERY_S
             previews.sweep(self._yard.database)

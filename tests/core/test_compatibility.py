@@ -39,6 +39,26 @@ def errors(**changes):
             "augmentation.crop",
             "8 pixels wide",
         ),
+        (
+            {"dataset": "digits", "augmentation": {"kind": "handwriting", "shift": 8}},
+            "augmentation.shift",
+            "8 pixels wide",
+        ),
+        (
+            {
+                "dataset": "digits",
+                "model": {"kind": "resnet18"},
+                "batch_size": 10,
+                "accumulation": 10,
+            },
+            "batch_size",
+            "a part of one image",
+        ),
+        (
+            {"compute": {"precision": "fp16"}, "device": "cuda", "optimizer": {"kind": "muon"}},
+            "compute.precision",
+            "Muon",
+        ),
         ({"compute": {"precision": "fp16"}}, "compute.precision", "device is auto"),
         (
             {"compute": {"precision": "fp16"}, "device": "cpu"},
@@ -77,6 +97,13 @@ def test_everything_that_is_wrong_is_said_at_once():
         {"compute": {"precision": "bf16"}, "device": "cpu"},
         {"augmentation": {"kind": "photos", "color": 0}},
         {"accumulation": 64},
+        # parts of 3, 3, 2 and 2 images, and of 3, 2 and 2
+        {
+            "dataset": "digits",
+            "model": {"kind": "resnet18"},
+            "batch_size": 10,
+            "accumulation": 4,
+        },
         {"devices": 4},
     ],
 )

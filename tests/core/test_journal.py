@@ -270,3 +270,15 @@ def test_an_evaluation_takes_the_place_of_an_earlier_attempts(database, lease):
 
     with database.reading() as session:
         assert session.get(Evaluation, lease.job_id).content == {"accuracy": 0.9}
+
+
+def test_an_attempt_that_begins_takes_back_the_evaluation_of_one_that_did_not_end(database, lease):
+    journal = Journal(database, lease, 30)
+    journal.record(Evaluated(content={"accuracy": 0.1}))
+    journal.flush()
+
+    journal.record(STARTED)
+    journal.flush()
+
+    with database.reading() as session:
+        assert session.get(Evaluation, lease.job_id) is None

@@ -181,3 +181,17 @@ def test_a_sweep_keeps_the_newest_only(database, monkeypatch):
     previews.sweep(database)
 
     assert [previews.find(database, key) is not None for key in keys] == [True] * 3 + [False] * 2
+
+
+def test_whoever_asks_for_very_many_keeps_nobody_waiting_for_long(database, monkeypatch):
+    monkeypatch.setattr(previews, "MOST_WAITING", 3)
+    drawn = previews.ask(database, request(99))
+    previews.take(database, DIGITS)
+    keys = []
+    for seed in range(6):
+        keys.append(previews.ask(database, request(seed)))
+        age(database, keys[-1], 60 - seed)
+
+    assert count(database) == 4
+    assert previews.find(database, drawn) is not None
+    assert [previews.find(database, key) is not None for key in keys] == [False] * 3 + [True] * 3

@@ -43,12 +43,13 @@ class Batch:
     whole: int = 0
     """Images in the whole batch, of which this may be a part."""
 
-    def split(self, parts: int) -> list[Batch]:
-        """The same batch in so many parts at most, none of them empty."""
-        if parts == 1:
+    def split(self, largest: int) -> list[Batch]:
+        """The same batch in parts of at most so many images, as few and as equal as can be."""
+        count = len(self.labels)
+        if count <= largest:
             return [self]
-        size = -(-len(self.labels) // parts)
         others = self.other_labels
+        bounds = torch.tensor_split(torch.arange(count), -(-count // largest))
         return [
             Batch(
                 self.images[part],
@@ -57,7 +58,7 @@ class Batch:
                 self.share,
                 self.whole,
             )
-            for part in (slice(at, at + size) for at in range(0, len(self.labels), size))
+            for part in (slice(int(each[0]), int(each[-1]) + 1) for each in bounds)
         ]
 
 

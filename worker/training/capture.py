@@ -66,6 +66,14 @@ class Capture:
         # the passes below are no part of the run: batch norm must not remember them
         kept = [each.clone() for each in self._network.buffers()]
         random_state = torch.cuda.get_rng_state()
+        try:
+            self._graph = self._captured()
+        finally:
+            for value, before in zip(self._network.buffers(), kept, strict=True):
+                value.copy_(before)
+            torch.cuda.set_rng_state(random_state)
+
+    def _captured(self) -> torch.cuda.CUDAGraph:
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
@@ -78,10 +86,7 @@ class Capture:
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # others load batches
             self._loss = self._backward()
         self._gradients = [weight.grad for weight in self._network.parameters()]
-        for value, before in zip(self._network.buffers(), kept, strict=True):
-            value.copy_(before)
-        torch.cuda.set_rng_state(random_state)
-        self._graph = graph
+        return graph
 
     def _backward(self) -> Tensor:
         loss, scaled = self._scaled_loss(self._network, self._batch)

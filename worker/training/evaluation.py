@@ -50,8 +50,17 @@ def predict(
         places = torch.arange(len(images), device=images.labels.device)
         for indices in torch.split(places, BATCH):
             before_batch()
-            parts = torch.split(indices, size)
-            scores += [network(images.batch(part)[0]).float() for part in parts]
+            at = 0
+            while at < len(indices):
+                try:
+                    part = indices[at : at + size]
+                    scores.append(network(images.batch(part)[0]).float())
+                    at += len(part)
+                except torch.OutOfMemoryError:
+                    if size == 1:
+                        raise
+                    torch.cuda.empty_cache()
+                    size = -(-size // 2)
         return torch.cat(scores).cpu()  # the one place that waits for the device
     finally:
         network.train(was_training)

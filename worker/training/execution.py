@@ -16,6 +16,9 @@ from worker.training.loop import Diverged, StopAsked
 from worker.training.order import Order
 from worker.training.resume import Unusable
 
+# how torch's own allocator says it, in a plain RuntimeError
+_CPU_IS_FULL = "DefaultCPUAllocator"
+
 
 def run(link: Link) -> None:
     """Carry out the order, and say how it ended."""
@@ -64,10 +67,11 @@ def explain(error: Exception) -> Failed:
         return Failed(error="resume_point", message=str(error))
     if isinstance(error, DataUnavailable):
         return Failed(error="data_unavailable", message=str(error))
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or _CPU_IS_FULL in str(error):
         return Failed(
             error="out_of_memory",
-            message="The device's memory is full. Try a smaller batch size or network.",
+            message="The device's memory is full. Try a smaller batch size, more accumulation, or "
+            "a smaller network.",
             traceback=traceback.format_exc(),
         )
     if isinstance(error, OSError):

@@ -81,7 +81,9 @@ def write_all(
     if spec.publishing.onnx:
         try:
             contents["onnx"] = _onnx(network, facts, examples)
-        except ExportFailed as error:
+        except OSError:
+            raise
+        except Exception as error:  # noqa: BLE001  (whatever it is, the weights are worth more)
             warn(f"There is no ONNX file: {error}")
 
     stem = f"{spec.dataset}-{spec.model.kind}"

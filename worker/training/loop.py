@@ -215,6 +215,8 @@ class _Run:
         if point.place.batch:
             done = f"batch {point.place.batch} of epoch {point.place.epochs + 1}"
         self._say(Line(text=f"Training goes on after {done}, from a resume point."))
+        if self._stepper.micro_batch < self._stepper.asked:
+            self._note_shrunk(self._stepper.micro_batch)
 
     def _train_epoch(self) -> None:
         """Train from the place in the epoch to its end, or to the end of the run's time."""
@@ -300,7 +302,7 @@ class _Run:
         if is_whole:  # else time is up, and the others are waiting for a batch that never comes
             self._agree()
         now = time.monotonic()
-        place.elapsed += now - self._epoch_began
+        place.elapsed += place.seconds
         place.epochs += 1
         place.batch = place.reported_batch = 0
         place.seconds = 0.0

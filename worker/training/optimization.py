@@ -28,10 +28,7 @@ class Optimization:
         """Take the next step with this share of the learning rate."""
         for optimizer, rates in zip(self.optimizers, self._rates, strict=True):
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                if isinstance(group["lr"], Tensor):  # a captured step reads it where it lies
-                    group["lr"].fill_(rate * share)
-                else:
-                    group["lr"] = rate * share
+                group["lr"] = rate * share
 
     def zero_grad(self) -> None:
         """Forget the gradients."""

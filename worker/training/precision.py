@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 from contextlib import AbstractContextManager
 from typing import Literal
 
 import torch
 from torch import nn
 
+from core.errors import TrainyardError
 from core.hyperparameters import Compute
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -44,6 +47,19 @@ def prepare(choice: Compute, device: torch.device) -> None:
         torch.backends.cudnn.allow_tf32 = choice.tf32
 
 
+class NoCompiler(TrainyardError):
+    """The spec asks to compile, and this host has nothing to compile with."""
+
+
 def compiled(choice: Compute, network: nn.Module) -> nn.Module:
-    """The network as it is called while training; its weights stay those of `network`."""
+    """The network as it is called while training; its weights stay those of `network`.
+
+    Raises:
+        NoCompiler: torch would need a C++ compiler, and there is none.
+    """
+    if choice.compile and not any(map(shutil.which, (os.environ.get("CXX", "g++"), "clang++"))):
+        raise NoCompiler(
+            "compute.compile needs a C++ compiler, and this worker has none. Install g++ there, or "
+            "turn it off."
+        )
     return torch.compile(network) if choice.compile else network  # type: ignore[return-value]

@@ -21,7 +21,7 @@ from core.errors import TrainyardError
 from core.spec import TrainingSpec
 from worker.training.precision import Precision
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 class Unusable(TrainyardError):
@@ -55,7 +55,7 @@ class Place:
     seconds: float = 0.0
     """Seconds trained in this epoch."""
     elapsed: float = 0.0
-    """Seconds that the run has taken before this epoch, evaluations included."""
+    """Seconds trained before this epoch."""
     learning_rate: float = 0.0
     gradient_norm: float = 0.0
     """As it was measured last."""

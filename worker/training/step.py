@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from core import architecture
+from core.catalogue import DATASETS
 from core.spec import TrainingSpec
 from worker.training import precision, random
 from worker.training.averaging import Average
@@ -58,8 +60,17 @@ class Stepper:
         precision.prepare(spec.compute, device)
         self._called = peers.wrap(precision.compiled(spec.compute, network))
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
-        self.parts = spec.accumulation
-        """In how many parts a batch is computed at least."""
+        # of the largest share of a batch that one process gets
+        share = -(-spec.batch_size // peers.size)
+        self.asked = -(-share // spec.accumulation)
+        """Images in the largest part of a batch, as the spec asks."""
+        self.micro_batch = self.asked
+        """The same, as the memory allows."""
+        # batch norm cannot work on a single value
+        narrowest = architecture.smallest_map(spec.model, DATASETS[spec.dataset])
+        self._least = 2 if narrowest == 1 else 1
+        self._is_proven = False
+        """Whether parts of this size have fitted."""
         self._weights = list(network.parameters())
         self._is_random = any(isinstance(each, nn.Dropout) and each.p for each in network.modules())
         self._capture = (
@@ -101,25 +112,34 @@ class Stepper:
     def _gradients(self, batch: Batch) -> Tensor:
         """Compute the gradients of a batch, in smaller parts where the memory is too small."""
         while True:
+            kept = [] if self._is_proven else [each.clone() for each in self._network.buffers()]
             try:
-                return self._in_parts(batch)
+                loss = self._in_parts(batch)
             except torch.OutOfMemoryError:
-                largest = -(-len(batch.labels) // self.parts)
+                smaller = -(-min(self.micro_batch, len(batch.labels)) // 2)
                 # a group's other processes have taken the step with us
-                if largest == 1 or self._peers.size > 1:
+                if self._peers.size > 1 or smaller < self._least or smaller == self.micro_batch:
                     raise
+            else:
+                self._is_proven = True
+                return loss
             self._optimization.zero_grad()
+            if kept:  # what batch norm has seen so far it will see again
+                for value, before in zip(self._network.buffers(), kept, strict=True):
+                    value.copy_(before)
             if self._device.type == "cuda":
                 torch.cuda.empty_cache()
             self._capture = None
-            self.parts *= 2
-            self._shrunk(-(-len(batch.labels) // self.parts))
+            self._is_proven = False
+            self.micro_batch = smaller
+            self._shrunk(smaller)
 
     def _in_parts(self, batch: Batch) -> Tensor:
-        if self._capture is not None and self.parts == 1 and self._capture.fits(batch):
+        is_whole = len(batch.labels) <= self.micro_batch
+        if self._capture is not None and is_whole and self._capture.fits(batch):
             return self._capture.replay(batch)
         self._optimization.zero_grad()
-        *first, last = batch.split(self.parts)
+        *first, last = batch.split(self.micro_batch)
         loss = torch.zeros((), device=self._device)
         if first:
             with self._peers.apart(self._called):
@@ -168,9 +188,9 @@ class Stepper:
 
     def state_dict(self) -> dict[str, Any]:
         """What the next step depends on, besides weights and optimizers."""
-        return {"parts": self.parts, "scaler": self.scaler.state_dict()}
+        return {"micro_batch": self.micro_batch, "scaler": self.scaler.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Put back what `state_dict` gave."""
-        self.parts = state["parts"]
+        self.micro_batch = state["micro_batch"]
         self.scaler.load_state_dict(state["scaler"])

@@ -132,7 +132,8 @@ def test_a_batch_is_split_in_parts_of_which_none_is_empty():
     assert torch.equal(torch.cat([part.images for part in parts]), batch.images)
     assert torch.equal(torch.cat([part.other_labels for part in parts]), batch.other_labels)
     assert {part.whole for part in parts} == {16}
-    assert batch.split(1) == [batch]
+    assert batch.split(16) == [batch]
+    assert [len(part.labels) for part in batch.split(7)] == [6, 5, 5]
 
 
 def test_streaming_draws_nothing_from_the_numbers_of_the_run():

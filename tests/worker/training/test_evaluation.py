@@ -224,3 +224,20 @@ def test_scores_as_large_as_can_be_give_finite_numbers():
 def test_scores_that_are_no_numbers_are_refused(score):
     with pytest.raises(NoNumbers, match="no numbers"):
         judged([[score] + [0.0] * 9], [1])
+
+
+def test_images_are_looked_at_in_fewer_where_the_memory_is_full(data_folder):
+    _, images = datasets.load("digits", data_folder)
+    seen = []
+
+    class Small(torch.nn.Module):
+        def forward(self, pixels):
+            if len(pixels) > 20:
+                raise torch.OutOfMemoryError
+            seen.append(len(pixels))
+            return pixels.flatten(1)[:, :10]
+
+    scores = predict(Small(), images)
+
+    assert len(scores) == len(images) == sum(seen)
+    assert max(seen) == 16

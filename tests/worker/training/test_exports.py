@@ -220,7 +220,7 @@ def test_the_network_stays_as_it_was(published, tmp_path):
     examples = images_of(spec, 20)
     torch.random.set_rng_state(random_state)
 
-    write_all(network, spec, tmp_path, RESULTS, examples)
+    write_all(network, spec, tmp_path, RESULTS, examples, pytest.fail)
 
     assert all(module.training for module in network.modules())
     torch.testing.assert_close(dict(network.state_dict()), before, rtol=0, atol=0)
@@ -310,6 +310,17 @@ def test_scores_above_1_may_differ_by_a_share_of_the_largest(tmp_path, monkeypat
     assert "away" in written_but_for_onnx(spec, tmp_path, network)
 
 
+def test_an_exporter_that_breaks_costs_its_file_alone(tmp_path, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("an operator is unknown")
+
+    monkeypatch.setattr(exports, "_traced", broken)
+
+    why = written_but_for_onnx(resolve("tutorial", {"dataset": "digits"}), tmp_path)
+
+    assert "an operator is unknown" in why
+
+
 def test_only_the_exporters_own_warning_is_hushed(tmp_path, monkeypatch):
     export = torch.onnx.export
 
@@ -319,8 +330,9 @@ def test_only_the_exporters_own_warning_is_hushed(tmp_path, monkeypatch):
 
     monkeypatch.setattr(torch.onnx, "export", loud)
 
-    with pytest.raises(DeprecationWarning, match="another thing"):
-        write(resolve("tutorial", {"dataset": "digits"}), tmp_path)
+    why = written_but_for_onnx(resolve("tutorial", {"dataset": "digits"}), tmp_path)
+
+    assert "another thing" in why  # which the tests make an error
 
 
 def test_a_disk_that_cannot_be_written_is_an_error_of_the_system(tmp_path):

@@ -97,7 +97,7 @@ def test_a_memory_that_is_too_small_makes_the_parts_smaller_and_the_step_stays()
     take(made)
 
     assert told == [6, 3]
-    assert made.parts == 4
+    assert made.micro_batch == 3
     torch.testing.assert_close(weights(small), weights(whole))
 
 
@@ -117,6 +117,33 @@ def test_a_memory_without_room_for_one_image_is_an_error():
         take(stepper(Small(room=0), shrunk=lambda _: None))
 
 
+def test_a_small_batch_that_fits_is_not_cut():
+    small = Small(room=3)
+    made = stepper(small, shrunk=lambda _: None)
+    take(made)
+    small.seen.clear()
+
+    take(made, batch(3))
+
+    assert small.seen == [3]
+
+
+def test_batch_norm_does_not_remember_what_was_tried_in_vain():
+    class Normed(Small):
+        def __init__(self, room):
+            super().__init__(room)
+            self.norm = nn.BatchNorm2d(1)
+
+        def forward(self, images):
+            return super().forward(self.norm(images))
+
+    network = Normed(room=3)
+
+    take(stepper(network, shrunk=lambda _: None))
+
+    assert network.norm.num_batches_tracked == 4
+
+
 def test_the_parts_are_remembered_by_the_state():
     made = stepper(Small(room=3), shrunk=lambda _: None)
     take(made)
@@ -125,7 +152,7 @@ def test_the_parts_are_remembered_by_the_state():
     again.load_state_dict(made.state_dict())
     take(again)
 
-    assert again.parts == 4
+    assert again.micro_batch == 3
 
 
 def test_the_norm_of_the_gradient_is_measured_where_it_is_wanted():
