@@ -217,6 +217,9 @@ def _resumption(seen: _Evidence) -> Iterator[str]:
 def _files(seen: _Evidence, artifacts: Artifacts) -> Iterator[str]:
     if bool(seen.checkpoints) != (seen.job.state == "succeeded"):
         yield f"{seen.job.state}, with {len(seen.checkpoints)} files"
+    formats = [row.format for row in seen.checkpoints]
+    if len(set(formats)) != len(formats) or ("pt" not in formats and formats):
+        yield f"its files are {formats}"
     for row in seen.checkpoints:
         try:
             with artifacts.open(Blob(row.sha256, row.size)) as file:
@@ -226,6 +229,8 @@ def _files(seen: _Evidence, artifacts: Artifacts) -> Iterator[str]:
             continue
         if (hashlib.sha256(content).hexdigest(), len(content)) != (row.sha256, row.size):
             yield f"its file {row.filename} is damaged"
+            continue
+        if row.format != "pt":
             continue
         published = torch.load(io.BytesIO(content), weights_only=True)
         if digest(published["state_dict"]) != seen.job.weights_sha256:
