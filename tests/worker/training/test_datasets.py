@@ -13,7 +13,6 @@ from core.errors import DataUnavailable
 from tests.worker.training.archives import idx
 from worker.training import datasets, random
 from worker.training.datasets import Images
-from worker.training.evaluation import evaluate
 
 
 def test_the_digits_have_the_sizes_of_the_catalogue(data_folder):
@@ -248,20 +247,3 @@ def test_the_order_is_a_function_of_seed_and_epoch():
     assert not torch.equal(random.order(1, 2, 100), random.order(1, 3, 100))
     assert not torch.equal(random.order(1, 2, 100), random.order(2, 2, 100))
     assert sorted(random.order(1, 2, 100).tolist()) == list(range(100))
-
-
-def test_evaluation_is_the_plain_mean_and_leaves_the_network_as_it_was(data_folder):
-    _, images = datasets.load("digits", data_folder)
-    network = torch.nn.Sequential(
-        torch.nn.Flatten(), torch.nn.Dropout(0.9), torch.nn.Linear(64, 10)
-    )
-    network.train()
-
-    loss, accuracy = evaluate(network, images)
-
-    assert network.training
-    network.eval()
-    pixels, labels = images.batch(torch.arange(len(images)))
-    scores = network(pixels)
-    assert loss == pytest.approx(torch.nn.functional.cross_entropy(scores, labels).item(), rel=1e-5)
-    assert accuracy == (scores.argmax(1) == labels).double().mean().item()
