@@ -12,7 +12,7 @@ from core.architecture import Block, smallest_map, summary, vanishes
 from core.catalogue import DATASETS
 from core.errors import InvalidInput
 from core.hyperparameters import CNN, MLP, ResNet, ResNet18
-from worker.training.network import ResidualBlock, build
+from worker.training.network import FlattenByPixel, ResidualBlock, build
 
 LETTERS = replace(DATASETS["mnist"], classes=tuple(str(number) for number in range(47)))
 PHOTOS = replace(DATASETS["mnist"], channels=3, size=32)
@@ -98,7 +98,7 @@ def shown_modules(network):
         return [network.get_submodule(name) for name in names]
     if any(isinstance(module, ResidualBlock) for module in network.modules()):
         return [network[0], *network[3:7], network[8]]
-    shown = (nn.Conv2d, nn.MaxPool2d, nn.Flatten, nn.Dropout, nn.Linear)
+    shown = (nn.Conv2d, nn.MaxPool2d, nn.Flatten, FlattenByPixel, nn.Dropout, nn.Linear)
     return [module for module in network if isinstance(module, shown)]
 
 

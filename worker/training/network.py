@@ -68,9 +68,35 @@ def _cnn(model: CNN, dataset: Dataset) -> nn.Sequential:
             layers.append(nn.MaxPool2d(2))
             size //= 2
         channels = width
-    layers.append(nn.Flatten())
-    layers += _decision(channels * size * size, model.dropout, dataset)
+    layers.append(FlattenByPixel())
+    if model.dropout:
+        layers.append(nn.Dropout(model.dropout))
+    layers.append(LinearByPixel(channels, size, len(dataset.classes)))
     return nn.Sequential(*layers)
+
+
+class FlattenByPixel(nn.Module):
+    """Maps in one row, pixel by pixel, each with its channels side by side.
+
+    `nn.Flatten` goes channel by channel. Maps lie in memory pixel by pixel (channels last), so that
+    is a copy, and its gradient comes back in another layout than the maps': together a tenth of the
+    time of a step of the tutorial's network on a CPU.
+    """
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return maps.permute(0, 2, 3, 1).flatten(1)
+
+
+class LinearByPixel(nn.Linear):
+    """What `nn.Linear` behind `nn.Flatten` is, with the same weights, behind `FlattenByPixel`."""
+
+    def __init__(self, channels: int, size: int, classes: int) -> None:
+        super().__init__(channels * size * size, classes)
+        self._shape = (channels, size * size)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        weight = self.weight.view(-1, *self._shape).transpose(1, 2).flatten(1)
+        return functional.linear(rows, weight, self.bias)
 
 
 def _mlp(model: MLP, dataset: Dataset) -> nn.Sequential:
