@@ -1,8 +1,9 @@
 """The contenders of bench/training.py: each a process that does one thing when told to.
 
-`python -m bench.contenders NAME DATA DEVICE` reads lines from its input. At each it trains one
-epoch of the tutorial's run (60,000 images of MNIST, batches of 64, SGD 0.1) and answers with a JSON
-line: seconds of training, seconds of evaluation, test accuracy, and the most memory so far.
+`python -m bench.contenders NAME DATA DEVICE` reads lines from its input. At each it trains a slice
+of the tutorial's run (MNIST, batches of 64, SGD 0.1): a hundred batches, or what is left of the
+epoch, and then it measures itself on the test set too. It answers with a JSON line: seconds of
+training and, at the end of an epoch, of evaluation, the test accuracy, and the most memory so far.
 
 - `tutorial`: the loop of the tutorial, as one writes it on the first day.
 - `bare`: the same network as fast as a plain loop goes: the data in memory, ready to be computed
@@ -27,13 +28,15 @@ from torchvision import datasets as torchvision_datasets
 from torchvision import transforms
 
 from core.presets import resolve
-from core.reports import EpochEnd, Report
+from core.reports import EpochEnd, Reading, Report, Started
 from worker.devices import usable_cores
 from worker.training import datasets, loop
 from worker.training.memory import most_taken
 
 Answer = dict[str, float]
 EPOCHS = 1000
+SLICE = 100
+"""Batches."""
 
 
 def network() -> nn.Module:
@@ -69,12 +72,15 @@ def tutorial(data: Path, device: torch.device) -> Iterator[Answer]:
         began = time.perf_counter()
         model.train()
         running_loss = 0.0
-        for images, labels in train_loader:
+        for number, (images, labels) in enumerate(train_loader, 1):
             optimizer.zero_grad()
             loss = functional.cross_entropy(model(images.to(device)), labels.to(device))
             loss.backward()
             optimizer.step()
             running_loss += loss.item()
+            if number % SLICE == 0:
+                yield _answer(time.perf_counter() - began, device)
+                began = time.perf_counter()
         trained = time.perf_counter()
         model.eval()
         correct = 0
@@ -83,7 +89,7 @@ def tutorial(data: Path, device: torch.device) -> Iterator[Answer]:
                 found = model(images.to(device)).argmax(1)
                 correct += (found == labels.to(device)).sum().item()
         ended = time.perf_counter()
-        yield _answer(trained - began, ended - trained, correct / len(parts[1]), device)
+        yield _answer(trained - began, device, ended - trained, correct / len(parts[1]))
 
 
 def bare(data: Path, device: torch.device) -> Iterator[Answer]:
@@ -106,28 +112,42 @@ def bare(data: Path, device: torch.device) -> Iterator[Answer]:
         _wait(device)
         began = time.perf_counter()
         model.train()
-        for chosen in torch.randperm(len(images)).to(device).split(64):
+        for number, chosen in enumerate(torch.randperm(len(images)).to(device).split(64), 1):
             (take if len(chosen) == 64 else step)(images[chosen], labels[chosen])
+            if number % SLICE == 0:
+                _wait(device)
+                yield _answer(time.perf_counter() - began, device)
+                began = time.perf_counter()
         _wait(device)
         trained = time.perf_counter()
         model.eval()
         with torch.inference_mode():
             scores = torch.cat([model(part) for part in test_images.split(500)])
         accuracy = (scores.argmax(1) == test_labels).double().mean().item()
-        yield _answer(trained - began, time.perf_counter() - trained, accuracy, device)
+        yield _answer(trained - began, device, time.perf_counter() - trained, accuracy)
 
 
 def engine(data: Path, device: torch.device) -> Iterator[Answer]:
-    """The engine; it stands still in its report of an epoch until it is told to go on."""
+    """The engine; it stands still in some of its reports until it is told to go on."""
     told = _told()
     at: dict[str, float] = {}
 
     def report(sent: Report) -> None:
-        if isinstance(sent, EpochEnd):
-            evaluated = time.perf_counter() - at["began"] - sent.seconds
-            _say(_answer(sent.seconds, evaluated, sent.test_accuracy, device))
-            next(told)
-            at["began"] = time.perf_counter()
+        now = time.perf_counter()
+        if isinstance(sent, Reading) and sent.batch == at["batches"]:
+            at["trained"] = now
+        elif isinstance(sent, Reading) and sent.batch % SLICE == 0:
+            go_on(_answer(now - at["began"], device))
+        elif isinstance(sent, EpochEnd):
+            trained = at["trained"] - at["began"]
+            go_on(_answer(trained, device, now - at["trained"], sent.test_accuracy))
+        elif isinstance(sent, Started):
+            at["batches"] = sent.batches
+
+    def go_on(answer: Answer) -> None:
+        _say(answer)
+        next(told)
+        at["began"] = time.perf_counter()
 
     changes = {"epochs": EPOCHS, "device": device.type}
     next(told)
@@ -175,13 +195,13 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize()
 
 
-def _answer(train: float, evaluate: float, accuracy: float, device: torch.device) -> Answer:
-    return {
-        "train_s": train,
-        "evaluate_s": evaluate,
-        "accuracy": accuracy,
-        "memory_bytes": most_taken(device),
-    }
+def _answer(
+    train: float, device: torch.device, evaluate: float | None = None, accuracy: float = 0.0
+) -> Answer:
+    answer = {"train_s": train, "memory_bytes": float(most_taken(device))}
+    if evaluate is not None:  # the epoch is over
+        answer |= {"evaluate_s": evaluate, "accuracy": accuracy}
+    return answer
 
 
 def _told() -> Iterator[None]:

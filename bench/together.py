@@ -35,11 +35,16 @@ class Contender:
 
     def train(self) -> float:
         """Train an epoch; return the seconds of training."""
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
-        return float(json.loads(self._process.stdout.readline())["train_s"])
+        seconds = 0.0
+        while True:
+            assert self._process.stdin
+            assert self._process.stdout
+            self._process.stdin.write("\n")
+            self._process.stdin.flush()
+            answer = json.loads(self._process.stdout.readline())
+            seconds += answer["train_s"]
+            if "evaluate_s" in answer:
+                return seconds
 
     def end(self) -> None:
         """Leave nothing behind."""

@@ -100,6 +100,8 @@ def run(
         DataUnavailable: the data set is damaged or missing.
         Unusable: the resume point is of another run or version.
     """
+    if device.type == "cpu":
+        memory.keep_freed()
     made = _Run(spec, data, scratch, device, report, stop_asked, peers or Alone())
     return made.train(resume_from)
 
