@@ -63,7 +63,7 @@ def _cnn(model: CNN, dataset: Dataset) -> nn.Sequential:
             layers.append(nn.Conv2d(channels, width, kernel_size, padding=kernel_size // 2))
         if model.batch_norm:
             layers.append(nn.BatchNorm2d(width))
-        layers.append(nn.ReLU())
+        layers.append(nn.ReLU(inplace=True))  # nobody needs what it was
         if is_pooled(model, number):
             layers.append(nn.MaxPool2d(2))
             size //= 2

@@ -16,12 +16,15 @@ from worker.training.memory import keep_freed
 torch.set_num_threads(1)
 if sys.argv[1] == "keep":
     keep_freed()
+def work():
+    layers = [torch.ones(2**20) for _ in range(16)]
+    del layers
+
 for _ in range(5):
-    torch.ones(2**21)
+    work()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(20):
-    torch.ones(2**21)
-    torch.ones(2**20)
+    work()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
@@ -37,5 +40,4 @@ def test_memory_that_is_freed_is_kept_and_used_again():
         for how in ("keep", "give")
     )
 
-    assert kept < 100
-    assert given_back > 1000
+    assert kept < given_back / 5
