@@ -11,20 +11,23 @@ from worker.training.memory import most_taken
 
 PROGRAM = """
 import resource, sys, torch
+from core.catalogue import DATASETS
+from core.hyperparameters import CNN
 from worker.training.memory import keep_freed
+from worker.training.network import build
 
 torch.set_num_threads(1)
 if sys.argv[1] == "keep":
     keep_freed()
-def work():
-    layers = [torch.ones(2**20) for _ in range(16)]
-    del layers
+network = build(CNN(), DATASETS["mnist"]).to(memory_format=torch.channels_last)
 
-for _ in range(5):
-    work()
+def steps(count):
+    for _ in range(count):
+        network(torch.rand(64, 1, 28, 28)).sum().backward()
+
+steps(5)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(20):
-    work()
+steps(10)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
