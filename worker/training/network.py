@@ -63,10 +63,12 @@ def _cnn(model: CNN, dataset: Dataset) -> nn.Sequential:
             layers.append(nn.Conv2d(channels, width, kernel_size, padding=kernel_size // 2))
         if model.batch_norm:
             layers.append(nn.BatchNorm2d(width))
-        layers.append(nn.ReLU(inplace=True))  # nobody needs what it was
         if is_pooled(model, number):
             layers.append(nn.MaxPool2d(2))
             size //= 2
+        # behind the pool it has a quarter of the work, and the same comes out: the largest of four
+        # is cut off at 0 or not, whichever is done first
+        layers.append(nn.ReLU(inplace=True))
         channels = width
     layers.append(FlattenByPixel())
     if model.dropout:

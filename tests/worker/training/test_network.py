@@ -200,7 +200,7 @@ def test_a_stem_with_a_stride_takes_the_place_of_a_max_pool():
     assert [type(layer) for layer in network] == [
         *(nn.Conv2d, nn.ReLU),
         *(nn.Conv2d, nn.ReLU),
-        *(nn.Conv2d, nn.ReLU, nn.MaxPool2d),
+        *(nn.Conv2d, nn.MaxPool2d, nn.ReLU),
         *(FlattenByPixel, LinearByPixel),
     ]
 
