@@ -7,7 +7,7 @@ alike. Each is a process of its own, which waits without computing while it is n
 memory is its own.
 
 Then the `quick` preset, submit to succeeded, seed after seed, against the time that the tutorial's
-loop took for its ten epochs (evaluations included) in the same run.
+loop took for its ten epochs (evaluations included) in the same run; and `digits_seconds`.
 
 The table is printed, and everything is written to `bench/out/training.json`.
 """
@@ -73,7 +73,11 @@ def main() -> None:
             each["train_s"] + each["evaluate_s"] for each in rows["tutorial"]
         )
         quick = [submit("quick", {"seed": seed}) for seed in range(chosen.seeds)]
+        digits = [submit("digits_seconds", {"seed": seed}) for seed in range(chosen.seeds)]
     result = judged(rows, quick, loop_s)
+    result["digits_seconds"] = [
+        {"seconds": each["whole_s"], "accuracy": each["accuracy"]} for each in digits
+    ]
     result["machine"] = {
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
         "cores": usable_cores(),
@@ -254,6 +258,10 @@ def show(result: dict[str, Any]) -> None:
         f"{1 / headline['fraction']:.0f} of the {headline['tutorial_loop_s']:.0f} s of the "
         f"tutorial's loop. Seeds: {seeds}."
     )
+    digits = ", ".join(
+        f"{e['accuracy']:.2%} in {e['seconds']:.2f} s" for e in result["digits_seconds"]
+    )
+    print(f"Digits, submit to succeeded: {digits}.")
     print(f"\nAll of it is in {OUT.relative_to(Path.cwd())}")
 
 

@@ -43,7 +43,7 @@ PRESETS: dict[str, Preset] = {
             title="Quick",
             reason="One short epoch with a one-cycle schedule: better than the tutorial's network, "
             "in seconds.",
-            result="MNIST 99.0% in 4 s.",
+            result="MNIST 98.9% in 4.5 s.",
             spec=TrainingSpec(
                 data=Data(normalize=True),
                 model=CNN(
@@ -63,14 +63,14 @@ PRESETS: dict[str, Preset] = {
             name="tutorial",
             title="Tutorial",
             reason="The classic first network: ten epochs of plain SGD, about 98.8% on MNIST.",
-            result="MNIST 99.1% in 4 min.",
+            result="MNIST 99.1% in 4.5 min.",
             spec=_TUTORIAL,
         ),
         Preset(
             name="tutorial_bn_dropout",
             title="Tutorial, batch norm and dropout",
             reason="The tutorial's network with the two remedies that come next in every course.",
-            result="",
+            result="MNIST 99.2% in 6.5 min.",
             spec=_TUTORIAL.model_copy(update={"model": CNN(batch_norm=True, dropout=0.5)}),
         ),
         Preset(
@@ -123,7 +123,7 @@ PRESETS: dict[str, Preset] = {
             title="Digits in seconds",
             reason="A whole run, from the queue to the files, in less than three seconds: to see "
             "how it all works.",
-            result="",
+            result="Digits 99.2% in 1.2 s.",
             spec=TrainingSpec(
                 dataset="digits",
                 data=Data(normalize=True),
