@@ -14,11 +14,13 @@ training and, at the end of an epoch, of evaluation, the test accuracy, and the 
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Self
 
 import torch
 from torch import nn
@@ -37,6 +39,51 @@ Answer = dict[str, float]
 EPOCHS = 1000
 SLICE = 100
 """Batches."""
+
+
+class Contender:
+    """One of them, as the bench that tells it what to do sees it: `with` ends its process."""
+
+    def __init__(self, name: str, data: Path, device: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "bench.contenders", name, str(data), device],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def train_slice(self) -> Answer:
+        """Have it train a slice, and return its answer."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        answer: Answer = json.loads(self._process.stdout.readline())
+        return answer
+
+    def train_epoch(self) -> Answer:
+        """Have it train slice after slice to the end of an epoch, and return what it all took."""
+        row: Answer = {"train_s": 0.0}
+        while not is_whole(row):
+            row = added(row, self.train_slice())
+        return row
+
+
+def added(row: Answer, answer: Answer) -> Answer:
+    """What the slices of an epoch have taken so far, with one more."""
+    return row | answer | {"train_s": row["train_s"] + answer["train_s"]}
+
+
+def is_whole(row: Answer) -> bool:
+    """Whether its epoch is over."""
+    return "evaluate_s" in row
 
 
 def network() -> nn.Module:

@@ -7,49 +7,17 @@ images a second of all of them together are compared. On a CPU all share the cor
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from contextlib import ExitStack
 
 import torch
 
+from bench.contenders import Contender
 from core import settings
 from worker.training import download
 
 IMAGES = 60_000
-
-
-class Contender:
-    """A process of bench/contenders.py."""
-
-    def __init__(self, data: Path, device: str) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.contenders", "engine", str(data), device],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def train(self) -> float:
-        """Train an epoch; return the seconds of training."""
-        seconds = 0.0
-        while True:
-            assert self._process.stdin
-            assert self._process.stdout
-            self._process.stdin.write("\n")
-            self._process.stdin.flush()
-            answer = json.loads(self._process.stdout.readline())
-            seconds += answer["train_s"]
-            if "evaluate_s" in answer:
-                return seconds
-
-    def end(self) -> None:
-        """Leave nothing behind."""
-        self._process.kill()
-        self._process.wait()
 
 
 def main() -> None:
@@ -59,19 +27,19 @@ def main() -> None:
     chosen = parser.parse_args()
     data = settings.load().data_folder
     download.ensure("mnist", data, print)
-    contenders = [Contender(data, chosen.device) for _ in range(chosen.runs)]
-    try:
-        contenders[0].train()  # warms up
-        alone = IMAGES / contenders[0].train()
+    with ExitStack() as stack:
+        contenders = [
+            stack.enter_context(Contender("engine", data, chosen.device))
+            for _ in range(chosen.runs)
+        ]
+        contenders[0].train_epoch()  # warms up
+        alone = IMAGES / contenders[0].train_epoch()["train_s"]
         print(f"one alone: {alone:,.0f} images/s", flush=True)
         with ThreadPoolExecutor(chosen.runs) as pool:
-            list(pool.map(Contender.train, contenders[1:]))  # warms up
+            list(pool.map(Contender.train_epoch, contenders[1:]))  # warms up
             began = time.perf_counter()
-            list(pool.map(Contender.train, contenders))
+            list(pool.map(Contender.train_epoch, contenders))
             together = chosen.runs * IMAGES / (time.perf_counter() - began)
-    finally:
-        for contender in contenders:
-            contender.end()
     print(f"{chosen.runs} together: {together:,.0f} images/s, {together / alone:.2f} times as many")
 
 

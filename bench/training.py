@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from typing import Any
 import torch
 from sqlalchemy import select
 
+from bench.contenders import CONTENDERS, Answer, Contender, added, is_whole
 from bench.state import look, worker_is_there
 from core import database, queries, queue, settings
 from core.database import Database
@@ -91,42 +92,29 @@ def main() -> None:
     show(result)
 
 
-def rounds(count: int, data: Path, device: str, submit: Any) -> dict[str, list[dict[str, float]]]:
+def rounds(count: int, data: Path, device: str, submit: Any) -> dict[str, list[Answer]]:
     """Let each contender train an epoch in turn, so many times."""
-    processes = {
-        name: subprocess.Popen(
-            [sys.executable, "-m", "bench.contenders", name, str(data), device],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for name in ("tutorial", "bare", "engine")
-    }
-    rows: dict[str, list[dict[str, float]]] = {name: [] for name in NAMES}
-    try:
+    rows: dict[str, list[Answer]] = {name: [] for name in NAMES}
+    with ExitStack() as stack:
+        contenders = {
+            name: stack.enter_context(Contender(name, data, device)) for name in CONTENDERS
+        }
         for number in range(1, count + 1):
-            for name, row in epoch(processes).items():
+            for name, row in epoch(contenders).items():
                 rows[name].append(row)
             rows["platform"].append(submit("tutorial", {"epochs": 1, "device": device}))
             time.sleep(SETTLE_S)
             told = ", ".join(f"{name} {each[-1]['train_s']:.2f} s" for name, each in rows.items())
             print(f"round {number}: {told}", flush=True)
-    finally:
-        for process in processes.values():
-            process.kill()
-            process.wait()
     return rows
 
 
-def epoch(processes: dict[str, Any]) -> dict[str, dict[str, float]]:
+def epoch(contenders: dict[str, Contender]) -> dict[str, Answer]:
     """Let each contender train an epoch, slice by slice in turn."""
-    rows = {name: {"train_s": 0.0} for name in processes}
-    while not all("evaluate_s" in row for row in rows.values()):
-        for name, process in processes.items():
-            process.stdin.write("\n")
-            process.stdin.flush()
-            answer = json.loads(process.stdout.readline())
-            rows[name] |= answer | {"train_s": rows[name]["train_s"] + answer["train_s"]}
+    rows: dict[str, Answer] = {name: {"train_s": 0.0} for name in contenders}
+    while not all(is_whole(row) for row in rows.values()):
+        for name, contender in contenders.items():
+            rows[name] = added(rows[name], contender.train_slice())
             time.sleep(BREATH_S)
     return rows
 
@@ -155,7 +143,7 @@ def stack(data: Path) -> Iterator[Any]:
                 wait_until(lambda: worker_is_there(tables, NAME), "the worker is there")
                 time.sleep(10 * SETTLE_S)  # for its spare to be warm
 
-                def submit(preset: str, changes: dict[str, Any]) -> dict[str, float]:
+                def submit(preset: str, changes: dict[str, Any]) -> Answer:
                     time.sleep(3 * SETTLE_S)  # for the next spare to be warm
                     return _submitted(tables, doorbell, preset, changes)
 
@@ -167,7 +155,7 @@ def stack(data: Path) -> Iterator[Any]:
 
 def _submitted(
     tables: Database, doorbell: Doorbell, preset: str, changes: dict[str, Any]
-) -> dict[str, float]:
+) -> Answer:
     began = time.perf_counter()
     job = queue.submit(tables, name=preset, spec=resolve(preset, changes))
     doorbell.ring(job.queue)
@@ -192,9 +180,7 @@ def _has_ended(tables: Database, job_id: int) -> bool:
         return session.scalar(select(Job.finished_at).where(Job.id == job_id)) is not None
 
 
-def judged(
-    rows: dict[str, list[dict[str, float]]], quick: list[dict[str, float]], loop_s: float
-) -> dict[str, Any]:
+def judged(rows: dict[str, list[Answer]], quick: list[Answer], loop_s: float) -> dict[str, Any]:
     """Rates, and their ratios: the median over the rounds of the ratio within a round."""
 
     def ratio(name: str, other: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -16,11 +17,12 @@ from core.artifacts import Folder
 from core.database import Database
 from core.settings import Settings
 from tests import services
-from tests.services import Postgres, RedisServer, UnavailableHereError
+from tests.services import Postgres, RedisServer, UnavailableHereError, empty_tables
 from webui.app import create_app
 from webui.context import current
 
 NOT_RUN = "NOT RUN: "
+SQLITE_FILE = "trainyard.db"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -52,6 +54,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def missing(what: str, error: UnavailableHereError) -> NoReturn:
     """Skip a test whose service cannot be had here."""
     pytest.skip(f"{NOT_RUN}{what}: {error}")
+
+
+def sqlite_address(folder: Path) -> str:
+    """Of the database that a test has in a folder."""
+    return f"sqlite:///{folder / SQLITE_FILE}"
 
 
 @pytest.fixture(autouse=True)
@@ -86,19 +93,51 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def empty_database_address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """Each kind of database in turn."""
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+def empty_database_address(
+    database_kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> str:
     """The address of a database without tables, of each kind in turn."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'trainyard.db'}"
+    if database_kind == "sqlite":
+        return sqlite_address(tmp_path)
     server: Postgres = request.getfixturevalue("postgres")
     return server.new_database()
 
 
+@pytest.fixture(scope="session")
+def sqlite_with_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with empty tables, to be copied."""
+    folder = tmp_path_factory.mktemp("sqlite")
+    database_module.upgrade(sqlite_address(folder))
+    return folder / SQLITE_FILE
+
+
+@pytest.fixture(scope="session")
+def postgres_with_tables(postgres: Postgres) -> str:
+    """The address of a database with tables, to be emptied before each use."""
+    address = postgres.new_database()
+    database_module.upgrade(address)
+    return address
+
+
 @pytest.fixture
-def database_address(empty_database_address: str) -> str:
-    """The address of a database with empty tables, of each kind in turn."""
-    database_module.upgrade(empty_database_address)
-    return empty_database_address
+def database_address(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a database with empty tables, of each kind in turn.
+
+    That of PostgreSQL serves one test after the other, so no test may change its tables.
+    """
+    if database_kind == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_with_tables"), tmp_path / SQLITE_FILE)
+        return sqlite_address(tmp_path)
+    address: str = request.getfixturevalue("postgres_with_tables")
+    empty_tables(address)
+    return address
 
 
 @pytest.fixture

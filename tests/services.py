@@ -19,9 +19,11 @@ import psutil
 import psycopg
 import pytest
 import redis
+from psycopg import sql
 
 from cli import broker
 from cli.stack import free_port
+from core.models import Base
 from core.settings import Settings, variable
 
 START_TIMEOUT_S = 60.0
@@ -184,6 +186,18 @@ class Postgres:
             cwd=self._folder,
             env=_without_locale(os.environ),
         )
+
+
+def empty_tables(address: str) -> None:
+    """Throw everybody off a PostgreSQL database, and all rows out of its tables."""
+    plain = address.replace("postgresql+psycopg://", "postgresql://")
+    tables = sql.SQL(", ").join(map(sql.Identifier, Base.metadata.tables))
+    with psycopg.connect(plain, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        connection.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY").format(tables))
 
 
 def _without_locale(environment: Mapping[str, str]) -> dict[str, str]:

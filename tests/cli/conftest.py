@@ -21,9 +21,9 @@ LOGGED = "good\x1b[31m red"
 
 
 @pytest.fixture
-def empty_database_address(tmp_path):
+def database_kind():
     """SQLite alone: the terminal knows HTTP, and the API is tested on each kind of database."""
-    return f"sqlite:///{tmp_path / 'trainyard.db'}"
+    return "sqlite"
 
 
 @pytest.fixture

@@ -93,7 +93,7 @@ def test_a_name_that_the_server_does_not_know_is_not_taken_for_missing_tables(po
         database.check()
 
 
-@pytest.mark.parametrize("empty_database_address", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
 def test_the_server_lets_go_of_a_client_that_stands_still_in_a_transaction(database):
     with database.reading() as session:
         shown = [
@@ -104,7 +104,7 @@ def test_the_server_lets_go_of_a_client_that_stands_still_in_a_transaction(datab
     assert shown == ["10s", "11000"]
 
 
-@pytest.mark.parametrize("empty_database_address", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
 def test_a_server_that_only_reads_counts_as_away(database):
     with pytest.raises(DatabaseUnavailable, match="read-only"):
         write_where_only_reading_is_allowed(database)

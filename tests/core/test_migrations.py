@@ -13,14 +13,18 @@ def test_the_migrations_lead_to_the_tables_of_the_models(empty_database_address)
     alembic.command.check(database.alembic_config(empty_database_address))  # raises on a difference
 
 
-def test_upgrading_twice_changes_nothing(database_address):
-    database.upgrade(database_address)
+def test_upgrading_twice_changes_nothing(empty_database_address):
+    database.upgrade(empty_database_address)
+
+    database.upgrade(empty_database_address)
 
 
-def test_the_migrations_can_be_taken_back(database_address):
-    alembic.command.downgrade(database.alembic_config(database_address), "base")
+def test_the_migrations_can_be_taken_back(empty_database_address):
+    database.upgrade(empty_database_address)
 
-    database.upgrade(database_address)
+    alembic.command.downgrade(database.alembic_config(empty_database_address), "base")
+
+    database.upgrade(empty_database_address)
 
 
 def test_an_upgrade_keeps_what_the_tables_hold(empty_database_address):

@@ -36,7 +36,7 @@ MARK = "FAULT_TEST"
 # a few seconds of training, so that there is time to disturb it; what can go wrong in a resume
 # (momentum, schedule, random numbers, running means) is in it
 STEADY_DIGITS = LONG_DIGITS | {
-    "epochs": 100,
+    "epochs": 150,
     "model": {"channels": [8], "dropout": 0.2},
     "optimizer": {"kind": "adamw"},
     "schedule": {"kind": "one_cycle"},
@@ -56,11 +56,11 @@ def _kind(item: pytest.Item) -> str | None:
     """The database of a fault test that is run on each; None for any other test."""
     if Path(__file__).parent not in item.path.parents or not isinstance(item, pytest.Function):
         return None
-    needs_one = any("empty_database_address" in m.args for m in item.iter_markers("parametrize"))
+    needs_one = any("database_kind" in m.args for m in item.iter_markers("parametrize"))
     callspec = getattr(item, "callspec", None)
     if needs_one or callspec is None:
         return None
-    kind: str | None = callspec.params.get("empty_database_address")
+    kind: str | None = callspec.params.get("database_kind")
     return kind
 
 
@@ -289,10 +289,10 @@ FAULTS_OF_OUR_OWN = ("the supervisor failed", "housekeeping failed", "Exception 
 """What a worker's log may never say, whatever is done to it."""
 
 
-on_postgresql = pytest.mark.parametrize("empty_database_address", ["postgresql"], indirect=True)
+on_postgresql = pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
 """For what SQLite has not: a server, and connections that can fail."""
 
-on_sqlite = pytest.mark.parametrize("empty_database_address", ["sqlite"], indirect=True)
+on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 """For what PostgreSQL has not: one lock on everything."""
 
 

@@ -9,6 +9,9 @@ from core.wakeup import Wakeups
 from tests.faults.conftest import STEADY_DIGITS, has_resume_point, trains
 from tests.services import wait_until
 
+# so that several resume points are due after the first
+PATIENT_DIGITS = STEADY_DIGITS | {"epochs": 400}
+
 
 @pytest.fixture
 def points_of(database):
@@ -62,7 +65,7 @@ def test_a_full_disk_costs_the_resume_point_but_not_the_run(
     start_worker_with_disk, disk_faults, submit, look, judge, lines_of, attempts_of
 ):
     start_worker_with_disk()
-    job = submit(STEADY_DIGITS)
+    job = submit(PATIENT_DIGITS)
     wait_until(has_resume_point(look, job), "there is a resume point")
 
     (disk_faults / "full").touch()

@@ -27,9 +27,9 @@ sys.exit(f"loaded: {heavy}" if heavy else 0)
 
 
 @pytest.fixture
-def empty_database_address(tmp_path: Path) -> str:
+def database_kind() -> str:
     """SQLite alone: nothing here depends on the kind of database."""
-    return f"sqlite:///{tmp_path / 'trainyard.db'}"
+    return "sqlite"
 
 
 def test_all_of_core_and_webui_loads_without_torch():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 
 import pytest
 from sqlalchemy import update
@@ -22,9 +21,9 @@ ADDRESS = "/api/v1/previews"
 
 
 @pytest.fixture
-def empty_database_address(tmp_path: Path) -> str:
+def database_kind() -> str:
     """SQLite alone: nothing here depends on the kind of database."""
-    return f"sqlite:///{tmp_path / 'trainyard.db'}"
+    return "sqlite"
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from flask import abort
 
@@ -20,9 +18,9 @@ from webui.problems import RETRY_AFTER_S, problem
 
 
 @pytest.fixture
-def empty_database_address(tmp_path: Path) -> str:
+def database_kind() -> str:
     """SQLite alone: nothing here depends on the kind of database."""
-    return f"sqlite:///{tmp_path / 'trainyard.db'}"
+    return "sqlite"
 
 
 ERRORS = [

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -13,9 +12,9 @@ from webui.context import current
 
 
 @pytest.fixture
-def empty_database_address(tmp_path: Path) -> str:
+def database_kind() -> str:
     """SQLite alone: nothing here depends on the kind of database."""
-    return f"sqlite:///{tmp_path / 'trainyard.db'}"
+    return "sqlite"
 
 
 @pytest.mark.parametrize("path", ["/", "/api/v1/jobs", "/healthz"])

@@ -27,9 +27,9 @@ CPU = Device("cpu", "CPU")
 
 
 @pytest.fixture
-def empty_database_address(tmp_path):
+def database_kind():
     """Training is the same whatever the database."""
-    return f"sqlite:///{tmp_path / 'trainyard.db'}"
+    return "sqlite"
 
 
 @pytest.fixture

@@ -34,6 +34,7 @@ from worker.training import (
     datasets,
     evaluation,
     exports,
+    lines,
     losses,
     memory,
     network,
@@ -179,7 +180,7 @@ class _Run:
         self._began_at_step = self._place.step
         self._say(
             Started(
-                device=describe(self._device),
+                device=lines.device_name(self._device),
                 threads=torch.get_num_threads(),
                 precision=self._stepper.precision,
                 epochs=spec.epochs,
@@ -188,22 +189,13 @@ class _Run:
                 step=self._place.step,
             )
         )
-        self._introduce()
+        self._tell(
+            lines.chosen(spec, self._device, self._stepper.precision, processes=self._peers.size)
+        )
         while self._place.epochs < spec.epochs and self._place.reason is None:
             self._train_epoch()
             self._end_epoch()
         return self._publish()
-
-    def _introduce(self) -> None:
-        """Say what was chosen here, where the spec left it open."""
-        chosen = self._spec.compute.precision == "auto"
-        self._say(
-            Line(
-                text=f"Training on {describe(self._device)} in {self._stepper.precision}"
-                f"{' (auto)' if chosen else ''}, {torch.get_num_threads()} CPU threads"
-                + (f", {self._peers.size} devices." if self._peers.size > 1 else ".")
-            )
-        )
 
     def _resume(self, path: Path) -> None:
         point = resume.Point(path, self._spec, self._stepper.precision)
@@ -213,10 +205,7 @@ class _Run:
         self._saved_step = point.place.step
         self._losses[: point.place.batch] = point.keepsakes.losses
         self._best_weights = point.keepsakes.best_weights
-        done = f"epoch {point.place.epochs}"
-        if point.place.batch:
-            done = f"batch {point.place.batch} of epoch {point.place.epochs + 1}"
-        self._say(Line(text=f"Training goes on after {done}, from a resume point."))
+        self._tell(lines.resumed(point.place))
         if self._stepper.micro_batch < self._stepper.asked:
             self._note_shrunk(self._stepper.micro_batch)
 
@@ -286,12 +275,7 @@ class _Run:
             )
         )
         if place.batch % REPORT_EVERY_BATCHES == 0:
-            self._say(
-                Line(
-                    text=f"epoch {epoch}/{self._spec.epochs} batch {place.batch}/"
-                    f"{self._span.batches} loss {mean_loss:.4f}"
-                )
-            )
+            self._tell(lines.read(place, self._spec.epochs, self._span.batches, mean_loss))
         place.reported_batch = place.batch
 
     def _end_epoch(self) -> None:
@@ -351,7 +335,7 @@ class _Run:
                 eta_s=self._eta(),
             )
         )
-        self._say(Line(text=_in_words(place.last, self._spec.epochs)))
+        self._tell(lines.measured(place.last, self._spec.epochs))
 
     def _judged(self) -> nn.Module:
         """The network that is measured and published: that with the averaged weights, if any."""
@@ -377,16 +361,11 @@ class _Run:
             )
             if watch.see(loss):
                 place.reductions += 1
-                self._say(
-                    Line(
-                        text=f"The loss got no better for {watch.patience} epochs: the learning "
-                        f"rate is multiplied by {spec.schedule.factor:g}."
-                    )
-                )
+                self._tell(lines.lowered(watch.patience, spec.schedule.factor))
             place.plateau_best, place.plateau_since = watch.best, watch.since
         place.reason = why_stop(spec, place, time_is_up=self._is_time_up())
         if place.reason:
-            self._say(Line(text=place.reason))
+            self._tell(place.reason)
 
     def _agree(self) -> None:
         """Let the others do as rank 0 has decided."""
@@ -429,13 +408,13 @@ class _Run:
                 validation_accuracy=chosen.validation_accuracy,
                 test_loss=chosen.test_loss,
                 test_accuracy=chosen.test_accuracy,
-                device=describe(self._device),
+                device=lines.device_name(self._device),
                 precision=self._stepper.precision,
                 threads=torch.get_num_threads(),
                 reason=place.reason,
             ),
             self._test.batch(torch.arange(min(EXAMPLES, len(self._test)), device=self._device))[0],
-            lambda text: self._say(Line(level="warning", text=text)),
+            self._warn,
         )
         self._say(
             Finished(
@@ -474,13 +453,7 @@ class _Run:
         try:
             resume.write(path, self._spec, self._stepper.precision, self._parts, place, keepsakes)
         except OSError as error:
-            self._say(
-                Line(
-                    level="warning",
-                    text=f"A resume point could not be written ({error.strerror or error}). "
-                    "Training goes on; is the worker's disk full?",
-                )
-            )
+            self._warn(lines.unsaved(error))
         else:
             self._saved_step = place.step
             self._say(Saved(epoch=place.epochs, step=place.step, path=str(path)))
@@ -488,14 +461,13 @@ class _Run:
 
     def _note_shrunk(self, micro_batch: int) -> None:
         self._say(Shrunk(micro_batch=micro_batch))
-        self._say(
-            Line(
-                level="warning",
-                text="The device's memory is full: each batch is computed in parts of at most "
-                f"{micro_batch} images from here on, whose gradients are added up. The effective "
-                "batch stays the same; batch norm, where there is any, sees the parts.",
-            )
-        )
+        self._warn(lines.shrunk(micro_batch))
+
+    def _tell(self, text: str) -> None:
+        self._say(Line(text=text))
+
+    def _warn(self, text: str) -> None:
+        self._say(Line(level="warning", text=text))
 
     def _say(self, report: Report) -> None:
         if self._leads:
@@ -515,30 +487,5 @@ class _Run:
         epoch = self._place.epochs + 1
         step = self._place.epochs * self._span.batches + max(0, batch - 1)
         self._optimization.use_share(self._share(step))
-        rate = self._optimization.learning_rate
-        point = "There is no resume point yet."
-        if self._saved_step >= 0:
-            point = f"The last good resume point is that after {self._saved_step} batches."
-        return Diverged(
-            f"The loss stopped being a number at epoch {epoch}, batch {batch}, at learning rate "
-            f"{rate:g}. Try a smaller learning rate, warm-up, or gradient clipping. {point}"
-        )
-
-
-def _in_words(measured: Measured, epochs: int) -> str:
-    validation = ""
-    if measured.validation_loss is not None and measured.validation_accuracy is not None:
-        validation = (
-            f"validation loss {measured.validation_loss:.4f}, validation accuracy "
-            f"{measured.validation_accuracy:.2%}, "
-        )
-    return (
-        f"epoch {measured.epoch}/{epochs} done: average loss {measured.train_loss:.4f}, "
-        f"{validation}test loss {measured.test_loss:.4f}, test accuracy "
-        f"{measured.test_accuracy:.2%}"
-    )
-
-
-def describe(device: torch.device) -> str:
-    """The device's name for people."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+        saved = self._saved_step if self._saved_step >= 0 else None
+        return Diverged(lines.diverged(epoch, batch, self._optimization.learning_rate, saved))

@@ -96,9 +96,8 @@ class Stepper:
             gradient of all weights, before clipping, where it was wanted or needed.
         """
         if self._is_random:
-            torch.manual_seed(
-                random.seed_for(self._spec.seed, "dropout", epoch, number, self._peers.rank)
-            )
+            place = ("dropout", epoch, number, self._peers.rank)
+            random.seed_torch(random.seed_for(self._spec.seed, *place), self._device)
         loss = self._gradients(batch)
         norm = self._norm(measure=measure)
         for optimizer in self._optimization.optimizers:
