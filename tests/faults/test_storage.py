@@ -10,7 +10,7 @@ from tests.faults.conftest import STEADY_DIGITS, has_resume_point, trains
 from tests.services import wait_until
 
 # so that several resume points are due after the first
-PATIENT_DIGITS = STEADY_DIGITS | {"epochs": 400}
+PATIENT_DIGITS = STEADY_DIGITS | {"epochs": 300}
 
 
 @pytest.fixture

@@ -164,6 +164,7 @@ def test_a_drained_job_goes_on_from_where_it_was(yard, database, submit):
     assert point.step >= look(database, job.id).batches * 2
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"])
 @pytest.mark.parametrize(
     ("wish", "state"), [("drain", "queued"), ("pause", "paused"), ("cancel", "cancelled")]
 )
