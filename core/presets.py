@@ -138,8 +138,8 @@ PRESETS: dict[str, Preset] = {
 }
 
 
-def resolve(preset: str | None, changes: spec.Spec) -> TrainingSpec:
-    """Lay `changes` over a preset (or over the defaults) and check the result.
+def resolve(preset: str | None, changes: spec.Spec | None = None) -> TrainingSpec:
+    """Lay `changes`, if any, over a preset (or over the defaults) and check the result.
 
     Raises:
         InvalidInput: the preset is unknown, or a field is wrong.
@@ -152,4 +152,4 @@ def resolve(preset: str | None, changes: spec.Spec) -> TrainingSpec:
         base = PRESETS[preset].spec.model_dump(mode="json")
     else:
         base = TrainingSpec().model_dump(mode="json")
-    return spec.parse(spec.merge(base, changes))
+    return spec.parse(spec.merge(base, changes or {}))

@@ -1,7 +1,7 @@
 """Training in pure PyTorch: a spec goes in, reports come out.
 
-    from worker.training import TrainingSpec, train
-    result = train(TrainingSpec(dataset="digits"))
+    from worker.training import preset, train
+    result = train(preset("digits_seconds"))
 
 Nothing in this package knows a database, a broker or the web. What is named here is loaded when it
 is asked for: the zygote must be able to import the package before torch.

@@ -1,15 +1,20 @@
 """Training without the platform."""
 
+import re
 import subprocess
 import sys
+import textwrap
+from pathlib import Path
 
 import pytest
 import torch
 
 import worker.training
 from core.errors import InvalidInput
+from core.presets import PRESETS
 from worker.training import TrainingSpec, notebook, preset, train
 
+DOCUMENTATION = Path(worker.training.__file__).parents[2] / "docs" / "training.md"
 QUICK = {"dataset": "digits", "model": {"channels": [4]}, "epochs": 2}
 
 
@@ -24,6 +29,22 @@ def test_five_lines_train_a_network(spec, data_folder):
     assert len(result.epochs) == 2
     assert result.test_accuracy == result.epochs[-1].test_accuracy
     assert {path.suffix for path in result.folder.iterdir()} >= {".pt", ".onnx", ".safetensors"}
+
+
+def test_the_lines_in_the_documentation_train_a_network_that_has_learned(data_folder, monkeypatch):
+    monkeypatch.setenv("TRAINYARD_DATA", str(data_folder))
+    found = re.search(
+        r"(?m)^    from worker.training .*\n(?:(?:    .*)?\n)+", DOCUMENTATION.read_text()
+    )
+    names = {}
+
+    exec(textwrap.dedent(found[0]), names)
+
+    assert names["result"].test_accuracy > 0.9
+
+
+def test_a_preset_may_be_taken_as_it_is():
+    assert preset("quick") == PRESETS["quick"].spec
 
 
 def test_the_network_that_comes_back_is_the_one_that_was_measured(spec, data_folder):
