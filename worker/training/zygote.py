@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import torch
+import torch._dynamo  # its optimizers load it at their first step: here, once for all the forks
 
 from worker.training import trainer
 from worker.training.lifeline import die_with

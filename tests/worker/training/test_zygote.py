@@ -32,6 +32,24 @@ def test_when_all_is_imported_there_is_one_thread_and_cuda_is_untouched():
     assert seen.stdout == "False False\n"
 
 
+STEPS = """
+import sys
+from pathlib import Path
+from worker.training import warmup, zygote
+before = set(sys.modules)
+warmup.warm_up(1, "cpu", Path(sys.argv[1]))
+print(*sorted(name for name in set(sys.modules) - before if name.split(".")[0] == "torch"))
+"""
+
+
+def test_all_of_torch_that_a_step_needs_is_loaded_before_the_fork(tmp_path):
+    seen = subprocess.run(
+        [sys.executable, "-c", STEPS, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+
+    assert seen.stdout == "\n"
+
+
 def test_a_second_thread_is_refused():
     done = threading.Event()
     thread = threading.Thread(target=done.wait)
