@@ -95,7 +95,8 @@ def left_behind(database: Database, store: Folder) -> list[str]:
     """What lies in a blob store, or in the rows of resume points, and should not; or the reverse.
 
     To be asked when no worker runs any more. What was discarded is swept first. Blobs that nobody
-    names can be left by an attempt that lost its job between storing and writing down.
+    names can be left by an attempt that lost its job between storing and writing down, or whose
+    worker was killed there and that nobody has closed since.
     """
     while resume_points.sweep(database, store):
         pass
@@ -107,7 +108,11 @@ def left_behind(database: Database, store: Folder) -> list[str]:
             session.scalars(select(Job.id).where(Job.state.in_(("succeeded", "cancelled"))))
         )
         may_leak = bool(
-            session.scalars(select(Attempt.number).where(Attempt.outcome == "lost")).first()
+            session.scalars(
+                select(Attempt.number).where(
+                    (Attempt.outcome == "lost") | Attempt.outcome.is_(None)
+                )
+            ).first()
         )
     blobs = {path.name for path in store.folder.rglob("*") if path.is_file()}
     points = {row.sha256 for row in rows}
