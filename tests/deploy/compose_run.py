@@ -43,7 +43,7 @@ TAG = "compose-test"
 RUN = {
     "name": "compose-test",
     "preset": "quick",
-    "spec": {"dataset": "digits", "batch_size": 64, "epochs": 30},
+    "spec": {"dataset": "digits", "batch_size": 64, "epochs": 1000},
 }
 # bounds of the steps, in seconds; the whole ends within their sum
 BUILD_S = 1800
