@@ -7,6 +7,7 @@ import threading
 from collections.abc import Sequence
 
 from celery import Celery
+from kombu.asynchronous import get_event_loop
 
 from core import queue
 from core.doorbell import TASK
@@ -20,14 +21,33 @@ from worker.yard import Yard
 
 log = logging.getLogger(__name__)
 
+ASK_AGAIN_AFTER_S = 0.05
+"""Until then Celery has noted that a task is over."""
+
 
 def register(app: Celery, yard: Yard) -> None:
     """Answer the doorbell."""
 
     def look() -> None:
-        run_next(yard, is_rung=True)
+        try:
+            run_next(yard, is_rung=True)
+        finally:
+            _hear_again()
 
     app.task(name=TASK, ignore_result=True)(look)
+
+
+def _hear_again() -> None:
+    """Have Celery ask Redis for rings again, as soon as this task is over.
+
+    While a worker is busy it asks for none, and that it is free again its loop would see only when
+    it wakes the next time: up to a second in which a ring waits.
+    """
+    loop = get_event_loop()
+    if loop is not None:
+        loop.call_soon(  # type: ignore[no-untyped-call]
+            loop.call_later, ASK_AGAIN_AFTER_S, lambda: None
+        )
 
 
 def run_next(yard: Yard, *, is_rung: bool = False) -> None:

@@ -6,9 +6,10 @@ import dataclasses
 import threading
 
 import pytest
+from kombu.asynchronous import Hub
 
 from core import queries, queue, workers
-from core.doorbell import Doorbell
+from core.doorbell import TASK, Doorbell
 from core.presets import resolve
 from core.queue import Claimant
 from core.wakeup import Wakeups
@@ -328,6 +329,19 @@ def test_a_ring_is_for_one_job(start, submit):
     stage.end(*jobs)
     assert stage.yard.slots.wait_until_all_free(60)
     assert stage.order == [job.id for job in jobs]
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_a_ring_that_was_answered_soon_wakes_celery_to_ask_for_the_next(start, monkeypatch):
+    loop, yard = Hub(), start(1).yard
+    monkeypatch.setattr(tasks, "get_event_loop", lambda: loop)
+    tasks.register(yard.doorbell.app, yard)
+
+    yard.doorbell.app.tasks[TASK]()
+    loop.run_once()
+
+    assert len(loop.timer.queue) == 1
+    loop.close()
 
 
 def test_a_worker_that_stops_claims_nothing(start, submit, database):
