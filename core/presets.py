@@ -115,7 +115,7 @@ PRESETS: dict[str, Preset] = {
                 augmentation=Clothes(),
                 regularization=Regularization(label_smoothing=0.1, ema=0.998),
                 batch_size=128,
-                epochs=15,
+                epochs=24,
             ),
         ),
         Preset(
