@@ -38,6 +38,7 @@ from worker.training import (
     losses,
     memory,
     network,
+    random,
     resume,
     schedule,
 )
@@ -144,7 +145,7 @@ class _Run:
         count = len(self._batches.sizes)
         self._span = schedule.Span(count * spec.epochs, count)
 
-        torch.manual_seed(spec.seed)
+        random.seed_torch(spec.seed, device)
         made = network.build(spec.model, dataset, normalize=spec.data.normalize)
         self._network = made.to(memory_format=torch.channels_last).to(device)
         self._network.train()

@@ -27,7 +27,7 @@ def order(seed: int, epoch: int, count: int) -> torch.Tensor:
 
 
 def seed_torch(seed: int, device: torch.device) -> None:
-    """Seed what torch itself draws with on a device, for dropout.
+    """Seed what torch itself draws with on a device: first weights, dropout.
 
     `torch.manual_seed` would do, but for each kind of device that this process never uses it also
     notes the call, with a stack trace: a fifth of a small step's time.
