@@ -1,8 +1,8 @@
 """The contenders of bench/training.py: each a process that does one thing when told to.
 
-`python -m bench.contenders NAME DATA DEVICE` reads lines from its input. At each it trains a slice
-of the tutorial's run (MNIST, batches of 64, SGD 0.1): a hundred batches, or what is left of the
-epoch, and then it measures itself on the test set too. It answers with a JSON line: seconds of
+`python -m bench.contenders NAME DATA DEVICE THREADS` reads lines from its input. At each it trains
+a slice of the tutorial's run (MNIST, batches of 64, SGD 0.1): a hundred batches, or what is left of
+the epoch, and then it measures itself on the test set too. It answers with a JSON line: seconds of
 training and, at the end of an epoch, of evaluation, the test accuracy, and the most memory so far.
 
 - `tutorial`: the loop of the tutorial, as one writes it on the first day.
@@ -31,7 +31,6 @@ from torchvision import transforms
 
 from core.presets import resolve
 from core.reports import EpochEnd, Reading, Report, Started
-from worker.devices import usable_cores
 from worker.training import datasets, loop
 from worker.training.memory import most_taken
 
@@ -44,9 +43,9 @@ SLICE = 100
 class Contender:
     """One of them, as the bench that tells it what to do sees it: `with` ends its process."""
 
-    def __init__(self, name: str, data: Path, device: str) -> None:
+    def __init__(self, name: str, data: Path, device: str, threads: int) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.contenders", name, str(data), device],
+            [sys.executable, "-m", "bench.contenders", name, str(data), device, str(threads)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -263,8 +262,8 @@ def _say(answer: Answer) -> None:
 CONTENDERS = {"tutorial": tutorial, "bare": bare, "engine": engine}
 
 
-def main(name: str, data: str, device: str) -> None:
-    torch.set_num_threads(usable_cores())
+def main(name: str, data: str, device: str, threads: str) -> None:
+    torch.set_num_threads(int(threads))
     answers = CONTENDERS[name](Path(data), torch.device(device))
     if name == "engine":
         next(answers, None)

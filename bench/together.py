@@ -1,7 +1,8 @@
 """Several small runs on one device at once: `python -m bench.together 8`, or `make bench-together`.
 
 First one process alone trains an epoch of the tutorial's run, then so many at once, each an epoch;
-images a second of all of them together are compared. On a CPU all share the cores.
+images a second of all of them together are compared. Each of several has its share of the CPU's
+cores, as in a worker's slots.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import torch
 
 from bench.contenders import Contender
 from core import settings
+from worker.devices import usable_cores
 from worker.training import download
 
 IMAGES = 60_000
@@ -27,16 +29,18 @@ def main() -> None:
     chosen = parser.parse_args()
     data = settings.load().data_folder
     download.ensure("mnist", data, print)
+    with Contender("engine", data, chosen.device, usable_cores()) as one:
+        one.train_epoch()  # warms up
+        alone = IMAGES / one.train_epoch()["train_s"]
+    print(f"one alone: {alone:,.0f} images/s", flush=True)
+    share = max(1, usable_cores() // chosen.runs)
     with ExitStack() as stack:
         contenders = [
-            stack.enter_context(Contender("engine", data, chosen.device))
+            stack.enter_context(Contender("engine", data, chosen.device, share))
             for _ in range(chosen.runs)
         ]
-        contenders[0].train_epoch()  # warms up
-        alone = IMAGES / contenders[0].train_epoch()["train_s"]
-        print(f"one alone: {alone:,.0f} images/s", flush=True)
         with ThreadPoolExecutor(chosen.runs) as pool:
-            list(pool.map(Contender.train_epoch, contenders[1:]))  # warms up
+            list(pool.map(Contender.train_epoch, contenders))  # warms up
             began = time.perf_counter()
             list(pool.map(Contender.train_epoch, contenders))
             together = chosen.runs * IMAGES / (time.perf_counter() - began)

@@ -97,7 +97,8 @@ def rounds(count: int, data: Path, device: str, submit: Any) -> dict[str, list[A
     rows: dict[str, list[Answer]] = {name: [] for name in NAMES}
     with ExitStack() as stack:
         contenders = {
-            name: stack.enter_context(Contender(name, data, device)) for name in CONTENDERS
+            name: stack.enter_context(Contender(name, data, device, usable_cores()))
+            for name in CONTENDERS
         }
         for number in range(1, count + 1):
             for name, row in epoch(contenders).items():
