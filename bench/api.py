@@ -19,9 +19,9 @@ import httpx
 from sqlalchemy import text
 
 from cli.stack import Stack, free_port
-from core.database import Database
-from core.presets import PRESETS
+from core.database.engine import Database
 from core.settings import Settings
+from core.spec.presets import PRESETS
 
 REQUESTS = 300
 OLD_RUNS = 1000

@@ -8,7 +8,7 @@ training and, at the end of an epoch, of evaluation, the test accuracy, and the 
 - `tutorial`: the loop of the tutorial, as one writes it on the first day.
 - `bare`: the same network as fast as a plain loop goes: the data in memory, ready to be computed
   with, channels last, a fused optimizer, nothing reported. The limit.
-- `engine`: `worker.training.loop` with its reports and resume points, without the platform.
+- `engine`: `worker.training.run.loop` with its reports and resume points, without the platform.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ from torch.utils.data import DataLoader
 from torchvision import datasets as torchvision_datasets
 from torchvision import transforms
 
-from core.presets import resolve
-from core.reports import EpochEnd, Reading, Report, Started
-from worker.training import datasets, loop
-from worker.training.memory import most_taken
+from core.protocol.reports import EpochEnd, Reading, Report, Started
+from core.spec.presets import resolve
+from worker.training.data import datasets
+from worker.training.run import loop
+from worker.training.run.memory import most_taken
 
 Answer = dict[str, float]
 EPOCHS = 1000

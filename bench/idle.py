@@ -20,14 +20,15 @@ from pathlib import Path
 import psutil
 
 from bench.state import look, worker_is_there
-from core import database, queue
-from core.database import Database
-from core.presets import resolve
+from core.database import engine
+from core.database.engine import Database
+from core.jobs import queue
+from core.messaging.pubsub import Wakeups
 from core.settings import Settings
-from core.wakeup import Wakeups
+from core.spec.presets import resolve
 from tests.services import RedisServer, wait_until
 from worker.devices import usable_cores
-from worker.training import download
+from worker.training.data import download
 
 SETTLE_S = 5.0
 NAME = "bench"
@@ -49,7 +50,7 @@ def main() -> None:
         )
         for name in ("mnist", "digits"):
             download.ensure(name, settings.data_folder, print)
-        database.upgrade(settings.database_address)
+        engine.upgrade(settings.database_address)
         worker = subprocess.Popen(
             [sys.executable, "-m", "bench.counted", str(counts)],
             env=os.environ | settings.environment(),

@@ -31,15 +31,16 @@ import psutil
 from celery import Celery
 
 from bench.state import look, worker_is_there
-from core import database, queue
-from core.database import Database
-from core.doorbell import Doorbell
-from core.presets import resolve
+from core.database import engine
+from core.database.engine import Database
+from core.jobs import queue
+from core.messaging.notify import Doorbell
+from core.messaging.pubsub import Wakeups
 from core.settings import Settings
-from core.wakeup import Wakeups
+from core.spec.presets import resolve
 from tests.services import RedisServer, wait_until
 from worker.devices import usable_cores
-from worker.training import download
+from worker.training.data import download
 
 TIMEOUT_S = 60.0
 NAME = "bench"
@@ -63,7 +64,7 @@ def main() -> None:
             **({"data": Path(data)} if data else {}),
         )
         download.ensure("mnist", settings.data_folder, print)
-        database.upgrade(settings.database_address)
+        engine.upgrade(settings.database_address)
         celery_s = bare_celery(redis_url, chosen.submits, Path(folder))
         rows = submits(settings, chosen.preset, chosen.submits, Path(folder))
     report(rows, celery_s, chosen.preset)

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from core import settings
-from core.presets import PRESETS, resolve
+from core.spec.presets import PRESETS, resolve
 from worker.devices import usable_cores
 from worker.training import train
 

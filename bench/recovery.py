@@ -30,15 +30,17 @@ from pathlib import Path
 import psutil
 
 from bench.state import look, worker_is_there
-from core import database, queries, queue
-from core.database import Database
-from core.models import Attempt, Job
-from core.presets import resolve
+from core import queries
+from core.database import engine
+from core.database.engine import Database
+from core.database.models import Attempt, Job
+from core.jobs import queue
+from core.messaging.pubsub import Wakeups
 from core.settings import Settings
-from core.wakeup import Wakeups
+from core.spec.presets import resolve
 from tests.services import RedisServer, is_gone, wait_until
 from worker.devices import usable_cores
-from worker.training import download
+from worker.training.data import download
 
 TIMEOUT_S = 120.0
 SPEC = {"dataset": "digits", "epochs": 1000, "device": "cpu"}
@@ -54,7 +56,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, RedisServer(Path(folder)) as redis:
         settings = Settings(home=Path(folder) / "home", redis_url=redis.url, slots=1)
         download.ensure("digits", settings.data_folder, lambda _text: None)
-        database.upgrade(settings.database_address)
+        engine.upgrade(settings.database_address)
         with Database(settings.database_address) as tables, computing(chosen.busy):
             yard = Yard(settings, tables)
             try:

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from core import queue
-from core.journal import Journal
-from core.reports import Reading
+from core.jobs import queue
+from core.jobs.recorder import Journal
+from core.protocol.reports import Reading
 from worker import __main__ as worker
-from worker.supervisor import Supervisor
-from worker.trainer import Trainer
+from worker.processes.trainer import Trainer
+from worker.supervisor.supervisor import Supervisor
 
 
 def main() -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from core import queries
-from core.database import Database
-from core.models import Job
+from core.database.engine import Database
+from core.database.models import Job
 
 
 def look(tables: Database, job_id: int) -> Job:

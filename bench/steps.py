@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from core import settings
-from core.presets import resolve
+from core.spec.presets import resolve
 from worker.devices import usable_cores
 from worker.training import train
 

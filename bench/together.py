@@ -17,7 +17,7 @@ import torch
 from bench.contenders import Contender
 from core import settings
 from worker.devices import usable_cores
-from worker.training import download
+from worker.training.data import download
 
 IMAGES = 60_000
 

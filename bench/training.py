@@ -34,15 +34,17 @@ from sqlalchemy import select
 
 from bench.contenders import CONTENDERS, Answer, Contender, added, is_whole
 from bench.state import look, worker_is_there
-from core import database, queries, queue, settings
-from core.database import Database
-from core.doorbell import Doorbell
-from core.models import Job
-from core.presets import resolve
+from core import queries, settings
+from core.database import engine
+from core.database.engine import Database
+from core.database.models import Job
+from core.jobs import queue
+from core.messaging.notify import Doorbell
 from core.settings import Settings
+from core.spec.presets import resolve
 from tests.services import RedisServer, wait_until
 from worker.devices import usable_cores
-from worker.training import download
+from worker.training.data import download
 
 IMAGES, TEST_IMAGES, TUTORIAL_EPOCHS = 60_000, 10_000, 10
 HEADLINE = 0.9876
@@ -131,7 +133,7 @@ def stack(data: Path) -> Iterator[Any]:
             worker_name=NAME,
             data=data.absolute(),
         )
-        database.upgrade(mine.database_address)
+        engine.upgrade(mine.database_address)
         worker = subprocess.Popen(
             [sys.executable, "-m", "worker"],
             env=os.environ | mine.environment(),

@@ -16,12 +16,13 @@ from rich.table import Table
 from rich.text import Text
 
 from cli import broker, endpoint, show
-from core import artifacts, queries
-from core.catalogue import DATASETS
-from core.database import Database
+from core import queries
+from core.database.engine import Database
+from core.datasets.builtin import DATASETS
 from core.errors import TrainyardError
+from core.messaging.pubsub import Wakeups
 from core.settings import PREFIX, Settings, variable
-from core.wakeup import Wakeups
+from core.storage import store
 
 LOW_DISK_BYTES = 2_000_000_000
 
@@ -124,7 +125,7 @@ def _database(settings: Settings) -> Check:
 
 
 def _artifacts(settings: Settings) -> str:
-    artifacts.connect(settings.artifacts_address).check()
+    store.connect(settings.artifacts_address).check()
     return settings.artifacts_address
 
 

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from cli import show
 from cli.client import Client
-from core.waiting import without_time
+from core.jobs.status import without_time
 
 JSON = dict[str, Any]
 

@@ -21,10 +21,11 @@ from cli import endpoint, options, show
 from cli.client import Client
 from cli.follow import follow as follow_run
 from cli.stack import Stack, stop_on_signals
-from core import database, settings
-from core.catalogue import DATASETS
+from core import settings
+from core.database import engine
+from core.database.models import NAME_LENGTH
+from core.datasets.builtin import DATASETS
 from core.errors import InvalidInput, NotFound, TrainyardError
-from core.models import NAME_LENGTH
 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
@@ -114,7 +115,7 @@ def db() -> None:
 @db.command()
 def upgrade() -> None:
     """Create the tables, or bring them up to date."""
-    database.upgrade(settings.load().database_address)
+    engine.upgrade(settings.load().database_address)
     click.echo("The database is up to date.")
 
 
@@ -133,7 +134,7 @@ def fetch(names: tuple[str, ...]) -> None:
             "NAME", f"there is no data set {unknown[0]}; known: {', '.join(DATASETS)}"
         )
     folder = settings.load().data_folder
-    command = [sys.executable, "-m", "worker.training.download", str(folder), *names]
+    command = [sys.executable, "-m", "worker.training.data.download", str(folder), *names]
     sys.exit(subprocess.run(command, check=False).returncode)
 
 

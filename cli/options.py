@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
-from core import spec
 from core.errors import InvalidInput
-from core.fields import KIND, Field, Section, sections, spec_fields
-from core.presets import PRESETS
+from core.spec import spec
+from core.spec.fields import KIND, Field, Section, sections, spec_fields
+from core.spec.presets import PRESETS
 
 Command = Callable[..., Any]
 

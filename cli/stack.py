@@ -25,10 +25,10 @@ import httpx
 from filelock import FileLock, Timeout
 
 from cli import broker, endpoint
-from core import database
+from core.database import engine
 from core.errors import Unavailable
+from core.messaging.pubsub import Wakeups
 from core.settings import Settings, variable
-from core.wakeup import Wakeups
 
 WATCH_EVERY_S = 0.2
 READY_TIMEOUT_S = 60.0
@@ -178,7 +178,7 @@ class Stack:
 
     def _start(self) -> None:
         self.settings = self._choose_addresses()
-        database.upgrade(self.settings.database_address)
+        engine.upgrade(self.settings.database_address)
         if not _is_set(self._chosen, "redis_url"):
             self._add(
                 "broker",

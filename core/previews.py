@@ -16,9 +16,9 @@ from sqlalchemy import ColumnElement, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from core.database import Database, now, storable
-from core.models import Preview
-from core.spec import TrainingSpec
+from core.database.engine import Database, now, storable
+from core.database.models import Preview
+from core.spec.spec import TrainingSpec
 
 FORGOTTEN_AFTER_S = 30.0
 """Whoever took one so long ago has died over it: it takes much less, or is given up."""

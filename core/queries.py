@@ -13,8 +13,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.orm import Session
 
-from core.errors import InvalidInput, NotFound
-from core.models import (
+from core.database.models import (
     LARGEST_KEY,
     Attempt,
     Checkpoint,
@@ -25,6 +24,7 @@ from core.models import (
     Point,
     Worker,
 )
+from core.errors import InvalidInput, NotFound
 from core.states import STATES, State
 
 Row = TypeVar("Row")

@@ -19,7 +19,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from core.errors import TrainyardError
-from core.wording import explain
+from core.spec.validation import explain
 
 PREFIX = "TRAINYARD_"
 DEFAULT_PORT = 8327

@@ -1,6 +1,6 @@
 """The states of a job and the moves between them: the only table of transitions.
 
-`core/queue.py` is the only file that performs them. What a person asks for (`desired`) is a
+`core/jobs/queue.py` is the only file that performs them. What a person asks for (`desired`) is a
 separate column: a wish is never a state.
 """
 

@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from core.database import Database, now
+from core.database.engine import Database, now
+from core.database.models import Worker
 from core.errors import InvalidInput
-from core.models import Worker
 
 SILENT_AFTER_S = 30.0
 

@@ -1,4 +1,4 @@
-"""How Alembic reaches the database: by the address that `core.database.upgrade` hands over."""
+"""How Alembic reaches the database: by the address that `engine.upgrade` hands over."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from alembic import context
 from sqlalchemy import event
 
 from core import settings
-from core.database import Database
-from core.models import Base, UTCDateTime
+from core.database.engine import Database
+from core.database.models import Base, UTCDateTime
 
 
 def render_item(kind: str, item: object, _context: object) -> str | Literal[False]:

@@ -12,10 +12,10 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from core import database as database_module
-from core.artifacts import Folder
-from core.database import Database
+from core.database import engine as database_module
+from core.database.engine import Database
 from core.settings import Settings
+from core.storage.store import Folder
 from tests import services
 from tests.services import Postgres, RedisServer, UnavailableHereError, empty_tables
 from webui.app import create_app

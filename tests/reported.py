@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.reports import EpochEnd, Evaluated, Started
+from core.protocol.reports import EpochEnd, Evaluated, Started
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 """A picture of one pixel, in Base64."""

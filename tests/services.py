@@ -23,7 +23,7 @@ from psycopg import sql
 
 from cli import broker
 from cli.stack import free_port
-from core.models import Base
+from core.database.models import Base
 from core.settings import Settings, variable
 
 START_TIMEOUT_S = 60.0

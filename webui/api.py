@@ -15,13 +15,14 @@ from werkzeug.exceptions import (
 )
 from werkzeug.wsgi import wrap_file
 
-from core import queries, spec
-from core.artifacts import Blob
-from core.catalogue import DATASETS
+from core import queries
+from core.database.models import Job
+from core.datasets.builtin import DATASETS
 from core.errors import DatabaseUnavailable, InvalidInput
-from core.models import Job
-from core.presets import PRESETS
+from core.spec import spec
+from core.spec.presets import PRESETS
 from core.states import FINAL
+from core.storage.store import Blob
 from webui import live, networks, schemas, submission
 from webui.context import current
 

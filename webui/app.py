@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from flask import Flask
 
-from core import artifacts
-from core.database import Database
-from core.doorbell import Doorbell
+from core.database.engine import Database
+from core.messaging.notify import Doorbell
+from core.messaging.pubsub import Wakeups
 from core.settings import Settings
-from core.wakeup import Wakeups
+from core.storage import store
 from webui import api, context, pages, previews, problems, security
 from webui.live import Watchers
 
@@ -25,7 +25,7 @@ def create_app(settings: Settings) -> Flask:
             database=Database(settings.database_address, pool_size=settings.web_threads),
             doorbell=Doorbell(settings.redis_url),
             wakeups=wakeups,
-            artifacts=artifacts.connect(settings.artifacts_address),
+            artifacts=store.connect(settings.artifacts_address),
             watchers=Watchers(wakeups),
         ),
     )

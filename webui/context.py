@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from flask import Flask, current_app
 
-from core.artifacts import Artifacts
-from core.database import Database
-from core.doorbell import Doorbell
+from core.database.engine import Database
+from core.messaging.notify import Doorbell
+from core.messaging.pubsub import Wakeups
 from core.settings import Settings
-from core.wakeup import Wakeups
+from core.storage.store import Artifacts
 from webui.live import Watchers
 
 _KEY = "trainyard"

@@ -11,7 +11,7 @@ import unicodedata
 from datetime import UTC, datetime
 from typing import Any
 
-from core.waiting import QueueStatus
+from core.jobs.status import QueueStatus
 
 NOTHING = "–"
 

@@ -1,6 +1,6 @@
 """The form of a new run: what stands in its inputs, and what a post of it asks for.
 
-Nothing here names a hyperparameter: the fields are those of `core.fields`, so a field or a
+Nothing here names a hyperparameter: the fields are those of `core.spec.fields`, so a field or a
 variant that is added to the spec appears here by itself.
 """
 
@@ -13,10 +13,10 @@ from typing import Any
 
 from werkzeug.datastructures import MultiDict
 
-from core import fields, spec
 from core.errors import FieldError, InvalidInput
-from core.fields import KIND, Field, Section, every_field, sections
-from core.presets import PRESETS
+from core.spec import fields, spec
+from core.spec.fields import KIND, Field, Section, every_field, sections
+from core.spec.presets import PRESETS
 from webui import networks
 from webui.submission import Submission
 

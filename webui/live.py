@@ -16,11 +16,11 @@ from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields, replace
 from typing import Any
 
-from core import queries, waiting
-from core.database import Database
+from core import queries
+from core.database.engine import Database
 from core.errors import DatabaseUnavailable, InvalidInput
+from core.messaging.pubsub import Wakeups
 from core.states import FINAL
-from core.wakeup import Wakeups
 from webui import schemas
 
 LOOK_EVERY_S = 2.0
@@ -245,7 +245,7 @@ def _moved_on(database: Database, job_id: int, seen: Position, waits: str) -> li
 
 def _turn(job: dict[str, Any]) -> str | None:
     status = job["queue_status"]
-    return waiting.without_time(status["reason"]) if status else None
+    return status.without_time(status["reason"]) if status else None
 
 
 def _end_if_over(state: str, seen: Position) -> list[Event]:

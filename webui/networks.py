@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from core import architecture, presets, spec
-from core.architecture import Summary
-from core.catalogue import DATASETS
+from core.datasets.builtin import DATASETS
 from core.errors import InvalidInput
-from core.hyperparameters import Hyperparameters
+from core.spec import presets, shapes, spec
+from core.spec.hyperparameters import Hyperparameters
+from core.spec.shapes import Summary
 
 PARTS = ("dataset", "model")
 """What of a spec decides the shape of its network."""
@@ -26,7 +26,7 @@ def summarize(asked: spec.Spec) -> Summary:
             unknown[0], f"is no part of this question; send {' and '.join(PARTS)}"
         )
     chosen = _checked(asked)
-    return architecture.summary(chosen.model, DATASETS[chosen.dataset])
+    return shapes.summary(chosen.model, DATASETS[chosen.dataset])
 
 
 def _checked(asked: spec.Spec) -> Hyperparameters:

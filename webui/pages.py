@@ -12,10 +12,11 @@ from typing import Any
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from sqlalchemy.orm import Session
 
-from core import queries, resume_points, waiting
+from core import queries
+from core.database.models import Job, Worker
 from core.errors import InvalidInput
-from core.models import Job, Worker
-from core.presets import PRESETS
+from core.jobs import snapshots, status
+from core.spec.presets import PRESETS
 from core.states import FINAL, STATES
 from core.workers import SILENT_AFTER_S
 from webui import evaluations, formats, forms, live, measurements, networks, schemas, submission
@@ -67,7 +68,7 @@ def jobs() -> str:
     state, cursor = request.args.get("state", ""), request.args.get("cursor", "")
     with current().database.reading() as session:
         page = queries.jobs(session, [state] if state else [], cursor=cursor)
-        waits = waiting.explain(session, [row for row, _ in page.items])
+        waits = status.explain(session, [row for row, _ in page.items])
         shown = [schemas.job(row, worker, waits.get(row.id)) for row, worker in page.items]
     return render_template(
         _whole_or_part("jobs.html", "_jobs.html"),
@@ -140,8 +141,8 @@ def job(job_id: int) -> str:
     """The page of one run, or only the parts of it that change with its state."""
     with current().database.reading() as session:
         row, worker = queries.job(session, job_id)
-        waits = waiting.explain(session, [row]).get(row.id)
-        points = resume_points.newest_first(session, row.id)
+        waits = status.explain(session, [row]).get(row.id)
+        points = snapshots.newest_first(session, row.id)
         shown = schemas.job(row, worker, waits, points[0] if points else None)
         facts = {"job": shown, "waits": waits, "validated": _validated(row), **_facts(session, row)}
         if "part" in request.args:

@@ -11,10 +11,11 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request, url_for
 
-from core import presets, previews, queries, spec
+from core import previews, queries
+from core.database.models import Preview
 from core.errors import InvalidInput, NotFound
-from core.models import Preview
-from core.wakeup import NO_JOB
+from core.messaging.pubsub import NO_JOB
+from core.spec import presets, spec
 from core.workers import SILENT_AFTER_S
 from webui import forms
 from webui.api import json_object

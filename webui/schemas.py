@@ -8,13 +8,13 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from core import resume_points, waiting
-from core.architecture import Summary
-from core.catalogue import Dataset
-from core.models import Attempt, Checkpoint, Epoch, Evaluation, Job, LogLine, Point, Worker
-from core.presets import Preset
+from core.database.models import Attempt, Checkpoint, Epoch, Evaluation, Job, LogLine, Point, Worker
+from core.datasets.builtin import Dataset
+from core.jobs import snapshots, status
+from core.jobs.status import QueueStatus
 from core.queries import Page
-from core.waiting import QueueStatus
+from core.spec.presets import Preset
+from core.spec.shapes import Summary
 
 JSON = dict[str, Any]
 
@@ -33,14 +33,14 @@ def page(rows: Page[Any], shape: Callable[[Any], JSON]) -> JSON:
 
 def jobs(session: Session, rows: Page[tuple[Job, str | None]]) -> JSON:
     """A list of jobs."""
-    waits = waiting.explain(session, [row for row, _ in rows.items])
+    waits = status.explain(session, [row for row, _ in rows.items])
     return page(rows, lambda row: job(row[0], row[1], waits.get(row[0].id)))
 
 
 def whole_job(session: Session, row: Job, worker_name: str | None) -> JSON:
     """A job by itself: it tells besides from where it can go on."""
-    points = resume_points.newest_first(session, row.id)
-    waits = waiting.explain(session, [row])
+    points = snapshots.newest_first(session, row.id)
+    waits = status.explain(session, [row])
     return job(row, worker_name, waits.get(row.id), points[0] if points else None)
 
 
@@ -48,7 +48,7 @@ def job(
     row: Job,
     worker_name: str | None,
     waits: QueueStatus | None,
-    point: resume_points.Point | None = None,
+    point: snapshots.Point | None = None,
 ) -> JSON:
     """A job, why it waits, and the place from which it can go on."""
     return {
@@ -94,7 +94,7 @@ def queue_status(waits: QueueStatus) -> JSON:
     return {"position": waits.position, "reason": waits.reason, "eta_s": waits.eta_s}
 
 
-def resume_point(row: Job, point: resume_points.Point) -> JSON:
+def resume_point(row: Job, point: snapshots.Point) -> JSON:
     """Where a run can go on from: whole epochs done, batches of the next one, batches in all."""
     batch = point.step - point.epoch * row.batches if row.batches else 0
     return {"epoch": point.epoch, "batch": batch, "step": point.step}

@@ -15,10 +15,12 @@ from pydantic import (
     field_validator,
 )
 
-from core import presets, queue, workers
+from core import workers
+from core.database.models import NAME_LENGTH, QUEUE_LENGTH, Job
 from core.errors import FieldError, InvalidInput
-from core.models import NAME_LENGTH, QUEUE_LENGTH, Job
-from core.wording import explain
+from core.jobs import queue
+from core.spec import presets
+from core.spec.validation import explain
 from webui.context import Context
 
 LARGEST_PRIORITY = 1000

@@ -13,21 +13,22 @@ from typing import Any
 
 from celery.signals import worker_shutting_down
 
-from core import artifacts, settings, workers
-from core.database import Database
-from core.doorbell import Doorbell
+from core import settings, workers
+from core.database.engine import Database
 from core.errors import DatabaseUnavailable, TrainyardError
-from core.queue import Claimant
+from core.jobs.queue import Claimant
+from core.messaging.notify import Doorbell
+from core.messaging.pubsub import Topic, Wakeups
 from core.settings import Settings
-from core.wakeup import Topic, Wakeups
+from core.storage import store
 from core.workers import WorkerFacts
-from worker import devices, tasks
+from worker import claiming, devices
+from worker.context import Yard
 from worker.devices import Slots
-from worker.housekeeping import Housekeeping
-from worker.previews import Previews
-from worker.spares import Spares
-from worker.yard import Yard
-from worker.zygote import Zygote, ZygoteGone
+from worker.heartbeat import Housekeeping
+from worker.processes.spares import Spares
+from worker.processes.zygote import Zygote, ZygoteGone
+from worker.tasks.draw_preview import Previews
 
 WAIT_FOR_DATABASE_S = 60
 WAIT_FOR_ZYGOTE_S = 300.0
@@ -75,7 +76,7 @@ def set_up(chosen: Settings) -> Yard:
     return Yard(
         settings=chosen,
         database=database,
-        artifacts=artifacts.connect(chosen.artifacts_address),
+        artifacts=store.connect(chosen.artifacts_address),
         doorbell=Doorbell(chosen.redis_url),
         wakeups=Wakeups(chosen.redis_url),
         slots=slots,
@@ -115,7 +116,7 @@ def work(yard: Yard) -> None:
         threading.Thread(target=yard.drain, name="drain").start()
 
     worker_shutting_down.connect(drain)
-    tasks.register(yard.doorbell.app, yard)
+    claiming.register(yard.doorbell.app, yard)
     log.info(
         "worker %s serves %s with %d slot(s) on %s",
         yard.settings.worker_name,

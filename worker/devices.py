@@ -14,8 +14,8 @@ from typing import Any
 
 import pynvml
 
-from core.queue import Room
-from worker.training.order import DeviceKind
+from core.jobs.queue import Room
+from core.protocol.orders import DeviceKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import sys
 from datetime import UTC, datetime
 
 from core import queries, settings
-from core.database import Database
+from core.database.engine import Database
 from core.errors import TrainyardError
 from core.workers import SILENT_AFTER_S
 

@@ -19,7 +19,7 @@ from core.settings import Settings
 from tests.conftest import missing
 from tests.faults.conftest import Program
 from tests.services import UnavailableHereError, wait_until
-from worker.training import download
+from worker.training.data import download
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (

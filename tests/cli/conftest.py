@@ -9,10 +9,12 @@ from click.testing import CliRunner
 from werkzeug.serving import make_server
 
 from cli.main import main
-from core import artifacts, queue, workers
-from core.journal import Journal
-from core.queue import Claimant, Publication
-from core.reports import Line
+from core import workers
+from core.jobs import queue
+from core.jobs.queue import Claimant, Publication
+from core.jobs.recorder import Journal
+from core.protocol.reports import Line
+from core.storage import store
 from core.workers import WorkerFacts
 from tests.reported import epoch_end, evaluated, started
 
@@ -67,6 +69,6 @@ def finished(trainyard, database, claimant, settings, tmp_path):
     journal.record(evaluated())
     journal.flush()
     (tmp_path / "m.pt").write_bytes(CONTENT)
-    blob = artifacts.connect(settings.artifacts_address).put(tmp_path / "m.pt")
+    blob = store.connect(settings.artifacts_address).put(tmp_path / "m.pt")
     queue.succeed(database, lease, "c" * 64, [Publication(blob, 1, "pt", "mnist-cnn.pt")])
     return str(lease.job_id)

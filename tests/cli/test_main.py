@@ -12,13 +12,14 @@ import pytest
 from click.testing import CliRunner
 
 from cli.main import main
-from core import queries, queue, resume_points
-from core.artifacts import Blob
-from core.catalogue import DATASETS
-from core.fields import sections, spec_fields
-from core.journal import Journal
-from core.queue import Failure
-from core.resume_points import Point
+from core import queries
+from core.datasets.builtin import DATASETS
+from core.jobs import queue, snapshots
+from core.jobs.queue import Failure
+from core.jobs.recorder import Journal
+from core.jobs.snapshots import Point
+from core.spec.fields import sections, spec_fields
+from core.storage.store import Blob
 from tests.cli.conftest import CONTENT, LOGGED
 from tests.reported import epoch_end, evaluated, started
 from tests.services import wait_until
@@ -192,7 +193,7 @@ def failed(trainyard, database, claimant, with_resume_point=True):
     lease = queue.claim(database, claimant, 30)
     if with_resume_point:
         with database.writing() as session:
-            resume_points.add(session, 1, 1, Point(2, 950, Blob("a" * 64, 5)))
+            snapshots.add(session, 1, 1, Point(2, 950, Blob("a" * 64, 5)))
     queue.end(database, lease, "failed", Failure("ValueError", "no luck", "a traceback"))
 
 

@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import event
 
 from core import workers
-from core.database import Database
+from core.database.engine import Database
 from core.errors import DatabaseUnavailable
-from core.queue import Claimant
+from core.jobs.queue import Claimant
 from core.workers import WorkerFacts
 
 

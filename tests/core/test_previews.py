@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import func, select, update
 
-from core import presets, previews
-from core.database import Database, now
-from core.models import Preview
+from core import previews
+from core.database.engine import Database, now
+from core.database.models import Preview
+from core.spec import presets
 from tests.core.conftest import lose_the_answer_to_the_next_commit
 
 DIGITS = ["digits"]

@@ -4,13 +4,15 @@ from itertools import product
 
 import pytest
 
-from core import presets, queries, queue, workers
-from core.artifacts import Blob
+from core import queries, workers
 from core.errors import InvalidInput, NotFound
-from core.journal import Journal
-from core.queue import Publication
-from core.reports import Line, Reading
+from core.jobs import queue
+from core.jobs.queue import Publication
+from core.jobs.recorder import Journal
+from core.protocol.reports import Line, Reading
+from core.spec import presets
 from core.states import STATES
+from core.storage.store import Blob
 from core.workers import WorkerFacts
 from tests import reported
 

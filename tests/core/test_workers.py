@@ -4,9 +4,9 @@ import pytest
 from sqlalchemy import update
 
 from core import queries, workers
-from core.database import now
+from core.database.engine import now
+from core.database.models import Worker
 from core.errors import InvalidInput
-from core.models import Worker
 from core.workers import WorkerFacts
 
 FACTS = WorkerFacts("ada", 7, "1.0", ["gpu", "default"], [{"kind": "cpu", "name": "CPU"}], 2)

@@ -30,23 +30,24 @@ from typing import Any
 import psutil
 from sqlalchemy import make_url, select
 
-from core import database, queue, resume_points
-from core.artifacts import Folder
-from core.database import Database
-from core.doorbell import Doorbell
+from core.database import engine
+from core.database.engine import Database
+from core.database.models import Attempt, Job
 from core.errors import Conflict, DatabaseUnavailable, NotFound
-from core.models import Attempt, Job
-from core.presets import resolve
+from core.jobs import queue, snapshots
+from core.messaging.notify import Doorbell
+from core.messaging.pubsub import Wakeups
 from core.settings import Settings
+from core.spec.presets import resolve
 from core.states import FINAL
-from core.wakeup import Wakeups
+from core.storage.store import Folder
 from tests.faults import checker
 from tests.faults.conftest import FAULTS_OF_OUR_OWN
 from tests.faults.proxy import Proxy
 from tests.faults.reference import References
 from tests.services import Postgres, RedisServer
 from worker.devices import usable_cores
-from worker.training import download
+from worker.training.data import download
 
 LEASE_S = 4.0
 LONGEST_S = 1800.0
@@ -123,7 +124,7 @@ class Storm:
             grace_seconds=5.0,
         )
         download.ensure("digits", self._settings.data_folder, lambda _text: None)
-        database.upgrade(address)
+        engine.upgrade(address)
         self._tables = stack.enter_context(Database(address))
         self._artifacts = Folder(self._settings.home / "artifacts")
         self._doorbell = Doorbell(self._redis.url)
@@ -369,7 +370,7 @@ class Storm:
         self._chance.shuffle(running)
         for job in running:
             with self._tables.reading() as session:
-                points = resume_points.newest_first(session, job.id)
+                points = snapshots.newest_first(session, job.id)
             for point in points[:1]:
                 file = self._artifacts.folder / point.blob.sha256[:2] / point.blob.sha256
                 with contextlib.suppress(FileNotFoundError):

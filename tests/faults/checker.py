@@ -18,13 +18,13 @@ import torch
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core import resume_points
-from core.artifacts import Artifacts, Blob, Folder
-from core.database import Database
+from core.database.engine import Database
+from core.database.models import Attempt, Checkpoint, Epoch, Job, LogLine, Point, ResumePoint
 from core.errors import NotFound
-from core.models import Attempt, Checkpoint, Epoch, Job, LogLine, Point, ResumePoint
+from core.jobs import snapshots
 from core.states import FINAL
-from worker.training.network import digest
+from core.storage.store import Artifacts, Blob, Folder
+from worker.training.model.network import digest
 
 EpochRow = tuple[int, float, float, float, float]
 """Epoch, train loss, test loss, test accuracy, learning rate: what cannot differ between two runs
@@ -98,7 +98,7 @@ def left_behind(database: Database, store: Folder) -> list[str]:
     names can be left by an attempt that lost its job between storing and writing down, or whose
     worker was killed there and that nobody has closed since.
     """
-    while resume_points.sweep(database, store):
+    while snapshots.sweep(database, store):
         pass
     found: list[str] = []
     with database.reading() as session:

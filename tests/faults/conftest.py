@@ -16,11 +16,11 @@ import psutil
 import pytest
 
 from core import queries
-from core.artifacts import Folder
-from core.database import Database
+from core.database.engine import Database
+from core.database.models import Attempt, Job
 from core.errors import DatabaseUnavailable
-from core.models import Attempt, Job
 from core.settings import Settings
+from core.storage.store import Folder
 from tests.faults import checker
 from tests.faults.proxy import Proxy
 from tests.faults.reference import References

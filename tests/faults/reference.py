@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 
-from core import spec as specs
-from core.reports import EpochEnd, Finished, Report
+from core.protocol.reports import EpochEnd, Finished, Report
+from core.spec import spec as specs
 from tests.faults.checker import Reference
-from worker.training import loop
+from worker.training.run import loop
 
 
 class References:

@@ -6,10 +6,10 @@ import time
 
 import redis
 
-from core.doorbell import Doorbell
+from core.messaging.notify import Doorbell
 from tests.faults.conftest import QUICK_DIGITS, STEADY_DIGITS, trains
 from tests.services import wait_until
-from worker.housekeeping import LOOK_EVERY_S
+from worker.heartbeat import LOOK_EVERY_S
 
 
 def test_ten_messages_at_once_and_again_after_success_make_one_run(

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from core import queue
+from core.jobs import queue
 from tests.faults.conftest import QUICK_DIGITS, STEADY_DIGITS, has_resume_point, trains
 from tests.services import is_gone, wait_until, wait_until_gone
 
@@ -80,7 +80,7 @@ def test_a_group_does_not_notice_that_its_zygote_is_killed(start_worker, submit,
     job = submit(TWO)
     wait_until(trains(look, job), "it trains")
 
-    worker.zygote.kill()
+    worker.processes.zygote.kill()
 
     later = submit(TWO | QUICK_DIGITS)
     undisturbed(job)

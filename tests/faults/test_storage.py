@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from core import queue, resume_points
-from core.wakeup import Wakeups
+from core.jobs import queue, snapshots
+from core.messaging.pubsub import Wakeups
 from tests.faults.conftest import STEADY_DIGITS, has_resume_point, trains
 from tests.services import wait_until
 
@@ -17,7 +17,7 @@ PATIENT_DIGITS = STEADY_DIGITS | {"epochs": 300}
 def points_of(database):
     def read(job):
         with database.reading() as session:
-            return resume_points.newest_first(session, job.id)
+            return snapshots.newest_first(session, job.id)
 
     return read
 

@@ -7,8 +7,8 @@ import signal
 
 import pytest
 
-from core import queue
-from core.wakeup import Wakeups
+from core.jobs import queue
+from core.messaging.pubsub import Wakeups
 from tests.faults.conftest import (
     LONG_DIGITS,
     QUICK_DIGITS,
@@ -50,7 +50,7 @@ def test_a_queued_job_is_cancelled_and_never_runs(start_worker, submit, cancel, 
 
 def test_a_starting_job_is_cancelled(start_worker, submit, cancel, judge, look):
     worker = start_worker()
-    trainer = worker.trainer()
+    trainer = worker.processes.trainer()
     job = submit(LONG_DIGITS)
     wait_until(lambda: look(job).state == "running", "it is claimed")
 
@@ -66,7 +66,7 @@ def test_a_training_job_is_cancelled_and_no_process_is_left_when_it_says_so(
     worker = start_worker(lease_seconds=600.0)  # nothing but the wake-up makes it look soon
     job = submit(LONG_DIGITS)
     wait_until(trains(look, job), "it trains")
-    trainer = worker.trainer()
+    trainer = worker.processes.trainer()
 
     cancel(job)
     wait_until(lambda: look(job).state == "cancelled", "it is cancelled")
@@ -81,7 +81,7 @@ def test_a_job_is_cancelled_while_it_writes_a_resume_point(
     worker = start_worker_with_disk(grace_seconds=1.0)
     job = submit(LONG_DIGITS)
     wait_until(trains(look, job), "it trains")
-    trainer = worker.trainer()
+    trainer = worker.processes.trainer()
     (disk_faults / "hangs").touch()
     wait_until(lambda: any(f.path.endswith(".part") for f in trainer.open_files()), "it writes")
 
@@ -98,7 +98,7 @@ def test_a_trainer_that_does_not_answer_is_killed_after_the_grace(
     worker = start_worker(grace_seconds=1.0)
     job = submit(LONG_DIGITS)
     wait_until(trains(look, job), "it trains")
-    trainer = worker.trainer()
+    trainer = worker.processes.trainer()
     trainer.send_signal(signal.SIGSTOP)
 
     cancel(job)
@@ -138,7 +138,7 @@ def test_a_paused_job_frees_its_slot_and_goes_on_elsewhere(
     worker = start_worker()
     job = submit(STEADY_DIGITS)
     wait_until(trains(look, job), "it trains")
-    trainer = worker.trainer()
+    trainer = worker.processes.trainer()
 
     pause(job)
     wait_until(lambda: look(job).state == "paused", "it is paused")

@@ -9,7 +9,7 @@ from pathlib import Path
 import libfaketime
 import pytest
 
-from core import queue
+from core.jobs import queue
 from tests.faults.conftest import (
     LEASE_S,
     QUICK_DIGITS,

@@ -16,16 +16,18 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from werkzeug.http import parse_options_header
 
-from core import artifacts, queries, queue, resume_points, workers
-from core.artifacts import Blob
-from core.catalogue import DATASETS
+from core import queries, workers
+from core.datasets.builtin import DATASETS
 from core.errors import DatabaseUnavailable
-from core.journal import Journal
-from core.presets import PRESETS
-from core.queue import Claimant, Failure, Publication
-from core.reports import Line, Reading, Shrunk
-from core.resume_points import Point
+from core.jobs import queue, snapshots
+from core.jobs.queue import Claimant, Failure, Publication
+from core.jobs.recorder import Journal
+from core.jobs.snapshots import Point
+from core.protocol.reports import Line, Reading, Shrunk
 from core.settings import Settings
+from core.spec.presets import PRESETS
+from core.storage import store
+from core.storage.store import Blob
 from core.workers import WorkerFacts
 from tests.reported import epoch_end, evaluated, started
 from tests.webui.test_live import serving
@@ -80,7 +82,7 @@ def finished(lease, database, settings, tmp_path):
     journal.record(Line(text="a <b>line</b>"))
     journal.flush()
     (tmp_path / "model.pt").write_bytes(CONTENT)
-    blob = artifacts.connect(settings.artifacts_address).put(tmp_path / "model.pt")
+    blob = store.connect(settings.artifacts_address).put(tmp_path / "model.pt")
     queue.succeed(database, lease, "c" * 64, [Publication(blob, 1, "pt", "mnist-cnn.pt")])
     return lease.job_id
 
@@ -434,7 +436,7 @@ def ask(client, job, action, body=None):
 def secure(database, job, *steps):
     with database.writing() as session:
         for step in steps:
-            resume_points.add(session, job, 1, Point(step // 10, step, Blob(f"{step:064}", 5)))
+            snapshots.add(session, job, 1, Point(step // 10, step, Blob(f"{step:064}", 5)))
 
 
 def test_a_queued_run_is_paused_goes_on_and_says_who_asked(client):
@@ -623,7 +625,7 @@ def test_every_list_of_a_run_goes_page_by_page_and_brings_each_row_once(
     worker = Claimant(lease.worker_id, ["default"], ["auto"])
     again = queue.claim(database, worker, 30)
     (tmp_path / "model.pt").write_bytes(CONTENT)
-    blob = artifacts.connect(settings.artifacts_address).put(tmp_path / "model.pt")
+    blob = store.connect(settings.artifacts_address).put(tmp_path / "model.pt")
     files = [Publication(blob, 3, "pt", name) for name in ("a.pt", "b.pt", "c.pt")]
     queue.succeed(database, again, "c" * 64, files)
 
@@ -766,7 +768,7 @@ def test_the_headers_of_a_download_can_be_had_alone(client, finished):
 @pytest.mark.parametrize("name", ['a "b".pt', "modèle 模型.pt", "a;b=c.pt", "../../etc/passwd"])
 def test_a_file_name_stays_a_name(client, lease, database, settings, tmp_path, name):
     (tmp_path / "model.pt").write_bytes(CONTENT)
-    blob = artifacts.connect(settings.artifacts_address).put(tmp_path / "model.pt")
+    blob = store.connect(settings.artifacts_address).put(tmp_path / "model.pt")
     queue.succeed(database, lease, "c" * 64, [Publication(blob, 1, "pt", name)])
 
     header = download(client, lease.job_id).headers["Content-Disposition"]

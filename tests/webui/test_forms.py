@@ -8,10 +8,10 @@ import pytest
 from pydantic import BaseModel, Field
 from werkzeug.datastructures import MultiDict
 
-from core import presets, spec
 from core.errors import FieldError, InvalidInput
-from core.presets import PRESETS
-from core.spec import TrainingSpec
+from core.spec import presets, spec
+from core.spec.presets import PRESETS
+from core.spec.spec import TrainingSpec
 from webui import forms
 from webui.submission import Submission
 

@@ -13,12 +13,14 @@ import pytest
 from httpx_sse import connect_sse
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from core import presets, queue, workers
+from core import workers
 from core.errors import DatabaseUnavailable
-from core.journal import Journal
-from core.queue import Claimant
-from core.reports import Line, Reading
-from core.wakeup import Wakeups
+from core.jobs import queue
+from core.jobs.queue import Claimant
+from core.jobs.recorder import Journal
+from core.messaging.pubsub import Wakeups
+from core.protocol.reports import Line, Reading
+from core.spec import presets
 from core.workers import WorkerFacts
 from tests import reported
 from tests.services import wait_until

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from core import architecture
-from core.catalogue import DATASETS
+from core.datasets.builtin import DATASETS
 from core.errors import InvalidInput
-from core.hyperparameters import CNN, MLP, ResNet
+from core.spec import shapes
+from core.spec.hyperparameters import CNN, MLP, ResNet
 from webui import networks
 
 
@@ -26,7 +26,7 @@ from webui import networks
     ],
 )
 def test_what_is_not_said_is_as_it_is_by_default(asked, model, dataset):
-    assert networks.summarize(asked) == architecture.summary(model, DATASETS[dataset])
+    assert networks.summarize(asked) == shapes.summary(model, DATASETS[dataset])
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,6 @@ def test_defaults_that_do_not_suit_a_data_set_do_not_stand_in_the_way(monkeypatc
     def refuse(*_):
         raise InvalidInput.one("batch_size", "is too large here")
 
-    monkeypatch.setattr("core.presets.resolve", refuse)
+    monkeypatch.setattr("core.spec.presets.resolve", refuse)
 
     assert networks.summarize({"dataset": "digits"}).blocks

@@ -11,18 +11,20 @@ from html.parser import HTMLParser
 import pytest
 from sqlalchemy import update
 
-from core import architecture, queries, queue, resume_points, workers
-from core.artifacts import Blob
-from core.catalogue import DATASETS
+from core import queries, workers
+from core.database.models import Epoch
+from core.datasets.builtin import DATASETS
 from core.errors import DatabaseUnavailable
-from core.journal import Journal
-from core.lease import Lease
-from core.models import Epoch
-from core.presets import PRESETS, resolve
-from core.queue import Claimant, Failure, Publication
-from core.reports import Line, Reading, Shrunk
-from core.resume_points import Point
-from core.waiting import QueueStatus
+from core.jobs import queue, snapshots
+from core.jobs.lease import Lease
+from core.jobs.queue import Claimant, Failure, Publication
+from core.jobs.recorder import Journal
+from core.jobs.snapshots import Point
+from core.jobs.status import QueueStatus
+from core.protocol.reports import Line, Reading, Shrunk
+from core.spec import shapes
+from core.spec.presets import PRESETS, resolve
+from core.storage.store import Blob
 from tests.reported import epoch_end, evaluated, started
 from webui import formats
 from webui.context import Context
@@ -400,7 +402,7 @@ def test_the_form_shows_the_blocks_of_its_network(client):
     page = get(client, "/jobs/new?preset=tutorial")
     table = page.one("table", **{"class": "blocks"})
     spec = PRESETS["tutorial"].spec
-    blocks = architecture.summary(spec.model, DATASETS[spec.dataset])
+    blocks = shapes.summary(spec.model, DATASETS[spec.dataset])
     assert f"In all{blocks.parameters:,}{blocks.multiply_adds:,}" in table.text
     assert "8 × 28 × 28" in table.text
     assert "parameters" in page.one("p", **{"class": "totals"}).text
@@ -716,7 +718,7 @@ def buttons(page: Page) -> list[str]:
 
 def secure(database, job_id: int) -> None:
     with database.writing() as session:
-        resume_points.add(session, job_id, 1, Point(2, 950, Blob("a" * 64, 5)))
+        snapshots.add(session, job_id, 1, Point(2, 950, Blob("a" * 64, 5)))
 
 
 def test_a_queued_run_can_be_paused_and_resumed(client, submitted):

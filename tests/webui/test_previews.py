@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import update
 
 from core import previews, workers
-from core.catalogue import DATASETS
-from core.database import now
-from core.models import Worker
+from core.database.engine import now
+from core.database.models import Worker
+from core.datasets.builtin import DATASETS
 from core.workers import WorkerFacts
 from tests.services import wait_until
 from tests.webui.test_pages import token

@@ -11,10 +11,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from core import queries, queue, workers
+from core import queries, workers
+from core.database.models import NAME_LENGTH, QUEUE_LENGTH
 from core.errors import Conflict, InvalidInput, NotFound
-from core.models import NAME_LENGTH, QUEUE_LENGTH
-from core.queue import Claimant
+from core.jobs import queue
+from core.jobs.queue import Claimant
 from core.workers import WorkerFacts
 from webui import submission
 from webui.context import current

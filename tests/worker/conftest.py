@@ -10,21 +10,22 @@ from typing import Any
 import psutil
 import pytest
 
-from core import queue, workers
-from core.artifacts import Folder
-from core.database import Database
-from core.doorbell import Doorbell
-from core.models import Job
-from core.presets import resolve
-from core.queue import Claimant
+from core import workers
+from core.database.engine import Database
+from core.database.models import Job
+from core.jobs import queue
+from core.jobs.queue import Claimant
+from core.messaging.notify import Doorbell
+from core.messaging.pubsub import Wakeups
 from core.settings import Settings
-from core.wakeup import Wakeups
+from core.spec.presets import resolve
+from core.storage.store import Folder
 from core.workers import WorkerFacts
+from worker.context import Yard
 from worker.devices import Device, Slot, Slots
-from worker.spares import Spares
-from worker.training import download
-from worker.yard import Yard
-from worker.zygote import Zygote
+from worker.processes.spares import Spares
+from worker.processes.zygote import Zygote
+from worker.training.data import download
 
 QUICK_DIGITS = {"dataset": "digits", "model": {"channels": [8]}, "batch_size": 64, "epochs": 2}
 LONG_DIGITS = QUICK_DIGITS | {"epochs": 1000}

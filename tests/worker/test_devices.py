@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from core import workers
-from core.queue import Room
+from core.jobs.queue import Room
 from core.workers import WorkerFacts
 from worker.devices import (
     Device,

@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from core.presets import resolve as preset
-    from core.spec import TrainingSpec
+    from core.spec.presets import resolve as preset
+    from core.spec.spec import TrainingSpec
     from worker.training.notebook import Result, train
 
 __all__ = ["Result", "TrainingSpec", "preset", "train"]
@@ -21,11 +21,11 @@ __all__ = ["Result", "TrainingSpec", "preset", "train"]
 
 def __getattr__(name: str) -> Any:
     if name == "TrainingSpec":
-        from core.spec import TrainingSpec  # noqa: PLC0415
+        from core.spec.spec import TrainingSpec  # noqa: PLC0415
 
         return TrainingSpec
     if name == "preset":
-        from core.presets import resolve  # noqa: PLC0415
+        from core.spec.presets import resolve  # noqa: PLC0415
 
         return resolve
     if name in __all__:

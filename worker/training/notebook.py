@@ -20,9 +20,10 @@ from rich.progress import (
 from torch import Tensor, nn
 
 from core.errors import InvalidInput
-from core.reports import EpochEnd, Evaluated, Finished, Line, Reading, Report, Started
-from core.spec import TrainingSpec
-from worker.training import download, loop
+from core.protocol.reports import EpochEnd, Evaluated, Finished, Line, Reading, Report, Started
+from core.spec.spec import TrainingSpec
+from worker.training.data import download
+from worker.training.run import loop
 
 # the settings of the platform say the same, and are not for training code to read
 HOME, DATA = "TRAINYARD_HOME", "TRAINYARD_DATA"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.catalogue import DATASETS
+from core.datasets.builtin import DATASETS
 
 
 def idx(values: np.ndarray) -> bytes:

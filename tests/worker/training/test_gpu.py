@@ -5,12 +5,12 @@ import contextlib
 import pytest
 import torch
 
-from core.presets import resolve
-from core.reports import EpochEnd, Finished, Saved, Started
-from worker.training import loop
-from worker.training.batches import Batches, OnDevice, Streamed
-from worker.training.datasets import load
-from worker.training.loop import StopAsked
+from core.protocol.reports import EpochEnd, Finished, Saved, Started
+from core.spec.presets import resolve
+from worker.training.data.batches import Batches, OnDevice, Streamed
+from worker.training.data.datasets import load
+from worker.training.run import loop
+from worker.training.run.loop import StopAsked
 
 pytestmark = pytest.mark.gpu
 BASE = {

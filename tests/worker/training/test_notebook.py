@@ -11,7 +11,7 @@ import torch
 
 import worker.training
 from core.errors import InvalidInput
-from core.presets import PRESETS
+from core.spec.presets import PRESETS
 from worker.training import TrainingSpec, notebook, preset, train
 
 DOCUMENTATION = Path(worker.training.__file__).parents[2] / "docs" / "training.md"

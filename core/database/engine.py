@@ -1,0 +1,218 @@
+"""The database: one engine a process, two kinds of transaction, the database's own clock.
+
+SQLite runs with a write-ahead log, and a writing transaction takes the write lock when it
+begins (`BEGIN IMMEDIATE`), so that what it read cannot change before it writes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import alembic.command
+import alembic.config
+from sqlalchemy import Connection, Engine, Float, create_engine, event, literal, make_url, text
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+from core.database.models import UTCDateTime
+from core.errors import DatabaseUnavailable
+
+MIGRATIONS = Path(__file__).parents[2] / "migrations"
+BUSY_TIMEOUT_S = 20.0
+CONNECT_TIMEOUT_S = 5
+LOST_AFTER_S = 11
+KEEPALIVES = {"idle": 5, "interval": 2, "count": 3}
+"""Seconds, seconds, times: client and server notice in about `LOST_AFTER_S` that the other, or the
+network between them, has vanished without a word."""
+IDLE_IN_TRANSACTION_S = 10
+"""Transactions here last milliseconds."""
+
+
+class now(FunctionElement[Any]):  # noqa: N801  (reads as the SQL function that it is)
+    """The moment by the database's clock, `offset` seconds from it. UTC."""
+
+    type = UTCDateTime()
+    inherit_cache = True
+
+    def __init__(self, offset: float = 0.0) -> None:
+        super().__init__(literal(float(offset), Float))
+
+
+@compiles(now, "postgresql")
+def _now_postgresql(element: now, compiler: SQLCompiler, **options: Any) -> str:
+    # clock_timestamp moves inside a transaction; now() would not
+    offset = compiler.process(element.clauses, **options)
+    return f"(clock_timestamp() + make_interval(secs => {offset}))"
+
+
+@compiles(now, "sqlite")
+def _now_sqlite(element: now, compiler: SQLCompiler, **options: Any) -> str:
+    # the six decimals that SQLAlchemy writes, so that texts compare as times do
+    offset = compiler.process(element.clauses, **options)
+    return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', printf('%+.3f seconds', {offset})) || '000')"
+
+
+class Database:
+    """A way to the tables. Opens nothing until the first transaction."""
+
+    def __init__(self, address: str, pool_size: int = 20) -> None:
+        self.engine = _engine(address, pool_size)
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A transaction that only reads.
+
+        Raises:
+            DatabaseUnavailable: the database does not answer.
+        """
+        with _translated(), Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A transaction that is committed at the end of the block, or not at all.
+
+        Raises:
+            DatabaseUnavailable: the database does not answer; whether a commit took place is
+                then not known.
+        """
+        writer = self.engine.execution_options(trainyard_writes=True)
+        with _translated(), Session(writer, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def check(self) -> None:
+        """Raise `DatabaseUnavailable` unless the database answers."""
+        with self.reading() as session:
+            session.execute(text("SELECT 1"))
+
+    def dispose(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.dispose()
+
+
+def upgrade(address: str, revision: str = "head") -> None:
+    """Bring the tables up to date by Alembic's migrations."""
+    url = make_url(address)
+    if url.get_backend_name() == "sqlite" and url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    with _translated():
+        alembic.command.upgrade(alembic_config(address), revision)
+
+
+def alembic_config(address: str) -> alembic.config.Config:
+    """Alembic's configuration for a database address: there is no ini file."""
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["address"] = address
+    return config
+
+
+def storable(text: str) -> str:
+    """Text that both databases take: PostgreSQL refuses NUL."""
+    return text.replace("\0", "\N{SYMBOL FOR NULL}")
+
+
+def _engine(address: str, pool_size: int) -> Engine:
+    url = make_url(address)
+    if url.get_backend_name() == "postgresql":
+        engine = create_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_timeout=10,
+            pool_pre_ping=True,
+            connect_args={
+                "connect_timeout": CONNECT_TIMEOUT_S,
+                "tcp_user_timeout": LOST_AFTER_S * 1000,
+                **{f"keepalives_{name}": value for name, value in KEEPALIVES.items()},
+            },
+        )
+        event.listen(engine, "connect", _prepare_postgresql)
+        return engine
+    engine = create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_timeout=10,
+        connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_postgresql(connection: Any, _record: object) -> None:
+    """Have the server let go of rows that a client holds who has vanished, or stands still."""
+    with connection.cursor() as cursor:
+        for name, value in {
+            "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_S * 1000,
+            "tcp_user_timeout": LOST_AFTER_S * 1000,
+            **{f"tcp_keepalives_{name}": value for name, value in KEEPALIVES.items()},
+        }.items():
+            cursor.execute(f"SET {name} = {value}")
+    connection.commit()
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # we begin transactions ourselves, below
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("trainyard_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+_AWAY: tuple[type[Exception], ...] = (
+    OperationalError,
+    InterfaceError,
+    DisconnectionError,
+    PoolTimeout,
+)
+
+_AWAY_STATES = {
+    "42P01": "a table is not there",
+    "42703": "a column is not there",
+    "25006": "it only reads for now",
+    "25P03": "it ended a transaction in which nothing happened",
+}
+"""What PostgreSQL says, by SQLSTATE, where the driver's classes do not say that it is away."""
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except _AWAY as error:
+        raise DatabaseUnavailable(_sentence(error)) from error
+    except DBAPIError as error:
+        state = getattr(error.orig, "sqlstate", None)
+        if error.connection_invalidated or state in _AWAY_STATES:
+            raise DatabaseUnavailable(_sentence(error)) from error
+        raise
+
+
+def _sentence(error: Exception) -> str:
+    cause = getattr(error, "orig", None) or error
+    first_line = str(cause).strip().splitlines()[0] if str(cause).strip() else repr(cause)
+    hint: Callable[[str], bool] = first_line.__contains__
+    if hint("no such ") or ("FATAL" not in first_line and hint("does not exist")):
+        return f"The database's tables are not there ({first_line}). Run: trainyard db upgrade"
+    if hint("disk is full"):
+        return f"The database's disk is full ({first_line}). Free some space, then try again."
+    return f"The database does not answer ({first_line}). Is it running, and is the address right?"

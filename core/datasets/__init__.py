@@ -1,0 +1,1 @@
+"""The datasets: facts about them, without their images and without torch."""

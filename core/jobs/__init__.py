@@ -1,0 +1,1 @@
+"""The life of a job: submitted, claimed, recorded, moved between states, explained."""

@@ -1,0 +1,57 @@
+"""The lease on a running job, and the guard that every write of a run must pass.
+
+A claim gives the job a new attempt number and a random token. A write names both; if the job
+has gone to another attempt since, the write finds no row and the whole transaction is undone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from core.database.engine import now
+from core.database.models import Job
+from core.errors import LeaseLost
+from core.states import Desired
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to run one attempt of one job."""
+
+    job_id: int
+    attempt: int
+    token: str
+    worker_id: int
+    spec: dict[str, Any]
+    device: str
+    devices: int
+
+
+def guarded_update(session: Session, lease: Lease, values: dict[str, Any]) -> Desired:
+    """Change the job's row if, and only if, `lease` still holds it.
+
+    Returns:
+        What a person wants of the job now.
+
+    Raises:
+        LeaseLost: another attempt, or an end, came between. Nothing of the transaction stays.
+    """
+    desired: Desired | None = session.scalar(
+        update(Job)
+        .where(
+            Job.id == lease.job_id,
+            Job.attempt == lease.attempt,
+            Job.lease_token == lease.token,
+            Job.state == "running",
+        )
+        .values(revision=Job.revision + 1, heard_at=now(), **values)
+        .returning(Job.desired)
+        .execution_options(synchronize_session=False)
+    )
+    if desired is None:
+        raise LeaseLost(f"job {lease.job_id}: attempt {lease.attempt} no longer holds it")
+    return desired

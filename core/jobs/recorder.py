@@ -1,0 +1,233 @@
+"""Writes down what running jobs report, under the lease's guard.
+
+Many reports travel in one transaction. A report of a job that was taken away writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import case, delete, insert, update
+from sqlalchemy.orm import Session
+
+from core.database import models
+from core.database.engine import Database, now, storable
+from core.database.models import Attempt, Epoch, Evaluation, Job, LogLine
+from core.errors import DatabaseUnavailable
+from core.jobs import snapshots
+from core.jobs.lease import Lease, guarded_update
+from core.jobs.snapshots import Point
+from core.protocol.reports import EpochEnd, Evaluated, Line, Reading, Report, Shrunk, Started
+from core.states import Desired
+
+LONGEST_LINE = 10_000
+
+# what a report sets in the job's own row
+_READING = {"epoch", "batch", "train_loss", "images_per_s", "eta_s"}
+_MEASURED = {"validation_loss", "validation_accuracy", "test_loss", "test_accuracy"}
+_EPOCH_END = _READING | _MEASURED
+
+
+class Journal:
+    """The record of one attempt. Reports wait in memory until a flush has committed them."""
+
+    def __init__(self, database: Database, lease: Lease, lease_seconds: float) -> None:
+        self._database = database
+        self._lease = lease
+        self._lease_seconds = lease_seconds
+        self._pending: list[Report] = []
+        self._secured: list[Point] = []
+        self._lines_written = 0
+        self.flush_cost = 0
+        """Statements that the last flush took, its transaction's begin and end among them."""
+        self._may_be_written = False
+        """Whether the answer to a flush was lost: what waits may be in the tables already."""
+
+    def record(self, report: Report) -> None:
+        """Take a report, to be written by the next flush."""
+        self._pending.append(report)
+
+    def secure(self, point: Point) -> None:
+        """Take a resume point whose bytes are in the blob store, to be written by the next flush.
+
+        The reports of all that it contains were recorded before.
+        """
+        self._secured.append(point)
+
+    @property
+    def points_waiting(self) -> int:
+        """Resume points that wait to be written."""
+        return len(self._secured)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether something waits to be written."""
+        return bool(self._pending or self._secured)
+
+    def flush(self) -> Desired:
+        """Write what waits, in order, and renew the lease, in one transaction.
+
+        Rows are keyed by epoch, step and line number, so a flush whose answer was lost can be
+        tried again: nothing is doubled.
+
+        Returns:
+            What a person wants of the job now.
+
+        Raises:
+            LeaseLost: the job belongs to another attempt; nothing was written.
+            DatabaseUnavailable: nothing is lost; flush again later.
+        """
+        reports, secured = list(self._pending), list(self._secured)
+        lines = [report for report in reports if isinstance(report, Line)]
+        values = {key: value for report in reports for key, value in _summary(report).items()}
+        if secured:
+            values |= _progress(secured[-1].step)
+        try:
+            with self._database.writing() as session:
+                desired = guarded_update(
+                    session, self._lease, {**values, "lease_expires_at": now(self._lease_seconds)}
+                )
+                for report in reports:
+                    if isinstance(report, Started):
+                        self._start(session, report, values)
+                    elif isinstance(report, Shrunk):
+                        self._note(session, micro_batch=report.micro_batch)
+                    elif isinstance(report, Evaluated):
+                        self._write_evaluation(session, report)
+                self._write_lines(session, lines)
+                self._write_rows(
+                    session, models.Point, "step", [r for r in reports if isinstance(r, Reading)]
+                )
+                self._write_rows(
+                    session, Epoch, "epoch", [r for r in reports if isinstance(r, EpochEnd)]
+                )
+                for point in secured:
+                    snapshots.add(session, self._lease.job_id, self._lease.attempt, point)
+        except DatabaseUnavailable:
+            self._may_be_written = True
+            raise
+        kinds = {type(report) for report in reports} - {Started}
+        self.flush_cost = 3 + len(kinds) + len(secured) * snapshots.STATEMENTS_TO_ADD
+        del self._pending[: len(reports)], self._secured[: len(secured)]
+        self._lines_written += len(lines)
+        self._may_be_written = False
+        return desired
+
+    def _start(self, session: Session, report: Started, values: dict[str, Any]) -> None:
+        """Note the device, and take back what an earlier attempt wrote past this beginning."""
+        job_id = self._lease.job_id
+        self._note(
+            session,
+            device=report.device,
+            threads=report.threads,
+            precision=report.precision,
+            first_step=report.step,
+        )
+        session.execute(
+            delete(models.Point).where(
+                models.Point.job_id == job_id, models.Point.step > report.step
+            )
+        )
+        session.execute(delete(Epoch).where(Epoch.job_id == job_id, Epoch.epoch > report.epoch))
+        snapshots.discard(session, job_id, after_step=report.step)
+        session.execute(delete(Evaluation).where(Evaluation.job_id == job_id))
+        last = session.get(Epoch, (job_id, report.epoch))
+        if last and values["test_loss"] is None:  # unless this flush brings newer ones
+            session.execute(
+                update(Job)
+                .where(Job.id == job_id)
+                .values({name: getattr(last, name) for name in _MEASURED})
+            )
+
+    def _note(self, session: Session, **facts: Any) -> None:
+        """Keep something in the row of this attempt."""
+        session.execute(
+            update(Attempt)
+            .where(Attempt.job_id == self._lease.job_id, Attempt.number == self._lease.attempt)
+            .values(**facts)
+        )
+
+    def _write_evaluation(self, session: Session, report: Evaluated) -> None:
+        job_id = self._lease.job_id
+        session.execute(delete(Evaluation).where(Evaluation.job_id == job_id))
+        session.execute(
+            insert(Evaluation).values(
+                job_id=job_id, attempt=self._lease.attempt, content=report.content
+            )
+        )
+
+    def _write_lines(self, session: Session, lines: Sequence[Line]) -> None:
+        if not lines:
+            return
+        if self._may_be_written:
+            session.execute(
+                delete(LogLine).where(
+                    LogLine.job_id == self._lease.job_id,
+                    LogLine.attempt == self._lease.attempt,
+                    LogLine.number > self._lines_written,
+                )
+            )
+        rows = [
+            {
+                "job_id": self._lease.job_id,
+                "attempt": self._lease.attempt,
+                "number": number,
+                "level": line.level,
+                "text": storable(line.text)[:LONGEST_LINE],
+            }
+            for number, line in enumerate(lines, self._lines_written + 1)
+        ]
+        # row by row: one statement takes only so many values, and after an outage there are many
+        session.execute(insert(LogLine).values(time=now()), rows)
+
+    def _write_rows(
+        self, session: Session, table: Any, key: str, reports: Sequence[Reading | EpochEnd]
+    ) -> None:
+        if not reports:
+            return
+        columns = set(table.__table__.columns.keys())
+        rows = [
+            {"job_id": self._lease.job_id, "attempt": self._lease.attempt}
+            | report.model_dump(include=columns)
+            for report in reports
+        ]
+        if self._may_be_written:
+            first = min(row[key] for row in rows)
+            column = getattr(table, key)
+            session.execute(
+                delete(table).where(table.job_id == self._lease.job_id, column >= first)
+            )
+        session.execute(insert(table), rows)
+
+
+def _progress(step: int) -> dict[str, Any]:
+    """More batches secured than ever before give the budget of crashes and losses back."""
+    is_new = Job.secured_step < step
+    return {
+        "crashes": case((is_new, 0), else_=Job.crashes),
+        "losses": case((is_new, 0), else_=Job.losses),
+        "secured_step": case((is_new, step), else_=Job.secured_step),
+    }
+
+
+def _summary(report: Report) -> dict[str, Any]:
+    match report:
+        case Started():
+            # the measurements of an earlier attempt go; those before this beginning come back
+            measured = dict.fromkeys(_MEASURED | (set() if report.step else {"train_loss"}))
+            return measured | {
+                "resets": Job.resets + 1,
+                "epochs": report.epochs,
+                "batches": report.batches,
+                "epoch": report.epoch,
+                "batch": 0,
+                "images_per_s": None,
+                "eta_s": None,
+            }
+        case Reading():
+            return report.model_dump(include=_READING)
+        case EpochEnd():
+            return report.model_dump(include=_EPOCH_END)
+        case _:
+            return {}

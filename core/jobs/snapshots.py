@@ -1,0 +1,131 @@
+"""Resume points: where a run can go on from, and when their blobs may be deleted.
+
+Each point's bytes are a blob that no other row names (the trainer puts a random name into them),
+so it can be deleted when its row is discarded. A row outlives its blob, never the other way round:
+a crash in between leaves work for the next sweep, and nothing that dangles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from core.database.engine import Database, now
+from core.database.models import Attempt, ResumePoint
+from core.storage.store import Artifacts, Blob
+
+KEPT = 2
+"""The newest, and the one before it: should the newest be damaged."""
+
+SWEPT_AT_ONCE = 20
+
+STATEMENTS_TO_ADD = 4
+"""What `add` costs the database."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A resume point whose bytes are in the blob store."""
+
+    epoch: int
+    """Whole epochs done."""
+
+    step: int
+    """Batches done."""
+
+    blob: Blob
+
+
+def add(session: Session, job_id: int, attempt: int, point: Point) -> None:
+    """Write a point down, and discard those that are not needed beside it.
+
+    Adding the same point again, because the answer was lost, changes nothing.
+    """
+    session.execute(
+        delete(ResumePoint).where(
+            ResumePoint.job_id == job_id,
+            ResumePoint.attempt == attempt,
+            ResumePoint.step == point.step,
+        )
+    )
+    session.execute(
+        insert(ResumePoint).values(
+            job_id=job_id,
+            attempt=attempt,
+            step=point.step,
+            epoch=point.epoch,
+            size=point.blob.size,
+            sha256=point.blob.sha256,
+            created_at=now(),
+        )
+    )
+    session.execute(
+        update(Attempt)
+        .where(Attempt.job_id == job_id, Attempt.number == attempt)
+        .values(secured_step=point.step)
+        .execution_options(synchronize_session=False)
+    )
+    kept = (
+        select(ResumePoint.step)
+        .where(ResumePoint.job_id == job_id, ResumePoint.discarded_at.is_(None))
+        .order_by(ResumePoint.step.desc())
+        .offset(KEPT - 1)
+        .limit(1)
+        .scalar_subquery()
+    )
+    _discard(session, ResumePoint.job_id == job_id, ResumePoint.step < kept)
+
+
+def discard(session: Session, job_id: int, after_step: int = -1) -> None:
+    """Discard the points of a job, or those of them beyond a step."""
+    _discard(session, ResumePoint.job_id == job_id, ResumePoint.step > after_step)
+
+
+def newest_first(session: Session, job_id: int) -> Sequence[Point]:
+    """The points that a job may go on from."""
+    rows = session.scalars(
+        select(ResumePoint)
+        .where(ResumePoint.job_id == job_id, ResumePoint.discarded_at.is_(None))
+        .order_by(ResumePoint.step.desc(), ResumePoint.attempt.desc())
+    )
+    return [Point(row.epoch, row.step, Blob(row.sha256, row.size)) for row in rows]
+
+
+def sweep(database: Database, artifacts: Artifacts) -> int:
+    """Delete the blobs of discarded points, some at a time. Any number of workers may do so.
+
+    Returns:
+        How many were deleted.
+
+    Raises:
+        Unavailable: the store or the database is away; the rest waits for the next sweep.
+    """
+    with database.reading() as session:
+        rows = session.scalars(
+            select(ResumePoint).where(ResumePoint.discarded_at.is_not(None)).limit(SWEPT_AT_ONCE)
+        ).all()
+    for row in rows:
+        artifacts.delete(Blob(row.sha256, row.size))
+    if rows:
+        with database.writing() as session:
+            for row in rows:
+                session.execute(
+                    delete(ResumePoint).where(
+                        ResumePoint.job_id == row.job_id,
+                        ResumePoint.attempt == row.attempt,
+                        ResumePoint.step == row.step,
+                    )
+                )
+    return len(rows)
+
+
+def _discard(session: Session, *which: object) -> None:
+    session.execute(
+        update(ResumePoint)
+        .where(*which, ResumePoint.discarded_at.is_(None))  # type: ignore[arg-type]
+        .values(discarded_at=now())
+        .execution_options(synchronize_session=False)
+    )

@@ -1,0 +1,1 @@
+"""Redis: notifying workers of queued jobs, and watchers of changes."""

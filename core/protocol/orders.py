@@ -1,0 +1,85 @@
+"""What a worker tells: its zygote, to fork; a trainer, what to train, and later perhaps to stop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from core.datasets.builtin import DatasetName
+from core.spec.hyperparameters import Augmentation
+from core.spec.spec import TrainingSpec
+
+DeviceKind = Literal["cpu", "cuda"]
+
+
+class ForkRequest(BaseModel):
+    """What a trainer must know before it has an order.
+
+    Its message carries four descriptors: the trainer's socket, the file for what it prints, the
+    read end of its lifeline, and the write end of the pipe for its exit status.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    threads: int
+    device: DeviceKind
+    data: Path
+    environment: dict[str, str]
+
+
+class Forked(BaseModel):
+    """The zygote's answer: a new process. Its message carries the process's pidfd."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    process_id: int
+
+
+READY = b"ready"
+"""The zygote's first message."""
+
+LARGEST_MESSAGE = 1 << 16
+
+
+class Order(BaseModel):
+    """Everything that a trainer knows."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    spec: TrainingSpec
+    data: Path
+    scratch: Path
+    device: DeviceKind
+    threads: int
+    resume_from: Path | None = None
+    """The file of a resume point, or None to begin from nothing."""
+
+    rank: int = 0
+    """Which of the run's processes this is. Only rank 0 measures, reports, saves and is stopped;
+    the others may say that they failed."""
+    world_size: int = 1
+    """How many processes the run has, each on a device of its own."""
+    rendezvous: Path | None = None
+    """Where they find each other: a file that none of them has made yet."""
+
+
+Stop = Literal["stop", "save"]
+"""How a trainer is asked to stop: at once, or after it has written a resume point."""
+
+STOPS: dict[bytes, Stop] = {b"stop\n": "stop", b"save\n": "save"}
+"""The lines that ask for it."""
+
+
+class PreviewOrder(BaseModel):
+    """What a trainer knows that draws a preview instead of training."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dataset: DatasetName
+    augmentation: Augmentation
+    seed: int
+    data: Path
+    picture: Path
+    """Where the PNG is to appear, whole."""

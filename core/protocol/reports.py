@@ -1,0 +1,150 @@
+"""What a running trainer says, one JSON line a report.
+
+The training code makes them, the supervisor carries them, the journal writes them down.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+
+class _Report(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Started(_Report):
+    """Training begins, after `epoch` whole epochs and `step` batches done before."""
+
+    kind: Literal["started"] = "started"
+    device: str
+    threads: int
+    precision: str
+    """What the network computes in: fp32, bf16 or fp16."""
+    epochs: int
+    batches: int
+    """Batches in one epoch."""
+    epoch: int = 0
+    step: int = 0
+
+
+class Reading(_Report):
+    """The training loss in mid-epoch: the mean over the batches since the reading before."""
+
+    kind: Literal["reading"] = "reading"
+    step: int
+    epoch: int
+    batch: int
+    train_loss: float
+    learning_rate: float
+    images_per_s: float
+    eta_s: float
+
+
+class EpochEnd(_Report):
+    """The measurements at the end of an epoch."""
+
+    kind: Literal["epoch_end"] = "epoch_end"
+    epoch: int
+    step: int
+    batch: int
+    train_loss: float
+    """Mean over every image of the epoch, as it was while the weights changed."""
+    validation_loss: float | None
+    validation_accuracy: float | None
+    """None where there is no validation split."""
+    test_loss: float
+    test_accuracy: float
+    learning_rate: float
+    gradient_norm: float | None
+    """Euclidean length of the gradient of all weights at the last batch, before clipping;
+    None where it is infinite, as may happen in fp16: that step was left out."""
+    memory_bytes: int
+    """The most that was taken so far: of the GPU's memory, or by the process on a CPU."""
+    seconds: float
+    """Seconds of training, without the evaluation."""
+    images_per_s: float
+    eta_s: float
+
+
+class Saved(_Report):
+    """A resume point lies in the scratch folder: all that was reported before is in it."""
+
+    kind: Literal["saved"] = "saved"
+    epoch: int
+    """Whole epochs done."""
+    step: int
+    """Batches done."""
+    path: str
+
+
+class Shrunk(_Report):
+    """The device's memory was full: each batch is computed in smaller parts from here on."""
+
+    kind: Literal["shrunk"] = "shrunk"
+    micro_batch: int
+    """Images in a part."""
+
+
+class Line(_Report):
+    """A line for the run's log."""
+
+    kind: Literal["line"] = "line"
+    level: Literal["info", "warning", "error"] = "info"
+    text: str
+
+
+class File(_Report):
+    """A file that the trainer has written into its scratch folder, to be published."""
+
+    format: str
+    path: str
+    filename: str
+
+
+class Evaluated(_Report):
+    """What the published weights do on the test set, class by class."""
+
+    kind: Literal["evaluated"] = "evaluated"
+    content: dict[str, Any]
+    """As `worker.training.outputs.evaluation.Judgement` writes it."""
+
+
+class Finished(_Report):
+    """The run is done, and its files lie in the scratch folder."""
+
+    kind: Literal["finished"] = "finished"
+    epoch: int
+    """The epoch that the published weights are of."""
+    reason: str | None = None
+    """Why the run ended before its last epoch, or None where it did not."""
+    weights_sha256: str
+    files: list[File]
+
+
+class Failed(_Report):
+    """The run cannot go on, and a new try would end the same way."""
+
+    kind: Literal["failed"] = "failed"
+    error: str
+    message: str
+    traceback: str | None = None
+
+
+class Stopped(_Report):
+    """The trainer stopped because it was asked to."""
+
+    kind: Literal["stopped"] = "stopped"
+
+
+Report = (
+    Started | Reading | EpochEnd | Saved | Shrunk | Line | Evaluated | Finished | Failed | Stopped
+)
+
+_ADAPTER: TypeAdapter[Report] = TypeAdapter(Annotated[Report, Field(discriminator="kind")])
+
+
+def parse(line: bytes) -> Report:
+    """Read one report from its JSON line."""
+    return _ADAPTER.validate_json(line)

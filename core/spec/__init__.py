@@ -1,0 +1,1 @@
+"""What can be asked for: the training spec, its hyperparameters and rules. Pure; without torch."""

@@ -1,0 +1,376 @@
+"""The fields of a spec as data: what a form, or the terminal's help, needs to know of each.
+
+Nothing here names a hyperparameter: labels, help, bounds, choices and defaults are read from a
+pydantic model, so a field or a variant that is added to it appears everywhere by itself.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from core.datasets.builtin import DATASETS, Dataset
+from core.spec.spec import TrainingSpec
+
+KIND = "kind"
+"""The field that tells the variants of a section apart."""
+
+Widget = Literal["text", "checkbox", "choice"]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of the values that a field may have."""
+
+    value: Any
+    label: str
+    facts: tuple[tuple[str, str], ...] = ()
+    """What a person may want to know before choosing it: labels and texts."""
+
+    @property
+    def text(self) -> str:
+        """The value as a person types it."""
+        return str(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field, as a form or a terminal shows it."""
+
+    name: str
+    """A name of its own: where variants share a path, the kind is in it."""
+    path: str
+    """The dotted path that the spec and its errors use."""
+    title: str
+    help: str
+    hint: str
+    widget: Widget
+    kind: type
+    default: str
+    choices: tuple[Choice, ...] = ()
+    many: bool = False
+    optional: bool = False
+    keyboard: str = "text"
+    required: bool = False
+
+    @property
+    def key(self) -> str:
+        """The last part of the path."""
+        return self.path.rpartition(".")[2]
+
+    def text(self, value: Any) -> str:
+        """A value as a person would type it."""
+        if value is None:
+            return ""
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, list | tuple):
+            return ", ".join(self.text(item) for item in value)
+        if isinstance(value, float):
+            return repr(value).removesuffix(".0")
+        return str(value)
+
+    def told(self, value: Any) -> str:
+        """A value as a person reads it: the choice's label, yes and no, none for an empty field."""
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        label = next((choice.label for choice in self.choices if choice.value == value), None)
+        return label or self.text(value) or "none"
+
+    def value(self, text: str) -> Any:
+        """The text as a value. What cannot be read stays text: the model's error says why."""
+        text = text.strip()
+        if self.optional and not text:
+            return None
+        if self.many:
+            return [self._single(part.strip()) for part in text.split(",") if part.strip()]
+        if self.choices:
+            return next((c.value for c in self.choices if c.text == text), text)
+        return self._single(text)
+
+    def _single(self, text: str) -> Any:
+        if self.kind in (int, float):
+            try:
+                return self.kind(text)
+            except ValueError:
+                return text
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """The fields of one kind of a section."""
+
+    kind: str
+    title: str
+    help: str
+    fields: tuple[Field, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of a spec. Its plain fields have a section without a path."""
+
+    path: str
+    title: str
+    help: str
+    default_kind: str
+    variants: tuple[Variant, ...]
+
+    @property
+    def has_kinds(self) -> bool:
+        """Whether there is a choice of variants."""
+        return len(self.variants) > 1
+
+    @property
+    def kind_name(self) -> str:
+        """The path of the field that chooses the variant."""
+        return f"{self.path}.{KIND}"
+
+    def part(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """This section's part of a spec."""
+        part = values.get(self.path, {}) if self.path else values
+        return part if isinstance(part, Mapping) else {}
+
+    def variant(self, kind: str | None) -> Variant | None:
+        """The variant of a kind."""
+        return next((v for v in self.variants if v.kind == (kind or self.default_kind)), None)
+
+
+@cache
+def sections(model: type[BaseModel] = TrainingSpec) -> tuple[Section, ...]:
+    """The parts of a spec: first its plain fields together, then each section."""
+    plain: list[Field] = []
+    parts: list[Section] = []
+    for name, info in model.model_fields.items():
+        variants = _variants(info.annotation)
+        if variants:
+            parts.append(_section(name, info, variants))
+        else:
+            plain.append(_field(name, name, info))
+    first = Section("", "Training", "", "", (Variant("", "", "", tuple(plain)),))
+    return (first, *parts) if plain else tuple(parts)
+
+
+@cache
+def plain_fields(model: type[BaseModel]) -> tuple[Field, ...]:
+    """The fields of a model that are single values."""
+    return tuple(
+        _field(name, name, info)
+        for name, info in model.model_fields.items()
+        if not _variants(info.annotation)
+    )
+
+
+def every_field() -> Iterator[tuple[Section, Variant, Field]]:
+    """Each field of the spec, with where it stands."""
+    for section in sections():
+        for variant in section.variants:
+            for each in variant.fields:
+                yield section, variant, each
+
+
+def spec_fields() -> dict[str, list[Field]]:
+    """The fields of the spec by path; a path that several variants have lists each."""
+    by_path: dict[str, list[Field]] = {}
+    for section in sections():
+        if section.has_kinds:
+            by_path[section.kind_name] = [_kind_field(section)]
+        for variant in section.variants:
+            for each in variant.fields:
+                by_path.setdefault(each.path, []).append(each)
+    return by_path
+
+
+def _kind_field(section: Section) -> Field:
+    return Field(
+        name=section.kind_name,
+        path=section.kind_name,
+        title=section.title,
+        help=section.help,
+        hint="",
+        widget="choice",
+        kind=str,
+        default=section.default_kind,
+        choices=tuple(Choice(variant.kind, variant.title) for variant in section.variants),
+    )
+
+
+def _variants(annotation: Any) -> tuple[type[BaseModel], ...]:
+    """The models that a field may hold, or none where it is a plain field."""
+    members = get_args(annotation) if _is_union(annotation) else (annotation,)
+    models = [_bare(member) for member in members]
+    if all(isinstance(member, type) and issubclass(member, BaseModel) for member in models):
+        return tuple(models)
+    return ()
+
+
+def _section(path: str, info: FieldInfo, variants: Sequence[type[BaseModel]]) -> Section:
+    default = info.get_default(call_default_factory=True, validated_data={})
+    kinds = {model: _kind(model) for model in variants}
+    return Section(
+        path=path,
+        title=info.title or _words(path),
+        help=info.description or "",
+        default_kind=kinds.get(type(default), kinds[variants[0]]),
+        variants=tuple(_variant(path, model, alone=len(variants) == 1) for model in variants),
+    )
+
+
+def _variant(path: str, model: type[BaseModel], *, alone: bool) -> Variant:
+    kind = _kind(model)
+    prefix = path if alone else f"{path}.{kind}"
+    return Variant(
+        kind=kind,
+        title=_title(model, kind),
+        help=" ".join((model.__doc__ or "").split()),
+        fields=tuple(
+            _field(f"{prefix}.{name}", f"{path}.{name}", info)
+            for name, info in model.model_fields.items()
+            if name != KIND
+        ),
+    )
+
+
+def _title(model: type[BaseModel], kind: str) -> str:
+    """What a variant is called: as its model says, else its class where that is a name, or kind."""
+    given = model.model_config.get("title")
+    return given or (model.__name__ if model.__name__.lower() == kind else _words(kind))
+
+
+def _kind(model: type[BaseModel]) -> str:
+    if KIND not in model.model_fields:
+        return model.__name__.lower()
+    return str(get_args(model.model_fields[KIND].annotation)[0])
+
+
+def _field(name: str, path: str, info: FieldInfo) -> Field:
+    annotation, optional = _without_none(info.annotation)
+    item, item_bounds = _item(annotation)
+    many = item is not None
+    kind = item if many else annotation
+    choices = _choices(annotation)
+    bounds = _bounds(item_bounds if many else info.metadata)
+    default = info.get_default(call_default_factory=True, validated_data={})
+    made = Field(
+        name=name,
+        path=path,
+        title=info.title or _words(path.rpartition(".")[2]),
+        help=info.description or "",
+        hint=f"comma-separated, each {bounds}" if many and bounds else bounds,
+        widget="checkbox" if annotation is bool else "choice" if choices else "text",
+        kind=kind if isinstance(kind, type) else str,
+        default="",
+        choices=choices,
+        many=many,
+        optional=optional,
+        keyboard=_keyboard(kind, info.metadata, many=many),
+        required=info.is_required(),
+    )
+    return _with_default(made, default)
+
+
+def _with_default(made: Field, default: Any) -> Field:
+    if default is PydanticUndefined:
+        return made
+    return replace(made, default=made.text(default))
+
+
+def _is_union(annotation: Any) -> bool:
+    return get_origin(annotation) in (Union, types.UnionType)
+
+
+def _bare(annotation: Any) -> Any:
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+
+
+def _without_none(annotation: Any) -> tuple[Any, bool]:
+    """An annotation without its None, and whether it had one."""
+    if _is_union(annotation):
+        members = [m for m in get_args(annotation) if m is not types.NoneType]
+        if len(members) == 1:
+            return _bare(members[0]), True
+    return _bare(annotation), False
+
+
+def _item(annotation: Any) -> tuple[Any, Sequence[Any]]:
+    """The type and bounds of the members of a list, or None where it is no list."""
+    if get_origin(annotation) not in (tuple, list):
+        return None, ()
+    member = get_args(annotation)[0]
+    bounds = [b for m in getattr(member, "__metadata__", ()) for b in getattr(m, "metadata", (m,))]
+    return _bare(member), bounds
+
+
+def _choices(annotation: Any) -> tuple[Choice, ...]:
+    if get_origin(annotation) is not Literal:
+        return ()
+    values = get_args(annotation)
+    if set(values) == set(DATASETS):
+        return tuple(
+            Choice(value, DATASETS[value].title, _facts(DATASETS[value])) for value in values
+        )
+    return tuple(Choice(value, str(value)) for value in values)
+
+
+def _facts(dataset: Dataset) -> tuple[tuple[str, str], ...]:
+    """What a data set is, in the words of a form."""
+    colour = "grey" if dataset.channels == 1 else "colour"
+    return (
+        ("Images", f"{dataset.train_count:,} to train on, {dataset.test_count:,} to test on"),
+        ("Pixels", f"{dataset.size} \N{MULTIPLICATION SIGN} {dataset.size}, {colour}"),
+        ("Classes", f"{len(dataset.classes)}: {', '.join(dataset.classes)}"),
+        ("Licence", dataset.licence),
+        ("Source", dataset.source),
+    )
+
+
+def _limits(metadata: Sequence[Any]) -> dict[str, Any]:
+    return {
+        name: getattr(bound, name)
+        for bound in metadata
+        for name in ("ge", "gt", "le", "lt")
+        if getattr(bound, name, None) is not None
+    }
+
+
+def _bounds(metadata: Sequence[Any]) -> str:
+    """The bounds of a number in words."""
+    match _limits(metadata):
+        case {"ge": low, "le": high}:
+            return f"{low} to {high}"
+        case {"gt": low, "le": high}:
+            return f"above {low}, at most {high}"
+        case {"ge": low, "lt": high}:
+            return f"{low} to below {high}"
+        case {"gt": low, "lt": high}:
+            return f"between {low} and {high}"
+        case {"ge": low}:
+            return f"at least {low}"
+        case {"gt": low}:
+            return f"above {low}"
+        case {"le": high}:
+            return f"at most {high}"
+        case {"lt": high}:
+            return f"below {high}"
+    return ""
+
+
+def _keyboard(kind: Any, metadata: Sequence[Any], *, many: bool) -> str:
+    """The keyboard that a phone should show; the numeric ones have no minus and no comma."""
+    limits = _limits(metadata)
+    negative = limits.get("ge", limits.get("gt", -1)) < 0
+    if many or negative or kind not in (int, float):
+        return "text"
+    return "numeric" if kind is int else "decimal"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").capitalize()

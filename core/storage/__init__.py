@@ -1,0 +1,1 @@
+"""Storage for files: write-once blobs in a folder or in S3."""

@@ -1,0 +1,118 @@
+"""The database: all or nothing, one clock, and sentences where it is not as it should be."""
+
+import datetime as dt
+
+import pytest
+from sqlalchemy import select, text, update
+
+from core import queries
+from core.database.engine import Database, now
+from core.database.models import Job
+from core.errors import DatabaseUnavailable
+from core.jobs import queue
+from core.spec import presets
+
+SPEC = presets.resolve("quick", {})
+
+
+def test_a_block_that_fails_leaves_nothing_behind(database):
+    job = queue.submit(database, name="job", spec=SPEC)
+
+    with pytest.raises(RuntimeError):
+        rename_and_fail(database)
+
+    with database.reading() as session:
+        assert queries.job(session, job.id)[0].name == "job"
+
+
+def rename_and_fail(database):
+    with database.writing() as session:
+        session.execute(update(Job).values(name="changed"))
+        raise RuntimeError
+
+
+def test_a_reader_does_not_wait_for_a_writer_and_sees_none_of_its_work(database):
+    queue.submit(database, name="job", spec=SPEC)
+
+    with database.writing() as writer:
+        writer.execute(update(Job).values(name="changed"))
+        with database.reading() as reader:
+            assert reader.scalars(select(Job.name)).all() == ["job"]
+
+
+def test_the_databases_clock_tells_utc_and_adds_seconds(database):
+    with database.reading() as session:
+        here, later, earlier = session.execute(select(now(), now(90.5), now(-3600))).one()
+
+    assert here.utcoffset() == dt.timedelta()
+    assert (here - dt.datetime.now(dt.UTC)).total_seconds() == pytest.approx(0, abs=30)
+    assert (later - here).total_seconds() == pytest.approx(90.5, abs=1)
+    assert (here - earlier).total_seconds() == pytest.approx(3600, abs=1)
+
+
+def test_moments_are_ordered_in_the_database_as_they_are_here(database):
+    for _ in range(3):
+        queue.submit(database, name="job", spec=SPEC)
+    with database.reading() as session:
+        moments = session.scalars(select(Job.created_at).order_by(Job.created_at)).all()
+        found = session.scalars(select(Job.created_at).where(Job.created_at >= moments[1])).all()
+
+    assert moments == sorted(moments)
+    assert sorted(found) == [moment for moment in moments if moment >= moments[1]]
+
+
+def test_missing_tables_are_told_with_the_command_that_makes_them(empty_database_address):
+    with (
+        Database(empty_database_address) as database,
+        pytest.raises(DatabaseUnavailable, match="trainyard db upgrade"),
+        database.reading() as session,
+    ):
+        queries.count_by_state(session)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql+psycopg://nobody@127.0.0.1:1/nothing",
+        "sqlite:////nowhere/at/all/trainyard.db",
+    ],
+)
+def test_a_database_that_is_away_is_told_in_a_sentence(address):
+    with (
+        Database(address) as database,
+        pytest.raises(DatabaseUnavailable, match="does not answer"),
+    ):
+        database.check()
+
+
+def test_a_name_that_the_server_does_not_know_is_not_taken_for_missing_tables(postgres):
+    address = postgres.new_database().rpartition("/")[0] + "/no_such_database"
+
+    with (
+        Database(address) as database,
+        pytest.raises(DatabaseUnavailable, match="does not answer"),
+    ):
+        database.check()
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_the_server_lets_go_of_a_client_that_stands_still_in_a_transaction(database):
+    with database.reading() as session:
+        shown = [
+            session.scalars(text(f"SHOW {name}")).one()
+            for name in ("idle_in_transaction_session_timeout", "tcp_user_timeout")
+        ]
+
+    assert shown == ["10s", "11000"]
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_a_server_that_only_reads_counts_as_away(database):
+    with pytest.raises(DatabaseUnavailable, match="read-only"):
+        write_where_only_reading_is_allowed(database)
+
+
+def write_where_only_reading_is_allowed(database):
+    with database.writing() as session:
+        session.execute(text("SET TRANSACTION READ ONLY"))
+        session.execute(update(Job).values(name="changed"))

@@ -1,0 +1,286 @@
+"""The journal: what runs report is written once, in order, and only by who holds the lease."""
+
+import pytest
+from sqlalchemy import select
+
+from core import queries
+from core.database.models import Attempt, Evaluation, LogLine
+from core.errors import DatabaseUnavailable, LeaseLost
+from core.jobs import queue
+from core.jobs.recorder import LONGEST_LINE, Journal
+from core.protocol.reports import Evaluated, Line, Reading, Shrunk
+from core.spec import presets
+from tests import reported
+from tests.core.conftest import lose_the_answer_to_the_next_commit
+
+
+@pytest.fixture
+def lease(database, claimant):
+    queue.submit(database, name="job", spec=presets.resolve("quick", {}))
+    return queue.claim(database, claimant, 30)
+
+
+def reading(step, loss=1.0):
+    return Reading(
+        step=step,
+        epoch=1,
+        batch=step,
+        train_loss=loss,
+        learning_rate=0.1,
+        images_per_s=10,
+        eta_s=5,
+    )
+
+
+def epoch_end(epoch):
+    return reported.epoch_end(
+        epoch=epoch,
+        step=10 * epoch,
+        train_loss=0.5,
+        validation_loss=0.45,
+        validation_accuracy=0.85,
+        test_loss=0.4,
+    )
+
+
+STARTED = reported.started(epochs=2)
+
+
+def written(database, job_id):
+    with database.reading() as session:
+        return (
+            [row.step for row in queries.points(session, job_id).items],
+            [row.epoch for row in queries.epochs(session, job_id).items],
+            [row.text for row in queries.logs(session, job_id).items],
+        )
+
+
+def look(database, lease):
+    with database.reading() as session:
+        return queries.job(session, lease.job_id)[0]
+
+
+def test_reports_reach_their_tables_and_the_jobs_own_row(database, lease):
+    journal = Journal(database, lease, 30)
+    for report in (STARTED, reading(1), Line(text="hello"), epoch_end(1), reading(11, 0.25)):
+        journal.record(report)
+
+    assert journal.flush() == "run"
+
+    assert written(database, lease.job_id) == ([1, 11], [1], ["hello"])
+    job = look(database, lease)
+    assert (job.batches, job.train_loss, job.test_accuracy, job.eta_s) == (10, 0.25, 0.9, 5)
+    assert not journal.has_news
+
+
+def test_a_stale_lease_cannot_record_an_epoch(database, lease, claimant):
+    queue.end(database, lease, "drained")
+    queue.claim(database, claimant, 30)
+    journal = Journal(database, lease, 30)
+    for report in (STARTED, reading(1), Line(text="hello"), epoch_end(1)):
+        journal.record(report)
+    before = look(database, lease)
+
+    with pytest.raises(LeaseLost):
+        journal.flush()
+
+    assert written(database, lease.job_id) == ([], [], [])
+    assert look(database, lease).revision == before.revision
+
+
+def test_a_flush_that_is_tried_again_doubles_nothing(database, lease):
+    journal = Journal(database, lease, 30)
+    for report in (STARTED, reading(1), Line(text="one"), Line(text="two"), epoch_end(1)):
+        journal.record(report)
+    lose_the_answer_to_the_next_commit(database)
+
+    with pytest.raises(DatabaseUnavailable):
+        journal.flush()
+    journal.record(reading(2))
+    journal.flush()
+
+    assert written(database, lease.job_id) == ([1, 2], [1], ["one", "two"])
+
+
+def test_text_that_a_database_refuses_is_made_storable(database, lease):
+    journal = Journal(database, lease, 30)
+    journal.record(Line(text="a\0b"))
+    journal.record(Line(text="x" * (LONGEST_LINE + 5)))
+
+    journal.flush()
+
+    _, _, lines = written(database, lease.job_id)
+    assert lines == ["a\N{SYMBOL FOR NULL}b", "x" * LONGEST_LINE]
+
+
+def test_a_new_attempt_takes_back_what_it_begins_again(database, lease, claimant):
+    journal = Journal(database, lease, 30)
+    for report in (STARTED, reading(1), epoch_end(1), reading(11), Line(text="first")):
+        journal.record(report)
+    journal.flush()
+    queue.end(database, lease, "drained")
+    again = queue.claim(database, claimant, 30)
+
+    journal = Journal(database, again, 30)
+    journal.record(STARTED)
+    journal.record(Line(text="second"))
+    journal.flush()
+
+    assert written(database, lease.job_id) == ([], [], ["first", "second"])
+    job = look(database, lease)
+    assert (job.resets, job.train_loss, job.test_accuracy, job.epoch) == (2, None, None, 0)
+
+
+def test_a_resumed_attempt_keeps_what_lies_before_it(database, lease, claimant):
+    journal = Journal(database, lease, 30)
+    for report in (STARTED, reading(1), epoch_end(1), reading(11), reading(12)):
+        journal.record(report)
+    journal.flush()
+    queue.end(database, lease, "drained")
+
+    journal = Journal(database, queue.claim(database, claimant, 30), 30)
+    journal.record(STARTED.model_copy(update={"epoch": 1, "step": 11}))
+    journal.flush()
+
+    assert written(database, lease.job_id)[:2] == ([1, 11], [1])
+    assert look(database, lease).test_accuracy == 0.9
+
+
+def test_a_flush_tells_what_is_asked_of_the_job(database, lease):
+    queue.cancel(database, lease.job_id)
+
+    assert Journal(database, lease, 30).flush() == "cancel"
+
+
+def test_a_flush_without_news_renews_the_lease(database, lease):
+    before = look(database, lease).lease_expires_at
+
+    assert Journal(database, lease, 300).flush() == "run"
+
+    assert (look(database, lease).lease_expires_at - before).total_seconds() > 200
+
+
+def test_a_flush_that_fails_keeps_its_reports_for_the_next(database, lease, monkeypatch):
+    journal = Journal(database, lease, 30)
+    journal.record(Line(text="kept"))
+    with monkeypatch.context() as patched:
+        patched.setattr(database, "writing", away)
+        with pytest.raises(DatabaseUnavailable):
+            journal.flush()
+    assert journal.has_news
+
+    journal.flush()
+
+    assert written(database, lease.job_id)[2] == ["kept"]
+    assert not journal.has_news
+
+
+def away():
+    raise DatabaseUnavailable("The database does not answer.")
+
+
+def test_what_piled_up_while_the_database_was_away_is_written_in_one_flush(database, lease):
+    journal = Journal(database, lease, 30)
+    many = 11_000  # more values than one statement of either database takes
+    for number in range(many):
+        journal.record(Line(text=str(number)))
+        journal.record(reading(number + 1))
+
+    journal.flush()
+
+    with database.reading() as session:
+        texts = session.scalars(select(LogLine.text).order_by(LogLine.number)).all()
+    assert texts == [str(number) for number in range(many)]
+    assert look(database, lease).batch == many
+
+
+def test_lines_are_numbered_on_over_several_flushes_and_keep_their_level(database, lease):
+    journal = Journal(database, lease, 30)
+    for line in (Line(text="one"), Line(level="error", text="two")):
+        journal.record(line)
+        journal.flush()
+
+    with database.reading() as session:
+        lines = session.scalars(select(LogLine).order_by(LogLine.number)).all()
+        told = [(line.attempt, line.number, line.level, line.text) for line in lines]
+    assert told == [(1, 1, "info", "one"), (1, 2, "error", "two")]
+    assert lines[0].time <= lines[1].time
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\N{SNOWMAN}" * 3, "a\r\tb", "\x1b[31m", "'; DROP TABLE jobs"]
+)
+def test_a_line_is_kept_as_it_was_written(database, lease, text):
+    journal = Journal(database, lease, 30)
+    journal.record(Line(text=text))
+    journal.flush()
+
+    assert written(database, lease.job_id)[2] == [text]
+
+
+def test_the_attempt_is_told_where_it_runs(database, lease):
+    journal = Journal(database, lease, 30)
+    journal.record(STARTED)
+    journal.flush()
+
+    with database.reading() as session:
+        attempt = session.scalars(select(Attempt)).one()
+    assert (attempt.device, attempt.threads) == ("CPU", 2)
+
+
+def test_a_job_that_ended_takes_no_more_reports(database, lease):
+    queue.succeed(database, lease, "a" * 64, [])
+    journal = Journal(database, lease, 30)
+    journal.record(Line(text="late"))
+
+    with pytest.raises(LeaseLost):
+        journal.flush()
+
+    assert written(database, lease.job_id)[2] == []
+
+
+def test_an_epochs_row_holds_all_that_was_measured(database, lease):
+    journal = Journal(database, lease, 30)
+    for report in (STARTED, epoch_end(1)):
+        journal.record(report)
+    journal.flush()
+
+    with database.reading() as session:
+        [row] = queries.epochs(session, lease.job_id).items
+    assert (row.validation_loss, row.validation_accuracy) == (0.45, 0.85)
+    assert (row.gradient_norm, row.memory_bytes) == (0.75, 412_000_000)
+    job = look(database, lease)
+    assert (job.validation_loss, job.validation_accuracy) == (0.45, 0.85)
+
+
+def test_the_attempt_knows_its_precision_and_that_the_memory_was_too_small(database, lease):
+    journal = Journal(database, lease, 30)
+    for report in (STARTED, Shrunk(micro_batch=32), Shrunk(micro_batch=16)):
+        journal.record(report)
+    journal.flush()
+
+    with database.reading() as session:
+        [(attempt, _)] = queries.attempts(session, lease.job_id).items
+    assert (attempt.precision, attempt.micro_batch) == ("fp32", 16)
+
+
+def test_an_evaluation_takes_the_place_of_an_earlier_attempts(database, lease):
+    journal = Journal(database, lease, 30)
+    for content in ({"accuracy": 0.1}, {"accuracy": 0.9}):
+        journal.record(Evaluated(content=content))
+        journal.flush()
+
+    with database.reading() as session:
+        assert session.get(Evaluation, lease.job_id).content == {"accuracy": 0.9}
+
+
+def test_an_attempt_that_begins_takes_back_the_evaluation_of_one_that_did_not_end(database, lease):
+    journal = Journal(database, lease, 30)
+    journal.record(Evaluated(content={"accuracy": 0.1}))
+    journal.flush()
+
+    journal.record(STARTED)
+    journal.flush()
+
+    with database.reading() as session:
+        assert session.get(Evaluation, lease.job_id) is None

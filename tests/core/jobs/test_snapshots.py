@@ -1,0 +1,176 @@
+"""Resume points: the newest two are kept, and a blob goes before its row."""
+
+import pytest
+from sqlalchemy import select
+
+from core.database.engine import Database
+from core.database.models import ResumePoint
+from core.errors import DatabaseUnavailable, Unavailable
+from core.jobs import queue, snapshots
+from core.jobs.snapshots import KEPT, SWEPT_AT_ONCE, Point
+from core.spec import presets
+from core.storage.store import Folder
+from tests.core.conftest import lose_the_answer_to_the_next_commit
+
+
+@pytest.fixture
+def job_id(database):
+    return queue.submit(database, name="job", spec=presets.resolve("quick", {})).id
+
+
+@pytest.fixture
+def store(artifacts, tmp_path):
+    """Puts a file of its own into the blob store."""
+
+    def put(text):
+        path = tmp_path / "point"
+        path.write_text(str(text))
+        return artifacts.put(path)
+
+    return put
+
+
+def add(database, job_id, store, *steps, attempt=1):
+    for step in steps:
+        point = Point(step // 10, step, store(f"{job_id} {attempt} {step}"))
+        with database.writing() as session:
+            snapshots.add(session, job_id, attempt, point)
+
+
+def usable(database, job_id):
+    with database.reading() as session:
+        return [point.step for point in snapshots.newest_first(session, job_id)]
+
+
+def rows(database):
+    with database.reading() as session:
+        return session.scalars(select(ResumePoint)).all()
+
+
+def blobs(artifacts):
+    return [path for path in artifacts.folder.rglob("*") if path.is_file()]
+
+
+def test_the_newest_two_are_kept_and_older_ones_discarded(database, job_id, store):
+    add(database, job_id, store, 10, 20, 30, 40)
+
+    assert usable(database, job_id) == [40, 30]
+    assert sorted(row.step for row in rows(database) if row.discarded_at) == [10, 20]
+
+
+def test_a_point_tells_its_epochs_and_its_blob(database, job_id, store):
+    add(database, job_id, store, 25)
+
+    with database.reading() as session:
+        [point] = snapshots.newest_first(session, job_id)
+    assert (point.epoch, point.step, point.blob) == (2, 25, store(f"{job_id} 1 25"))
+
+
+def test_points_of_one_job_leave_those_of_another_alone(database, job_id, store):
+    other = queue.submit(database, name="other", spec=presets.resolve("quick", {})).id
+    add(database, job_id, store, 10, 20)
+    add(database, other, store, 10, 20, 30)
+
+    assert usable(database, job_id) == [20, 10]
+    with database.writing() as session:
+        snapshots.discard(session, other)
+    assert (usable(database, job_id), usable(database, other)) == ([20, 10], [])
+
+
+def test_points_beyond_a_step_are_discarded_and_those_up_to_it_stay(database, job_id, store):
+    add(database, job_id, store, 10, 20)
+
+    with database.writing() as session:
+        snapshots.discard(session, job_id, after_step=10)
+
+    assert usable(database, job_id) == [10]
+
+
+def test_an_attempt_that_comes_by_the_same_step_again_comes_first(database, job_id, store):
+    add(database, job_id, store, 10, 20)
+    add(database, job_id, store, 20, attempt=2)
+
+    with database.reading() as session:
+        newest = snapshots.newest_first(session, job_id)[0]
+    assert newest.blob == store(f"{job_id} 2 20")
+
+
+def test_discarding_again_changes_nothing(database, job_id, store):
+    add(database, job_id, store, 10)
+    with database.writing() as session:
+        snapshots.discard(session, job_id)
+    [before] = rows(database)
+    with database.writing() as session:
+        snapshots.discard(session, job_id)
+
+    assert rows(database)[0].discarded_at == before.discarded_at
+
+
+def test_a_point_whose_answer_was_lost_can_be_written_again(database, job_id, store):
+    add(database, job_id, store, 10)
+    lose_the_answer_to_the_next_commit(database)
+    with pytest.raises(DatabaseUnavailable):
+        add(database, job_id, store, 20)
+
+    add(database, job_id, store, 20)
+
+    assert usable(database, job_id) == [20, 10]
+    assert len(rows(database)) == KEPT
+
+
+def test_a_sweep_deletes_discarded_blobs_and_their_rows_and_no_others(
+    database, job_id, store, artifacts
+):
+    add(database, job_id, store, 10, 20, 30)
+    assert len(blobs(artifacts)) == 3
+
+    assert snapshots.sweep(database, artifacts) == 1
+
+    assert sorted(row.step for row in rows(database)) == [20, 30]
+    assert len(blobs(artifacts)) == 2
+    assert snapshots.sweep(database, artifacts) == 0
+
+
+def test_a_sweep_takes_some_at_a_time(database, job_id, store, artifacts):
+    add(database, job_id, store, *range(1, SWEPT_AT_ONCE + 6))
+    with database.writing() as session:
+        snapshots.discard(session, job_id)
+
+    assert snapshots.sweep(database, artifacts) == SWEPT_AT_ONCE
+    assert snapshots.sweep(database, artifacts) == 5
+    assert rows(database) == []
+
+
+def test_a_sweep_that_was_cut_off_is_finished_by_the_next(database, job_id, store, artifacts):
+    add(database, job_id, store, 10)
+    with database.writing() as session:
+        snapshots.discard(session, job_id)
+    artifacts.delete(store(f"{job_id} 1 10"))  # and then its process was killed
+
+    assert snapshots.sweep(database, artifacts) == 1
+    assert rows(database) == []
+
+
+def test_two_that_sweep_at_once_do_no_harm(database, database_address, job_id, store, artifacts):
+    add(database, job_id, store, 10, 20, 30)
+    with Database(database_address) as other:
+
+        class Interrupted(Folder):
+            def delete(self, blob):
+                snapshots.sweep(other, artifacts)
+                super().delete(blob)
+
+        snapshots.sweep(database, Interrupted(artifacts.folder))
+
+    assert usable(database, job_id) == [30, 20]
+    assert len(rows(database)) == len(blobs(artifacts)) == 2
+
+
+def test_while_the_store_is_away_no_row_is_deleted(database, job_id, store, tmp_path):
+    add(database, job_id, store, 10, 20, 30)
+    (tmp_path / "in the way").write_text("a file")
+
+    with pytest.raises(Unavailable):
+        snapshots.sweep(database, Folder(tmp_path / "in the way"))
+
+    assert len(rows(database)) == 3

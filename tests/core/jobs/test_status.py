@@ -1,0 +1,480 @@
+"""The explained queue: a place, a reason and a time, for a whole page at a bounded cost."""
+
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import event, update
+
+from core import workers
+from core.database.engine import now
+from core.database.models import Attempt, Job, Worker
+from core.jobs import queue
+from core.jobs import status as queue_status
+from core.jobs.queue import ONE, Claimant, Failure, Room
+from core.jobs.recorder import Journal
+from core.protocol.reports import Reading, Started
+from core.spec import presets
+from core.workers import SILENT_AFTER_S, WorkerFacts
+
+CPU = {"kind": "cpu", "name": "CPU"}
+GPU = {"kind": "cuda", "name": "GPU"}
+
+
+def submit(database, dataset="mnist", epochs=1, device="auto", devices=1, **options):
+    changes = {"dataset": dataset, "epochs": epochs, "device": device, "devices": devices}
+    spec = presets.resolve("quick", changes)
+    return queue.submit(database, name="job", spec=spec, **options)
+
+
+def start_worker(database, queues=("default",), devices=(CPU,), slots=1):
+    facts = WorkerFacts("w", 1, "0", queues, devices, slots)
+    gpu = ["cuda"] if GPU in devices else []
+    most = Room(slots, workers.largest_group(facts, "auto"))
+    return Claimant(workers.register(database, facts), queues, ["auto", "cpu", *gpu], most)
+
+
+def run(database, claimant, eta_s=None, held=ONE):
+    """Claim a job, and have it say when it will have ended."""
+    lease = queue.claim(database, claimant, 30, held)
+    journal = Journal(database, lease, 30)
+    journal.record(Started(device="CPU", threads=1, precision="fp32", epochs=1, batches=10))
+    if eta_s is not None:
+        reading = {"step": 1, "epoch": 1, "batch": 1, "train_loss": 1, "learning_rate": 0.1}
+        journal.record(Reading(**reading, images_per_s=1, eta_s=eta_s))
+    journal.flush()
+    return lease
+
+
+def change(database, job, **values):
+    with database.writing() as session:
+        session.execute(update(Job).where(Job.id == job.id).values(values))
+
+
+def leave_a_finished_run(database, seconds, dataset="mnist", epochs=1):
+    """A run that took so long, and a worker that is gone."""
+    claimant = start_worker(database)
+    job = submit(database, dataset, epochs, priority=100)
+    queue.succeed(database, queue.claim(database, claimant, 30), "c" * 64, [])
+    change(database, job, started_at=now(-seconds), finished_at=now())
+    workers.stopped(database, claimant.worker_id)
+
+
+def explain(database, *jobs):
+    with database.reading() as session:
+        rows = [session.get(Job, job.id) for job in jobs]
+        told = queue_status.explain(session, rows)
+    found = [told.get(job.id) for job in jobs]
+    return found[0] if len(jobs) == 1 else found
+
+
+@contextmanager
+def counted(database):
+    statements = []
+
+    def note(_connection, _cursor, statement, *_):
+        statements.append(statement)
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    yield statements
+    event.remove(database.engine, "before_cursor_execute", note)
+
+
+def test_with_no_worker_a_job_is_stuck_and_has_a_place_all_the_same(database):
+    submit(database)
+    status = explain(database, submit(database))
+
+    assert (status.reason, status.is_stuck) == ("no worker is live", True)
+    assert (status.position, status.eta_s) == (2, None)
+
+
+def test_a_queue_that_nobody_serves_is_named(database):
+    start_worker(database)
+
+    status = explain(database, submit(database, queue="gpu"))
+
+    assert (status.reason, status.is_stuck) == ("no live worker serves queue gpu", True)
+
+
+def test_a_device_that_nobody_has_is_named(database):
+    start_worker(database)
+    start_worker(database, ["other"], [GPU])
+
+    status = explain(database, submit(database, device="cuda"))
+
+    reason = "no live worker that serves queue default has a CUDA GPU"
+    assert (status.reason, status.is_stuck) == (reason, True)
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [{"stopped_at": now()}, {"seen_at": now(-SILENT_AFTER_S - 1)}],
+    ids=["stopped", "silent"],
+)
+def test_a_worker_that_is_gone_counts_for_nothing(database, gone):
+    start_worker(database)
+    with database.writing() as session:
+        session.execute(update(Worker).values(gone))
+
+    assert explain(database, submit(database)).reason == "no worker is live"
+
+
+def test_a_job_with_a_free_slot_is_about_to_start(database):
+    start_worker(database, slots=2)
+    first, second, third = (submit(database) for _ in range(3))
+
+    told = explain(database, first, second, third)
+
+    assert [(each.position, each.reason, each.eta_s) for each in told] == [
+        (1, "about to start", 0.0),
+        (2, "about to start", 0.0),
+        (3, "2 runs ahead on 2 CPU slots", None),
+    ]
+    assert not any(each.is_stuck for each in told)
+
+
+def test_the_next_in_line_waits_for_the_run_that_ends_first(database):
+    gpus = start_worker(database, devices=[GPU, GPU], slots=2)
+    for _ in range(2):
+        submit(database)
+    run(database, gpus, eta_s=300)
+    run(database, gpus, eta_s=40)
+
+    status = explain(database, submit(database))
+
+    assert status.reason == "next in line on 2 GPU slots, about 40 s"
+    assert (status.position, status.eta_s) == (1, 40)
+
+
+def test_the_runs_ahead_take_as_long_as_those_of_their_data_took(database):
+    leave_a_finished_run(database, 240, epochs=2)
+    leave_a_finished_run(database, 5, dataset="digits")
+    claimant = start_worker(database)
+    submit(database)
+    run(database, claimant, eta_s=60)
+    submit(database)
+    submit(database, "digits", epochs=12)
+
+    status = explain(database, submit(database))
+
+    assert status.reason == "2 runs ahead on 1 CPU slot, about 4 min"
+    assert status.eta_s == pytest.approx(60 + 120 + 60, abs=2)
+
+
+def test_a_run_that_has_not_said_how_long_takes_a_typical_time(database):
+    leave_a_finished_run(database, 50)
+    claimant = start_worker(database)
+    submit(database)
+    queue.claim(database, claimant, 30)
+
+    assert explain(database, submit(database)).eta_s == pytest.approx(50, abs=1)
+
+
+def test_what_a_resume_point_has_secured_is_not_done_again(database):
+    leave_a_finished_run(database, 100)
+    claimant = start_worker(database)
+    submit(database)
+    run(database, claimant, eta_s=10)
+    change(database, submit(database, epochs=4), batches=10, secured_step=30)
+
+    assert explain(database, submit(database)).eta_s == pytest.approx(110, abs=1)
+
+
+def test_the_typical_time_is_the_median_of_the_newest(database, monkeypatch):
+    monkeypatch.setattr(queue_status, "TYPICAL_OF", 3)
+    for seconds in (9000, 10, 20, 1000):
+        leave_a_finished_run(database, seconds)
+    claimant = start_worker(database)
+    submit(database)
+    queue.claim(database, claimant, 30)
+
+    assert explain(database, submit(database)).eta_s == pytest.approx(20, abs=1)
+
+
+def test_a_run_that_is_being_stopped_makes_room_soon(database):
+    claimant = start_worker(database)
+    stopped = submit(database)
+    run(database, claimant, eta_s=9000)
+    queue.pause(database, stopped.id)
+
+    assert explain(database, submit(database)).reason == "next in line on 1 CPU slot, about 1 s"
+
+
+def test_a_run_that_is_about_to_end_still_holds_its_slot(database):
+    claimant = start_worker(database)
+    submit(database)
+    run(database, claimant, eta_s=0)
+
+    assert explain(database, submit(database)).reason == "next in line on 1 CPU slot, about 1 s"
+
+
+def test_with_nothing_to_go_by_no_time_is_told(database):
+    claimant = start_worker(database)
+    submit(database)
+    queue.claim(database, claimant, 30)
+    submit(database)
+
+    status = explain(database, submit(database))
+
+    assert (status.reason, status.eta_s) == ("1 run ahead on 1 CPU slot", None)
+
+
+def test_slots_of_both_kinds_are_told_without_a_kind_unless_one_is_asked_for(database):
+    for claimant in (start_worker(database), start_worker(database, devices=[GPU])):
+        submit(database)
+        run(database, claimant, eta_s=7200)
+
+    told = explain(database, submit(database), submit(database, device="cuda"))
+
+    assert told[0].reason == "next in line on 2 slots, about 2 h 00 min"
+    assert told[1].reason == "1 run ahead on 1 GPU slot, about 2 h 00 min"
+
+
+def test_a_job_that_no_one_can_run_takes_no_slot_from_those_behind_it(database):
+    start_worker(database)
+    submit(database, device="cuda", priority=5)
+
+    status = explain(database, submit(database))
+
+    assert (status.position, status.reason) == (2, "about to start")
+
+
+@pytest.mark.parametrize(
+    ("device", "devices", "needs"),
+    [("auto", 3, "3 devices"), ("cuda", 3, "3 CUDA GPUs"), ("cpu", 5, "5 CPU slots")],
+)
+def test_a_run_for_more_devices_than_a_worker_has_is_stuck(database, device, devices, needs):
+    start_worker(database, devices=[GPU, GPU], slots=4)
+    start_worker(database, devices=[GPU], slots=1)
+    start_worker(database, ["other"], [GPU] * 8, slots=8)
+
+    status = explain(database, submit(database, device=device, devices=devices))
+
+    reason = f"no live worker that serves queue default has {needs}"
+    assert (status.reason, status.is_stuck) == (reason, True)
+
+
+def test_a_run_for_several_devices_waits_until_one_worker_has_them_free(database):
+    for eta_s in (300, 40, 500):
+        claimant = start_worker(database, slots=2)
+        run_beside(database, claimant, eta_s)
+
+    status = explain(database, submit(database, devices=2))
+
+    assert status.reason == (
+        "next in line on 6 CPU slots, needs 2 of one worker at once (1 free), about 40 s"
+    )
+    assert (status.position, status.eta_s, status.is_stuck) == (1, 40, False)
+
+
+def run_beside(database, claimant, eta_s):
+    """Let a worker of several slots run one job, before all others."""
+    submit(database, priority=100)
+    run(database, claimant, eta_s)
+
+
+def test_a_run_for_several_devices_with_enough_free_slots_is_about_to_start(database):
+    run_beside(database, start_worker(database, slots=3), 40)
+
+    assert explain(database, submit(database, devices=2)).reason == "about to start"
+
+
+def test_what_is_behind_a_large_run_waits_for_it_and_its_slots(database):
+    leave_a_finished_run(database, 100)
+    run_beside(database, start_worker(database, slots=2), 40)
+    large, behind, another = (submit(database, devices=devices) for devices in (2, 1, 2))
+
+    told = explain(database, large, behind, another)
+
+    assert [each.position for each in told] == [1, 2, 3]
+    assert [each.eta_s for each in told] == pytest.approx([40, 140, 240], abs=2)
+    assert told[1].reason == "1 run ahead on 2 CPU slots, about 2 min"
+    assert told[2].reason == (
+        "2 runs ahead on 2 CPU slots, needs 2 of one worker at once, about 4 min"
+    )
+
+
+def test_a_worker_that_is_too_small_for_a_large_run_does_not_wait_for_it(database):
+    run_beside(database, start_worker(database, slots=3), 40)
+    run_beside(database, start_worker(database), 3)
+
+    told = explain(database, submit(database, devices=3), submit(database))
+
+    assert [each.eta_s for each in told] == [40, 3]
+
+
+def test_a_large_run_that_runs_holds_all_of_its_slots(database):
+    claimant = start_worker(database, slots=2)
+    submit(database, devices=2)
+    run(database, claimant, eta_s=30, held=claimant.most)
+
+    assert explain(database, submit(database)).reason == "next in line on 2 CPU slots, about 30 s"
+
+
+def test_with_nothing_to_go_by_no_time_is_told_of_what_is_behind_a_large_run(database):
+    claimant = start_worker(database, slots=2)
+    submit(database)
+    queue.claim(database, claimant, 30)
+
+    told = explain(database, submit(database, devices=2), submit(database))
+
+    assert [each.eta_s for each in told] == [None, None]
+    assert told[1].reason == "1 run ahead on 2 CPU slots"
+
+
+def test_slots_that_share_a_gpu_are_room_for_a_run_on_the_cpu(database):
+    start_worker(database, devices=[GPU], slots=2)
+
+    assert explain(database, submit(database, devices=2)).is_stuck
+    assert explain(database, submit(database, devices=2, device="cpu")).reason == "about to start"
+
+
+def test_a_job_of_another_queue_may_take_the_slot_first(database):
+    leave_a_finished_run(database, 100)
+    claimant = start_worker(database, ["default", "other"])
+    submit(database)
+    run(database, claimant, eta_s=10)
+    submit(database, queue="other", priority=5)
+
+    status = explain(database, submit(database))
+
+    assert (status.position, status.eta_s) == (1, pytest.approx(110, abs=1))
+
+
+def test_places_follow_the_order_in_which_jobs_are_claimed(database):
+    low, high, held, also_low = (submit(database, priority=p) for p in (0, 5, 9, 0))
+    change(database, held, available_at=now(100))
+
+    told = explain(database, low, high, held, also_low)
+
+    assert [each.position for each in told] == [2, 1, None, 3]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "ended"), [("crashed", "crashed"), ("lost", "was lost")], ids=["crash", "loss"]
+)
+def test_a_job_that_backs_off_says_how_its_last_attempt_ended(database, outcome, ended):
+    claimant = start_worker(database)
+    job = submit(database)
+    lease = queue.claim(database, claimant, 30)
+    queue.end(database, lease, outcome, Failure("x", "The process was ended by SIGKILL.\nMore."))
+    change(database, job, available_at=now(3))
+    tries = {"crashed": queue.CRASH_BUDGET, "lost": queue.LOSS_BUDGET}[outcome]
+
+    status = explain(database, job)
+
+    assert status.reason == (
+        f"its last attempt {ended} (The process was ended by SIGKILL); "
+        f"try 2 of {tries} in about 3 s"
+    )
+    assert status.position is None
+    assert 0 < status.eta_s <= 3
+
+
+def test_a_long_reason_is_cut(database):
+    claimant = start_worker(database)
+    job = submit(database)
+    queue.end(database, queue.claim(database, claimant, 30), "crashed", Failure("x", "y" * 500))
+    change(database, job, available_at=now(3))
+
+    assert f"({'y' * (queue_status.LONGEST_WHY - 1)}…)" in explain(database, job).reason
+
+
+def test_a_job_that_is_held_for_no_known_reason_says_when_it_may_start(database):
+    start_worker(database)
+    job = submit(database)
+    change(database, job, available_at=now(30))
+
+    assert explain(database, job).reason == "it may start in about 30 s"
+
+
+@pytest.mark.parametrize(("by", "reason"), [("ada", "paused by ada"), (None, "paused")])
+def test_a_paused_job_says_who_paused_it(database, by, reason):
+    job = queue.pause(database, submit(database).id, by)
+
+    status = explain(database, job)
+
+    assert (status.position, status.reason, status.eta_s) == (None, reason, None)
+    assert not status.is_stuck
+
+
+def test_beyond_so_many_a_job_has_no_place(database, monkeypatch):
+    monkeypatch.setattr(queue_status, "LOOKED_AT", 2)
+    start_worker(database)
+    jobs = [submit(database) for _ in range(3)]
+
+    told = explain(database, *jobs)
+
+    assert [each.position for each in told] == [1, 2, None]
+    assert (told[2].reason, told[2].eta_s) == ("more than 2 runs ahead", None)
+
+
+def test_a_job_that_was_claimed_meanwhile_is_about_to_start(database):
+    claimant = start_worker(database)
+    job = submit(database)
+    with database.reading() as session:
+        seen = session.get(Job, job.id)
+    queue.claim(database, claimant, 30)
+
+    with database.reading() as session:
+        assert queue_status.explain(session, [seen])[job.id].reason == "about to start"
+
+
+def test_only_jobs_that_wait_are_explained_and_a_page_without_any_costs_nothing(database):
+    claimant = start_worker(database)
+    running, ended = submit(database), submit(database, queue="other")
+    queue.claim(database, claimant, 30)
+    queue.cancel(database, ended.id)
+    with database.reading() as session:
+        rows = [session.get(Job, job.id) for job in (running, ended)]
+        with counted(database) as statements:
+            told = queue_status.explain(session, rows)
+
+    assert told == {}
+    assert statements == []
+
+
+def test_the_number_of_statements_does_not_grow_with_the_page(database):
+    claimant = start_worker(database)
+    submit(database)
+    queue.claim(database, claimant, 30)
+    jobs = [submit(database, queue=f"queue-{number % 7}") for number in range(30)]
+    for job in jobs[:10]:
+        change(database, job, available_at=now(60), attempt=0)
+    costs = []
+    for count in (11, 30):
+        with database.reading() as session:
+            rows = [session.get(Job, job.id) for job in jobs[:count]]
+            with counted(database) as statements:
+                assert len(queue_status.explain(session, rows)) == count
+        costs.append(len(statements))
+
+    assert costs[0] == costs[1] <= 6
+
+
+def test_a_worker_that_describes_its_devices_in_other_ways_has_no_gpu(database):
+    start_worker(database, devices=["a GPU", {"name": "?"}])
+
+    assert explain(database, submit(database, device="cuda")).is_stuck
+    assert not explain(database, submit(database)).is_stuck
+
+
+@pytest.mark.parametrize(
+    ("reason", "left"),
+    [
+        ("next in line on 1 CPU slot, about 40 s", "next in line on 1 CPU slot, "),
+        ("2 runs ahead on 1 CPU slot", "2 runs ahead on 1 CPU slot"),
+    ],
+)
+def test_what_is_left_of_a_reason_changes_with_the_line_alone(reason, left):
+    assert queue_status.without_time(reason) == left
+
+
+def test_an_attempt_that_is_not_written_down_is_no_reason(database):
+    claimant = start_worker(database)
+    job = submit(database)
+    queue.end(database, queue.claim(database, claimant, 30), "crashed", Failure("x", " "))
+    change(database, job, available_at=now(3))
+    with database.writing() as session:
+        session.execute(update(Attempt).values(reason=None))
+
+    assert explain(database, job).reason == "its last attempt crashed; try 2 of 3 in about 3 s"

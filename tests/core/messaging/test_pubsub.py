@@ -1,0 +1,103 @@
+"""Wake-ups: real Redis, Redis that comes back, and Redis away."""
+
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+import redis
+
+from core.messaging.pubsub import Wakeups
+from tests.services import wait_until
+
+NOBODY = "redis://127.0.0.1:1/0"
+
+
+@contextmanager
+def listening(wakeups, topic="asked"):
+    """Yields what is heard, as it comes."""
+    heard, stop = [], threading.Event()
+    listener = threading.Thread(target=wakeups.listen, args=(topic, heard.append, stop))
+    listener.start()
+    try:
+        yield heard
+    finally:
+        stop.set()
+        listener.join()
+
+
+def announced_until_heard(wakeups, heard, *announcements):
+    def is_heard():
+        for topic, job_id in announcements:
+            wakeups.announce(topic, job_id)
+        return announcements[-1][1] in heard
+
+    wait_until(is_heard, "the wake-up is heard")
+
+
+def test_a_wake_up_is_heard_by_its_topic_alone(redis_url):
+    wakeups = Wakeups(redis_url)
+    with listening(wakeups) as heard:
+        announced_until_heard(wakeups, heard, ("changed", 1), ("asked", 2))
+
+    assert set(heard) == {2}
+
+
+def test_every_listener_hears(redis_url):
+    wakeups = Wakeups(redis_url)
+    with listening(wakeups) as one, listening(Wakeups(redis_url)) as other:
+        announced_until_heard(wakeups, one, ("asked", 1))
+        announced_until_heard(wakeups, other, ("asked", 2))
+
+
+def test_databases_of_one_server_do_not_hear_each_other(redis_url):
+    here, there = Wakeups(redis_url), Wakeups(redis_url.removesuffix("0") + "1")
+    with listening(here) as heard:
+        there.announce("asked", 1)
+        announced_until_heard(here, heard, ("asked", 2))
+        there.announce("asked", 1)
+        announced_until_heard(here, heard, ("asked", 3))
+
+    assert 1 not in heard
+
+
+def test_a_message_that_is_no_wake_up_ends_no_listener(redis_url):
+    wakeups = Wakeups(redis_url)
+    with listening(wakeups) as heard, redis.Redis.from_url(redis_url) as connection:
+        announced_until_heard(wakeups, heard, ("asked", 1))
+        connection.publish("trainyard:0:asked", "not a number")
+        announced_until_heard(wakeups, heard, ("asked", 2))
+
+
+def test_a_listener_comes_back_after_redis_did(redis_server):
+    redis_server.flush()
+    wakeups = Wakeups(redis_server.url)
+    with listening(wakeups) as heard:
+        announced_until_heard(wakeups, heard, ("asked", 1))
+        redis_server.stop()
+        wakeups.announce("asked", 2)  # nobody is there: nothing is raised
+        redis_server.start()
+        announced_until_heard(wakeups, heard, ("asked", 3))
+
+
+def test_a_listener_stops_when_it_is_told_though_redis_is_away():
+    began = time.monotonic()
+    with listening(Wakeups(NOBODY)):
+        pass
+
+    assert time.monotonic() - began < 5
+
+
+def test_a_wake_up_with_redis_away_costs_next_to_nothing():
+    wakeups = Wakeups(NOBODY)
+    began = time.monotonic()
+
+    for _ in range(100):
+        wakeups.announce("changed", 1)
+
+    assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_whether_redis_answers_can_be_asked(redis_url, is_there):
+    assert Wakeups(redis_url if is_there else NOBODY).check() is is_there

@@ -1,0 +1,42 @@
+"""Reports travel as JSON lines, and nothing else passes for one."""
+
+import pytest
+from pydantic import ValidationError
+
+from core.protocol import reports
+from core.protocol.reports import Failed, File, Finished, Line, Reading, Shrunk, Stopped
+from tests import reported
+
+NUMBERS = {"train_loss": 0.5, "learning_rate": 0.1, "images_per_s": 9.5, "eta_s": 1.0}
+PLACE = {"step": 3, "epoch": 1, "batch": 3}
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        reported.started(),
+        Reading(**PLACE, **NUMBERS),
+        reported.epoch_end(),
+        reported.epoch_end(validation_loss=0.5, validation_accuracy=0.5),
+        reported.evaluated(),
+        Shrunk(micro_batch=32),
+        Line(text='quote " and\nnew line \0'),
+        Finished(epoch=1, weights_sha256="a", files=[File(format="pt", path="p", filename="f")]),
+        Failed(error="ValueError", message="no"),
+        Stopped(),
+    ],
+    ids=lambda report: report.kind,
+)
+def test_a_report_survives_its_line(report):
+    line = report.model_dump_json().encode()
+
+    assert b"\n" not in line
+    assert reports.parse(line) == report
+
+
+@pytest.mark.parametrize(
+    "line", [b"", b"x", b"[]", b"{}", b'{"kind": "party"}', b'{"kind": "stopped", "x": 1}', b"\xff"]
+)
+def test_a_line_that_is_no_report_is_refused(line):
+    with pytest.raises(ValidationError):
+        reports.parse(line)

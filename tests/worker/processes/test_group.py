@@ -1,0 +1,292 @@
+"""The trainers of one run as one: what is heard of them, and that the end of one is that of all."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+
+import psutil
+import pytest
+
+from core.protocol.orders import Order
+from core.protocol.reports import Failed, Finished, Line, Saved, Stopped
+from core.spec.presets import resolve
+from tests.services import wait_until, wait_until_gone
+from tests.worker.conftest import QUICK_DIGITS
+from worker.devices import Device, Slot
+from worker.processes import group as group_module
+from worker.processes.group import Group, gather
+from worker.processes.trainer import Trainer
+
+STARTS = """
+import json, os, signal, socket, sys, time
+connection = socket.socket(fileno=int(sys.argv[1]))
+lines = connection.makefile("rb")
+def say(kind, **values):
+    connection.sendall(json.dumps({"kind": kind, **values}).encode() + b"\\n")
+def fail(error, message):
+    say("failed", error=error, message=message)
+"""
+HANGS = "time.sleep(600)"
+ECHO = "fail('RuntimeError', 'Connection closed by peer')"
+
+
+def order(**changes):
+    spec = resolve("quick", QUICK_DIGITS)
+    values = {"spec": spec, "data": "/data", "scratch": "/none", "device": "cpu", "threads": 1}
+    return Order(**values | changes)
+
+
+@pytest.fixture
+def wake():
+    readable, writable = os.pipe()
+    yield readable
+    os.close(readable)
+    os.close(writable)
+
+
+@pytest.fixture
+def scripted(tmp_path):
+    """Makes a group whose trainers run scripts."""
+    with ExitStack() as stack:
+
+        def start(*scripts):
+            trainers = [
+                trainer_of(stack, script, tmp_path / f"rank-{rank}")
+                for rank, script in enumerate(scripts)
+            ]
+            return stack.enter_context(Group(trainers))
+
+        yield start
+
+
+def trainer_of(stack, script, scratch):
+    """A trainer whose process runs a script, and whose exit status nobody tells."""
+    ours, theirs = socket.socketpair()
+    line, lifeline = os.pipe()
+    status, status_end = os.pipe()
+    scratch.mkdir()
+    with theirs, (scratch / "output.txt").open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-c", STARTS + script, str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdout=output,
+            stderr=output,
+            cwd=scratch,
+            start_new_session=True,
+        )
+    stack.callback(process.wait)
+    for descriptor in (line, status_end):
+        os.close(descriptor)
+    return Trainer(
+        process.pid,
+        pidfd=os.pidfd_open(process.pid),
+        connection=ours,
+        status=status,
+        lifeline=lifeline,
+        scratch=scratch,
+    )
+
+
+@pytest.fixture
+def forked(zygote):
+    """Two forks of a zygote that wait for an order."""
+    slots = [Slot(number, Device("cpu", "CPU"), threads=1) for number in range(2)]
+    trainers = [zygote.fork(slot) for slot in slots]
+    with Group(trainers) as group:
+        yield group, [psutil.Process(trainer.process_id) for trainer in trainers]
+
+
+def read_to_the_end(group, wake):
+    """All that is reported, up to the last word or the end of a process, which is told as None."""
+    reports = []
+    while True:
+        more = group.read(60, wake)
+        if more is None:
+            return [*reports, None]
+        reports += more
+        if any(isinstance(report, Finished | Failed | Stopped) for report in more):
+            return reports
+
+
+def test_a_group_of_one_is_the_trainer_itself(zygote):
+    with zygote.fork(Slot(0, Device("cpu", "CPU"), threads=1)) as trainer:
+        assert gather([trainer]) is trainer
+
+
+def test_each_gets_its_own_part_of_the_order_and_one_place_to_meet(scripted):
+    keeps = "open('order', 'wb').write(lines.readline()); os.rename('order', 'kept'); " + HANGS
+    group = scripted(keeps, keeps)
+
+    group.give(order(resume_from="/data/resume-from.pt"))
+
+    folders = [group.scratch, group.scratch.parent / "rank-1"]
+    wait_until(lambda: all((each / "kept").exists() for each in folders), "both have orders")
+    first, second = (Order.model_validate_json((each / "kept").read_text()) for each in folders)
+    assert [(each.rank, each.world_size) for each in (first, second)] == [(0, 2), (1, 2)]
+    assert [first.scratch, second.scratch] == folders
+    assert first.rendezvous == second.rendezvous == group.scratch / "rendezvous"
+    assert first.resume_from == second.resume_from
+    assert not first.rendezvous.exists()
+
+
+def test_only_rank_0_is_heard_and_with_its_last_word_the_others_end(scripted, wake):
+    other = "say('line', text='of rank 1'); say('stopped'); " + HANGS
+    group = scripted("time.sleep(0.3); say('line', text='of rank 0'); say('stopped')", other)
+
+    assert read_to_the_end(group, wake) == [Line(text="of rank 0"), Stopped()]
+    assert group.wait(60)
+    assert not group.is_alive
+
+
+def test_a_resume_point_of_another_rank_is_none_of_the_run(scripted, wake):
+    group = scripted(
+        "time.sleep(0.3); say('stopped')", "say('saved', epoch=1, step=1, path='/x'); " + HANGS
+    )
+
+    assert not any(isinstance(report, Saved) for report in read_to_the_end(group, wake))
+
+
+def test_the_failure_of_another_rank_ends_the_run_and_names_it(scripted, wake):
+    group = scripted(HANGS, "fail('out_of_memory', 'The memory is full.'); " + HANGS)
+
+    [failed] = read_to_the_end(group, wake)
+
+    assert failed == Failed(error="out_of_memory", message="Rank 1: The memory is full.")
+    assert group.wait(60)
+
+
+def test_the_failure_of_rank_0_is_told_as_it_is(scripted, wake):
+    group = scripted("fail('diverged', 'The loss is no number.')", HANGS)
+
+    [failed] = read_to_the_end(group, wake)
+
+    assert failed.message == "The loss is no number."
+    assert group.wait(60)
+
+
+def test_a_rank_that_ends_without_a_word_ends_all(scripted, wake):
+    group = scripted("say('line', text='x'); " + HANGS, "print('a library says why'); sys.exit(3)")
+
+    reports = read_to_the_end(group, wake)
+
+    assert [report for report in reports if report is not None] in ([], [Line(text="x")])
+    assert group.read(60, wake) is None
+    assert group.wait(60)
+    assert group.explain_end().startswith("The training process of rank 1 ended")
+    assert group.output_tail() == "a library says why"
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_how_a_killed_rank_ended_is_known(forked, wake, rank):
+    group, processes = forked
+    processes[rank].kill()
+
+    assert read_to_the_end(group, wake) == [None]
+
+    assert group.wait(60)
+    wait_until_gone(processes)
+    assert group.explain_end() == f"The training process of rank {rank} was ended by SIGKILL."
+
+
+def test_what_others_say_of_a_broken_connection_gives_way_to_the_end_that_broke_it(scripted, wake):
+    group = scripted(ECHO, "time.sleep(0.5); os.kill(os.getpid(), signal.SIGSEGV)")
+
+    assert read_to_the_end(group, wake) == [None]
+
+    assert "rank 1" in group.explain_end()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        (
+            ECHO,
+            "time.sleep(0.5); fail('storage', 'The disk is full.')",
+            "Rank 1: The disk is full.",
+        ),
+        ("time.sleep(0.5); fail('storage', 'The disk is full.')", ECHO, "The disk is full."),
+    ],
+    ids=["of rank 1", "of rank 0"],
+)
+def test_what_others_say_of_a_broken_connection_gives_way_to_its_cause(
+    scripted, wake, first, second, message
+):
+    assert read_to_the_end(scripted(first, second), wake)[-1].message == message
+
+
+def test_a_rank_that_is_left_because_rank_0_was_stopped_has_not_failed(scripted, wake):
+    group = scripted("lines.readline(); time.sleep(0.5); say('stopped')", ECHO)
+    group.ask_to_stop("save")
+
+    assert read_to_the_end(group, wake) == [Stopped()]
+
+
+@pytest.mark.parametrize(
+    ("scripts", "message"),
+    [
+        ((HANGS, ECHO), "Rank 1: Connection closed by peer"),
+        ((ECHO, ECHO), "Connection closed by peer"),
+    ],
+    ids=["the others hang", "nobody is left"],
+)
+def test_where_no_cause_is_heard_what_was_heard_first_is_told(
+    scripted, wake, monkeypatch, scripts, message
+):
+    monkeypatch.setattr(group_module, "ECHO_S", 0.3)
+    group = scripted(*scripts)
+
+    [failed] = read_to_the_end(group, wake)
+
+    assert failed.message.endswith(message)
+    assert group.wait(60)
+
+
+def test_only_rank_0_is_asked_to_stop(scripted, wake):
+    other = "say('line', text='x'); fail('asked', lines.readline().decode())"
+    group = scripted("say('line', text=lines.readline().decode()); say('stopped')", other)
+
+    group.ask_to_stop("save")
+
+    assert read_to_the_end(group, wake) == [Line(text="save\n"), Stopped()]
+
+
+def test_a_reading_ends_when_its_time_is_over_or_it_is_woken(scripted, wake):
+    group = scripted(HANGS, HANGS)
+
+    assert group.read(0.05, wake) == []
+    readable, writable = os.pipe()
+    os.write(writable, b"!")
+    began = time.monotonic()
+    assert group.read(60, readable) == []
+    assert time.monotonic() - began < 30
+    for descriptor in (readable, writable):
+        os.close(descriptor)
+
+
+def test_a_group_is_gone_only_when_each_of_its_processes_is(forked):
+    group, processes = forked
+    os.kill(processes[0].pid, signal.SIGKILL)
+    wait_until_gone(processes[:1])
+
+    assert group.is_alive
+    assert not group.wait(0.1)
+    assert group.kill(60)
+    assert not group.is_alive
+    wait_until_gone(processes)
+
+
+def test_at_the_end_no_process_and_no_file_is_left(zygote):
+    trainers = [zygote.fork(Slot(n, Device("cpu", "CPU"), threads=1)) for n in range(2)]
+    processes = [psutil.Process(trainer.process_id) for trainer in trainers]
+
+    with Group(trainers):
+        pass
+
+    wait_until_gone(processes)
+    assert not any(trainer.scratch.exists() for trainer in trainers)

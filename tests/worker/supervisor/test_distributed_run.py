@@ -1,0 +1,218 @@
+"""Runs of two processes on the CPU, from the queue to the end: with gloo, on any machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+
+import psutil
+import pytest
+
+from core import queries, workers
+from core.jobs import queue, snapshots
+from core.jobs.queue import Claimant
+from core.messaging.notify import Doorbell
+from core.messaging.pubsub import Wakeups
+from core.workers import WorkerFacts
+from tests.services import wait_until, wait_until_gone
+from tests.worker.conftest import QUICK_DIGITS
+from worker import claiming
+from worker.context import Yard
+from worker.devices import Device, Slots, accepted, divide, room
+from worker.processes.spares import Spares
+from worker.supervisor import supervisor
+
+TWO = QUICK_DIGITS | {"devices": 2, "device": "cpu", "model": {"channels": [8], "dropout": 0.2}}
+CPU = Device("cpu", "CPU")
+
+
+@pytest.fixture
+def database_kind():
+    """Training is the same whatever the database."""
+    return "sqlite"
+
+
+@pytest.fixture
+def yard(settings, database, artifacts, data_folder, zygote):
+    """A worker with two slots of the CPU."""
+    slots = [*divide([CPU], 2)]
+    facts = WorkerFacts("test", 1, "0", ["default"], [CPU.facts()], 2)
+    made = Yard(
+        settings=settings.model_copy(
+            update={"data": data_folder, "worker_name": "test", "grace_seconds": 5.0}
+        ),
+        database=database,
+        artifacts=artifacts,
+        doorbell=Doorbell(settings.redis_url),
+        wakeups=Wakeups(settings.redis_url),
+        slots=Slots(slots),
+        spares=Spares(zygote),
+        claimant=Claimant(
+            workers.register(database, facts), ["default"], accepted([CPU]), room(slots)
+        ),
+    )
+    yield made
+    made.drain()
+    assert made.slots.wait_until_all_free(60)
+    made.spares.end()
+
+
+@pytest.fixture
+def ranks(monkeypatch):
+    """The processes of the run that was started last, rank 0 first."""
+    found = []
+    gather = claiming.gather
+
+    def note(trainers):
+        found[:] = [psutil.Process(trainer.process_id) for trainer in trainers]
+        return gather(trainers)
+
+    monkeypatch.setattr(claiming, "gather", note)
+    return found
+
+
+@contextlib.contextmanager
+def running(yard):
+    """A thread that runs whatever is in the queue, and ends before the test does."""
+    thread = threading.Thread(target=claiming.run_next, args=(yard,))
+    thread.start()
+    try:
+        yield thread
+    finally:
+        thread.join(60)
+        yard.drain()
+        thread.join(60)
+        assert not thread.is_alive()
+        yard.draining.clear()
+
+
+def look(database, job):
+    with database.reading() as session:
+        return queries.job(session, job.id)[0]
+
+
+def rows(database, query, job):
+    with database.reading() as session:
+        return query(session, job.id, 1000).items
+
+
+def newest_point(database, job):
+    with database.reading() as session:
+        points = snapshots.newest_first(session, job.id)
+    return points[0].step if points else None
+
+
+def run_undisturbed(yard, database, submit, spec):
+    job = submit(spec)
+    claiming.run_next(yard)
+    ended = look(database, job)
+    assert (ended.state, ended.error_message) == ("succeeded", None)
+    return ended
+
+
+def test_two_processes_train_one_run_that_is_reported_once(yard, database, submit, ranks):
+    ended = run_undisturbed(yard, database, submit, TWO)
+
+    assert len(ranks) == 2
+    wait_until_gone(ranks)
+    assert [row.epoch for row in rows(database, queries.epochs, ended)] == [1, 2]
+    assert (ended.attempt, ended.crashes, ended.epoch) == (1, 0, 2)
+    steps = [row.step for row in rows(database, queries.points, ended)]
+    assert steps == sorted(set(steps))
+    assert steps[-1] == 2 * ended.batches
+    assert rows(database, queries.checkpoints, ended)
+    [first, *_] = rows(database, queries.logs, ended)
+    assert first.text == "Attempt 1 starts on worker test, CPU, CPU."
+
+
+def test_both_processes_of_a_run_compute_in_a_slot_of_their_own(yard, database, submit, ranks):
+    job = submit(TWO | {"epochs": 1000})
+    with running(yard):
+        wait_until(lambda: look(database, job).epoch > 1, "training goes on")
+
+        assert not yard.slots.has_free()
+        assert all(rank.is_running() for rank in ranks)
+        queue.cancel(database, job.id)
+        yard.alarms.sound(job.id)
+
+    assert yard.slots.has_free()
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_killed_process_ends_the_attempt_and_the_next_ends_with_the_same_weights(
+    yard, database, submit, ranks, monkeypatch, rank
+):
+    spec = TWO | {"epochs": 25}
+    alone = run_undisturbed(yard, database, submit, spec)
+    job = submit(spec)
+    with running(yard):
+        wait_until(lambda: newest_point(database, job), "a resume point is stored")
+        both = list(ranks)
+        os.kill(both[rank].pid, signal.SIGKILL)
+        wait_until(lambda: look(database, job).attempt == 1 and look(database, job).crashes, "ends")
+    wait_until_gone(both)
+    crashed = look(database, job)
+    assert (crashed.state, crashed.crashes) == ("queued", 1)
+    [attempt] = [row for row, _worker in rows(database, queries.attempts, job)]
+    assert attempt.outcome == "crashed"
+    assert attempt.reason == f"The training process of rank {rank} was ended by SIGKILL."
+
+    wait_until(lambda: queue.outlook(database, yard.claimant).due_in_s <= 0, "it is due")
+    claiming.run_next(yard)
+
+    ended = look(database, job)
+    assert (ended.state, ended.attempt) == ("succeeded", 2)
+    assert ended.weights_sha256 == alone.weights_sha256
+    epochs = rows(database, queries.epochs, job)
+    assert [row.epoch for row in epochs] == list(range(1, 26))
+    assert [row.attempt for row in epochs] == sorted(row.attempt for row in epochs)
+    [_, second] = [row for row, _worker in rows(database, queries.attempts, job)]
+    assert second.first_step > 0
+
+
+def test_a_paused_run_goes_on_to_the_same_weights(yard, database, submit, ranks):
+    spec = TWO | {"epochs": 20}
+    alone = run_undisturbed(yard, database, submit, spec)
+    job = submit(spec)
+    with running(yard):
+        wait_until(lambda: look(database, job).epoch > 1, "training goes on")
+        queue.pause(database, job.id)
+        yard.alarms.sound(job.id)
+    wait_until_gone(ranks)
+    assert look(database, job).state == "paused"
+    assert newest_point(database, job) > 0
+
+    queue.resume(database, job.id)
+    claiming.run_next(yard)
+
+    ended = look(database, job)
+    assert (ended.state, ended.weights_sha256) == ("succeeded", alone.weights_sha256)
+
+
+@pytest.mark.parametrize("hears", [True, False])
+def test_cancel_leaves_no_process(yard, database, submit, ranks, monkeypatch, hears):
+    if not hears:
+        monkeypatch.setattr(supervisor.Group, "ask_to_stop", lambda self, how: None)
+        object.__setattr__(
+            yard, "settings", yard.settings.model_copy(update={"grace_seconds": 0.2})
+        )
+    job = submit(TWO | {"epochs": 1000})
+    with running(yard):
+        wait_until(lambda: look(database, job).epoch > 1, "training goes on")
+        queue.cancel(database, job.id)
+        yard.alarms.sound(job.id)
+
+    wait_until_gone(ranks)
+    assert look(database, job).state == "cancelled"
+
+
+def test_a_run_that_diverges_fails_as_it_would_alone(yard, database, submit, ranks):
+    job = submit(TWO | {"optimizer": {"learning_rate": 10.0, "weight_decay": 1.0}})
+
+    claiming.run_next(yard)
+
+    ended = look(database, job)
+    assert (ended.state, ended.error_kind) == ("failed", "diverged")
+    wait_until_gone(ranks)

@@ -1,0 +1,205 @@
+"""Resume points on their way into the file store and back."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from core import workers
+from core.errors import Unavailable
+from core.jobs import queue, snapshots
+from core.jobs.queue import Claimant
+from core.jobs.recorder import Journal
+from core.protocol.reports import Line, Saved
+from core.workers import WorkerFacts
+from worker.supervisor import snapshot_transfer
+from worker.supervisor.snapshot_transfer import ResumePoints
+
+
+@pytest.fixture
+def lease(database, submit):
+    submit()
+    facts = WorkerFacts("w", 1, "0", ["default"], [], 1)
+    claimant = Claimant(workers.register(database, facts), ["default"], ["auto", "cpu"])
+    return queue.claim(database, claimant, 60)
+
+
+@pytest.fixture
+def journal(database, lease):
+    return Journal(database, lease, 60)
+
+
+@pytest.fixture
+def save(tmp_path):
+    def written(step):
+        path = tmp_path / f"resume-{step}.pt"
+        path.write_text(f"after {step} batches")
+        return Saved(epoch=0, step=step, path=str(path))
+
+    return written
+
+
+def kept(database, lease):
+    with database.reading() as session:
+        return [point.step for point in snapshots.newest_first(session, lease.job_id)]
+
+
+def test_a_point_is_stored_written_down_and_fetched(
+    database, artifacts, lease, journal, save, tmp_path
+):
+    stored = threading.Event()
+    saved = save(10)
+    with ResumePoints(artifacts, journal, stored.set) as points:
+        points.take(saved)
+        assert stored.wait(60)
+        points.settle()
+    journal.flush()
+
+    path, lines = snapshot_transfer.fetch(database, artifacts, lease, tmp_path)
+
+    assert kept(database, lease) == [10]
+    assert path.read_text() == "after 10 batches"
+    assert lines == []
+    assert not (tmp_path / "resume-10.pt").exists()
+
+
+def test_while_one_is_stored_only_the_newest_waits(
+    database, artifacts, lease, journal, save, monkeypatch
+):
+    may_go_on = threading.Event()
+    put = artifacts.put
+
+    def slow(path):
+        assert may_go_on.wait(60)
+        return put(path)
+
+    monkeypatch.setattr(artifacts, "put", slow)
+    with ResumePoints(artifacts, journal, lambda: None) as points:
+        for step in (10, 20, 30):
+            points.take(save(step))
+        assert not points.wait(0)
+        may_go_on.set()
+        while not points.wait(1):
+            pass
+    journal.flush()
+
+    assert kept(database, lease) == [30, 10]
+
+
+def test_a_store_that_is_away_is_said_once_and_the_next_point_is_tried(
+    database, artifacts, lease, journal, save, monkeypatch
+):
+    put = artifacts.put
+    answers = iter([Unavailable("The store is away."), Unavailable("The store is away."), None])
+
+    def sometimes(path):
+        error = next(answers)
+        if error:
+            raise error
+        return put(path)
+
+    monkeypatch.setattr(artifacts, "put", sometimes)
+    with ResumePoints(artifacts, journal, lambda: None) as points:
+        for step in (10, 20, 30):
+            points.take(save(step))
+            while not points.wait(1):
+                pass
+    said = [report.text for report in journal._pending if isinstance(report, Line)]
+    journal.flush()
+
+    assert len(said) == 1
+    assert "The store is away." in said[0]
+    assert kept(database, lease) == [30]
+
+
+def test_a_file_that_is_gone_is_said_and_costs_nothing_else(artifacts, journal, save):
+    saved = save(10)
+    Path(saved.path).unlink()
+    with ResumePoints(artifacts, journal, lambda: None) as points:
+        points.take(saved)
+        while not points.wait(1):
+            pass
+
+    [line] = journal._pending
+    assert "could not be stored" in line.text
+
+
+def test_while_the_database_is_away_blobs_do_not_pile_up(artifacts, journal, save, database, lease):
+    with ResumePoints(artifacts, journal, lambda: None) as points:
+        for step in (10, 20, 30, 40):
+            points.take(save(step))
+            while not points.wait(1):
+                pass
+        assert journal.points_waiting == 2
+        assert len(blob_files(artifacts)) == 2
+        journal.flush()  # it is back
+        points.settle()
+        while not points.wait(1):
+            pass
+    journal.flush()
+
+    assert kept(database, lease) == [40, 20]
+
+
+@pytest.fixture
+def two_points(database, artifacts, journal, save):
+    with ResumePoints(artifacts, journal, lambda: None) as points:
+        for step in (10, 20):
+            points.take(save(step))
+            while not points.wait(1):
+                pass
+    journal.flush()
+
+
+def blob_files(artifacts):
+    return sorted(path for path in artifacts.folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("damage", ["changed", "cut short", "deleted"])
+def test_a_damaged_point_is_skipped_and_said(
+    database, artifacts, lease, two_points, tmp_path, damage
+):
+    [newest] = [f for f in blob_files(artifacts) if f.read_text() == "after 20 batches"]
+    if damage == "deleted":
+        newest.unlink()
+    else:
+        newest.write_text("after 99 batches" if damage == "changed" else "after")
+
+    path, lines = snapshot_transfer.fetch(database, artifacts, lease, tmp_path)
+
+    assert path.read_text() == "after 10 batches"
+    [line] = lines
+    assert line.level == "warning"
+    assert "after 20 batches" in line.text
+
+
+def test_where_all_are_damaged_the_run_begins_anew_and_says_so(
+    database, artifacts, lease, two_points, tmp_path
+):
+    for file in blob_files(artifacts):
+        file.write_text("nonsense")
+
+    path, lines = snapshot_transfer.fetch(database, artifacts, lease, tmp_path)
+
+    assert path is None
+    assert len(lines) == 3
+    assert "begins anew" in lines[-1].text
+
+
+def test_new_progress_gives_the_budget_back_and_old_progress_does_not(
+    database, artifacts, lease, journal, save, two_points
+):
+    def spend_and_save(step):
+        with database.writing() as session:
+            job = session.get_one(queue.Job, lease.job_id)
+            job.crashes, job.losses = 2, 5
+        journal.secure(snapshots.Point(0, step, artifacts.put(Path(save(step).path))))
+        journal.flush()
+        with database.reading() as session:
+            job = session.get_one(queue.Job, lease.job_id)
+            return job.crashes, job.losses, job.secured_step
+
+    assert spend_and_save(20) == (2, 5, 20)
+    assert spend_and_save(21) == (0, 0, 21)

@@ -1,0 +1,342 @@
+"""One job under supervision, with a real trainer process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+from sqlalchemy import update
+
+from core import queries
+from core.database.engine import now
+from core.database.models import Job
+from core.errors import DatabaseUnavailable, Unavailable
+from core.jobs import queue, snapshots
+from core.storage.store import Blob
+from tests.services import wait_until, wait_until_gone
+from tests.worker.conftest import LONG_DIGITS, QUICK_DIGITS, process_of
+from worker import claiming
+from worker.processes.trainer import Trainer
+from worker.supervisor import supervisor
+
+
+def look(database, job_id):
+    with database.reading() as session:
+        return queries.job(session, job_id)[0]
+
+
+def rows(database, query, job_id):
+    with database.reading() as session:
+        return query(session, job_id, 1000).items
+
+
+@contextlib.contextmanager
+def running(yard):
+    """A thread that runs whatever is in the queue, and ends before the test does."""
+    thread = threading.Thread(target=claiming.run_next, args=(yard,))
+    thread.start()
+    try:
+        yield thread
+    finally:
+        yard.drain()
+        thread.join(60)
+        assert not thread.is_alive()
+
+
+def trainers(yard):
+    """The trainers that run a job: forks of the zygote that are no spares."""
+    spares = {spare.process_id for spare in yard.spares._by_slot.values()}
+    children = process_of(yard.spares._zygote).children()
+    return [child for child in children if child.pid not in spares]
+
+
+def wait_for_progress(database, job):
+    wait_until(lambda: look(database, job.id).epoch > 2, "training goes on")
+
+
+def test_a_run_goes_from_the_queue_to_a_checkpoint_that_loads(yard, database, submit, tmp_path):
+    job = submit()
+
+    claiming.run_next(yard)
+
+    ended = look(database, job.id)
+    assert (ended.state, ended.attempt, ended.epoch, ended.eta_s) == ("succeeded", 1, 2, 0)
+    assert 0 < ended.test_accuracy <= 1
+    assert [row.epoch for row in rows(database, queries.epochs, job.id)] == [1, 2]
+    points = rows(database, queries.points, job.id)
+    assert points[0].step == 1
+    assert points[-1].step == 2 * ended.batches
+    [attempt] = [row for row, _worker in rows(database, queries.attempts, job.id)]
+    assert (attempt.outcome, attempt.device, attempt.threads) == ("succeeded", "CPU", 1)
+    files = {file.format: file for file in rows(database, queries.checkpoints, job.id)}
+    assert files.keys() == {"pt", "safetensors", "onnx", "card.json", "card.md"}
+    file = files["pt"]
+    copy = tmp_path / "copy.pt"
+    with yard.artifacts.open(Blob(file.sha256, file.size)) as stored:
+        copy.write_bytes(stored.read())
+    loaded = torch.load(copy, weights_only=True)
+    assert loaded["weights_sha256"] == ended.weights_sha256
+    assert loaded["metrics"]["test_accuracy"] == ended.test_accuracy
+    assert trainers(yard) == []
+
+
+def test_cancel_stops_the_process_before_the_state_says_so(yard, database, submit):
+    job = submit(LONG_DIGITS)
+    with running(yard) as thread:
+        wait_for_progress(database, job)
+        queue.cancel(database, job.id)
+        yard.alarms.sound(job.id)
+        thread.join(30)
+
+        assert look(database, job.id).state == "cancelled"
+        assert trainers(yard) == []
+
+
+def test_a_trainer_that_does_not_stop_is_killed_after_the_grace(
+    yard, database, submit, monkeypatch
+):
+    monkeypatch.setattr(Trainer, "ask_to_stop", lambda self, how: None)
+    object.__setattr__(yard, "settings", yard.settings.model_copy(update={"grace_seconds": 0.2}))
+    job = submit(LONG_DIGITS)
+    with running(yard) as thread:
+        wait_for_progress(database, job)
+        queue.cancel(database, job.id)
+        yard.alarms.sound(job.id)
+        thread.join(30)
+
+        assert look(database, job.id).state == "cancelled"
+        assert trainers(yard) == []
+
+
+def test_a_drained_job_goes_back_to_the_queue_at_no_cost(yard, database, submit):
+    job = submit(LONG_DIGITS)
+    with running(yard) as thread:
+        wait_for_progress(database, job)
+        yard.drain()
+        thread.join(30)
+
+    waiting = look(database, job.id)
+    assert (waiting.state, waiting.crashes, waiting.losses) == ("queued", 0, 0)
+    assert trainers(yard) == []
+
+
+def test_a_paused_job_keeps_a_resume_point_and_goes_on_from_it(yard, database, submit):
+    job = submit(LONG_DIGITS)
+    with running(yard) as thread:
+        wait_for_progress(database, job)
+        queue.pause(database, job.id, by="ada")
+        yard.alarms.sound(job.id)
+        thread.join(30)
+        assert not thread.is_alive()
+    paused = look(database, job.id)
+    assert (paused.state, paused.desired_by, paused.lease_token) == ("paused", "ada", None)
+    assert (paused.crashes, paused.losses) == (0, 0)
+    assert trainers(yard) == []
+    with database.reading() as session:
+        [point, *_] = snapshots.newest_first(session, job.id)
+    yard.draining.clear()
+
+    queue.resume(database, job.id)
+    with running(yard):
+        wait_until(lambda: look(database, job.id).epoch > point.epoch + 2, "it goes on")
+        queue.cancel(database, job.id)
+
+    # no epoch is missing or doubled, and those from before the pause are of the first attempt
+    epochs = rows(database, queries.epochs, job.id)
+    assert [row.epoch for row in epochs] == list(range(1, len(epochs) + 1))
+    assert [row.attempt for row in epochs] == sorted(row.attempt for row in epochs)
+    assert sum(row.attempt == 1 for row in epochs) == point.epoch
+
+
+def test_a_drained_job_goes_on_from_where_it_was(yard, database, submit):
+    job = submit(LONG_DIGITS)
+    with running(yard) as thread:
+        wait_for_progress(database, job)
+        yard.drain()
+        thread.join(30)
+    with database.reading() as session:
+        [point, *_] = snapshots.newest_first(session, job.id)
+
+    assert point.epoch >= 2
+    assert point.step >= look(database, job.id).batches * 2
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+@pytest.mark.parametrize(
+    ("wish", "state"), [("drain", "queued"), ("pause", "paused"), ("cancel", "cancelled")]
+)
+def test_a_wish_is_heard_while_a_resume_point_cannot_be_fetched(
+    yard, database, submit, monkeypatch, wish, state
+):
+    def away(*_):
+        raise Unavailable("The file store is away.")
+
+    job = submit(LONG_DIGITS)
+    with running(yard) as thread:
+        wait_for_progress(database, job)
+        yard.drain()
+        thread.join(30)
+    yard.draining.clear()
+    monkeypatch.setattr(supervisor.resuming, "fetch", away)
+    with running(yard) as thread:
+        wait_until(lambda: look(database, job.id).state == "running", "it is claimed")
+        if wish == "drain":
+            yard.drain()
+        else:
+            getattr(queue, wish)(database, job.id)
+        thread.join(30)
+        assert not thread.is_alive()
+
+    ended = look(database, job.id)
+    assert (ended.state, ended.crashes) == (state, 0)
+    assert trainers(yard) == []
+
+
+def test_a_run_waits_for_the_database_before_it_goes_on(yard, database, submit, monkeypatch):
+    fetch, tries = supervisor.resuming.fetch, iter(range(3))
+
+    def away(*arguments):
+        if next(tries, None) is not None:
+            raise DatabaseUnavailable("The database does not answer.")
+        return fetch(*arguments)
+
+    job = submit(LONG_DIGITS)
+    with running(yard) as thread:
+        wait_for_progress(database, job)
+        yard.drain()
+        thread.join(30)
+    yard.draining.clear()
+    monkeypatch.setattr(supervisor, "STORE_PATIENCE_S", 0.0)
+    monkeypatch.setattr(supervisor, "RETRY_AFTER_S", 0.05)
+    monkeypatch.setattr(supervisor.resuming, "fetch", away)
+    before = look(database, job.id).epoch
+
+    with running(yard):
+        wait_until(lambda: look(database, job.id).epoch > before, "it goes on")
+
+    assert next(tries, None) is None
+
+
+def test_a_lost_lease_ends_the_trainer_even_while_a_point_is_being_stored(
+    yard, database, submit, monkeypatch
+):
+    may_go_on, began = threading.Event(), threading.Event()
+
+    def hang(_path):
+        began.set()
+        assert may_go_on.wait(60)
+        raise Unavailable("The file store is away.")
+
+    monkeypatch.setattr(yard.artifacts, "put", hang)
+    job = submit(LONG_DIGITS)
+    with running(yard) as thread:
+        assert began.wait(60)
+        [trainer] = trainers(yard)
+        with database.writing() as session:
+            queue._end(session, session.get_one(Job, job.id), "lost", None)
+            session.execute(update(Job).where(Job.id == job.id).values(available_at=now(3600)))
+
+        wait_until_gone([trainer])
+
+        assert thread.is_alive()
+        may_go_on.set()
+
+
+def test_a_killed_trainer_gives_the_job_another_try_after_a_pause(yard, database, submit):
+    job = submit(LONG_DIGITS)
+    with running(yard) as thread:
+        wait_for_progress(database, job)
+        [trainer] = trainers(yard)
+        os.kill(trainer.pid, signal.SIGKILL)
+        thread.join(30)
+
+    waiting = look(database, job.id)
+    assert (waiting.state, waiting.crashes) == ("queued", 1)
+    assert waiting.available_at > waiting.created_at
+    [attempt] = [row for row, _worker in rows(database, queries.attempts, job.id)]
+    assert attempt.outcome == "crashed"
+    assert "SIGKILL" in attempt.reason
+
+
+def test_a_lost_lease_kills_the_trainer_and_leaves_no_trace(yard, database, submit):
+    job = submit(LONG_DIGITS)
+    with running(yard) as thread:
+        wait_for_progress(database, job)
+        with database.writing() as session:
+            session.execute(update(Job).where(Job.id == job.id).values(lease_expires_at=now(-1)))
+            # before the worker can renew, somebody else takes the job back
+            queue._end(session, session.get_one(Job, job.id), "lost", None)
+            session.execute(update(Job).where(Job.id == job.id).values(available_at=now(3600)))
+        taken_back = look(database, job.id)
+        thread.join(30)
+
+    left = look(database, job.id)
+    assert (left.state, left.revision) == ("queued", taken_back.revision)
+    assert trainers(yard) == []
+
+
+def test_a_run_that_diverges_fails_at_once_and_says_what_to_do(yard, database, submit):
+    job = submit(QUICK_DIGITS | {"optimizer": {"learning_rate": 10.0, "weight_decay": 1.0}})
+
+    claiming.run_next(yard)
+
+    ended = look(database, job.id)
+    assert (ended.state, ended.error_kind) == ("failed", "diverged")
+    assert "smaller learning rate" in ended.error_message
+
+
+def test_damaged_data_fails_the_run_with_a_sentence(yard, database, submit, tmp_path):
+    (tmp_path / "data" / "digits").mkdir(parents=True)
+    object.__setattr__(
+        yard, "settings", yard.settings.model_copy(update={"data": tmp_path / "data"})
+    )
+    job = submit()
+
+    claiming.run_next(yard)
+
+    ended = look(database, job.id)
+    assert ended.state == "failed"
+    assert ended.error_kind in ("data_unavailable", "storage")
+
+
+def test_a_store_that_cannot_be_written_fails_the_run_and_keeps_its_measurements(
+    yard, database, submit, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(supervisor, "STORE_PATIENCE_S", 0.0)
+    in_the_way = tmp_path / "artifacts"
+    in_the_way.write_text("a file where the folder should be")
+    job = submit()
+
+    claiming.run_next(yard)
+
+    ended = look(database, job.id)
+    assert (ended.state, ended.error_kind) == ("failed", "artifacts_unavailable")
+    assert len(rows(database, queries.epochs, job.id)) == 2
+
+
+def test_a_trainer_is_given_no_credentials(yard, database, submit, monkeypatch):
+    monkeypatch.setenv("TRAINYARD_DATABASE_URL", "postgresql://secret")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    job = submit(LONG_DIGITS)
+    with running(yard):
+        wait_for_progress(database, job)
+        [trainer] = trainers(yard)
+        environment = Path(f"/proc/{trainer.pid}/environ").read_text()
+
+    assert "secret" not in environment
+
+
+@pytest.mark.parametrize("count", [3])
+def test_jobs_run_one_after_the_other_until_none_is_left(yard, database, submit, count):
+    jobs = [submit() for _ in range(count)]
+
+    claiming.run_next(yard)
+
+    assert [look(database, job.id).state for job in jobs] == ["succeeded"] * count
+    starts = [look(database, job.id).started_at for job in jobs]
+    assert starts == sorted(starts)

@@ -1,0 +1,142 @@
+"""Two processes that train one run, over gloo on the CPU: the same run as one process alone."""
+
+import multiprocessing
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+from core.protocol.reports import EpochEnd, Finished, Reading, Saved
+from core.spec.presets import resolve
+from worker.training.run import loop
+from worker.training.run.distributed import Group
+from worker.training.run.loop import StopAsked
+
+BASE = {
+    "dataset": "digits",
+    "model": {"channels": [4]},
+    "batch_size": 64,
+    "epochs": 2,
+    "seed": 7,
+    "device": "cpu",
+    "devices": 2,
+}
+
+
+def _be(rank, spec, data, folder, stop_before, resume_from):
+    """A process of the run: writes down what it reported."""
+    torch.set_num_threads(1)
+    reports, asked = [], iter(range(1_000_000))
+    scratch = folder / str(rank)
+    scratch.mkdir()
+    group = Group(rank, 2, folder / "rendezvous", torch.device("cpu"))
+    ended = "finished"
+    try:
+        loop.run(
+            spec,
+            data=data,
+            scratch=scratch,
+            device=torch.device("cpu"),
+            report=reports.append,
+            stop_asked=lambda: "save" if next(asked) == stop_before else None,
+            resume_from=resume_from,
+            peers=group,
+        )
+    except StopAsked:
+        ended = "stopped"
+    (folder / f"{rank}.pickle").write_bytes(pickle.dumps((ended, reports)))
+
+
+@pytest.fixture
+def run(data_folder, tmp_path_factory):
+    def run(changes=None, stop_before=None, resume_from=None):
+        """Give what rank 0 reported; when it was stopped, the other is killed as a worker does."""
+        folder = tmp_path_factory.mktemp("run")
+        spec = resolve("tutorial", BASE | (changes or {}))
+        context = multiprocessing.get_context("spawn")
+        processes = [
+            context.Process(
+                target=_be, args=(rank, spec, data_folder, folder, stop_before, resume_from)
+            )
+            for rank in range(2)
+        ]
+        for process in processes:
+            process.start()
+        processes[0].join(120)
+        if stop_before is None:
+            processes[1].join(60)
+            assert processes[1].exitcode == 0
+            assert pickle.loads((folder / "1.pickle").read_bytes()) == ("finished", [])
+        processes[1].kill()
+        processes[1].join()
+        assert processes[0].exitcode == 0
+        return pickle.loads((folder / "0.pickle").read_bytes())[1]
+
+    return run
+
+
+def of(kind, reports):
+    return [report for report in reports if isinstance(report, kind)]
+
+
+def alone(changes, data_folder, folder):
+    reports = []
+    network = loop.run(
+        resolve("tutorial", BASE | changes | {"devices": 1}),
+        data=data_folder,
+        scratch=folder,
+        device=torch.device("cpu"),
+        report=reports.append,
+    )
+    return network, reports
+
+
+def measured(reports):
+    return [
+        (end.epoch, end.step, end.train_loss, end.test_loss, end.test_accuracy, end.gradient_norm)
+        for end in of(EpochEnd, reports)
+    ]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {
+            "augmentation": {"kind": "handwriting"},
+            "regularization": {"mix": "mixup", "ema": 0.9, "gradient_clip": 1.0},
+            "accumulation": 2,
+            "optimizer": {"kind": "adamw"},
+        },
+    ],
+    ids=["plain", "everything"],
+)
+def test_two_processes_train_what_one_trains(run, data_folder, tmp_path, changes):
+    _, expected = alone(changes, data_folder, tmp_path)
+
+    reports = run(changes)
+
+    for mine, theirs in zip(measured(reports), measured(expected), strict=True):
+        assert mine == pytest.approx(theirs, rel=2e-3, abs=2e-3)
+    assert [r.step for r in of(Reading, reports)][-1] == 2 * 23
+
+
+def test_a_stopped_run_of_two_goes_on_to_the_same_bytes(run):
+    changes = {
+        "model": {"channels": [4], "dropout": 0.3, "batch_norm": True},
+        "optimizer": {"kind": "sgd", "momentum": 0.9},
+        "schedule": {"kind": "plateau", "patience": 1},
+        "data": {"validation": 0.1},
+        "epochs": 3,
+    }
+    undisturbed = run(changes)
+
+    stopped = run(changes, stop_before=27)
+    [saved] = of(Saved, stopped)
+    resumed = run(changes, resume_from=Path(saved.path))
+
+    [mine], [theirs] = of(Finished, resumed), of(Finished, undisturbed)
+    assert mine.weights_sha256 == theirs.weights_sha256
+    rows = {row[0]: row for row in measured(stopped) + measured(resumed)}
+    assert list(rows.values()) == measured(undisturbed)

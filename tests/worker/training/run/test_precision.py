@@ -1,0 +1,26 @@
+"""The precision of a run."""
+
+import pytest
+import torch
+
+from core.spec.hyperparameters import Compute
+from worker.training.run.precision import autocast, choose
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("asked", "chosen"), [("auto", "fp32"), ("fp32", "fp32"), ("bf16", "bf16")]
+)
+def test_a_cpu_computes_in_fp32_unless_asked_otherwise(asked, chosen):
+    assert choose(Compute(precision=asked), CPU) == chosen
+
+
+@pytest.mark.parametrize(("precision", "kind"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
+def test_products_are_computed_in_the_precision(precision, kind):
+    ones = torch.ones(2, 2)
+
+    with autocast(precision, CPU):
+        product = ones @ ones
+
+    assert product.dtype == kind

@@ -1,0 +1,323 @@
+"""A run that was stopped and went on ends as the run that was left alone: to the last bit."""
+
+import contextlib
+import itertools
+from pathlib import Path
+
+import pytest
+import torch
+
+from core.protocol.reports import EpochEnd, Finished, Line, Saved, Shrunk, Started
+from core.spec.presets import resolve
+from worker.training.run import loop, snapshot_file, step
+from worker.training.run.loop import StopAsked
+from worker.training.run.snapshot_file import Place, Unusable
+
+EPOCHS, BATCHES = 3, 23
+BASE = {
+    "dataset": "digits",
+    "model": {"channels": [4], "dropout": 0.3, "batch_norm": True},
+    "batch_size": 64,
+    "epochs": EPOCHS,
+    "seed": 7,
+}
+OPTIMIZERS = {
+    "sgd": {"kind": "sgd"},
+    "momentum": {"kind": "sgd", "momentum": 0.9, "nesterov": True, "weight_decay": 0.01},
+    "adam": {"kind": "adam"},
+    "adamw": {"kind": "adamw"},
+    "rmsprop": {"kind": "rmsprop", "momentum": 0.5},
+    "muon": {"kind": "muon"},
+}
+SCHEDULES = {
+    "constant": {"kind": "constant", "warmup": 0.2},
+    "step": {"kind": "step", "every": 1},
+    "cosine": {"kind": "cosine"},
+    "one_cycle": {"kind": "one_cycle"},
+    "plateau": {"kind": "plateau", "patience": 1},
+}
+KNOBS = {
+    "handwriting": {"augmentation": {"kind": "handwriting", "erase": 0.2}},
+    "clothes": {"augmentation": {"kind": "clothes"}},
+    "photos": {"augmentation": {"kind": "photos", "color": 0}},
+    "mixup": {"regularization": {"mix": "mixup"}},
+    "cutmix": {"regularization": {"mix": "cutmix"}},
+    "smoothing and clipping": {"regularization": {"label_smoothing": 0.1, "gradient_clip": 0.5}},
+    "ema": {"regularization": {"ema": 0.9}},
+    "accumulation": {"accumulation": 3},
+    "margin": {"loss": "multi_margin"},
+    "fp32": {"compute": {"precision": "fp32"}},
+    "bf16": {"compute": {"precision": "bf16"}},
+    "stream": {"data": {"placement": "stream"}},
+    "validation and subset": {"data": {"validation": 0.2, "subset": 1400, "normalize": True}},
+    "best": {"data": {"validation": 0.2}, "publishing": {"weights": "best"}},
+    "stride": {"model": {"channels": [4, 8], "stem": "stride"}},
+    "resnet": {"model": {"kind": "resnet", "width": 4}},
+    "mlp": {"model": {"kind": "mlp", "dropout": 0.2}},
+}
+
+
+@pytest.fixture
+def run(data_folder, tmp_path):
+    """Trains, and saves and stops before the given numbers of batches; gives all reports."""
+    numbers = itertools.count()
+
+    def train_once(spec, stop_before, resume_from):
+        scratch = tmp_path / str(next(numbers))
+        scratch.mkdir()
+        reports, asked = [], itertools.count()
+        with contextlib.suppress(StopAsked):
+            loop.run(
+                spec,
+                data=data_folder,
+                scratch=scratch,
+                device=torch.device("cpu"),
+                report=reports.append,
+                stop_asked=lambda: "save" if next(asked) == stop_before else None,
+                resume_from=resume_from,
+            )
+        return reports
+
+    def train_in_parts(changes, stops=()):
+        spec = resolve("tutorial", BASE | changes)
+        parts, resume_from = [], None
+        for stop_before in (*stops, None):
+            reports = train_once(spec, stop_before, resume_from)
+            parts.append(reports)
+            if saved := of(Saved, reports):
+                resume_from = saved[-1].path
+        return parts
+
+    return train_in_parts
+
+
+def of(kind, reports):
+    return [report for report in reports if isinstance(report, kind)]
+
+
+def measured(parts):
+    """What the epochs' rows hold of the training itself: not how fast it was."""
+    ends = of(EpochEnd, itertools.chain(*parts))
+    return [
+        (
+            *(e.epoch, e.step, e.train_loss, e.validation_loss, e.validation_accuracy),
+            *(e.test_loss, e.test_accuracy, e.learning_rate, e.gradient_norm),
+        )
+        for e in ends
+    ]
+
+
+def weights(parts):
+    [finished] = of(Finished, parts[-1])
+    return finished.weights_sha256
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_resumed_run_ends_with_the_same_bytes_and_rows(run, optimizer, schedule):
+    spec = {"optimizer": OPTIMIZERS[optimizer], "schedule": SCHEDULES[schedule]}
+    alone = run(spec)
+
+    stopped_twice = run(spec, stops=(10, 30))
+
+    assert weights(stopped_twice) == weights(alone)
+    assert measured(stopped_twice) == measured(alone)
+    assert [row[0] for row in measured(stopped_twice)] == list(range(1, EPOCHS + 1))
+
+
+@pytest.mark.parametrize("knob", KNOBS)
+def test_a_resumed_run_is_exact_with_every_knob(run, knob):
+    # stopped within the second epoch and the third, or at the end of the last where they are short
+    alone = run(KNOBS[knob])
+
+    stopped_twice = run(KNOBS[knob], stops=(27, 12))
+
+    assert len(stopped_twice) == 3
+    assert weights(stopped_twice) == weights(alone)
+    assert measured(stopped_twice) == measured(alone)
+
+
+def test_patience_is_counted_over_a_stop(run):
+    changes = {
+        "data": {"validation": 0.2},
+        "optimizer": {"kind": "sgd", "learning_rate": 1e-9},
+        "stopping": {"patience": 1},
+        "publishing": {"weights": "best"},
+        "epochs": 8,
+    }
+    alone = run(changes)
+
+    stopped = run(changes, stops=(25,))
+
+    [mine], [theirs] = of(Finished, stopped[-1]), of(Finished, alone[-1])
+    assert mine.reason == theirs.reason
+    assert mine.epoch == theirs.epoch
+    assert mine.weights_sha256 == theirs.weights_sha256
+
+
+def test_a_memory_that_was_too_small_is_remembered_over_a_stop(run, monkeypatch):
+    whole = step.Stepper._backward
+
+    def in_little_memory(self, part):
+        if len(part.labels) > 20:
+            raise torch.OutOfMemoryError
+        return whole(self, part)
+
+    monkeypatch.setattr(step.Stepper, "_backward", in_little_memory)
+    alone = run({"model": {"channels": [4]}})
+
+    first, second = run({"model": {"channels": [4]}}, stops=(10,))
+
+    assert len(of(Shrunk, first)) == 2
+    assert [each.micro_batch for each in of(Shrunk, second)] == [16]  # the page must not forget it
+    assert weights([second]) == weights(alone)
+
+
+# an epoch asks before each of its 23 batches and once before the only batch of the evaluation
+@pytest.mark.parametrize(
+    "asking", [0, 1, 22, BATCHES, BATCHES + 1, BATCHES + 2, EPOCHS * (BATCHES + 1) - 1]
+)
+def test_it_does_not_matter_where_a_run_is_stopped(run, asking):
+    alone = run({})
+
+    stopped = run({}, stops=(asking,))
+
+    assert weights(stopped) == weights(alone)
+    assert measured(stopped) == measured(alone)
+
+
+def test_a_run_that_is_stopped_before_every_batch_goes_on_all_the_same(run):
+    alone = run({"epochs": 1})
+
+    stopped = run({"epochs": 1}, stops=[1] * BATCHES)
+
+    assert weights(stopped) == weights(alone)
+    assert measured(stopped) == measured(alone)
+
+
+def test_the_run_says_from_where_it_goes_on(run):
+    _, resumed = run({}, stops=(BATCHES + 1 + 10,))
+
+    started = of(Started, resumed)[0]
+    assert (started.epoch, started.step) == (1, BATCHES + 10)
+    assert "batch 10 of epoch 2" in of(Line, resumed)[0].text
+
+
+def test_a_point_that_the_run_saved_by_itself_serves_as_well(run, monkeypatch):
+    alone = run({})
+    monkeypatch.setattr(loop, "SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(loop, "SAVE_EPOCHS_EVERY_S", 0.0)
+    monkeypatch.setattr(loop, "REPORT_EVERY_S", 0.0)
+
+    stopped = run({}, stops=(BATCHES + 5,))
+
+    assert len(of(Saved, stopped[0])) >= BATCHES
+    assert weights(stopped) == weights(alone)
+    assert measured(stopped) == measured(alone)
+
+
+@pytest.mark.parametrize("stop", [BATCHES, BATCHES + 1])
+def test_one_batch_is_saved_once_however_many_reasons_there_are(run, monkeypatch, stop):
+    """By the minute, after the epoch, and because it is asked to stop there."""
+    monkeypatch.setattr(loop, "SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(loop, "SAVE_EPOCHS_EVERY_S", 0.0)
+    alone = run({})
+
+    stopped = run({}, stops=(stop,))
+
+    steps = [saved.step for saved in of(Saved, stopped[0])]
+    assert steps == sorted(set(steps))
+    assert steps[-1] == BATCHES
+    assert weights(stopped) == weights(alone)
+    # an evaluation may be done again; the journal then takes the first one back
+    assert list({row[0]: row for row in measured(stopped)}.values()) == measured(alone)
+
+
+def test_the_seconds_of_an_epoch_are_those_of_all_its_parts(run, monkeypatch):
+    monkeypatch.setattr(loop, "SAVE_EVERY_S", 0.0)
+
+    _, resumed = run({"epochs": 1}, stops=(BATCHES,))
+
+    [end] = of(EpochEnd, resumed)
+    assert end.seconds > 0.005
+    assert end.images_per_s == pytest.approx(1437 / end.seconds)
+
+
+def test_a_resumed_run_computes_with_the_threads_it_began_with(run, monkeypatch):
+    torch.set_num_threads(2)
+    alone = weights(run({}))
+    original = snapshot_file.Point.restore
+
+    def on_another_machine(*arguments):
+        original(*arguments)
+        assert torch.get_num_threads() == 2
+
+    monkeypatch.setattr(snapshot_file.Point, "restore", on_another_machine)
+    stops = iter([True, False])
+    monkeypatch.setattr(
+        loop.datasets, "load", with_threads(loop.datasets.load, lambda: 2 if next(stops) else 1)
+    )
+
+    assert weights(run({}, stops=(10,))) == alone
+
+
+def with_threads(load, threads):
+    def loaded(*arguments):
+        torch.set_num_threads(threads())
+        return load(*arguments)
+
+    return loaded
+
+
+def test_two_equal_points_are_different_files(run):
+    first, second = (of(Saved, run({}, stops=(5,))[0])[0] for _ in range(2))
+
+    assert Path(first.path).read_bytes() != Path(second.path).read_bytes()
+
+
+def test_a_full_disk_is_said_and_the_run_goes_on(run, monkeypatch):
+    def no_room(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(snapshot_file, "write", no_room)
+    monkeypatch.setattr(loop, "SAVE_EPOCHS_EVERY_S", 0.0)
+
+    [reports] = run({})
+
+    assert of(Finished, reports)
+    assert not of(Saved, reports)
+    warnings = [r.text for r in reports if getattr(r, "level", "") == "warning"]
+    assert len(warnings) == EPOCHS
+    assert "No space left" in warnings[0]
+
+
+def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch):
+    def half_written(_contents, file):
+        file.write(b"half")
+        raise RuntimeError("unexpected pos 4")
+
+    monkeypatch.setattr(torch, "save", half_written)
+    monkeypatch.setattr(snapshot_file, "_contents", lambda *_: {})
+
+    with pytest.raises(OSError, match="unexpected pos"):
+        snapshot_file.write(
+            tmp_path / "resume-1.pt", resolve("tutorial", BASE), "fp32", {}, Place(), None
+        )
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format_version": 99}, "another version"),
+        ({"spec": {}}, "another run"),
+        ({"precision": "bf16"}, "another kind of device"),
+    ],
+)
+def test_a_point_of_another_version_or_run_is_refused(run, tmp_path, change, message):
+    path = of(Saved, run({}, stops=(5,))[0])[0].path
+    torch.save(torch.load(path, weights_only=True) | change, path)
+
+    with pytest.raises(Unusable, match=message):
+        snapshot_file.Point(path, resolve("tutorial", BASE), "fp32")

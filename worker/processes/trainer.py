@@ -1,0 +1,205 @@
+"""A trainer as its supervisor sees it: a process in a group of its own, and a socket.
+
+It was forked by the zygote, so it is no child of ours: a pidfd tells when it has ended, and the
+zygote writes into a pipe how.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import shutil
+import signal
+import socket
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Self
+
+from core.protocol import reports
+from core.protocol.orders import STOPS, Order, PreviewOrder, Stop
+from core.protocol.reports import Report
+
+OUTPUT_TAIL_BYTES = 4000
+OUTPUT = "output.txt"
+STATUS_TIMEOUT_S = 3.0
+
+_LINES = {stop: line for line, stop in STOPS.items()}
+
+
+class Trainer:
+    """A training process. Use as a context manager: at the end no process is left."""
+
+    def __init__(
+        self,
+        process_id: int,
+        *,
+        pidfd: int,
+        connection: socket.socket,
+        status: int,
+        lifeline: int,
+        scratch: Path,
+    ) -> None:
+        """Take over a process.
+
+        Args:
+            process_id: the process, which leads a group of its own.
+            pidfd: its descriptor.
+            connection: our end of its socket.
+            status: read end of the pipe for its exit status.
+            lifeline: write end of a pipe; the process dies when it is closed.
+            scratch: folder for its files; removed at the end.
+        """
+        self.process_id = process_id
+        self.scratch = scratch
+        self._pidfd = pidfd
+        self._connection = connection
+        self._status = status
+        self._lifeline = lifeline
+        self._buffer = b""
+        self._is_buried = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process, however long that takes, and remove its files."""
+        while not self.kill(1.0):
+            pass
+        self._connection.close()
+        for descriptor in (self._pidfd, self._status, self._lifeline):
+            os.close(descriptor)
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process has not ended."""
+        return not self.has_ended(0.0)
+
+    def give(self, order: Order | PreviewOrder) -> None:
+        """Send it its order. If it has died, `read` will say so."""
+        # it may have waited for days, and a folder for temporary files may be tidied
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):
+            self._connection.sendall(order.model_dump_json().encode() + b"\n")
+
+    def read(self, timeout: float, wake: int) -> list[Report] | None:
+        """Wait for reports, at most `timeout` seconds or until descriptor `wake` is readable.
+
+        Returns:
+            The reports that came, perhaps none; or None when the trainer's socket has ended.
+        """
+        return self.receive() if self.fileno() in readable([self.fileno(), wake], timeout) else []
+
+    def fileno(self) -> int:
+        """Our end of its socket; readable when `receive` has something to give."""
+        return self._connection.fileno()
+
+    def receive(self) -> list[Report] | None:
+        """The reports that came on its readable socket; None when the socket has ended."""
+        try:
+            received = self._connection.recv(1 << 16)
+        except ConnectionError:
+            received = b""
+        if not received:
+            return None
+        *lines, self._buffer = (self._buffer + received).split(b"\n")
+        return [reports.parse(line) for line in lines]
+
+    def ask_to_stop(self, how: Stop) -> None:
+        """Ask it to stop before its next batch."""
+        with contextlib.suppress(OSError):
+            self._connection.sendall(_LINES[how])
+
+    def kill(self, timeout: float) -> bool:
+        """End the process and all that it started, now.
+
+        Returns:
+            Whether it is gone; False where the kernel has not let go of it after `timeout` seconds.
+        """
+        self.strike()
+        return self.wait(timeout)
+
+    def strike(self) -> None:
+        """Have the kernel end the process and all that it started, and do not wait for it."""
+        if self.is_alive:  # so its number is still its own
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process_id, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)  # if it leads no group yet
+
+    def wait(self, timeout: float) -> bool:
+        """Wait, at most `timeout` seconds, for the process to end by itself.
+
+        Returns:
+            Whether it has, and with it, where the zygote lives, all that it started.
+        """
+        if not self.has_ended(timeout):
+            return False
+        self.wait_for_burial(STATUS_TIMEOUT_S)
+        return True
+
+    def has_ended(self, timeout: float) -> bool:
+        """Whether the process ends within `timeout` seconds, whatever becomes of its children."""
+        return _is_readable(self._pidfd, timeout)
+
+    def wait_for_burial(self, timeout: float) -> None:
+        """After the end: wait for the zygote to write how, which it does when all of it is gone.
+
+        Waited for but once, because the zygote may be stopped.
+        """
+        if not self._is_buried:
+            _is_readable(self._status, timeout)
+            self._is_buried = True
+
+    def explain_end(self) -> str:
+        """A sentence on how the process ended, after it has. To be asked once."""
+        return f"The training process {self.how_it_ended()}."
+
+    def how_it_ended(self) -> str:
+        """How the process ended, as the end of a sentence. To be asked once."""
+        status = self.exit_status()
+        if status is None:
+            return "ended, and its zygote too, so nobody knows how"
+        if status < 0:
+            return f"was ended by {signal.Signals(-status).name}"
+        return f"ended with status {status}"
+
+    def exit_status(self) -> int | None:
+        """How the process ended: a negative number is a signal; None where nobody knows.
+
+        To be asked once, after the end.
+        """
+        if not _is_readable(self._status, 0.0):
+            return None
+        text = os.read(self._status, 100)
+        return int(text) if text else None
+
+    def output_tail(self) -> str:
+        """The last of what the process printed."""
+        return tail(self.scratch / OUTPUT)
+
+
+def tail(path: Path) -> str:
+    """The last of a text file; nothing where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - OUTPUT_TAIL_BYTES))
+            return file.read().decode(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def readable(descriptors: Iterable[int], timeout: float) -> list[int]:
+    """Wait, at most `timeout` seconds, until one of some descriptors is readable; say which are."""
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    return [descriptor for descriptor, _ in poll.poll(max(0.0, timeout) * 1000)]
+
+
+def _is_readable(descriptor: int, timeout: float) -> bool:
+    return bool(readable([descriptor], timeout))

@@ -1,0 +1,214 @@
+"""The zygote as its worker sees it: a process that forks trainers in milliseconds.
+
+The process itself is `worker/training/process/fork_server.py`. Where it dies it is started again;
+trainers that it has forked live on, because each hangs on a lifeline that the worker holds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+from core.errors import TrainyardError
+from core.protocol.orders import LARGEST_MESSAGE, READY, Forked, ForkRequest
+from worker.devices import Slot
+from worker.processes.trainer import OUTPUT, Trainer, tail
+
+END_TIMEOUT_S = 5.0
+FORK_TIMEOUT_S = 10.0
+# a trainer has no business with our database, broker or file store
+SECRET_PREFIXES = ("TRAINYARD_", "AWS_", "PG", "REDIS_")
+# the processes of a run are all on this host: nobody else is to reach the ports they listen on
+AMONG_THEMSELVES = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
+
+log = logging.getLogger(__name__)
+
+
+class ZygoteGone(TrainyardError):
+    """The zygote has died, or is not ready yet: nothing can be forked now."""
+
+
+class Zygote:
+    """The process that trainers are forked from. Safe to use from several threads."""
+
+    def __init__(self, data: Path) -> None:
+        """Take note of the data folder, for spares to map the sets in it. Starts nothing."""
+        self._data = data
+        self._lock = threading.Lock()
+        self._scratch = Path(tempfile.mkdtemp(prefix="trainyard-"))
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket
+        self._lifeline: int
+        self._is_ready = False
+
+    def start(self) -> None:
+        """Start the process. It is ready once it has imported torch, seconds later."""
+        with self._lock:
+            self._start()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it has imported torch."""
+        with self._lock:
+            return self._hear_ready(0.0)
+
+    def wait_until_ready(self, timeout: float) -> None:
+        """Wait for the process to be ready.
+
+        Raises:
+            ZygoteGone: it ended instead, or took longer than `timeout` seconds.
+        """
+        with self._lock:
+            if not self._hear_ready(timeout):
+                raise ZygoteGone(f"The zygote did not start. {tail(self._output)}")
+
+    def revive(self) -> None:
+        """Start the process again where it has died. Returns at once."""
+        with self._lock:
+            if self._process is not None and self._process.poll() is None:
+                return
+            log.warning("the zygote is gone, a new one is started. %s", tail(self._output))
+            self._clear()
+            self._start()
+
+    def fork(self, slot: Slot) -> Trainer:
+        """Fork a trainer for a slot; it warms up by itself.
+
+        Raises:
+            ZygoteGone: nothing can be forked now; `revive` and try again later.
+        """
+        with self._lock:
+            if not self._hear_ready(0.0):
+                raise ZygoteGone("The zygote is not ready.")
+            request = ForkRequest(
+                threads=slot.threads,
+                device=slot.device.kind,
+                data=self._data,
+                environment=slot.environment(),
+            )
+            return self._fork(request)
+
+    def stop(self) -> None:
+        """End the process and what it has forked."""
+        with self._lock:
+            self._clear()
+            shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        line, self._lifeline = os.pipe()
+        self._control = ours
+        self._is_ready = False
+        self._scratch.mkdir(exist_ok=True)
+        try:
+            with theirs, self._output.open("wb") as output:
+                self._process = subprocess.Popen(
+                    [
+                        *(sys.executable, "-m", "worker.training.process"),
+                        *(str(theirs.fileno()), str(line), str(self._scratch)),
+                    ],
+                    pass_fds=[theirs.fileno(), line],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    env=clean_environment(),
+                    start_new_session=True,
+                )
+        except OSError:
+            ours.close()
+            os.close(self._lifeline)
+            raise
+        finally:
+            os.close(line)
+
+    def _hear_ready(self, timeout: float) -> bool:
+        if not self._is_ready and select.select([self._control], [], [], timeout)[0]:
+            with contextlib.suppress(OSError):
+                self._is_ready = self._control.recv(LARGEST_MESSAGE) == READY
+        return self._is_ready
+
+    def _fork(self, request: ForkRequest) -> Trainer:
+        self._scratch.mkdir(exist_ok=True)
+        with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
+            scratch = Path(tempfile.mkdtemp(dir=self._scratch))
+            ours.callback(shutil.rmtree, scratch, ignore_errors=True)
+            connection, their_connection = socket.socketpair()
+            ours.enter_context(connection)
+            theirs.enter_context(their_connection)
+            line, lifeline = _pipe(theirs, ours)
+            status, status_end = _pipe(ours, theirs)
+            output = os.open(scratch / OUTPUT, os.O_WRONLY | os.O_CREAT, 0o600)
+            theirs.callback(os.close, output)
+            descriptors = [their_connection.fileno(), output, line, status_end]
+            try:
+                process_id, pidfd = self._exchange(request, descriptors)
+            except OSError as error:
+                # an answer that came late would be taken for that to the next request
+                self._kill()
+                raise ZygoteGone(f"The zygote does not answer ({error}).") from error
+            ours.pop_all()
+        return Trainer(
+            process_id,
+            pidfd=pidfd,
+            connection=connection,
+            status=status,
+            lifeline=lifeline,
+            scratch=scratch,
+        )
+
+    def _exchange(self, request: ForkRequest, descriptors: list[int]) -> tuple[int, int]:
+        socket.send_fds(self._control, [request.model_dump_json().encode()], descriptors)
+        if not select.select([self._control], [], [], FORK_TIMEOUT_S)[0]:
+            raise TimeoutError(f"nothing was heard for {FORK_TIMEOUT_S:.0f} s")
+        message, received, _, _ = socket.recv_fds(self._control, LARGEST_MESSAGE, 1)
+        if not message:
+            raise ConnectionError("it has died")
+        return Forked.model_validate_json(message).process_id, received[0]
+
+    def _kill(self) -> None:
+        self._is_ready = False
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def _clear(self) -> None:
+        """Let go of a process that is to end, or has ended."""
+        if self._process is None:
+            return
+        self._control.close()  # at this it kills what it has forked, and ends
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(END_TIMEOUT_S)
+        self._kill()
+        os.close(self._lifeline)
+        self._process = None
+
+    @property
+    def _output(self) -> Path:
+        return self._scratch / "zygote.txt"
+
+
+def clean_environment() -> dict[str, str]:
+    """Our environment without its secrets, for a process that must stay able to fork."""
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(SECRET_PREFIXES)
+    }
+    # numpy's library would start its threads at import, and a fork carries only one of them over;
+    # torch computes with threads of its own
+    return kept | {"OPENBLAS_NUM_THREADS": "1"} | AMONG_THEMSELVES
+
+
+def _pipe(reader: contextlib.ExitStack, writer: contextlib.ExitStack) -> tuple[int, int]:
+    """A pipe whose ends are closed with two stacks."""
+    readable, writable = os.pipe()
+    reader.callback(os.close, readable)
+    writer.callback(os.close, writable)
+    return readable, writable

@@ -1,0 +1,1 @@
+"""One running job: its order, reports, lease, snapshots, files and end."""

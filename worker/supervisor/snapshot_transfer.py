@@ -1,0 +1,151 @@
+"""The resume points of one attempt: fetched for its trainer, and brought into the file store.
+
+The trainer writes them into its scratch folder and trains on. They are stored in the background,
+one at a time; where a newer one comes meanwhile, those between are left out.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import IO, Self
+
+from core.database.engine import Database
+from core.errors import NotFound, Unavailable
+from core.jobs import snapshots
+from core.jobs.lease import Lease
+from core.jobs.recorder import Journal
+from core.jobs.snapshots import Point
+from core.protocol.reports import Line, Saved
+from core.storage.store import Artifacts, Blob, digest
+
+CHUNK_BYTES = 1024 * 1024
+
+log = logging.getLogger(__name__)
+
+
+class ResumePoints:
+    """Use as a context manager: at the end nothing is under way."""
+
+    def __init__(self, artifacts: Artifacts, journal: Journal, done: Callable[[], None]) -> None:
+        """Begin.
+
+        Args:
+            artifacts: where they are kept.
+            journal: where those that are kept are written down.
+            done: called from another thread when `settle` has something to do.
+        """
+        self._artifacts = artifacts
+        self._journal = journal
+        self._done = done
+        self._pool = ThreadPoolExecutor(1, "resume-point")
+        self._storing: tuple[Saved, Future[Blob]] | None = None
+        self._next: Saved | None = None
+        self._failed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(wait=True)
+
+    def take(self, saved: Saved) -> None:
+        """Store a point that the trainer has written."""
+        if self._next is not None:
+            Path(self._next.path).unlink(missing_ok=True)
+        self._next = saved
+        self._advance()
+
+    def settle(self) -> None:
+        """Write down what has been stored since."""
+        if self._storing is not None and self._storing[1].done():
+            saved, future = self._storing
+            self._storing = None
+            Path(saved.path).unlink(missing_ok=True)
+            try:
+                self._journal.secure(Point(saved.epoch, saved.step, future.result()))
+                self._failed = False
+            except (Unavailable, OSError) as error:
+                self._warn(str(error))
+        self._advance()
+
+    def wait(self, timeout: float) -> bool:
+        """Wait for what is being stored; False where some still is after `timeout` seconds.
+
+        Points that were not begun because too many wait for the database are left out.
+        """
+        if self._storing is not None:
+            wait([self._storing[1]], timeout)
+            self.settle()
+        return self._storing is None
+
+    def _advance(self) -> None:
+        # while the database is away, rows cannot follow: so no blobs should pile up either
+        may_store = self._journal.points_waiting < snapshots.KEPT
+        if self._storing is None and self._next is not None and may_store:
+            saved, self._next = self._next, None
+            future = self._pool.submit(self._artifacts.put, Path(saved.path))
+            self._storing = (saved, future)
+            future.add_done_callback(lambda _: self._done())
+
+    def _warn(self, why: str) -> None:
+        log.warning("a resume point could not be stored: %s", why)
+        if not self._failed:  # once, until one can be stored again
+            self._journal.record(
+                Line(
+                    level="warning",
+                    text=f"A resume point could not be stored: {why} Training goes on; if the run "
+                    "is interrupted, it goes on from the point before.",
+                )
+            )
+        self._failed = True
+
+
+def fetch(
+    database: Database, artifacts: Artifacts, lease: Lease, scratch: Path
+) -> tuple[Path | None, list[Line]]:
+    """Fetch the newest resume point of a job whose bytes are what they were.
+
+    Returns:
+        Its file in the scratch folder, or None where there is none; and what to say in the log.
+
+    Raises:
+        Unavailable: the store or the database is away.
+    """
+    lines: list[Line] = []
+    with database.reading() as session:
+        points = snapshots.newest_first(session, lease.job_id)
+    target = scratch / "resume-from.pt"
+    for point in points:
+        try:
+            if _copy(artifacts, point.blob, target):
+                return target, lines
+            what = "is damaged"
+        except NotFound:
+            what = "is missing"
+        lines.append(
+            Line(
+                level="warning",
+                text=f"The resume point after {point.step} batches {what}; it is skipped.",
+            )
+        )
+    if points:
+        lines.append(Line(level="warning", text="No resume point is left: the run begins anew."))
+    return None, lines
+
+
+def _copy(artifacts: Artifacts, blob: Blob, target: Path) -> bool:
+    """Copy a blob into a file, and say whether its bytes are what they were."""
+    with artifacts.open(blob) as source, target.open("wb") as copy:
+        while chunk := _read(source):
+            copy.write(chunk)
+    return digest(target) == blob
+
+
+def _read(source: IO[bytes]) -> bytes:
+    try:
+        return source.read(CHUNK_BYTES)
+    except OSError as error:
+        raise Unavailable(f"The file store cannot be read ({error.strerror}).") from error

@@ -1,0 +1,1 @@
+"""Images as tensors: fetched, split, batched, augmented."""

@@ -1,0 +1,1 @@
+"""Networks, and the moving average of their weights."""

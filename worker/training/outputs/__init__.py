@@ -1,0 +1,1 @@
+"""What a run leaves: exported files, model card, evaluation, pictures."""

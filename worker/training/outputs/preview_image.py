@@ -1,0 +1,89 @@
+"""A preview: sixteen training images on one sheet, varied as a run would vary them.
+
+They are the first of a run's first batch, where all images are trained on and none are mixed.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from core.datasets.builtin import DATASETS
+from core.errors import DataUnavailable
+from core.protocol.orders import PreviewOrder
+from core.protocol.reports import Report
+from core.spec.hyperparameters import Augmentation
+from worker.training import random
+from worker.training.data import datasets, download
+from worker.training.data.augmentation import Augmenter
+from worker.training.process.run_order import explain
+
+ROWS = 4
+CELL = 56
+"""Pixels that an image is enlarged to, about: by a whole number, so that it stays crisp."""
+GAP = 2
+"""Pixels between two images, through which the page is seen."""
+
+
+def carry_out(order: PreviewOrder, report: Callable[[Report], None]) -> None:
+    """Draw what is ordered, or report why not."""
+    torch.set_num_threads(1)  # runs need the others
+    try:
+        picture = draw(order.dataset, order.augmentation, order.seed, order.data)
+        part = order.picture.with_suffix(".part")
+        part.write_bytes(picture)
+        part.rename(order.picture)
+    except Exception as error:  # noqa: BLE001  (the boundary: every failure becomes a report)
+        report(explain(error))
+
+
+def draw(dataset: str, augmentation: Augmentation, seed: int, data: Path) -> bytes:
+    """Draw a sheet.
+
+    Args:
+        dataset: a name of the catalogue.
+        augmentation: how the images are varied.
+        seed: decides which images, and how.
+        data: folder of the data sets.
+
+    Returns:
+        A PNG of `ROWS` x `ROWS` images, grey or in colour, with gaps that are transparent.
+
+    Raises:
+        DataUnavailable: the data set is not here, or damaged.
+    """
+    facts = DATASETS[dataset]
+    if dataset == "digits":  # they lie in a Python package: nothing is fetched
+        download.ensure(dataset, data, lambda _text: None)
+    if not datasets.is_present(dataset, data):
+        raise DataUnavailable(
+            f"{facts.title} is not on this worker yet; it is fetched when the first run needs it."
+        )
+    train, _ = datasets.load(dataset, data)
+    images, _ = train.batch(random.order(seed, 1, len(train))[: ROWS**2])
+    numbers = Augmenter.draw(random.generator(seed, "augmentation", 1, 1), len(images))
+    return _png(Augmenter(augmentation, facts).apply(images, numbers))
+
+
+def _png(images: Tensor) -> bytes:
+    """A sheet of float32 (`ROWS`**2, channels, size, size) in [0, 1]."""
+    count, channels, size, _ = images.shape
+    factor = max(1, round(CELL / size))
+    pixels = images.clamp(0, 1).mul(255).round().to(torch.uint8)
+    large = pixels.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
+    step = size * factor + GAP
+    sheet = np.zeros((step * ROWS - GAP, step * ROWS - GAP, channels + 1), np.uint8)
+    for number in range(count):
+        top, left = number // ROWS * step, number % ROWS * step
+        cell = sheet[top : top + step - GAP, left : left + step - GAP]
+        cell[..., :-1] = large[number].permute(1, 2, 0).numpy()
+        cell[..., -1] = 255
+    file = io.BytesIO()
+    Image.fromarray(sheet).save(file, "PNG")
+    return file.getvalue()

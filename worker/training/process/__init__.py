@@ -1,0 +1,1 @@
+"""The processes that train: forked warm, given one order, dying with their worker."""

@@ -1,0 +1,176 @@
+"""A zygote: a process that has imported torch, and forks a trainer in milliseconds when asked.
+
+It must stay able to fork: it has one thread, computes nothing and never touches CUDA (a CUDA
+context does not survive a fork). So it reads its requests, forks, and buries the dead.
+
+Requests and answers are JSON messages on a SOCK_SEQPACKET socket, with descriptors attached. When
+the worker at the other end is gone, the zygote kills what it has forked and ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import select
+import shutil
+import signal
+import socket
+import time
+import traceback
+from pathlib import Path
+from typing import NoReturn
+
+import torch
+import torch._dynamo  # its optimizers load it at their first step: here, once for all the forks
+
+from core.protocol.orders import LARGEST_MESSAGE, READY, Forked, ForkRequest
+from worker.training.process import entry
+from worker.training.process.lifeline import die_with
+
+BURIAL_TIMEOUT_S = 2.0
+
+
+def serve(control: socket.socket, scratch: Path) -> NoReturn:
+    """Fork trainers until the socket ends, then leave nothing of them behind.
+
+    Args:
+        control: SOCK_SEQPACKET socket to the worker.
+        scratch: folder of the trainers' files, removed at the end.
+    """
+    # a terminal's Ctrl-C, or a service manager that signals every process of a service, is the
+    # worker's to answer: it has running jobs saved first
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    refuse_what_cannot_fork()
+    gc.collect()
+    gc.freeze()  # so that the forks go on sharing these pages
+    dead = _Dead()
+    control.send(READY)
+    poll = select.poll()
+    poll.register(control, select.POLLIN)
+    poll.register(dead.descriptor, select.POLLIN)
+    while True:
+        ready = [descriptor for descriptor, _ in poll.poll()]
+        if dead.descriptor in ready:
+            dead.bury()
+        if control.fileno() in ready:
+            message, descriptors, _, _ = socket.recv_fds(control, LARGEST_MESSAGE, 4)
+            if not message:
+                break
+            _fork(ForkRequest.model_validate_json(message), descriptors, control, dead)
+    dead.kill_all()
+    shutil.rmtree(scratch, ignore_errors=True)
+    os._exit(0)
+
+
+def refuse_what_cannot_fork() -> None:
+    """Raise unless this process has one thread and has not touched CUDA."""
+    threads = count_threads()
+    if threads != 1:
+        raise RuntimeError(f"The zygote has {threads} threads; it could not fork safely.")
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        raise RuntimeError("The zygote has touched CUDA; what it forks could not use a GPU.")
+
+
+def count_threads() -> int:
+    """The threads of this process, those of libraries included."""
+    return len(list(Path("/proc/self/task").iterdir()))
+
+
+class _Dead:
+    """The children, and a descriptor that becomes readable when one of them has ended."""
+
+    def __init__(self) -> None:
+        self.descriptor, self._writable = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.set_wakeup_fd(self._writable, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self._status: dict[int, int] = {}
+
+    def expect(self, process_id: int, status: int) -> None:
+        """Remember where a child's exit status is to be written."""
+        self._status[process_id] = status
+
+    def forget_all(self) -> None:
+        """In a new child: let go of everything that is the zygote's."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for descriptor in (self.descriptor, self._writable, *self._status.values()):
+            os.close(descriptor)
+
+    def bury(self) -> None:
+        """Take leave of every child that has ended, and tell the worker how it did."""
+        with contextlib.suppress(BlockingIOError):
+            os.read(self.descriptor, 1024)
+        while self._status:
+            # not reaped yet: so its number cannot be another's, and its group can be killed
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if ended is None:
+                return
+            self._bury(ended.si_pid)
+
+    def _bury(self, process_id: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process_id, signal.SIGKILL)
+        _, status = os.waitpid(process_id, 0)
+        deadline = time.monotonic() + BURIAL_TIMEOUT_S
+        while time.monotonic() < deadline:
+            try:
+                os.killpg(process_id, 0)
+            except (ProcessLookupError, PermissionError):
+                break
+            time.sleep(0.002)
+        descriptor = self._status.pop(process_id)
+        with contextlib.suppress(OSError):  # nobody waits for it any more
+            os.write(descriptor, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+        os.close(descriptor)
+
+    def kill_all(self) -> None:
+        """Kill every child, and return when they are gone."""
+        for process_id in self._status:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process_id, signal.SIGKILL)
+        for process_id in list(self._status):
+            os.waitid(os.P_PID, process_id, os.WEXITED | os.WNOWAIT)
+            self._bury(process_id)
+
+
+def _fork(
+    request: ForkRequest, descriptors: list[int], control: socket.socket, dead: _Dead
+) -> None:
+    connection, output, lifeline, status = descriptors
+    process_id = os.fork()
+    if process_id == 0:
+        try:
+            dead.forget_all()
+            control.close()
+            os.close(status)
+            _become_a_trainer(request, connection, output, lifeline)
+        except BaseException:  # noqa: BLE001  (whatever it is, it must not reach the zygote's loop)
+            traceback.print_exc()
+        os._exit(1)
+    for descriptor in (connection, output, lifeline):
+        os.close(descriptor)
+    dead.expect(process_id, status)
+    pidfd = os.pidfd_open(process_id)
+    with contextlib.suppress(OSError):  # the worker is gone: the loop will see it
+        socket.send_fds(
+            control, [Forked(process_id=process_id).model_dump_json().encode()], [pidfd]
+        )
+    os.close(pidfd)
+
+
+def _become_a_trainer(request: ForkRequest, connection: int, output: int, lifeline: int) -> None:
+    os.setsid()  # so that whatever it starts can be killed with it
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.close(output)
+    die_with(lifeline)
+    os.environ.update(request.environment)
+    gc.unfreeze()
+    entry.wait_and_run(
+        socket.socket(fileno=connection),
+        threads=request.threads,
+        device=request.device,
+        data=request.data,
+    )

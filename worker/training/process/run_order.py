@@ -1,0 +1,89 @@
+"""Carrying out an order: the device, the data set, the loop, and words for what went wrong."""
+
+from __future__ import annotations
+
+import threading
+import traceback
+
+import torch
+
+from core.errors import DataUnavailable
+from core.protocol.orders import Order
+from core.protocol.reports import Failed, Line, Stopped
+from worker.training.data import download
+from worker.training.process.link import Link
+from worker.training.run import loop
+from worker.training.run.distributed import Alone, Group, Peers
+from worker.training.run.loop import Diverged, StopAsked
+from worker.training.run.snapshot_file import Unusable
+
+# how torch's own allocator says it, in a plain RuntimeError
+_CPU_IS_FULL = "DefaultCPUAllocator"
+
+
+def run(link: Link) -> None:
+    """Carry out the order, and say how it ended."""
+    order = link.order
+    torch.set_num_threads(order.threads)
+    try:
+        device = choose_device(order)
+        peers = _peers(order, device)
+        download.ensure(order.spec.dataset, order.data, lambda text: link.report(Line(text=text)))
+        loop.run(
+            order.spec,
+            data=order.data,
+            scratch=order.scratch,
+            device=device,
+            report=link.report,
+            stop_asked=link.stop_asked,
+            resume_from=order.resume_from,
+            peers=peers,
+        )
+        if order.rank:
+            threading.Event().wait()  # rank 0 has more to do, and our end would end the run
+    except StopAsked:
+        link.report(Stopped())
+    except Exception as error:  # noqa: BLE001  (the boundary: every failure becomes a report)
+        link.report(explain(error))
+
+
+def choose_device(order: Order) -> torch.device:
+    """The device of an order."""
+    if order.device == "cuda" and not torch.cuda.is_available():
+        raise RuntimeError("The worker has a GPU that this installation of torch cannot use.")
+    return torch.device(order.device)
+
+
+def _peers(order: Order, device: torch.device) -> Peers:
+    if order.world_size == 1 or order.rendezvous is None:
+        return Alone()
+    return Group(order.rank, order.world_size, order.rendezvous, device)
+
+
+def explain(error: Exception) -> Failed:
+    """Say what went wrong in words for the run's page."""
+    if isinstance(error, Diverged):
+        return Failed(error="diverged", message=str(error))
+    if isinstance(error, Unusable):
+        return Failed(error="resume_point", message=str(error))
+    if isinstance(error, DataUnavailable):
+        return Failed(error="data_unavailable", message=str(error))
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or _CPU_IS_FULL in str(error):
+        return Failed(
+            error="out_of_memory",
+            message="The device's memory is full. Try a smaller batch size, more accumulation, or "
+            "a smaller network.",
+            traceback=traceback.format_exc(),
+        )
+    if isinstance(error, OSError):
+        return Failed(
+            error="storage",
+            message=f"A file could not be written or read ({error.strerror or error}). "
+            "Is the worker's disk full?",
+            traceback=traceback.format_exc(),
+        )
+    return Failed(
+        error=type(error).__name__,
+        message=str(error) or type(error).__name__,
+        traceback=traceback.format_exc(),
+    )

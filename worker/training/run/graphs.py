@@ -1,0 +1,94 @@
+"""A step's forward and backward pass as one CUDA graph.
+
+A small network's time goes into starting its many kernels, and a graph starts them all at once.
+
+Only batches of full size are replayed; the last of an epoch may be smaller, and is computed as
+usual. The optimizer's step stays outside: it is one kernel, and its learning rate changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from worker.training.data.batches import Batch
+
+WARM_UPS = 3
+
+ScaledLoss = Callable[[nn.Module, Batch], tuple[Tensor, Tensor]]
+
+
+class Capture:
+    """A graph of one network and one size of batch, captured when the first such batch comes."""
+
+    def __init__(self, network: nn.Module, scaled_loss: ScaledLoss, size: int) -> None:
+        self._network = network
+        self._scaled_loss = scaled_loss
+        self._size = size
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._batch: Batch
+        self._loss: Tensor
+        self._gradients: list[Tensor | None]
+
+    def fits(self, batch: Batch) -> bool:
+        """Whether a batch is of the size that is captured."""
+        return len(batch.labels) == self._size
+
+    def replay(self, batch: Batch) -> Tensor:
+        """Compute the gradients of a batch, into the weights' `grad`, and return its mean loss."""
+        if self._graph is None:
+            self._capture(batch)
+        mine = self._batch
+        mine.images.copy_(batch.images)
+        mine.labels.copy_(batch.labels)
+        if batch.other_labels is not None and mine.other_labels is not None:
+            mine.other_labels.copy_(batch.other_labels)
+        if batch.share is not None and mine.share is not None:
+            mine.share.copy_(batch.share)
+        assert self._graph is not None
+        self._graph.replay()
+        # an ordinary batch in between has left gradients of its own
+        for weight, gradient in zip(self._network.parameters(), self._gradients, strict=True):
+            weight.grad = gradient
+        return self._loss.clone()
+
+    def _capture(self, batch: Batch) -> None:
+        self._batch = replace(
+            batch,
+            images=batch.images.clone(),
+            labels=batch.labels.clone(),
+            other_labels=None if batch.other_labels is None else batch.other_labels.clone(),
+            share=None if batch.share is None else batch.share.clone(),
+        )
+        # the passes below are no part of the run: batch norm must not remember them
+        kept = [each.clone() for each in self._network.buffers()]
+        random_state = torch.cuda.get_rng_state()
+        try:
+            self._graph = self._captured()
+        finally:
+            for value, before in zip(self._network.buffers(), kept, strict=True):
+                value.copy_(before)
+            torch.cuda.set_rng_state(random_state)
+
+    def _captured(self) -> torch.cuda.CUDAGraph:
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(WARM_UPS):
+                self._network.zero_grad(set_to_none=True)
+                self._backward()
+        torch.cuda.current_stream().wait_stream(stream)
+        self._network.zero_grad(set_to_none=True)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # others load batches
+            self._loss = self._backward()
+        self._gradients = [weight.grad for weight in self._network.parameters()]
+        return graph
+
+    def _backward(self) -> Tensor:
+        loss, scaled = self._scaled_loss(self._network, self._batch)
+        scaled.backward()  # type: ignore[no-untyped-call]
+        return loss

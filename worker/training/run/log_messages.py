@@ -1,0 +1,87 @@
+"""What a run says in its log, in words."""
+
+from __future__ import annotations
+
+import torch
+
+from core.spec.spec import TrainingSpec
+from worker.training.run.precision import Precision
+from worker.training.run.snapshot_file import Measured, Place
+
+
+def device_name(device: torch.device) -> str:
+    """The device's name for people."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+
+
+def chosen(spec: TrainingSpec, device: torch.device, precision: Precision, processes: int) -> str:
+    """What a run computes with, and in what; and whether that was left open in the spec."""
+    return (
+        f"Training on {device_name(device)} in {precision}"
+        f"{' (auto)' if spec.compute.precision == 'auto' else ''}, "
+        f"{torch.get_num_threads()} CPU threads"
+        + (f", {processes} devices." if processes > 1 else ".")
+    )
+
+
+def resumed(place: Place) -> str:
+    """Where a run goes on."""
+    done = f"epoch {place.epochs}"
+    if place.batch:
+        done = f"batch {place.batch} of epoch {place.epochs + 1}"
+    return f"Training goes on after {done}, from a resume point."
+
+
+def read(place: Place, epochs: int, batches: int, mean_loss: float) -> str:
+    """How far a run is in an epoch, of so many epochs and batches."""
+    return f"epoch {place.epochs + 1}/{epochs} batch {place.batch}/{batches} loss {mean_loss:.4f}"
+
+
+def measured(of: Measured, epochs: int) -> str:
+    """What was measured after an epoch, of so many."""
+    validation = ""
+    if of.validation_loss is not None and of.validation_accuracy is not None:
+        validation = (
+            f"validation loss {of.validation_loss:.4f}, validation accuracy "
+            f"{of.validation_accuracy:.2%}, "
+        )
+    return (
+        f"epoch {of.epoch}/{epochs} done: average loss {of.train_loss:.4f}, {validation}"
+        f"test loss {of.test_loss:.4f}, test accuracy {of.test_accuracy:.2%}"
+    )
+
+
+def lowered(patience: int, factor: float) -> str:
+    """That the loss stands still and the learning rate falls."""
+    return (
+        f"The loss got no better for {patience} epochs: the learning rate is multiplied by "
+        f"{factor:g}."
+    )
+
+
+def shrunk(micro_batch: int) -> str:
+    """That batches are computed in parts from here on."""
+    return (
+        "The device's memory is full: each batch is computed in parts of at most "
+        f"{micro_batch} images from here on, whose gradients are added up. The effective batch "
+        "stays the same; batch norm, where there is any, sees the parts."
+    )
+
+
+def unsaved(error: OSError) -> str:
+    """That there is no new resume point."""
+    return (
+        f"A resume point could not be written ({error.strerror or error}). Training goes on; is "
+        "the worker's disk full?"
+    )
+
+
+def diverged(epoch: int, batch: int, learning_rate: float, saved_step: int | None) -> str:
+    """That the loss is no number, where, and what is left: the point after so many batches."""
+    point = "There is no resume point yet."
+    if saved_step is not None:
+        point = f"The last good resume point is that after {saved_step} batches."
+    return (
+        f"The loss stopped being a number at epoch {epoch}, batch {batch}, at learning rate "
+        f"{learning_rate:g}. Try a smaller learning rate, warm-up, or gradient clipping. {point}"
+    )

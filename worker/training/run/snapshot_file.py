@@ -1,0 +1,178 @@
+"""Resume points: a file from which a run goes on as if it had never stopped.
+
+It holds everything that the next batch depends on: weights, optimizer, averages, the place in the
+run, and the losses of the epoch that is under way. What is drawn by chance is a function of the
+seed and of the place, so no random state is kept. On a CPU the bytes of a run depend on the number
+of threads too, so that is kept, and a resumed run computes with as many.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import secrets
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from core.errors import TrainyardError
+from core.spec.spec import TrainingSpec
+from worker.training.run.precision import Precision
+
+FORMAT_VERSION = 3
+
+
+class Unusable(TrainyardError):
+    """A resume point that this version, or this run, cannot go on from."""
+
+
+@dataclass(slots=True)
+class Measured:
+    """The measurements of an epoch."""
+
+    epoch: int = 0
+    train_loss: float = math.nan
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
+    test_loss: float = math.nan
+    test_accuracy: float = math.nan
+
+
+@dataclass(slots=True)
+class Place:
+    """How far a run has come, and what it has to remember of the way."""
+
+    epochs: int = 0
+    """Whole epochs done, their evaluation included."""
+    batch: int = 0
+    """Batches done of the next one."""
+    step: int = 0
+    """Batches done in all."""
+    reported_batch: int = 0
+    """The batch of the last reading in this epoch."""
+    seconds: float = 0.0
+    """Seconds trained in this epoch."""
+    elapsed: float = 0.0
+    """Seconds trained before this epoch."""
+    learning_rate: float = 0.0
+    gradient_norm: float = 0.0
+    """As it was measured last."""
+    reductions: int = 0
+    """How often a plateau lowered the learning rate."""
+    plateau_best: float = math.inf
+    plateau_since: int = 0
+    """The lowest loss that the plateau was measured by, and the epochs since."""
+    last: Measured = field(default_factory=Measured)
+    """The last whole epoch."""
+    best: Measured | None = None
+    """The one with the lowest validation loss."""
+    reason: str | None = None
+    """Why the run ends here, before its last epoch."""
+
+
+class Stateful(Protocol):
+    """A part of a run that changes from batch to batch."""
+
+    def state_dict(self) -> Any:
+        """Its state."""
+
+    def load_state_dict(self, state: Any) -> Any:
+        """Put a state back."""
+
+
+Parts = dict[str, Stateful]
+"""What of a run changes from batch to batch, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keepsakes:
+    """Tensors of a run that are no part's state."""
+
+    losses: torch.Tensor
+    """The mean loss of each batch of the epoch that is under way; float32 (batches done,)."""
+    best_weights: dict[str, torch.Tensor] | None
+    """The weights of the best epoch, where they are to be published."""
+
+
+def write(
+    path: Path,
+    spec: TrainingSpec,
+    precision: Precision,
+    parts: Parts,
+    place: Place,
+    keepsakes: Keepsakes,
+) -> None:
+    """Write a resume point. It appears at `path` whole, or not at all.
+
+    Raises:
+        OSError: the disk is full, or not writable; nothing is left of it.
+    """
+    scratch = path.with_suffix(".part")
+    try:
+        with scratch.open("wb") as file:
+            torch.save(_contents(spec, precision, parts, place, keepsakes), file)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(path)
+    except RuntimeError as error:  # how torch reports a write that failed
+        raise OSError(str(error)) from error
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def _contents(
+    spec: TrainingSpec,
+    precision: Precision,
+    parts: Parts,
+    place: Place,
+    keepsakes: Keepsakes,
+) -> dict[str, Any]:
+    return {
+        "format_version": FORMAT_VERSION,
+        # two equal runs write equal points; each must be a blob of its own, to be deleted alone
+        "name": secrets.token_hex(16),
+        "spec": spec.model_dump(mode="json"),
+        "precision": precision,
+        "threads": torch.get_num_threads(),
+        "place": asdict(place),
+        "parts": {name: part.state_dict() for name, part in parts.items()},
+        "losses": keepsakes.losses.clone(),
+        "best_weights": keepsakes.best_weights,
+    }
+
+
+class Point:
+    """A resume point, read from its file."""
+
+    def __init__(self, path: Path, spec: TrainingSpec, precision: Precision) -> None:
+        """Read it.
+
+        Raises:
+            Unusable: it was written by another version, for another spec, or on another device.
+        """
+        self._contents = torch.load(path, map_location="cpu", weights_only=True)
+        if self._contents.get("format_version") != FORMAT_VERSION:
+            raise Unusable(
+                "The resume point was written by another version of Trainyard. Retry from nothing."
+            )
+        if self._contents["spec"] != spec.model_dump(mode="json"):
+            raise Unusable("The resume point is of another run. Retry from nothing.")
+        if self._contents["precision"] != precision:
+            raise Unusable(
+                f"The run began in {self._contents['precision']}, on another kind of device, and "
+                f"would go on in {precision} here. Retry from nothing, or choose a precision."
+            )
+        place = dict(self._contents["place"])
+        best = place.pop("best")
+        self.place = Place(
+            **place | {"last": Measured(**place["last"]), "best": best and Measured(**best)}
+        )
+        self.threads: int = self._contents["threads"]
+        self.keepsakes = Keepsakes(self._contents["losses"], self._contents["best_weights"])
+
+    def restore(self, parts: Parts) -> None:
+        """Put every part back to where it was."""
+        for name, part in parts.items():
+            part.load_state_dict(self._contents["parts"][name])

@@ -1,0 +1,196 @@
+"""One step of training: forward, backward, and what the gradients do to the weights.
+
+A batch may be computed in parts whose gradients are added up: because the spec asks for it, or
+because the device's memory was too small for the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from core.datasets.builtin import DATASETS
+from core.spec import shapes
+from core.spec.spec import TrainingSpec
+from worker.training import random
+from worker.training.data.batches import Batch
+from worker.training.model.ema import Average
+from worker.training.optim.losses import loss_of
+from worker.training.optim.optimizers import Optimization
+from worker.training.run import precision
+from worker.training.run.distributed import Peers
+from worker.training.run.graphs import Capture
+from worker.training.run.precision import Precision
+
+
+class Stepper:
+    """Takes the steps of a run."""
+
+    def __init__(
+        self,
+        spec: TrainingSpec,
+        network: nn.Module,
+        optimization: Optimization,
+        average: Average | None,
+        device: torch.device,
+        peers: Peers,
+        shrunk: Callable[[int], None],
+    ) -> None:
+        """Make ready.
+
+        Args:
+            spec: of the run.
+            network: whose weights are trained; on its device.
+            optimization: changes them.
+            average: follows them, where the spec asks for it.
+            device: where to compute.
+            peers: who trains with us.
+            shrunk: told the images in a part when the memory was too small for larger ones.
+        """
+        self._spec = spec
+        self._network = network
+        self._optimization = optimization
+        self._average = average
+        self._device = device
+        self._peers = peers
+        self._shrunk = shrunk
+        self.precision: Precision = precision.choose(spec.compute, device)
+        precision.prepare(spec.compute, device)
+        self._called = peers.wrap(precision.compiled(spec.compute, network))
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
+        # of the largest share of a batch that one process gets
+        share = -(-spec.batch_size // peers.size)
+        self.asked = -(-share // spec.accumulation)
+        """Images in the largest part of a batch, as the spec asks."""
+        self.micro_batch = self.asked
+        """The same, as the memory allows."""
+        # batch norm cannot work on a single value
+        narrowest = shapes.smallest_map(spec.model, DATASETS[spec.dataset])
+        self._least = 2 if narrowest == 1 else 1
+        self._is_proven = False
+        """Whether parts of this size have fitted."""
+        self._weights = list(network.parameters())
+        self._is_random = any(isinstance(each, nn.Dropout) and each.p for each in network.modules())
+        self._capture = (
+            Capture(network, self._scaled_loss, spec.batch_size)
+            if device.type == "cuda" and peers.size == 1 and not spec.compute.compile
+            else None
+        )
+
+    def take(
+        self, batch: Batch, epoch: int, number: int, steps: int, *, measure: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Take a step.
+
+        Args:
+            batch: our part of the batch.
+            epoch: the epoch, from 1.
+            number: the batch in it, from 1.
+            steps: steps taken before.
+            measure: whether the gradient's norm is wanted.
+
+        Returns:
+            The mean loss over the whole batch, on the device; and the Euclidean norm of the
+            gradient of all weights, before clipping, where it was wanted or needed.
+        """
+        if self._is_random:
+            place = ("dropout", epoch, number, self._peers.rank)
+            random.seed_torch(random.seed_for(self._spec.seed, *place), self._device)
+        loss = self._gradients(batch)
+        norm = self._norm(measure=measure)
+        for optimizer in self._optimization.optimizers:
+            self.scaler.step(optimizer)
+        self.scaler.update()
+        if self._average is not None:
+            self._average.follow(steps + 1)
+        self._peers.add_up(loss)
+        return loss, norm
+
+    def _gradients(self, batch: Batch) -> Tensor:
+        """Compute the gradients of a batch, in smaller parts where the memory is too small."""
+        while True:
+            kept = [] if self._is_proven else [each.clone() for each in self._network.buffers()]
+            try:
+                loss = self._in_parts(batch)
+            except torch.OutOfMemoryError:
+                smaller = -(-min(self.micro_batch, len(batch.labels)) // 2)
+                # a group's other processes have taken the step with us
+                if self._peers.size > 1 or smaller < self._least or smaller == self.micro_batch:
+                    raise
+            else:
+                self._is_proven = True
+                return loss
+            self._optimization.zero_grad()
+            if kept:  # what batch norm has seen so far it will see again
+                for value, before in zip(self._network.buffers(), kept, strict=True):
+                    value.copy_(before)
+            if self._device.type == "cuda":
+                torch.cuda.empty_cache()
+            self._capture = None
+            self._is_proven = False
+            self.micro_batch = smaller
+            self._shrunk(smaller)
+
+    def _in_parts(self, batch: Batch) -> Tensor:
+        is_whole = len(batch.labels) <= self.micro_batch
+        if self._capture is not None and is_whole and self._capture.fits(batch):
+            return self._capture.replay(batch)
+        self._optimization.zero_grad()
+        *first, last = batch.split(self.micro_batch)
+        loss = torch.zeros((), device=self._device)
+        if first:
+            with self._peers.apart(self._called):
+                for part in first:
+                    loss += self._backward(part)
+        return loss + self._backward(last)
+
+    def _backward(self, part: Batch) -> Tensor:
+        loss, scaled = self._scaled_loss(self._called, part)
+        scaled.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    def _scaled_loss(self, network: nn.Module, part: Batch) -> tuple[Tensor, Tensor]:
+        """A part's share in the mean loss of the whole batch, and what its gradient is taken of."""
+        with precision.autocast(self.precision, self._device):
+            scores: Tensor = network(part.images)
+        loss = self._loss(scores.float(), part)
+        if len(part.labels) != part.whole:
+            loss = loss * (len(part.labels) / part.whole)
+        ours = loss.detach()
+        if self._peers.size > 1:  # the gradients of all processes are averaged, not added up
+            loss = loss * self._peers.size
+        return ours, self.scaler.scale(loss) if self.scaler.is_enabled() else loss
+
+    def _loss(self, scores: Tensor, part: Batch) -> Tensor:
+        loss = self._of_labels(scores, part.labels)
+        if part.other_labels is None or part.share is None:
+            return loss
+        return torch.lerp(self._of_labels(scores, part.other_labels), loss, part.share)
+
+    def _of_labels(self, scores: Tensor, labels: Tensor) -> Tensor:
+        smoothing = self._spec.regularization.label_smoothing
+        return loss_of(self._spec.loss, scores, labels, smoothing)
+
+    def _norm(self, *, measure: bool) -> Tensor | None:
+        longest = self._spec.regularization.gradient_clip
+        if longest is None and not measure:
+            return None
+        for optimizer in self._optimization.optimizers:
+            if self.scaler.is_enabled():
+                self.scaler.unscale_(optimizer)
+        if longest is not None:
+            return nn.utils.clip_grad_norm_(self._weights, longest)
+        gradients = [each.grad for each in self._weights if each.grad is not None]
+        return nn.utils.get_total_norm(gradients)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the next step depends on, besides weights and optimizers."""
+        return {"micro_batch": self.micro_batch, "scaler": self.scaler.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Put back what `state_dict` gave."""
+        self.micro_batch = state["micro_batch"]
+        self.scaler.load_state_dict(state["scaler"])
