@@ -14,6 +14,7 @@ from moto.server import ThreadedMotoServer
 from cli.stack import free_port
 from core.errors import NotFound, Unavailable
 from core.storage import folder as folder_module
+from core.storage import s3 as s3_module
 from core.storage import store as storage
 from core.storage.blobs import Blob, digest
 from core.storage.folder import Folder
@@ -207,7 +208,7 @@ def test_a_full_disk_leaves_no_part_of_a_file(tmp_path, file, monkeypatch):
 
 
 def test_an_object_store_that_is_away_is_said_in_a_sentence(monkeypatch, file):
-    monkeypatch.setattr(storage, "RETRIES", 0)
+    monkeypatch.setattr(s3_module, "RETRIES", 0)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
