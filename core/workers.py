@@ -32,7 +32,7 @@ class WorkerFacts:
 
 
 def is_live() -> ColumnElement[bool]:
-    """The one definition of a live worker: a recent heartbeat by the database's clock, and not stopped."""
+    """The one definition of a live worker: a heartbeat, lately by the database's clock, no stop."""
     return and_(Worker.stopped_at.is_(None), Worker.last_heartbeat_at >= now(-SILENT_AFTER_S))
 
 

@@ -52,7 +52,7 @@ def append_once(
     attempt: int,
     payload: Mapping[str, Any],
 ) -> None:
-    """`append`, unless an attempt's history has just this event: the answer to the first may have been lost."""
+    """`append`, unless the history has it: the answer to an earlier try may have been lost."""
     payloads = session.scalars(
         select(JobEvent.payload).where(
             JobEvent.job_id == job_id, JobEvent.attempt == attempt, JobEvent.kind == kind
