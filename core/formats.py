@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal, localcontext
+from decimal import ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Any, TypedDict
 
 from babel.dates import format_datetime
@@ -213,15 +213,17 @@ def _decimal(value: Decimal, options: Options) -> str:
     if "maximumSignificantDigits" in options and not value:
         return "0"  # where Babel writes 0.0, other than Intl
     rounding = ROUND_FLOOR if options.get("roundingMode") == "floor" else ROUND_HALF_UP
+    if options.get("notation") == "scientific":  # Babel would write 9.999 as 10.00e0
+        value = Context(options["maximumFractionDigits"] + 1, rounding).plus(value)
     with localcontext(rounding=rounding):
-        text = format_decimal(value, _pattern(options), locale=LOCALE)
-    return str(text).replace("E", "e")
+        text: str = format_decimal(value, _pattern(options), locale=LOCALE)
+    return text.replace("E", "e")
 
 
 def _pattern(options: Options) -> str:
     """The CLDR pattern of the options of an `Intl.NumberFormat`."""
     if "maximumSignificantDigits" in options:
-        return "@" + "#" * (options["maximumSignificantDigits"] - 1)
+        return "@" + "#" * (int(options["maximumSignificantDigits"]) - 1)
     least, most = options.get("minimumFractionDigits", 0), options.get("maximumFractionDigits", 0)
     fraction = "0" * least + "#" * (most - least)
     integer = "0" * options.get("minimumIntegerDigits", 1)
