@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from webui import formats
+from core import formats
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Column:
     key: str
     """Its name in the API."""
     format: str
-    """The function that writes it, in `formats.py` and in `format.js` alike."""
+    """The function that writes it, of `core.formats` and of `format.js` alike."""
 
     def text(self, epoch: dict[str, Any]) -> str:
         """What stands in the column for an epoch."""
@@ -25,9 +25,9 @@ class Column:
 
 _COLUMNS = (
     Column("Epoch", "epoch", "whole"),
-    Column("Train loss", "train_loss", "loss"),
-    Column("Validation loss", "validation_loss", "loss"),
-    Column("Test loss", "test_loss", "loss"),
+    Column("Train loss", "train_loss", "number"),
+    Column("Validation loss", "validation_loss", "number"),
+    Column("Test loss", "test_loss", "number"),
     Column("Validation accuracy", "validation_accuracy", "percent"),
     Column("Test accuracy", "test_accuracy", "percent"),
     Column("Learning rate", "learning_rate", "short"),

@@ -1,4 +1,4 @@
-"""What a run does on the test set, as its page shows it: shaded cells, and a diagram's geometry."""
+"""The evaluation of a run on the test set: shaded cells, and a diagram's geometry."""
 
 from __future__ import annotations
 
@@ -6,10 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from flask import render_template
+
+from core import queries
+from webui.context import current
+from webui.pages.blueprint import blueprint, whole_or_part
+
 SIDE = 200
 """Width and height of the diagram of calibration, in its own units."""
 
-FIRST_MISTAKES = 24
+FIRST_ERRORS = 24
 """As many are shown at once; the others are folded away."""
 
 ENOUGH = 30
@@ -20,14 +26,27 @@ FAINTEST = 0.25
 JSON = dict[str, Any]
 
 
+@blueprint.get("/jobs/<int:job_id>/evaluation")
+def evaluation(job_id: int) -> str:
+    """What a run's published weights do on the test set; its own page fetches the part."""
+    with current().database.reading() as session:
+        row, _ = queries.job(session, job_id)
+        content = queries.evaluation(session, job_id).content
+        return render_template(
+            whole_or_part("evaluation/page.html", "evaluation/_evaluation.html"),
+            job=row,
+            evaluation=shown(content),
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """How many images of one class were found to be of another."""
+    """How many images of one class were predicted to be of another."""
 
     count: int
     shade: float
     """0 to 1: the root of its share of the class, so that one in a hundred is seen."""
-    is_right: bool
+    is_correct: bool
     title: str
 
 
@@ -47,12 +66,12 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Mistake:
-    """An image whose class was not found."""
+class Misclassified:
+    """An image that was predicted to be of another class."""
 
     index: int
     true: str
-    found: str
+    predicted: str
     confidence: float
     image: str
     """A PNG, in Base64."""
@@ -71,7 +90,7 @@ class Shown:
     classes: Sequence[JSON]
     calibration_error: float
     bars: Sequence[Bar]
-    mistakes: Sequence[Mistake]
+    errors: Sequence[Misclassified]
 
     @property
     def has_long_names(self) -> bool:
@@ -79,21 +98,21 @@ class Shown:
         return any(len(name) > 2 for name in self.names)
 
     @property
-    def has_all_mistakes(self) -> bool:
-        """Whether there are no other mistakes than these."""
+    def has_all_errors(self) -> bool:
+        """Whether there are no other errors than these."""
         return sum(
-            cell.count for row in self.confusion for cell in row if not cell.is_right
-        ) == len(self.mistakes)
+            cell.count for row in self.confusion for cell in row if not cell.is_correct
+        ) == len(self.errors)
 
     @property
-    def first_mistakes(self) -> Sequence[Mistake]:
+    def first_errors(self) -> Sequence[Misclassified]:
         """Those that are shown at once."""
-        return self.mistakes[:FIRST_MISTAKES]
+        return self.errors[:FIRST_ERRORS]
 
     @property
-    def other_mistakes(self) -> Sequence[Mistake]:
+    def other_errors(self) -> Sequence[Misclassified]:
         """Those that are folded away."""
-        return self.mistakes[FIRST_MISTAKES:]
+        return self.errors[FIRST_ERRORS:]
 
 
 def shown(content: JSON) -> Shown:
@@ -106,17 +125,17 @@ def shown(content: JSON) -> Shown:
         loss=content["loss"],
         names=names,
         confusion=[
-            [_cell(names, true, found, count, sum(row)) for found, count in enumerate(row)]
+            [_cell(names, true, predicted, count, sum(row)) for predicted, count in enumerate(row)]
             for true, row in enumerate(content["confusion"])
         ],
         classes=content["classes"],
         calibration_error=calibration["expected_calibration_error"],
         bars=_bars(calibration["bins"]),
-        mistakes=[
-            Mistake(
+        errors=[
+            Misclassified(
                 index=each["index"],
                 true=names[each["label"]],
-                found=names[each["predicted"]],
+                predicted=names[each["predicted"]],
                 confidence=each["confidence"],
                 image=each["image"],
             )
@@ -125,13 +144,13 @@ def shown(content: JSON) -> Shown:
     )
 
 
-def _cell(names: Sequence[str], true: int, found: int, count: int, of: int) -> Cell:
-    is_right = true == found
-    kind = "found" if is_right else f"taken for {names[found]}"
+def _cell(names: Sequence[str], true: int, predicted: int, count: int, of: int) -> Cell:
+    is_correct = true == predicted
+    kind = "correct" if is_correct else f"predicted as {names[predicted]}"
     return Cell(
         count=count,
         shade=round((count / of) ** 0.5, 3) if of else 0,
-        is_right=is_right,
+        is_correct=is_correct,
         title=f"{names[true]}: {count:,} of {of:,} {kind}",
     )
 

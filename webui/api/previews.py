@@ -11,16 +11,14 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request, url_for
 
-from core import previews, queries
+from core import previews, workers
 from core.database.models import Preview
 from core.errors import InvalidInput, NotFound
 from core.messaging.pubsub import NO_JOB
 from core.spec import presets, spec
-from core.workers import SILENT_AFTER_S
-from webui import forms
-from webui.api import json_object
+from webui.api.requests import json_object
 from webui.context import current
-from webui.formats import seconds_since
+from webui.forms import reading
 from webui.problems import problem
 
 blueprint = Blueprint("previews", __name__, url_prefix="/api/v1/previews")
@@ -40,11 +38,11 @@ def ask() -> Asked:
 @form.post("/previews")
 def ask_as_typed() -> Asked | Response:
     """Ask for the preview of a form as it stands; a script asks, so it is told in JSON."""
-    typed = forms.submission(request.form)["spec"]
+    typed = reading.submission(request.form)["spec"]
     try:
         return _ask({name: typed[name] for name in previews.PARTS if name in typed})
     except InvalidInput as error:
-        mistakes = forms.placed(forms.as_typed(request.form), error.errors)
+        mistakes = reading.placed(reading.as_typed(request.form), error.errors)
         told = "; ".join(f"{mistake.title}: {mistake.message}" for mistake in mistakes)
         errors = [{"field": each.field, "message": each.message} for each in error.errors]
         return problem(HTTPStatus.UNPROCESSABLE_ENTITY, told, errors=errors)
@@ -54,7 +52,7 @@ def _ask(asked: spec.Spec) -> Asked:
     unknown = sorted(set(asked) - set(previews.PARTS))
     if unknown:
         parts = ", ".join(previews.PARTS)
-        raise InvalidInput.one(unknown[0], f"is no part of this question; send {parts}")
+        raise InvalidInput.one(unknown[0], f"unknown field; send {parts}")
     context = current()
     key = previews.ask(context.database, previews.request(presets.resolve(None, asked)))
     context.wakeups.announce("preview", NO_JOB)
@@ -82,8 +80,8 @@ def _why_it_waits(preview: Preview) -> str:
     if preview.taken_at is not None:
         return "It is being drawn."
     with current().database.reading() as session:
-        workers = queries.live_workers(session)
-    if any(seconds_since(worker.last_heartbeat_at) <= SILENT_AFTER_S for worker in workers):
+        live = workers.live(session)
+    if live:
         return "It waits for a worker."
     return "No worker is there to draw it. Start one: trainyard worker"
 
