@@ -18,7 +18,7 @@ from rich.text import Text
 
 from cli import show
 from cli.client import Client
-from core.jobs.status import without_time
+from core.messages import from_json, stored
 
 JSON = dict[str, Any]
 
@@ -63,9 +63,9 @@ class Lines:
 
     def _tell(self, job: JSON) -> None:
         """Say what state a run is in, and why it waits, once each time that this changes."""
-        words = show.with_reason(job)
-        if without_time(words) != self.told:
-            self.told = without_time(words)
+        words, turn = show.with_reason(job), _turn(job)
+        if turn != self.told:
+            self.told = turn
             heard = f", {show.now(job)}" if job.get("last_heartbeat_at") else ""
             text = Text(f"run {job['id']} is {words}{heard}")
             self.console.print(text, highlight=False, soft_wrap=True)
@@ -141,3 +141,11 @@ def _numbers(job: JSON) -> str:
     if job["state"] == "running" and job["progress"]["eta_s"] is not None:
         parts.append(f"{show.duration(job['progress']['eta_s'])} left")
     return "  ".join(parts)
+
+
+def _turn(job: JSON) -> str:
+    """What is told of a run, without how long it is still true for."""
+    status = job.get("queue_status")
+    if not status:
+        return show.with_reason(job)
+    return stored(from_json({"code": status["code"], "params": status["params"]}).timeless())

@@ -1,4 +1,4 @@
-"""What a person asks of the queue, the same for the page and the API."""
+"""Checks what a person sends, and asks `core.jobs` for it: the same for the pages and the API."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from pydantic import (
     field_validator,
 )
 
-from core import workers
 from core.database.models import NAME_LENGTH, QUEUE_LENGTH, Job
 from core.errors import FieldError, InvalidInput
-from core.jobs import queue
+from core.jobs import lifecycle
+from core.jobs.actors import LOCAL_OWNER
+from core.jobs.capacity import refuse_more_than_there_are
 from core.messages import plain
 from core.spec import presets
 from core.spec.validation import explain
@@ -28,7 +29,7 @@ LARGEST_PRIORITY = 1000
 
 
 class Submission(BaseModel):
-    """What a person hands in to have something trained."""
+    """A run to be queued: a name, a spec, and where it is queued."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -63,15 +64,15 @@ class Submission(BaseModel):
         return _without_controls(value)
 
 
-class Wish(BaseModel):
-    """What may be said besides when something is asked of a run."""
+class ActionOptions(BaseModel):
+    """The body of a pause, a resume or a cancel."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     by: Annotated[str | None, StringConstraints(strip_whitespace=True, max_length=NAME_LENGTH)] = (
         None
     )
-    """Who asks."""
+    """Accepted for programs of version 0.1, and ignored."""
 
     @field_validator("by")
     @classmethod
@@ -79,11 +80,11 @@ class Wish(BaseModel):
         return value and _without_controls(value)
 
 
-class Retry(Wish):
-    """What may be said when a failed run is to be tried again."""
+class RetryOptions(ActionOptions):
+    """The body of a retry."""
 
     from_scratch: bool = False
-    """Whether it begins anew, rather than at its last snapshot."""
+    """Whether it starts over, instead of resuming from its last snapshot."""
 
 
 def _without_controls(value: str) -> str:
@@ -92,12 +93,12 @@ def _without_controls(value: str) -> str:
     return value
 
 
-Asked = TypeVar("Asked", bound=BaseModel)
+Options = TypeVar("Options", bound=BaseModel)
 NOTHING: Mapping[str, Any] = {}
 
 
 def submit(context: Context, values: Mapping[str, Any]) -> Job:
-    """Check what was handed in, put it into the queue and ring.
+    """Check what was handed in, queue it and notify the workers.
 
     Raises:
         InvalidInput: naming every wrong field; nothing was queued.
@@ -108,7 +109,7 @@ def submit(context: Context, values: Mapping[str, Any]) -> Job:
         submission = Submission.model_validate(values)
     except ValidationError as error:
         errors += [_field_error(problem) for problem in error.errors()]
-    # the spec is checked even where the name is wrong: a form shows all that is to be mended
+    # the spec is checked even where the name is wrong: a form shows every wrong field
     preset, spec = values.get("preset"), values.get("spec") or {}
     checked = None
     if isinstance(preset, str | None) and isinstance(spec, Mapping):
@@ -118,11 +119,10 @@ def submit(context: Context, values: Mapping[str, Any]) -> Job:
             errors += error.errors
     if submission is None or checked is None or errors:
         raise InvalidInput(errors)
-    workers.refuse_more_than_there_are(
-        context.database, submission.queue, checked.device, checked.devices
-    )
-    job = queue.submit(
+    refuse_more_than_there_are(context.database, submission.queue, checked.device, checked.devices)
+    job = lifecycle.submit(
         context.database,
+        LOCAL_OWNER,
         name=submission.name,
         spec=checked,
         preset=submission.preset,
@@ -140,8 +140,8 @@ def cancel(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) -
         InvalidInput: naming every wrong field.
         NotFound: there is no such job.
     """
-    wish = _checked(Wish, values)
-    return _told(context, queue.cancel(context.database, job_id, wish.by))
+    _checked(ActionOptions, values)
+    return _announced(context, lifecycle.cancel(context.database, job_id, LOCAL_OWNER))
 
 
 def pause(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) -> Job:
@@ -152,44 +152,44 @@ def pause(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) ->
         NotFound: there is no such job.
         Conflict: it has ended, or is being cancelled.
     """
-    wish = _checked(Wish, values)
-    return _told(context, queue.pause(context.database, job_id, wish.by))
+    _checked(ActionOptions, values)
+    return _announced(context, lifecycle.pause(context.database, job_id, LOCAL_OWNER))
 
 
 def resume(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) -> Job:
-    """Let a paused job go on, ring, and wake its worker and its viewers.
+    """Let a paused job resume, notify the workers, and wake its worker and its viewers.
 
     Raises:
         InvalidInput: naming every wrong field.
         NotFound: there is no such job.
         Conflict: it has ended, or is being cancelled.
     """
-    wish = _checked(Wish, values)
-    return _told(context, queue.resume(context.database, job_id, wish.by), notify=True)
+    _checked(ActionOptions, values)
+    return _announced(context, lifecycle.resume(context.database, job_id, LOCAL_OWNER), notify=True)
 
 
 def retry(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) -> Job:
-    """Give a failed job another try, ring, and wake its viewers.
+    """Give a failed job another try, notify the workers, and wake its viewers.
 
     Raises:
         InvalidInput: naming every wrong field.
         NotFound: there is no such job.
         Conflict: it has not failed.
     """
-    asked = _checked(Retry, values)
-    job = queue.retry(context.database, job_id, from_scratch=asked.from_scratch, by=asked.by)
-    return _told(context, job, notify=True)
+    asked = _checked(RetryOptions, values)
+    job = lifecycle.retry(context.database, job_id, LOCAL_OWNER, from_scratch=asked.from_scratch)
+    return _announced(context, job, notify=True)
 
 
-def _checked(model: type[Asked], values: Mapping[str, Any]) -> Asked:
+def _checked(model: type[Options], values: Mapping[str, Any]) -> Options:
     try:
         return model.model_validate(values)
     except ValidationError as error:
         raise InvalidInput([_field_error(problem) for problem in error.errors()]) from None
 
 
-def _told(context: Context, job: Job, *, notify: bool = False) -> Job:
-    """Tell those whom a change of a job concerns."""
+def _announced(context: Context, job: Job, *, notify: bool = False) -> Job:
+    """Notify workers and viewers of a change of a job."""
     if notify:
         context.notifier.notify(job.queue)
     context.wakeups.announce("asked", job.id)

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from core import formats
 from core.formats import duration, instant
-from core.jobs.status import QueueStatus
 from webui.forms.describing import inside
 
 
-def place(waits: QueueStatus) -> str:
-    """Where a queued run is in the line, in the few words that a list has room for."""
-    if waits.is_stuck:
+def place(status: Mapping[str, Any]) -> str:
+    """Where a queued run is in the line, in the few words that a list has room for.
+
+    Args:
+        status: the run's `queue_status`, as the API gives it.
+    """
+    position, eta_s = status["position"], status["eta_s"]
+    if status["is_stuck"]:
         return "no worker for it"
-    if waits.eta_s == 0:
+    if eta_s == 0:
         return "about to start"
-    if waits.position is None:
-        return str(waits.reason) if waits.eta_s is None else f"next try in {duration(waits.eta_s)}"
-    return "next in line" if waits.position == 1 else f"{_ordinal(waits.position)} in line"
+    if position is None:
+        return str(status["reason"]) if eta_s is None else f"next try in {duration(eta_s)}"
+    return "next in line" if position == 1 else f"{_ordinal(position)} in line"
 
 
 def _ordinal(number: int) -> str:

@@ -14,10 +14,11 @@ from click.testing import CliRunner
 from cli.main import main
 from core import queries
 from core.datasets.builtin import DATASETS
-from core.jobs import queue, snapshots
-from core.jobs.queue import Failure
-from core.jobs.recorder import Journal
+from core.jobs import claim, endings, polling, snapshots
+from core.jobs.endings import Failure
+from core.jobs.recorder import Recorder
 from core.jobs.snapshots import SnapshotRef
+from core.messages import plain
 from core.spec.fields import sections, spec_fields
 from core.storage.store import Blob
 from tests.cli.conftest import CONTENT, LOGGED
@@ -170,7 +171,7 @@ def test_a_log_is_told_as_json_for_programs_and_untouched(trainyard, finished):
 
 def test_a_running_job_that_is_cancelled_is_asked_to_stop(trainyard, database, claimant):
     trainyard("submit", "--preset", "quick")
-    queue.claim(database, claimant, 30)
+    claim.claim(database, claimant, 30)
 
     assert "run 1 is asked to stop" in trainyard("cancel", "1").stdout
     assert "cancelling" in trainyard("show", "1").stdout
@@ -190,11 +191,11 @@ def login(monkeypatch):
 
 def failed(trainyard, database, claimant, with_resume_point=True):
     trainyard("submit", "--preset", "quick")
-    lease = queue.claim(database, claimant, 30)
+    lease = claim.claim(database, claimant, 30)
     if with_resume_point:
         with database.writing() as session:
             snapshots.add(session, 1, 1, SnapshotRef(2, 950, Blob("a" * 64, 5)))
-    queue.end(database, lease, "failed", Failure("ValueError", "no luck", "a traceback"))
+    endings.end(database, lease, "failed", Failure("ValueError", plain("no luck"), "a traceback"))
 
 
 def test_a_queued_run_is_paused_and_goes_on(trainyard, login):
@@ -209,7 +210,7 @@ def test_a_queued_run_is_paused_and_goes_on(trainyard, login):
 
 def test_a_running_run_is_asked_to_pause_and_may_be_let_go_on(trainyard, login, database, claimant):
     trainyard("submit", "--preset", "quick")
-    queue.claim(database, claimant, 30)
+    claim.claim(database, claimant, 30)
 
     assert trainyard("pause", "1").stdout == "run 1 is asked to pause\n"
     assert "pausing" in trainyard("jobs").stdout
@@ -283,7 +284,7 @@ def test_a_run_is_followed_over_a_pause(trainyard, login, database, claimant):
     follower = threading.Thread(target=lambda: told.append(trainyard("follow", "1")))
     follower.start()
     trainyard("resume", "1")
-    queue.succeed(database, queue.claim(database, claimant, 30), "c" * 64, [])
+    endings.succeed(database, claim.claim(database, claimant, 30), "c" * 64, [])
     follower.join()
 
     assert told[0].exit_code == 0, told[0].output
@@ -300,12 +301,12 @@ def test_runs_are_listed_shown_and_told_as_json(trainyard, finished):
 
 def test_a_run_is_shown_with_what_was_measured_and_why_it_ended(trainyard, database, claimant):
     trainyard("submit", "--data.validation", "0.1")
-    lease = queue.claim(database, claimant, 30)
-    journal = Journal(database, lease, 30)
-    journal.record(started())
-    journal.record(epoch_end(validation_loss=0.3141, validation_accuracy=0.9271))
-    journal.flush()
-    queue.succeed(database, lease, "c" * 64, [], "Ended after epoch 1: its 5 s were up.")
+    lease = claim.claim(database, claimant, 30)
+    recorder = Recorder(database, lease, 30)
+    recorder.record(started())
+    recorder.record(epoch_end(validation_loss=0.3141, validation_accuracy=0.9271))
+    recorder.flush()
+    endings.succeed(database, lease, "c" * 64, [], "Ended after epoch 1: its 5 s were up.")
 
     told = trainyard("show", "1").stdout
 
@@ -375,8 +376,10 @@ def test_a_run_is_followed_to_its_end(trainyard, finished):
 @pytest.mark.parametrize(("command", "shown"), [("follow", "no luck"), ("show", "no luck")])
 def test_a_run_that_failed_is_told_with_its_reason(trainyard, database, claimant, command, shown):
     trainyard("submit", "--preset", "quick")
-    lease = queue.claim(database, claimant, 30)
-    queue.end(database, lease, "failed", Failure("ValueError", "no luck", "a\x1b traceback"))
+    lease = claim.claim(database, claimant, 30)
+    endings.end(
+        database, lease, "failed", Failure("ValueError", plain("no luck"), "a\x1b traceback")
+    )
 
     result = trainyard(command, "1")
 
@@ -387,8 +390,10 @@ def test_a_run_that_failed_is_told_with_its_reason(trainyard, database, claimant
 
 def test_submit_and_follow_in_one_ends_with_the_run(trainyard, database, claimant):
     def work():
-        wait_until(lambda: queue.poll(database, claimant).due_in_s is not None, "the run is queued")
-        queue.succeed(database, queue.claim(database, claimant, 30), "c" * 64, [])
+        wait_until(
+            lambda: polling.poll(database, claimant).due_in_s is not None, "the run is queued"
+        )
+        endings.succeed(database, claim.claim(database, claimant, 30), "c" * 64, [])
 
     worker = threading.Thread(target=work)
     worker.start()

@@ -76,6 +76,7 @@ def _records(session: Session, row: Job, shown: JSON) -> dict[str, Any]:
         "lines": [LogLine.model_validate(each).as_json() for each in lines],
         "groups": groups,
         "rest": rest,
+        "rest_count": sum(len(rows) for _, rows in rest),
         "data": {
             "job": shown,
             "epochs": shown_epochs,

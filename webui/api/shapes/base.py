@@ -8,7 +8,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
-from core.messages import Message, as_json, from_stored
+from core.messages import Message, as_json
 from core.queries import Page
 
 JSON = dict[str, Any]
@@ -41,9 +41,8 @@ class Reason(Shape):
     text: str
 
     @classmethod
-    def of(cls, message: Message | str) -> Reason:
+    def of(cls, message: Message) -> Reason:
         """The shape of a message."""
-        message = from_stored(message) if isinstance(message, str) else message
         return cls(**as_json(message), text=message.text)
 
 

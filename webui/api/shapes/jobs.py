@@ -11,6 +11,7 @@ from core.database.models import Attempt, Job
 from core.jobs import snapshots, status
 from core.jobs.snapshots import SnapshotRef
 from core.jobs.status import QueueStatus
+from core.messages import as_json, plain
 from core.queries import Page
 from webui.api.shapes.base import JSON, Listing, Reason, Shape, Timestamp
 
@@ -55,19 +56,17 @@ class QueueStatusShape(Shape):
     position: int | None
     code: str
     params: JSON
-    reason: Annotated[str, Field(description="The reason as an English sentence.")]
+    reason: Annotated[str, Field(description="The reason in English, with about how long.")]
     eta_s: float | None
     is_stuck: Annotated[bool, Field(description="Whether no live worker can ever run it.")]
 
     @classmethod
     def of(cls, waits: QueueStatus) -> QueueStatusShape:
         """The shape of a status."""
-        why = Reason.of(waits.reason)
         return cls(
             position=waits.position,
-            code=why.code,
-            params=why.params,
-            reason=why.text,
+            **as_json(waits.reason),
+            reason=waits.with_time.text,
             eta_s=waits.eta_s,
             is_stuck=waits.is_stuck,
         )
@@ -101,11 +100,10 @@ class Error(Shape):
         """The error of a job; None where it has none."""
         if row.error_kind is None:
             return None
-        why = Reason.of(row.error_message or "")
+        why = row.error_message or plain("")
         return cls(
             kind=row.error_kind,
-            code=why.code,
-            params=why.params,
+            **as_json(why),
             message=why.text,
             traceback=row.error_traceback,
         )

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from core.database.models import Attempt, Evaluation
-from webui.api.shapes.base import JSON, Reason, Shape, Timestamp
+from core.messages import as_json
+from webui.api.shapes.base import JSON, Shape, Timestamp
 
 
 class Epoch(Shape):
@@ -69,12 +70,12 @@ class AttemptShape(Shape):
     def of(cls, row: tuple[Attempt, str]) -> AttemptShape:
         """The shape of an attempt and its worker's name."""
         attempt, worker = row
-        why = Reason.of(attempt.reason) if attempt.reason else None
+        why = attempt.reason
+        coded = as_json(why) if why else {"code": None, "params": None}
         return cls(
             **{name: getattr(attempt, name) for name in _OF_AN_ATTEMPT},
             worker=worker,
-            code=why.code if why else None,
-            params=why.params if why else None,
+            **coded,
             reason=why.text if why else None,
         )
 

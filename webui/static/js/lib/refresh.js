@@ -1,7 +1,7 @@
 // Keeps a part of a page fresh: asks the server for it and morphs what has changed, so that
 // focus, selection and scroll stay where they are.
 
-import { Idiomorph } from "../node_modules/idiomorph/dist/idiomorph.esm.js";
+import { Idiomorph } from "../../node_modules/idiomorph/dist/idiomorph.esm.js";
 import * as connection from "./connection.js";
 import { tellTimes } from "./times.js";
 

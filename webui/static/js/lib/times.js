@@ -1,6 +1,6 @@
 // Keeps times true: "3 min ago" moves on, seconds count up, and hovering tells the local time.
 
-import { ago, clock, duration, heard } from "./format.js";
+import { ago, clock, duration, lastHeartbeat, moment } from "./format.js";
 
 // the server's clock decides: a laptop's may be minutes off
 const offset = Date.now() - Date.parse(document.documentElement.dataset.serverTime);
@@ -14,25 +14,24 @@ function write(element, text) {
 export function tellTimes(root = document) {
   for (const time of root.querySelectorAll("time[data-ago]")) {
     write(time, ago(secondsSince(time.dateTime)));
-    time.title = new Date(time.dateTime).toLocaleString();
+    time.title = moment(time.dateTime);
   }
-  for (const time of root.querySelectorAll("time[data-heard]")) {
-    write(time, heard(secondsSince(time.dateTime)));
-    time.title = new Date(time.dateTime).toLocaleString();
+  for (const time of root.querySelectorAll("time[data-heartbeat]")) {
+    write(time, lastHeartbeat(secondsSince(time.dateTime)));
+    time.title = moment(time.dateTime);
   }
   for (const counter of root.querySelectorAll("[data-count-up]")) {
     write(counter, String(Math.max(0, Math.floor(secondsSince(counter.dataset.countUp)))));
   }
   for (const elapsed of root.querySelectorAll("[data-elapsed]")) {
-    const seconds = Math.max(0, Math.floor(secondsSince(elapsed.dataset.elapsed)));
-    write(elapsed, seconds < 10 ? `${seconds} s` : duration(seconds));
+    write(elapsed, duration(secondsSince(elapsed.dataset.elapsed)));
   }
 }
 
 export function tellLocalClock(root) {
   for (const time of root.querySelectorAll("time")) {
     time.textContent = clock(time.dateTime);
-    time.title = new Date(time.dateTime).toLocaleString();
+    time.title = moment(time.dateTime);
   }
 }
 

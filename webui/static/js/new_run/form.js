@@ -1,7 +1,7 @@
 // The form of a new run: fills in presets at once, marks what differs from the preset, and keeps
 // the summaries true. The form works without this.
 
-import { morph } from "./refresh.js";
+import { morph } from "../lib/refresh.js";
 
 const REST_MS = 250;
 
@@ -69,18 +69,18 @@ function markChanges() {
     count && title ? `${count} ${count === 1 ? "field differs" : "fields differ"} from “${title}”.` : "";
 }
 
-// The line of a folded section: as webui/forms.py tells it.
-function tellFolded() {
+// The line of a folded section: as webui/forms/form.py writes it.
+function summarizeFolded() {
   for (const section of form.querySelectorAll(".folded")) {
-    const told = [];
+    const summary = [];
     for (const { dataset } of section.querySelectorAll("[data-field]")) {
       const typed = text(dataset.field);
       if (plain(typed) === plain(dataset.default)) continue;
       const [first] = inputs(dataset.field);
-      if (first.type === "checkbox") told.push(typed === "true" ? dataset.said : `no ${dataset.said}`);
-      else told.push(`${dataset.said} ${typed.trim() || "none"}`);
+      if (first.type === "checkbox") summary.push(typed === "true" ? dataset.label : `no ${dataset.label}`);
+      else summary.push(`${dataset.label} ${typed.trim() || "none"}`);
     }
-    section.querySelector("[data-told]").textContent = told.join(", ");
+    section.querySelector("[data-summary]").textContent = summary.join(", ");
   }
 }
 
@@ -143,7 +143,7 @@ async function askForNetwork() {
 function update() {
   disableOtherKinds();
   markChanges();
-  tellFolded();
+  summarizeFolded();
   describeNetwork();
 }
 

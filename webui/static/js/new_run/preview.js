@@ -9,7 +9,7 @@ const ASK_AGAIN_MS = 31_000; // a worker that died over it is replaced by the ne
 const form = document.getElementById("new-run");
 const figure = document.getElementById("preview");
 const image = figure.querySelector("img");
-const told = figure.querySelector(".told");
+const status = figure.querySelector(".status");
 const parts = figure.dataset.of.split(" ");
 
 class Refused extends Error {}
@@ -69,7 +69,7 @@ async function answerOf(response) {
   const isJson = response.headers.get("content-type")?.includes("json");
   const body = isJson ? await response.json() : {};
   if (response.status >= 500) throw new Error(body.detail);
-  if (!response.ok) throw new Refused(body.detail ?? "The server knows this form no more. Reload the page.");
+  if (!response.ok) throw new Refused(body.detail ?? "This form has expired. Reload the page.");
   return body;
 }
 
@@ -86,7 +86,7 @@ async function show(url, signal) {
 
 function tell(state, text) {
   figure.dataset.state = state;
-  told.textContent = text;
+  status.textContent = text;
 }
 
 form.addEventListener("input", look);

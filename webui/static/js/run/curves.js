@@ -1,7 +1,7 @@
 // The curves of a run: the losses by epoch, and the accuracies by epoch.
 
-import uPlot from "../node_modules/uplot/dist/uPlot.esm.js";
-import { loss, percent } from "./format.js";
+import uPlot from "../../node_modules/uplot/dist/uPlot.esm.js";
+import { number, percent } from "../lib/format.js";
 
 const HEIGHT = 240;
 const NARROW_HEIGHT = 200;
@@ -70,7 +70,7 @@ class Curve {
     this.xMax = xMax;
     this.plot.setData(data, !zoomed);
     if (zoomed) this.plot.redraw();
-    this.figure.dataset.points = count;
+    this.figure.dataset.samples = count;
   }
 
   redraw() {
@@ -177,13 +177,13 @@ export class LossCurve {
     this.#offerLogScale();
   }
 
-  show(points, epochs, batches, reach, over) {
-    const train = [points.map((point) => point.step / (batches || 1)), points.map((point) => point.train_loss)];
+  show(metrics, epochs, batches, reach, over) {
+    const train = [metrics.map((each) => each.step / (batches || 1)), metrics.map((each) => each.train_loss)];
     const measured = this.keys.slice(1).map((key) => epochs.map((epoch) => epoch[`${key}_loss`]));
     const test = [epochs.map((epoch) => epoch.epoch), ...measured];
     const empty = [[], ...this.keys.map(() => [])];
-    const data = points.length || epochs.length ? uPlot.join([train, test]) : empty;
-    this.curve.show(data, horizon(reach, epochsOf(this.figure), over), points.length);
+    const data = metrics.length || epochs.length ? uPlot.join([train, test]) : empty;
+    this.curve.show(data, horizon(reach, epochsOf(this.figure), over), metrics.length);
     this.#tell(null);
   }
 
@@ -194,7 +194,7 @@ export class LossCurve {
   }
 
   #tell(index) {
-    tellKeys(this.figure, this.keys, this.curve, index, loss);
+    tellKeys(this.figure, this.keys, this.curve, index, number);
   }
 
   #offerLogScale() {

@@ -1,6 +1,6 @@
 // The evaluation of a run: fetched when the reader comes near it, since it is large.
 
-import { fetchPart } from "./refresh.js";
+import { fetchPart } from "../lib/refresh.js";
 
 const NEAR = "800px";
 

@@ -1,7 +1,7 @@
 // The log of a run. It follows the newest line unless the reader has scrolled up.
 
-import { clock, visible } from "./format.js";
-import { tellLocalClock } from "./times.js";
+import { clock, moment, visible } from "../lib/format.js";
+import { tellLocalClock } from "../lib/times.js";
 
 const MOST_LINES = 10000;
 const NEAR_PX = 24;
@@ -45,7 +45,7 @@ function row(line) {
   const time = document.createElement("time");
   time.dateTime = line.time;
   time.textContent = clock(line.time);
-  time.title = new Date(line.time).toLocaleString();
+  time.title = moment(line.time);
   const text = document.createElement("span");
   text.textContent = visible(line.text); // text, whatever a run writes
   element.append(time, text);

@@ -1,13 +1,13 @@
 // The page of one run: what the server sent is kept live by the stream of events.
 
 import { AccuracyCurve, LossCurve } from "./curves.js";
-import * as format from "./format.js";
-import { duration, loss, NOTHING, percent, whole } from "./format.js";
+import * as format from "../lib/format.js";
+import { duration, NOTHING, number, percent, whole } from "../lib/format.js";
 import { Evaluation } from "./evaluation.js";
 import { Log } from "./log.js";
-import { fetchPart, morph } from "./refresh.js";
-import { Stream } from "./stream.js";
-import { tellTimes } from "./times.js";
+import { fetchPart, morph } from "../lib/refresh.js";
+import { Stream } from "../lib/stream.js";
+import { tellTimes } from "../lib/times.js";
 
 const LOOK_WHILE_QUEUED_MS = 5000;
 const FINAL = new Set(["succeeded", "failed", "cancelled"]);
@@ -18,7 +18,7 @@ const table = document.getElementById("epochs");
 const title = document.title;
 
 let job = data.job;
-let points = data.points;
+let metrics = data.metrics;
 let epochs = data.epochs;
 
 for (const figure of document.querySelectorAll(".curve")) figure.dataset.epochs = job.progress.epochs;
@@ -35,10 +35,10 @@ function draw() {
   drawing ??= requestAnimationFrame(() => {
     drawing = null;
     const { batches } = job.progress;
-    const step = points.at(-1)?.step ?? 0;
+    const step = metrics.at(-1)?.step ?? 0;
     const reach = Math.max(epochs.at(-1)?.epoch ?? 0, batches ? step / batches : 0);
     const over = FINAL.has(job.state);
-    lossCurve.show(points, epochs, batches, reach, over);
+    lossCurve.show(metrics, epochs, batches, reach, over);
     accuracyCurve.show(epochs, reach, over);
   });
 }
@@ -48,15 +48,15 @@ const LIVE = {
   batch: () => (job.progress.batches ? whole(job.progress.batch) : NOTHING),
   test_accuracy: () => percent(job.test_accuracy),
   validation_accuracy: () => percent(job.validation_accuracy),
-  train_loss: () => loss(job.train_loss),
-  validation_loss: () => loss(job.validation_loss),
-  test_loss: () => loss(job.test_loss),
+  train_loss: () => number(job.train_loss),
+  validation_loss: () => number(job.validation_loss),
+  test_loss: () => number(job.test_loss),
   images_per_s: () => whole(job.progress.images_per_s),
   eta: () => duration(job.progress.eta_s),
 };
 
-function showHeard() {
-  for (const time of page.querySelectorAll("time[data-heard]")) {
+function showHeartbeat() {
+  for (const time of page.querySelectorAll("time[data-heartbeat]")) {
     time.dateTime = job.last_heartbeat_at ?? time.dateTime;
   }
   tellTimes(page);
@@ -81,9 +81,10 @@ const signature = () =>
     job.desired,
     job.attempt,
     job.worker,
-    job.error?.message,
+    job.error?.code,
+    job.micro_batch,
     job.progress.batches,
-    job.queue_status?.reason,
+    job.queue_status?.reason, // with its time, which is shown
   ].join("\n");
 
 let rendered = signature();
@@ -125,7 +126,7 @@ const stream = new Stream(
     job(news) {
       job = news;
       showNumbers();
-      showHeard();
+      showHeartbeat();
       draw();
       if (signature() !== rendered) tryToShowParts();
     },
@@ -134,22 +135,21 @@ const stream = new Stream(
       addEpochs(rows);
       draw();
     },
-    points(rows) {
-      points = points.concat(rows);
+    metrics(rows) {
+      metrics = metrics.concat(rows);
       draw();
     },
     logs(rows) {
       log.add(rows);
-      if (rows.some((line) => line.level === "warning")) tryToShowParts(); // it may have a notice
     },
-    checkpoints() {
+    artifacts() {
       tryToShowParts();
     },
     evaluation() {
       tryToShowParts();
     },
     reset() {
-      points = [];
+      metrics = [];
       epochs = [];
       table.replaceChildren();
       draw();
