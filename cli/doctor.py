@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli import broker, endpoint, show
-from core import queries
+from core import queries, workers
 from core.database.engine import Database
 from core.datasets.builtin import DATASETS
 from core.errors import TrainyardError
@@ -161,7 +161,7 @@ def _workers(settings: Settings) -> Check:
             Database(settings.database_address, pool_size=1) as database,
             database.reading() as session,
         ):
-            live = queries.live_workers(session)
+            live = workers.live(session)
             names = [f"{worker.name} ({worker.slots} slots)" for worker in live]
     except TrainyardError:
         return Check("workers", "note", "not known without the database")

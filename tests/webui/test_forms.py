@@ -6,13 +6,17 @@ from typing import Annotated, Literal
 
 import pytest
 from pydantic import BaseModel, Field
-from webui.submission import Submission
 from werkzeug.datastructures import MultiDict
 
 from core.errors import FieldError, InvalidInput
-from core.spec import fields, presets, spec
+from core.spec import fields as spec_fields
+from core.spec import presets, spec
+from core.spec.fields import sections
 from core.spec.presets import PRESETS
 from core.spec.spec import TrainingSpec
+from webui.actions import Submission
+from webui.forms import describing, reading
+from webui.forms.form import Form, run_fields
 
 
 def leaves(values: dict, path: str = "") -> set[str]:
@@ -28,10 +32,10 @@ def as_post(texts: dict[str, str], **changes: str) -> MultiDict[str, str]:
     return MultiDict({"name": "a run", **texts, **changes})
 
 
-def all_fields(model: type[BaseModel] = TrainingSpec) -> dict[str, fields.Field]:
+def all_fields(model: type[BaseModel] = TrainingSpec) -> dict[str, spec_fields.Field]:
     return {
         field.name: field
-        for section in fields.sections(model)
+        for section in sections(model)
         for variant in section.variants
         for field in variant.fields
     }
@@ -63,7 +67,7 @@ class GrownSpec(BaseModel):
 
 def test_every_field_of_the_spec_is_in_the_form():
     in_form = {field.path for field in all_fields().values()}
-    kinds = {section.kind_name for section in fields.sections() if section.has_kinds}
+    kinds = {section.kind_name for section in sections() if section.has_kinds}
     for preset in PRESETS.values():
         assert leaves(preset.spec.model_dump(mode="json")) <= in_form | kinds
 
@@ -87,7 +91,7 @@ def test_labels_help_and_bounds_come_from_the_model():
 def test_every_input_has_a_name_of_its_own():
     names = [
         field.name
-        for section in fields.sections()
+        for section in sections()
         for variant in section.variants
         for field in variant.fields
     ]
@@ -95,7 +99,7 @@ def test_every_input_has_a_name_of_its_own():
 
 
 def test_a_new_field_and_a_new_variant_appear_by_themselves():
-    plain, activation = fields.sections(GrownSpec)
+    plain, activation = sections(GrownSpec)
     fields = {field.name: field for field in plain.variants[0].fields}
     assert fields["patience"].optional
     assert fields["patience"].hint == "at least 1"
@@ -110,7 +114,7 @@ def test_a_new_field_and_a_new_variant_appear_by_themselves():
 
 
 def test_the_run_fields_are_those_of_a_submission_without_its_spec():
-    names = {field.name for field in form_module.run_fields()}
+    names = {field.name for field in run_fields()}
     assert names == set(Submission.model_fields) - {"spec", "preset"}
 
 
@@ -189,7 +193,7 @@ def test_an_empty_optional_field_means_none():
     assert patience.value("5") == 5
 
 
-def refused(post: MultiDict[str, str], *errors: tuple[str, str]) -> form_module.Form:
+def refused(post: MultiDict[str, str], *errors: tuple[str, str]) -> Form:
     return reading.refused(post, [FieldError(*error) for error in errors])
 
 
@@ -270,8 +274,8 @@ def test_a_spec_of_an_unknown_kind_can_still_be_described():
 # folded sections
 
 
-def section(path: str) -> list[fields.Field]:
-    [found] = [each for each in fields.sections() if each.path == path]
+def section(path: str) -> list[spec_fields.Field]:
+    [found] = [each for each in sections() if each.path == path]
     assert describing.is_folded(found)
     return list(found.variants[0].fields)
 
@@ -284,18 +288,21 @@ def test_a_folded_section_tells_in_few_words_what_is_set_in_it():
         "compute.tf32": "true",
         "publishing.onnx": "false",
     }
-    form = form_module.Form(values, preset="tutorial")
-    assert form.told(section("regularization")) == ["label smoothing 0.10", "gradient clipping 5"]
-    assert form.told(section("compute")) == ["TF32"]
-    assert form.told(section("publishing")) == ["no ONNX"]
-    assert form.told(section("stopping")) == []
+    form = Form(values, preset="tutorial")
+    assert form.summary(section("regularization")) == [
+        "label smoothing 0.10",
+        "gradient clipping 5",
+    ]
+    assert form.summary(section("compute")) == ["TF32"]
+    assert form.summary(section("publishing")) == ["no ONNX"]
+    assert form.summary(section("stopping")) == []
 
 
 def test_a_folded_section_opens_where_it_differs_from_its_preset_or_has_an_error():
     tutorial = reading.from_preset("tutorial")
     assert not any(tutorial.is_open(section(path)) for path in ("regularization", "stopping"))
 
-    changed = form_module.Form({**tutorial.values, "stopping.patience": "3"}, preset="tutorial")
+    changed = Form({**tutorial.values, "stopping.patience": "3"}, preset="tutorial")
     assert changed.is_open(section("stopping"))
     assert not changed.is_open(section("regularization"))
 
@@ -306,7 +313,7 @@ def test_a_folded_section_opens_where_it_differs_from_its_preset_or_has_an_error
 def test_an_old_run_does_not_open_what_was_set_in_it():
     values = presets.resolve(None, {"regularization": {"ema": 0.99}}).model_dump(mode="json")
     form = reading.from_run("old", values, 0, "default")
-    assert form.told(section("regularization")) == ["weight averaging 0.99"]
+    assert form.summary(section("regularization")) == ["weight averaging 0.99"]
     assert not form.is_open(section("regularization"))
 
 

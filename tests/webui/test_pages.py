@@ -26,7 +26,7 @@ from core.messages import plain
 from core.protocol.reports import Line, Shrunk, StepMetrics
 from core.spec import shapes
 from core.spec.presets import PRESETS, resolve
-from core.storage.store import Blob
+from core.storage.blobs import Blob
 from tests.reported import epoch_end, evaluated, started
 from webui.context import Context
 
@@ -474,7 +474,7 @@ def test_a_running_run_shows_how_far_it_is(client, running):
 def test_the_page_of_a_run_holds_what_its_curves_are_drawn_from(client, running):
     job_id, _ = running()
     data = json.loads(get(client, f"/jobs/{job_id}").one("script", id="run-data").text)
-    assert data["points"] == [{"step": 100, "train_loss": 0.51234}]
+    assert data["metrics"] == [{"step": 100, "train_loss": 0.51234}]
     assert data["over"] is False
     assert data["job"]["id"] == job_id
 

@@ -18,7 +18,7 @@ from core.jobs import claim, endings
 from core.jobs.claim import Claimant
 from core.workers import WorkerFacts
 from webui import actions as submission
-from webui.actions import LARGEST_PRIORITY, ActionOptions, Submission
+from webui.actions import LARGEST_PRIORITY, ActionOptions, RetryOptions, Submission
 from webui.context import current
 
 CONTROLS = [chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) == "Cc"]

@@ -14,7 +14,7 @@ from werkzeug.wsgi import wrap_file
 from core import queries
 from core.database.models import Artifact
 from core.errors import NotFound
-from core.storage.store import Blob
+from core.storage.blobs import Blob
 from webui.api.blueprint import blueprint
 from webui.api.jobs import rows_of_job
 from webui.api.shapes import ArtifactShape

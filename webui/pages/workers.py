@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from flask import render_template, request
 
-from core import queries, workers
+from core import queries
 from core.database.models import Worker
 from webui.api.shapes import WorkerShape
 from webui.context import current
 from webui.pages.blueprint import blueprint, whole_or_part
 
 
-@blueprint.get("/workers", endpoint="workers")
-def workers_page() -> str:
+@blueprint.get("/workers")
+def workers() -> str:
     """The workers: those that are there first, then those that were."""
     cursor = request.args.get("cursor", "")
     with current().database.reading() as session:
         page = queries.workers(session, cursor=cursor)
-        live = {worker.id for worker in workers.live(session)}
         shown = [
-            WorkerShape.of(row).as_json() | {"status": _status(row[0], live)}
-            for row in sorted(page.items, key=lambda row: row[0].stopped_at is not None)
+            WorkerShape.of(row).as_json() | {"status": _status(row[0], is_live=row[2])}
+            for row in page.items
         ]
     return render_template(
         whole_or_part("workers/page.html", "workers/_list.html"),
@@ -30,7 +29,7 @@ def workers_page() -> str:
     )
 
 
-def _status(worker: Worker, live: set[int]) -> str:
+def _status(worker: Worker, *, is_live: bool) -> str:
     if worker.stopped_at is not None:
         return "stopped"
-    return "live" if worker.id in live else "silent"
+    return "live" if is_live else "silent"

@@ -20,6 +20,7 @@ class WorkerShape(Shape):
     queues: list[str]
     devices: list[Any]
     slots: int
+    is_live: Annotated[bool, Field(description="Whether it is up, by the database's clock.")]
     slots_taken: int
     running: list[int]
     started_at: Timestamp
@@ -28,9 +29,9 @@ class WorkerShape(Shape):
     stopped_at: Timestamp | None
 
     @classmethod
-    def of(cls, row: tuple[Worker, list[Job]]) -> WorkerShape:
+    def of(cls, row: tuple[Worker, list[Job], bool]) -> WorkerShape:
         """The shape of a worker with its jobs."""
-        worker, running = row
+        worker, running, is_live = row
         return cls(
             id=worker.id,
             name=worker.name,
@@ -39,6 +40,7 @@ class WorkerShape(Shape):
             queues=worker.queues,
             devices=worker.devices,
             slots=worker.slots,
+            is_live=is_live,
             slots_taken=sum(job.devices for job in running),
             running=[job.id for job in running],
             started_at=worker.started_at,
