@@ -61,7 +61,7 @@ def fill(settings: Settings) -> None:
         session.execute(
             text(
                 "INSERT INTO jobs (name, spec, priority, queue, device, state, desired, attempt, "
-                "revision, resets, created_at, available_at, rung_at, finished_at, crashes, "
+                "revision, resets, created_at, available_at, notified_at, finished_at, crashes, "
                 "losses, epoch, epochs, batch, batches) VALUES ('old', :spec, 0, 'default', "
                 "'auto', 'succeeded', 'run', 1, 1, 1, :now, :now, :now, :now, 0, 0, 1, 1, 1, 1)"
             ),

@@ -8,7 +8,7 @@ training and, at the end of an epoch, of evaluation, the test accuracy, and the 
 - `tutorial`: the loop of the tutorial, as one writes it on the first day.
 - `bare`: the same network as fast as a plain loop goes: the data in memory, ready to be computed
   with, channels last, a fused optimizer, nothing reported. The limit.
-- `engine`: `worker.training.run.loop` with its reports and resume points, without the platform.
+- `engine`: `worker.training.run.loop` with its reports and snapshots, without the platform.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from torch.utils.data import DataLoader
 from torchvision import datasets as torchvision_datasets
 from torchvision import transforms
 
-from core.protocol.reports import EpochEnd, Reading, Report, Started
+from core.protocol.reports import EpochEnd, Report, Started, StepMetrics
 from core.spec.presets import resolve
 from worker.training.data import datasets
 from worker.training.run import loop
@@ -181,9 +181,9 @@ def engine(data: Path, device: torch.device) -> Iterator[Answer]:
 
     def report(sent: Report) -> None:
         now = time.perf_counter()
-        if isinstance(sent, Reading) and sent.batch == at["batches"]:
+        if isinstance(sent, StepMetrics) and sent.batch == at["batches"]:
             at["trained"] = now
-        elif isinstance(sent, Reading) and sent.batch % SLICE == 0:
+        elif isinstance(sent, StepMetrics) and sent.batch % SLICE == 0:
             go_on(_answer(now - at["began"], device))
         elif isinstance(sent, EpochEnd):
             trained = at["trained"] - at["began"]

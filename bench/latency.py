@@ -4,7 +4,7 @@ A real worker with one CPU slot, real Redis, SQLite, MNIST on the disk. Each of 
 until the worker is idle and its spare is warm, then times what a person waits for:
 
     commit      the job's row is in the database
-    ring        the doorbell's message is with Redis
+    ring        the notifier's message is with Redis
     claim       the worker has heard it and the row is its own
     hand-over   the trainer has its order
     first batch the supervisor has heard of the first batch's end
@@ -34,7 +34,7 @@ from bench.state import look, worker_is_there
 from core.database import engine
 from core.database.engine import Database
 from core.jobs import queue
-from core.messaging.notify import Doorbell
+from core.messaging.notify import Notifier
 from core.messaging.pubsub import Wakeups
 from core.settings import Settings
 from core.spec.presets import resolve
@@ -79,7 +79,7 @@ def submits(settings: Settings, preset: str, count: int, folder: Path) -> list[d
         stdout=subprocess.DEVNULL,
         stderr=(folder / "worker.log").open("wb"),
     )
-    doorbell, wakeups = Doorbell(settings.redis_url), Wakeups(settings.redis_url)
+    notifier, wakeups = Notifier(settings.redis_url), Wakeups(settings.redis_url)
     rows = []
     try:
         with Database(settings.database_address) as tables:
@@ -89,7 +89,7 @@ def submits(settings: Settings, preset: str, count: int, folder: Path) -> list[d
                 submitted = time.monotonic()
                 job = queue.submit(tables, name="latency", spec=resolve(preset, {"device": "cpu"}))
                 committed = time.monotonic()
-                doorbell.ring(job.queue)
+                notifier.notify(job.queue)
                 rung = time.monotonic()
                 wait_until(lambda job=job: "first" in read(stamps, job.id), "the first batch")
                 queue.cancel(tables, job.id)

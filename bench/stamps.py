@@ -11,7 +11,7 @@ from typing import Any
 
 from core.jobs import queue
 from core.jobs.recorder import Journal
-from core.protocol.reports import Reading
+from core.protocol.reports import StepMetrics
 from worker import __main__ as worker
 from worker.processes.trainer import Trainer
 from worker.supervisor.supervisor import Supervisor
@@ -49,7 +49,7 @@ def main() -> None:
     def _record(made: Callable[..., Any], journal: Journal, report: Any) -> None:
         made(journal, report)
         job_id = journal._lease.job_id  # noqa: SLF001  (a bench may look inside)
-        if isinstance(report, Reading) and job_id not in first:
+        if isinstance(report, StepMetrics) and job_id not in first:
             first.add(job_id)
             stamp("first", job_id, time.monotonic())
 

@@ -42,7 +42,7 @@ STEPS: list[tuple[str, Changes]] = [
     ("channels 8, 16, 32", {"model": {"channels": [8, 16, 32]}}),
     ("batches of 128", {"batch_size": 128}),
     (
-        "normalised images, a little weight decay",
+        "normalized images, a little weight decay",
         {"data": {"normalize": True}, "optimizer": {"weight_decay": 0.0005}},
     ),
 ]

@@ -39,7 +39,7 @@ from core.database import engine
 from core.database.engine import Database
 from core.database.models import Job
 from core.jobs import queue
-from core.messaging.notify import Doorbell
+from core.messaging.notify import Notifier
 from core.settings import Settings
 from core.spec.presets import resolve
 from tests.services import RedisServer, wait_until
@@ -140,7 +140,7 @@ def stack(data: Path) -> Iterator[Any]:
             stdout=subprocess.DEVNULL,
             stderr=(Path(folder) / "worker.log").open("wb"),
         )
-        doorbell = Doorbell(mine.redis_url)
+        notifier = Notifier(mine.redis_url)
         try:
             with Database(mine.database_address) as tables:
                 wait_until(lambda: worker_is_there(tables, NAME), "the worker is there")
@@ -148,7 +148,7 @@ def stack(data: Path) -> Iterator[Any]:
 
                 def submit(preset: str, changes: dict[str, Any]) -> Answer:
                     time.sleep(3 * SETTLE_S)  # for the next spare to be warm
-                    return _submitted(tables, doorbell, preset, changes)
+                    return _submitted(tables, notifier, preset, changes)
 
                 yield submit
         finally:
@@ -157,11 +157,11 @@ def stack(data: Path) -> Iterator[Any]:
 
 
 def _submitted(
-    tables: Database, doorbell: Doorbell, preset: str, changes: dict[str, Any]
+    tables: Database, notifier: Notifier, preset: str, changes: dict[str, Any]
 ) -> Answer:
     began = time.perf_counter()
     job = queue.submit(tables, name=preset, spec=resolve(preset, changes))
-    doorbell.ring(job.queue)
+    notifier.notify(job.queue)
     wait_until(lambda: _has_ended(tables, job.id), "the end", timeout=TIMEOUT_S, every=0.05)
     seconds = time.perf_counter() - began
     ended = look(tables, job.id)

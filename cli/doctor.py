@@ -125,8 +125,8 @@ def _database(settings: Settings) -> Check:
 
 
 def _artifacts(settings: Settings) -> str:
-    store.connect(settings.artifacts_address).check()
-    return settings.artifacts_address
+    store.connect(settings.storage_address).check()
+    return settings.storage_address
 
 
 def _redis(settings: Settings, up: endpoint.Running | None) -> Check:

@@ -66,7 +66,7 @@ class Lines:
         words = show.with_reason(job)
         if without_time(words) != self.told:
             self.told = without_time(words)
-            heard = f", {show.now(job)}" if job.get("last_heard_at") else ""
+            heard = f", {show.now(job)}" if job.get("last_heartbeat_at") else ""
             text = Text(f"run {job['id']} is {words}{heard}")
             self.console.print(text, highlight=False, soft_wrap=True)
 
@@ -115,7 +115,9 @@ class Heard(ProgressColumn):
     """How long ago a run was last heard of; moves on by itself."""
 
     def render(self, task: Task) -> Text:
-        return Text(show.now(task.fields["job"]) if task.fields["job"].get("last_heard_at") else "")
+        return Text(
+            show.now(task.fields["job"]) if task.fields["job"].get("last_heartbeat_at") else ""
+        )
 
 
 def _where(job: JSON) -> str:

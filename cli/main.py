@@ -121,17 +121,17 @@ def upgrade() -> None:
 
 @main.group()
 def data() -> None:
-    """The data sets."""
+    """The datasets."""
 
 
 @data.command(epilog=f"Known: {', '.join(DATASETS)}.")
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 def fetch(names: tuple[str, ...]) -> None:
-    """Fetch data sets into the data folder."""
+    """Fetch datasets into the data folder."""
     unknown = [name for name in names if name not in DATASETS]
     if unknown:
         raise InvalidInput.one(
-            "NAME", f"there is no data set {unknown[0]}; known: {', '.join(DATASETS)}"
+            "NAME", f"there is no dataset {unknown[0]}; known: {', '.join(DATASETS)}"
         )
     folder = settings.load().data_folder
     command = [sys.executable, "-m", "worker.training.data.download", str(folder), *names]
@@ -141,7 +141,7 @@ def fetch(names: tuple[str, ...]) -> None:
 @data.command("list")
 @as_json
 def list_(as_json: bool) -> None:
-    """List the data sets, and which of them lie in the data folder."""
+    """List the datasets, and which of them lie in the data folder."""
     folder = settings.load().data_folder
     rows = [
         asdict(dataset) | {"is_here": (folder / dataset.folder).is_dir()}
@@ -166,7 +166,7 @@ def list_(as_json: bool) -> None:
     multiple=True,
     help="Set one field of the spec, such as optimizer.learning_rate=0.05. Repeatable.",
 )
-@click.option("--name", help="What to call the run; else its preset or data set.")
+@click.option("--name", help="What to call the run; else its preset or dataset.")
 @click.option("--priority", type=int, default=0, help="Higher runs first.", show_default=True)
 @click.option("--queue", default="default", help="Which workers may run it.", show_default=True)
 @click.option("--follow", is_flag=True, help="Show the run until it ends.")
@@ -310,12 +310,12 @@ def resume(client: Client, job_id: int, as_json: bool) -> None:
 
 @main.command()
 @job_id
-@click.option("--from-nothing", is_flag=True, help="Begin anew, not at its last resume point.")
+@click.option("--from-scratch", is_flag=True, help="Begin anew, not at its last snapshot.")
 @as_json
 @with_client
-def retry(client: Client, job_id: int, from_nothing: bool, as_json: bool) -> None:
+def retry(client: Client, job_id: int, from_scratch: bool, as_json: bool) -> None:
     """Give a failed run another try."""
-    body = {"by": _login_name(), "from_nothing": from_nothing}
+    body = {"by": _login_name(), "from_scratch": from_scratch}
     _report_answer(client.post(f"/jobs/{job_id}/retry", body), as_json, "is tried again")
 
 

@@ -14,7 +14,7 @@ from rich.text import Text
 
 JSON = dict[str, Any]
 
-_COLOURS = {
+_COLORS = {
     "queued": "yellow",
     "running": "cyan",
     "paused": "blue",
@@ -32,7 +32,7 @@ def as_json(value: Any) -> str:
 
 
 def printable(text: str) -> str:
-    """Text whose control characters cannot move the terminal's cursor or change its colours."""
+    """Text whose control characters cannot move the terminal's cursor or change its colors."""
     return "".join(
         character if character in "\n\t" or unicodedata.category(character) != "Cc" else "\ufffd"
         for character in text
@@ -184,14 +184,14 @@ def confusions(content: JSON, most: int = 10) -> list[tuple[str, str, int, float
 
 
 def datasets(rows: Sequence[JSON]) -> Table:
-    """The data sets, and whether they lie in the data folder."""
+    """The datasets, and whether they lie in the data folder."""
     return table(
-        ("NAME", "TITLE", "TO TRAIN", "TO TEST", "PIXELS", "CLASSES", "HERE", "LICENCE"),
+        ("NAME", "TITLE", "TO TRAIN", "TO TEST", "PIXELS", "CLASSES", "HERE", "LICENSE"),
         (
             (
                 *(row["name"], row["title"], f"{row['train_count']:,}", f"{row['test_count']:,}"),
                 f"{row['channels']}x{row['size']}x{row['size']}",
-                *(len(row["classes"]), "yes" if row["is_here"] else "no", row["licence"]),
+                *(len(row["classes"]), "yes" if row["is_here"] else "no", row["license"]),
             )
             for row in rows
         ),
@@ -208,11 +208,11 @@ def log_line(line: JSON) -> Text:
 
 
 def state(item: JSON) -> Text:
-    """A run's state in its colour; the wish to cancel or pause it is shown while it runs."""
+    """A run's state in its color; the wish to cancel or pause it is shown while it runs."""
     shown = item["state"]
     if shown == "running":
         shown = {"cancel": "cancelling", "pause": "pausing"}.get(item["desired"], shown)
-    return Text(shown, style=_COLOURS.get(item["state"], ""))
+    return Text(shown, style=_COLORS.get(item["state"], ""))
 
 
 def now(item: JSON) -> str:
@@ -220,8 +220,8 @@ def now(item: JSON) -> str:
     if item.get("queue_status"):
         reason = str(item["queue_status"]["reason"])
         return "" if reason == item["state"] else reason
-    if item.get("last_heard_at"):
-        return f"last heard {ago(item['last_heard_at'])}"
+    if item.get("last_heartbeat_at"):
+        return f"last heard {ago(item['last_heartbeat_at'])}"
     return ""
 
 
@@ -234,10 +234,10 @@ def with_reason(item: JSON) -> str:
 
 
 def _place_to_go_on(item: JSON) -> str:
-    if item["state"] not in ("queued", "paused", "failed") or not item.get("resume_point"):
+    if item["state"] not in ("queued", "paused", "failed") or not item.get("snapshot"):
         return ""
     words = "at a retry, from" if item["state"] == "failed" else "from"
-    point = item["resume_point"]
+    point = item["snapshot"]
     place = f", batch {point['batch'] + 1}" if point["batch"] else ""
     return f"{words} epoch {point['epoch'] + 1}{place}"
 
@@ -305,7 +305,7 @@ def workers(items: Sequence[JSON]) -> Table:
                 worker["slots"],
                 ", ".join(str(job_id) for job_id in worker["running"]),
                 ", ".join(worker["queues"]),
-                ago(worker["seen_at"]),
+                ago(worker["last_heartbeat_at"]),
             )
             for worker in items
         ),

@@ -2,12 +2,12 @@
 
 TrainyardError
 ├── InvalidInput        something a person typed is wrong; carries one message a field
-├── NotFound            no such job, checkpoint, preset, data set; names what there is
+├── NotFound            no such job, checkpoint, preset, dataset; names what there is
 ├── Unavailable         a service is away; says which, and what to do
 │   └── DatabaseUnavailable
 ├── Conflict            what is asked does not fit the state of the run; says what would
 ├── LeaseLost           the job belongs to another attempt now; stop and leave no trace
-└── DataUnavailable     a data set could be had from none of its sources
+└── DataUnavailable     a dataset could be had from none of its sources
 
 Each door (page, API, terminal) turns them into its own answer in one place.
 """
@@ -63,4 +63,4 @@ class LeaseLost(TrainyardError):
 
 
 class DataUnavailable(TrainyardError):
-    """A data set could not be had from any of its sources."""
+    """A dataset could not be had from any of its sources."""

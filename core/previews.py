@@ -1,6 +1,6 @@
 """Previews: images as a run would see them, asked for by a form and drawn by a worker.
 
-The web has neither torch nor the data sets. So what is asked for is a row, a worker that takes it
+The web has neither torch nor the datasets. So what is asked for is a row, a worker that takes it
 draws it, and the picture comes back in the same row. Nothing depends on it: a preview that is lost
 is asked for again.
 """
@@ -24,7 +24,7 @@ FORGOTTEN_AFTER_S = 30.0
 """Whoever took one so long ago has died over it: it takes much less, or is given up."""
 
 LEFT_TO_OTHERS_S = 1.0
-"""What a worker without the data set leaves to those that have it, before it says so."""
+"""What a worker without the dataset leaves to those that have it, before it says so."""
 
 KEPT_FOR_S = 24 * 3600.0
 MOST_WAITING = 50

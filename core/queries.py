@@ -15,13 +15,13 @@ from sqlalchemy.orm import Session
 
 from core.database.models import (
     LARGEST_KEY,
+    Artifact,
     Attempt,
-    Checkpoint,
     Epoch,
     Evaluation,
     Job,
     LogLine,
-    Point,
+    MetricSample,
     Worker,
 )
 from core.errors import InvalidInput, NotFound
@@ -85,11 +85,11 @@ def epochs(
     return _rows(session, Epoch, job_id, limit, cursor, Epoch.epoch)
 
 
-def points(
+def metrics(
     session: Session, job_id: int, limit: int = DEFAULT_LIMIT, cursor: str = ""
-) -> Page[Point]:
-    """A page of a job's points, first to last."""
-    return _rows(session, Point, job_id, limit, cursor, Point.step)
+) -> Page[MetricSample]:
+    """A page of a job's metric samples, first to last."""
+    return _rows(session, MetricSample, job_id, limit, cursor, MetricSample.step)
 
 
 def logs(
@@ -115,22 +115,22 @@ def attempts(
     return _page(rows, limit, lambda row: (row[0].number,))
 
 
-def checkpoints(
+def artifacts(
     session: Session, job_id: int, limit: int = DEFAULT_LIMIT, cursor: str = ""
-) -> Page[Checkpoint]:
+) -> Page[Artifact]:
     """A page of a job's published files."""
-    return _rows(session, Checkpoint, job_id, limit, cursor, Checkpoint.id)
+    return _rows(session, Artifact, job_id, limit, cursor, Artifact.id)
 
 
-def checkpoint(session: Session, checkpoint_id: int) -> Checkpoint:
+def artifact(session: Session, artifact_id: int) -> Artifact:
     """One published file.
 
     Raises:
-        NotFound: there is no such checkpoint.
+        NotFound: there is no such artifact.
     """
-    found = session.get(Checkpoint, checkpoint_id) if checkpoint_id <= LARGEST_KEY else None
+    found = session.get(Artifact, artifact_id) if artifact_id <= LARGEST_KEY else None
     if found is None:
-        raise NotFound(f"There is no checkpoint {checkpoint_id}.")
+        raise NotFound(f"There is no artifact {artifact_id}.")
     return found
 
 

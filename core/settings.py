@@ -35,7 +35,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
     home: Annotated[
-        Path, Field(description="Folder of the database, blobs, data sets and logs.")
+        Path, Field(description="Folder of the database, blobs, datasets and logs.")
     ] = Path("~/.trainyard")
     host: Annotated[str, Field(description="Address that the web server listens on.")] = "127.0.0.1"
     port: Annotated[
@@ -48,14 +48,14 @@ class Settings(BaseSettings):
         str, Field(description="SQLAlchemy address; empty: SQLite inside TRAINYARD_HOME.")
     ] = ""
     redis_url: Annotated[
-        str, Field(description="Address of the Redis server that carries the doorbell.")
+        str, Field(description="Address of the Redis server that notifies the workers.")
     ] = "redis://127.0.0.1:6379/0"
-    artifacts_url: Annotated[
+    storage_url: Annotated[
         str,
         Field(description="Where blobs live: file:///folder or s3://bucket/prefix; empty: home."),
     ] = ""
     data: Annotated[
-        Path | None, Field(description="Folder of the data sets; empty: inside TRAINYARD_HOME.")
+        Path | None, Field(description="Folder of the datasets; empty: inside TRAINYARD_HOME.")
     ] = None
     secret_key: Annotated[
         str,
@@ -151,7 +151,7 @@ class Settings(BaseSettings):
             raise ValueError("write it as redis://host:port/number")
         return value
 
-    @field_validator("artifacts_url")
+    @field_validator("storage_url")
     @classmethod
     def _known_store(cls, value: str) -> str:
         if value and not value.startswith("file:///") and not _names_a_bucket(value):
@@ -177,7 +177,7 @@ class Settings(BaseSettings):
 
     @cached_property
     def data_folder(self) -> Path:
-        """The folder of the data sets."""
+        """The folder of the datasets."""
         return self.data or self.home / "data"
 
     @cached_property
@@ -186,9 +186,9 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{self.home / 'trainyard.db'}"
 
     @cached_property
-    def artifacts_address(self) -> str:
+    def storage_address(self) -> str:
         """The address of the blob store."""
-        return self.artifacts_url or (self.home / "artifacts").as_uri()
+        return self.storage_url or (self.home / "artifacts").as_uri()
 
     @cached_property
     def signing_key(self) -> str:
@@ -234,7 +234,7 @@ def load(**overrides: Any) -> Settings:
         BadSettings: naming each variable that cannot be used, and why.
     """
     try:
-        return Settings(**overrides)
+        return Settings(**_by_old_names() | overrides)
     except ValidationError as error:
         lines = []
         for problem in error.errors():
@@ -242,6 +242,18 @@ def load(**overrides: Any) -> Settings:
             name = f"{variable(str(problem['loc'][0]))}: " if problem["loc"] else ""
             lines.append(name + message)
         raise BadSettings("\n".join(lines)) from None
+
+
+OLD_NAMES = {"TRAINYARD_ARTIFACTS_URL": "storage_url"}
+"""Variables by the names that they had in earlier releases. Today's name, where set, counts."""
+
+
+def _by_old_names() -> dict[str, str]:
+    return {
+        field: os.environ[old]
+        for old, field in OLD_NAMES.items()
+        if os.environ.get(old) and variable(field) not in os.environ
+    }
 
 
 def _has_good_port(address: str) -> bool:

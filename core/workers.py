@@ -32,7 +32,9 @@ class WorkerFacts:
 def live(session: Session) -> Sequence[Worker]:
     """The workers that were heard lately, and have not stopped."""
     return session.scalars(
-        select(Worker).where(Worker.stopped_at.is_(None), Worker.seen_at >= now(-SILENT_AFTER_S))
+        select(Worker).where(
+            Worker.stopped_at.is_(None), Worker.last_heartbeat_at >= now(-SILENT_AFTER_S)
+        )
     ).all()
 
 
@@ -91,7 +93,7 @@ def register(database: Database, facts: WorkerFacts) -> int:
         devices=list(facts.devices),
         slots=facts.slots,
         started_at=now(),
-        seen_at=now(),
+        last_heartbeat_at=now(),
     )
     with database.writing() as session:
         session.add(worker)
@@ -109,8 +111,8 @@ def seen(database: Database, worker_id: int) -> datetime:
         moment: datetime = session.scalars(
             update(Worker)
             .where(Worker.id == worker_id)
-            .values(seen_at=now(), stopped_at=None)
-            .returning(Worker.seen_at)
+            .values(last_heartbeat_at=now(), stopped_at=None)
+            .returning(Worker.last_heartbeat_at)
             .execution_options(synchronize_session=False)
         ).one()
         return moment
@@ -132,7 +134,7 @@ def write_off_silent(database: Database) -> None:
     with database.writing() as session:
         session.execute(
             update(Worker)
-            .where(Worker.stopped_at.is_(None), Worker.seen_at < now(-SILENT_AFTER_S))
+            .where(Worker.stopped_at.is_(None), Worker.last_heartbeat_at < now(-SILENT_AFTER_S))
             .values(stopped_at=now())
             .execution_options(synchronize_session=False)
         )

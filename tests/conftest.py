@@ -149,9 +149,9 @@ def database(database_address: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def artifacts(tmp_path: Path) -> Folder:
+def storage(tmp_path: Path) -> Folder:
     """A blob store in a folder."""
-    return Folder(tmp_path / "artifacts")
+    return Folder(tmp_path / "storage")
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def settings(tmp_path: Path, database_address: str, redis_url: str) -> Settings:
         home=tmp_path / "home",
         database_url=database_address,
         redis_url=redis_url,
-        artifacts_url=(tmp_path / "artifacts").as_uri(),
+        storage_url=(tmp_path / "storage").as_uri(),
         secret_key="for tests alone",
     )
 

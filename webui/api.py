@@ -99,7 +99,7 @@ def epochs(job_id: int) -> Response:
 @blueprint.get("/jobs/<int:job_id>/points")
 def points(job_id: int) -> Response:
     """A page of a run's readings in mid-epoch."""
-    return _rows_of_job(job_id, queries.points, schemas.point)
+    return _rows_of_job(job_id, queries.metrics, schemas.point)
 
 
 @blueprint.get("/jobs/<int:job_id>/logs")
@@ -111,7 +111,7 @@ def logs(job_id: int) -> Response:
 @blueprint.get("/jobs/<int:job_id>/checkpoints")
 def checkpoints(job_id: int) -> Response:
     """A page of a run's files."""
-    return _rows_of_job(job_id, queries.checkpoints, schemas.checkpoint)
+    return _rows_of_job(job_id, queries.artifacts, schemas.checkpoint)
 
 
 @blueprint.get("/jobs/<int:job_id>/attempts")
@@ -149,8 +149,8 @@ def download(checkpoint_id: int) -> Response:
     """A file: whole, in part (Range), or not at all where the asker has it (ETag)."""
     context = current()
     with context.database.reading() as session:
-        row = queries.checkpoint(session, checkpoint_id)
-    file = context.artifacts.open(Blob(row.sha256, row.size))
+        row = queries.artifact(session, checkpoint_id)
+    file = context.storage.open(Blob(row.sha256, row.size))
     response = Response(
         wrap_file(request.environ, file, 256 * 1024),
         content_type="application/octet-stream",
@@ -202,7 +202,7 @@ def workers() -> Response:
 
 @blueprint.get("/spec")
 def spec_schema() -> Response:
-    """The JSON Schema of a spec, the presets, and the data sets with their facts."""
+    """The JSON Schema of a spec, the presets, and the datasets with their facts."""
     return jsonify(
         {
             "schema": spec.schema(),
@@ -230,9 +230,9 @@ def readyz() -> Response:
     context = current()
     with context.database.reading() as session:
         queries.jobs(session, limit=1)
-    context.artifacts.check()
+    context.storage.check()
     redis = "ok" if context.wakeups.check() else "away: runs start a few seconds later"
-    return jsonify({"status": "ok", "database": "ok", "artifacts": "ok", "redis": redis})
+    return jsonify({"status": "ok", "database": "ok", "storage": "ok", "redis": redis})
 
 
 def _rows_of_job(job_id: int, query: Any, shape: Any) -> Response:

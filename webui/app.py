@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from core.database.engine import Database
-from core.messaging.notify import Doorbell
+from core.messaging.notify import Notifier
 from core.messaging.pubsub import Wakeups
 from core.settings import Settings
 from core.storage import store
@@ -23,9 +23,9 @@ def create_app(settings: Settings) -> Flask:
         context.Context(
             settings=settings,
             database=Database(settings.database_address, pool_size=settings.web_threads),
-            doorbell=Doorbell(settings.redis_url),
+            notifier=Notifier(settings.redis_url),
             wakeups=wakeups,
-            artifacts=store.connect(settings.artifacts_address),
+            storage=store.connect(settings.storage_address),
             watchers=Watchers(wakeups),
         ),
     )

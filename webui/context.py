@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from flask import Flask, current_app
 
 from core.database.engine import Database
-from core.messaging.notify import Doorbell
+from core.messaging.notify import Notifier
 from core.messaging.pubsub import Wakeups
 from core.settings import Settings
-from core.storage.store import Artifacts
+from core.storage.store import Storage
 from webui.live import Watchers
 
 _KEY = "trainyard"
@@ -22,9 +22,9 @@ class Context:
 
     settings: Settings
     database: Database
-    doorbell: Doorbell
+    notifier: Notifier
     wakeups: Wakeups
-    artifacts: Artifacts
+    storage: Storage
     watchers: Watchers
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from core import queries
 from core.database.engine import Database
 from core.errors import DatabaseUnavailable, InvalidInput
+from core.jobs.status import without_time
 from core.messaging.pubsub import Wakeups
 from core.states import FINAL
 from webui import schemas
@@ -216,13 +217,13 @@ def news(database: Database, job_id: int, seen: Position) -> list[Event]:
         )
         rows(
             "points",
-            queries.points(session, job_id, ROWS_AT_ONCE, str(seen.step)),
+            queries.metrics(session, job_id, ROWS_AT_ONCE, str(seen.step)),
             schemas.point,
             step=lambda row: row.step,
         )
         rows(
             "checkpoints",
-            queries.checkpoints(session, job_id, ROWS_AT_ONCE, str(seen.checkpoint)),
+            queries.artifacts(session, job_id, ROWS_AT_ONCE, str(seen.checkpoint)),
             schemas.checkpoint,
             checkpoint=lambda row: row.id,
         )
@@ -245,7 +246,7 @@ def _moved_on(database: Database, job_id: int, seen: Position, waits: str) -> li
 
 def _turn(job: dict[str, Any]) -> str | None:
     status = job["queue_status"]
-    return status.without_time(status["reason"]) if status else None
+    return without_time(status["reason"]) if status else None
 
 
 def _end_if_over(state: str, seen: Position) -> list[Event]:

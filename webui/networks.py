@@ -33,7 +33,7 @@ def _checked(asked: spec.Spec) -> Hyperparameters:
     try:
         return presets.resolve(None, asked)
     except InvalidInput as error:
-        # the defaults of what was not asked about may not suit this data set
+        # the defaults of what was not asked about may not suit this dataset
         concerning = [each for each in error.errors if each.field.partition(".")[0] in PARTS]
         if concerning:
             raise InvalidInput(concerning) from None

@@ -164,7 +164,7 @@ def evaluation(job_id: int) -> str:
 def _facts(session: Session, row: Job) -> dict[str, Any]:
     """What a page of a run shows besides the run itself, its curves, its epochs and its log."""
     attempts = queries.attempts(session, row.id, queries.LARGEST_LIMIT)
-    files = queries.checkpoints(session, row.id, queries.LARGEST_LIMIT)
+    files = queries.artifacts(session, row.id, queries.LARGEST_LIMIT)
     return {
         "attempts": [schemas.attempt(attempt) for attempt in attempts.items],
         "files": [schemas.checkpoint(file) for file in files.items],
@@ -183,9 +183,9 @@ def _validated(row: Job) -> bool:
 def _records(session: Session, row: Job, shown: schemas.JSON) -> dict[str, Any]:
     """What a run has reported so far, and the place in the stream from which it goes on."""
     epochs, all_epochs = _rows(session, row.id, queries.epochs)
-    points, all_points = _rows(session, row.id, queries.points)
+    points, all_points = _rows(session, row.id, queries.metrics)
     lines, all_lines = _rows(session, row.id, queries.logs)
-    files, all_files = _rows(session, row.id, queries.checkpoints)
+    files, all_files = _rows(session, row.id, queries.artifacts)
     whole = all_epochs and all_points and all_lines and all_files
     position = live.Position(
         revision=row.revision if whole else 0,
@@ -252,8 +252,8 @@ def resume(job_id: int) -> Response:
 @blueprint.post("/jobs/<int:job_id>/retry")
 def retry(job_id: int) -> Response:
     """Give a failed run another try."""
-    from_nothing = request.form.get("from_nothing") == "true"
-    submission.retry(current(), job_id, {"from_nothing": from_nothing})
+    from_scratch = request.form.get("from_scratch") == "true"
+    submission.retry(current(), job_id, {"from_scratch": from_scratch})
     return _to_run(job_id)
 
 
@@ -278,7 +278,7 @@ def workers() -> str:
 def _presence(worker: Worker) -> str:
     if worker.stopped_at is not None:
         return "stopped"
-    silent = formats.seconds_since(worker.seen_at) > SILENT_AFTER_S
+    silent = formats.seconds_since(worker.last_heartbeat_at) > SILENT_AFTER_S
     return "silent" if silent else "live"
 
 

@@ -83,7 +83,7 @@ def _why_it_waits(preview: Preview) -> str:
         return "It is being drawn."
     with current().database.reading() as session:
         workers = queries.live_workers(session)
-    if any(seconds_since(worker.seen_at) <= SILENT_AFTER_S for worker in workers):
+    if any(seconds_since(worker.last_heartbeat_at) <= SILENT_AFTER_S for worker in workers):
         return "It waits for a worker."
     return "No worker is there to draw it. Start one: trainyard worker"
 

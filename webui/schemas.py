@@ -8,7 +8,16 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from core.database.models import Attempt, Checkpoint, Epoch, Evaluation, Job, LogLine, Point, Worker
+from core.database.models import (
+    Artifact,
+    Attempt,
+    Epoch,
+    Evaluation,
+    Job,
+    LogLine,
+    MetricSample,
+    Worker,
+)
 from core.datasets.builtin import Dataset
 from core.jobs import snapshots, status
 from core.jobs.status import QueueStatus
@@ -48,7 +57,7 @@ def job(
     row: Job,
     worker_name: str | None,
     waits: QueueStatus | None,
-    point: snapshots.Point | None = None,
+    point: snapshots.SnapshotRef | None = None,
 ) -> JSON:
     """A job, why it waits, and the place from which it can go on."""
     return {
@@ -84,8 +93,8 @@ def job(
         },
         "worker": worker_name,
         "queue_status": queue_status(waits) if waits else None,
-        "last_heard_at": moment(row.heard_at) if row.state == "running" else None,
-        "resume_point": resume_point(row, point) if point else None,
+        "last_heartbeat_at": moment(row.last_heartbeat_at) if row.state == "running" else None,
+        "snapshot": snapshot(row, point) if point else None,
     }
 
 
@@ -94,7 +103,7 @@ def queue_status(waits: QueueStatus) -> JSON:
     return {"position": waits.position, "reason": waits.reason, "eta_s": waits.eta_s}
 
 
-def resume_point(row: Job, point: snapshots.Point) -> JSON:
+def snapshot(row: Job, point: snapshots.SnapshotRef) -> JSON:
     """Where a run can go on from: whole epochs done, batches of the next one, batches in all."""
     batch = point.step - point.epoch * row.batches if row.batches else 0
     return {"epoch": point.epoch, "batch": batch, "step": point.step}
@@ -134,7 +143,7 @@ def epoch(row: Epoch) -> JSON:
     }
 
 
-def point(row: Point) -> JSON:
+def point(row: MetricSample) -> JSON:
     """A reading in mid-epoch."""
     return {
         "step": row.step,
@@ -157,7 +166,7 @@ def log_line(row: LogLine) -> JSON:
     }
 
 
-def checkpoint(row: Checkpoint) -> JSON:
+def checkpoint(row: Artifact) -> JSON:
     """A file to download."""
     return {
         "id": row.id,
@@ -223,7 +232,7 @@ def preset(row: Preset) -> JSON:
 
 
 def dataset(row: Dataset) -> JSON:
-    """What is known of a data set."""
+    """What is known of a dataset."""
     return {
         "name": row.name,
         "title": row.title,
@@ -234,8 +243,8 @@ def dataset(row: Dataset) -> JSON:
         "train_count": row.train_count,
         "test_count": row.test_count,
         "mean": list(row.mean),
-        "deviation": list(row.deviation),
-        "licence": row.licence,
+        "std": list(row.std),
+        "license": row.license,
         "source": row.source,
     }
 
@@ -254,6 +263,6 @@ def worker(row: tuple[Worker, list[Job]]) -> JSON:
         "slots_taken": sum(job.devices for job in running),
         "running": [job.id for job in running],
         "started_at": moment(found.started_at),
-        "seen_at": moment(found.seen_at),
+        "last_heartbeat_at": moment(found.last_heartbeat_at),
         "stopped_at": moment(found.stopped_at),
     }

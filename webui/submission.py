@@ -81,8 +81,8 @@ class Wish(BaseModel):
 class Retry(Wish):
     """What may be said when a failed run is to be tried again."""
 
-    from_nothing: bool = False
-    """Whether it begins anew, rather than at its last resume point."""
+    from_scratch: bool = False
+    """Whether it begins anew, rather than at its last snapshot."""
 
 
 def _without_controls(value: str) -> str:
@@ -128,7 +128,7 @@ def submit(context: Context, values: Mapping[str, Any]) -> Job:
         priority=submission.priority,
         queue=submission.queue,
     )
-    context.doorbell.ring(job.queue)
+    context.notifier.notify(job.queue)
     return job
 
 
@@ -164,7 +164,7 @@ def resume(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) -
         Conflict: it has ended, or is being cancelled.
     """
     wish = _checked(Wish, values)
-    return _told(context, queue.resume(context.database, job_id, wish.by), ring=True)
+    return _told(context, queue.resume(context.database, job_id, wish.by), notify=True)
 
 
 def retry(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) -> Job:
@@ -176,8 +176,8 @@ def retry(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) ->
         Conflict: it has not failed.
     """
     asked = _checked(Retry, values)
-    job = queue.retry(context.database, job_id, from_nothing=asked.from_nothing, by=asked.by)
-    return _told(context, job, ring=True)
+    job = queue.retry(context.database, job_id, from_scratch=asked.from_scratch, by=asked.by)
+    return _told(context, job, notify=True)
 
 
 def _checked(model: type[Asked], values: Mapping[str, Any]) -> Asked:
@@ -187,10 +187,10 @@ def _checked(model: type[Asked], values: Mapping[str, Any]) -> Asked:
         raise InvalidInput([_field_error(problem) for problem in error.errors()]) from None
 
 
-def _told(context: Context, job: Job, *, ring: bool = False) -> Job:
+def _told(context: Context, job: Job, *, notify: bool = False) -> Job:
     """Tell those whom a change of a job concerns."""
-    if ring:
-        context.doorbell.ring(job.queue)
+    if notify:
+        context.notifier.notify(job.queue)
     context.wakeups.announce("asked", job.id)
     context.wakeups.announce("changed", job.id)
     return job

@@ -1,4 +1,4 @@
-"""A worker: `python -m worker`. Celery hears the doorbell; the database says what to run."""
+"""A worker: `python -m worker`. Celery hears the notifier; the database says what to run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from core import settings, workers
 from core.database.engine import Database
 from core.errors import DatabaseUnavailable, TrainyardError
 from core.jobs.queue import Claimant
-from core.messaging.notify import Doorbell
+from core.messaging.notify import Notifier
 from core.messaging.pubsub import Topic, Wakeups
 from core.settings import Settings
 from core.storage import store
@@ -33,7 +33,7 @@ from worker.tasks.draw_preview import Previews
 WAIT_FOR_DATABASE_S = 60
 WAIT_FOR_ZYGOTE_S = 300.0
 END_MARGIN_S = 10.0
-"""To store resume points and to write the ends, after the grace that trainers have."""
+"""To store snapshots and to write the ends, after the grace that trainers have."""
 
 log = logging.getLogger("worker")
 
@@ -76,8 +76,8 @@ def set_up(chosen: Settings) -> Yard:
     return Yard(
         settings=chosen,
         database=database,
-        artifacts=store.connect(chosen.artifacts_address),
-        doorbell=Doorbell(chosen.redis_url),
+        storage=store.connect(chosen.storage_address),
+        notifier=Notifier(chosen.redis_url),
         wakeups=Wakeups(chosen.redis_url),
         slots=slots,
         spares=spares,
@@ -86,7 +86,7 @@ def set_up(chosen: Settings) -> Yard:
             worker_id=_register(database, facts),
             queues=chosen.queues,
             devices=devices.accepted(found),
-            most=devices.room(divided),
+            max_capacity=devices.capacity(divided),
         ),
     )
 
@@ -116,7 +116,7 @@ def work(yard: Yard) -> None:
         threading.Thread(target=yard.drain, name="drain").start()
 
     worker_shutting_down.connect(drain)
-    claiming.register(yard.doorbell.app, yard)
+    claiming.register(yard.notifier.app, yard)
     log.info(
         "worker %s serves %s with %d slot(s) on %s",
         yard.settings.worker_name,
@@ -125,7 +125,7 @@ def work(yard: Yard) -> None:
         ", ".join(sorted({slot.device.name for slot in yard.slots.all})),
     )
     try:
-        yard.doorbell.app.worker_main(_celery_arguments(yard))
+        yard.notifier.app.worker_main(_celery_arguments(yard))
     finally:
         yard.drain()
         yard.slots.wait_until_all_free(yard.settings.grace_seconds + END_MARGIN_S)

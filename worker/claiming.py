@@ -14,7 +14,7 @@ from core.jobs import queue
 from core.jobs.lease import Lease
 from core.messaging.notify import TASK
 from worker.context import Yard
-from worker.devices import Slot, choose, room
+from worker.devices import Slot, capacity, choose
 from worker.processes.group import gather
 from worker.processes.trainer import Trainer
 from worker.supervisor.supervisor import Supervisor
@@ -26,11 +26,11 @@ ASK_AGAIN_AFTER_S = 0.05
 
 
 def register(app: Celery, yard: Yard) -> None:
-    """Answer the doorbell."""
+    """Answer the notifier."""
 
     def look() -> None:
         try:
-            run_next(yard, is_rung=True)
+            run_next(yard, is_notified=True)
         finally:
             _hear_again()
 
@@ -50,7 +50,7 @@ def _hear_again() -> None:
         )
 
 
-def run_next(yard: Yard, *, is_rung: bool = False) -> None:
+def run_next(yard: Yard, *, is_notified: bool = False) -> None:
     """Run jobs in a free slot until there is none to run. Returns at once where no slot is free.
 
     Where nobody rang, there may be more jobs than this one: whoever has claimed a job then lets
@@ -59,7 +59,7 @@ def run_next(yard: Yard, *, is_rung: bool = False) -> None:
     slot = yard.slots.take()
     if slot is None:
         return  # whoever holds a slot looks again when its job ends
-    hand = _Hand(yard, slot, looks_on=not is_rung)
+    hand = _Hand(yard, slot, looks_on=not is_notified)
     try:
         while hand.run_one():
             pass
@@ -92,7 +92,7 @@ class _Hand:
         if not trainers:
             return False
         try:
-            held = room(self._slots)
+            held = capacity(self._slots)
             lease = queue.claim(yard.database, yard.claimant, yard.settings.lease_seconds, held)
         except BaseException:
             self._put_back(trainers)
@@ -129,11 +129,11 @@ class _Hand:
 
         A job that does not get its slots now is looked for when the next of them is given back.
         """
-        yard, held = self._yard, room(self._slots)
-        if held == yard.claimant.most:
+        yard, held = self._yard, capacity(self._slots)
+        if held == yard.claimant.max_capacity:
             return False
-        wanted = queue.wanted(yard.database, yard.claimant)
-        if wanted is None or held.holds(wanted):
+        wanted = queue.next_requirements(yard.database, yard.claimant)
+        if wanted is None or held.fits(wanted):
             return False
         self._slots = yard.slots.exchange(self._slots, wanted.device, wanted.devices)
         return bool(self._slots)

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 from core.database.engine import Database
 from core.jobs.queue import Claimant
-from core.messaging.notify import Doorbell
+from core.messaging.notify import Notifier
 from core.messaging.pubsub import Wakeups
 from core.settings import Settings
-from core.storage.store import Artifacts
+from core.storage.store import Storage
 from worker.devices import Slots
 from worker.processes.spares import Spares
 
@@ -91,8 +91,8 @@ class Yard:
 
     settings: Settings
     database: Database
-    artifacts: Artifacts
-    doorbell: Doorbell
+    storage: Storage
+    notifier: Notifier
     wakeups: Wakeups
     slots: Slots
     spares: Spares

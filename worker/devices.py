@@ -14,7 +14,7 @@ from typing import Any
 
 import pynvml
 
-from core.jobs.queue import Room
+from core.jobs.queue import Capacity
 from core.protocol.orders import DeviceKind
 
 
@@ -34,7 +34,7 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Room for one job: a device, and a share of the host's cores."""
+    """Capacity for one job: a device, and a share of the host's cores."""
 
     number: int
     device: Device
@@ -49,13 +49,13 @@ class Slot:
         return "cpu" if wanted == "cpu" else self.device.kind
 
 
-def room(slots: Sequence[Slot]) -> Room:
+def capacity(slots: Sequence[Slot]) -> Capacity:
     """What one run can have of some slots.
 
     The slots of a CPU may work for one run together; those of one GPU may not, because NCCL lets no
     two processes share one.
     """
-    return Room(len(slots), len(_apart(slots)))
+    return Capacity(len(slots), len(_apart(slots)))
 
 
 def choose(slots: Sequence[Slot], device: str, count: int) -> list[Slot] | None:

@@ -21,7 +21,7 @@ def main() -> None:
             Database(chosen.database_address, pool_size=1) as database,
             database.reading() as session,
         ):
-            seen = [w.seen_at for w in queries.live_workers(session) if w.name == name]
+            seen = [w.last_heartbeat_at for w in queries.live_workers(session) if w.name == name]
     except TrainyardError as error:
         sys.exit(str(error))
     if not seen or (datetime.now(UTC) - max(seen)).total_seconds() > SILENT_AFTER_S:

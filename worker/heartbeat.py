@@ -1,6 +1,6 @@
 """What a worker does between jobs: says that it is there, takes back lost jobs, looks for work.
 
-The look makes the doorbell a convenience: with Redis down, jobs start a few seconds later.
+The look makes the notifier a convenience: with Redis down, jobs start a few seconds later.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import datetime
 from core import workers
 from core.errors import DatabaseUnavailable, Unavailable
 from core.jobs import queue, snapshots
-from core.jobs.queue import Outlook
+from core.jobs.queue import PollResult
 from worker.claiming import run_next
 from worker.context import Yard
 
@@ -71,18 +71,18 @@ class Housekeeping:
         yard = self._yard
         moment = workers.seen(yard.database, yard.claimant.worker_id)
         self._note_outages(moment)
-        outlook = queue.outlook(yard.database, yard.claimant)
-        if outlook.are_leases_over and self._may_judge():
+        poll = queue.poll(yard.database, yard.claimant)
+        if poll.are_leases_over and self._may_judge():
             for job_id in queue.reap(yard.database, moment):
                 log.warning("job %s was taken back: its lease ran out", job_id)
                 yard.wakeups.announce("changed", job_id)
-            outlook = queue.outlook(yard.database, yard.claimant)
+            poll = queue.poll(yard.database, yard.claimant)
         if time.monotonic() >= self._tidy_due:
             self._tidy()
         if yard.draining.is_set():
             return self._look_every
         yard.spares.tend(yard.slots)
-        return self._look(outlook)
+        return self._look(poll)
 
     def _note_outages(self, moment: datetime) -> None:
         """Postpone the judging of others after a time in which they may not have been heard.
@@ -118,22 +118,22 @@ class Housekeeping:
 
     def _sweep(self) -> None:
         try:
-            while snapshots.sweep(self._yard.database, self._yard.artifacts):
+            while snapshots.sweep(self._yard.database, self._yard.storage):
                 pass
         except Unavailable as error:
-            log.warning("resume points that are not needed any more stay for now: %s", error)
+            log.warning("snapshots that are not needed any more stay for now: %s", error)
 
-    def _look(self, outlook: Outlook) -> float:
+    def _look(self, poll: PollResult) -> float:
         """Look for work without having been rung for, and ring for work that nobody was told of."""
         yard = self._yard
         if not yard.slots.has_free():  # rings that nobody is free to hear would only pile up
             return self._look_every
-        if outlook.are_jobs_unheard:
-            for name in queue.unheard_queues(yard.database, yard.claimant.queues):
-                yard.doorbell.ring(name)
-        if outlook.due_in_s is None:
+        if poll.are_jobs_unnotified:
+            for name in queue.unnotified_queues(yard.database, yard.claimant.queues):
+                yard.notifier.notify(name)
+        if poll.due_in_s is None:
             return self._look_every
-        if outlook.due_in_s <= 0:
+        if poll.due_in_s <= 0:
             threading.Thread(target=run_next, args=(yard,), name="look", daemon=True).start()
             return self._look_every
-        return outlook.due_in_s
+        return poll.due_in_s

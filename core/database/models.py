@@ -6,7 +6,7 @@ Times are stored in UTC and always set by the database's own clock (`core.databa
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from sqlalchemy import (
     JSON,
@@ -27,6 +27,17 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from core.states import DESIRED, OUTCOMES, STATES, Desired, Outcome, State
+
+ArtifactKind = Literal["checkpoint", "export", "card"]
+"""checkpoint: the weights (.pt, .safetensors); export: the same for other runtimes (.onnx)."""
+
+
+def artifact_kind(format: str) -> ArtifactKind:  # noqa: A002  (the column's name)
+    """The kind of a file by its format: what a person downloads it for."""
+    if format in ("pt", "safetensors"):
+        return "checkpoint"
+    return "card" if format.startswith("card") else "export"
+
 
 NAME_LENGTH = 120
 QUEUE_LENGTH = 60
@@ -73,6 +84,7 @@ class Base(DeclarativeBase):
         State: String(20),
         Desired: String(20),
         Outcome: String(20),
+        ArtifactKind: String(20),
     }
 
 
@@ -93,10 +105,10 @@ class Worker(Base):
     devices: Mapped[list[Any]]
     slots: Mapped[int]
     started_at: Mapped[datetime]
-    seen_at: Mapped[datetime]
+    last_heartbeat_at: Mapped[datetime]
     stopped_at: Mapped[datetime | None]
 
-    __table_args__ = (Index(None, "stopped_at", "seen_at"),)
+    __table_args__ = (Index(None, "stopped_at", "last_heartbeat_at"),)
 
 
 class Job(Base):
@@ -132,7 +144,7 @@ class Job(Base):
     created_at: Mapped[datetime]
     available_at: Mapped[datetime]
     """Not claimed before this moment: a retry backs off."""
-    rung_at: Mapped[datetime]
+    notified_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     desired_at: Mapped[datetime | None]
@@ -144,13 +156,13 @@ class Job(Base):
     worker_id: Mapped[int | None] = mapped_column(ForeignKey("workers.id"))
     lease_token: Mapped[str | None] = mapped_column(String(32))
     lease_expires_at: Mapped[datetime | None]
-    heard_at: Mapped[datetime | None]
+    last_heartbeat_at: Mapped[datetime | None]
     """When the worker that runs it last wrote: a renewal, a measurement."""
 
     crashes: Mapped[int]
     losses: Mapped[int]
     secured_step: Mapped[int] = mapped_column(BigInteger)
-    """Batches that a resume point has secured at most: more of them is new progress, which gives
+    """Batches that a snapshot has secured at most: more of them is new progress, which gives
     the run its whole budget of crashes and losses back."""
 
     epoch: Mapped[int]
@@ -187,7 +199,7 @@ class Job(Base):
         CheckConstraint(
             "(state <> 'queued' OR desired = 'run') AND (state <> 'paused' OR desired = 'pause') "
             "AND (state <> 'cancelled' OR desired = 'cancel')",
-            name="a_state_agrees_with_the_wish",
+            name="a_state_agrees_with_desired",
         ),
         CheckConstraint(
             "(state IN ('succeeded', 'failed', 'cancelled')) = (finished_at IS NOT NULL)",
@@ -215,7 +227,7 @@ class Attempt(Base):
     first_step: Mapped[int | None] = mapped_column(BigInteger)
     """Batches that were done when its training began; 0: it began from nothing."""
     secured_step: Mapped[int | None] = mapped_column(BigInteger)
-    """Batches in the newest resume point that it has secured."""
+    """Batches in the newest snapshot that it has secured."""
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
     outcome: Mapped[Outcome | None]
@@ -257,10 +269,10 @@ class Epoch(Base):
     images_per_s: Mapped[float]
 
 
-class Point(Base):
+class MetricSample(Base):
     """A reading of the training loss between epochs: the mean since the reading before."""
 
-    __tablename__ = "points"
+    __tablename__ = "metrics"
 
     job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
     step: Mapped[int] = mapped_column(BigInteger, primary_key=True)
@@ -287,10 +299,10 @@ class LogLine(Base):
     text: Mapped[str] = mapped_column(Text)
 
 
-class ResumePoint(Base):
+class Snapshot(Base):
     """A place in a run from which training can go on exactly. The bytes are a blob of its own."""
 
-    __tablename__ = "resume_points"
+    __tablename__ = "snapshots"
 
     job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
     attempt: Mapped[int] = mapped_column(primary_key=True)
@@ -338,15 +350,16 @@ class Preview(Base):
     __table_args__ = (Index(None, "asked_at"),)
 
 
-class Checkpoint(Base):
-    """A published file: weights, or the model card. The bytes are a blob, written once."""
+class Artifact(Base):
+    """A published file of a run. The bytes are a blob, written once."""
 
-    __tablename__ = "checkpoints"
+    __tablename__ = "artifacts"
 
     id: Mapped[int] = mapped_column(BigKey, primary_key=True)
     job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
     attempt: Mapped[int]
     epoch: Mapped[int]
+    kind: Mapped[ArtifactKind]
     format: Mapped[str] = mapped_column(String(20))
     filename: Mapped[str] = mapped_column(String(200))
     size: Mapped[int] = mapped_column(BigInteger)

@@ -1,4 +1,4 @@
-"""The data sets that a run may name: facts only, so that the web can show them without torch."""
+"""The datasets that a run may name: facts only, so that the web can show them without torch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DatasetName = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """One data set: images of `channels` x `size` x `size` pixels in `len(classes)` classes."""
+    """One dataset: images of `channels` x `size` x `size` pixels in `len(classes)` classes."""
 
     name: DatasetName
     title: str
@@ -30,7 +30,7 @@ class Dataset:
     """Their names, in the order of the labels, which begin at 0."""
     mean: tuple[float, ...]
     """Of all pixels to train on, scaled to 0..1: a value a channel."""
-    deviation: tuple[float, ...]
+    std: tuple[float, ...]
     """The standard deviation of the same pixels: a value a channel."""
     train_count: int
     test_count: int
@@ -38,7 +38,7 @@ class Dataset:
     """Where its files lie, below the data folder."""
     largest_pixel: int
     """The pixel value that stands for full white; images are divided by it."""
-    licence: str
+    license: str
     """Under what terms its authors give it away; says so where they name none."""
     source: str
     """The address of its authors' page."""
@@ -56,17 +56,17 @@ DATASETS: dict[str, Dataset] = {
         Dataset(
             name="mnist",
             title="MNIST",
-            description="Handwritten digits, 28x28 grey pixels: 60,000 to train, 10,000 to test.",
+            description="Handwritten digits, 28x28 gray pixels: 60,000 to train, 10,000 to test.",
             channels=1,
             size=28,
             classes=_DIGITS,
             mean=(0.130660,),
-            deviation=(0.308108,),
+            std=(0.308108,),
             train_count=60_000,
             test_count=10_000,
             folder="MNIST/raw",
             largest_pixel=255,
-            licence="CC BY-SA 3.0",
+            license="CC BY-SA 3.0",
             source="http://yann.lecun.com/exdb/mnist/",
         ),
         Dataset(
@@ -88,12 +88,12 @@ DATASETS: dict[str, Dataset] = {
                 "Ankle boot",
             ),
             mean=(0.286041,),
-            deviation=(0.353024,),
+            std=(0.353024,),
             train_count=60_000,
             test_count=10_000,
             folder="FashionMNIST/raw",
             largest_pixel=255,
-            licence="MIT",
+            license="MIT",
             source="https://github.com/zalandoresearch/fashion-mnist",
         ),
         Dataset(
@@ -117,12 +117,12 @@ DATASETS: dict[str, Dataset] = {
             ),
             # as published with many networks for it; to be worked out anew where the files are
             mean=(0.1918,),
-            deviation=(0.3483,),
+            std=(0.3483,),
             train_count=60_000,
             test_count=10_000,
             folder="KMNIST/raw",
             largest_pixel=255,
-            licence="CC BY-SA 4.0",
+            license="CC BY-SA 4.0",
             source="https://github.com/rois-codh/kmnist",
         ),
         Dataset(
@@ -135,12 +135,12 @@ DATASETS: dict[str, Dataset] = {
             classes=_EMNIST_BALANCED,
             # as published with many networks for it; to be worked out anew where the files are
             mean=(0.1751,),
-            deviation=(0.3332,),
+            std=(0.3332,),
             train_count=112_800,
             test_count=18_800,
             folder="EMNIST/balanced",
             largest_pixel=255,
-            licence=_EMNIST_LICENCE,
+            license=_EMNIST_LICENCE,
             source=_EMNIST_SOURCE,
         ),
         Dataset(
@@ -153,18 +153,18 @@ DATASETS: dict[str, Dataset] = {
             classes=tuple(string.ascii_uppercase),
             # as published with many networks for it; to be worked out anew where the files are
             mean=(0.1722,),
-            deviation=(0.3309,),
+            std=(0.3309,),
             train_count=124_800,
             test_count=20_800,
             folder="EMNIST/letters",
             largest_pixel=255,
-            licence=_EMNIST_LICENCE,
+            license=_EMNIST_LICENCE,
             source=_EMNIST_SOURCE,
         ),
         Dataset(
             name="cifar10",
             title="CIFAR-10",
-            description="Photographs of animals and vehicles, 32x32 coloured pixels: 50,000 to "
+            description="Photographs of animals and vehicles, 32x32 colored pixels: 50,000 to "
             "train, 10,000 to test. The download is 170 MB.",
             channels=3,
             size=32,
@@ -182,12 +182,12 @@ DATASETS: dict[str, Dataset] = {
             ),
             # as in Jordan, 94% on CIFAR-10 in 3.29 seconds on a single GPU (2024), its listing
             mean=(0.4914, 0.4822, 0.4465),
-            deviation=(0.2470, 0.2435, 0.2616),
+            std=(0.2470, 0.2435, 0.2616),
             train_count=50_000,
             test_count=10_000,
             folder="CIFAR10",
             largest_pixel=255,
-            licence="None named; its authors ask to be cited",
+            license="None named; its authors ask to be cited",
             source="https://www.cs.toronto.edu/~kriz/cifar.html",
         ),
         Dataset(
@@ -199,12 +199,12 @@ DATASETS: dict[str, Dataset] = {
             size=8,
             classes=_DIGITS,
             mean=(0.305447,),
-            deviation=(0.376037,),
+            std=(0.376037,),
             train_count=1_437,
             test_count=360,
             folder="digits",
             largest_pixel=16,
-            licence="CC BY 4.0",
+            license="CC BY 4.0",
             source="https://archive.ics.uci.edu/dataset/80/"
             "optical+recognition+of+handwritten+digits",
         ),

@@ -48,7 +48,7 @@ def guarded_update(session: Session, lease: Lease, values: dict[str, Any]) -> De
             Job.lease_token == lease.token,
             Job.state == "running",
         )
-        .values(revision=Job.revision + 1, heard_at=now(), **values)
+        .values(revision=Job.revision + 1, last_heartbeat_at=now(), **values)
         .returning(Job.desired)
         .execution_options(synchronize_session=False)
     )

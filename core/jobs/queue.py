@@ -1,7 +1,7 @@
 """The queue is the `jobs` table, and this is the only file that moves a job between states.
 
 Each move is a conditional UPDATE: the row count decides who did it. After the commit the
-caller rings the doorbell or wakes the watchers; neither carries anything that can go stale.
+caller rings the notifier or wakes the watchers; neither carries anything that can go stale.
 """
 
 from __future__ import annotations
@@ -18,7 +18,15 @@ from sqlalchemy import ColumnElement, Select, and_, func, insert, or_, select, u
 from sqlalchemy.orm import Session, aliased
 
 from core.database.engine import Database, now, storable
-from core.database.models import KIND_LENGTH, LARGEST_KEY, NAME_LENGTH, Attempt, Checkpoint, Job
+from core.database.models import (
+    KIND_LENGTH,
+    LARGEST_KEY,
+    NAME_LENGTH,
+    Artifact,
+    Attempt,
+    Job,
+    artifact_kind,
+)
 from core.errors import Conflict, DatabaseUnavailable, NotFound
 from core.jobs import snapshots
 from core.jobs.lease import Lease, guarded_update
@@ -30,11 +38,11 @@ CRASH_BUDGET = 3
 LOSS_BUDGET = 10
 FIRST_BACKOFF_S = 2.0
 LONGEST_BACKOFF_S = 300.0
-RING_AGAIN_S = 10.0
+NOTIFY_AGAIN_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class Capacity:
     """What one run can have of a worker."""
 
     slots: int
@@ -42,16 +50,16 @@ class Room:
     """How many of the slots lie apart: those of a CPU all do, of those of one GPU a run can have
     but one. A run on the CPU of a host with GPUs does not mind."""
 
-    def holds(self, wanted: Wanted) -> bool:
+    def fits(self, wanted: Requirements) -> bool:
         """Whether a run fits in."""
         return wanted.devices <= (self.slots if wanted.device == "cpu" else self.devices)
 
 
-ONE = Room(1, 1)
+ONE = Capacity(1, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Requirements:
     """What a job needs to run: so many devices of a kind."""
 
     device: str
@@ -65,7 +73,7 @@ class Claimant:
     worker_id: int
     queues: Sequence[str]
     devices: Sequence[str]
-    most: Room = ONE
+    max_capacity: Capacity = ONE
     """What it can give a run when it is idle."""
 
 
@@ -107,7 +115,7 @@ def submit(
     priority: int = 0,
     queue: str = "default",
 ) -> Job:
-    """Put a job into the queue. The caller rings the doorbell once this has returned."""
+    """Put a job into the queue. The caller rings the notifier once this has returned."""
     job = Job(
         name=name,
         preset=preset,
@@ -123,7 +131,7 @@ def submit(
         resets=0,
         created_at=now(),
         available_at=now(),
-        rung_at=now(),
+        notified_at=now(),
         crashes=0,
         losses=0,
         secured_step=0,
@@ -140,7 +148,7 @@ def submit(
 
 
 def claim(
-    database: Database, claimant: Claimant, lease_seconds: float, held: Room = ONE
+    database: Database, claimant: Claimant, lease_seconds: float, held: Capacity = ONE
 ) -> Lease | None:
     """Take the best runnable job, or None where there is none.
 
@@ -167,15 +175,15 @@ def claim(
             return _lease(job, token, claimant) if job else None
 
 
-def wanted(database: Database, claimant: Claimant) -> Wanted | None:
+def next_requirements(database: Database, claimant: Claimant) -> Requirements | None:
     """What the best job needs that a claim could find, where enough is held; None without one."""
     with database.reading() as session:
         best = session.execute(_runnable(claimant, Job.device, Job.devices).limit(1)).one_or_none()
-    return Wanted(*best) if best else None
+    return Requirements(*best) if best else None
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class PollResult:
     """What there is to do, as a worker sees it."""
 
     due_in_s: float | None
@@ -184,31 +192,31 @@ class Outlook:
     are_leases_over: bool
     """Whether a running job's lease has run out: for `reap`."""
 
-    are_jobs_unheard: bool
-    """Whether nobody rang lately for a job that is due: for `unheard_queues`."""
+    are_jobs_unnotified: bool
+    """Whether nobody rang lately for a job that is due: for `unnotified_queues`."""
 
 
-def outlook(database: Database, claimant: Claimant) -> Outlook:
+def poll(database: Database, claimant: Claimant) -> PollResult:
     """Look once, by one statement, for everything that a worker may have to do."""
     with database.reading() as session:
         due_at, expired, unheard, moment = session.execute(
             select(
                 select(func.min(Job.available_at)).where(*_suits(claimant)).scalar_subquery(),
                 select(Job.id).where(Job.state == "running", Job.lease_expires_at < now()).exists(),
-                select(Job.id).where(*_unheard(claimant.queues)).exists(),
+                select(Job.id).where(*_unnotified(claimant.queues)).exists(),
                 now(),
             )
         ).one()
     due_in_s = (due_at - moment).total_seconds() if due_at else None
-    return Outlook(due_in_s, bool(expired), bool(unheard))
+    return PollResult(due_in_s, bool(expired), bool(unheard))
 
 
-def _unheard(queues: Sequence[str]) -> tuple[ColumnElement[bool], ...]:
+def _unnotified(queues: Sequence[str]) -> tuple[ColumnElement[bool], ...]:
     return (
         Job.state == "queued",
         Job.queue.in_(queues),
         Job.available_at <= now(),
-        Job.rung_at < now(-RING_AGAIN_S),
+        Job.notified_at < now(-NOTIFY_AGAIN_S),
     )
 
 
@@ -217,12 +225,12 @@ def _suits(claimant: Claimant, job: type[Job] = Job) -> tuple[ColumnElement[bool
         job.state == "queued",
         job.queue.in_(claimant.queues),
         job.device.in_(claimant.devices),
-        _fits(claimant.most, job),
+        _fits(claimant.max_capacity, job),
     )
 
 
-def _fits(room: Room, job: type[Job] = Job) -> ColumnElement[bool]:
-    """`Room.holds`, as the database sees it."""
+def _fits(room: Capacity, job: type[Job] = Job) -> ColumnElement[bool]:
+    """`Capacity.holds`, as the database sees it."""
     on_cpus = and_(job.device == "cpu", job.devices <= room.slots)
     return or_(job.devices <= room.devices, on_cpus)
 
@@ -235,7 +243,7 @@ def _runnable(claimant: Claimant, *columns: Any) -> Select[Any]:
     )
 
 
-def _is_behind_a_larger(claimant: Claimant, held: Room) -> ColumnElement[bool]:
+def _is_behind_a_larger(claimant: Claimant, held: Capacity) -> ColumnElement[bool]:
     """Whether a job has to wait for one before it that needs more than what is held."""
     ahead = aliased(Job)
     larger = (
@@ -251,7 +259,7 @@ def _is_behind_a_larger(claimant: Claimant, held: Room) -> ColumnElement[bool]:
 
 
 def _claim(
-    session: Session, claimant: Claimant, token: str, lease_seconds: float, held: Room
+    session: Session, claimant: Claimant, token: str, lease_seconds: float, held: Capacity
 ) -> Lease | None:
     # one that is too large is not locked: another claim would skip it, and take what is behind
     best = _runnable(claimant, Job.id).where(_fits(held)).limit(1)
@@ -259,7 +267,7 @@ def _claim(
         Job.id == best.with_for_update(skip_locked=True).scalar_subquery(),
         Job.state.in_(may_become("running")),
     ]
-    if held != claimant.most:
+    if held != claimant.max_capacity:
         conditions.append(~_is_behind_a_larger(claimant, held))
     job = session.scalar(
         update(Job)
@@ -271,7 +279,7 @@ def _claim(
             worker_id=claimant.worker_id,
             lease_token=token,
             lease_expires_at=now(lease_seconds),
-            heard_at=now(),
+            last_heartbeat_at=now(),
             started_at=func.coalesce(Job.started_at, now()),
             eta_s=None,
             images_per_s=None,
@@ -314,10 +322,11 @@ def succeed(
         )
         for publication in publications:
             session.add(
-                Checkpoint(
+                Artifact(
                     job_id=lease.job_id,
                     attempt=lease.attempt,
                     epoch=publication.epoch,
+                    kind=artifact_kind(publication.format),
                     format=publication.format,
                     filename=publication.filename,
                     size=publication.blob.size,
@@ -367,7 +376,7 @@ def decide(outcome: Outcome, *, desired: Desired, crashes: int, losses: int) -> 
 
 
 def backoff(tries: int) -> float:
-    """Seconds before the next try: doubling, with jitter so that neighbours spread out."""
+    """Seconds before the next try: doubling, with jitter so that neighbors spread out."""
     longest = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2.0**tries)
     return longest * random.uniform(0.5, 1.0)
 
@@ -392,7 +401,7 @@ def cancel(database: Database, job_id: int, by: str | None = None) -> Job:
 def pause(database: Database, job_id: int, by: str | None = None) -> Job:
     """Ask that a job be paused. Asking again changes nothing.
 
-    A queued job is paused here; a running one by its worker, which keeps a resume point of it.
+    A queued job is paused here; a running one by its worker, which keeps a snapshot of it.
 
     Raises:
         NotFound: there is no such job.
@@ -426,7 +435,7 @@ def resume(database: Database, job_id: int, by: str | None = None) -> Job:
         if job.desired == "cancel":
             raise Conflict(f"Run {job.id} is being cancelled: it cannot go on.")
         if job.state == "paused":
-            due = {"available_at": now(), "rung_at": now()}
+            due = {"available_at": now(), "notified_at": now()}
             _change(session, job, {"state": "queued"} | due | _wish("run", by))
         elif job.desired == "pause":
             _change(session, job, _wish("run", by))
@@ -434,11 +443,11 @@ def resume(database: Database, job_id: int, by: str | None = None) -> Job:
 
 
 def retry(
-    database: Database, job_id: int, *, from_nothing: bool = False, by: str | None = None
+    database: Database, job_id: int, *, from_scratch: bool = False, by: str | None = None
 ) -> Job:
     """Give a failed job another try, with its whole budget. The caller rings.
 
-    It goes on from its last resume point, or begins anew where `from_nothing`.
+    It goes on from its last snapshot, or begins anew where `from_scratch`.
 
     Raises:
         NotFound: there is no such job.
@@ -451,12 +460,12 @@ def retry(
             "state": "queued",
             "finished_at": None,
             "available_at": now(),
-            "rung_at": now(),
+            "notified_at": now(),
             "crashes": 0,
             "losses": 0,
             **dict.fromkeys(("error_kind", "error_message", "error_traceback")),
         }
-        if from_nothing:
+        if from_scratch:
             snapshots.discard(session, job.id)
             values["secured_step"] = 0
         _change(session, job, values)
@@ -507,7 +516,7 @@ def reap(database: Database, moment: datetime | None = None) -> list[int]:
         return [job.id for job in jobs]
 
 
-def unheard_queues(database: Database, served: Sequence[str]) -> set[str]:
+def unnotified_queues(database: Database, served: Sequence[str]) -> set[str]:
     """Of the queues `served`, those with jobs that are due but for which nobody rang lately.
 
     They count as rung now.
@@ -515,8 +524,8 @@ def unheard_queues(database: Database, served: Sequence[str]) -> set[str]:
     with database.writing() as session:
         queues = session.scalars(
             update(Job)
-            .where(*_unheard(served))
-            .values(rung_at=now())
+            .where(*_unnotified(served))
+            .values(notified_at=now())
             .returning(Job.queue)
             .execution_options(synchronize_session=False)
         ).all()
@@ -532,7 +541,7 @@ def _end(session: Session, job: Job, outcome: Outcome, failure: Failure | None) 
             "state": move.state,
             "available_at": now(move.delay_s),
             # a retry that backs off is rung for when it is due, by whoever looks next
-            "rung_at": now(move.delay_s - RING_AGAIN_S),
+            "notified_at": now(move.delay_s - NOTIFY_AGAIN_S),
             **_UNLEASED,
         }
     else:

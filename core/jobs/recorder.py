@@ -17,8 +17,8 @@ from core.database.models import Attempt, Epoch, Evaluation, Job, LogLine
 from core.errors import DatabaseUnavailable
 from core.jobs import snapshots
 from core.jobs.lease import Lease, guarded_update
-from core.jobs.snapshots import Point
-from core.protocol.reports import EpochEnd, Evaluated, Line, Reading, Report, Shrunk, Started
+from core.jobs.snapshots import SnapshotRef
+from core.protocol.reports import EpochEnd, Evaluated, Line, Report, Shrunk, Started, StepMetrics
 from core.states import Desired
 
 LONGEST_LINE = 10_000
@@ -37,7 +37,7 @@ class Journal:
         self._lease = lease
         self._lease_seconds = lease_seconds
         self._pending: list[Report] = []
-        self._secured: list[Point] = []
+        self._secured: list[SnapshotRef] = []
         self._lines_written = 0
         self.flush_cost = 0
         """Statements that the last flush took, its transaction's begin and end among them."""
@@ -48,16 +48,16 @@ class Journal:
         """Take a report, to be written by the next flush."""
         self._pending.append(report)
 
-    def secure(self, point: Point) -> None:
-        """Take a resume point whose bytes are in the blob store, to be written by the next flush.
+    def secure(self, point: SnapshotRef) -> None:
+        """Take a snapshot whose bytes are in the blob store, to be written by the next flush.
 
         The reports of all that it contains were recorded before.
         """
         self._secured.append(point)
 
     @property
-    def points_waiting(self) -> int:
-        """Resume points that wait to be written."""
+    def snapshots_waiting(self) -> int:
+        """Snapshots that wait to be written."""
         return len(self._secured)
 
     @property
@@ -97,7 +97,10 @@ class Journal:
                         self._write_evaluation(session, report)
                 self._write_lines(session, lines)
                 self._write_rows(
-                    session, models.Point, "step", [r for r in reports if isinstance(r, Reading)]
+                    session,
+                    models.MetricSample,
+                    "step",
+                    [r for r in reports if isinstance(r, StepMetrics)],
                 )
                 self._write_rows(
                     session, Epoch, "epoch", [r for r in reports if isinstance(r, EpochEnd)]
@@ -125,8 +128,8 @@ class Journal:
             first_step=report.step,
         )
         session.execute(
-            delete(models.Point).where(
-                models.Point.job_id == job_id, models.Point.step > report.step
+            delete(models.MetricSample).where(
+                models.MetricSample.job_id == job_id, models.MetricSample.step > report.step
             )
         )
         session.execute(delete(Epoch).where(Epoch.job_id == job_id, Epoch.epoch > report.epoch))
@@ -182,7 +185,7 @@ class Journal:
         session.execute(insert(LogLine).values(time=now()), rows)
 
     def _write_rows(
-        self, session: Session, table: Any, key: str, reports: Sequence[Reading | EpochEnd]
+        self, session: Session, table: Any, key: str, reports: Sequence[StepMetrics | EpochEnd]
     ) -> None:
         if not reports:
             return
@@ -225,7 +228,7 @@ def _summary(report: Report) -> dict[str, Any]:
                 "images_per_s": None,
                 "eta_s": None,
             }
-        case Reading():
+        case StepMetrics():
             return report.model_dump(include=_READING)
         case EpochEnd():
             return report.model_dump(include=_EPOCH_END)

@@ -1,4 +1,4 @@
-"""Resume points: where a run can go on from, and when their blobs may be deleted.
+"""Snapshots: where a run can go on from, and when their blobs may be deleted.
 
 Each point's bytes are a blob that no other row names (the trainer puts a random name into them),
 so it can be deleted when its row is discarded. A row outlives its blob, never the other way round:
@@ -14,8 +14,8 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from core.database.engine import Database, now
-from core.database.models import Attempt, ResumePoint
-from core.storage.store import Artifacts, Blob
+from core.database.models import Attempt, Snapshot
+from core.storage.store import Blob, Storage
 
 KEPT = 2
 """The newest, and the one before it: should the newest be damaged."""
@@ -27,8 +27,8 @@ STATEMENTS_TO_ADD = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """A resume point whose bytes are in the blob store."""
+class SnapshotRef:
+    """A snapshot whose bytes are in the blob store."""
 
     epoch: int
     """Whole epochs done."""
@@ -39,20 +39,20 @@ class Point:
     blob: Blob
 
 
-def add(session: Session, job_id: int, attempt: int, point: Point) -> None:
+def add(session: Session, job_id: int, attempt: int, point: SnapshotRef) -> None:
     """Write a point down, and discard those that are not needed beside it.
 
     Adding the same point again, because the answer was lost, changes nothing.
     """
     session.execute(
-        delete(ResumePoint).where(
-            ResumePoint.job_id == job_id,
-            ResumePoint.attempt == attempt,
-            ResumePoint.step == point.step,
+        delete(Snapshot).where(
+            Snapshot.job_id == job_id,
+            Snapshot.attempt == attempt,
+            Snapshot.step == point.step,
         )
     )
     session.execute(
-        insert(ResumePoint).values(
+        insert(Snapshot).values(
             job_id=job_id,
             attempt=attempt,
             step=point.step,
@@ -69,32 +69,32 @@ def add(session: Session, job_id: int, attempt: int, point: Point) -> None:
         .execution_options(synchronize_session=False)
     )
     kept = (
-        select(ResumePoint.step)
-        .where(ResumePoint.job_id == job_id, ResumePoint.discarded_at.is_(None))
-        .order_by(ResumePoint.step.desc())
+        select(Snapshot.step)
+        .where(Snapshot.job_id == job_id, Snapshot.discarded_at.is_(None))
+        .order_by(Snapshot.step.desc())
         .offset(KEPT - 1)
         .limit(1)
         .scalar_subquery()
     )
-    _discard(session, ResumePoint.job_id == job_id, ResumePoint.step < kept)
+    _discard(session, Snapshot.job_id == job_id, Snapshot.step < kept)
 
 
 def discard(session: Session, job_id: int, after_step: int = -1) -> None:
     """Discard the points of a job, or those of them beyond a step."""
-    _discard(session, ResumePoint.job_id == job_id, ResumePoint.step > after_step)
+    _discard(session, Snapshot.job_id == job_id, Snapshot.step > after_step)
 
 
-def newest_first(session: Session, job_id: int) -> Sequence[Point]:
+def newest_first(session: Session, job_id: int) -> Sequence[SnapshotRef]:
     """The points that a job may go on from."""
     rows = session.scalars(
-        select(ResumePoint)
-        .where(ResumePoint.job_id == job_id, ResumePoint.discarded_at.is_(None))
-        .order_by(ResumePoint.step.desc(), ResumePoint.attempt.desc())
+        select(Snapshot)
+        .where(Snapshot.job_id == job_id, Snapshot.discarded_at.is_(None))
+        .order_by(Snapshot.step.desc(), Snapshot.attempt.desc())
     )
-    return [Point(row.epoch, row.step, Blob(row.sha256, row.size)) for row in rows]
+    return [SnapshotRef(row.epoch, row.step, Blob(row.sha256, row.size)) for row in rows]
 
 
-def sweep(database: Database, artifacts: Artifacts) -> int:
+def sweep(database: Database, storage: Storage) -> int:
     """Delete the blobs of discarded points, some at a time. Any number of workers may do so.
 
     Returns:
@@ -105,18 +105,18 @@ def sweep(database: Database, artifacts: Artifacts) -> int:
     """
     with database.reading() as session:
         rows = session.scalars(
-            select(ResumePoint).where(ResumePoint.discarded_at.is_not(None)).limit(SWEPT_AT_ONCE)
+            select(Snapshot).where(Snapshot.discarded_at.is_not(None)).limit(SWEPT_AT_ONCE)
         ).all()
     for row in rows:
-        artifacts.delete(Blob(row.sha256, row.size))
+        storage.delete(Blob(row.sha256, row.size))
     if rows:
         with database.writing() as session:
             for row in rows:
                 session.execute(
-                    delete(ResumePoint).where(
-                        ResumePoint.job_id == row.job_id,
-                        ResumePoint.attempt == row.attempt,
-                        ResumePoint.step == row.step,
+                    delete(Snapshot).where(
+                        Snapshot.job_id == row.job_id,
+                        Snapshot.attempt == row.attempt,
+                        Snapshot.step == row.step,
                     )
                 )
     return len(rows)
@@ -124,8 +124,8 @@ def sweep(database: Database, artifacts: Artifacts) -> int:
 
 def _discard(session: Session, *which: object) -> None:
     session.execute(
-        update(ResumePoint)
-        .where(*which, ResumePoint.discarded_at.is_(None))  # type: ignore[arg-type]
+        update(Snapshot)
+        .where(*which, Snapshot.discarded_at.is_(None))  # type: ignore[arg-type]
         .values(discarded_at=now())
         .execution_options(synchronize_session=False)
     )

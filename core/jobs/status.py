@@ -27,7 +27,7 @@ LOOKED_AT = 1000
 """Queued jobs of one queue, in the order in which they are claimed; what is beyond has no place."""
 
 RECENT = 200
-"""Runs that ended well, over all data sets, in which to look for typical ones."""
+"""Runs that ended well, over all datasets, in which to look for typical ones."""
 
 TYPICAL_OF = 20
 
@@ -120,7 +120,7 @@ def _line(session: Session, queues: Iterable[str]) -> Sequence[Row[Any]]:
 
 
 def _typical_epoch_s(session: Session) -> dict[str, float]:
-    """Seconds that an epoch of each data set takes: the median of recent runs that went well.
+    """Seconds that an epoch of each dataset takes: the median of recent runs that went well.
 
     Those of several attempts are left out: the times between them are in theirs.
     """

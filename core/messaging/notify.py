@@ -1,4 +1,4 @@
-"""The doorbell: Celery on Redis, telling idle workers that there is work in a queue.
+"""The notifier: Celery on Redis, telling idle workers that there is work in a queue.
 
 A message carries no job, so a lost one costs a few seconds and a double one an empty query.
 """
@@ -62,7 +62,7 @@ def celery_app(redis_url: str) -> Celery:
     return app
 
 
-class Doorbell:
+class Notifier:
     """Rings for a queue."""
 
     def __init__(self, redis_url: str) -> None:
@@ -76,7 +76,7 @@ class Doorbell:
         }
         self._silent_until = 0.0
 
-    def ring(self, queue: str) -> bool:
+    def notify(self, queue: str) -> bool:
         """Say that there is work in `queue`. While Redis is away it seldom waits for it.
 
         Returns:

@@ -54,7 +54,7 @@ class Order(BaseModel):
     device: DeviceKind
     threads: int
     resume_from: Path | None = None
-    """The file of a resume point, or None to begin from nothing."""
+    """The file of a snapshot, or None to begin from nothing."""
 
     rank: int = 0
     """Which of the run's processes this is. Only rank 0 measures, reports, saves and is stopped;
@@ -66,7 +66,7 @@ class Order(BaseModel):
 
 
 Stop = Literal["stop", "save"]
-"""How a trainer is asked to stop: at once, or after it has written a resume point."""
+"""How a trainer is asked to stop: at once, or after it has written a snapshot."""
 
 STOPS: dict[bytes, Stop] = {b"stop\n": "stop", b"save\n": "save"}
 """The lines that ask for it."""

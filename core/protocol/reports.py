@@ -29,7 +29,7 @@ class Started(_Report):
     step: int = 0
 
 
-class Reading(_Report):
+class StepMetrics(_Report):
     """The training loss in mid-epoch: the mean over the batches since the reading before."""
 
     kind: Literal["reading"] = "reading"
@@ -69,7 +69,7 @@ class EpochEnd(_Report):
 
 
 class Saved(_Report):
-    """A resume point lies in the scratch folder: all that was reported before is in it."""
+    """A snapshot lies in the scratch folder: all that was reported before is in it."""
 
     kind: Literal["saved"] = "saved"
     epoch: int
@@ -139,7 +139,16 @@ class Stopped(_Report):
 
 
 Report = (
-    Started | Reading | EpochEnd | Saved | Shrunk | Line | Evaluated | Finished | Failed | Stopped
+    Started
+    | StepMetrics
+    | EpochEnd
+    | Saved
+    | Shrunk
+    | Line
+    | Evaluated
+    | Finished
+    | Failed
+    | Stopped
 )
 
 _ADAPTER: TypeAdapter[Report] = TypeAdapter(Annotated[Report, Field(discriminator="kind")])

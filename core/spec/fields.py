@@ -321,13 +321,13 @@ def _choices(annotation: Any) -> tuple[Choice, ...]:
 
 
 def _facts(dataset: Dataset) -> tuple[tuple[str, str], ...]:
-    """What a data set is, in the words of a form."""
-    colour = "grey" if dataset.channels == 1 else "colour"
+    """What a dataset is, in the words of a form."""
+    color = "gray" if dataset.channels == 1 else "color"
     return (
         ("Images", f"{dataset.train_count:,} to train on, {dataset.test_count:,} to test on"),
-        ("Pixels", f"{dataset.size} \N{MULTIPLICATION SIGN} {dataset.size}, {colour}"),
+        ("Pixels", f"{dataset.size} \N{MULTIPLICATION SIGN} {dataset.size}, {color}"),
         ("Classes", f"{len(dataset.classes)}: {', '.join(dataset.classes)}"),
-        ("Licence", dataset.licence),
+        ("License", dataset.license),
         ("Source", dataset.source),
     )
 

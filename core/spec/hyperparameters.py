@@ -37,8 +37,8 @@ class Data(Section):
     )
     normalize: bool = Field(
         False,
-        title="Normalise",
-        description="Subtract the data set's mean and divide by its deviation.",
+        title="Normalize",
+        description="Subtract the dataset's mean and divide by its standard deviation.",
     )
     placement: Literal["auto", "device", "stream"] = Field(
         "auto",
@@ -89,7 +89,7 @@ class CNN(Section):
     batch_norm: bool = Field(
         False,
         title="Batch norm",
-        description="Normalise after each convolution: learns faster, each step costs more.",
+        description="Normalize after each convolution: learns faster, each step costs more.",
     )
     dropout: float = Field(0.0, **_DROPOUT)
 
@@ -199,12 +199,12 @@ class RMSprop(Section):
     kind: Literal["rmsprop"] = "rmsprop"
     learning_rate: float = Field(0.001, **_LEARNING_RATE)
     momentum: float = Field(0.0, **_MOMENTUM)
-    smoothing: float = Field(
+    alpha: float = Field(
         0.99,
         ge=0,
         lt=1,
-        title="Smoothing",
-        description="How much of the running mean is kept at each step.",
+        title="Alpha",
+        description="How much of the running mean of squared gradients is kept at each step.",
     )
     weight_decay: float = Field(0.0, **_WEIGHT_DECAY)
 
@@ -321,7 +321,7 @@ class Regularization(Section):
         description="mixup: blend each image, and its label, with another's. cutmix: paste a "
         "rectangle of another.",
     )
-    mix_alpha: float = Field(
+    mixup_alpha: float = Field(
         0.4,
         gt=0,
         le=10,
@@ -385,7 +385,7 @@ _ERASE: dict[str, Any] = {
 _COLOR: dict[str, Any] = {
     "ge": 0,
     "le": 1,
-    "title": "Colour",
+    "title": "Color",
     "description": "Change of brightness, contrast and saturation, at most.",
 }
 
@@ -419,7 +419,7 @@ class Clothes(Section):
 
 
 class Photos(Section):
-    """For colour photographs: mirrored, cut out of a margin, colours changed, a piece blanked."""
+    """For color photographs: mirrored, cut out of a margin, colors changed, a piece blanked."""
 
     kind: Literal["photos"] = "photos"
     flip: bool = Field(True, **_FLIP)
@@ -515,16 +515,16 @@ class Hyperparameters(Section):
     """All of them. `core.spec.spec.TrainingSpec` adds that they work together."""
 
     dataset: DatasetName = Field(
-        "mnist", title="Data set", description="The images to learn from and to test on."
+        "mnist", title="Dataset", description="The images to learn from and to test on."
     )
     batch_size: int = Field(
         64, ge=1, le=8192, title="Batch size", description="Images in each step."
     )
-    accumulation: int = Field(
+    micro_batches: int = Field(
         1,
         ge=1,
         le=1024,
-        title="Gradient accumulation",
+        title="Micro-batches",
         description="Parts that each batch is computed in, one after the other: the same step with "
         "less memory. Batch norm sees the parts.",
     )
@@ -580,7 +580,7 @@ class Hyperparameters(Section):
         description="How each training image is varied, anew each time it is seen.",
     )
     regularization: Regularization = Field(
-        default_factory=Regularization, title="Regularisation", description=""
+        default_factory=Regularization, title="Regularization", description=""
     )
     stopping: Stopping = Field(default_factory=Stopping, title="Stopping early", description="")
     compute: Compute = Field(default_factory=Compute, title="Computing", description="")

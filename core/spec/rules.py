@@ -69,7 +69,7 @@ def _chosen_by_validation(spec: Hyperparameters, _: Dataset) -> Mistakes:
 
 
 def _batches(spec: Hyperparameters, dataset: Dataset) -> Mistakes:
-    count, parts = train_count(spec), spec.accumulation * spec.devices
+    count, parts = train_count(spec), spec.micro_batches * spec.devices
     if spec.batch_size > count:
         yield FieldError(
             "batch_size",
@@ -81,7 +81,7 @@ def _batches(spec: Hyperparameters, dataset: Dataset) -> Mistakes:
     if spec.batch_size < parts:
         yield FieldError(
             "batch_size",
-            f"a batch of {spec.batch_size} cannot be split in {parts} parts (accumulation times "
+            f"a batch of {spec.batch_size} cannot be split in {parts} parts (micro_batches times "
             "devices); choose a larger batch size, or less of those",
         )
     elif smallest < spec.devices:
@@ -97,13 +97,13 @@ def _batches(spec: Hyperparameters, dataset: Dataset) -> Mistakes:
         yield FieldError(
             "batch_size",
             "a part of one image is left over, and batch norm cannot work on the single value that "
-            "this network leaves of it; choose another batch size, or less accumulation",
+            "this network leaves of it; choose another batch size, or less micro_batches",
         )
 
 
 def _smallest_part(spec: Hyperparameters, images: int) -> int:
     """Images in the smallest part that a batch of so many is computed in, on any device."""
-    largest = math.ceil(math.ceil(spec.batch_size / spec.devices) / spec.accumulation)
+    largest = math.ceil(math.ceil(spec.batch_size / spec.devices) / spec.micro_batches)
     ours = images // spec.devices
     return ours // math.ceil(ours / largest)
 
@@ -146,7 +146,7 @@ def _augmentation(spec: Hyperparameters, dataset: Dataset) -> Mistakes:
     if isinstance(chosen, Photos) and chosen.color and dataset.channels == 1:
         yield FieldError(
             "augmentation.color",
-            f"the images of {dataset.title} are grey and have no colours to change; set this to 0, "
+            f"the images of {dataset.title} are gray and have no colors to change; set this to 0, "
             "or choose another augmentation.kind",
         )
     if isinstance(chosen, Handwriting) and chosen.shift >= dataset.size:

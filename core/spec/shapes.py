@@ -39,7 +39,7 @@ class Summary:
 
 
 def summary(model: Model, dataset: Dataset) -> Summary:
-    """Describe a network for images of a data set.
+    """Describe a network for images of a dataset.
 
     Multiply-adds are those of convolutions and linear layers, for one image on its way forward.
     Norms, ReLU, pools and biases are left out, as is usual: they are few.

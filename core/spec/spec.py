@@ -15,6 +15,7 @@ from pydantic import ValidationError, model_validator
 from core.errors import FieldError, InvalidInput
 from core.spec import rules
 from core.spec.hyperparameters import Hyperparameters
+from core.spec.migrate import migrate
 from core.spec.validation import explain
 
 Spec = Mapping[str, Any]
@@ -22,6 +23,11 @@ Spec = Mapping[str, Any]
 
 class TrainingSpec(Hyperparameters):
     """Everything that decides what a run computes: a run is a function of its spec and data."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_todays_names(cls, values: Any) -> Any:
+        return migrate(values) if isinstance(values, Mapping) else values
 
     @model_validator(mode="after")
     def _can_work(self) -> Self:
@@ -59,8 +65,8 @@ def merge(base: Spec, changes: Spec) -> dict[str, Any]:
     A section whose `kind` changes starts from that kind's own defaults: the momentum of `sgd`
     means nothing to `adam`.
     """
-    merged = dict(base)
-    for name, change in changes.items():
+    merged = migrate(base)
+    for name, change in migrate(changes).items():
         current = merged.get(name)
         if isinstance(change, Mapping) and isinstance(current, Mapping):
             same_kind = change.get("kind", current.get("kind")) == current.get("kind")

@@ -37,7 +37,7 @@ class Blob:
     size: int
 
 
-class Artifacts(Protocol):
+class Storage(Protocol):
     """A blob store."""
 
     def put(self, path: Path) -> Blob:
@@ -66,7 +66,7 @@ class Artifacts(Protocol):
         """Raise `Unavailable` where the store cannot be reached."""
 
 
-def connect(address: str) -> Artifacts:
+def connect(address: str) -> Storage:
     """Make the store of an address. Nothing is opened before it is used."""
     parts = urlsplit(address)
     if parts.scheme == "s3":

@@ -122,7 +122,7 @@ def test_the_blocks_of_the_network_follow_what_is_chosen(page):
 
     named(page, "model.cnn.channels").fill("7, 9")
     expect(network).to_contain_text("7 × 28 × 28")
-    page.get_by_label("Data set", exact=True).select_option("digits")
+    page.get_by_label("Dataset", exact=True).select_option("digits")
     expect(network).to_contain_text("7 × 8 × 8")
     named(page, "model.cnn.channels").fill("7, x")
     expect(network).to_contain_text("cannot be built yet. Channels: ")
@@ -136,7 +136,7 @@ def test_the_facts_of_the_chosen_data_set_stand_beside_it(page):
     expect(mnist).to_contain_text("60,000 to train on")
     expect(mnist).to_be_visible()
 
-    page.get_by_label("Data set", exact=True).select_option("digits")
+    page.get_by_label("Dataset", exact=True).select_option("digits")
 
     expect(digits).to_be_visible()
     expect(mnist).to_be_hidden()
@@ -144,7 +144,7 @@ def test_the_facts_of_the_chosen_data_set_stand_beside_it(page):
 
 def test_a_folded_section_tells_what_is_set_in_it_while_it_is_set(page):
     page.goto("/jobs/new?preset=tutorial")
-    section = page.locator("details", has_text="Regularisation")
+    section = page.locator("details", has_text="Regularization")
     expect(section.locator("[data-told]")).to_be_empty()
     expect(section.locator(".inside")).to_be_visible()
 

@@ -69,6 +69,6 @@ def finished(trainyard, database, claimant, settings, tmp_path):
     journal.record(evaluated())
     journal.flush()
     (tmp_path / "m.pt").write_bytes(CONTENT)
-    blob = store.connect(settings.artifacts_address).put(tmp_path / "m.pt")
+    blob = store.connect(settings.storage_address).put(tmp_path / "m.pt")
     queue.succeed(database, lease, "c" * 64, [Publication(blob, 1, "pt", "mnist-cnn.pt")])
     return str(lease.job_id)

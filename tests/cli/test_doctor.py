@@ -54,7 +54,7 @@ def test_a_service_that_is_away_is_bad_and_so_is_the_exit(
 
 def test_a_file_store_that_cannot_be_made_is_bad(examine, monkeypatch, tmp_path):
     (tmp_path / "a file").write_text("")
-    monkeypatch.setenv("TRAINYARD_ARTIFACTS_URL", (tmp_path / "a file" / "store").as_uri())
+    monkeypatch.setenv("TRAINYARD_STORAGE_URL", (tmp_path / "a file" / "store").as_uri())
 
     status, checks = examine()
 

@@ -43,7 +43,7 @@ def test_a_run_that_is_being_paused_is_told_once(written):
     view = Lines(Console(file=written))
     heard = "2999-01-01T00:00:00.000000Z"
     for desired in ("run", "pause", "pause"):
-        view.take("job", event(desired=desired, last_heard_at=heard))
+        view.take("job", event(desired=desired, last_heartbeat_at=heard))
 
     assert written.getvalue().splitlines() == [
         "run 1 is running, last heard 0 s ago",
@@ -84,7 +84,7 @@ def test_a_long_line_stays_one_line_in_a_pipe(written):
         (event("queued"), ["queued"]),
         (event("queued", queue_status={"reason": "next in line"}), ["run 1 is queued: next in"]),
         (event("paused", queue_status={"reason": "paused"}), ["run 1 is paused"]),
-        (event(last_heard_at="2999-01-01T00:00:00Z"), ["last heard 0 s ago"]),
+        (event(last_heartbeat_at="2999-01-01T00:00:00Z"), ["last heard 0 s ago"]),
         (event(test_accuracy=0.9), ["accuracy 90.00%"]),
         (event(test_accuracy=0.9, validation_accuracy=0.8), ["90.00%  validation 80.00%"]),
     ],

@@ -17,7 +17,7 @@ from core.datasets.builtin import DATASETS
 from core.jobs import queue, snapshots
 from core.jobs.queue import Failure
 from core.jobs.recorder import Journal
-from core.jobs.snapshots import Point
+from core.jobs.snapshots import SnapshotRef
 from core.spec.fields import sections, spec_fields
 from core.storage.store import Blob
 from tests.cli.conftest import CONTENT, LOGGED
@@ -193,7 +193,7 @@ def failed(trainyard, database, claimant, with_resume_point=True):
     lease = queue.claim(database, claimant, 30)
     if with_resume_point:
         with database.writing() as session:
-            snapshots.add(session, 1, 1, Point(2, 950, Blob("a" * 64, 5)))
+            snapshots.add(session, 1, 1, SnapshotRef(2, 950, Blob("a" * 64, 5)))
     queue.end(database, lease, "failed", Failure("ValueError", "no luck", "a traceback"))
 
 
@@ -218,7 +218,7 @@ def test_a_running_run_is_asked_to_pause_and_may_be_let_go_on(trainyard, login, 
 
 
 @pytest.mark.parametrize(
-    ("flags", "point"), [((), {"epoch": 2, "batch": 0, "step": 950}), (("--from-nothing",), None)]
+    ("flags", "point"), [((), {"epoch": 2, "batch": 0, "step": 950}), (("--from-scratch",), None)]
 )
 def test_a_failed_run_is_tried_again(trainyard, login, database, claimant, flags, point):
     failed(trainyard, database, claimant)
@@ -228,7 +228,7 @@ def test_a_failed_run_is_tried_again(trainyard, login, database, claimant, flags
 
     assert told.exit_code == 0
     job = json.loads(told.stdout)
-    assert (job["state"], job["desired_by"], job["resume_point"]) == ("queued", "ada", point)
+    assert (job["state"], job["desired_by"], job["snapshot"]) == ("queued", "ada", point)
     assert ("from epoch 3" in trainyard("show", "1").stdout) == (point is not None)
 
 
@@ -387,9 +387,7 @@ def test_a_run_that_failed_is_told_with_its_reason(trainyard, database, claimant
 
 def test_submit_and_follow_in_one_ends_with_the_run(trainyard, database, claimant):
     def work():
-        wait_until(
-            lambda: queue.outlook(database, claimant).due_in_s is not None, "the run is queued"
-        )
+        wait_until(lambda: queue.poll(database, claimant).due_in_s is not None, "the run is queued")
         queue.succeed(database, queue.claim(database, claimant, 30), "c" * 64, [])
 
     worker = threading.Thread(target=work)
@@ -438,7 +436,7 @@ def test_a_place_that_cannot_be_written_is_said_in_a_sentence(trainyard, finishe
 
 
 def test_a_download_without_its_blob_is_refused_and_leaves_no_file(trainyard, finished, tmp_path):
-    shutil.rmtree(tmp_path / "artifacts")
+    shutil.rmtree(tmp_path / "storage")
     target = tmp_path / "target"
     target.mkdir()
 
@@ -450,7 +448,7 @@ def test_a_download_without_its_blob_is_refused_and_leaves_no_file(trainyard, fi
 
 
 def test_a_damaged_download_is_refused_and_leaves_no_file(trainyard, finished, tmp_path):
-    for blob in (tmp_path / "artifacts").rglob("*"):
+    for blob in (tmp_path / "storage").rglob("*"):
         if blob.is_file():
             blob.write_bytes(b"x" * len(CONTENT))
     target = tmp_path / "target"

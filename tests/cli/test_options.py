@@ -1,4 +1,4 @@
-"""Reading `--set field=value` and the options that are made from the spec."""
+"""StepMetrics `--set field=value` and the options that are made from the spec."""
 
 import pytest
 from click.testing import CliRunner

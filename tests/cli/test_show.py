@@ -68,8 +68,8 @@ def test_a_wish_is_shown_while_a_run_goes_on(state, desired, word):
         ({}, ""),
         ({"queue_status": {"reason": "paused by ada"}}, "paused by ada"),
         ({"queue_status": {"reason": "paused"}}, ""),
-        ({"last_heard_at": "2999-01-01T00:00:00Z"}, "last heard 0 s ago"),
-        ({"queue_status": None, "last_heard_at": None}, ""),
+        ({"last_heartbeat_at": "2999-01-01T00:00:00Z"}, "last heard 0 s ago"),
+        ({"queue_status": None, "last_heartbeat_at": None}, ""),
     ],
 )
 def test_what_a_run_does_now_is_told_in_words(more, words):

@@ -9,7 +9,7 @@ from core.errors import InvalidInput, NotFound
 from core.jobs import queue
 from core.jobs.queue import Publication
 from core.jobs.recorder import Journal
-from core.protocol.reports import Line, Reading
+from core.protocol.reports import Line, StepMetrics
 from core.spec import presets
 from core.states import STATES
 from core.storage.store import Blob
@@ -75,10 +75,10 @@ def test_an_unknown_job_is_not_found_and_the_newest_is_named(database):
 
 LISTS = {
     "epochs": (queries.epochs, lambda row: row.epoch),
-    "points": (queries.points, lambda row: row.step),
+    "points": (queries.metrics, lambda row: row.step),
     "logs": (queries.logs, lambda row: (row.attempt, row.number)),
     "attempts": (queries.attempts, lambda row: row[0].number),
-    "checkpoints": (queries.checkpoints, lambda row: row.filename),
+    "checkpoints": (queries.artifacts, lambda row: row.filename),
 }
 
 
@@ -104,7 +104,7 @@ def record(database, claimant, count):
     numbers = {"train_loss": 1, "learning_rate": 0.1, "images_per_s": 1, "eta_s": 1}
     journal.record(reported.started(epochs=7, batches=1))
     for n in range(1, count + 1):
-        journal.record(Reading(step=n, epoch=n, batch=1, **numbers))
+        journal.record(StepMetrics(step=n, epoch=n, batch=1, **numbers))
         journal.record(reported.epoch_end(step=n, epoch=n, batch=1))
     journal.record(Line(text="line"))
     journal.flush()
@@ -161,8 +161,8 @@ def test_what_was_never_made_is_not_found(database, number):
     with database.reading() as session:
         with pytest.raises(NotFound, match="there are none yet"):
             queries.job(session, number)
-        with pytest.raises(NotFound, match=f"no checkpoint {number}"):
-            queries.checkpoint(session, number)
+        with pytest.raises(NotFound, match=f"no artifact {number}"):
+            queries.artifact(session, number)
 
 
 def test_every_state_is_counted_though_it_has_no_job(database):

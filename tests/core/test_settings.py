@@ -21,10 +21,10 @@ from core.settings import BadSettings, Settings
         ("TRAINYARD_REDIS_URL", "amqp://host"),
         ("TRAINYARD_REDIS_URL", "redis://host:port/0"),
         ("TRAINYARD_REDIS_URL", "redis://host:99999/0"),
-        ("TRAINYARD_ARTIFACTS_URL", "ftp://host/folder"),
-        ("TRAINYARD_ARTIFACTS_URL", "file://folder"),
-        ("TRAINYARD_ARTIFACTS_URL", "s3://"),
-        ("TRAINYARD_ARTIFACTS_URL", "s3:///prefix"),
+        ("TRAINYARD_STORAGE_URL", "ftp://host/folder"),
+        ("TRAINYARD_STORAGE_URL", "file://folder"),
+        ("TRAINYARD_STORAGE_URL", "s3://"),
+        ("TRAINYARD_STORAGE_URL", "s3:///prefix"),
         ("TRAINYARD_HOST", "0.0.0.0"),
         ("TRAINYARD_HOST", "example.org"),
         ("TRAINYARD_URL", "example.org"),
@@ -113,7 +113,7 @@ def test_everything_lies_in_the_home_folder_by_default(tmp_path):
     made = Settings(home=tmp_path)
 
     assert made.database_address == f"sqlite:///{tmp_path}/trainyard.db"
-    assert made.artifacts_address == f"file://{tmp_path}/artifacts"
+    assert made.storage_address == f"file://{tmp_path}/artifacts"
     assert made.data_folder == tmp_path / "data"
 
 
@@ -124,7 +124,7 @@ def test_everything_lies_in_the_home_folder_by_default(tmp_path):
         {"queues": ("a", "b"), "slots": 2, "port": 9000, "secret_key": "s"},
         {"host": "0.0.0.0", "allow_anyone_on_the_network": True, "trusted_hosts": ("yard", "b")},
         {"database_url": "postgresql://user:p%40ss@host:5432/name", "url": "http://yard:80"},
-        {"artifacts_url": "s3://bucket/prefix", "lease_seconds": 4.5, "data": "/data"},
+        {"storage_url": "s3://bucket/prefix", "lease_seconds": 4.5, "data": "/data"},
     ],
     ids=["defaults", "worker", "open", "database", "store"],
 )

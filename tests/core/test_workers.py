@@ -24,7 +24,7 @@ def live(database):
 
 def last_seen(database, seconds_ago):
     with database.writing() as session:
-        session.execute(update(Worker).values(seen_at=now(-seconds_ago)))
+        session.execute(update(Worker).values(last_heartbeat_at=now(-seconds_ago)))
 
 
 def test_a_worker_is_written_down_as_it_told_of_itself(database, worker_id):

@@ -269,7 +269,7 @@ def test_web_and_workers_share_the_blobs_and_everything_kept_is_a_named_volume()
         assert mounted[service]["artifacts"] == f"{home}/artifacts"
 
 
-def test_redis_keeps_its_doorbells_over_a_restart_and_a_full_memory() -> None:
+def test_redis_keeps_its_notifications_over_a_restart_and_a_full_memory() -> None:
     command = " ".join(SERVICES["redis"]["command"])
     assert "--appendonly yes" in command
     assert "--maxmemory-policy noeviction" in command

@@ -35,7 +35,7 @@ from core.database.engine import Database
 from core.database.models import Attempt, Job
 from core.errors import Conflict, DatabaseUnavailable, NotFound
 from core.jobs import queue, snapshots
-from core.messaging.notify import Doorbell
+from core.messaging.notify import Notifier
 from core.messaging.pubsub import Wakeups
 from core.settings import Settings
 from core.spec.presets import resolve
@@ -127,7 +127,7 @@ class Storm:
         engine.upgrade(address)
         self._tables = stack.enter_context(Database(address))
         self._artifacts = Folder(self._settings.home / "artifacts")
-        self._doorbell = Doorbell(self._redis.url)
+        self._doorbell = Notifier(self._redis.url)
         self._wakeups = Wakeups(self._redis.url)
         self._done: Counter[str] = Counter()
         self._cancelled: set[int] = set()
@@ -148,7 +148,7 @@ class Storm:
             }
             changes["model"] = changes["model"] | {"channels": [8], "batch_norm": True}
             queue.submit(self._tables, name=f"chaos {number}", spec=resolve("quick", changes))
-        self._doorbell.ring("default")
+        self._doorbell.notify("default")
 
     def rage(self) -> None:
         """Do the faults, one after the other; those that last heal by themselves."""
@@ -363,7 +363,7 @@ class Storm:
         return proxy.cut_at_commit_after("UPDATE jobs").wait(10)
 
     def _ring_ten_times(self) -> bool:
-        return all(self._doorbell.ring("default") for _ in range(10))
+        return all(self._doorbell.notify("default") for _ in range(10))
 
     def _damage_a_resume_point(self) -> bool:
         running = [job for job in self._jobs() if job.state == "running"]
@@ -390,7 +390,7 @@ class Storm:
             def resume() -> None:
                 with contextlib.suppress(Conflict, DatabaseUnavailable):
                     queue.resume(self._tables, job.id)
-                    self._doorbell.ring("default")
+                    self._doorbell.notify("default")
 
             self._heal_after(self._chance.uniform(0, 3), resume)
             return True

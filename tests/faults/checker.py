@@ -19,11 +19,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.database.engine import Database
-from core.database.models import Attempt, Checkpoint, Epoch, Job, LogLine, Point, ResumePoint
+from core.database.models import Artifact, Attempt, Epoch, Job, LogLine, MetricSample, Snapshot
 from core.errors import NotFound
 from core.jobs import snapshots
 from core.states import FINAL
-from core.storage.store import Artifacts, Blob, Folder
+from core.storage.store import Blob, Folder, Storage
 from worker.training.model.network import digest
 
 EpochRow = tuple[int, float, float, float, float]
@@ -41,14 +41,14 @@ class Reference:
 
 def problems(
     database: Database,
-    artifacts: Artifacts,
+    storage: Storage,
     reference: Callable[[dict[str, Any]], Reference] | None = None,
 ) -> list[str]:
     """Everything that is wrong with the runs in a database; nothing, where all is well.
 
     Args:
         database: where to look.
-        artifacts: where the files of succeeded runs must lie.
+        storage: where the files of succeeded runs must lie.
         reference: gives what an undisturbed run of a spec ends with; None: do not compare.
     """
     # what is compared below may train for longer than a transaction may stand still
@@ -58,18 +58,18 @@ def problems(
     return [
         f"job {each.job.id}: {problem}"
         for each in evidence
-        for problem in _problems(each, artifacts, reference)
+        for problem in _problems(each, storage, reference)
     ]
 
 
 def _problems(
     evidence: _Evidence,
-    artifacts: Artifacts,
+    storage: Storage,
     reference: Callable[[dict[str, Any]], Reference] | None,
 ) -> Iterator[str]:
     for check in (_states, _attempts, _measurements, _effects, _resumption):
         yield from check(evidence)
-    yield from _files(evidence, artifacts)
+    yield from _files(evidence, storage)
     job = evidence.job
     if reference is not None and job.state == "succeeded":
         yield from _sameness(evidence, reference(job.spec))
@@ -86,13 +86,13 @@ class _Evidence:
         self.job = job
         self.attempts: Sequence[Attempt] = rows(Attempt, Attempt.number)
         self.epochs: Sequence[Epoch] = rows(Epoch, Epoch.epoch)
-        self.points: Sequence[Point] = rows(Point, Point.step)
+        self.points: Sequence[MetricSample] = rows(MetricSample, MetricSample.step)
         self.lines: Sequence[LogLine] = rows(LogLine, LogLine.attempt, LogLine.number)
-        self.checkpoints: Sequence[Checkpoint] = rows(Checkpoint, Checkpoint.id)
+        self.checkpoints: Sequence[Artifact] = rows(Artifact, Artifact.id)
 
 
 def left_behind(database: Database, store: Folder) -> list[str]:
-    """What lies in a blob store, or in the rows of resume points, and should not; or the reverse.
+    """What lies in a blob store, or in the rows of snapshots, and should not; or the reverse.
 
     To be asked when no worker runs any more. What was discarded is swept first. Blobs that nobody
     names can be left by an attempt that lost its job between storing and writing down, or whose
@@ -102,8 +102,8 @@ def left_behind(database: Database, store: Folder) -> list[str]:
         pass
     found: list[str] = []
     with database.reading() as session:
-        files = set(session.scalars(select(Checkpoint.sha256)))
-        rows = session.scalars(select(ResumePoint)).all()
+        files = set(session.scalars(select(Artifact.sha256)))
+        rows = session.scalars(select(Snapshot)).all()
         ended = set(
             session.scalars(select(Job.id).where(Job.state.in_(("succeeded", "cancelled"))))
         )
@@ -117,9 +117,9 @@ def left_behind(database: Database, store: Folder) -> list[str]:
     blobs = {path.name for path in store.folder.rglob("*") if path.is_file()}
     points = {row.sha256 for row in rows}
     kept = Counter(row.job_id for row in rows)
-    found += [f"job {job_id} has ended, and keeps resume points" for job_id in kept.keys() & ended]
-    found += [f"job {job_id} keeps {n} resume points" for job_id, n in kept.items() if n > 2]
-    found += [f"the resume point {sha256} has no blob" for sha256 in points - blobs]
+    found += [f"job {job_id} has ended, and keeps snapshots" for job_id in kept.keys() & ended]
+    found += [f"job {job_id} keeps {n} snapshots" for job_id, n in kept.items() if n > 2]
+    found += [f"the snapshot {sha256} has no blob" for sha256 in points - blobs]
     if not may_leak:
         found += [f"nobody names the blob {name}" for name in blobs - files - points]
     return found
@@ -202,7 +202,7 @@ def _effects(seen: _Evidence) -> Iterator[str]:
 
 
 def _resumption(seen: _Evidence) -> Iterator[str]:
-    """Every attempt begins at the newest resume point before it, unless one was damaged."""
+    """Every attempt begins at the newest snapshot before it, unless one was damaged."""
     secured = 0
     for attempt in seen.attempts:
         if attempt.first_step is not None:
@@ -219,7 +219,7 @@ def _resumption(seen: _Evidence) -> Iterator[str]:
         secured = max(secured, attempt.secured_step or 0)
 
 
-def _files(seen: _Evidence, artifacts: Artifacts) -> Iterator[str]:
+def _files(seen: _Evidence, storage: Storage) -> Iterator[str]:
     if bool(seen.checkpoints) != (seen.job.state == "succeeded"):
         yield f"{seen.job.state}, with {len(seen.checkpoints)} files"
     formats = [row.format for row in seen.checkpoints]
@@ -227,7 +227,7 @@ def _files(seen: _Evidence, artifacts: Artifacts) -> Iterator[str]:
         yield f"its files are {formats}"
     for row in seen.checkpoints:
         try:
-            with artifacts.open(Blob(row.sha256, row.size)) as file:
+            with storage.open(Blob(row.sha256, row.size)) as file:
                 content = file.read()
         except NotFound:
             yield f"its file {row.filename} is missing"

@@ -178,7 +178,7 @@ def start_worker(
     tmp_path: Path,
     mark: str,
     database: Database,
-    artifacts: Folder,
+    storage: Folder,
 ) -> Iterator[Callable[..., WorkerProcess]]:
     """Starts workers; at the end of a test no process of theirs may be left."""
     started: list[Program] = []
@@ -213,7 +213,7 @@ def start_worker(
         said = program.log.read_text()
         assert not [words for words in FAULTS_OF_OUR_OWN if words in said], said
     with contextlib.suppress(DatabaseUnavailable):  # a test may leave it so
-        assert checker.left_behind(database, artifacts) == []
+        assert checker.left_behind(database, storage) == []
 
 
 @pytest.fixture
@@ -267,7 +267,7 @@ def references(data_folder: Path) -> References:
 @pytest.fixture
 def judge(
     database: Database,
-    artifacts: Folder,
+    storage: Folder,
     references: References,
     look: Callable[[Job], Job],
 ) -> Callable[..., None]:
@@ -280,7 +280,7 @@ def judge(
                 return look(job).state == state
 
             wait_until(is_so, f"job {job.id} is {state}, not {look(job).state}", timeout)
-        assert checker.problems(database, artifacts, references) == []
+        assert checker.problems(database, storage, references) == []
 
     return verdict
 
@@ -319,7 +319,7 @@ def trains(look: Callable[[Job], Job], job: Job, epoch: int = 1) -> Callable[[],
 
 
 def has_resume_point(look: Callable[[Job], Job], job: Job, step: int = 0) -> Callable[[], Any]:
-    """A condition: the job trains, and has a resume point beyond a step."""
+    """A condition: the job trains, and has a snapshot beyond a step."""
     return lambda: look(job).state == "running" and look(job).secured_step > step
 
 

@@ -6,7 +6,7 @@ import time
 
 import redis
 
-from core.messaging.notify import Doorbell
+from core.messaging.notify import Notifier
 from tests.faults.conftest import QUICK_DIGITS, STEADY_DIGITS, trains
 from tests.services import wait_until
 from worker.heartbeat import LOOK_EVERY_S
@@ -18,11 +18,11 @@ def test_ten_messages_at_once_and_again_after_success_make_one_run(
     start_worker(slots=2)
     start_worker(slots=2)
     job = submit(QUICK_DIGITS)
-    doorbell = Doorbell(settings.redis_url)
-    assert all(doorbell.ring("default") for _ in range(10))
+    notifier = Notifier(settings.redis_url)
+    assert all(notifier.notify("default") for _ in range(10))
     judge({job: "succeeded"})
 
-    assert all(doorbell.ring("default") for _ in range(10))
+    assert all(notifier.notify("default") for _ in range(10))
 
     wait_until(lambda: is_heard(settings.redis_url), "all messages are heard")
     other = submit(QUICK_DIGITS)
@@ -40,7 +40,7 @@ def test_redis_may_forget_everything(start_worker, submit, look, judge, redis_se
     running = submit(STEADY_DIGITS)
     wait_until(trains(look, running), "it trains")
     queued = submit(QUICK_DIGITS)
-    Doorbell(settings.redis_url).ring("default")
+    Notifier(settings.redis_url).notify("default")
 
     redis_server.flush()
 
@@ -68,7 +68,7 @@ def test_jobs_are_submitted_and_run_while_redis_is_away_for_half_a_minute(
         redis_server.start()
 
     rung = submit(QUICK_DIGITS)
-    Doorbell(settings.redis_url).ring("default")
+    Notifier(settings.redis_url).notify("default")
     judge({rung: "succeeded"})
     wait_until(lambda: is_heard(settings.redis_url), "the ring is heard")
     assert worker.is_running()
@@ -84,13 +84,13 @@ def test_redis_may_restart_five_times_in_fifteen_seconds(
         redis_server.stop()
         jobs.append(submit(QUICK_DIGITS | {"seed": number}))
         redis_server.start()
-        Doorbell(settings.redis_url).ring("default")
+        Notifier(settings.redis_url).notify("default")
         wait_until(lambda began=began: time.monotonic() - began > 3, "three seconds have passed")
 
     judge(dict.fromkeys(jobs, "succeeded"))
     # it hears again, and does not only look
     heard = submit(QUICK_DIGITS)
-    Doorbell(settings.redis_url).ring("default")
+    Notifier(settings.redis_url).notify("default")
     judge({heard: "succeeded"})
     wait_until(lambda: is_heard(settings.redis_url), "the ring is heard", 20 * LOOK_EVERY_S)
     assert worker.is_running()

@@ -20,7 +20,7 @@ from tests.faults.conftest import (
 from tests.services import wait_until
 
 THE_CLAIM = "UPDATE jobs SET state="
-THE_RENEWAL = "heard_at="
+THE_RENEWAL = "last_heartbeat_at="
 THE_END = "weights_sha256="
 
 

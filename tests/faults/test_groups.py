@@ -30,7 +30,7 @@ def test_a_killed_workers_group_goes_on_elsewhere_to_the_same_weights(
     first = start_worker(slots=2)
     alone = undisturbed(submit(TWO))
     job = submit(TWO)
-    wait_until(has_resume_point(look, job), "there is a resume point")
+    wait_until(has_resume_point(look, job), "there is a snapshot")
     processes = first.all_processes()
     assert len(processes) == 3
 

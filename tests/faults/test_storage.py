@@ -1,4 +1,4 @@
-"""Resume points that are damaged, a file store that cannot be written, and a full disk."""
+"""Snapshots that are damaged, a file store that cannot be written, and a full disk."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from core.messaging.pubsub import Wakeups
 from tests.faults.conftest import STEADY_DIGITS, has_resume_point, trains
 from tests.services import wait_until
 
-# so that several resume points are due after the first
+# so that several snapshots are due after the first
 PATIENT_DIGITS = STEADY_DIGITS | {"epochs": 300}
 
 
@@ -23,16 +23,16 @@ def points_of(database):
 
 
 def test_a_damaged_resume_point_is_skipped_for_the_one_before(
-    start_worker, submit, look, judge, database, settings, artifacts, points_of, lines_of
+    start_worker, submit, look, judge, database, settings, storage, points_of, lines_of
 ):
     start_worker()
     job = submit(STEADY_DIGITS)
-    wait_until(has_resume_point(look, job), "there is a resume point")
+    wait_until(has_resume_point(look, job), "there is a snapshot")
     queue.pause(database, job.id)
     Wakeups(settings.redis_url).announce("asked", job.id)
     wait_until(lambda: look(job).state == "paused", "it is paused")
     newest, older = points_of(job)
-    file = artifacts.folder / newest.blob.sha256[:2] / newest.blob.sha256
+    file = storage.folder / newest.blob.sha256[:2] / newest.blob.sha256
     file.write_bytes(file.read_bytes()[:-1] + b"?")
 
     queue.resume(database, job.id)
@@ -44,18 +44,18 @@ def test_a_damaged_resume_point_is_skipped_for_the_one_before(
 
 
 def test_a_store_that_cannot_be_written_for_a_while_costs_no_run(
-    start_worker, submit, look, judge, artifacts, lines_of, attempts_of
+    start_worker, submit, look, judge, storage, lines_of, attempts_of
 ):
     start_worker()
     job = submit(STEADY_DIGITS)
-    wait_until(has_resume_point(look, job), "there is a resume point")
-    aside = artifacts.folder.with_name("aside")
+    wait_until(has_resume_point(look, job), "there is a snapshot")
+    aside = storage.folder.with_name("aside")
 
-    artifacts.folder.rename(aside)
-    artifacts.folder.write_text("in the way")
+    storage.folder.rename(aside)
+    storage.folder.write_text("in the way")
     wait_until(lambda: any("could not be stored" in line for line in lines_of(job)), "it is said")
-    artifacts.folder.unlink()
-    aside.rename(artifacts.folder)
+    storage.folder.unlink()
+    aside.rename(storage.folder)
 
     judge({job: "succeeded"})
     assert len(attempts_of(job)) == 1
@@ -66,7 +66,7 @@ def test_a_full_disk_costs_the_resume_point_but_not_the_run(
 ):
     start_worker_with_disk()
     job = submit(PATIENT_DIGITS)
-    wait_until(has_resume_point(look, job), "there is a resume point")
+    wait_until(has_resume_point(look, job), "there is a snapshot")
 
     (disk_faults / "full").touch()
     wait_until(lambda: any("could not be written" in line for line in lines_of(job)), "it is said")
@@ -82,7 +82,7 @@ def test_a_disk_that_is_full_at_the_end_fails_the_run_and_a_retry_finishes_it(
 ):
     start_worker_with_disk()
     job = submit(STEADY_DIGITS)
-    wait_until(has_resume_point(look, job), "there is a resume point")
+    wait_until(has_resume_point(look, job), "there is a snapshot")
     (disk_faults / "full").touch()
 
     judge({job: "failed"})

@@ -28,7 +28,7 @@ def test_a_trainer_killed_in_mid_epoch_goes_on_from_its_resume_point(
 ):
     worker = start_worker()
     job = submit(STEADY_DIGITS)
-    wait_until(has_resume_point(look, job), "there is a resume point")
+    wait_until(has_resume_point(look, job), "there is a snapshot")
 
     worker.processes.trainer().kill()
 
@@ -44,7 +44,7 @@ def test_a_trainer_killed_while_it_writes_a_resume_point_goes_on_from_the_one_be
 ):
     worker = start_worker_with_disk()
     job = submit(STEADY_DIGITS)
-    wait_until(has_resume_point(look, job), "there is a resume point")
+    wait_until(has_resume_point(look, job), "there is a snapshot")
     trainer = worker.processes.trainer()
     (disk_faults / "hangs").touch()
     wait_until(lambda: any(f.path.endswith(".part") for f in trainer.open_files()), "it writes")
@@ -61,8 +61,8 @@ def test_a_job_that_always_crashes_spends_its_budget_and_its_neighbours_go_on(
     start_worker, submit, look, judge, attempts_of
 ):
     worker = start_worker(slots=2)
-    neighbour = submit(STEADY_DIGITS)
-    wait_until(trains(look, neighbour), "the neighbour trains")
+    neighbor = submit(STEADY_DIGITS)
+    wait_until(trains(look, neighbor), "the neighbor trains")
     of_the_neighbour = busiest(worker)
     doomed = submit(STEADY_DIGITS | {"seed": 1})
 
@@ -74,10 +74,10 @@ def test_a_job_that_always_crashes_spends_its_budget_and_its_neighbours_go_on(
         return look(doomed).state == "failed"
 
     wait_until(is_killed_again, "the budget is spent")
-    judge({doomed: "failed", neighbour: "succeeded"})
+    judge({doomed: "failed", neighbor: "succeeded"})
     assert [attempt.outcome for attempt in attempts_of(doomed)] == ["crashed"] * 3
     assert "SIGKILL" in look(doomed).error_message
-    assert look(neighbour).attempt == 1
+    assert look(neighbor).attempt == 1
 
 
 def busiest(worker):

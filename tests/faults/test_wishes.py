@@ -178,7 +178,7 @@ def test_a_failed_job_is_retried_from_its_resume_point(
 ):
     worker = start_worker()
     job = submit(STEADY_DIGITS)
-    wait_until(has_resume_point(look, job), "there is a resume point")
+    wait_until(has_resume_point(look, job), "there is a snapshot")
 
     def is_killed_again():
         if look(job).state == "running":

@@ -30,7 +30,7 @@ def test_a_killed_workers_job_goes_on_elsewhere_from_its_resume_point(
 ):
     first = start_worker()
     job = submit(STEADY_DIGITS)
-    wait_until(has_resume_point(look, job), "there is a resume point")
+    wait_until(has_resume_point(look, job), "there is a snapshot")
     processes = first.all_processes()
 
     first.kill()
@@ -163,7 +163,7 @@ def test_the_clock_of_a_worker_may_be_an_hour_off(
     first = start_worker(crooked)
     job = submit(STEADY_DIGITS)
     wait_until(has_resume_point(look, job), "it trains")
-    assert abs(look(job).heard_at.timestamp() - time.time()) < 60
+    assert abs(look(job).last_heartbeat_at.timestamp() - time.time()) < 60
 
     first.kill()
     start_worker()
@@ -178,7 +178,10 @@ def test_a_worker_that_starts_judges_nobody_for_a_lease(start_worker, submit, lo
     job = submit(STEADY_DIGITS)
     wait_until(trains(look, job), "it trains")
     first.send(signal.SIGSTOP)
-    wait_until(lambda: time.time() - look(job).heard_at.timestamp() > LEASE_S, "its lease runs out")
+    wait_until(
+        lambda: time.time() - look(job).last_heartbeat_at.timestamp() > LEASE_S,
+        "its lease runs out",
+    )
 
     second = start_worker()  # it is there
     first.send(signal.SIGCONT)

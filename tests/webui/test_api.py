@@ -22,8 +22,8 @@ from core.errors import DatabaseUnavailable
 from core.jobs import queue, snapshots
 from core.jobs.queue import Claimant, Failure, Publication
 from core.jobs.recorder import Journal
-from core.jobs.snapshots import Point
-from core.protocol.reports import Line, Reading, Shrunk
+from core.jobs.snapshots import SnapshotRef
+from core.protocol.reports import Line, Shrunk, StepMetrics
 from core.settings import Settings
 from core.spec.presets import PRESETS
 from core.storage import store
@@ -37,7 +37,7 @@ from webui.context import current
 JOB = {
     *("id", "name", "state", "desired", "spec", "priority", "queue", "attempt", "created_at"),
     *("started_at", "finished_at", "progress", "train_loss", "test_loss", "test_accuracy"),
-    *("weights_sha256", "error", "worker", "queue_status", "last_heard_at", "resume_point"),
+    *("weights_sha256", "error", "worker", "queue_status", "last_heartbeat_at", "snapshot"),
     *("desired_at", "desired_by", "devices", "validation_loss", "validation_accuracy"),
     "stop_reason",
 }
@@ -77,12 +77,12 @@ def finished(lease, database, settings, tmp_path):
     reading = {"epoch": 1, "learning_rate": 0.1, "images_per_s": 9.0, "eta_s": 1.0}
     journal.record(started())
     for step in (1, 5, 10):
-        journal.record(Reading(step=step, batch=step, train_loss=1 / step, **reading))
+        journal.record(StepMetrics(step=step, batch=step, train_loss=1 / step, **reading))
     journal.record(epoch_end())
     journal.record(Line(text="a <b>line</b>"))
     journal.flush()
     (tmp_path / "model.pt").write_bytes(CONTENT)
-    blob = store.connect(settings.artifacts_address).put(tmp_path / "model.pt")
+    blob = store.connect(settings.storage_address).put(tmp_path / "model.pt")
     queue.succeed(database, lease, "c" * 64, [Publication(blob, 1, "pt", "mnist-cnn.pt")])
     return lease.job_id
 
@@ -436,7 +436,7 @@ def ask(client, job, action, body=None):
 def secure(database, job, *steps):
     with database.writing() as session:
         for step in steps:
-            snapshots.add(session, job, 1, Point(step // 10, step, Blob(f"{step:064}", 5)))
+            snapshots.add(session, job, 1, SnapshotRef(step // 10, step, Blob(f"{step:064}", 5)))
 
 
 def test_a_queued_run_is_paused_goes_on_and_says_who_asked(client):
@@ -468,23 +468,23 @@ def test_a_running_run_is_asked_to_pause_once_and_may_be_let_go_on(client, lease
     assert (resumed["state"], resumed["desired"]) == ("running", "run")
 
 
-@pytest.mark.parametrize("from_nothing", [False, True])
-def test_a_failed_run_is_tried_again(client, lease, database, from_nothing):
+@pytest.mark.parametrize("from_scratch", [False, True])
+def test_a_failed_run_is_tried_again(client, lease, database, from_scratch):
     secure(database, lease.job_id, 10, 25)
     queue.end(database, lease, "failed", Failure("ValueError", "no", "tb"))
     failed = client.get(f"/api/v1/jobs/{lease.job_id}").json
 
-    again = ask(client, lease.job_id, "retry", {"by": "ada", "from_nothing": from_nothing})
+    again = ask(client, lease.job_id, "retry", {"by": "ada", "from_scratch": from_scratch})
 
-    assert failed["resume_point"] == {"epoch": 2, "batch": 0, "step": 25}
+    assert failed["snapshot"] == {"epoch": 2, "batch": 0, "step": 25}
     assert again.status_code == 200
     assert (again.json["state"], again.json["error"], again.json["finished_at"]) == (
         "queued",
         None,
         None,
     )
-    assert again.json["resume_point"] == (
-        None if from_nothing else {"epoch": 2, "batch": 0, "step": 25}
+    assert again.json["snapshot"] == (
+        None if from_scratch else {"epoch": 2, "batch": 0, "step": 25}
     )
     assert again.json["desired_by"] == "ada"
 
@@ -527,9 +527,9 @@ def test_a_wrong_wish_is_422_naming_each_field_and_changes_nothing(client, actio
 
 @pytest.mark.parametrize("action", ["cancel", "pause", "resume"])
 def test_only_a_retry_knows_where_it_begins(client, action):
-    response = ask(client, submitted(client), action, {"from_nothing": True})
+    response = ask(client, submitted(client), action, {"from_scratch": True})
 
-    assert set(errors(response)) == {"from_nothing"}
+    assert set(errors(response)) == {"from_scratch"}
 
 
 @pytest.mark.parametrize("action", ASKED)
@@ -546,7 +546,7 @@ def test_a_wish_needs_no_body(client, lease, database, action):
 @pytest.mark.parametrize("action", ["pause", "resume", "retry"])
 def test_a_wish_that_is_not_declared_as_json_is_refused_rather_than_ignored(client, action):
     response = client.post(
-        f"/api/v1/jobs/{submitted(client)}/{action}", data='{"from_nothing": true}'
+        f"/api/v1/jobs/{submitted(client)}/{action}", data='{"from_scratch": true}'
     )
 
     assert response.status_code == 415
@@ -575,19 +575,19 @@ def test_a_running_run_says_when_it_was_last_heard_of(client, lease, database):
     queue.end(database, lease, "drained")
     queued = client.get(f"/api/v1/jobs/{lease.job_id}").json
 
-    assert MOMENT.fullmatch(running["last_heard_at"])
-    assert (running["queue_status"], queued["last_heard_at"]) == (None, None)
+    assert MOMENT.fullmatch(running["last_heartbeat_at"])
+    assert (running["queue_status"], queued["last_heartbeat_at"]) == (None, None)
 
 
 def test_the_newest_resume_point_is_told_of_a_run_by_itself(client, lease, database):
     secure(database, lease.job_id, 10, 20, 35)
 
-    assert client.get(f"/api/v1/jobs/{lease.job_id}").json["resume_point"] == {
+    assert client.get(f"/api/v1/jobs/{lease.job_id}").json["snapshot"] == {
         "epoch": 3,
         "batch": 0,
         "step": 35,
     }
-    assert client.get("/api/v1/jobs").json["items"][0]["resume_point"] is None
+    assert client.get("/api/v1/jobs").json["items"][0]["snapshot"] is None
 
 
 def test_a_submit_that_cannot_be_read_again_was_a_submit_all_the_same(client, monkeypatch):
@@ -618,14 +618,14 @@ def test_every_list_of_a_run_goes_page_by_page_and_brings_each_row_once(
     journal.record(started(epochs=3, batches=2))
     for number in (1, 2, 3):
         journal.record(Line(text=str(number)))
-        journal.record(Reading(step=number, epoch=number, batch=1, **numbers))
+        journal.record(StepMetrics(step=number, epoch=number, batch=1, **numbers))
         journal.record(epoch_end(step=2 * number, epoch=number))
     journal.flush()
     queue.end(database, lease, "drained")
     worker = Claimant(lease.worker_id, ["default"], ["auto"])
     again = queue.claim(database, worker, 30)
     (tmp_path / "model.pt").write_bytes(CONTENT)
-    blob = store.connect(settings.artifacts_address).put(tmp_path / "model.pt")
+    blob = store.connect(settings.storage_address).put(tmp_path / "model.pt")
     files = [Publication(blob, 3, "pt", name) for name in ("a.pt", "b.pt", "c.pt")]
     queue.succeed(database, again, "c" * 64, files)
 
@@ -768,7 +768,7 @@ def test_the_headers_of_a_download_can_be_had_alone(client, finished):
 @pytest.mark.parametrize("name", ['a "b".pt', "modèle 模型.pt", "a;b=c.pt", "../../etc/passwd"])
 def test_a_file_name_stays_a_name(client, lease, database, settings, tmp_path, name):
     (tmp_path / "model.pt").write_bytes(CONTENT)
-    blob = store.connect(settings.artifacts_address).put(tmp_path / "model.pt")
+    blob = store.connect(settings.storage_address).put(tmp_path / "model.pt")
     queue.succeed(database, lease, "c" * 64, [Publication(blob, 1, "pt", name)])
 
     header = download(client, lease.job_id).headers["Content-Disposition"]
@@ -796,7 +796,7 @@ def test_a_download_over_a_real_connection_can_be_broken_off_and_resumed(app, fi
 
 
 def test_a_blob_that_is_gone_is_404(client, finished, settings):
-    for blob in (settings.home.parent / "artifacts").rglob("*"):
+    for blob in (settings.home.parent / "storage").rglob("*"):
         if blob.is_file():
             blob.unlink()
 
@@ -823,8 +823,8 @@ def test_the_spec_tells_its_schema_the_presets_and_the_data_sets(client):
     assert list(datasets) == list(DATASETS)
     assert datasets["digits"]["train_count"] == 1437
     for dataset in datasets.values():
-        assert len(dataset["mean"]) == len(dataset["deviation"]) == dataset["channels"]
-        assert dataset["licence"]
+        assert len(dataset["mean"]) == len(dataset["std"]) == dataset["channels"]
+        assert dataset["license"]
         assert dataset["source"]
 
 
@@ -932,7 +932,7 @@ def test_a_database_without_tables_is_503_and_says_what_to_do(empty_database_add
 
 
 def test_with_the_file_store_away_downloads_and_readiness_are_503(client, finished, settings):
-    folder = settings.home.parent / "artifacts"
+    folder = settings.home.parent / "storage"
     folder.rename(folder.with_name("elsewhere"))
     folder.write_text("not a folder")
 

@@ -51,7 +51,7 @@ def nowhere(tmp_path):
         home=tmp_path / "home",
         database_url="postgresql+psycopg://nobody@127.0.0.1:1/none",
         redis_url="redis://127.0.0.1:1/0",
-        artifacts_url="s3://nowhere",
+        storage_url="s3://nowhere",
         secret_key="x",
     )
 

@@ -56,7 +56,7 @@ class GrownSpec(BaseModel):
 
     patience: int | None = Field(None, ge=1, title="Patience", description="Epochs to wait.")
     mixes: tuple[Annotated[float, Field(ge=0, le=1)], ...] = (0.1, 0.5)
-    colour: bool = True
+    color: bool = True
     activation: Annotated[
         Rectified | Leaky, Field(discriminator="kind", title="Activation", description="Bends.")
     ] = Field(default_factory=Leaky)
@@ -103,7 +103,7 @@ def test_a_new_field_and_a_new_variant_appear_by_themselves():
     assert fields["mixes"].many
     assert fields["mixes"].hint == "comma-separated, each 0 to 1"
     assert fields["mixes"].default == "0.1, 0.5"
-    assert fields["colour"].widget == "checkbox"
+    assert fields["color"].widget == "checkbox"
     assert activation.default_kind == "leaky_relu"
     assert [variant.title for variant in activation.variants] == ["Relu", "Leaky relu"]
     assert activation.variants[1].help == "Leaks below zero."
@@ -250,14 +250,14 @@ def test_a_spec_is_described_with_the_labels_of_the_form():
     groups = dict(forms.described(PRESETS["quick"].spec.model_dump(mode="json"))[0])
     assert dict(groups["Optimizer: SGD"])["Nesterov"] == "yes"
     assert dict(groups["Network: CNN"])["Batch norm"] == "yes"
-    assert dict(groups["Training"])["Data set"] == "MNIST"
+    assert dict(groups["Training"])["Dataset"] == "MNIST"
 
 
 def test_of_the_folded_sections_what_stands_at_its_default_is_told_apart():
     values = presets.resolve(None, {"regularization": {"ema": 0.99}}).model_dump(mode="json")
     first, rest = (dict(groups) for groups in forms.described(values))
-    assert first["Regularisation"] == [("Weight averaging", "0.99")]
-    assert ("Gradient clipping", "none") in rest["Regularisation"]
+    assert first["Regularization"] == [("Weight averaging", "0.99")]
+    assert ("Gradient clipping", "none") in rest["Regularization"]
     assert "Stopping early" not in first
     assert len(rest["Stopping early"]) == 3
 
@@ -281,7 +281,7 @@ def test_a_folded_section_tells_in_few_words_what_is_set_in_it():
     values = forms.preset_texts()["tutorial"] | {
         "regularization.label_smoothing": "0.10",
         "regularization.gradient_clip": "5",
-        "regularization.mix_alpha": "0.40",
+        "regularization.mixup_alpha": "0.40",
         "compute.tf32": "true",
         "publishing.onnx": "false",
     }

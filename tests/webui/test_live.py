@@ -19,7 +19,7 @@ from core.jobs import queue
 from core.jobs.queue import Claimant
 from core.jobs.recorder import Journal
 from core.messaging.pubsub import Wakeups
-from core.protocol.reports import Line, Reading
+from core.protocol.reports import Line, StepMetrics
 from core.spec import presets
 from core.workers import WorkerFacts
 from tests import reported
@@ -53,7 +53,7 @@ def write(journal, *reports):
 
 
 def reading(step):
-    return Reading(
+    return StepMetrics(
         step=step, epoch=1, batch=step, train_loss=1, learning_rate=0.1, images_per_s=1, eta_s=1
     )
 
@@ -119,10 +119,10 @@ def test_a_job_that_waits_is_sent_with_the_reason(database, journal):
 
 
 def test_a_job_that_runs_is_sent_with_the_moment_when_it_was_last_heard_of(database, journal):
-    before = last_job(database, journal.lease.job_id)["last_heard_at"]
+    before = last_job(database, journal.lease.job_id)["last_heartbeat_at"]
     write(journal, STARTED)
 
-    assert last_job(database, journal.lease.job_id)["last_heard_at"] > before
+    assert last_job(database, journal.lease.job_id)["last_heartbeat_at"] > before
 
 
 def test_more_rows_than_one_look_brings_all_come(database, journal, monkeypatch):

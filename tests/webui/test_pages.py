@@ -19,9 +19,9 @@ from core.jobs import queue, snapshots
 from core.jobs.lease import Lease
 from core.jobs.queue import Claimant, Failure, Publication
 from core.jobs.recorder import Journal
-from core.jobs.snapshots import Point
+from core.jobs.snapshots import SnapshotRef
 from core.jobs.status import QueueStatus
-from core.protocol.reports import Line, Reading, Shrunk
+from core.protocol.reports import Line, Shrunk, StepMetrics
 from core.spec import shapes
 from core.spec.presets import PRESETS, resolve
 from core.storage.store import Blob
@@ -143,7 +143,7 @@ def running(database, submitted, worker_id):
         for report in (
             started(batches=469),
             Line(text=line),
-            Reading(
+            StepMetrics(
                 step=100,
                 epoch=1,
                 batch=100,
@@ -378,9 +378,9 @@ def test_running_again_what_does_not_exist_is_an_error_page(client, old, status)
 def test_sections_that_most_leave_alone_are_folded_and_say_what_is_in_them(client):
     page = get(client, "/jobs/new?preset=tutorial")
     folded = {e.text.split()[0]: e for e in page.all("details", **{"class": "panel folded"})}
-    assert set(folded) == {"Images", "Regularisation", "Stopping", "Computing", "Files", "Queueing"}
+    assert set(folded) == {"Images", "Regularization", "Stopping", "Computing", "Files", "Queueing"}
     assert not any("open" in e.attributes for e in folded.values())
-    [summary] = [e for e in page.all("summary") if e.text.startswith("Regularisation")]
+    [summary] = [e for e in page.all("summary") if e.text.startswith("Regularization")]
     assert "label smoothing, mix images" in summary.text
 
 
@@ -718,7 +718,7 @@ def buttons(page: Page) -> list[str]:
 
 def secure(database, job_id: int) -> None:
     with database.writing() as session:
-        snapshots.add(session, job_id, 1, Point(2, 950, Blob("a" * 64, 5)))
+        snapshots.add(session, job_id, 1, SnapshotRef(2, 950, Blob("a" * 64, 5)))
 
 
 def test_a_queued_run_can_be_paused_and_resumed(client, submitted):
@@ -769,21 +769,21 @@ def test_a_failed_run_can_be_tried_again_and_lives_again(client, database, runni
 
 
 @pytest.mark.parametrize(
-    ("from_nothing", "place"), [("", "goes on from epoch 3, batch 13"), ("true", "begins anew")]
+    ("from_scratch", "place"), [("", "goes on from epoch 3, batch 13"), ("true", "begins anew")]
 )
 def test_a_retry_goes_on_from_a_resume_point_or_from_nothing(
-    client, database, running, from_nothing, place
+    client, database, running, from_scratch, place
 ):
     job_id, lease = running()
     secure(database, job_id)
     queue.end(database, lease, "failed", Failure("ValueError", "no"))
     failed = get(client, f"/jobs/{job_id}")
     assert buttons(failed) == ["Retry from nothing", "Retry"]
-    assert [each.attributes["value"] for each in failed.all("input", name="from_nothing")] == [
+    assert [each.attributes["value"] for each in failed.all("input", name="from_scratch")] == [
         "true"
     ]
     assert "A retry goes on from epoch 3, batch 13." in failed.text
-    again = press(client, job_id, "retry", from_nothing=from_nothing)
+    again = press(client, job_id, "retry", from_scratch=from_scratch)
     assert f"It {place}." in again.text
 
 

@@ -86,7 +86,7 @@ def test_while_it_waits_it_says_for_what(client, database, worker):
 @pytest.mark.parametrize("is_silent", [False, True])
 def test_without_a_live_worker_it_says_so(client, database, worker, is_silent):
     url = ask(client)["url"]
-    gone = {"seen_at": now(-60)} if is_silent else {"stopped_at": now()}
+    gone = {"last_heartbeat_at": now(-60)} if is_silent else {"stopped_at": now()}
     with database.writing() as session:
         session.execute(update(Worker).values(gone))
 

@@ -25,13 +25,13 @@ CONTROLS = [chr(code) for code in range(0x110000) if unicodedata.category(chr(co
 
 
 class Bell:
-    """A doorbell that looks, when it is rung, at what a worker would find."""
+    """A notifier that looks, when it is rung, at what a worker would find."""
 
     def __init__(self, database):
         self.database = database
         self.found = []
 
-    def ring(self, queue):
+    def notify(self, queue):
         with self.database.reading() as session:
             found = [(job.queue, job.state) for job, _ in queries.jobs(session).items]
         self.found.append((queue, found))
@@ -52,7 +52,7 @@ class Heralds:
 def context(app):
     with app.app_context():
         real = current()
-    return dataclasses.replace(real, doorbell=Bell(real.database), wakeups=Heralds())
+    return dataclasses.replace(real, notifier=Bell(real.database), wakeups=Heralds())
 
 
 def refused(context, values):
@@ -60,14 +60,14 @@ def refused(context, values):
         submission.submit(context, values)
     with context.database.reading() as session:
         assert not queries.jobs(session).items
-    assert context.doorbell.found == []
+    assert context.notifier.found == []
     return {error.field: error.message for error in caught.value.errors}
 
 
 def test_the_bell_rings_once_the_job_can_be_seen_and_a_failed_ring_is_no_error(context):
     submission.submit(context, {"name": "a", "queue": "gpu"})
 
-    assert context.doorbell.found == [("gpu", [("gpu", "queued")])]
+    assert context.notifier.found == [("gpu", [("gpu", "queued")])]
 
 
 def test_what_is_wrong_with_the_name_and_with_the_spec_is_told_at_once(context):
@@ -173,7 +173,7 @@ def fail(context, job):
 
 def forget(context):
     context.wakeups.said.clear()
-    context.doorbell.found.clear()
+    context.notifier.found.clear()
 
 
 def test_a_pause_wakes_the_worker_and_the_viewers_and_rings_for_nobody(context):
@@ -183,7 +183,7 @@ def test_a_pause_wakes_the_worker_and_the_viewers_and_rings_for_nobody(context):
     submission.pause(context, job.id, {"by": "ada"})
 
     assert context.wakeups.said == [("asked", job.id), ("changed", job.id)]
-    assert context.doorbell.found == []
+    assert context.notifier.found == []
 
 
 def test_a_resume_rings_once_the_job_can_be_claimed(context):
@@ -193,7 +193,7 @@ def test_a_resume_rings_once_the_job_can_be_claimed(context):
 
     submission.resume(context, job.id)
 
-    assert context.doorbell.found == [("gpu", [("gpu", "queued")])]
+    assert context.notifier.found == [("gpu", [("gpu", "queued")])]
     assert context.wakeups.said == [("asked", job.id), ("changed", job.id)]
 
 
@@ -202,9 +202,9 @@ def test_a_retry_rings_once_the_job_can_be_claimed(context):
     fail(context, job)
     forget(context)
 
-    submission.retry(context, job.id, {"from_nothing": True})
+    submission.retry(context, job.id, {"from_scratch": True})
 
-    assert context.doorbell.found == [("gpu", [("gpu", "queued")])]
+    assert context.notifier.found == [("gpu", [("gpu", "queued")])]
     assert ("changed", job.id) in context.wakeups.said
 
 
@@ -219,7 +219,7 @@ def test_what_does_not_fit_or_does_not_exist_wakes_nobody(context, ask):
     with pytest.raises(NotFound):
         ask(context, 99)
 
-    assert (context.wakeups.said, context.doorbell.found) == ([], [])
+    assert (context.wakeups.said, context.notifier.found) == ([], [])
 
 
 WRONG_WISHES = [
@@ -252,7 +252,7 @@ def test_a_wrong_field_is_named_and_nothing_is_asked(context, ask, values, field
 @pytest.mark.parametrize("value", [1, "true", None, "", []])
 def test_from_nothing_is_yes_or_no(value):
     with pytest.raises(ValidationError):
-        Retry(from_nothing=value)
+        Retry(from_scratch=value)
 
 
 @pytest.mark.parametrize(

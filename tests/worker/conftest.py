@@ -15,7 +15,7 @@ from core.database.engine import Database
 from core.database.models import Job
 from core.jobs import queue
 from core.jobs.queue import Claimant
-from core.messaging.notify import Doorbell
+from core.messaging.notify import Notifier
 from core.messaging.pubsub import Wakeups
 from core.settings import Settings
 from core.spec.presets import resolve
@@ -73,7 +73,7 @@ def mortal(data_folder: Path) -> Iterator[Zygote]:
 
 @pytest.fixture
 def yard(
-    settings: Settings, database: Database, artifacts: Folder, data_folder: Path, zygote: Zygote
+    settings: Settings, database: Database, storage: Folder, data_folder: Path, zygote: Zygote
 ) -> Iterator[Yard]:
     """A worker with one CPU slot, whose supervisors run in the test's own threads."""
     chosen = settings.model_copy(
@@ -83,8 +83,8 @@ def yard(
     made = Yard(
         settings=chosen,
         database=database,
-        artifacts=artifacts,
-        doorbell=Doorbell(settings.redis_url),
+        storage=storage,
+        notifier=Notifier(settings.redis_url),
         wakeups=Wakeups(settings.redis_url),
         slots=Slots([Slot(0, Device("cpu", "CPU"), threads=1)]),
         spares=Spares(zygote),

@@ -11,14 +11,14 @@ from kombu.asynchronous import Hub
 from core import queries, workers
 from core.jobs import queue
 from core.jobs.queue import Claimant
-from core.messaging.notify import TASK, Doorbell
+from core.messaging.notify import TASK, Notifier
 from core.messaging.pubsub import Wakeups
 from core.spec.presets import resolve
 from core.workers import WorkerFacts
 from tests.services import wait_until
 from worker import claiming
 from worker.context import Yard
-from worker.devices import Device, Slots, accepted, divide, room
+from worker.devices import Device, Slots, accepted, capacity, divide
 
 CPU = [Device("cpu", "CPU")]
 GPUS = [Device("cuda", f"GPU {number}", f"uuid-{number}") for number in range(2)]
@@ -95,7 +95,7 @@ class Act:
 
 
 @pytest.fixture
-def start(settings, database, artifacts, monkeypatch):
+def start(settings, database, storage, monkeypatch):
     """Makes a worker with so many slots on some devices."""
     made = []
 
@@ -105,13 +105,13 @@ def start(settings, database, artifacts, monkeypatch):
         yard = Yard(
             settings=settings,
             database=database,
-            artifacts=artifacts,
-            doorbell=Doorbell(settings.redis_url),
+            storage=storage,
+            notifier=Notifier(settings.redis_url),
             wakeups=Wakeups(settings.redis_url),
             slots=Slots(divided),
             spares=Shelf(),
             claimant=Claimant(
-                workers.register(database, facts), ["default"], accepted(devices), room(divided)
+                workers.register(database, facts), ["default"], accepted(devices), capacity(divided)
             ),
         )
         stage = Stage(yard)
@@ -137,8 +137,10 @@ def submit(database):
     return put
 
 
-def ring(stage):
-    threading.Thread(target=claiming.run_next, args=(stage.yard,), kwargs={"is_rung": True}).start()
+def notify(stage):
+    threading.Thread(
+        target=claiming.run_next, args=(stage.yard,), kwargs={"is_notified": True}
+    ).start()
 
 
 def look(stage):
@@ -153,7 +155,7 @@ def state(database, job):
 def test_a_run_on_several_devices_takes_a_slot_for_each(start, submit):
     stage, job = start(3), submit(devices=2)
 
-    ring(stage)
+    notify(stage)
 
     stage.shows(job)
     assert stage.running[job.id] == [0, 1]
@@ -164,7 +166,7 @@ def test_a_run_on_several_devices_takes_a_slot_for_each(start, submit):
 def test_a_run_on_several_gpus_takes_slots_of_different_ones(start, submit):
     stage, job = start(4, GPUS), submit(devices=2)
 
-    ring(stage)
+    notify(stage)
 
     stage.shows(job)
     assert stage.running[job.id] == [0, 1]
@@ -175,7 +177,7 @@ def test_free_slots_of_one_gpu_do_not_suffice(start, submit, database):
     stage = start(4, GPUS)
     small = [submit() for _ in range(4)]
     for _ in small:
-        ring(stage)
+        notify(stage)
     stage.shows(*small)
     large = submit(devices=2)
     on_gpu_0 = [job for job in small if stage.running[job.id][0] % 2 == 0]
@@ -194,7 +196,7 @@ def test_free_slots_of_one_gpu_do_not_suffice(start, submit, database):
 def test_a_run_on_the_cpu_takes_any_slots_of_a_host_with_gpus(start, submit):
     stage, job = start(4, GPUS), submit(devices=4, device="cpu")
 
-    ring(stage)
+    notify(stage)
 
     stage.shows(job)
     assert stage.running[job.id] == [0, 1, 2, 3]
@@ -204,7 +206,7 @@ def test_a_run_on_the_cpu_takes_any_slots_of_a_host_with_gpus(start, submit):
 def test_a_large_run_starts_when_the_last_slot_is_given_back_and_nobody_passes_it(start, submit):
     stage = start(2)
     first = submit()
-    ring(stage)
+    notify(stage)
     stage.shows(first)
     large, behind = submit(devices=2), submit()
 
@@ -224,7 +226,7 @@ def test_of_threads_that_end_their_jobs_at_once_one_takes_the_slots_of_all(start
     for _ in range(5):
         small = [submit() for _ in range(3)]
         for _ in small:
-            ring(stage)
+            notify(stage)
         stage.shows(*small)
         large = submit(devices=3)
 
@@ -239,11 +241,11 @@ def test_what_was_rung_for_behind_a_large_run_starts_once_that_has_its_slots(sta
     stage = start(4)
     first = [submit() for _ in range(3)]
     for _ in first:
-        ring(stage)
+        notify(stage)
     stage.shows(*first)
     large, *behind = submit(devices=2), submit(), submit()
     for _ in behind:
-        claiming.run_next(stage.yard, is_rung=True)  # in vain: the free slot is the large run's
+        claiming.run_next(stage.yard, is_notified=True)  # in vain: the free slot is the large run's
 
     stage.end(first[0])
 
@@ -256,7 +258,7 @@ def test_what_was_rung_for_behind_a_large_run_starts_once_that_has_its_slots(sta
 def test_after_a_large_run_each_of_its_slots_is_used_again(start, submit):
     stage = start(2)
     large, *behind = submit(devices=2), submit(), submit()
-    ring(stage)
+    notify(stage)
     stage.shows(large)
 
     stage.end(large)
@@ -268,7 +270,7 @@ def test_after_a_large_run_each_of_its_slots_is_used_again(start, submit):
 def test_one_large_run_follows_another(start, submit):
     stage = start(2)
     first, second = submit(devices=2), submit(devices=2)
-    ring(stage)
+    notify(stage)
     stage.shows(first)
 
     stage.end(first)
@@ -303,7 +305,7 @@ def test_a_large_run_that_was_taken_elsewhere_leaves_the_slots_to_others(
 
     monkeypatch.setattr(queue, "wanted", too_late)
 
-    ring(stage)
+    notify(stage)
 
     stage.shows(small)
     assert len(stage.running[small.id]) == 1
@@ -323,7 +325,7 @@ def test_where_nobody_rang_every_free_slot_is_looked_after(start, submit):
 def test_a_ring_is_for_one_job(start, submit):
     stage, jobs = start(3), [submit() for _ in range(2)]
 
-    ring(stage)
+    notify(stage)
 
     stage.shows(jobs[0])
     wait_until(stage.yard.slots.has_free, "a slot is left")
@@ -336,9 +338,9 @@ def test_a_ring_is_for_one_job(start, submit):
 def test_a_ring_that_was_answered_soon_wakes_celery_to_ask_for_the_next(start, monkeypatch):
     loop, yard = Hub(), start(1).yard
     monkeypatch.setattr(claiming, "get_event_loop", lambda: loop)
-    claiming.register(yard.doorbell.app, yard)
+    claiming.register(yard.notifier.app, yard)
 
-    yard.doorbell.app.tasks[TASK]()
+    yard.notifier.app.tasks[TASK]()
     loop.run_once()
 
     assert len(loop.timer.queue) == 1

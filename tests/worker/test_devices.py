@@ -5,16 +5,16 @@ import threading
 import pytest
 
 from core import workers
-from core.jobs.queue import Room
+from core.jobs.queue import Capacity
 from core.workers import WorkerFacts
 from worker.devices import (
     Device,
     Slots,
     accepted,
+    capacity,
     choose,
     divide,
     find_devices,
-    room,
     usable_cores,
 )
 
@@ -78,10 +78,10 @@ def numbers(slots):
 
 
 def test_the_slots_of_a_cpu_may_work_for_one_run_and_those_of_one_gpu_may_not():
-    assert room(divide([CPU], 3)) == Room(3, 3)
-    assert room(divide(GPUS, 5)) == Room(5, 2)
-    assert room(divide(GPUS, 1)) == Room(1, 1)
-    assert room([]) == Room(0, 0)
+    assert capacity(divide([CPU], 3)) == Capacity(3, 3)
+    assert capacity(divide(GPUS, 5)) == Capacity(5, 2)
+    assert capacity(divide(GPUS, 1)) == Capacity(1, 1)
+    assert capacity([]) == Capacity(0, 0)
 
 
 @pytest.mark.parametrize("devices", [[CPU], GPUS], ids=["cpu", "gpus"])
@@ -90,7 +90,7 @@ def test_a_worker_can_give_what_its_row_lets_others_expect(devices, count):
     slots = divide(devices, count)
     facts = WorkerFacts("w", 1, "0", [], [each.facts() for each in devices], count)
 
-    most = room(slots)
+    most = capacity(slots)
 
     assert most.slots == workers.largest_group(facts, "cpu")
     assert most.devices == workers.largest_group(facts, "auto")

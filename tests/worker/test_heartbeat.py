@@ -13,7 +13,7 @@ from core.database.engine import now
 from core.database.models import Job
 from core.jobs import queue, snapshots
 from core.jobs.queue import Claimant
-from core.jobs.snapshots import Point
+from core.jobs.snapshots import SnapshotRef
 from core.workers import WorkerFacts
 from tests.services import wait_until
 from worker import heartbeat
@@ -79,13 +79,13 @@ def test_what_runs_out_between_the_look_and_the_judgement_is_not_judged(
     """A process that is stopped there wakes up with old knowledge."""
     with database.writing() as session:
         session.execute(update(Job).where(Job.id == stranger.id).values(lease_expires_at=now(0.2)))
-    outlook = queue.outlook
+    poll = queue.poll
 
     def stopped_meanwhile(*arguments):
-        wait_until(lambda: outlook(*arguments).are_leases_over, "the lease runs out")
-        return outlook(*arguments)
+        wait_until(lambda: poll(*arguments).are_leases_over, "the lease runs out")
+        return poll(*arguments)
 
-    monkeypatch.setattr(queue, "outlook", stopped_meanwhile)
+    monkeypatch.setattr(queue, "poll", stopped_meanwhile)
 
     kept._keep_house()
 
@@ -93,10 +93,10 @@ def test_what_runs_out_between_the_look_and_the_judgement_is_not_judged(
 
 
 def test_a_store_that_hangs_keeps_nobody_from_judging(
-    kept, database, artifacts, stranger, monkeypatch, tmp_path
+    kept, database, storage, stranger, monkeypatch, tmp_path
 ):
     may_go_on = threading.Event()
-    delete = artifacts.delete
+    delete = storage.delete
 
     def hang(blob):
         assert may_go_on.wait(60)
@@ -104,10 +104,10 @@ def test_a_store_that_hangs_keeps_nobody_from_judging(
 
     (tmp_path / "point").write_text("a point")
     with database.writing() as session:
-        blob = artifacts.put(tmp_path / "point")
-        snapshots.add(session, stranger.id, 1, Point(0, 1, blob))
+        blob = storage.put(tmp_path / "point")
+        snapshots.add(session, stranger.id, 1, SnapshotRef(0, 1, blob))
         snapshots.discard(session, stranger.id)
-    monkeypatch.setattr(artifacts, "delete", hang)
+    monkeypatch.setattr(storage, "delete", hang)
     kept._tidy_due = 0.0
     kept._keep_house()
     kept._tidy_due = 0.0
@@ -118,7 +118,7 @@ def test_a_store_that_hangs_keeps_nobody_from_judging(
     assert look(database, stranger).state == "queued"
     may_go_on.set()
     kept._sweeper.join(60)
-    assert not [path for path in artifacts.folder.rglob("*") if path.is_file()]
+    assert not [path for path in storage.folder.rglob("*") if path.is_file()]
 
 
 def test_a_job_that_backs_off_is_looked_for_when_it_is_due(kept, database, submit):

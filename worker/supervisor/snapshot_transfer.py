@@ -1,4 +1,4 @@
-"""The resume points of one attempt: fetched for its trainer, and brought into the file store.
+"""The snapshots of one attempt: fetched for its trainer, and brought into the file store.
 
 The trainer writes them into its scratch folder and trains on. They are stored in the background,
 one at a time; where a newer one comes meanwhile, those between are left out.
@@ -17,30 +17,30 @@ from core.errors import NotFound, Unavailable
 from core.jobs import snapshots
 from core.jobs.lease import Lease
 from core.jobs.recorder import Journal
-from core.jobs.snapshots import Point
+from core.jobs.snapshots import SnapshotRef
 from core.protocol.reports import Line, Saved
-from core.storage.store import Artifacts, Blob, digest
+from core.storage.store import Blob, Storage, digest
 
 CHUNK_BYTES = 1024 * 1024
 
 log = logging.getLogger(__name__)
 
 
-class ResumePoints:
+class SnapshotTransfer:
     """Use as a context manager: at the end nothing is under way."""
 
-    def __init__(self, artifacts: Artifacts, journal: Journal, done: Callable[[], None]) -> None:
+    def __init__(self, storage: Storage, journal: Journal, done: Callable[[], None]) -> None:
         """Begin.
 
         Args:
-            artifacts: where they are kept.
+            storage: where they are kept.
             journal: where those that are kept are written down.
             done: called from another thread when `settle` has something to do.
         """
-        self._artifacts = artifacts
+        self._artifacts = storage
         self._journal = journal
         self._done = done
-        self._pool = ThreadPoolExecutor(1, "resume-point")
+        self._pool = ThreadPoolExecutor(1, "snapshot")
         self._storing: tuple[Saved, Future[Blob]] | None = None
         self._next: Saved | None = None
         self._failed = False
@@ -65,7 +65,7 @@ class ResumePoints:
             self._storing = None
             Path(saved.path).unlink(missing_ok=True)
             try:
-                self._journal.secure(Point(saved.epoch, saved.step, future.result()))
+                self._journal.secure(SnapshotRef(saved.epoch, saved.step, future.result()))
                 self._failed = False
             except (Unavailable, OSError) as error:
                 self._warn(str(error))
@@ -83,7 +83,7 @@ class ResumePoints:
 
     def _advance(self) -> None:
         # while the database is away, rows cannot follow: so no blobs should pile up either
-        may_store = self._journal.points_waiting < snapshots.KEPT
+        may_store = self._journal.snapshots_waiting < snapshots.KEPT
         if self._storing is None and self._next is not None and may_store:
             saved, self._next = self._next, None
             future = self._pool.submit(self._artifacts.put, Path(saved.path))
@@ -91,12 +91,12 @@ class ResumePoints:
             future.add_done_callback(lambda _: self._done())
 
     def _warn(self, why: str) -> None:
-        log.warning("a resume point could not be stored: %s", why)
+        log.warning("a snapshot could not be stored: %s", why)
         if not self._failed:  # once, until one can be stored again
             self._journal.record(
                 Line(
                     level="warning",
-                    text=f"A resume point could not be stored: {why} Training goes on; if the run "
+                    text=f"A snapshot could not be stored: {why} Training goes on; if the run "
                     "is interrupted, it goes on from the point before.",
                 )
             )
@@ -104,9 +104,9 @@ class ResumePoints:
 
 
 def fetch(
-    database: Database, artifacts: Artifacts, lease: Lease, scratch: Path
+    database: Database, storage: Storage, lease: Lease, scratch: Path
 ) -> tuple[Path | None, list[Line]]:
-    """Fetch the newest resume point of a job whose bytes are what they were.
+    """Fetch the newest snapshot of a job whose bytes are what they were.
 
     Returns:
         Its file in the scratch folder, or None where there is none; and what to say in the log.
@@ -120,7 +120,7 @@ def fetch(
     target = scratch / "resume-from.pt"
     for point in points:
         try:
-            if _copy(artifacts, point.blob, target):
+            if _copy(storage, point.blob, target):
                 return target, lines
             what = "is damaged"
         except NotFound:
@@ -128,17 +128,17 @@ def fetch(
         lines.append(
             Line(
                 level="warning",
-                text=f"The resume point after {point.step} batches {what}; it is skipped.",
+                text=f"The snapshot after {point.step} batches {what}; it is skipped.",
             )
         )
     if points:
-        lines.append(Line(level="warning", text="No resume point is left: the run begins anew."))
+        lines.append(Line(level="warning", text="No snapshot is left: the run begins anew."))
     return None, lines
 
 
-def _copy(artifacts: Artifacts, blob: Blob, target: Path) -> bool:
+def _copy(storage: Storage, blob: Blob, target: Path) -> bool:
     """Copy a blob into a file, and say whether its bytes are what they were."""
-    with artifacts.open(blob) as source, target.open("wb") as copy:
+    with storage.open(blob) as source, target.open("wb") as copy:
         while chunk := _read(source):
             copy.write(chunk)
     return digest(target) == blob

@@ -29,7 +29,7 @@ from worker.devices import Slot
 from worker.processes.group import Group
 from worker.processes.trainer import Trainer
 from worker.supervisor import snapshot_transfer
-from worker.supervisor.snapshot_transfer import ResumePoints
+from worker.supervisor.snapshot_transfer import SnapshotTransfer
 
 STATEMENTS_PER_S = 5.0
 """What a running job may cost the database: after each flush it is left alone for so long. What
@@ -41,7 +41,7 @@ EXIT_TIMEOUT_S = 5.0
 STORE_PATIENCE_S = 120.0
 LONGEST_STORE_PAUSE_S = 10.0
 
-STORE_AWAY = "artifacts_unavailable"
+STORE_AWAY = "storage_unavailable"
 # one more try may find the memory free or the process spared
 WORTH_A_RETRY = {"out_of_memory"}
 
@@ -78,7 +78,7 @@ class Supervisor:
         try:
             with (
                 yard.alarms.of(self._lease.job_id) as alarm,
-                ResumePoints(yard.artifacts, self._journal, alarm.nudge) as points,
+                SnapshotTransfer(yard.storage, self._journal, alarm.nudge) as points,
                 self._trainer,  # so that it is the first to end, whatever else hangs
             ):
                 ending = self._start() or self._follow(alarm, points)
@@ -98,7 +98,7 @@ class Supervisor:
             yard.wakeups.announce("changed", self._lease.job_id)
 
     def _start(self) -> Failed | Stopped | None:
-        """Give the trainer its order, with the newest resume point that there is."""
+        """Give the trainer its order, with the newest snapshot that there is."""
         yard, spec = self._yard, TrainingSpec.model_validate(self._lease.spec)
         resume_from: Path | None = None
         if self._lease.attempt > 1:
@@ -106,7 +106,7 @@ class Supervisor:
                 resume_from, lines = self._while_renewing(
                     lambda: self._patiently(
                         lambda: snapshot_transfer.fetch(
-                            yard.database, yard.artifacts, self._lease, self._trainer.scratch
+                            yard.database, yard.storage, self._lease, self._trainer.scratch
                         )
                     )
                 )
@@ -134,7 +134,7 @@ class Supervisor:
         self._write_due = time.monotonic() + FIRST_WRITE_AFTER_S
         return None
 
-    def _follow(self, alarm: Alarm, points: ResumePoints) -> Ending:
+    def _follow(self, alarm: Alarm, points: SnapshotTransfer) -> Ending:
         """Relay reports until the trainer says how it ended, or its process is gone."""
         trainer = self._trainer
         while True:
@@ -250,8 +250,8 @@ class Supervisor:
         log.info("job %s succeeded", self._lease.job_id)
 
     def _store(self, file: File, epoch: int) -> Publication:
-        path, artifacts = Path(file.path), self._yard.artifacts
-        blob = self._while_renewing(lambda: self._patiently(lambda: artifacts.put(path)))
+        path, storage = Path(file.path), self._yard.storage
+        blob = self._while_renewing(lambda: self._patiently(lambda: storage.put(path)))
         return Publication(blob, epoch, file.format, file.filename)
 
     def _given_up(self, error: Unavailable) -> Failed | Stopped:

@@ -91,7 +91,7 @@ class Previews:
             previews.sweep(self._yard.database)
 
     def _datasets(self) -> list[str]:
-        """The data sets that are here; the digits can be had at once."""
+        """The datasets that are here; the digits can be had at once."""
         folder = self._yard.settings.data_folder
         return [
             name

@@ -20,7 +20,7 @@ from rich.progress import (
 from torch import Tensor, nn
 
 from core.errors import InvalidInput
-from core.protocol.reports import EpochEnd, Evaluated, Finished, Line, Reading, Report, Started
+from core.protocol.reports import EpochEnd, Evaluated, Finished, Line, Report, Started, StepMetrics
 from core.spec.spec import TrainingSpec
 from worker.training.data import download
 from worker.training.run import loop
@@ -76,20 +76,20 @@ def train(
 ) -> Result:
     """Train by a spec, here and now.
 
-    The data set is fetched where it is not there yet. Resume points appear in the folder while the
+    The dataset is fetched where it is not there yet. Snapshots appear in the folder while the
     run goes on; to go on from one, name it in `resume_from`.
 
     Args:
         spec: what to train.
-        data: folder of the data sets; None: that of the platform (`TRAINYARD_DATA`,
+        data: folder of the datasets; None: that of the platform (`TRAINYARD_DATA`,
             or `data` in `TRAINYARD_HOME`, or in `~/.trainyard`).
         folder: where the files go; None: a new folder for temporary files.
-        resume_from: the file of a resume point of the same spec.
+        resume_from: the file of a snapshot of the same spec.
         progress: whether to show a progress bar, with the measurements of each epoch.
 
     Raises:
         InvalidInput: the spec asks for what is not here: a GPU, or several devices.
-        DataUnavailable: the data set cannot be fetched.
+        DataUnavailable: the dataset cannot be fetched.
         Diverged: the loss became infinite or no number.
     """
     device = _device(spec)
@@ -170,7 +170,7 @@ class _Screen:
                 self._progress.update(
                     self._task, total=report.batches * report.epochs, completed=report.step
                 )
-            case Reading():
+            case StepMetrics():
                 text = f"epoch {report.epoch}, loss {report.train_loss:.4f}"
                 self._progress.update(self._task, completed=report.step, description=text)
             case EpochEnd():

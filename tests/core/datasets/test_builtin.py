@@ -1,4 +1,4 @@
-"""The catalogue: what it says of each data set fits together."""
+"""The catalogue: what it says of each dataset fits together."""
 
 from typing import get_args
 
@@ -18,11 +18,11 @@ def test_every_name_that_a_spec_may_give_has_an_entry_and_every_entry_a_name():
 
 
 def test_each_channel_has_a_mean_and_a_deviation_of_scaled_pixels(dataset):
-    assert len(dataset.mean) == len(dataset.deviation) == dataset.channels
+    assert len(dataset.mean) == len(dataset.std) == dataset.channels
     assert all(0 < mean < 1 for mean in dataset.mean)
     # no values from 0 to 1 lie further from their mean
-    pairs = zip(dataset.mean, dataset.deviation, strict=True)
-    assert all(0 < deviation < (mean * (1 - mean)) ** 0.5 for mean, deviation in pairs)
+    pairs = zip(dataset.mean, dataset.std, strict=True)
+    assert all(0 < std < (mean * (1 - mean)) ** 0.5 for mean, std in pairs)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_no_data_set_lies_in_the_folder_of_another():
 def test_each_says_what_it_is_under_what_licence_and_where_it_is_from(dataset):
     assert dataset.title
     assert dataset.description.endswith(".")
-    assert dataset.licence
+    assert dataset.license
     assert dataset.source.startswith("http")
 
 

@@ -9,12 +9,12 @@ from sqlalchemy.exc import IntegrityError
 
 from core import queries, workers
 from core.database.engine import Database, now
-from core.database.models import Attempt, Checkpoint, Job
+from core.database.models import Artifact, Attempt, Job
 from core.errors import Conflict, LeaseLost, NotFound
 from core.jobs import queue, snapshots
-from core.jobs.queue import ONE, Claimant, Failure, Publication, Room, Wanted, decide
+from core.jobs.queue import ONE, Capacity, Claimant, Failure, Publication, Requirements, decide
 from core.jobs.recorder import Journal
-from core.jobs.snapshots import Point
+from core.jobs.snapshots import SnapshotRef
 from core.spec import presets
 from core.states import FINAL
 from core.storage.store import Blob
@@ -74,15 +74,15 @@ def test_a_worker_gets_only_what_its_queues_and_devices_allow(database, claimant
 @pytest.fixture
 def large(claimant):
     """A worker with two GPUs, each divided into two slots."""
-    return Claimant(claimant.worker_id, ["default"], ["auto", "cpu", "cuda"], Room(4, 2))
+    return Claimant(claimant.worker_id, ["default"], ["auto", "cpu", "cuda"], Capacity(4, 2))
 
 
 def test_a_job_for_several_devices_is_claimed_by_who_holds_as_many(database, large):
     job = submit(database, devices=2)
 
     assert claim(database, large) is None
-    assert claim(database, large, Room(2, 1)) is None  # two slots of one GPU
-    lease = claim(database, large, Room(2, 2))
+    assert claim(database, large, Capacity(2, 1)) is None  # two slots of one GPU
+    lease = claim(database, large, Capacity(2, 2))
 
     assert (lease.job_id, lease.device, lease.devices) == (job.id, "auto", 2)
 
@@ -91,13 +91,13 @@ def test_on_the_cpu_a_job_takes_any_slots(database, large):
     job = submit(database, device="cpu", devices=2)
 
     assert claim(database, large) is None
-    assert claim(database, large, Room(2, 1)).job_id == job.id
+    assert claim(database, large, Capacity(2, 1)).job_id == job.id
 
 
 def test_a_job_that_needs_fewer_devices_than_are_held_is_claimed_too(database, large):
     job = submit(database)
 
-    assert claim(database, large, Room(2, 2)).job_id == job.id
+    assert claim(database, large, Capacity(2, 2)).job_id == job.id
 
 
 def test_no_job_passes_a_large_one_that_waits_for_slots(database, large):
@@ -110,7 +110,7 @@ def test_no_job_passes_a_large_one_that_waits_for_slots(database, large):
 
     assert claimed == [urgent, first]
     assert claim(database, large) is None
-    assert claim(database, large, Room(2, 2)).job_id == waiting
+    assert claim(database, large, Capacity(2, 2)).job_id == waiting
     assert claim(database, large).job_id == behind
 
 
@@ -122,7 +122,9 @@ def test_only_who_could_ever_run_a_large_job_waits_for_it(database, claimant, la
     small = [submit(database).id for _ in range(2)]
 
     assert [claim(database, each).job_id for each in (claimant, large)] == small
-    assert claim(database, Claimant(claimant.worker_id, ["default"], ["auto"], Room(8, 3))) is None
+    assert (
+        claim(database, Claimant(claimant.worker_id, ["default"], ["auto"], Capacity(8, 3))) is None
+    )
     assert {look(database, job_id).state for job_id in too_large} == {"queued"}
 
 
@@ -147,40 +149,40 @@ def test_a_large_job_that_backs_off_keeps_nobody_waiting(database, large):
 
 
 def test_a_worker_can_ask_what_the_best_job_needs(database, claimant, large):
-    assert queue.wanted(database, large) is None
+    assert queue.next_requirements(database, large) is None
     submit(database)
-    assert queue.wanted(database, large) == Wanted("auto", 1)
+    assert queue.next_requirements(database, large) == Requirements("auto", 1)
     submit(database, devices=2, device="cuda", priority=1)
-    assert queue.wanted(database, large) == Wanted("cuda", 2)
+    assert queue.next_requirements(database, large) == Requirements("cuda", 2)
     submit(database, devices=4, device="cpu", priority=2)
-    assert queue.wanted(database, large) == Wanted("cpu", 4)
+    assert queue.next_requirements(database, large) == Requirements("cpu", 4)
     submit(database, devices=4, priority=3)
-    assert queue.wanted(database, large) == Wanted("cpu", 4)
-    assert queue.wanted(database, claimant) == Wanted("auto", 1)
+    assert queue.next_requirements(database, large) == Requirements("cpu", 4)
+    assert queue.next_requirements(database, claimant) == Requirements("auto", 1)
 
 
 @pytest.mark.parametrize(
     ("room", "wanted", "holds"),
     [
-        (Room(2, 1), Wanted("cpu", 2), True),
-        (Room(2, 1), Wanted("auto", 2), False),
-        (Room(2, 2), Wanted("cuda", 2), True),
-        (Room(2, 2), Wanted("cpu", 3), False),
+        (Capacity(2, 1), Requirements("cpu", 2), True),
+        (Capacity(2, 1), Requirements("auto", 2), False),
+        (Capacity(2, 2), Requirements("cuda", 2), True),
+        (Capacity(2, 2), Requirements("cpu", 3), False),
     ],
 )
 def test_room_is_told_the_same_by_the_database(database, claimant, room, wanted, holds):
     submit(database, device=wanted.device, devices=wanted.devices)
-    everything = Claimant(claimant.worker_id, ["default"], ["auto", "cpu", "cuda"], Room(9, 9))
+    everything = Claimant(claimant.worker_id, ["default"], ["auto", "cpu", "cuda"], Capacity(9, 9))
 
-    assert room.holds(wanted) is holds
+    assert room.fits(wanted) is holds
     assert (claim(database, everything, room) is not None) is holds
 
 
 def test_a_large_job_is_no_work_for_a_worker_that_is_too_small(database, claimant, large):
     submit(database, devices=2)
 
-    assert queue.outlook(database, claimant).due_in_s is None
-    assert queue.outlook(database, large).due_in_s <= 0
+    assert queue.poll(database, claimant).due_in_s is None
+    assert queue.poll(database, large).due_in_s <= 0
 
 
 def claim_with(held, address, claimant, found, count):
@@ -196,7 +198,7 @@ def test_racing_threads_claim_nothing_out_of_turn(database, database_address, la
     found = {}
     threads = [
         threading.Thread(target=claim_with, args=(held, database_address, large, found, len(ids)))
-        for held in (ONE, ONE, ONE, Room(2, 2))
+        for held in (ONE, ONE, ONE, Capacity(2, 2))
     ]
     for thread in threads:
         thread.start()
@@ -205,18 +207,18 @@ def test_racing_threads_claim_nothing_out_of_turn(database, database_address, la
 
     starts = [look(database, job_id).started_at for job_id in ids]
     for number in range(1, len(ids), 2):
-        assert found[ids[number]] == Room(2, 2)
+        assert found[ids[number]] == Capacity(2, 2)
         assert starts[number] <= min(starts[number:])
 
 
 def test_a_retried_job_needs_as_many_devices_as_before(database, large):
     job = submit(database, devices=2)
-    queue.end(database, claim(database, large, Room(2, 2)), "failed", Failure("x", "y"))
+    queue.end(database, claim(database, large, Capacity(2, 2)), "failed", Failure("x", "y"))
 
     queue.retry(database, job.id)
 
     assert claim(database, large) is None
-    assert claim(database, large, Room(2, 2)).devices == 2
+    assert claim(database, large, Capacity(2, 2)).devices == 2
 
 
 def test_a_claim_writes_the_attempt_and_the_lease(database, claimant):
@@ -232,15 +234,15 @@ def test_a_claim_writes_the_attempt_and_the_lease(database, claimant):
 
 
 def test_a_worker_knows_when_there_is_work_for_it(database, claimant):
-    assert queue.outlook(database, claimant).due_in_s is None
+    assert queue.poll(database, claimant).due_in_s is None
     submit(database, queue="other")
     submit(database, device="cuda")
-    assert queue.outlook(database, claimant).due_in_s is None
+    assert queue.poll(database, claimant).due_in_s is None
     job = submit(database)
-    assert queue.outlook(database, claimant).due_in_s <= 0
+    assert queue.poll(database, claimant).due_in_s <= 0
     with database.writing() as session:
         session.execute(update(Job).where(Job.id == job.id).values(available_at=now(60)))
-    assert 50 < queue.outlook(database, claimant).due_in_s <= 60
+    assert 50 < queue.poll(database, claimant).due_in_s <= 60
 
 
 def test_a_claim_whose_answer_was_lost_is_settled_by_its_token(database, claimant):
@@ -342,7 +344,7 @@ def test_success_publishes_the_files_in_the_same_moment(database, claimant):
     assert (ended.state, ended.weights_sha256, ended.lease_token) == ("succeeded", "b" * 64, None)
     assert ended.finished_at is not None
     with database.reading() as session:
-        [file] = session.scalars(select(Checkpoint)).all()
+        [file] = session.scalars(select(Artifact)).all()
     assert (file.job_id, file.sha256, file.size, file.filename) == (job.id, "a" * 64, 5, "x.pt")
     assert attempts(database, job.id)[0].outcome == "succeeded"
 
@@ -363,7 +365,7 @@ def test_a_stale_lease_can_end_nothing_and_publish_nothing(database, claimant):
 
     assert look(database, job.id).lease_token == fresh.token
     with database.reading() as session:
-        assert session.scalars(select(Checkpoint)).all() == []
+        assert session.scalars(select(Artifact)).all() == []
 
 
 def test_a_success_that_cannot_publish_is_no_success(database, claimant):
@@ -439,22 +441,22 @@ def test_a_crash_waits_before_the_next_try_and_the_third_is_the_last(database, c
 def test_a_retry_is_rung_for_when_it_is_due_and_not_before(database, claimant):
     submit(database)
     queue.end(database, claim(database, claimant), "crashed", Failure("crash", "gone"))
-    assert queue.unheard_queues(database, ["default"]) == set()
+    assert queue.unnotified_queues(database, ["default"]) == set()
 
     with database.writing() as session:  # as it will be when the pause is over
         pause = queue.backoff(0)
         session.execute(
-            update(Job).values(available_at=now(-1), rung_at=now(-queue.RING_AGAIN_S - pause))
+            update(Job).values(available_at=now(-1), notified_at=now(-queue.NOTIFY_AGAIN_S - pause))
         )
 
-    assert queue.unheard_queues(database, ["default"]) == {"default"}
+    assert queue.unnotified_queues(database, ["default"]) == {"default"}
 
 
 def test_a_job_that_was_handed_back_is_rung_for_at_once(database, claimant):
     submit(database)
     queue.end(database, claim(database, claimant), "drained")
 
-    wait_until(lambda: queue.unheard_queues(database, ["default"]), "the job is rung for", 5)
+    wait_until(lambda: queue.unnotified_queues(database, ["default"]), "the job is rung for", 5)
 
 
 def test_draining_costs_nothing(database, claimant):
@@ -655,7 +657,7 @@ def test_a_second_retry_is_refused_while_the_first_waits(database, claimant):
 def test_a_paused_job_is_never_claimed_and_goes_on_when_it_is_resumed(database, claimant):
     job = bring_to(database, claimant, "paused")
     assert claim(database, claimant) is None
-    assert queue.unheard_queues(database, ["default"]) == set()
+    assert queue.unnotified_queues(database, ["default"]) == set()
     assert queue.reap(database) == []
 
     queue.resume(database, job.id)
@@ -711,7 +713,7 @@ def test_a_resumed_job_is_due_at_once_however_it_was_paused(database, claimant):
 
 def secure(database, job_id, step=10, attempt=1):
     with database.writing() as session:
-        snapshots.add(session, job_id, attempt, Point(1, step, Blob(f"{step:064}", 5)))
+        snapshots.add(session, job_id, attempt, SnapshotRef(1, step, Blob(f"{step:064}", 5)))
 
 
 def steps(database, job_id):
@@ -720,10 +722,10 @@ def steps(database, job_id):
 
 
 @pytest.mark.parametrize(
-    ("from_nothing", "kept", "secured"), [(False, [10], 10), (True, [], 0)], ids=["on", "anew"]
+    ("from_scratch", "kept", "secured"), [(False, [10], 10), (True, [], 0)], ids=["on", "anew"]
 )
 def test_a_retry_has_its_whole_budget_and_goes_on_or_begins_anew(
-    database, claimant, from_nothing, kept, secured
+    database, claimant, from_scratch, kept, secured
 ):
     job = submit(database)
     lease = claim(database, claimant)
@@ -732,7 +734,7 @@ def test_a_retry_has_its_whole_budget_and_goes_on_or_begins_anew(
     with database.writing() as session:
         session.execute(update(Job).values(crashes=2, losses=9, secured_step=10))
 
-    queue.retry(database, job.id, from_nothing=from_nothing)
+    queue.retry(database, job.id, from_scratch=from_scratch)
 
     again = look(database, job.id)
     assert (again.crashes, again.losses, again.secured_step) == (0, 0, secured)
@@ -842,12 +844,12 @@ def test_a_lost_job_that_should_be_cancelled_is_cancelled(database, claimant):
 def test_queues_that_nobody_rang_for_are_found_once(database):
     submit(database, queue="gpu")
     submit(database, queue="nobody")
-    assert queue.unheard_queues(database, ["gpu"]) == set()
+    assert queue.unnotified_queues(database, ["gpu"]) == set()
     with database.writing() as session:
-        session.execute(update(Job).values(rung_at=now(-60)))
+        session.execute(update(Job).values(notified_at=now(-60)))
 
-    assert queue.unheard_queues(database, ["gpu"]) == {"gpu"}
-    assert queue.unheard_queues(database, ["gpu"]) == set()
+    assert queue.unnotified_queues(database, ["gpu"]) == {"gpu"}
+    assert queue.unnotified_queues(database, ["gpu"]) == set()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from core.database.models import Attempt, Evaluation, LogLine
 from core.errors import DatabaseUnavailable, LeaseLost
 from core.jobs import queue
 from core.jobs.recorder import LONGEST_LINE, Journal
-from core.protocol.reports import Evaluated, Line, Reading, Shrunk
+from core.protocol.reports import Evaluated, Line, Shrunk, StepMetrics
 from core.spec import presets
 from tests import reported
 from tests.core.conftest import lose_the_answer_to_the_next_commit
@@ -21,7 +21,7 @@ def lease(database, claimant):
 
 
 def reading(step, loss=1.0):
-    return Reading(
+    return StepMetrics(
         step=step,
         epoch=1,
         batch=step,
@@ -49,7 +49,7 @@ STARTED = reported.started(epochs=2)
 def written(database, job_id):
     with database.reading() as session:
         return (
-            [row.step for row in queries.points(session, job_id).items],
+            [row.step for row in queries.metrics(session, job_id).items],
             [row.epoch for row in queries.epochs(session, job_id).items],
             [row.text for row in queries.logs(session, job_id).items],
         )

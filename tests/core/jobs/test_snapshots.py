@@ -1,13 +1,13 @@
-"""Resume points: the newest two are kept, and a blob goes before its row."""
+"""Snapshots: the newest two are kept, and a blob goes before its row."""
 
 import pytest
 from sqlalchemy import select
 
 from core.database.engine import Database
-from core.database.models import ResumePoint
+from core.database.models import Snapshot
 from core.errors import DatabaseUnavailable, Unavailable
 from core.jobs import queue, snapshots
-from core.jobs.snapshots import KEPT, SWEPT_AT_ONCE, Point
+from core.jobs.snapshots import KEPT, SWEPT_AT_ONCE, SnapshotRef
 from core.spec import presets
 from core.storage.store import Folder
 from tests.core.conftest import lose_the_answer_to_the_next_commit
@@ -19,20 +19,20 @@ def job_id(database):
 
 
 @pytest.fixture
-def store(artifacts, tmp_path):
+def store(storage, tmp_path):
     """Puts a file of its own into the blob store."""
 
     def put(text):
         path = tmp_path / "point"
         path.write_text(str(text))
-        return artifacts.put(path)
+        return storage.put(path)
 
     return put
 
 
 def add(database, job_id, store, *steps, attempt=1):
     for step in steps:
-        point = Point(step // 10, step, store(f"{job_id} {attempt} {step}"))
+        point = SnapshotRef(step // 10, step, store(f"{job_id} {attempt} {step}"))
         with database.writing() as session:
             snapshots.add(session, job_id, attempt, point)
 
@@ -44,11 +44,11 @@ def usable(database, job_id):
 
 def rows(database):
     with database.reading() as session:
-        return session.scalars(select(ResumePoint)).all()
+        return session.scalars(select(Snapshot)).all()
 
 
-def blobs(artifacts):
-    return [path for path in artifacts.folder.rglob("*") if path.is_file()]
+def blobs(storage):
+    return [path for path in storage.folder.rglob("*") if path.is_file()]
 
 
 def test_the_newest_two_are_kept_and_older_ones_discarded(database, job_id, store):
@@ -119,51 +119,51 @@ def test_a_point_whose_answer_was_lost_can_be_written_again(database, job_id, st
 
 
 def test_a_sweep_deletes_discarded_blobs_and_their_rows_and_no_others(
-    database, job_id, store, artifacts
+    database, job_id, store, storage
 ):
     add(database, job_id, store, 10, 20, 30)
-    assert len(blobs(artifacts)) == 3
+    assert len(blobs(storage)) == 3
 
-    assert snapshots.sweep(database, artifacts) == 1
+    assert snapshots.sweep(database, storage) == 1
 
     assert sorted(row.step for row in rows(database)) == [20, 30]
-    assert len(blobs(artifacts)) == 2
-    assert snapshots.sweep(database, artifacts) == 0
+    assert len(blobs(storage)) == 2
+    assert snapshots.sweep(database, storage) == 0
 
 
-def test_a_sweep_takes_some_at_a_time(database, job_id, store, artifacts):
+def test_a_sweep_takes_some_at_a_time(database, job_id, store, storage):
     add(database, job_id, store, *range(1, SWEPT_AT_ONCE + 6))
     with database.writing() as session:
         snapshots.discard(session, job_id)
 
-    assert snapshots.sweep(database, artifacts) == SWEPT_AT_ONCE
-    assert snapshots.sweep(database, artifacts) == 5
+    assert snapshots.sweep(database, storage) == SWEPT_AT_ONCE
+    assert snapshots.sweep(database, storage) == 5
     assert rows(database) == []
 
 
-def test_a_sweep_that_was_cut_off_is_finished_by_the_next(database, job_id, store, artifacts):
+def test_a_sweep_that_was_cut_off_is_finished_by_the_next(database, job_id, store, storage):
     add(database, job_id, store, 10)
     with database.writing() as session:
         snapshots.discard(session, job_id)
-    artifacts.delete(store(f"{job_id} 1 10"))  # and then its process was killed
+    storage.delete(store(f"{job_id} 1 10"))  # and then its process was killed
 
-    assert snapshots.sweep(database, artifacts) == 1
+    assert snapshots.sweep(database, storage) == 1
     assert rows(database) == []
 
 
-def test_two_that_sweep_at_once_do_no_harm(database, database_address, job_id, store, artifacts):
+def test_two_that_sweep_at_once_do_no_harm(database, database_address, job_id, store, storage):
     add(database, job_id, store, 10, 20, 30)
     with Database(database_address) as other:
 
         class Interrupted(Folder):
             def delete(self, blob):
-                snapshots.sweep(other, artifacts)
+                snapshots.sweep(other, storage)
                 super().delete(blob)
 
-        snapshots.sweep(database, Interrupted(artifacts.folder))
+        snapshots.sweep(database, Interrupted(storage.folder))
 
     assert usable(database, job_id) == [30, 20]
-    assert len(rows(database)) == len(blobs(artifacts)) == 2
+    assert len(rows(database)) == len(blobs(storage)) == 2
 
 
 def test_while_the_store_is_away_no_row_is_deleted(database, job_id, store, tmp_path):

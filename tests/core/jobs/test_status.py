@@ -10,9 +10,9 @@ from core.database.engine import now
 from core.database.models import Attempt, Job, Worker
 from core.jobs import queue
 from core.jobs import status as queue_status
-from core.jobs.queue import ONE, Claimant, Failure, Room
+from core.jobs.queue import ONE, Capacity, Claimant, Failure
 from core.jobs.recorder import Journal
-from core.protocol.reports import Reading, Started
+from core.protocol.reports import Started, StepMetrics
 from core.spec import presets
 from core.workers import SILENT_AFTER_S, WorkerFacts
 
@@ -29,7 +29,7 @@ def submit(database, dataset="mnist", epochs=1, device="auto", devices=1, **opti
 def start_worker(database, queues=("default",), devices=(CPU,), slots=1):
     facts = WorkerFacts("w", 1, "0", queues, devices, slots)
     gpu = ["cuda"] if GPU in devices else []
-    most = Room(slots, workers.largest_group(facts, "auto"))
+    most = Capacity(slots, workers.largest_group(facts, "auto"))
     return Claimant(workers.register(database, facts), queues, ["auto", "cpu", *gpu], most)
 
 
@@ -40,7 +40,7 @@ def run(database, claimant, eta_s=None, held=ONE):
     journal.record(Started(device="CPU", threads=1, precision="fp32", epochs=1, batches=10))
     if eta_s is not None:
         reading = {"step": 1, "epoch": 1, "batch": 1, "train_loss": 1, "learning_rate": 0.1}
-        journal.record(Reading(**reading, images_per_s=1, eta_s=eta_s))
+        journal.record(StepMetrics(**reading, images_per_s=1, eta_s=eta_s))
     journal.flush()
     return lease
 
@@ -107,7 +107,7 @@ def test_a_device_that_nobody_has_is_named(database):
 
 @pytest.mark.parametrize(
     "gone",
-    [{"stopped_at": now()}, {"seen_at": now(-SILENT_AFTER_S - 1)}],
+    [{"stopped_at": now()}, {"last_heartbeat_at": now(-SILENT_AFTER_S - 1)}],
     ids=["stopped", "silent"],
 )
 def test_a_worker_that_is_gone_counts_for_nothing(database, gone):
@@ -305,7 +305,7 @@ def test_a_worker_that_is_too_small_for_a_large_run_does_not_wait_for_it(databas
 def test_a_large_run_that_runs_holds_all_of_its_slots(database):
     claimant = start_worker(database, slots=2)
     submit(database, devices=2)
-    run(database, claimant, eta_s=30, held=claimant.most)
+    run(database, claimant, eta_s=30, held=claimant.max_capacity)
 
     assert explain(database, submit(database)).reason == "next in line on 2 CPU slots, about 30 s"
 

@@ -1,4 +1,4 @@
-"""The doorbell: real Redis, full Redis, and Redis away."""
+"""The notifier: real Redis, full Redis, and Redis away."""
 
 import json
 import time
@@ -6,7 +6,7 @@ import time
 import pytest
 import redis
 
-from core.messaging.notify import Doorbell, celery_app
+from core.messaging.notify import Notifier, celery_app
 from tests.services import wait_until
 
 NOBODY = "redis://127.0.0.1:1/0"
@@ -14,7 +14,7 @@ NOBODY = "redis://127.0.0.1:1/0"
 
 @pytest.mark.parametrize("queue", ["default", "gpu-2.a_b"])
 def test_a_ring_is_one_message_that_carries_no_job(redis_url, queue):
-    assert Doorbell(redis_url).ring(queue)
+    assert Notifier(redis_url).notify(queue)
 
     with redis.Redis.from_url(redis_url) as connection:
         [message] = connection.lrange(queue, 0, -1)
@@ -26,9 +26,9 @@ def test_a_ring_is_one_message_that_carries_no_job(redis_url, queue):
 
 
 def test_each_ring_is_heard_by_its_own_queue(redis_url):
-    doorbell = Doorbell(redis_url)
+    notifier = Notifier(redis_url)
     for queue in ("a", "b", "a"):
-        doorbell.ring(queue)
+        notifier.notify(queue)
 
     with redis.Redis.from_url(redis_url) as connection:
         assert (connection.llen("a"), connection.llen("b")) == (2, 1)
@@ -37,7 +37,7 @@ def test_each_ring_is_heard_by_its_own_queue(redis_url):
 def test_a_ring_with_redis_away_returns_soon_and_raises_nothing(caplog):
     began = time.monotonic()
 
-    assert not Doorbell(NOBODY).ring("default")
+    assert not Notifier(NOBODY).notify("default")
 
     assert time.monotonic() - began < 5
     assert "nobody was rung for queue default" in caplog.text
@@ -47,19 +47,19 @@ def test_a_ring_that_redis_refuses_raises_nothing(redis_url):
     with redis.Redis.from_url(redis_url) as connection:
         connection.config_set("maxmemory", "1")
         try:
-            assert not Doorbell(redis_url).ring("default")
+            assert not Notifier(redis_url).notify("default")
         finally:
             connection.config_set("maxmemory", "0")
 
 
 def test_a_doorbell_works_again_once_redis_is_back(redis_server):
-    doorbell = Doorbell(redis_server.url)
-    assert doorbell.ring("default")
+    notifier = Notifier(redis_server.url)
+    assert notifier.notify("default")
     redis_server.stop()
-    assert not doorbell.ring("default")
+    assert not notifier.notify("default")
     redis_server.start()
 
-    wait_until(lambda: doorbell.ring("default"), "the doorbell works again", 10)
+    wait_until(lambda: notifier.notify("default"), "the notifier works again", 10)
 
 
 def test_settings_that_keep_a_long_run_from_being_run_twice():

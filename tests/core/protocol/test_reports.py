@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from core.protocol import reports
-from core.protocol.reports import Failed, File, Finished, Line, Reading, Shrunk, Stopped
+from core.protocol.reports import Failed, File, Finished, Line, Shrunk, StepMetrics, Stopped
 from tests import reported
 
 NUMBERS = {"train_loss": 0.5, "learning_rate": 0.1, "images_per_s": 9.5, "eta_s": 1.0}
@@ -15,7 +15,7 @@ PLACE = {"step": 3, "epoch": 1, "batch": 3}
     "report",
     [
         reported.started(),
-        Reading(**PLACE, **NUMBERS),
+        StepMetrics(**PLACE, **NUMBERS),
         reported.epoch_end(),
         reported.epoch_end(validation_loss=0.5, validation_accuracy=0.5),
         reported.evaluated(),

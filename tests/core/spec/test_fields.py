@@ -28,7 +28,7 @@ def test_every_field_has_a_label_a_help_text_and_a_default(field):
 )
 def test_a_default_that_is_typed_back_is_accepted(section, variant, field):
     asked = {section.kind_name: variant.kind} if section.has_kinds else {}
-    asked["dataset"] = "cifar10"  # the one whose images have colours to change
+    asked["dataset"] = "cifar10"  # the one whose images have colors to change
 
     presets.resolve(None, spec.nest(asked | {field.path: field.value(field.default)}))
 
@@ -114,8 +114,8 @@ def test_a_data_set_comes_with_its_facts():
 
     assert facts["mnist"]["Images"] == "60,000 to train on, 10,000 to test on"
     assert facts["fashion_mnist"]["Classes"].startswith("10: T-shirt/top, Trouser, ")
-    assert facts["cifar10"]["Pixels"] == "32 × 32, colour"
-    assert all(each["Licence"] and each["Source"] for each in facts.values())
+    assert facts["cifar10"]["Pixels"] == "32 × 32, color"
+    assert all(each["License"] and each["Source"] for each in facts.values())
 
 
 @pytest.mark.parametrize(

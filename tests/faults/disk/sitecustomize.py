@@ -1,7 +1,7 @@
 """Makes the disk of a worker and its trainers slow or full, as the files in a folder say.
 
 Python imports a module of this name at its start; the fault suite puts this folder on the path.
-Whoever flushes a file to the disk (the resume point of a trainer, a blob) meets it.
+Whoever flushes a file to the disk (the snapshot of a trainer, a blob) meets it.
 """
 
 import os

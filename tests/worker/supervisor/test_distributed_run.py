@@ -13,14 +13,14 @@ import pytest
 from core import queries, workers
 from core.jobs import queue, snapshots
 from core.jobs.queue import Claimant
-from core.messaging.notify import Doorbell
+from core.messaging.notify import Notifier
 from core.messaging.pubsub import Wakeups
 from core.workers import WorkerFacts
 from tests.services import wait_until, wait_until_gone
 from tests.worker.conftest import QUICK_DIGITS
 from worker import claiming
 from worker.context import Yard
-from worker.devices import Device, Slots, accepted, divide, room
+from worker.devices import Device, Slots, accepted, capacity, divide
 from worker.processes.spares import Spares
 from worker.supervisor import supervisor
 
@@ -35,7 +35,7 @@ def database_kind():
 
 
 @pytest.fixture
-def yard(settings, database, artifacts, data_folder, zygote):
+def yard(settings, database, storage, data_folder, zygote):
     """A worker with two slots of the CPU."""
     slots = [*divide([CPU], 2)]
     facts = WorkerFacts("test", 1, "0", ["default"], [CPU.facts()], 2)
@@ -44,13 +44,13 @@ def yard(settings, database, artifacts, data_folder, zygote):
             update={"data": data_folder, "worker_name": "test", "grace_seconds": 5.0}
         ),
         database=database,
-        artifacts=artifacts,
-        doorbell=Doorbell(settings.redis_url),
+        storage=storage,
+        notifier=Notifier(settings.redis_url),
         wakeups=Wakeups(settings.redis_url),
         slots=Slots(slots),
         spares=Spares(zygote),
         claimant=Claimant(
-            workers.register(database, facts), ["default"], accepted([CPU]), room(slots)
+            workers.register(database, facts), ["default"], accepted([CPU]), capacity(slots)
         ),
     )
     yield made
@@ -119,10 +119,10 @@ def test_two_processes_train_one_run_that_is_reported_once(yard, database, submi
     wait_until_gone(ranks)
     assert [row.epoch for row in rows(database, queries.epochs, ended)] == [1, 2]
     assert (ended.attempt, ended.crashes, ended.epoch) == (1, 0, 2)
-    steps = [row.step for row in rows(database, queries.points, ended)]
+    steps = [row.step for row in rows(database, queries.metrics, ended)]
     assert steps == sorted(set(steps))
     assert steps[-1] == 2 * ended.batches
-    assert rows(database, queries.checkpoints, ended)
+    assert rows(database, queries.artifacts, ended)
     [first, *_] = rows(database, queries.logs, ended)
     assert first.text == "Attempt 1 starts on worker test, CPU, CPU."
 
@@ -148,7 +148,7 @@ def test_a_killed_process_ends_the_attempt_and_the_next_ends_with_the_same_weigh
     alone = run_undisturbed(yard, database, submit, spec)
     job = submit(spec)
     with running(yard):
-        wait_until(lambda: newest_point(database, job), "a resume point is stored")
+        wait_until(lambda: newest_point(database, job), "a snapshot is stored")
         both = list(ranks)
         os.kill(both[rank].pid, signal.SIGKILL)
         wait_until(lambda: look(database, job).attempt == 1 and look(database, job).crashes, "ends")
@@ -159,7 +159,7 @@ def test_a_killed_process_ends_the_attempt_and_the_next_ends_with_the_same_weigh
     assert attempt.outcome == "crashed"
     assert attempt.reason == f"The training process of rank {rank} was ended by SIGKILL."
 
-    wait_until(lambda: queue.outlook(database, yard.claimant).due_in_s <= 0, "it is due")
+    wait_until(lambda: queue.poll(database, yard.claimant).due_in_s <= 0, "it is due")
     claiming.run_next(yard)
 
     ended = look(database, job)

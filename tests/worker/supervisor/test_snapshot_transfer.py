@@ -1,4 +1,4 @@
-"""Resume points on their way into the file store and back."""
+"""Snapshots on their way into the file store and back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from core.jobs.recorder import Journal
 from core.protocol.reports import Line, Saved
 from core.workers import WorkerFacts
 from worker.supervisor import snapshot_transfer
-from worker.supervisor.snapshot_transfer import ResumePoints
+from worker.supervisor.snapshot_transfer import SnapshotTransfer
 
 
 @pytest.fixture
@@ -47,17 +47,17 @@ def kept(database, lease):
 
 
 def test_a_point_is_stored_written_down_and_fetched(
-    database, artifacts, lease, journal, save, tmp_path
+    database, storage, lease, journal, save, tmp_path
 ):
     stored = threading.Event()
     saved = save(10)
-    with ResumePoints(artifacts, journal, stored.set) as points:
+    with SnapshotTransfer(storage, journal, stored.set) as points:
         points.take(saved)
         assert stored.wait(60)
         points.settle()
     journal.flush()
 
-    path, lines = snapshot_transfer.fetch(database, artifacts, lease, tmp_path)
+    path, lines = snapshot_transfer.fetch(database, storage, lease, tmp_path)
 
     assert kept(database, lease) == [10]
     assert path.read_text() == "after 10 batches"
@@ -66,17 +66,17 @@ def test_a_point_is_stored_written_down_and_fetched(
 
 
 def test_while_one_is_stored_only_the_newest_waits(
-    database, artifacts, lease, journal, save, monkeypatch
+    database, storage, lease, journal, save, monkeypatch
 ):
     may_go_on = threading.Event()
-    put = artifacts.put
+    put = storage.put
 
     def slow(path):
         assert may_go_on.wait(60)
         return put(path)
 
-    monkeypatch.setattr(artifacts, "put", slow)
-    with ResumePoints(artifacts, journal, lambda: None) as points:
+    monkeypatch.setattr(storage, "put", slow)
+    with SnapshotTransfer(storage, journal, lambda: None) as points:
         for step in (10, 20, 30):
             points.take(save(step))
         assert not points.wait(0)
@@ -89,9 +89,9 @@ def test_while_one_is_stored_only_the_newest_waits(
 
 
 def test_a_store_that_is_away_is_said_once_and_the_next_point_is_tried(
-    database, artifacts, lease, journal, save, monkeypatch
+    database, storage, lease, journal, save, monkeypatch
 ):
-    put = artifacts.put
+    put = storage.put
     answers = iter([Unavailable("The store is away."), Unavailable("The store is away."), None])
 
     def sometimes(path):
@@ -100,8 +100,8 @@ def test_a_store_that_is_away_is_said_once_and_the_next_point_is_tried(
             raise error
         return put(path)
 
-    monkeypatch.setattr(artifacts, "put", sometimes)
-    with ResumePoints(artifacts, journal, lambda: None) as points:
+    monkeypatch.setattr(storage, "put", sometimes)
+    with SnapshotTransfer(storage, journal, lambda: None) as points:
         for step in (10, 20, 30):
             points.take(save(step))
             while not points.wait(1):
@@ -114,10 +114,10 @@ def test_a_store_that_is_away_is_said_once_and_the_next_point_is_tried(
     assert kept(database, lease) == [30]
 
 
-def test_a_file_that_is_gone_is_said_and_costs_nothing_else(artifacts, journal, save):
+def test_a_file_that_is_gone_is_said_and_costs_nothing_else(storage, journal, save):
     saved = save(10)
     Path(saved.path).unlink()
-    with ResumePoints(artifacts, journal, lambda: None) as points:
+    with SnapshotTransfer(storage, journal, lambda: None) as points:
         points.take(saved)
         while not points.wait(1):
             pass
@@ -126,14 +126,14 @@ def test_a_file_that_is_gone_is_said_and_costs_nothing_else(artifacts, journal, 
     assert "could not be stored" in line.text
 
 
-def test_while_the_database_is_away_blobs_do_not_pile_up(artifacts, journal, save, database, lease):
-    with ResumePoints(artifacts, journal, lambda: None) as points:
+def test_while_the_database_is_away_blobs_do_not_pile_up(storage, journal, save, database, lease):
+    with SnapshotTransfer(storage, journal, lambda: None) as points:
         for step in (10, 20, 30, 40):
             points.take(save(step))
             while not points.wait(1):
                 pass
-        assert journal.points_waiting == 2
-        assert len(blob_files(artifacts)) == 2
+        assert journal.snapshots_waiting == 2
+        assert len(blob_files(storage)) == 2
         journal.flush()  # it is back
         points.settle()
         while not points.wait(1):
@@ -144,8 +144,8 @@ def test_while_the_database_is_away_blobs_do_not_pile_up(artifacts, journal, sav
 
 
 @pytest.fixture
-def two_points(database, artifacts, journal, save):
-    with ResumePoints(artifacts, journal, lambda: None) as points:
+def two_points(database, storage, journal, save):
+    with SnapshotTransfer(storage, journal, lambda: None) as points:
         for step in (10, 20):
             points.take(save(step))
             while not points.wait(1):
@@ -153,21 +153,21 @@ def two_points(database, artifacts, journal, save):
     journal.flush()
 
 
-def blob_files(artifacts):
-    return sorted(path for path in artifacts.folder.rglob("*") if path.is_file())
+def blob_files(storage):
+    return sorted(path for path in storage.folder.rglob("*") if path.is_file())
 
 
 @pytest.mark.parametrize("damage", ["changed", "cut short", "deleted"])
 def test_a_damaged_point_is_skipped_and_said(
-    database, artifacts, lease, two_points, tmp_path, damage
+    database, storage, lease, two_points, tmp_path, damage
 ):
-    [newest] = [f for f in blob_files(artifacts) if f.read_text() == "after 20 batches"]
+    [newest] = [f for f in blob_files(storage) if f.read_text() == "after 20 batches"]
     if damage == "deleted":
         newest.unlink()
     else:
         newest.write_text("after 99 batches" if damage == "changed" else "after")
 
-    path, lines = snapshot_transfer.fetch(database, artifacts, lease, tmp_path)
+    path, lines = snapshot_transfer.fetch(database, storage, lease, tmp_path)
 
     assert path.read_text() == "after 10 batches"
     [line] = lines
@@ -176,12 +176,12 @@ def test_a_damaged_point_is_skipped_and_said(
 
 
 def test_where_all_are_damaged_the_run_begins_anew_and_says_so(
-    database, artifacts, lease, two_points, tmp_path
+    database, storage, lease, two_points, tmp_path
 ):
-    for file in blob_files(artifacts):
+    for file in blob_files(storage):
         file.write_text("nonsense")
 
-    path, lines = snapshot_transfer.fetch(database, artifacts, lease, tmp_path)
+    path, lines = snapshot_transfer.fetch(database, storage, lease, tmp_path)
 
     assert path is None
     assert len(lines) == 3
@@ -189,13 +189,13 @@ def test_where_all_are_damaged_the_run_begins_anew_and_says_so(
 
 
 def test_new_progress_gives_the_budget_back_and_old_progress_does_not(
-    database, artifacts, lease, journal, save, two_points
+    database, storage, lease, journal, save, two_points
 ):
     def spend_and_save(step):
         with database.writing() as session:
             job = session.get_one(queue.Job, lease.job_id)
             job.crashes, job.losses = 2, 5
-        journal.secure(snapshots.Point(0, step, artifacts.put(Path(save(step).path))))
+        journal.secure(snapshots.SnapshotRef(0, step, storage.put(Path(save(step).path))))
         journal.flush()
         with database.reading() as session:
             job = session.get_one(queue.Job, lease.job_id)

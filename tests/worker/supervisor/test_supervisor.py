@@ -68,16 +68,16 @@ def test_a_run_goes_from_the_queue_to_a_checkpoint_that_loads(yard, database, su
     assert (ended.state, ended.attempt, ended.epoch, ended.eta_s) == ("succeeded", 1, 2, 0)
     assert 0 < ended.test_accuracy <= 1
     assert [row.epoch for row in rows(database, queries.epochs, job.id)] == [1, 2]
-    points = rows(database, queries.points, job.id)
+    points = rows(database, queries.metrics, job.id)
     assert points[0].step == 1
     assert points[-1].step == 2 * ended.batches
     [attempt] = [row for row, _worker in rows(database, queries.attempts, job.id)]
     assert (attempt.outcome, attempt.device, attempt.threads) == ("succeeded", "CPU", 1)
-    files = {file.format: file for file in rows(database, queries.checkpoints, job.id)}
+    files = {file.format: file for file in rows(database, queries.artifacts, job.id)}
     assert files.keys() == {"pt", "safetensors", "onnx", "card.json", "card.md"}
     file = files["pt"]
     copy = tmp_path / "copy.pt"
-    with yard.artifacts.open(Blob(file.sha256, file.size)) as stored:
+    with yard.storage.open(Blob(file.sha256, file.size)) as stored:
         copy.write_bytes(stored.read())
     loaded = torch.load(copy, weights_only=True)
     assert loaded["weights_sha256"] == ended.weights_sha256
@@ -232,7 +232,7 @@ def test_a_lost_lease_ends_the_trainer_even_while_a_point_is_being_stored(
         assert may_go_on.wait(60)
         raise Unavailable("The file store is away.")
 
-    monkeypatch.setattr(yard.artifacts, "put", hang)
+    monkeypatch.setattr(yard.storage, "put", hang)
     job = submit(LONG_DIGITS)
     with running(yard) as thread:
         assert began.wait(60)
@@ -308,14 +308,14 @@ def test_a_store_that_cannot_be_written_fails_the_run_and_keeps_its_measurements
     yard, database, submit, monkeypatch, tmp_path
 ):
     monkeypatch.setattr(supervisor, "STORE_PATIENCE_S", 0.0)
-    in_the_way = tmp_path / "artifacts"
+    in_the_way = tmp_path / "storage"
     in_the_way.write_text("a file where the folder should be")
     job = submit()
 
     claiming.run_next(yard)
 
     ended = look(database, job.id)
-    assert (ended.state, ended.error_kind) == ("failed", "artifacts_unavailable")
+    assert (ended.state, ended.error_kind) == ("failed", "storage_unavailable")
     assert len(rows(database, queries.epochs, job.id)) == 2
 
 

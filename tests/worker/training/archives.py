@@ -1,4 +1,4 @@
-"""Small archives in the formats in which the authors of the data sets publish them."""
+"""Small archives in the formats in which the authors of the datasets publish them."""
 
 from __future__ import annotations
 

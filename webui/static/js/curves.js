@@ -7,18 +7,18 @@ const HEIGHT = 240;
 const NARROW_HEIGHT = 200;
 const FEW_EPOCHS = 20;
 
-// Colours come from the style sheet; a canvas needs them resolved.
-const colours = new Map();
+// Colors come from the style sheet; a canvas needs them resolved.
+const colors = new Map();
 
-function colour(name) {
-  if (!colours.has(name)) {
+function color(name) {
+  if (!colors.has(name)) {
     const probe = document.createElement("i");
     probe.style.color = `var(--${name})`;
     document.body.append(probe);
-    colours.set(name, getComputedStyle(probe).color);
+    colors.set(name, getComputedStyle(probe).color);
     probe.remove();
   }
-  return colours.get(name);
+  return colors.get(name);
 }
 
 const font = () => `12px ${getComputedStyle(document.body).fontFamily}`;
@@ -33,8 +33,8 @@ function horizon(reached, epochs, over) {
 
 function axis(values, more = {}) {
   return {
-    stroke: () => colour("muted"),
-    grid: { stroke: () => colour("line"), width: 1 },
+    stroke: () => color("muted"),
+    grid: { stroke: () => color("line"), width: 1 },
     ticks: { show: false },
     font: font(),
     gap: 6,
@@ -59,7 +59,7 @@ class Curve {
     this.#draw();
     new ResizeObserver(() => this.#resize()).observe(this.place);
     document.addEventListener("themechange", () => {
-      colours.clear();
+      colors.clear();
       requestAnimationFrame(() => this.plot.redraw(true, true));
     });
   }
@@ -127,7 +127,7 @@ class Curve {
 }
 
 const line = (name, width, more = {}) => ({
-  stroke: () => colour(name),
+  stroke: () => color(name),
   width,
   spanGaps: true,
   points: { show: false },
@@ -137,8 +137,8 @@ const line = (name, width, more = {}) => ({
 const dots = (name, size) => ({
   show: true,
   size,
-  stroke: () => colour(name),
-  fill: () => colour(name),
+  stroke: () => color(name),
+  fill: () => color(name),
 });
 
 // With many epochs the dots would run into one another.

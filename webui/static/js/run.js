@@ -57,7 +57,7 @@ const LIVE = {
 
 function showHeard() {
   for (const time of page.querySelectorAll("time[data-heard]")) {
-    time.dateTime = job.last_heard_at ?? time.dateTime;
+    time.dateTime = job.last_heartbeat_at ?? time.dateTime;
   }
   tellTimes(page);
 }

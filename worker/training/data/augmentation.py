@@ -21,7 +21,7 @@ _DOWN, _RIGHT, _CROP_DOWN, _CROP_RIGHT, _TURN, _SCALE, _SHEAR, _FLIP = range(8)
 _ERASE_DOWN, _ERASE_RIGHT, _BRIGHTNESS, _CONTRAST, _SATURATION = range(8, 13)
 _COLUMNS = 13
 
-# ITU-R BT.601, as Pillow and torchvision turn colours into grey
+# ITU-R BT.601, as Pillow and torchvision turn colors into gray
 _GREY = (0.299, 0.587, 0.114)
 
 

@@ -23,7 +23,7 @@ from worker.training.data.augmentation import Augmenter
 from worker.training.data.datasets import Images
 
 LARGEST_SHARE_OF_MEMORY = 0.5
-"""Of a GPU's free memory that a data set may take."""
+"""Of a GPU's free memory that a dataset may take."""
 LOADERS = 2
 """Processes that load batches for a GPU ahead of their turn."""
 
@@ -241,7 +241,7 @@ class Batches:
         that counts is that of the pixels.
         """
         mixing = self._spec.regularization
-        share = float(generator.beta(mixing.mix_alpha, mixing.mix_alpha))
+        share = float(generator.beta(mixing.mixup_alpha, mixing.mixup_alpha))
         if mixing.mix == "mixup":
             return _Mix(share, None)
         size = DATASETS[self._spec.dataset].size

@@ -1,4 +1,4 @@
-"""Data sets as tensors: the whole set, as the bytes that its files hold, mapped into memory.
+"""Datasets as tensors: the whole set, as the bytes that its files hold, mapped into memory.
 
 MNIST and its kin lie in the files that their authors publish, in the IDX format. All other sets are
 brought into arrays of numpy when they are fetched: what their authors publish cannot be mapped.
@@ -25,7 +25,7 @@ _IDX_OF_BYTES = bytes([0, 0, 8])
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """Part of a data set: pixels uint8 (count, channels, size, size), labels int64 (count,)."""
+    """Part of a dataset: pixels uint8 (count, channels, size, size), labels int64 (count,)."""
 
     pixels: Tensor
     labels: Tensor
@@ -46,13 +46,13 @@ class Images:
 
 
 def is_present(name: str, folder: Path) -> bool:
-    """Whether a data set lies in the data folder. It is put there whole or not at all."""
+    """Whether a dataset lies in the data folder. It is put there whole or not at all."""
     return (folder / DATASETS[name].folder).is_dir()
 
 
 @cache
 def load(name: str, folder: Path) -> tuple[Images, Images]:
-    """Read a data set from the data folder, once in a process.
+    """Read a dataset from the data folder, once in a process.
 
     Returns:
         The images to train on, and those to test on.
@@ -74,7 +74,7 @@ def load(name: str, folder: Path) -> tuple[Images, Images]:
     except (OSError, ValueError, EOFError) as error:  # numpy has the last for an empty file
         raise DataUnavailable(
             f"The files of {dataset.title} in {place} are damaged: {error}. Delete that folder and "
-            f"fetch the data set again: trainyard data fetch {name}"
+            f"fetch the dataset again: trainyard data fetch {name}"
         ) from error
 
 

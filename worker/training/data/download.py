@@ -1,6 +1,6 @@
-"""Getting data sets into the data folder, once for a machine.
+"""Getting datasets into the data folder, once for a machine.
 
-A data set is fetched and checked in a scratch folder beside its place, and moved there whole.
+A dataset is fetched and checked in a scratch folder beside its place, and moved there whole.
 `python -m worker.training.data.download FOLDER NAME` fetches one from the terminal.
 """
 
@@ -45,7 +45,7 @@ Say = Callable[[str], None]
 
 
 def ensure(name: str, folder: Path, say: Say) -> None:
-    """Have a data set in the data folder; fetch it where it is not there yet.
+    """Have a dataset in the data folder; fetch it where it is not there yet.
 
     Two processes that want the same one fetch it once: the second waits for the first.
 
@@ -104,7 +104,7 @@ def _move(name: str, place: Path, folder: Path, say: Say) -> None:
 
 
 def _main() -> None:
-    """Fetch the data sets that the command line names, with a progress bar."""
+    """Fetch the datasets that the command line names, with a progress bar."""
     console = Console(stderr=True)
     folder, *names = sys.argv[1:]
     failures = []
@@ -118,7 +118,7 @@ def _main() -> None:
 
 def _fetch_in_view(name: str, folder: Path, console: Console) -> None:
     if name not in DATASETS:
-        raise NotFound(f"There is no data set {name}. Known: {', '.join(DATASETS)}")
+        raise NotFound(f"There is no dataset {name}. Known: {', '.join(DATASETS)}")
     if is_present(name, folder):
         console.print(f"{DATASETS[name].title} is in {folder / DATASETS[name].folder}")
         return

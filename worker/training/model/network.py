@@ -18,7 +18,7 @@ from core.spec.shapes import is_pooled
 
 
 def build(model: Model, dataset: Dataset, *, normalize: bool = False) -> nn.Module:
-    """Make a network for images of a data set: (batch, channels, size, size) to (batch, classes).
+    """Make a network for images of a dataset: (batch, channels, size, size) to (batch, classes).
 
     What it looks like from outside is in `core/spec/shapes.py`.
 
@@ -35,7 +35,7 @@ def build(model: Model, dataset: Dataset, *, normalize: bool = False) -> nn.Modu
 
 
 class Normalize(nn.Module):
-    """Subtract the mean of a data set's pixels from images, and divide by their deviation."""
+    """Subtract the mean of a dataset's pixels from images, and divide by their deviation."""
 
     mean: Tensor
     deviation: Tensor
@@ -43,7 +43,8 @@ class Normalize(nn.Module):
     def __init__(self, dataset: Dataset) -> None:
         super().__init__()
         self.register_buffer("mean", torch.tensor(dataset.mean).reshape(1, -1, 1, 1))
-        self.register_buffer("deviation", torch.tensor(dataset.deviation).reshape(1, -1, 1, 1))
+        # the buffer's name is in every published file, and in the digest of its weights
+        self.register_buffer("deviation", torch.tensor(dataset.std).reshape(1, -1, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
         return (images - self.mean) / self.deviation

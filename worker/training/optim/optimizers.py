@@ -67,7 +67,7 @@ def _rmsprop(choice: hyperparameters.RMSprop, parameters: Any) -> torch.optim.Op
         parameters,
         lr=choice.learning_rate,
         momentum=choice.momentum,
-        alpha=choice.smoothing,
+        alpha=choice.alpha,
         weight_decay=choice.weight_decay,
         foreach=True,
     )

@@ -1,6 +1,6 @@
 """Learning-rate schedules: the share of the learning rate that is used, as a function of the step.
 
-A schedule remembers nothing, so a run that goes on from a resume point has nothing to restore.
+A schedule remembers nothing, so a run that goes on from a snapshot has nothing to restore.
 """
 
 from __future__ import annotations

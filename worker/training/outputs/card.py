@@ -109,7 +109,7 @@ def content(
 
 
 def _input(data: Data, dataset: Dataset) -> Content:
-    normalization = {"mean": list(dataset.mean), "deviation": list(dataset.deviation)}
+    normalization = {"mean": list(dataset.mean), "std": list(dataset.std)}
     return {
         "name": "images",
         "dtype": "float32",
@@ -129,12 +129,12 @@ def _dataset(data: Data, dataset: Dataset) -> Content:
         "title": dataset.title,
         "description": dataset.description,
         "source": dataset.source,
-        "licence": dataset.licence,
+        "license": dataset.license,
         "train_count": count - validation_count,
         "validation_count": validation_count,
         "test_count": dataset.test_count,
         "mean": list(dataset.mean),
-        "deviation": list(dataset.deviation),
+        "std": list(dataset.std),
     }
 
 
@@ -230,16 +230,16 @@ def _interface(card: Content) -> Iterator[str]:
     taken, given = card["input"], card["output"]
     yield (
         f"`{taken['name']}`: {taken['dtype']} {_shape(taken['shape'])}, with pixels from 0 to 1: "
-        f"divide those of the data set, from 0 to {taken['largest_pixel']}, by "
+        f"divide those of the dataset, from 0 to {taken['largest_pixel']}, by "
         f"{taken['largest_pixel']}."
     )
     if inside := taken["normalization_inside"]:
         yield (
             f"The network itself subtracts the mean {_numbers(inside['mean'])} and divides by the "
-            f"deviation {_numbers(inside['deviation'])}: do not do it before."
+            f"standard deviation {_numbers(inside['std'])}: do not do it before."
         )
     else:
-        yield "There is no other normalisation."
+        yield "There is no other normalization."
     yield (
         f"`{given['name']}`: {given['dtype']} {_shape(given['shape'])}, one for each class. The "
         "highest names the class"
@@ -304,11 +304,11 @@ def _images(dataset: Content) -> Iterator[str]:
         + f"tested on {dataset['test_count']:,}."
     )
     yield (
-        f"Mean {_numbers(dataset['mean'])}, deviation {_numbers(dataset['deviation'])}, of the "
+        f"Mean {_numbers(dataset['mean'])}, standard deviation {_numbers(dataset['std'])}, of the "
         "training images' pixels from 0 to 1."
     )
     yield f"Source: {dataset['source']}"
-    yield f"Licence: {dataset['licence']}"
+    yield f"License: {dataset['license']}"
 
 
 def _training(card: Content) -> Iterator[str]:

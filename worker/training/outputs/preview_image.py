@@ -50,13 +50,13 @@ def draw(dataset: str, augmentation: Augmentation, seed: int, data: Path) -> byt
         dataset: a name of the catalogue.
         augmentation: how the images are varied.
         seed: decides which images, and how.
-        data: folder of the data sets.
+        data: folder of the datasets.
 
     Returns:
-        A PNG of `ROWS` x `ROWS` images, grey or in colour, with gaps that are transparent.
+        A PNG of `ROWS` x `ROWS` images, gray or in color, with gaps that are transparent.
 
     Raises:
-        DataUnavailable: the data set is not here, or damaged.
+        DataUnavailable: the dataset is not here, or damaged.
     """
     facts = DATASETS[dataset]
     if dataset == "digits":  # they lie in a Python package: nothing is fetched

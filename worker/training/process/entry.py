@@ -30,7 +30,7 @@ def wait_and_run(
         connection: stream socket to the supervisor.
         threads: threads that torch may compute with.
         device: what the spare warms up.
-        data: folder of the data sets.
+        data: folder of the datasets.
     """
     if not select.select([connection], [], [], AT_ONCE_S)[0]:  # else it is not kept waiting
         warmup.warm_up(threads, device, data)

@@ -1,4 +1,4 @@
-"""Carrying out an order: the device, the data set, the loop, and words for what went wrong."""
+"""Carrying out an order: the device, the dataset, the loop, and words for what went wrong."""
 
 from __future__ import annotations
 
@@ -65,13 +65,13 @@ def explain(error: Exception) -> Failed:
     if isinstance(error, Diverged):
         return Failed(error="diverged", message=str(error))
     if isinstance(error, Unusable):
-        return Failed(error="resume_point", message=str(error))
+        return Failed(error="snapshot", message=str(error))
     if isinstance(error, DataUnavailable):
         return Failed(error="data_unavailable", message=str(error))
     if isinstance(error, torch.OutOfMemoryError | MemoryError) or _CPU_IS_FULL in str(error):
         return Failed(
             error="out_of_memory",
-            message="The device's memory is full. Try a smaller batch size, more accumulation, or "
+            message="The device's memory is full. Try a smaller batch size, more micro_batches, or "
             "a smaller network.",
             traceback=traceback.format_exc(),
         )

@@ -1,7 +1,7 @@
 """What a spare does before it is needed: all that the first batch of any run would wait for.
 
 The first step of a process creates torch's threads, its kernels and, on a GPU, the CUDA context;
-the first look at a data set reads it from the disk.
+the first look at a dataset reads it from the disk.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 def warm_up(threads: int, device: DeviceKind, data: Path) -> None:
-    """Take one step of the default run on blank images, and map the data sets that are there.
+    """Take one step of the default run on blank images, and map the datasets that are there.
 
     Nothing that is learned or drawn here stays: a run seeds its own random numbers.
     """

@@ -29,7 +29,7 @@ def resumed(place: Place) -> str:
     done = f"epoch {place.epochs}"
     if place.batch:
         done = f"batch {place.batch} of epoch {place.epochs + 1}"
-    return f"Training goes on after {done}, from a resume point."
+    return f"Training goes on after {done}, from a snapshot."
 
 
 def read(place: Place, epochs: int, batches: int, mean_loss: float) -> str:
@@ -69,18 +69,18 @@ def shrunk(micro_batch: int) -> str:
 
 
 def unsaved(error: OSError) -> str:
-    """That there is no new resume point."""
+    """That there is no new snapshot."""
     return (
-        f"A resume point could not be written ({error.strerror or error}). Training goes on; is "
+        f"A snapshot could not be written ({error.strerror or error}). Training goes on; is "
         "the worker's disk full?"
     )
 
 
 def diverged(epoch: int, batch: int, learning_rate: float, saved_step: int | None) -> str:
     """That the loss is no number, where, and what is left: the point after so many batches."""
-    point = "There is no resume point yet."
+    point = "There is no snapshot yet."
     if saved_step is not None:
-        point = f"The last good resume point is that after {saved_step} batches."
+        point = f"The last good snapshot is that after {saved_step} batches."
     return (
         f"The loss stopped being a number at epoch {epoch}, batch {batch}, at learning rate "
         f"{learning_rate:g}. Try a smaller learning rate, warm-up, or gradient clipping. {point}"

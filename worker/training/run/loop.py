@@ -23,11 +23,11 @@ from core.protocol.reports import (
     Evaluated,
     Finished,
     Line,
-    Reading,
     Report,
     Saved,
     Shrunk,
     Started,
+    StepMetrics,
 )
 from core.spec.hyperparameters import Plateau
 from core.spec.spec import TrainingSpec
@@ -50,7 +50,7 @@ REPORT_EVERY_S = 1.0
 SAVE_EVERY_S = 60.0
 """Within an epoch."""
 SAVE_EPOCHS_EVERY_S = 1.0
-"""After an epoch, unless the last resume point is younger: some epochs take milliseconds."""
+"""After an epoch, unless the last snapshot is younger: some epochs take milliseconds."""
 EXAMPLES = 256
 """Test images that an exported network is checked with."""
 
@@ -78,12 +78,12 @@ def run(
 
     Args:
         spec: what to train.
-        data: folder of the data sets.
-        scratch: folder for the finished files and the resume points.
+        data: folder of the datasets.
+        scratch: folder for the finished files and the snapshots.
         device: where to compute.
         report: takes each report; must not be slow.
         stop_asked: asked before each batch.
-        resume_from: the file of a resume point of this spec; None: begin from nothing.
+        resume_from: the file of a snapshot of this spec; None: begin from nothing.
         peers: the processes that train with this one; None: there are none. Only that of rank 0
             reports, is asked to stop, saves and writes files.
 
@@ -93,8 +93,8 @@ def run(
     Raises:
         Diverged: the loss became infinite or no number.
         StopAsked: `stop_asked` said so.
-        DataUnavailable: the data set is damaged or missing.
-        Unusable: the resume point is of another run or version.
+        DataUnavailable: the dataset is damaged or missing.
+        Unusable: the snapshot is of another run or version.
     """
     if device.type == "cpu":
         memory.keep_freed()
@@ -261,7 +261,7 @@ class _Run:
         mean_loss = float(each @ sizes) / images
         epoch = place.epochs + 1
         self._say(
-            Reading(
+            StepMetrics(
                 step=place.step,
                 epoch=epoch,
                 batch=place.batch,
@@ -434,7 +434,7 @@ class _Run:
         raise StopAsked("Stopped because it was asked to.")
 
     def _save(self) -> None:
-        """Write a resume point; where that fails, the run goes on with the one before.
+        """Write a snapshot; where that fails, the run goes on with the one before.
 
         After the same batch there is no more to save than there was: only an evaluation lies
         between, and that can be repeated. Weights that are no numbers are not saved: the point

@@ -1,4 +1,4 @@
-"""Resume points: a file from which a run goes on as if it had never stopped.
+"""Snapshots: a file from which a run goes on as if it had never stopped.
 
 It holds everything that the next batch depends on: weights, optimizer, averages, the place in the
 run, and the losses of the epoch that is under way. What is drawn by chance is a function of the
@@ -25,7 +25,7 @@ FORMAT_VERSION = 3
 
 
 class Unusable(TrainyardError):
-    """A resume point that this version, or this run, cannot go on from."""
+    """A snapshot that this version, or this run, cannot go on from."""
 
 
 @dataclass(slots=True)
@@ -104,7 +104,7 @@ def write(
     place: Place,
     keepsakes: Keepsakes,
 ) -> None:
-    """Write a resume point. It appears at `path` whole, or not at all.
+    """Write a snapshot. It appears at `path` whole, or not at all.
 
     Raises:
         OSError: the disk is full, or not writable; nothing is left of it.
@@ -144,7 +144,7 @@ def _contents(
 
 
 class Point:
-    """A resume point, read from its file."""
+    """A snapshot, read from its file."""
 
     def __init__(self, path: Path, spec: TrainingSpec, precision: Precision) -> None:
         """Read it.
@@ -155,10 +155,10 @@ class Point:
         self._contents = torch.load(path, map_location="cpu", weights_only=True)
         if self._contents.get("format_version") != FORMAT_VERSION:
             raise Unusable(
-                "The resume point was written by another version of Trainyard. Retry from nothing."
+                "The snapshot was written by another version of Trainyard. Retry from nothing."
             )
         if self._contents["spec"] != spec.model_dump(mode="json"):
-            raise Unusable("The resume point is of another run. Retry from nothing.")
+            raise Unusable("The snapshot is of another run. Retry from nothing.")
         if self._contents["precision"] != precision:
             raise Unusable(
                 f"The run began in {self._contents['precision']}, on another kind of device, and "

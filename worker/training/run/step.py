@@ -63,7 +63,7 @@ class Stepper:
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
         # of the largest share of a batch that one process gets
         share = -(-spec.batch_size // peers.size)
-        self.asked = -(-share // spec.accumulation)
+        self.asked = -(-share // spec.micro_batches)
         """Images in the largest part of a batch, as the spec asks."""
         self.micro_batch = self.asked
         """The same, as the memory allows."""

@@ -116,12 +116,12 @@ def test_colours_change_within_their_bounds_and_stay_colours():
     augmenter = Augmenter(Photos(flip=False, crop=0, color=0.5, **STILL), DATASETS["mnist"])
 
     brighter = augmenter.apply(photo * 0.5, numbers(brightness=1.0))
-    grey = Augmenter(Photos(flip=False, crop=0, color=1.0, **STILL), DATASETS["mnist"]).apply(
+    gray = Augmenter(Photos(flip=False, crop=0, color=1.0, **STILL), DATASETS["mnist"]).apply(
         photo, numbers(saturation=0.0)
     )
 
     torch.testing.assert_close(brighter, photo * 0.75, atol=1e-5, rtol=0)
-    torch.testing.assert_close(grey[:, 0], grey[:, 2], atol=1e-5, rtol=0)
+    torch.testing.assert_close(gray[:, 0], gray[:, 2], atol=1e-5, rtol=0)
 
 
 @given(seed=st.integers(0, 2**32), choice=st.sampled_from([Handwriting(), Clothes(), Photos()]))

@@ -30,7 +30,7 @@ MIXES = {
     "plain": {},
     "augmented": VARIED,
     "mixup": {"regularization": {"mix": "mixup"}},
-    "cutmix": VARIED | {"regularization": {"mix": "cutmix", "mix_alpha": 1.0}},
+    "cutmix": VARIED | {"regularization": {"mix": "cutmix", "mixup_alpha": 1.0}},
 }
 
 
@@ -116,7 +116,7 @@ def test_mixup_blends_each_image_with_the_one_whose_label_it_gets():
 def test_cutmix_tells_the_share_of_the_pixels_that_stayed():
     plain = epoch(spec())[0]
 
-    mixed = epoch(spec(regularization={"mix": "cutmix", "mix_alpha": 1.0}))[0]
+    mixed = epoch(spec(regularization={"mix": "cutmix", "mixup_alpha": 1.0}))[0]
 
     kept = (mixed.images == plain.images).float().mean((1, 2, 3))
     assert 0 < mixed.share < 1

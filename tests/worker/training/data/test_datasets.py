@@ -1,4 +1,4 @@
-"""Data sets in memory, how they are divided, and the order in which an epoch goes through them."""
+"""Datasets in memory, how they are divided, and the order in which an epoch goes through them."""
 
 from dataclasses import replace
 
@@ -40,7 +40,7 @@ def test_mean_and_deviation_of_the_catalogue_are_those_of_the_digits(data_folder
     pixels = train.pixels.double() / train.largest_pixel
 
     assert DATASETS["digits"].mean == pytest.approx([pixels.mean().item()], abs=1e-6)
-    assert DATASETS["digits"].deviation == pytest.approx([pixels.std().item()], abs=1e-5)
+    assert DATASETS["digits"].std == pytest.approx([pixels.std().item()], abs=1e-5)
 
 
 def test_an_idx_file_is_read_in_its_shape(tmp_path):
@@ -81,7 +81,7 @@ TRAIN, TEST = 12, 10
 
 
 def lay(folder, name, **replaced):
-    """A small data set in the data folder; `replaced` gives single files other contents."""
+    """A small dataset in the data folder; `replaced` gives single files other contents."""
     dataset = DATASETS[name]
     place = folder / dataset.folder
     place.mkdir(parents=True)

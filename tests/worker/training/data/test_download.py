@@ -1,4 +1,4 @@
-"""Fetching data sets: sources in turn, digests, and nothing half done."""
+"""Fetching datasets: sources in turn, digests, and nothing half done."""
 
 import gzip
 import hashlib
@@ -147,5 +147,5 @@ def test_a_name_that_cannot_be_fetched_at_the_terminal_does_not_keep_the_others_
     process = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert process.returncode == 1
-    assert "no data set mnits. Known: mnist, fashion_mnist, kmnist, " in process.stderr
+    assert "no dataset mnits. Known: mnist, fashion_mnist, kmnist, " in process.stderr
     assert datasets.is_present("digits", tmp_path)

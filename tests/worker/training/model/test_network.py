@@ -28,7 +28,7 @@ FORMATS = {
         channels=3,
         size=32,
         mean=(0.1, 0.5, 0.9),
-        deviation=(0.5, 0.25, 0.125),
+        std=(0.5, 0.25, 0.125),
     ),
     "odd": replace(DATASETS["mnist"], channels=2, size=11, classes=("a", "b", "c")),
 }
@@ -235,7 +235,7 @@ def test_a_residual_block_projects_where_its_shape_changes():
 
 
 def test_the_weights_of_residual_networks_keep_the_size_of_gradients():
-    """He and others (2015, "Delving deep"), equation 14: a deviation of sqrt(2 / fan out)."""
+    """He and others (2015, "Delving deep"), equation 14: a std of sqrt(2 / fan out)."""
     for network in (build(ResNet(width=64), PHOTOS), build(ResNet18(), PHOTOS)):
         for layer in network.modules():
             if isinstance(layer, nn.Conv2d):

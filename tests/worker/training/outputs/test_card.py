@@ -39,7 +39,7 @@ def flat(markdown):
     return " ".join(markdown.split())
 
 
-@pytest.mark.parametrize("changes", [{}, NORMALIZED], ids=["plain", "normalised"])
+@pytest.mark.parametrize("changes", [{}, NORMALIZED], ids=["plain", "normalized"])
 def test_its_digests_and_sizes_are_those_of_the_files(tmp_path, changes):
     sha256, files = write(resolve("tutorial", changes), tmp_path)
 
@@ -68,7 +68,7 @@ def test_its_digests_and_sizes_are_those_of_the_files(tmp_path, changes):
         {"dataset": "cifar10", "model": {"kind": "resnet", "width": 4}},
         {"dataset": "digits", "model": {"kind": "mlp"}},
     ],
-    ids=["the tutorial's", "normalised", "resnet", "mlp"],
+    ids=["the tutorial's", "normalized", "resnet", "mlp"],
 )
 @pytest.mark.parametrize("kind", FORMATS)
 def test_the_lines_that_load_a_file_do_so(tmp_path, monkeypatch, changes, kind):
@@ -166,11 +166,11 @@ def test_it_says_what_the_images_are_and_how_they_must_look(dataset):
         "normalization_inside": None,
     }
     assert content["output"]["classes"] == list(dataset.classes)
-    for fact in (dataset.title, dataset.description, dataset.licence, dataset.source):
+    for fact in (dataset.title, dataset.description, dataset.license, dataset.source):
         assert fact in markdown
     assert all(name in markdown for name in dataset.classes if not name.isdigit())
     assert f"by {dataset.largest_pixel}." in markdown
-    assert "There is no other normalisation." in markdown
+    assert "There is no other normalization." in markdown
 
 
 def test_it_says_that_the_network_normalises_by_itself():
@@ -181,7 +181,7 @@ def test_it_says_that_the_network_normalises_by_itself():
 
     assert content["input"]["normalization_inside"] == {
         "mean": list(dataset.mean),
-        "deviation": list(dataset.deviation),
+        "std": list(dataset.std),
     }
     assert "do not do it before" in card.markdown(content)
 

@@ -41,8 +41,8 @@ NETWORKS = {
     "batch norm and dropout": {
         "model": {"channels": [4, 6, 8], "batch_norm": True, "dropout": 0.5, "stem": "stride"}
     },
-    "normalised inside": {"data": {"normalize": True}, "model": {"channels": [4]}},
-    "colour": {"dataset": "cifar10", "model": {"kind": "resnet", "width": 4}},
+    "normalized inside": {"data": {"normalize": True}, "model": {"channels": [4]}},
+    "color": {"dataset": "cifar10", "model": {"kind": "resnet", "width": 4}},
     "small images": {"dataset": "digits", "model": {"kind": "mlp", "hidden": [16]}},
 }
 

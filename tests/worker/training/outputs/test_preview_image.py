@@ -24,9 +24,9 @@ TURNED = Handwriting(rotation=45)
 
 
 def cells(picture):
-    """The grey images of a sheet: uint8 (16, side, side), each pixel enlarged; and its gaps."""
+    """The gray images of a sheet: uint8 (16, side, side), each pixel enlarged; and its gaps."""
     sheet = np.asarray(Image.open(io.BytesIO(picture)))
-    assert sheet.shape[2] == 2  # grey, and what can be seen through
+    assert sheet.shape[2] == 2  # gray, and what can be seen through
     step = (len(sheet) + preview_image.GAP) // preview_image.ROWS
     side = step - preview_image.GAP
     starts = range(0, len(sheet), step)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from core.protocol.reports import EpochEnd, Finished, Reading, Saved
+from core.protocol.reports import EpochEnd, Finished, Saved, StepMetrics
 from core.spec.presets import resolve
 from worker.training.run import loop
 from worker.training.run.distributed import Group
@@ -106,7 +106,7 @@ def measured(reports):
         {
             "augmentation": {"kind": "handwriting"},
             "regularization": {"mix": "mixup", "ema": 0.9, "gradient_clip": 1.0},
-            "accumulation": 2,
+            "micro_batches": 2,
             "optimizer": {"kind": "adamw"},
         },
     ],
@@ -119,7 +119,7 @@ def test_two_processes_train_what_one_trains(run, data_folder, tmp_path, changes
 
     for mine, theirs in zip(measured(reports), measured(expected), strict=True):
         assert mine == pytest.approx(theirs, rel=2e-3, abs=2e-3)
-    assert [r.step for r in of(Reading, reports)][-1] == 2 * 23
+    assert [r.step for r in of(StepMetrics, reports)][-1] == 2 * 23
 
 
 def test_a_stopped_run_of_two_goes_on_to_the_same_bytes(run):

@@ -47,5 +47,5 @@ def test_a_divergence_names_the_place_the_rate_and_what_is_left():
 
     for said in (nothing, a_point):
         assert "epoch 2, batch 5, at learning rate 0.3" in said
-    assert "no resume point yet" in nothing
+    assert "no snapshot yet" in nothing
     assert "that after 0 batches" in a_point

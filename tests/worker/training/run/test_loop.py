@@ -9,10 +9,10 @@ from core.protocol.reports import (
     Evaluated,
     Finished,
     Line,
-    Reading,
     Saved,
     Shrunk,
     Started,
+    StepMetrics,
 )
 from core.spec.presets import resolve
 from worker.training.data import datasets
@@ -61,7 +61,7 @@ def test_the_first_batch_is_reported_at_once_then_every_hundredth(
 
     reports = run({"batch_size": 6, "epochs": 1}, data_folder, tmp_path)
 
-    assert [reading.batch for reading in of(Reading, reports)] == [1, 100, 200, 240]
+    assert [reading.batch for reading in of(StepMetrics, reports)] == [1, 100, 200, 240]
     lines = [line.text for line in of(Line, reports)]
     assert [line.partition(" loss")[0] for line in lines if " batch " in line] == [
         "epoch 1/1 batch 100/240",
@@ -74,7 +74,7 @@ def test_a_slow_run_is_reported_once_a_second_and_oftener_if_so_set(
 ):
     monkeypatch.setattr(loop, "REPORT_EVERY_S", 0)
 
-    readings = of(Reading, run({}, data_folder, tmp_path))
+    readings = of(StepMetrics, run({}, data_folder, tmp_path))
 
     assert [reading.step for reading in readings] == list(range(1, 47))
 
@@ -84,7 +84,7 @@ def test_the_epochs_loss_is_the_mean_over_its_images(data_folder, tmp_path, monk
 
     reports = run({"epochs": 1}, data_folder, tmp_path)
 
-    readings = of(Reading, reports)
+    readings = of(StepMetrics, reports)
     sizes = [64] * 22 + [1437 - 22 * 64]
     mean = sum(r.train_loss * size for r, size in zip(readings, sizes, strict=True)) / 1437
     assert of(EpochEnd, reports)[0].train_loss == pytest.approx(mean)
@@ -160,7 +160,7 @@ def test_weights_that_are_no_numbers_are_never_saved(data_folder, tmp_path, monk
     monkeypatch.setattr(step.Stepper, "take", broken_step)
     reports, asked = [], iter([None] * 32 + ["save"])
 
-    with pytest.raises(Diverged, match="last good resume point is that after 23 batches"):
+    with pytest.raises(Diverged, match="last good snapshot is that after 23 batches"):
         loop.run(
             resolve("tutorial", SMALL),
             data=data_folder,
@@ -268,7 +268,7 @@ def test_a_run_ends_in_mid_epoch_when_its_time_is_up(data_folder, tmp_path, monk
 
     [end] = of(EpochEnd, reports)
     assert (end.epoch, end.batch) == (1, 1)
-    assert end.train_loss == of(Reading, reports)[0].train_loss
+    assert end.train_loss == of(StepMetrics, reports)[0].train_loss
     assert "time" in reports[-1].reason or "s were up" in reports[-1].reason
 
 
@@ -325,7 +325,7 @@ def test_what_auto_has_chosen_is_said(data_folder, tmp_path):
         {"model": {"kind": "resnet", "width": 4}},
         {"model": {"kind": "mlp"}},
         {"data": {"normalize": True, "placement": "stream"}},
-        {"accumulation": 3},
+        {"micro_batches": 3},
     ],
     ids=lambda changes: next(iter(changes)),
 )

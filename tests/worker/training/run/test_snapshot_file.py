@@ -44,7 +44,7 @@ KNOBS = {
     "cutmix": {"regularization": {"mix": "cutmix"}},
     "smoothing and clipping": {"regularization": {"label_smoothing": 0.1, "gradient_clip": 0.5}},
     "ema": {"regularization": {"ema": 0.9}},
-    "accumulation": {"accumulation": 3},
+    "micro_batches": {"micro_batches": 3},
     "margin": {"loss": "multi_margin"},
     "fp32": {"compute": {"precision": "fp32"}},
     "bf16": {"compute": {"precision": "bf16"}},

@@ -81,7 +81,7 @@ def test_a_batch_in_parts_is_the_same_step(parts):
     whole, in_parts = Small(), Small()
 
     loss, _ = take(stepper(whole))
-    loss_of_parts, _ = take(stepper(in_parts, accumulation=parts))
+    loss_of_parts, _ = take(stepper(in_parts, micro_batches=parts))
 
     torch.testing.assert_close(weights(in_parts), weights(whole))
     torch.testing.assert_close(loss_of_parts, loss)
