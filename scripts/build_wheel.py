@@ -12,7 +12,7 @@ from setuptools.errors import FileError
 STATIC = Path("webui/static")
 
 
-class BuildPy(build_py):
+class BuildPy(build_py):  # type: ignore[misc]  # setuptools tells no types
     """Builds from the present files alone, and only where the front-end libraries are there."""
 
     def run(self) -> None:

@@ -184,7 +184,9 @@ def main(wheel: Path) -> None:
         print("looking at its page …", flush=True)
         with installation.up() as url:
             assets = check_page(url, "/jobs/1")
-    print(f"\nthe demo's test accuracy is {accuracy}%; its page loads {len(assets)} files, all there")
+    print(
+        f"\nthe demo's test accuracy is {accuracy}%; its page loads {len(assets)} files, all there"
+    )
 
 
 if __name__ == "__main__":
