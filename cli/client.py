@@ -22,6 +22,7 @@ from core.errors import (
     TrainyardError,
     Unavailable,
 )
+from core.messages import plain
 
 JSON = dict[str, Any]
 
@@ -163,7 +164,7 @@ def _raise_problem(response: httpx.Response) -> NoReturn:
     except (ValueError, KeyError, TypeError):
         raise _not_ours(response) from None
     if problem.get("errors"):
-        raise InvalidInput([FieldError(e["field"], e["message"]) for e in problem["errors"]])
+        raise InvalidInput([FieldError(e["field"], plain(e["message"])) for e in problem["errors"]])
     if response.status_code == httpx.codes.NOT_FOUND:
         raise NotFound(detail)
     if response.status_code == httpx.codes.CONFLICT:

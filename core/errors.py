@@ -6,6 +6,7 @@ TrainyardError
 ├── Unavailable         a service is away; says which, and what to do
 │   └── DatabaseUnavailable
 ├── Conflict            what is asked does not fit the state of the run; says what would
+├── Forbidden           the actor may not do that
 ├── LeaseLost           the job belongs to another attempt now; stop and leave no trace
 └── DataUnavailable     a dataset could be had from none of its sources
 
@@ -16,9 +17,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from core.messages import Message, plain
+
 
 class TrainyardError(Exception):
-    """Any failure with a sentence fit for a person."""
+    """Any failure with a sentence fit for a person; `reason` is that sentence as a message."""
+
+    def __init__(self, reason: Message | str) -> None:
+        self.reason = plain(reason) if isinstance(reason, str) else reason
+        super().__init__(self.reason.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +33,12 @@ class FieldError:
     """What is wrong with one field; `field` is a dotted name such as `optimizer.momentum`."""
 
     field: str
-    message: str
+    reason: Message
+
+    @property
+    def message(self) -> str:
+        """The reason in English."""
+        return self.reason.text
 
 
 class InvalidInput(TrainyardError):
@@ -37,9 +49,9 @@ class InvalidInput(TrainyardError):
         super().__init__("; ".join(f"{error.field}: {error.message}" for error in errors))
 
     @classmethod
-    def one(cls, field: str, message: str) -> InvalidInput:
+    def one(cls, field: str, reason: Message | str) -> InvalidInput:
         """Make the error for a single field."""
-        return cls([FieldError(field, message)])
+        return cls([FieldError(field, plain(reason) if isinstance(reason, str) else reason)])
 
 
 class NotFound(TrainyardError):
@@ -48,6 +60,10 @@ class NotFound(TrainyardError):
 
 class Conflict(TrainyardError):
     """What was asked for does not fit the state that the run is in. Nothing was changed."""
+
+
+class Forbidden(TrainyardError):
+    """The actor may not do what was asked for. Nothing was changed."""
 
 
 class Unavailable(TrainyardError):

@@ -19,6 +19,7 @@ from core import workers
 from core.database.models import NAME_LENGTH, QUEUE_LENGTH, Job
 from core.errors import FieldError, InvalidInput
 from core.jobs import queue
+from core.messages import plain
 from core.spec import presets
 from core.spec.validation import explain
 from webui.context import Context
@@ -200,4 +201,4 @@ def _field_error(problem: Any) -> FieldError:
     message = explain(problem)
     if problem["type"] == "string_pattern_mismatch":
         message = "use letters, digits, and . _ - only"
-    return FieldError(".".join(str(part) for part in problem["loc"]) or "body", message)
+    return FieldError(".".join(str(part) for part in problem["loc"]) or "body", plain(message))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import FieldError, InvalidInput
+from core.messages import plain
 from core.spec import spec
 from core.spec.hyperparameters import (
     CNN,
@@ -148,7 +149,9 @@ def resolve(preset: str | None, changes: spec.Spec | None = None) -> TrainingSpe
     if preset is not None:
         if preset not in PRESETS:
             known = ", ".join(PRESETS)
-            raise InvalidInput([FieldError("preset", f"there is no such preset; known: {known}")])
+            raise InvalidInput(
+                [FieldError("preset", plain(f"there is no such preset; known: {known}"))]
+            )
         base = PRESETS[preset].spec.model_dump(mode="json")
     else:
         base = TrainingSpec().model_dump(mode="json")

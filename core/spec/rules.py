@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """What cannot work together: found when a run is submitted, not minutes later in a worker.
 
 A rule looks at the whole spec, and yields the field to change with a sentence that names the others
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 from core.datasets.builtin import DATASETS, Dataset
 from core.errors import FieldError
+from core.messages import plain
 from core.spec import shapes
 from core.spec.hyperparameters import CNN, Clothes, Handwriting, Hyperparameters, Photos
 
@@ -42,7 +44,9 @@ def _subset(spec: Hyperparameters, dataset: Dataset) -> Mistakes:
     if (spec.data.subset or 0) > dataset.train_count:
         yield FieldError(
             "data.subset",
-            f"{dataset.title} has {dataset.train_count} images to train on; choose at most that",
+            plain(
+                f"{dataset.title} has {dataset.train_count} images to train on; choose at most that"
+            ),
         )
 
 
@@ -51,8 +55,10 @@ def _validation(spec: Hyperparameters, dataset: Dataset) -> Mistakes:
     if spec.data.validation and validation_count(spec) < classes:
         yield FieldError(
             "data.validation",
-            f"{spec.data.validation:g} of {_images(spec)} images are {validation_count(spec)}, and "
-            f"{dataset.title} has {classes} classes; choose a larger share or a larger data.subset",
+            plain(
+                f"{spec.data.validation:g} of {_images(spec)} images are {validation_count(spec)}, and "
+                f"{dataset.title} has {classes} classes; choose a larger share or a larger data.subset"
+            ),
         )
 
 
@@ -61,11 +67,11 @@ def _chosen_by_validation(spec: Hyperparameters, _: Dataset) -> Mistakes:
         return
     why = "is decided by a validation split, and there is none; set data.validation above 0, or"
     if spec.stopping.patience is not None:
-        yield FieldError("stopping.patience", f"early stopping {why} leave this empty")
+        yield FieldError("stopping.patience", plain(f"early stopping {why} leave this empty"))
     if spec.stopping.target_accuracy is not None:
-        yield FieldError("stopping.target_accuracy", f"the target {why} leave this empty")
+        yield FieldError("stopping.target_accuracy", plain(f"the target {why} leave this empty"))
     if spec.publishing.weights == "best":
-        yield FieldError("publishing.weights", f"the best epoch {why} choose last")
+        yield FieldError("publishing.weights", plain(f"the best epoch {why} choose last"))
 
 
 def _batches(spec: Hyperparameters, dataset: Dataset) -> Mistakes:
@@ -73,22 +79,28 @@ def _batches(spec: Hyperparameters, dataset: Dataset) -> Mistakes:
     if spec.batch_size > count:
         yield FieldError(
             "batch_size",
-            f"{dataset.title} has {count} images to train on here; choose a batch size of at most "
-            "that",
+            plain(
+                f"{dataset.title} has {count} images to train on here; choose a batch size of at most "
+                "that"
+            ),
         )
         return
     smallest = count % spec.batch_size or spec.batch_size
     if spec.batch_size < parts:
         yield FieldError(
             "batch_size",
-            f"a batch of {spec.batch_size} cannot be split in {parts} parts (micro_batches times "
-            "devices); choose a larger batch size, or less of those",
+            plain(
+                f"a batch of {spec.batch_size} cannot be split in {parts} parts (micro_batches times "
+                "devices); choose a larger batch size, or less of those"
+            ),
         )
     elif smallest < spec.devices:
         yield FieldError(
             "batch_size",
-            f"a batch of {smallest} is left over at the end of an epoch, too few for "
-            f"{spec.devices} devices; choose another batch size",
+            plain(
+                f"a batch of {smallest} is left over at the end of an epoch, too few for "
+                f"{spec.devices} devices; choose another batch size"
+            ),
         )
     elif _needs_two_images(spec, dataset) and 1 in (
         _smallest_part(spec, spec.batch_size),
@@ -96,8 +108,10 @@ def _batches(spec: Hyperparameters, dataset: Dataset) -> Mistakes:
     ):
         yield FieldError(
             "batch_size",
-            "a part of one image is left over, and batch norm cannot work on the single value that "
-            "this network leaves of it; choose another batch size, or less micro_batches",
+            plain(
+                "a part of one image is left over, and batch norm cannot work on the single value that "
+                "this network leaves of it; choose another batch size, or less micro_batches"
+            ),
         )
 
 
@@ -117,8 +131,10 @@ def _kernel(spec: Hyperparameters, dataset: Dataset) -> Mistakes:
     if isinstance(spec.model, CNN) and spec.model.kernel_size > dataset.size:
         yield FieldError(
             "model.kernel_size",
-            f"the images of {dataset.title} are {dataset.size} pixels wide; choose a kernel of at "
-            "most that",
+            plain(
+                f"the images of {dataset.title} are {dataset.size} pixels wide; choose a kernel of at "
+                "most that"
+            ),
         )
 
 
@@ -126,8 +142,10 @@ def _halvings(spec: Hyperparameters, dataset: Dataset) -> Mistakes:
     if isinstance(spec.model, CNN) and shapes.vanishes(spec.model, dataset):
         yield FieldError(
             "model.channels",
-            f"the images of {dataset.title} are {dataset.size} pixels wide, and no pixel is left "
-            "after so many max-pools; choose fewer channels",
+            plain(
+                f"the images of {dataset.title} are {dataset.size} pixels wide, and no pixel is left "
+                "after so many max-pools; choose fewer channels"
+            ),
         )
 
 
@@ -136,9 +154,13 @@ def _loss(spec: Hyperparameters, _: Dataset) -> Mistakes:
         return
     why = f"needs loss cross_entropy: {spec.loss} takes whole labels only; change loss, or"
     if spec.regularization.mix != "none":
-        yield FieldError("regularization.mix", f"{spec.regularization.mix} {why} choose none")
+        yield FieldError(
+            "regularization.mix", plain(f"{spec.regularization.mix} {why} choose none")
+        )
     if spec.regularization.label_smoothing:
-        yield FieldError("regularization.label_smoothing", f"label smoothing {why} set this to 0")
+        yield FieldError(
+            "regularization.label_smoothing", plain(f"label smoothing {why} set this to 0")
+        )
 
 
 def _augmentation(spec: Hyperparameters, dataset: Dataset) -> Mistakes:
@@ -146,19 +168,25 @@ def _augmentation(spec: Hyperparameters, dataset: Dataset) -> Mistakes:
     if isinstance(chosen, Photos) and chosen.color and dataset.channels == 1:
         yield FieldError(
             "augmentation.color",
-            f"the images of {dataset.title} are gray and have no colors to change; set this to 0, "
-            "or choose another augmentation.kind",
+            plain(
+                f"the images of {dataset.title} are gray and have no colors to change; set this to 0, "
+                "or choose another augmentation.kind"
+            ),
         )
     if isinstance(chosen, Handwriting) and chosen.shift >= dataset.size:
         yield FieldError(
             "augmentation.shift",
-            f"the images of {dataset.title} are {dataset.size} pixels wide; shift them by less",
+            plain(
+                f"the images of {dataset.title} are {dataset.size} pixels wide; shift them by less"
+            ),
         )
     if isinstance(chosen, Photos | Clothes) and chosen.crop >= dataset.size:
         yield FieldError(
             "augmentation.crop",
-            f"the images of {dataset.title} are {dataset.size} pixels wide; choose a margin "
-            "narrower than that",
+            plain(
+                f"the images of {dataset.title} are {dataset.size} pixels wide; choose a margin "
+                "narrower than that"
+            ),
         )
 
 
@@ -166,16 +194,21 @@ def _device(spec: Hyperparameters, _: Dataset) -> Mistakes:
     if spec.compute.precision == "fp16" and spec.device != "cuda":
         yield FieldError(
             "compute.precision",
-            f"fp16 needs a GPU, and device is {spec.device}; set device to cuda, or choose auto",
+            plain(
+                f"fp16 needs a GPU, and device is {spec.device}; set device to cuda, or choose auto"
+            ),
         )
     if spec.compute.precision == "fp16" and spec.optimizer.kind == "muon":
         yield FieldError(
             "compute.precision",
-            "fp16 scales its losses, which Muon does not take; choose bf16, or another optimizer",
+            plain(
+                "fp16 scales its losses, which Muon does not take; choose bf16, or another optimizer"
+            ),
         )
     if spec.compute.tf32 and spec.device == "cpu":
         yield FieldError(
-            "compute.tf32", "TF32 is a GPU's, and device is cpu; turn it off, or change device"
+            "compute.tf32",
+            plain("TF32 is a GPU's, and device is cpu; turn it off, or change device"),
         )
 
 

@@ -13,6 +13,7 @@ from typing import Any, Self
 from pydantic import ValidationError, model_validator
 
 from core.errors import FieldError, InvalidInput
+from core.messages import plain
 from core.spec import rules
 from core.spec.hyperparameters import Hyperparameters
 from core.spec.migrate import migrate
@@ -111,7 +112,7 @@ def _field_errors(problem: Any) -> list[FieldError]:
         location.append(field)
     elif problem["type"].startswith("union_tag_"):
         location.append("kind")
-    return [FieldError(".".join(str(part) for part in location) or "spec", message)]
+    return [FieldError(".".join(str(part) for part in location) or "spec", plain(message))]
 
 
 _SECTIONS_WITH_VARIANTS = {

@@ -14,6 +14,7 @@ from core.errors import (
     NotFound,
     Unavailable,
 )
+from core.messages import plain
 from webui.problems import RETRY_AFTER_S, problem
 
 
@@ -78,7 +79,9 @@ def test_a_surprise_is_logged_and_not_shown(raising, path, caplog):
 
 
 def test_a_problem_names_each_field_that_is_wrong(raising):
-    raising.extensions["raised"] = InvalidInput([FieldError("a", "one"), FieldError("b.c", "two")])
+    raising.extensions["raised"] = InvalidInput(
+        [FieldError("a", plain("one")), FieldError("b.c", plain("two"))]
+    )
 
     told = raising.test_client().get("/api/v1/raise").json
 

@@ -1,0 +1,217 @@
+"""Every reason that is stored or sent: a code, its parameters, and the English sentence for it.
+
+What happened is stored as a `Message`: a code with parameters. The sentence is made where a person
+reads it, so a second language is a second catalog, and no code ever has to read a sentence.
+
+A template is text with named places. `{eta_s:about}` writes a parameter by one of `_FORMATS`. A
+template with `Plural` forms is chosen by one of its parameters. A parameter may be a message.
+"""
+
+from __future__ import annotations
+
+import json
+import string
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Params = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Plural:
+    """The forms of a template for one and for any other number of something."""
+
+    by: str
+    one: str
+    other: str
+
+    def form(self, params: Params) -> str:
+        """The template for a number."""
+        return self.one if params[self.by] == 1 else self.other
+
+
+Template = str | Plural
+
+CATALOG: dict[str, Template] = {
+    # a sentence of an earlier release, or words of a program that is not ours
+    "text": "{text}",
+    # why a job that is queued or paused is not running
+    "queue.paused": "paused",
+    "queue.paused_by": "paused by {name}",
+    "queue.starting": "about to start",
+    "queue.far": "more than {count:number} runs ahead",
+    "queue.next": "next in line on {slots}",
+    "queue.behind": Plural(
+        "ahead", "{ahead:number} run ahead on {slots}", "{ahead:number} runs ahead on {slots}"
+    ),
+    "queue.next_of_several": "next in line on {slots}, needs {devices} of one worker at once "
+    "({free} free)",
+    "queue.behind_for_several": Plural(
+        "ahead",
+        "{ahead:number} run ahead on {slots}, needs {devices} of one worker at once",
+        "{ahead:number} runs ahead on {slots}, needs {devices} of one worker at once",
+    ),
+    "queue.with_time": "{reason}, {eta_s:about}",
+    "queue.slots": Plural("count", "{count} slot", "{count} slots"),
+    "queue.cpu_slots": Plural("count", "{count} CPU slot", "{count} CPU slots"),
+    "queue.gpu_slots": Plural("count", "{count} GPU slot", "{count} GPU slots"),
+    "queue.retry_after_crash": "its last attempt crashed{why}; try {attempt} of {budget} in "
+    "{wait_s:about}",
+    "queue.retry_after_loss": "its last attempt was lost{why}; try {attempt} of {budget} in "
+    "{wait_s:about}",
+    "queue.delayed": "it may start in {wait_s:about}",
+    "queue.no_workers": "no worker is live",
+    "queue.not_served": "no live worker serves queue {queue}",
+    "queue.nothing_fits": "no live worker that serves queue {queue} has {needs}",
+    "queue.pinned_elsewhere": "it began with {pin}, and no live worker that serves queue {queue} "
+    "has that; start one, or restart it from scratch",
+    "needs.gpu": "a CUDA GPU",
+    "needs.gpus": "{count} CUDA GPUs",
+    "needs.cpu_slots": "{count} CPU slots",
+    "needs.devices": "{count} devices",
+    "pin.cpu": Plural(
+        "threads",
+        "{precision} on a CPU with a thread",
+        "{precision} on a CPU with {threads} threads",
+    ),
+    "pin.cuda": "{precision} on a CUDA GPU",
+    # how an attempt or a run ended
+    "worker.lost": "Worker lost: no heartbeat for {lease_s:duration}.",
+    "worker.supervisor_failed": "The worker failed to supervise the run; its log says why.",
+    # what cannot be done with a run in its state
+    "run.not_pausable": "Run {job_id} is {state}: there is nothing to pause.",
+    "run.not_resumable": "Run {job_id} is {state}: it cannot be resumed.",
+    "run.retry_instead": "Run {job_id} is {state}: it cannot be resumed. Retry it instead.",
+    "run.being_cancelled": "Run {job_id} is being cancelled: it can be neither paused nor resumed.",
+    "run.not_retryable": "Run {job_id} is {state}: only a failed run can be retried.",
+    "run.has_no_evaluation": "Run {job_id} is {state} and has no evaluation: one is made when "
+    "training has ended.",
+    "run.unknown": "There is no job {job_id}.",
+    "run.unknown_newest": "There is no job {job_id}; the newest is {newest}.",
+    "run.unknown_none": "There is no job {job_id}; there are none yet.",
+    "artifact.unknown": "There is no artifact {artifact_id}.",
+    "actor.may_not": "{name} may not {action} run {job_id}.",
+}
+"""The English catalog."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is to be said: a code of the catalog and its parameters, JSON values or messages."""
+
+    code: str
+    params: Params = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The English sentence. A code of a later release is shown with its parameters."""
+        template = CATALOG.get(self.code)
+        if template is None:
+            return f"{self.code} {json.dumps(as_json(self)['params'])}"
+        form = template.form(self.params) if isinstance(template, Plural) else template
+        return _FORMATTER.vformat(form, (), self.params)
+
+    def __str__(self) -> str:
+        return self.text
+
+    def timeless(self) -> Message:
+        """The same without how long it is still true for: parameters that end in `_s`."""
+        return Message(
+            self.code,
+            {
+                name: value.timeless() if isinstance(value, Message) else value
+                for name, value in self.params.items()
+                if not name.endswith("_s")
+            },
+        )
+
+
+def message(code: str, **params: Any) -> Message:
+    """Make a message.
+
+    Raises:
+        KeyError: the catalog has no such code.
+        TypeError: the template's places are others than the parameters.
+    """
+    places = _places(CATALOG[code])
+    if places != set(params):
+        raise TypeError(f"{code} takes {sorted(places)}, not {sorted(params)}")
+    return Message(code, params)
+
+
+def plain(text: str) -> Message:
+    """A sentence that has no code: of an earlier release, or of another program."""
+    return Message("text", {"text": text})
+
+
+def as_json(message: Message) -> dict[str, Any]:
+    """A message as it is stored and sent: `code` and `params`."""
+    return {
+        "code": message.code,
+        "params": {
+            name: as_json(value) if isinstance(value, Message) else value
+            for name, value in message.params.items()
+        },
+    }
+
+
+def from_json(value: Mapping[str, Any]) -> Message:
+    """The message that `as_json` wrote."""
+    return Message(
+        value["code"],
+        {
+            name: from_json(each) if isinstance(each, Mapping) and "code" in each else each
+            for name, each in value["params"].items()
+        },
+    )
+
+
+def stored(message: Message) -> str:
+    """A message as the text of a column."""
+    return json.dumps(as_json(message), separators=(",", ":"))
+
+
+def from_stored(text: str) -> Message:
+    """The message of a column's text; a sentence that an earlier release stored stays one."""
+    if text.startswith('{"code":'):
+        try:
+            return from_json(json.loads(text))
+        except (ValueError, KeyError, TypeError):
+            pass
+    return plain(text)
+
+
+def _places(template: Template) -> set[str]:
+    """The names of a template's parameters."""
+    forms = [template.one, template.other] if isinstance(template, Plural) else [template]
+    named = {name for form in forms for _, name, _, _ in string.Formatter().parse(form) if name}
+    return named | ({template.by} if isinstance(template, Plural) else set())
+
+
+def _about(seconds: float) -> str:
+    """A duration that nobody knows exactly: `about 3 min`."""
+    whole = max(1, round(seconds))
+    if whole < 60:
+        return f"about {whole} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"about {minutes} min"
+    return f"about {minutes // 60} h {minutes % 60:02} min"
+
+
+_FORMATS: dict[str, Callable[[Any], str]] = {
+    "about": _about,
+    "duration": lambda seconds: f"{seconds:g} s",
+    "number": lambda number: f"{number:,}",
+}
+
+
+class _Formatter(string.Formatter):
+    def format_field(self, value: Any, format_spec: str) -> str:
+        if format_spec in _FORMATS:
+            return _FORMATS[format_spec](value)
+        return str(super().format_field(value, format_spec))
+
+
+_FORMATTER = _Formatter()
