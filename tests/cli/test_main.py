@@ -126,7 +126,17 @@ def test_a_field_that_may_be_empty_is_emptied_by_none(trainyard):
 
 @pytest.mark.parametrize(
     "command",
-    ["show", "logs", "cancel", "pause", "resume", "retry", "download", "follow", "evaluation"],
+    [
+        "show",
+        "logs",
+        "cancel",
+        "pause",
+        "resume",
+        "retry",
+        "download",
+        "follow",
+        "evaluation",
+    ],
 )
 def test_an_unknown_run_exits_with_1_and_a_sentence(trainyard, command):
     result = trainyard(command, "7")
@@ -136,7 +146,7 @@ def test_an_unknown_run_exits_with_1_and_a_sentence(trainyard, command):
     assert result.stdout == ""
 
 
-def test_a_run_is_named_by_its_preset_or_its_data_set(trainyard):
+def test_a_run_is_named_by_its_preset_or_its_dataset(trainyard):
     for arguments in (["--name", "mine"], ["--preset", "quick"], ["--dataset", "digits"], []):
         trainyard("submit", *arguments)
 
@@ -158,7 +168,7 @@ def test_runs_are_listed_by_state_and_number(trainyard):
     assert listed("--state", "queued,cancelled", "--limit", "2") == [3, 2]
 
 
-def test_an_empty_yard_says_how_to_fill_it(trainyard):
+def test_without_any_run_the_list_says_how_to_start_one(trainyard):
     assert "trainyard submit" in trainyard("jobs").stdout
 
 
@@ -188,16 +198,16 @@ def login(monkeypatch):
     return say
 
 
-def failed(trainyard, database, claimant, with_resume_point=True):
+def failed(trainyard, database, claimant, with_snapshot=True):
     trainyard("submit", "--preset", "quick")
     lease = queue.claim(database, claimant, 30)
-    if with_resume_point:
+    if with_snapshot:
         with database.writing() as session:
             snapshots.add(session, 1, 1, SnapshotRef(2, 950, Blob("a" * 64, 5)))
     queue.end(database, lease, "failed", Failure("ValueError", "no luck", "a traceback"))
 
 
-def test_a_queued_run_is_paused_and_goes_on(trainyard, login):
+def test_a_queued_run_is_paused_and_resumes(trainyard, login):
     trainyard("submit", "--preset", "quick")
 
     assert trainyard("pause", "1").stdout == "run 1 is paused by ada\n"
@@ -207,18 +217,23 @@ def test_a_queued_run_is_paused_and_goes_on(trainyard, login):
     assert "no worker is live" in trainyard("jobs").stdout
 
 
-def test_a_running_run_is_asked_to_pause_and_may_be_let_go_on(trainyard, login, database, claimant):
+def test_a_running_run_is_asked_to_pause_and_may_be_resumed(trainyard, login, database, claimant):
     trainyard("submit", "--preset", "quick")
     queue.claim(database, claimant, 30)
 
     assert trainyard("pause", "1").stdout == "run 1 is asked to pause\n"
     assert "pausing" in trainyard("jobs").stdout
-    assert "last heard" in trainyard("show", "1").stdout
-    assert trainyard("resume", "1").stdout == "run 1 goes on\n"
+    assert "last heartbeat" in trainyard("show", "1").stdout
+    assert trainyard("resume", "1").stdout == "run 1 resumes\n"
 
 
 @pytest.mark.parametrize(
-    ("flags", "point"), [((), {"epoch": 2, "batch": 0, "step": 950}), (("--from-scratch",), None)]
+    ("flags", "point"),
+    [
+        ((), {"epoch": 2, "batch": 0, "step": 950}),
+        (("--from-scratch",), None),
+        (("--from-nothing",), None),
+    ],
 )
 def test_a_failed_run_is_tried_again(trainyard, login, database, claimant, flags, point):
     failed(trainyard, database, claimant)
@@ -309,7 +324,7 @@ def test_a_run_is_shown_with_what_was_measured_and_why_it_ended(trainyard, datab
 
     told = trainyard("show", "1").stdout
 
-    for words in ("its 5 s were up", "VALIDATION LOSS", "0.3141", "92.71%", "412.0 MB", "0.75"):
+    for words in ("its 5 s were up", "VALIDATION LOSS", "0.3141", "92.71%", "412 MB", "0.75"):
         assert words in told
 
 
@@ -320,7 +335,7 @@ def test_what_no_epoch_has_takes_no_column(trainyard, finished):
 def test_an_evaluation_is_told_class_by_class_with_the_commonest_confusions(trainyard, finished):
     told = trainyard("evaluation", finished).stdout
 
-    assert told.startswith("20 test images, 85.00% of the classes found, loss 0.4321")
+    assert told.startswith("20 test images, accuracy 85.00%, loss 0.4321")
     assert [line.split()[:4] for line in told.splitlines() if "%" in line][1:] == [
         ["cat", "80.00%", "75.00%", "77.40%"],
         ["dog", "80.00%", "75.00%", "77.40%"],

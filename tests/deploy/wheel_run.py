@@ -27,7 +27,7 @@ from urllib.parse import urljoin
 
 import httpx
 
-from cli.endpoint import find_running
+from cli.stack.endpoint import find_running
 
 EXTRAS = "worker,embedded"
 LEAST_ACCURACY = 98.7
