@@ -22,7 +22,8 @@ import psutil
 from bench.state import look, worker_is_there
 from core.database import engine
 from core.database.engine import Database
-from core.jobs import queue
+from core.jobs import lifecycle
+from core.jobs.actors import LOCAL_OWNER
 from core.messaging.pubsub import Wakeups
 from core.settings import Settings
 from core.spec.presets import resolve
@@ -68,11 +69,13 @@ def main() -> None:
                     ("running digits, short epochs", {"dataset": "digits", "epochs": 1000}),
                 ):
                     preset = "tutorial" if "MNIST" in name else "quick"
-                    job = queue.submit(tables, name="idle", spec=resolve(preset, spec))
+                    job = lifecycle.submit(
+                        tables, LOCAL_OWNER, name="idle", spec=resolve(preset, spec)
+                    )
                     wait_until(lambda job=job.id: look(tables, job).state == "running", "it runs")
                     time.sleep(SETTLE_S)
                     rows[name] = measure(worker.pid, counts, min(20.0, seconds))
-                    queue.cancel(tables, job.id)
+                    lifecycle.cancel(tables, job.id, LOCAL_OWNER)
                     Wakeups(settings.redis_url).announce("asked", job.id)
                     wait_until(
                         lambda job=job.id: look(tables, job).state != "running", "it has ended"

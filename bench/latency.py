@@ -33,7 +33,8 @@ from celery import Celery
 from bench.state import look, worker_is_there
 from core.database import engine
 from core.database.engine import Database
-from core.jobs import queue
+from core.jobs import lifecycle
+from core.jobs.actors import LOCAL_OWNER
 from core.messaging.notify import Notifier
 from core.messaging.pubsub import Wakeups
 from core.settings import Settings
@@ -87,12 +88,14 @@ def submits(settings: Settings, preset: str, count: int, folder: Path) -> list[d
             for number in range(count + 1):
                 wait_until_idle(worker.pid)
                 submitted = time.monotonic()
-                job = queue.submit(tables, name="latency", spec=resolve(preset, {"device": "cpu"}))
+                job = lifecycle.submit(
+                    tables, LOCAL_OWNER, name="latency", spec=resolve(preset, {"device": "cpu"})
+                )
                 committed = time.monotonic()
                 notifier.notify(job.queue)
                 rung = time.monotonic()
                 wait_until(lambda job=job: "first" in read(stamps, job.id), "the first batch")
-                queue.cancel(tables, job.id)
+                lifecycle.cancel(tables, job.id, LOCAL_OWNER)
                 wakeups.announce("asked", job.id)
                 wait_until(lambda job=job: look(tables, job.id).finished_at, "the end")
                 seen = read(stamps, job.id)

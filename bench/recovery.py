@@ -34,7 +34,7 @@ from core import queries
 from core.database import engine
 from core.database.engine import Database
 from core.database.models import Attempt, Job
-from core.jobs import queue
+from core.jobs import lifecycle
 from core.messaging.pubsub import Wakeups
 from core.settings import Settings
 from core.spec.presets import resolve
@@ -101,7 +101,7 @@ class Yard:
             trainer = self._trainer(name)
             time.sleep(self._chance.uniform(0.0, 0.5))
             began = time.monotonic()
-            queue.cancel(self._tables, job.id)
+            lifecycle.cancel(self._tables, job.id)
             self._wakeups.announce("asked", job.id)
             wait_until(lambda trainer=trainer: is_gone(trainer), "the trainer is gone", every=0.002)
             seconds.append(time.monotonic() - began)
@@ -164,12 +164,12 @@ class Yard:
         return names
 
     def _train(self) -> Job:
-        job = queue.submit(self._tables, name="recovery", spec=resolve("quick", SPEC))
+        job = lifecycle.submit(self._tables, name="recovery", spec=resolve("quick", SPEC))
         wait_until(lambda: self._trains(job, 1), "it trains")
         return job
 
     def _cancel(self, job: Job) -> None:
-        queue.cancel(self._tables, job.id)
+        lifecycle.cancel(self._tables, job.id)
         self._wakeups.announce("asked", job.id)
         wait_until(lambda: look(self._tables, job.id).state == "cancelled", "it is cancelled")
 

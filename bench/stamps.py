@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from core.jobs import queue
-from core.jobs.recorder import Journal
+from core.jobs import claim
+from core.jobs.recorder import Recorder
 from core.protocol.reports import StepMetrics
 from worker import __main__ as worker
 from worker.processes.trainer import Trainer
@@ -27,7 +27,7 @@ def main() -> None:
     jobs: dict[int, int] = {}  # of the trainers
     first: set[int] = set()
 
-    @wrap(queue, "claim")
+    @wrap(claim, "claim")
     def _claim(made: Callable[..., Any], *arguments: Any) -> Any:
         lease = made(*arguments)
         if lease is not None:
@@ -45,10 +45,10 @@ def main() -> None:
         made(trainer, order)
         stamp("give", jobs[id(trainer)], time.monotonic())
 
-    @wrap(Journal, "record")
-    def _record(made: Callable[..., Any], journal: Journal, report: Any) -> None:
-        made(journal, report)
-        job_id = journal._lease.job_id  # noqa: SLF001  (a bench may look inside)
+    @wrap(Recorder, "record")
+    def _record(made: Callable[..., Any], recorder: Recorder, report: Any) -> None:
+        made(recorder, report)
+        job_id = recorder._lease.job_id  # noqa: SLF001  (a bench may look inside)
         if isinstance(report, StepMetrics) and job_id not in first:
             first.add(job_id)
             stamp("first", job_id, time.monotonic())

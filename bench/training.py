@@ -38,7 +38,8 @@ from core import queries, settings
 from core.database import engine
 from core.database.engine import Database
 from core.database.models import Job
-from core.jobs import queue
+from core.jobs import lifecycle
+from core.jobs.actors import LOCAL_OWNER
 from core.messaging.notify import Notifier
 from core.settings import Settings
 from core.spec.presets import resolve
@@ -160,7 +161,7 @@ def _submitted(
     tables: Database, notifier: Notifier, preset: str, changes: dict[str, Any]
 ) -> Answer:
     began = time.perf_counter()
-    job = queue.submit(tables, name=preset, spec=resolve(preset, changes))
+    job = lifecycle.submit(tables, LOCAL_OWNER, name=preset, spec=resolve(preset, changes))
     notifier.notify(job.queue)
     wait_until(lambda: _has_ended(tables, job.id), "the end", timeout=TIMEOUT_S, every=0.05)
     seconds = time.perf_counter() - began

@@ -53,6 +53,11 @@ CATALOG: dict[str, Template] = {
         "{ahead:number} runs ahead on {slots}, needs {devices} of one worker at once",
     ),
     "queue.with_time": "{reason}, {eta_s:about}",
+    "spec.no_gpus": "of the live workers that serve queue {queue} none has a GPU; choose another "
+    "device or queue, or start a worker on a host with {devices} GPUs",
+    "spec.too_many_devices": "of the live workers that serve queue {queue} none can give one run "
+    "{devices} devices, the most is {most}; choose at most {most}, or another queue, or start a "
+    "worker with more GPUs or with more slots of a CPU (TRAINYARD_SLOTS)",
     "queue.slots": Plural("count", "{count} slot", "{count} slots"),
     "queue.cpu_slots": Plural("count", "{count} CPU slot", "{count} CPU slots"),
     "queue.gpu_slots": Plural("count", "{count} GPU slot", "{count} GPU slots"),
@@ -91,6 +96,8 @@ CATALOG: dict[str, Template] = {
     "run.unknown_newest": "There is no job {job_id}; the newest is {newest}.",
     "run.unknown_none": "There is no job {job_id}; there are none yet.",
     "artifact.unknown": "There is no artifact {artifact_id}.",
+    "preview.worker_failed": "The worker failed to draw it; its log says why.",
+    "actor.may_not_submit": "{name} may not submit runs.",
     "actor.may_not": "{name} may not {action} run {job_id}.",
 }
 """The English catalog."""

@@ -16,8 +16,10 @@ from sqlalchemy import ColumnElement, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from core.database.engine import Database, now, storable
+from core.database.clock import now
+from core.database.engine import Database
 from core.database.models import Preview
+from core.messages import Message
 from core.spec.spec import TrainingSpec
 
 FORGOTTEN_AFTER_S = 30.0
@@ -129,9 +131,9 @@ def finish(database: Database, key: str, image: bytes) -> None:
     _end(database, key, image=image, error=None)
 
 
-def fail(database: Database, key: str, message: str) -> None:
-    """Write down, in a sentence, why a preview could not be drawn."""
-    _end(database, key, image=None, error=storable(message))
+def fail(database: Database, key: str, reason: Message) -> None:
+    """Write down why a preview could not be drawn."""
+    _end(database, key, image=None, error=reason)
 
 
 def sweep(database: Database) -> None:
@@ -150,7 +152,7 @@ def _is_to_be_tried_again() -> ColumnElement[bool]:
     return Preview.image.is_(None) & or_(Preview.error.is_not(None), forgotten)
 
 
-def _end(database: Database, key: str, *, image: bytes | None, error: str | None) -> None:
+def _end(database: Database, key: str, *, image: bytes | None, error: Message | None) -> None:
     """A picture that is there stays: whoever was thought dead may come late, and without one."""
     with database.writing() as session:
         session.execute(

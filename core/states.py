@@ -1,7 +1,7 @@
 """The states of a job and the moves between them: the only table of transitions.
 
-`core/jobs/queue.py` is the only file that performs them. What a person asks for (`desired`) is a
-separate column: a wish is never a state.
+`core/jobs` alone performs them, each as a conditional UPDATE. What a person asks for (`desired`) is
+a separate column: it is never a state. Each move is told by an event of the job's history.
 """
 
 from __future__ import annotations
@@ -12,9 +12,29 @@ State = Literal["queued", "running", "paused", "succeeded", "failed", "cancelled
 Desired = Literal["run", "pause", "cancel"]
 Outcome = Literal["succeeded", "failed", "cancelled", "crashed", "lost", "drained", "paused"]
 
+EventKind = Literal[
+    "submitted",
+    "claimed",
+    "started",
+    "snapshot",
+    "crashed",
+    "lost",
+    "drained",
+    "pause_requested",
+    "pause_withdrawn",
+    "paused",
+    "resumed",
+    "cancel_requested",
+    "cancelled",
+    "retried",
+    "finished",
+    "failed",
+]
+
 STATES: tuple[State, ...] = get_args(State)
 DESIRED: tuple[Desired, ...] = get_args(Desired)
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+EVENT_KINDS: tuple[EventKind, ...] = get_args(EventKind)
 
 FINAL: frozenset[State] = frozenset({"succeeded", "failed", "cancelled"})
 
@@ -32,3 +52,41 @@ TRANSITIONS: dict[State, frozenset[State]] = {
 def may_become(state: State) -> tuple[State, ...]:
     """The states from which a job may move to `state`."""
     return tuple(origin for origin, targets in TRANSITIONS.items() if state in targets)
+
+
+EVENT_TARGETS: dict[EventKind, frozenset[State]] = {
+    "submitted": frozenset({"queued"}),
+    "claimed": frozenset({"running"}),
+    # of these three the state is told where the run is to be tried again; else an end follows
+    "crashed": frozenset({"queued", "paused"}),
+    "lost": frozenset({"queued", "paused"}),
+    "drained": frozenset({"queued", "paused"}),
+    "paused": frozenset({"paused", "queued"}),  # queued: it was resumed before it had stopped
+    "resumed": frozenset({"queued"}),
+    "cancelled": frozenset({"cancelled"}),
+    "retried": frozenset({"queued"}),
+    "finished": frozenset({"succeeded"}),
+    "failed": frozenset({"failed"}),
+}
+"""The states into which a job may move by an event. Events of other kinds move it nowhere."""
+
+
+def state_after(state: State | None, kind: EventKind, told: State | None) -> State:
+    """The state of a job after an event of its history.
+
+    Args:
+        state: before it; None: the job did not exist.
+        kind: the event's kind.
+        told: the state that the event's payload tells, if any.
+
+    Raises:
+        ValueError: no job can go that way.
+    """
+    if told is None:
+        if state is None or (kind in EVENT_TARGETS and kind not in ("crashed", "lost")):
+            raise ValueError(f"{kind} tells no state, after {state}")
+        return state
+    may_move = told == "queued" if state is None else told in TRANSITIONS[state]
+    if not may_move or told not in EVENT_TARGETS.get(kind, ()):
+        raise ValueError(f"{kind} cannot lead from {state} to {told}")
+    return told

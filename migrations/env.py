@@ -10,13 +10,16 @@ from sqlalchemy import event
 
 from core import settings
 from core.database.engine import Database
-from core.database.models import Base, UTCDateTime
+from core.database.models import Base
+from core.database.types import StoredMessage, UTCDateTime
 
 
 def render_item(kind: str, item: object, _context: object) -> str | Literal[False]:
     """Write our own column types as plain ones: a migration must not change with the models."""
     if kind == "type" and isinstance(item, UTCDateTime):
         return "sa.DateTime(timezone=True)"
+    if kind == "type" and isinstance(item, StoredMessage):
+        return "sa.Text()"
     return False
 
 

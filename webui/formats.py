@@ -90,7 +90,9 @@ def place(waits: QueueStatus) -> str:
     if waits.eta_s == 0:
         return "about to start"
     if waits.position is None:
-        return waits.reason if waits.eta_s is None else f"next try in {duration(waits.eta_s)}"
+        return (
+            waits.with_time.text if waits.eta_s is None else f"next try in {duration(waits.eta_s)}"
+        )
     return "next in line" if waits.position == 1 else f"{_ordinal(waits.position)} in line"
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from core import queries
 from core.database.engine import Database
 from core.errors import DatabaseUnavailable, InvalidInput
-from core.jobs.status import without_time
+from core.messages import from_json, stored
 from core.messaging.pubsub import Wakeups
 from core.states import FINAL
 from webui import schemas
@@ -244,9 +244,15 @@ def _moved_on(database: Database, job_id: int, seen: Position, waits: str) -> li
     return [Event("job", told, seen)] if _turn(told) != waits else []
 
 
+def timeless(status: dict[str, Any]) -> str:
+    """Why a job waits, as text that changes with the line alone."""
+    reason = from_json({"code": status["code"], "params": status["params"]})
+    return stored(reason.timeless())
+
+
 def _turn(job: dict[str, Any]) -> str | None:
     status = job["queue_status"]
-    return without_time(status["reason"]) if status else None
+    return timeless(status) if status else None
 
 
 def _end_if_over(state: str, seen: Position) -> list[Event]:

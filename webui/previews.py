@@ -71,7 +71,7 @@ def show(key: str) -> Response:
     if found.image is not None:
         return _picture(found.image, key)
     if found.error is not None:
-        return problem(HTTPStatus.FAILED_DEPENDENCY, found.error)
+        return problem(HTTPStatus.FAILED_DEPENDENCY, found.error.text)
     answer = jsonify({"status": "waiting", "detail": _why_it_waits(found)})
     answer.status_code = HTTPStatus.ACCEPTED
     answer.headers["Retry-After"] = str(LOOK_AGAIN_AFTER_S)

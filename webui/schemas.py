@@ -21,6 +21,7 @@ from core.database.models import (
 from core.datasets.builtin import Dataset
 from core.jobs import snapshots, status
 from core.jobs.status import QueueStatus
+from core.messages import as_json
 from core.queries import Page
 from core.spec.presets import Preset
 from core.spec.shapes import Summary
@@ -82,13 +83,13 @@ def job(
         "validation_accuracy": row.validation_accuracy,
         "test_loss": row.test_loss,
         "test_accuracy": row.test_accuracy,
-        "stop_reason": row.stop_reason,
+        "stop_reason": row.stop_reason.text if row.stop_reason else None,
         "weights_sha256": row.weights_sha256,
         "error": None
         if row.error_kind is None
         else {
             "kind": row.error_kind,
-            "message": row.error_message,
+            "message": row.error_message.text if row.error_message else None,
             "traceback": row.error_traceback,
         },
         "worker": worker_name,
@@ -100,7 +101,13 @@ def job(
 
 def queue_status(waits: QueueStatus) -> JSON:
     """Why a job is not running."""
-    return {"position": waits.position, "reason": waits.reason, "eta_s": waits.eta_s}
+    return {
+        "position": waits.position,
+        "reason": waits.with_time.text,
+        **as_json(waits.reason),
+        "eta_s": waits.eta_s,
+        "is_stuck": waits.is_stuck,
+    }
 
 
 def snapshot(row: Job, point: snapshots.SnapshotRef) -> JSON:
@@ -194,7 +201,7 @@ def attempt(row: tuple[Attempt, str]) -> JSON:
         "started_at": moment(tried.started_at),
         "finished_at": moment(tried.finished_at),
         "outcome": tried.outcome,
-        "reason": tried.reason,
+        "reason": tried.reason.text if tried.reason else None,
     }
 
 

@@ -15,10 +15,11 @@ from pydantic import (
     field_validator,
 )
 
-from core import workers
 from core.database.models import NAME_LENGTH, QUEUE_LENGTH, Job
 from core.errors import FieldError, InvalidInput
-from core.jobs import queue
+from core.jobs import lifecycle
+from core.jobs.actors import LOCAL_OWNER
+from core.jobs.capacity import refuse_more_than_there_are
 from core.messages import plain
 from core.spec import presets
 from core.spec.validation import explain
@@ -71,7 +72,7 @@ class Wish(BaseModel):
     by: Annotated[str | None, StringConstraints(strip_whitespace=True, max_length=NAME_LENGTH)] = (
         None
     )
-    """Who asks."""
+    """Who asks, of earlier releases: read, and not minded. The actor is who asks."""
 
     @field_validator("by")
     @classmethod
@@ -118,11 +119,10 @@ def submit(context: Context, values: Mapping[str, Any]) -> Job:
             errors += error.errors
     if submission is None or checked is None or errors:
         raise InvalidInput(errors)
-    workers.refuse_more_than_there_are(
-        context.database, submission.queue, checked.device, checked.devices
-    )
-    job = queue.submit(
+    refuse_more_than_there_are(context.database, submission.queue, checked.device, checked.devices)
+    job = lifecycle.submit(
         context.database,
+        LOCAL_OWNER,
         name=submission.name,
         spec=checked,
         preset=submission.preset,
@@ -140,8 +140,8 @@ def cancel(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) -
         InvalidInput: naming every wrong field.
         NotFound: there is no such job.
     """
-    wish = _checked(Wish, values)
-    return _told(context, queue.cancel(context.database, job_id, wish.by))
+    _checked(Wish, values)
+    return _told(context, lifecycle.cancel(context.database, job_id, LOCAL_OWNER))
 
 
 def pause(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) -> Job:
@@ -152,8 +152,8 @@ def pause(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) ->
         NotFound: there is no such job.
         Conflict: it has ended, or is being cancelled.
     """
-    wish = _checked(Wish, values)
-    return _told(context, queue.pause(context.database, job_id, wish.by))
+    _checked(Wish, values)
+    return _told(context, lifecycle.pause(context.database, job_id, LOCAL_OWNER))
 
 
 def resume(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) -> Job:
@@ -164,8 +164,8 @@ def resume(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) -
         NotFound: there is no such job.
         Conflict: it has ended, or is being cancelled.
     """
-    wish = _checked(Wish, values)
-    return _told(context, queue.resume(context.database, job_id, wish.by), notify=True)
+    _checked(Wish, values)
+    return _told(context, lifecycle.resume(context.database, job_id, LOCAL_OWNER), notify=True)
 
 
 def retry(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) -> Job:
@@ -177,7 +177,7 @@ def retry(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) ->
         Conflict: it has not failed.
     """
     asked = _checked(Retry, values)
-    job = queue.retry(context.database, job_id, from_scratch=asked.from_scratch, by=asked.by)
+    job = lifecycle.retry(context.database, job_id, LOCAL_OWNER, from_scratch=asked.from_scratch)
     return _told(context, job, notify=True)
 
 

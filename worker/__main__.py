@@ -16,7 +16,7 @@ from celery.signals import worker_shutting_down
 from core import settings, workers
 from core.database.engine import Database
 from core.errors import DatabaseUnavailable, TrainyardError
-from core.jobs.queue import Claimant
+from core.jobs.claim import Claimant
 from core.messaging.notify import Notifier
 from core.messaging.pubsub import Topic, Wakeups
 from core.settings import Settings
@@ -64,6 +64,7 @@ def set_up(chosen: Settings) -> Yard:
         queues=chosen.queues,
         devices=[device.facts() for device in found],
         slots=len(divided),
+        threads=divided[0].threads,
     )
     slots = Slots(divided)
     spares = Spares(zygote)
@@ -85,8 +86,8 @@ def set_up(chosen: Settings) -> Yard:
             # whoever is registered can run jobs at once
             worker_id=_register(database, facts),
             queues=chosen.queues,
-            devices=devices.accepted(found),
             max_capacity=devices.capacity(divided),
+            name=chosen.worker_name,
         ),
     )
 
@@ -134,7 +135,7 @@ def work(yard: Yard) -> None:
         stop_listening.set()
         yard.spares.close()
         try:
-            workers.stopped(yard.database, yard.claimant.worker_id)
+            workers.mark_stopped(yard.database, yard.claimant.worker_id)
         except DatabaseUnavailable as error:
             log.warning("the worker's end could not be written: %s", error)
 

@@ -10,7 +10,7 @@ from celery import Celery
 from kombu.asynchronous import get_event_loop
 
 from core.errors import DatabaseUnavailable
-from core.jobs import queue
+from core.jobs import claim
 from core.jobs.lease import Lease
 from core.messaging.notify import TASK
 from worker.context import Yard
@@ -93,7 +93,7 @@ class _Hand:
             return False
         try:
             held = capacity(self._slots)
-            lease = queue.claim(yard.database, yard.claimant, yard.settings.lease_seconds, held)
+            lease = claim.claim(yard.database, yard.claimant, yard.settings.lease_seconds, held)
         except BaseException:
             self._put_back(trainers)
             raise
@@ -132,7 +132,7 @@ class _Hand:
         yard, held = self._yard, capacity(self._slots)
         if held == yard.claimant.max_capacity:
             return False
-        wanted = queue.next_requirements(yard.database, yard.claimant)
+        wanted = claim.next_requirements(yard.database, yard.claimant)
         if wanted is None or held.fits(wanted):
             return False
         self._slots = yard.slots.exchange(self._slots, wanted.device, wanted.devices)

@@ -14,8 +14,11 @@ from typing import Any
 
 import pynvml
 
-from core.jobs.queue import Capacity
+from core.jobs.capacity import EVERY_PRECISION, Capacity
 from core.protocol.orders import DeviceKind
+
+BF16_SINCE = 8
+"""Major compute capability."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +29,13 @@ class Device:
     name: str
     uuid: str | None = None
     memory_bytes: int | None = None
+    precisions: tuple[str, ...] = EVERY_PRECISION
+    """What it computes in."""
 
     def facts(self) -> dict[str, Any]:
         """The device as the workers' table keeps it."""
-        return {"kind": self.kind, "name": self.name, "memory_bytes": self.memory_bytes}
+        told = {"kind": self.kind, "name": self.name, "memory_bytes": self.memory_bytes}
+        return told | ({"precisions": list(self.precisions)} if self.kind == "cuda" else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +56,10 @@ class Slot:
 
 
 def capacity(slots: Sequence[Slot]) -> Capacity:
-    """What one run can have of some slots.
-
-    The slots of a CPU may work for one run together; those of one GPU may not, because NCCL lets no
-    two processes share one.
-    """
-    return Capacity(len(slots), len(_apart(slots)))
+    """What one run can have of some slots, by the one rule of what fits where."""
+    devices = dict.fromkeys(slot.device for slot in slots)
+    threads = min((slot.threads for slot in slots), default=1)
+    return Capacity.of([device.facts() for device in devices], len(slots), threads)
 
 
 def choose(slots: Sequence[Slot], device: str, count: int) -> list[Slot] | None:
@@ -138,11 +142,6 @@ def divide(devices: Sequence[Device], count: int | None) -> list[Slot]:
     return [Slot(number, devices[number % len(devices)], threads) for number in range(count)]
 
 
-def accepted(devices: Sequence[Device]) -> list[str]:
-    """The values of a spec's `device` that these devices can serve."""
-    return ["auto", "cpu"] + (["cuda"] if any(device.kind == "cuda" for device in devices) else [])
-
-
 def usable_cores() -> int:
     """The cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -165,8 +164,15 @@ def _gpus() -> list[Device]:
                 str(pynvml.nvmlDeviceGetName(handle)),
                 str(pynvml.nvmlDeviceGetUUID(handle)),
                 int(pynvml.nvmlDeviceGetMemoryInfo(handle).total),
+                _precisions(handle),
             )
             for handle in handles
         ]
     finally:
         pynvml.nvmlShutdown()
+
+
+def _precisions(handle: Any) -> tuple[str, ...]:
+    """What a GPU computes in: bf16 needs compute capability 8.0, as torch asks for it."""
+    major, _minor = pynvml.nvmlDeviceGetCudaComputeCapability(handle)
+    return EVERY_PRECISION if major >= BF16_SINCE else ("fp32", "fp16")

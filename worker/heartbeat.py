@@ -12,8 +12,8 @@ from datetime import datetime
 
 from core import workers
 from core.errors import DatabaseUnavailable, Unavailable
-from core.jobs import queue, snapshots
-from core.jobs.queue import PollResult
+from core.jobs import endings, polling, snapshots
+from core.jobs.polling import PollResult
 from worker.claiming import run_next
 from worker.context import Yard
 
@@ -69,14 +69,14 @@ class Housekeeping:
             Seconds after which there is work, as far as is known.
         """
         yard = self._yard
-        moment = workers.seen(yard.database, yard.claimant.worker_id)
+        moment = workers.heartbeat(yard.database, yard.claimant.worker_id)
         self._note_outages(moment)
-        poll = queue.poll(yard.database, yard.claimant)
+        poll = polling.poll(yard.database, yard.claimant)
         if poll.are_leases_over and self._may_judge():
-            for job_id in queue.reap(yard.database, moment):
+            for job_id in endings.reap(yard.database, yard.settings.lease_seconds, moment):
                 log.warning("job %s was taken back: its lease ran out", job_id)
                 yard.wakeups.announce("changed", job_id)
-            poll = queue.poll(yard.database, yard.claimant)
+            poll = polling.poll(yard.database, yard.claimant)
         if time.monotonic() >= self._tidy_due:
             self._tidy()
         if yard.draining.is_set():
@@ -110,7 +110,7 @@ class Housekeeping:
         """Do what may wait."""
         self._tidy_due = time.monotonic() + TIDY_EVERY_S
         if self._may_judge():
-            workers.write_off_silent(self._yard.database)
+            workers.mark_silent_stopped(self._yard.database)
         # in a thread of its own: a file store that hangs must not keep us from anything else
         if self._sweeper is None or not self._sweeper.is_alive():
             self._sweeper = threading.Thread(target=self._sweep, name="sweep", daemon=True)
@@ -129,7 +129,7 @@ class Housekeeping:
         if not yard.slots.has_free():  # rings that nobody is free to hear would only pile up
             return self._look_every
         if poll.are_jobs_unnotified:
-            for name in queue.unnotified_queues(yard.database, yard.claimant.queues):
+            for name in polling.unnotified_queues(yard.database, yard.claimant.queues):
                 yard.notifier.notify(name)
         if poll.due_in_s is None:
             return self._look_every

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
@@ -17,7 +16,6 @@ from cli.render import runs, status, text
 from cli.render.evaluation import evaluation as show_evaluation
 from cli.render.follow import follow as follow_run
 from core import formats
-from core.database.models import NAME_LENGTH
 from core.errors import NotFound
 
 JSON = dict[str, Any]
@@ -163,7 +161,7 @@ def logs(client: Client, job_id: int, as_json: bool) -> None:
 @with_client
 def cancel(client: Client, job_id: int, as_json: bool) -> None:
     """Ask that a run be cancelled."""
-    job = client.post(f"/jobs/{job_id}/cancel", {"by": _login_name()})
+    job = client.post(f"/jobs/{job_id}/cancel")
     _report_answer(job, as_json, "is asked to stop")
 
 
@@ -173,7 +171,7 @@ def cancel(client: Client, job_id: int, as_json: bool) -> None:
 @with_client
 def pause(client: Client, job_id: int, as_json: bool) -> None:
     """Ask that a run be paused, until it is resumed."""
-    job = client.post(f"/jobs/{job_id}/pause", {"by": _login_name()})
+    job = client.post(f"/jobs/{job_id}/pause")
     _report_answer(job, as_json, "is asked to pause")
 
 
@@ -183,7 +181,7 @@ def pause(client: Client, job_id: int, as_json: bool) -> None:
 @with_client
 def resume(client: Client, job_id: int, as_json: bool) -> None:
     """Resume a paused run."""
-    job = client.post(f"/jobs/{job_id}/resume", {"by": _login_name()})
+    job = client.post(f"/jobs/{job_id}/resume")
     _report_answer(job, as_json, "resumes")
 
 
@@ -197,7 +195,7 @@ def retry(
     client: Client, job_id: int, from_scratch: bool, from_nothing: bool, as_json: bool
 ) -> None:
     """Retry a failed run."""
-    body = {"by": _login_name(), "from_scratch": from_scratch or from_nothing}
+    body = {"from_scratch": from_scratch or from_nothing}
     _report_answer(client.post(f"/jobs/{job_id}/retry", body), as_json, "is retried")
 
 
@@ -247,15 +245,6 @@ def _refuse_download(job: JSON, files: list[JSON], wanted: str) -> NoReturn:
         known = ", ".join(sorted({file["format"] for file in files}))
         raise NotFound(f"Run {job['id']} has no {wanted} file; it has: {known}.")
     raise NotFound(f"Run {job['id']} is {job['state']} and has no file to download.")
-
-
-def _login_name() -> str | None:
-    """Who is at the terminal; None where the machine does not know."""
-    try:
-        name = getpass.getuser()
-    except (OSError, KeyError, ImportError):  # ImportError: no such database on this machine
-        return None
-    return text.printable(name.encode(errors="replace").decode())[:NAME_LENGTH]
 
 
 COMMANDS = (

@@ -14,15 +14,11 @@ from typing import Any, Self
 
 import alembic.command
 import alembic.config
-from sqlalchemy import Connection, Engine, Float, create_engine, event, literal, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
 
-from core.database.models import UTCDateTime
 from core.errors import DatabaseUnavailable
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
@@ -34,30 +30,6 @@ KEEPALIVES = {"idle": 5, "interval": 2, "count": 3}
 network between them, has vanished without a word."""
 IDLE_IN_TRANSACTION_S = 10
 """Transactions here last milliseconds."""
-
-
-class now(FunctionElement[Any]):  # noqa: N801  (reads as the SQL function that it is)
-    """The moment by the database's clock, `offset` seconds from it. UTC."""
-
-    type = UTCDateTime()
-    inherit_cache = True
-
-    def __init__(self, offset: float = 0.0) -> None:
-        super().__init__(literal(float(offset), Float))
-
-
-@compiles(now, "postgresql")
-def _now_postgresql(element: now, compiler: SQLCompiler, **options: Any) -> str:
-    # clock_timestamp moves inside a transaction; now() would not
-    offset = compiler.process(element.clauses, **options)
-    return f"(clock_timestamp() + make_interval(secs => {offset}))"
-
-
-@compiles(now, "sqlite")
-def _now_sqlite(element: now, compiler: SQLCompiler, **options: Any) -> str:
-    # the six decimals that SQLAlchemy writes, so that texts compare as times do
-    offset = compiler.process(element.clauses, **options)
-    return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', printf('%+.3f seconds', {offset})) || '000')"
 
 
 class Database:

@@ -12,9 +12,10 @@ from typing import Any
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from core.database.engine import now
+from core.database.clock import now
 from core.database.models import Job
 from core.errors import LeaseLost
+from core.jobs.actors import Actor
 from core.states import Desired
 
 
@@ -25,7 +26,8 @@ class Lease:
     job_id: int
     attempt: int
     token: str
-    worker_id: int
+    actor: Actor
+    """The worker that holds it."""
     spec: dict[str, Any]
     device: str
     devices: int

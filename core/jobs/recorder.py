@@ -12,14 +12,15 @@ from sqlalchemy import case, delete, insert, update
 from sqlalchemy.orm import Session
 
 from core.database import models
-from core.database.engine import Database, now, storable
+from core.database.clock import now
+from core.database.engine import Database, storable
 from core.database.models import Attempt, Epoch, Evaluation, Job, LogLine
 from core.errors import DatabaseUnavailable
-from core.jobs import snapshots
+from core.jobs import events, snapshots
 from core.jobs.lease import Lease, guarded_update
 from core.jobs.snapshots import SnapshotRef
 from core.protocol.reports import EpochEnd, Evaluated, Line, Report, Shrunk, Started, StepMetrics
-from core.states import Desired
+from core.states import Desired, EventKind
 
 LONGEST_LINE = 10_000
 
@@ -28,8 +29,11 @@ _READING = {"epoch", "batch", "train_loss", "images_per_s", "eta_s"}
 _MEASURED = {"validation_loss", "validation_accuracy", "test_loss", "test_accuracy"}
 _EPOCH_END = _READING | _MEASURED
 
+_STARTED = {"device", "device_kind", "threads", "precision", "epoch", "step"}
+"""What the history tells of a beginning."""
 
-class Journal:
+
+class Recorder:
     """The record of one attempt. Reports wait in memory until a flush has committed them."""
 
     def __init__(self, database: Database, lease: Lease, lease_seconds: float) -> None:
@@ -43,10 +47,18 @@ class Journal:
         """Statements that the last flush took, its transaction's begin and end among them."""
         self._may_be_written = False
         """Whether the answer to a flush was lost: what waits may be in the tables already."""
+        self._pin: dict[str, Any] = {}
+        """What the run is bound to from its first snapshot on."""
 
     def record(self, report: Report) -> None:
         """Take a report, to be written by the next flush."""
         self._pending.append(report)
+        if isinstance(report, Started):
+            self._pin = {
+                "device": report.device_kind,
+                "pinned_precision": report.precision,
+                "pinned_threads": report.threads if report.device_kind == "cpu" else None,
+            }
 
     def secure(self, point: SnapshotRef) -> None:
         """Take a snapshot whose bytes are in the blob store, to be written by the next flush.
@@ -83,6 +95,7 @@ class Journal:
         values = {key: value for report in reports for key, value in _summary(report).items()}
         if secured:
             values |= _progress(secured[-1].step)
+            values |= self._pin
         try:
             with self._database.writing() as session:
                 desired = guarded_update(
@@ -107,6 +120,7 @@ class Journal:
                 )
                 for point in secured:
                     snapshots.add(session, self._lease.job_id, self._lease.attempt, point)
+                self._tell(session, reports, secured)
         except DatabaseUnavailable:
             self._may_be_written = True
             raise
@@ -141,6 +155,22 @@ class Journal:
                 update(Job)
                 .where(Job.id == job_id)
                 .values({name: getattr(last, name) for name in _MEASURED})
+            )
+
+    def _tell(
+        self, session: Session, reports: Sequence[Report], secured: Sequence[SnapshotRef]
+    ) -> None:
+        """Append to the job's history that it started, and where it was saved."""
+        told: list[tuple[EventKind, dict[str, Any]]] = [
+            ("started", report.model_dump(include=_STARTED))
+            for report in reports
+            if isinstance(report, Started)
+        ]
+        told += [("snapshot", {"epoch": point.epoch, "step": point.step}) for point in secured]
+        append = events.append_once if self._may_be_written else events.append
+        for kind, payload in told:
+            append(
+                session, self._lease.job_id, self._lease.actor, kind, self._lease.attempt, payload
             )
 
     def _note(self, session: Session, **facts: Any) -> None:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
-from core.database.engine import Database, now
+from core.database.clock import now
+from core.database.engine import Database
 from core.database.models import Attempt, Snapshot
 from core.storage.store import Blob, Storage
 

@@ -19,6 +19,7 @@ class Started(_Report):
 
     kind: Literal["started"] = "started"
     device: str
+    device_kind: Literal["cpu", "cuda"] = "cpu"
     threads: int
     precision: str
     """What the network computes in: fp32, bf16 or fp16."""

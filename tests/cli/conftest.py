@@ -10,9 +10,10 @@ from werkzeug.serving import make_server
 
 from cli.main import main
 from core import workers
-from core.jobs import queue
-from core.jobs.queue import Claimant, Publication
-from core.jobs.recorder import Journal
+from core.jobs import claim, endings
+from core.jobs.claim import Claimant
+from core.jobs.endings import Publication
+from core.jobs.recorder import Recorder
 from core.protocol.reports import Line
 from core.storage import store
 from core.workers import WorkerFacts
@@ -54,21 +55,21 @@ def trainyard(server_url, monkeypatch, tmp_path):
 @pytest.fixture
 def claimant(database):
     facts = WorkerFacts("ada", 1, "0", ["default"], [{"kind": "cpu", "name": "CPU"}], 1)
-    return Claimant(workers.register(database, facts), ["default"], ["auto"])
+    return Claimant(workers.register(database, facts), ["default"])
 
 
 @pytest.fixture
 def finished(trainyard, database, claimant, settings, tmp_path):
     """The id of a run that has ended well."""
     trainyard("submit", "--preset", "quick", "--name", "done")
-    lease = queue.claim(database, claimant, 30)
-    journal = Journal(database, lease, 30)
-    journal.record(started(threads=1))
-    journal.record(Line(text=LOGGED))
-    journal.record(epoch_end(train_loss=0.5, test_loss=0.4))
-    journal.record(evaluated())
-    journal.flush()
+    lease = claim.claim(database, claimant, 30)
+    recorder = Recorder(database, lease, 30)
+    recorder.record(started(threads=1))
+    recorder.record(Line(text=LOGGED))
+    recorder.record(epoch_end(train_loss=0.5, test_loss=0.4))
+    recorder.record(evaluated())
+    recorder.flush()
     (tmp_path / "m.pt").write_bytes(CONTENT)
     blob = store.connect(settings.storage_address).put(tmp_path / "m.pt")
-    queue.succeed(database, lease, "c" * 64, [Publication(blob, 1, "pt", "mnist-cnn.pt")])
+    endings.succeed(database, lease, "c" * 64, [Publication(blob, 1, "pt", "mnist-cnn.pt")])
     return str(lease.job_id)

@@ -8,7 +8,9 @@ import pytest
 HEAVY = ("torch", "torchvision", "sklearn", "numpy")
 
 
-@pytest.mark.parametrize("module", ["cli.main", "webui.app", "webui.__main__", "core.jobs.queue"])
+@pytest.mark.parametrize(
+    "module", ["cli.main", "webui.app", "webui.__main__", "core.jobs.lifecycle"]
+)
 def test_importing_a_program_loads_no_torch(module):
     script = f"import sys, {module}; print([n for n in {HEAVY} if n in sys.modules])"
 

@@ -8,14 +8,14 @@ from sqlalchemy import event
 from core import workers
 from core.database.engine import Database
 from core.errors import DatabaseUnavailable
-from core.jobs.queue import Claimant
+from core.jobs.claim import Claimant
 from core.workers import WorkerFacts
 
 
 @pytest.fixture
 def claimant(database):
     facts = WorkerFacts("w", 1, "0", ["default"], [], 1)
-    return Claimant(workers.register(database, facts), ["default"], ["auto", "cpu"])
+    return Claimant(workers.register(database, facts), ["default"])
 
 
 def lose_the_answer_to_the_next_commit(database: Database) -> None:

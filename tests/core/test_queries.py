@@ -6,9 +6,10 @@ import pytest
 
 from core import queries, workers
 from core.errors import InvalidInput, NotFound
-from core.jobs import queue
-from core.jobs.queue import Publication
-from core.jobs.recorder import Journal
+from core.jobs import claim, endings, lifecycle
+from core.jobs.actors import LOCAL_OWNER
+from core.jobs.endings import Publication
+from core.jobs.recorder import Recorder
 from core.protocol.reports import Line, StepMetrics
 from core.spec import presets
 from core.states import STATES
@@ -20,7 +21,7 @@ SPEC = presets.resolve("quick", {})
 
 
 def test_paging_visits_every_job_once_newest_first(database):
-    ids = [queue.submit(database, name="job", spec=SPEC).id for _ in range(7)]
+    ids = [lifecycle.submit(database, LOCAL_OWNER, name="job", spec=SPEC).id for _ in range(7)]
     seen, cursor = [], ""
     while cursor is not None:
         with database.reading() as session:
@@ -33,16 +34,16 @@ def test_paging_visits_every_job_once_newest_first(database):
 
 def test_a_last_page_that_is_full_has_no_next(database):
     for _ in range(3):
-        queue.submit(database, name="job", spec=SPEC)
+        lifecycle.submit(database, LOCAL_OWNER, name="job", spec=SPEC)
 
     with database.reading() as session:
         assert queries.jobs(session, (), 3).next is None
 
 
 def test_jobs_are_found_by_state(database):
-    first = queue.submit(database, name="job", spec=SPEC)
-    queue.submit(database, name="job", spec=SPEC)
-    queue.cancel(database, first.id)
+    first = lifecycle.submit(database, LOCAL_OWNER, name="job", spec=SPEC)
+    lifecycle.submit(database, LOCAL_OWNER, name="job", spec=SPEC)
+    lifecycle.cancel(database, first.id, LOCAL_OWNER)
 
     with database.reading() as session:
         assert [job.id for job, _ in queries.jobs(session, ["cancelled"]).items] == [first.id]
@@ -67,7 +68,7 @@ def test_an_unknown_state_is_refused_with_the_known_ones(database):
 
 
 def test_an_unknown_job_is_not_found_and_the_newest_is_named(database):
-    newest = queue.submit(database, name="job", spec=SPEC).id
+    newest = lifecycle.submit(database, LOCAL_OWNER, name="job", spec=SPEC).id
 
     with database.reading() as session, pytest.raises(NotFound, match=f"newest is {newest}"):
         queries.job(session, newest + 1)
@@ -86,10 +87,10 @@ LISTS = {
 def run(database, claimant):
     """The id of a job with seven rows in every list, beside another with rows of its own."""
     for _ in range(2):
-        job_id = queue.submit(database, name="job", spec=SPEC).id
+        job_id = lifecycle.submit(database, LOCAL_OWNER, name="job", spec=SPEC).id
         for _ in range(6):
-            queue.end(database, record(database, claimant, 1), "drained")
-        queue.succeed(
+            endings.end(database, record(database, claimant, 1), "drained")
+        endings.succeed(
             database,
             record(database, claimant, 7),
             "a" * 64,
@@ -99,15 +100,15 @@ def run(database, claimant):
 
 
 def record(database, claimant, count):
-    lease = queue.claim(database, claimant, 30)
-    journal = Journal(database, lease, 30)
+    lease = claim.claim(database, claimant, 30)
+    recorder = Recorder(database, lease, 30)
     numbers = {"train_loss": 1, "learning_rate": 0.1, "images_per_s": 1, "eta_s": 1}
-    journal.record(reported.started(epochs=7, batches=1))
+    recorder.record(reported.started(epochs=7, batches=1))
     for n in range(1, count + 1):
-        journal.record(StepMetrics(step=n, epoch=n, batch=1, **numbers))
-        journal.record(reported.epoch_end(step=n, epoch=n, batch=1))
-    journal.record(Line(text="line"))
-    journal.flush()
+        recorder.record(StepMetrics(step=n, epoch=n, batch=1, **numbers))
+        recorder.record(reported.epoch_end(step=n, epoch=n, batch=1))
+    recorder.record(Line(text="line"))
+    recorder.flush()
     return lease
 
 
@@ -146,10 +147,10 @@ def test_every_list_refuses_made_up_cursors_and_limits_out_of_bounds(database):
 
 
 def test_jobs_that_come_while_one_pages_move_nothing(database):
-    ids = [queue.submit(database, name="job", spec=SPEC).id for _ in range(4)]
+    ids = [lifecycle.submit(database, LOCAL_OWNER, name="job", spec=SPEC).id for _ in range(4)]
     with database.reading() as session:
         first = queries.jobs(session, (), 2)
-    queue.submit(database, name="new", spec=SPEC)
+    lifecycle.submit(database, LOCAL_OWNER, name="new", spec=SPEC)
     with database.reading() as session:
         second = queries.jobs(session, (), 2, first.next)
 
@@ -171,9 +172,9 @@ def test_every_state_is_counted_though_it_has_no_job(database):
 
 
 def test_a_worker_is_listed_with_the_jobs_that_it_runs(database, claimant):
-    busy = [queue.submit(database, name="job", spec=SPEC).id for _ in range(2)]
+    busy = [lifecycle.submit(database, LOCAL_OWNER, name="job", spec=SPEC).id for _ in range(2)]
     for _ in busy:
-        queue.claim(database, claimant, 30)
+        claim.claim(database, claimant, 30)
     idle = workers.register(database, WorkerFacts("idle", 2, "0", ["default"], [], 1))
 
     with database.reading() as session:
@@ -187,10 +188,10 @@ def test_a_worker_is_listed_with_the_jobs_that_it_runs(database, claimant):
 
 
 def test_an_evaluation_is_found_by_its_job_and_known_without_being_read(database):
-    job = queue.submit(database, name="job", spec=SPEC)
+    job = lifecycle.submit(database, LOCAL_OWNER, name="job", spec=SPEC)
     facts = WorkerFacts("w", 1, "0", ["default"], [], 1)
-    claimant = queue.Claimant(workers.register(database, facts), ["default"], ["auto"])
-    journal = Journal(database, queue.claim(database, claimant, 30), 30)
+    claimant = claim.Claimant(workers.register(database, facts), ["default"])
+    recorder = Recorder(database, claim.claim(database, claimant, 30), 30)
     with database.reading() as session:
         assert queries.evaluated_attempt(session, job.id) == 0
         with pytest.raises(NotFound, match="has no evaluation"):
@@ -198,8 +199,8 @@ def test_an_evaluation_is_found_by_its_job_and_known_without_being_read(database
         with pytest.raises(NotFound, match="There is no job 99"):
             queries.evaluation(session, 99)
 
-    journal.record(reported.evaluated())
-    journal.flush()
+    recorder.record(reported.evaluated())
+    recorder.flush()
 
     with database.reading() as session:
         assert queries.evaluated_attempt(session, job.id) == 1

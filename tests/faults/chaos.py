@@ -34,7 +34,7 @@ from core.database import engine
 from core.database.engine import Database
 from core.database.models import Attempt, Job
 from core.errors import Conflict, DatabaseUnavailable, NotFound
-from core.jobs import queue, snapshots
+from core.jobs import endings, lifecycle, snapshots
 from core.messaging.notify import Notifier
 from core.messaging.pubsub import Wakeups
 from core.settings import Settings
@@ -147,7 +147,7 @@ class Storm:
                 "device": "cpu",
             }
             changes["model"] = changes["model"] | {"channels": [8], "batch_norm": True}
-            queue.submit(self._tables, name=f"chaos {number}", spec=resolve("quick", changes))
+            lifecycle.submit(self._tables, name=f"chaos {number}", spec=resolve("quick", changes))
         self._doorbell.notify("default")
 
     def rage(self) -> None:
@@ -201,10 +201,10 @@ class Storm:
                 for job in self._jobs():
                     if job.state == "paused" or job.desired == "pause":
                         with contextlib.suppress(Conflict):
-                            queue.resume(self._tables, job.id)
+                            lifecycle.resume(self._tables, job.id)
                     if job.state == "failed" and job.error_kind == "crash":
                         self._retried.add(job.id)
-                        queue.retry(self._tables, job.id)
+                        lifecycle.retry(self._tables, job.id)
                         left.append(job)
                 if not left:
                     return
@@ -276,7 +276,7 @@ class Storm:
             causes = sum(self._done[fault] for fault in faults)
             if outcomes[outcome] > causes:
                 found.append(f"{outcomes[outcome]} attempts {outcome}, with {causes} causes")
-        if self._retried and self._done["kill a trainer"] < queue.CRASH_BUDGET:
+        if self._retried and self._done["kill a trainer"] < endings.CRASH_BUDGET:
             found.append(f"jobs {sorted(self._retried)} spent a budget that nobody spent for them")
         return found
 
@@ -384,12 +384,12 @@ class Storm:
             return False
         job = self._chance.choice(running)
         with contextlib.suppress(Conflict):
-            queue.pause(self._tables, job.id, by="chaos")
+            lifecycle.pause(self._tables, job.id, by="chaos")
             self._wakeups.announce("asked", job.id)
 
             def resume() -> None:
                 with contextlib.suppress(Conflict, DatabaseUnavailable):
-                    queue.resume(self._tables, job.id)
+                    lifecycle.resume(self._tables, job.id)
                     self._doorbell.notify("default")
 
             self._heal_after(self._chance.uniform(0, 3), resume)
@@ -404,7 +404,7 @@ class Storm:
         job = self._chance.choice(alive)
         self._cancelled.add(job.id)
         with contextlib.suppress(NotFound):
-            queue.cancel(self._tables, job.id)
+            lifecycle.cancel(self._tables, job.id)
             self._wakeups.announce("asked", job.id)
         return True
 

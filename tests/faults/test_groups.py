@@ -6,7 +6,8 @@ import signal
 
 import pytest
 
-from core.jobs import queue
+from core.jobs import lifecycle
+from core.jobs.actors import LOCAL_OWNER
 from tests.faults.conftest import QUICK_DIGITS, STEADY_DIGITS, has_resume_point, trains
 from tests.services import is_gone, wait_until, wait_until_gone
 
@@ -97,7 +98,7 @@ def test_small_runs_wait_for_a_large_one_and_start_with_redis_away(
     wait_until(trains(look, first), "it trains")
     large, *small = submit(TWO), submit(QUICK_DIGITS), submit(QUICK_DIGITS)
 
-    queue.cancel(database, first.id)
+    lifecycle.cancel(database, first.id, LOCAL_OWNER)
     for job in (large, *small):
         undisturbed(job)
 

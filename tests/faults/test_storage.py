@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from core.jobs import queue, snapshots
+from core.jobs import lifecycle, snapshots
+from core.jobs.actors import LOCAL_OWNER
 from core.messaging.pubsub import Wakeups
 from tests.faults.conftest import STEADY_DIGITS, has_resume_point, trains
 from tests.services import wait_until
@@ -28,14 +29,14 @@ def test_a_damaged_resume_point_is_skipped_for_the_one_before(
     start_worker()
     job = submit(STEADY_DIGITS)
     wait_until(has_resume_point(look, job), "there is a snapshot")
-    queue.pause(database, job.id)
+    lifecycle.pause(database, job.id, LOCAL_OWNER)
     Wakeups(settings.redis_url).announce("asked", job.id)
     wait_until(lambda: look(job).state == "paused", "it is paused")
     newest, older = points_of(job)
     file = storage.folder / newest.blob.sha256[:2] / newest.blob.sha256
     file.write_bytes(file.read_bytes()[:-1] + b"?")
 
-    queue.resume(database, job.id)
+    lifecycle.resume(database, job.id, LOCAL_OWNER)
 
     judge({job: "succeeded"})
     said = "\n".join(lines_of(job))
@@ -91,7 +92,7 @@ def test_a_disk_that_is_full_at_the_end_fails_the_run_and_a_retry_finishes_it(
     assert trains(look, job)() is False
     (disk_faults / "full").unlink()
 
-    queue.retry(database, job.id)
+    lifecycle.retry(database, job.id, LOCAL_OWNER)
 
     judge({job: "succeeded"})
     failed, done = attempts_of(job)

@@ -7,7 +7,8 @@ import signal
 
 import pytest
 
-from core.jobs import queue
+from core.jobs import lifecycle
+from core.jobs.actors import LOCAL_OWNER, Actor
 from core.messaging.pubsub import Wakeups
 from tests.faults.conftest import (
     LONG_DIGITS,
@@ -22,7 +23,7 @@ from tests.services import is_gone, wait_until, wait_until_gone
 @pytest.fixture
 def cancel(database, settings):
     def ask(job):
-        queue.cancel(database, job.id)
+        lifecycle.cancel(database, job.id, LOCAL_OWNER)
         Wakeups(settings.redis_url).announce("asked", job.id)
 
     return ask
@@ -31,7 +32,7 @@ def cancel(database, settings):
 @pytest.fixture
 def pause(database, settings):
     def ask(job):
-        queue.pause(database, job.id, by="ada")
+        lifecycle.pause(database, job.id, Actor("user", "u", "ada"))
         Wakeups(settings.redis_url).announce("asked", job.id)
 
     return ask
@@ -149,7 +150,7 @@ def test_a_paused_job_frees_its_slot_and_goes_on_elsewhere(
     worker.send(signal.SIGTERM)
     worker.wait(60)
     start_worker()
-    queue.resume(database, job.id)
+    lifecycle.resume(database, job.id, LOCAL_OWNER)
     judge({job: "succeeded"})
     first, second = attempts_of(job)
     assert (first.outcome, look(job).crashes, look(job).losses) == ("paused", 0, 0)
@@ -169,7 +170,7 @@ def test_a_paused_job_whose_worker_is_killed_stays_paused(
 
     judge({job: "paused"})
 
-    queue.resume(database, job.id)
+    lifecycle.resume(database, job.id, LOCAL_OWNER)
     judge({job: "succeeded"})
 
 
@@ -188,7 +189,7 @@ def test_a_failed_job_is_retried_from_its_resume_point(
 
     wait_until(is_killed_again, "its budget is spent")
 
-    queue.retry(database, job.id)
+    lifecycle.retry(database, job.id, LOCAL_OWNER)
 
     judge({job: "succeeded"})
     *before, last = attempts_of(job)

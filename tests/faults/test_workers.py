@@ -9,7 +9,8 @@ from pathlib import Path
 import libfaketime
 import pytest
 
-from core.jobs import queue
+from core.jobs import lifecycle
+from core.jobs.actors import LOCAL_OWNER
 from tests.faults.conftest import (
     LEASE_S,
     QUICK_DIGITS,
@@ -202,7 +203,7 @@ def test_a_job_for_a_device_that_is_not_there_waits_and_is_not_claimed(
 
     assert look(job).state == "queued"
     assert attempts_of(job) == []
-    queue.cancel(database, job.id)
+    lifecycle.cancel(database, job.id, LOCAL_OWNER)
     assert look(job).state == "cancelled"
 
 

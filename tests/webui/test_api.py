@@ -19,10 +19,12 @@ from werkzeug.http import parse_options_header
 from core import queries, workers
 from core.datasets.builtin import DATASETS
 from core.errors import DatabaseUnavailable
-from core.jobs import queue, snapshots
-from core.jobs.queue import Claimant, Failure, Publication
-from core.jobs.recorder import Journal
+from core.jobs import claim, endings, snapshots
+from core.jobs.claim import Claimant
+from core.jobs.endings import Failure, Publication
+from core.jobs.recorder import Recorder
 from core.jobs.snapshots import SnapshotRef
+from core.messages import plain
 from core.protocol.reports import Line, Shrunk, StepMetrics
 from core.settings import Settings
 from core.spec.presets import PRESETS
@@ -67,23 +69,23 @@ def lease(client, database):
     """A job that a worker has claimed."""
     client.post("/api/v1/jobs", json={"name": "run", "preset": "quick"})
     worker = workers.register(database, WorkerFacts("ada", 1, "0", ["default"], [], 1))
-    return queue.claim(database, Claimant(worker, ["default"], ["auto"]), 30)
+    return claim.claim(database, Claimant(worker, ["default"]), 30)
 
 
 @pytest.fixture
 def finished(lease, database, settings, tmp_path):
     """A job that has ended well, with everything that a run leaves."""
-    journal = Journal(database, lease, 30)
+    recorder = Recorder(database, lease, 30)
     reading = {"epoch": 1, "learning_rate": 0.1, "images_per_s": 9.0, "eta_s": 1.0}
-    journal.record(started())
+    recorder.record(started())
     for step in (1, 5, 10):
-        journal.record(StepMetrics(step=step, batch=step, train_loss=1 / step, **reading))
-    journal.record(epoch_end())
-    journal.record(Line(text="a <b>line</b>"))
-    journal.flush()
+        recorder.record(StepMetrics(step=step, batch=step, train_loss=1 / step, **reading))
+    recorder.record(epoch_end())
+    recorder.record(Line(text="a <b>line</b>"))
+    recorder.flush()
     (tmp_path / "model.pt").write_bytes(CONTENT)
     blob = store.connect(settings.storage_address).put(tmp_path / "model.pt")
-    queue.succeed(database, lease, "c" * 64, [Publication(blob, 1, "pt", "mnist-cnn.pt")])
+    endings.succeed(database, lease, "c" * 64, [Publication(blob, 1, "pt", "mnist-cnn.pt")])
     return lease.job_id
 
 
@@ -131,15 +133,15 @@ def test_a_finished_run_tells_everything(client, finished):
 
 
 def test_an_epoch_and_an_attempt_tell_what_was_measured(client, database, lease):
-    journal = Journal(database, lease, 30)
+    recorder = Recorder(database, lease, 30)
     for report in (
         started(precision="bf16"),
         Shrunk(micro_batch=32),
         epoch_end(validation_loss=0.3, validation_accuracy=0.8),
     ):
-        journal.record(report)
-    journal.flush()
-    queue.succeed(database, lease, "c" * 64, [], "Ended after epoch 1: its 5 s were up.")
+        recorder.record(report)
+    recorder.flush()
+    endings.succeed(database, lease, "c" * 64, [], "Ended after epoch 1: its 5 s were up.")
     address = f"/api/v1/jobs/{lease.job_id}"
 
     [epoch] = client.get(f"{address}/epochs").json["items"]
@@ -155,9 +157,9 @@ def test_an_epoch_and_an_attempt_tell_what_was_measured(client, database, lease)
 def test_an_evaluation_is_404_with_a_sentence_until_there_is_one(client, database, lease):
     address = f"/api/v1/jobs/{lease.job_id}/evaluation"
     before = client.get(address)
-    journal = Journal(database, lease, 30)
-    journal.record(evaluated())
-    journal.flush()
+    recorder = Recorder(database, lease, 30)
+    recorder.record(evaluated())
+    recorder.flush()
     after = client.get(address)
 
     assert before.status_code == 404
@@ -207,7 +209,7 @@ def test_a_wrong_network_is_422_naming_each_field(client, body, fields):
 
 
 def test_a_failed_run_tells_why(client, lease, database):
-    queue.end(database, lease, "failed", Failure("ValueError", "no", "Traceback …"))
+    endings.end(database, lease, "failed", Failure("ValueError", plain("no"), "Traceback …"))
 
     job = client.get(f"/api/v1/jobs/{lease.job_id}").json
 
@@ -409,7 +411,7 @@ def test_a_running_job_is_asked_to_stop_once(client, lease, database):
     assert (first["state"], first["desired"]) == ("running", "cancel")
     assert MOMENT.fullmatch(first["desired_at"])
     assert first == second
-    queue.end(database, lease, "cancelled")
+    endings.end(database, lease, "cancelled")
     assert client.post(f"{address}/cancel").json["state"] == "cancelled"
 
 
@@ -471,7 +473,7 @@ def test_a_running_run_is_asked_to_pause_once_and_may_be_let_go_on(client, lease
 @pytest.mark.parametrize("from_scratch", [False, True])
 def test_a_failed_run_is_tried_again(client, lease, database, from_scratch):
     secure(database, lease.job_id, 10, 25)
-    queue.end(database, lease, "failed", Failure("ValueError", "no", "tb"))
+    endings.end(database, lease, "failed", Failure("ValueError", plain("no"), "tb"))
     failed = client.get(f"/api/v1/jobs/{lease.job_id}").json
 
     again = ask(client, lease.job_id, "retry", {"by": "ada", "from_scratch": from_scratch})
@@ -536,7 +538,7 @@ def test_only_a_retry_knows_where_it_begins(client, action):
 def test_a_wish_needs_no_body(client, lease, database, action):
     job = lease.job_id
     if action == "retry":
-        queue.end(database, lease, "failed")
+        endings.end(database, lease, "failed")
     bare = client.post(f"/api/v1/jobs/{job}/{action}")
 
     assert bare.status_code == 200
@@ -572,7 +574,7 @@ def test_a_queued_run_says_its_place_and_why_it_waits(client, lease):
 
 def test_a_running_run_says_when_it_was_last_heard_of(client, lease, database):
     running = client.get(f"/api/v1/jobs/{lease.job_id}").json
-    queue.end(database, lease, "drained")
+    endings.end(database, lease, "drained")
     queued = client.get(f"/api/v1/jobs/{lease.job_id}").json
 
     assert MOMENT.fullmatch(running["last_heartbeat_at"])
@@ -613,21 +615,21 @@ def test_a_cancel_needs_no_body_and_minds_none(client, body):
 def test_every_list_of_a_run_goes_page_by_page_and_brings_each_row_once(
     client, database, lease, tmp_path, settings
 ):
-    journal = Journal(database, lease, 30)
+    recorder = Recorder(database, lease, 30)
     numbers = {"learning_rate": 0.1, "images_per_s": 9.0, "eta_s": 1.0, "train_loss": 1.0}
-    journal.record(started(epochs=3, batches=2))
+    recorder.record(started(epochs=3, batches=2))
     for number in (1, 2, 3):
-        journal.record(Line(text=str(number)))
-        journal.record(StepMetrics(step=number, epoch=number, batch=1, **numbers))
-        journal.record(epoch_end(step=2 * number, epoch=number))
-    journal.flush()
-    queue.end(database, lease, "drained")
-    worker = Claimant(lease.worker_id, ["default"], ["auto"])
-    again = queue.claim(database, worker, 30)
+        recorder.record(Line(text=str(number)))
+        recorder.record(StepMetrics(step=number, epoch=number, batch=1, **numbers))
+        recorder.record(epoch_end(step=2 * number, epoch=number))
+    recorder.flush()
+    endings.end(database, lease, "drained")
+    worker = Claimant(lease.worker_id, ["default"])
+    again = claim.claim(database, worker, 30)
     (tmp_path / "model.pt").write_bytes(CONTENT)
     blob = store.connect(settings.storage_address).put(tmp_path / "model.pt")
     files = [Publication(blob, 3, "pt", name) for name in ("a.pt", "b.pt", "c.pt")]
-    queue.succeed(database, again, "c" * 64, files)
+    endings.succeed(database, again, "c" * 64, files)
 
     def visited(name, key):
         found, cursor = [], ""
@@ -656,14 +658,14 @@ def test_the_largest_cursor_is_past_the_end(client, finished):
 @pytest.mark.parametrize(
     "failure",
     [
-        Failure("ValueError", "embedded \0 byte", "Traceback \0 …"),
+        Failure("ValueError", plain("embedded \0 byte"), "Traceback \0 …"),
         Failure("AnExceptionWithANameThatIsLongerThanAnybodyWouldEverWantToRead" * 2, "no"),
-        Failure("Error", "<b>ünï</b> \u2028 \x1b[31m" * 1000),
+        Failure("Error", plain("<b>ünï</b> \u2028 \x1b[31m") * 1000),
     ],
     ids=["NUL", "long kind", "long message"],
 )
 def test_a_run_may_fail_with_any_words(client, lease, database, failure):
-    queue.end(database, lease, "failed", failure)
+    endings.end(database, lease, "failed", failure)
 
     job = client.get(f"/api/v1/jobs/{lease.job_id}").json
 
@@ -769,7 +771,7 @@ def test_the_headers_of_a_download_can_be_had_alone(client, finished):
 def test_a_file_name_stays_a_name(client, lease, database, settings, tmp_path, name):
     (tmp_path / "model.pt").write_bytes(CONTENT)
     blob = store.connect(settings.storage_address).put(tmp_path / "model.pt")
-    queue.succeed(database, lease, "c" * 64, [Publication(blob, 1, "pt", name)])
+    endings.succeed(database, lease, "c" * 64, [Publication(blob, 1, "pt", name)])
 
     header = download(client, lease.job_id).headers["Content-Disposition"]
 

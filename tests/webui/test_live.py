@@ -15,9 +15,10 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from core import workers
 from core.errors import DatabaseUnavailable
-from core.jobs import queue
-from core.jobs.queue import Claimant
-from core.jobs.recorder import Journal
+from core.jobs import claim, endings, lifecycle
+from core.jobs.actors import LOCAL_OWNER, Actor
+from core.jobs.claim import Claimant
+from core.jobs.recorder import Recorder
 from core.messaging.pubsub import Wakeups
 from core.protocol.reports import Line, StepMetrics
 from core.spec import presets
@@ -34,22 +35,22 @@ STARTED = reported.started(epochs=3)
 @pytest.fixture
 def claimant(database):
     facts = WorkerFacts("w", 1, "0", ["default"], [], 1)
-    return Claimant(workers.register(database, facts), ["default"], ["auto"])
+    return Claimant(workers.register(database, facts), ["default"])
 
 
 @pytest.fixture
-def journal(database, claimant):
-    queue.submit(database, name="job", spec=presets.resolve("quick", {}))
-    lease = queue.claim(database, claimant, 30)
-    made = Journal(database, lease, 30)
+def recorder(database, claimant):
+    lifecycle.submit(database, LOCAL_OWNER, name="job", spec=presets.resolve("quick", {}))
+    lease = claim.claim(database, claimant, 30)
+    made = Recorder(database, lease, 30)
     made.lease = lease
     return made
 
 
-def write(journal, *reports):
+def write(recorder, *reports):
     for report in reports:
-        journal.record(report)
-    journal.flush()
+        recorder.record(report)
+    recorder.flush()
 
 
 def reading(step):
@@ -85,18 +86,18 @@ class Viewer:
         self.lines += [row["text"] for row in data] if name == "logs" else []
 
 
-def test_a_viewer_gets_everything_from_the_start_and_then_only_what_is_new(database, journal):
-    viewer = Viewer(database, journal.lease.job_id)
-    write(journal, STARTED, reading(1), Line(text="one"))
+def test_a_viewer_gets_everything_from_the_start_and_then_only_what_is_new(database, recorder):
+    viewer = Viewer(database, recorder.lease.job_id)
+    write(recorder, STARTED, reading(1), Line(text="one"))
     viewer.look()
-    write(journal, reading(2), epoch_end(1), Line(text="two"))
+    write(recorder, reading(2), epoch_end(1), Line(text="two"))
     viewer.look().look()
 
     assert (viewer.steps, viewer.epochs, viewer.lines) == ([1, 2], [1], ["one", "two"])
 
 
-def test_nothing_new_is_nothing_said(database, journal):
-    viewer = Viewer(database, journal.lease.job_id).look()
+def test_nothing_new_is_nothing_said(database, recorder):
+    viewer = Viewer(database, recorder.lease.job_id).look()
     viewer.names.clear()
 
     assert viewer.look().names == []
@@ -106,42 +107,42 @@ def last_job(database, job_id, position=Position()):  # noqa: B008  (it never ch
     return next(each.data for each in news(database, job_id, position) if each.name == "job")
 
 
-def test_a_job_that_waits_is_sent_with_the_reason(database, journal):
-    first = queue.submit(database, name="waits", spec=presets.resolve("quick", {}))
+def test_a_job_that_waits_is_sent_with_the_reason(database, recorder):
+    first = lifecycle.submit(database, LOCAL_OWNER, name="waits", spec=presets.resolve("quick", {}))
     told = last_job(database, first.id)
     assert told["queue_status"]["reason"] == "next in line on 1 CPU slot"
     assert told["queue_status"]["position"] == 1
-    queue.pause(database, first.id, "ada")
+    lifecycle.pause(database, first.id, Actor("user", "u", "ada"))
 
     told = last_job(database, first.id)
 
     assert (told["state"], told["queue_status"]["reason"]) == ("paused", "paused by ada")
 
 
-def test_a_job_that_runs_is_sent_with_the_moment_when_it_was_last_heard_of(database, journal):
-    before = last_job(database, journal.lease.job_id)["last_heartbeat_at"]
-    write(journal, STARTED)
+def test_a_job_that_runs_is_sent_with_the_moment_when_it_was_last_heard_of(database, recorder):
+    before = last_job(database, recorder.lease.job_id)["last_heartbeat_at"]
+    write(recorder, STARTED)
 
-    assert last_job(database, journal.lease.job_id)["last_heartbeat_at"] > before
+    assert last_job(database, recorder.lease.job_id)["last_heartbeat_at"] > before
 
 
-def test_more_rows_than_one_look_brings_all_come(database, journal, monkeypatch):
+def test_more_rows_than_one_look_brings_all_come(database, recorder, monkeypatch):
     monkeypatch.setattr(live, "ROWS_AT_ONCE", 3)
-    viewer = Viewer(database, journal.lease.job_id)
-    write(journal, STARTED, *[reading(step) for step in range(1, 11)])
+    viewer = Viewer(database, recorder.lease.job_id)
+    write(recorder, STARTED, *[reading(step) for step in range(1, 11)])
     for _ in range(5):
         viewer.look()
 
     assert viewer.steps == list(range(1, 11))
 
 
-def test_a_new_attempt_takes_back_what_it_begins_again(database, journal, claimant):
-    viewer = Viewer(database, journal.lease.job_id)
-    write(journal, STARTED, reading(1), epoch_end(1), Line(text="first"))
+def test_a_new_attempt_takes_back_what_it_begins_again(database, recorder, claimant):
+    viewer = Viewer(database, recorder.lease.job_id)
+    write(recorder, STARTED, reading(1), epoch_end(1), Line(text="first"))
     viewer.look()
-    queue.end(database, journal.lease, "drained")
+    endings.end(database, recorder.lease, "drained")
     viewer.look()
-    again = Journal(database, queue.claim(database, claimant, 30), 30)
+    again = Recorder(database, claim.claim(database, claimant, 30), 30)
     viewer.look()
     assert viewer.steps == [1]  # nothing is taken back before training begins again
     write(again, STARTED, reading(5), Line(text="second"))
@@ -150,20 +151,20 @@ def test_a_new_attempt_takes_back_what_it_begins_again(database, journal, claima
     assert (viewer.steps, viewer.epochs, viewer.lines) == ([5], [], ["first", "second"])
 
 
-def test_the_stream_tells_once_that_there_is_an_evaluation(database, journal, claimant):
-    viewer = Viewer(database, journal.lease.job_id)
-    write(journal, STARTED, epoch_end(1))
+def test_the_stream_tells_once_that_there_is_an_evaluation(database, recorder, claimant):
+    viewer = Viewer(database, recorder.lease.job_id)
+    write(recorder, STARTED, epoch_end(1))
     viewer.look()
     assert "evaluation" not in viewer.names
-    write(journal, reported.evaluated())
+    write(recorder, reported.evaluated())
     viewer.look()
-    write(journal, Line(text="later"))
+    write(recorder, Line(text="later"))
     viewer.look()
     assert viewer.names.count("evaluation") == 1
     assert viewer.names.index("evaluation") < len(viewer.names) - 1  # the job comes after it
 
-    queue.end(database, journal.lease, "drained")
-    again = Journal(database, queue.claim(database, claimant, 30), 30)
+    endings.end(database, recorder.lease, "drained")
+    again = Recorder(database, claim.claim(database, claimant, 30), 30)
     write(again, STARTED, reported.evaluated())
     viewer.look()
     assert viewer.names.count("evaluation") == 2
@@ -173,13 +174,13 @@ def test_a_position_of_an_earlier_version_is_understood():
     assert Position.parse("15.1.0.12.1.5.3") == Position(15, 1, 0, 12, 1, 5, 3)
 
 
-def test_a_made_up_position_is_refused(client, journal):
+def test_a_made_up_position_is_refused(client, recorder):
     for text in (
         *("x", "1", "1.2.3", "x.0.0.0.0.0.0", "-1.0.0.0.0.0.0", "1." * 7, "1.0.0.0.0.0"),
         *(f"1.0.0.0.0.0.{LARGEST_PART + 1}", f"1.0.{'9' * 5000}.0.0.0.0", "inf.0.0.0.0.0.0"),
         "1.0.0.0.0.0.0.0.0",
     ):
-        address = f"/api/v1/jobs/{journal.lease.job_id}/events"
+        address = f"/api/v1/jobs/{recorder.lease.job_id}/events"
         assert client.get(address, headers={"Last-Event-ID": text}).status_code == 422, text
         assert client.get(f"{address}?after={text}").status_code == 422, text
 
@@ -196,10 +197,10 @@ def events_of(response):
     return found
 
 
-def test_the_stream_of_an_ended_run_tells_it_all_and_ends(client, database, journal):
-    write(journal, STARTED, reading(1), epoch_end(1), Line(text="a\r\nb\u2028c"))
-    queue.succeed(database, journal.lease, "c" * 64, [])
-    address = f"/api/v1/jobs/{journal.lease.job_id}/events"
+def test_the_stream_of_an_ended_run_tells_it_all_and_ends(client, database, recorder):
+    write(recorder, STARTED, reading(1), epoch_end(1), Line(text="a\r\nb\u2028c"))
+    endings.succeed(database, recorder.lease, "c" * 64, [])
+    address = f"/api/v1/jobs/{recorder.lease.job_id}/events"
 
     response = client.get(address)
 
@@ -216,13 +217,13 @@ def test_the_stream_of_an_ended_run_tells_it_all_and_ends(client, database, jour
 
 @pytest.mark.parametrize("redis", ["with wake-ups", "without Redis"])
 def test_a_stream_brings_what_happens_while_it_is_open(
-    app, database, journal, monkeypatch, redis, settings
+    app, database, recorder, monkeypatch, redis, settings
 ):
     url = settings.redis_url if redis == "with wake-ups" else "redis://127.0.0.1:1/0"
     monkeypatch.setattr(live, "LOOK_EVERY_S", 30 if redis == "with wake-ups" else 0.05)
     watchers = Watchers(Wakeups(url))
-    job_id = journal.lease.job_id
-    write(journal, STARTED)
+    job_id = recorder.lease.job_id
+    write(recorder, STARTED)
     found, seen_first, done = [], threading.Event(), threading.Event()
 
     def watch():
@@ -235,8 +236,8 @@ def test_a_stream_brings_what_happens_while_it_is_open(
     thread = threading.Thread(target=watch)
     thread.start()
     assert seen_first.wait(10)
-    write(journal, reading(1))
-    queue.succeed(database, journal.lease, "c" * 64, [])
+    write(recorder, reading(1))
+    endings.succeed(database, recorder.lease, "c" * 64, [])
     while not done.wait(0.05):  # the listener may not have subscribed at the first wake-up
         Wakeups(url).announce("changed", job_id)
     thread.join(10)
@@ -247,38 +248,38 @@ def test_a_stream_brings_what_happens_while_it_is_open(
     assert text.rstrip().endswith("event: end\ndata: {}")
 
 
-def test_open_streams_end_when_the_server_stops(app, database, journal):
+def test_open_streams_end_when_the_server_stops(app, database, recorder):
     with app.app_context():
         watchers = current().watchers
-    stream = live.stream(database, watchers, journal.lease.job_id, Position())
+    stream = live.stream(database, watchers, recorder.lease.job_id, Position())
     next(stream)
     threading.Timer(0.2, watchers.stop).start()
 
     assert "event: job" in "".join(stream)
 
 
-def test_the_largest_position_is_answered_like_any_other(client, database, journal):
-    write(journal, STARTED, reading(1), Line(text="one"))
-    queue.succeed(database, journal.lease, "c" * 64, [])
+def test_the_largest_position_is_answered_like_any_other(client, database, recorder):
+    write(recorder, STARTED, reading(1), Line(text="one"))
+    endings.succeed(database, recorder.lease, "c" * 64, [])
     beyond = ".".join(["1", "1", *[str(LARGEST_PART)] * 5])
 
-    response = client.get(f"/api/v1/jobs/{journal.lease.job_id}/events?after={beyond}")
+    response = client.get(f"/api/v1/jobs/{recorder.lease.job_id}/events?after={beyond}")
 
     assert [name for name, _ in events_of(response)] == ["job", "end"]
 
 
 def test_a_stream_can_be_cut_anywhere_and_nothing_is_doubled_or_missed(
-    client, database, journal, claimant, monkeypatch
+    client, database, recorder, claimant, monkeypatch
 ):
     monkeypatch.setattr(live, "ROWS_AT_ONCE", 2)
-    write(journal, STARTED, *[reading(step) for step in range(1, 6)], epoch_end(1))
-    write(journal, *[Line(text=f"first {number}") for number in range(5)])
-    queue.end(database, journal.lease, "drained")
-    lease = queue.claim(database, claimant, 30)
-    again = Journal(database, lease, 30)
+    write(recorder, STARTED, *[reading(step) for step in range(1, 6)], epoch_end(1))
+    write(recorder, *[Line(text=f"first {number}") for number in range(5)])
+    endings.end(database, recorder.lease, "drained")
+    lease = claim.claim(database, claimant, 30)
+    again = Recorder(database, lease, 30)
     write(again, STARTED, *[reading(step) for step in range(1, 8)], epoch_end(1), epoch_end(2))
     write(again, *[Line(text=f"second {number}") for number in range(3)])
-    queue.succeed(database, lease, "c" * 64, [])
+    endings.succeed(database, lease, "c" * 64, [])
     address = f"/api/v1/jobs/{lease.job_id}/events"
     lines = [f"first {number}" for number in range(5)] + [f"second {n}" for n in range(3)]
 
@@ -306,9 +307,11 @@ def identified(text):
     return found
 
 
-def test_a_stream_outlives_a_database_that_is_away_for_a_while(app, database, journal, monkeypatch):
-    write(journal, STARTED, reading(1))
-    queue.succeed(database, journal.lease, "c" * 64, [])
+def test_a_stream_outlives_a_database_that_is_away_for_a_while(
+    app, database, recorder, monkeypatch
+):
+    write(recorder, STARTED, reading(1))
+    endings.succeed(database, recorder.lease, "c" * 64, [])
     faults = iter([DatabaseUnavailable("away"), DatabaseUnavailable("away")])
 
     def flaky(*arguments):
@@ -320,7 +323,7 @@ def test_a_stream_outlives_a_database_that_is_away_for_a_while(app, database, jo
     monkeypatch.setattr(live, "LOOK_EVERY_S", 0.01)
     with app.app_context():
         watchers = current().watchers
-    text = "".join(live.stream(database, watchers, journal.lease.job_id, Position()))
+    text = "".join(live.stream(database, watchers, recorder.lease.job_id, Position()))
 
     assert text.count(": the database is away") == 2
     assert [name for _, name, _ in identified(text)][-1] == "end"
@@ -357,10 +360,10 @@ def browser(app):
 
 
 @contextlib.contextmanager
-def watching(browser, journal, last_id=""):
+def watching(browser, recorder, last_id=""):
     """The events of a job over a real connection, one after the other."""
     headers = {"Last-Event-ID": last_id} if last_id else {}
-    address = f"/api/v1/jobs/{journal.lease.job_id}/events"
+    address = f"/api/v1/jobs/{recorder.lease.job_id}/events"
     with connect_sse(browser, "GET", address, headers=headers) as source:
         over = source.response.status_code == 204
         # the reader makes an event of the line "retry", a browser does not
@@ -393,52 +396,52 @@ def heard(app):
 
 
 def test_a_wake_up_brings_news_long_before_the_next_look(
-    heard, browser, database, journal, monkeypatch
+    heard, browser, database, recorder, monkeypatch
 ):
     monkeypatch.setattr(live, "LOOK_EVERY_S", 300)
-    write(journal, STARTED)
-    with watching(browser, journal) as events:
+    write(recorder, STARTED)
+    with watching(browser, recorder) as events:
         until(events, "job")
-        write(journal, reading(1))
-        heard(journal.lease.job_id)
+        write(recorder, reading(1))
+        heard(recorder.lease.job_id)
         assert steps_of(until(events, "job")) == [1]
-        queue.succeed(database, journal.lease, "c" * 64, [])
-        heard(journal.lease.job_id)
+        endings.succeed(database, recorder.lease, "c" * 64, [])
+        heard(recorder.lease.job_id)
         last = until(events, "end")
 
     assert json.loads(last[-2].data)["state"] == "succeeded"
 
 
-def test_a_wake_up_of_another_job_brings_nothing(heard, browser, journal, monkeypatch):
+def test_a_wake_up_of_another_job_brings_nothing(heard, browser, recorder, monkeypatch):
     monkeypatch.setattr(live, "LOOK_EVERY_S", 300)
     looked = []
     monkeypatch.setattr(live, "news", lambda *arguments: looked.append(1) or news(*arguments))
-    write(journal, STARTED)
-    with watching(browser, journal) as events:
+    write(recorder, STARTED)
+    with watching(browser, recorder) as events:
         until(events, "job")
-        heard(journal.lease.job_id + 1)
-        write(journal, reading(1))
-        heard(journal.lease.job_id)
+        heard(recorder.lease.job_id + 1)
+        write(recorder, reading(1))
+        heard(recorder.lease.job_id)
         until(events, "job")
 
     assert len(looked) == 2
 
 
 def test_a_viewer_who_comes_back_gets_what_is_new_and_nothing_twice(
-    browser, database, journal, monkeypatch
+    browser, database, recorder, monkeypatch
 ):
     monkeypatch.setattr(live, "LOOK_EVERY_S", 0.02)
-    write(journal, STARTED, reading(1), reading(2), Line(text="one"))
-    with watching(browser, journal) as events:
+    write(recorder, STARTED, reading(1), reading(2), Line(text="one"))
+    with watching(browser, recorder) as events:
         first = until(events, "job")
-    write(journal, reading(3), epoch_end(1), Line(text="two"))
-    with watching(browser, journal, first[-1].id) as events:
+    write(recorder, reading(3), epoch_end(1), Line(text="two"))
+    with watching(browser, recorder, first[-1].id) as events:
         second = until(events, "job")
-        queue.succeed(database, journal.lease, "c" * 64, [])
+        endings.succeed(database, recorder.lease, "c" * 64, [])
         second += until(events, "end")
         assert list(events) == []  # the server closes the stream
     gone = browser.get(
-        f"/api/v1/jobs/{journal.lease.job_id}/events", headers={"Last-Event-ID": second[-1].id}
+        f"/api/v1/jobs/{recorder.lease.job_id}/events", headers={"Last-Event-ID": second[-1].id}
     )
 
     assert (steps_of(first), steps_of(second)) == ([1, 2], [3])
@@ -447,36 +450,38 @@ def test_a_viewer_who_comes_back_gets_what_is_new_and_nothing_twice(
 
 
 def test_a_stream_goes_on_over_a_pause_and_after_it(
-    browser, database, journal, claimant, monkeypatch
+    browser, database, recorder, claimant, monkeypatch
 ):
     monkeypatch.setattr(live, "LOOK_EVERY_S", 0.02)
-    job_id = journal.lease.job_id
-    with watching(browser, journal) as events:
+    job_id = recorder.lease.job_id
+    with watching(browser, recorder) as events:
         until(events, "job")
-        queue.pause(database, job_id, "ada")
+        lifecycle.pause(database, job_id, Actor("user", "u", "ada"))
         assert until(events, "job")[-1].json()["desired"] == "pause"
-        queue.end(database, journal.lease, "paused")
+        endings.end(database, recorder.lease, "paused")
         paused = until(events, "job")[-1].json()
-        queue.resume(database, job_id)
+        lifecycle.resume(database, job_id, LOCAL_OWNER)
         assert until(events, "job")[-1].json()["state"] == "queued"
-        again = queue.claim(database, claimant, 30)
+        again = claim.claim(database, claimant, 30)
         assert until(events, "job")[-1].json()["attempt"] == 2
-        queue.succeed(database, again, "c" * 64, [])
+        endings.succeed(database, again, "c" * 64, [])
         until(events, "end")
 
     assert (paused["state"], paused["queue_status"]["reason"]) == ("paused", "paused by ada")
 
 
 def test_a_job_that_others_move_on_in_the_line_is_sent_again(
-    browser, database, journal, monkeypatch
+    browser, database, recorder, monkeypatch
 ):
     monkeypatch.setattr(live, "LOOK_EVERY_S", 0.02)
     spec = presets.resolve("quick", {})
-    ahead, waits = (queue.submit(database, name="waits", spec=spec) for _ in range(2))
-    journal.lease = dataclasses.replace(journal.lease, job_id=waits.id)
-    with watching(browser, journal) as events:
+    ahead, waits = (
+        lifecycle.submit(database, LOCAL_OWNER, name="waits", spec=spec) for _ in range(2)
+    )
+    recorder.lease = dataclasses.replace(recorder.lease, job_id=waits.id)
+    with watching(browser, recorder) as events:
         [first] = until(events, "job")
-        queue.cancel(database, ahead.id)
+        lifecycle.cancel(database, ahead.id, LOCAL_OWNER)
         [second] = until(events, "job")
 
     told = [each.json()["queue_status"] for each in (first, second)]
@@ -484,26 +489,26 @@ def test_a_job_that_others_move_on_in_the_line_is_sent_again(
     assert first.id == second.id  # the row of the job itself did not change
 
 
-def test_a_run_that_is_tried_again_can_be_followed_again(browser, database, journal, monkeypatch):
+def test_a_run_that_is_tried_again_can_be_followed_again(browser, database, recorder, monkeypatch):
     monkeypatch.setattr(live, "LOOK_EVERY_S", 0.02)
-    queue.end(database, journal.lease, "failed")
-    with watching(browser, journal) as events:
+    endings.end(database, recorder.lease, "failed")
+    with watching(browser, recorder) as events:
         failed = until(events, "end")
-    queue.retry(database, journal.lease.job_id)
-    with watching(browser, journal, failed[-1].id) as events:
+    lifecycle.retry(database, recorder.lease.job_id, LOCAL_OWNER)
+    with watching(browser, recorder, failed[-1].id) as events:
         [again] = until(events, "job")
 
     assert again.json()["state"] == "queued"
 
 
-def test_a_new_attempt_resets_an_open_stream(browser, database, journal, claimant, monkeypatch):
+def test_a_new_attempt_resets_an_open_stream(browser, database, recorder, claimant, monkeypatch):
     monkeypatch.setattr(live, "LOOK_EVERY_S", 0.02)
-    write(journal, STARTED, reading(1), reading(2))
-    with watching(browser, journal) as events:
+    write(recorder, STARTED, reading(1), reading(2))
+    with watching(browser, recorder) as events:
         until(events, "job")
-        queue.end(database, journal.lease, "drained")
+        endings.end(database, recorder.lease, "drained")
         assert json.loads(until(events, "job")[-1].data)["state"] == "queued"
-        again = Journal(database, queue.claim(database, claimant, 30), 30)
+        again = Recorder(database, claim.claim(database, claimant, 30), 30)
         assert json.loads(until(events, "job")[-1].data)["attempt"] == 2
         write(again, STARTED, reading(1))
         told = until(events, "job")
@@ -514,22 +519,22 @@ def test_a_new_attempt_resets_an_open_stream(browser, database, journal, claiman
 
 
 def test_viewers_who_drop_out_all_the_time_while_a_run_writes_get_each_row_once(
-    browser, database, journal, monkeypatch
+    browser, database, recorder, monkeypatch
 ):
     monkeypatch.setattr(live, "LOOK_EVERY_S", 0.01)
     monkeypatch.setattr(live, "ROWS_AT_ONCE", 3)
-    write(journal, STARTED)
+    write(recorder, STARTED)
 
     def run():
         for step in range(1, 41):
-            write(journal, reading(step), Line(text=str(step)))
-        queue.succeed(database, journal.lease, "c" * 64, [])
+            write(recorder, reading(step), Line(text=str(step)))
+        endings.succeed(database, recorder.lease, "c" * 64, [])
 
     writer = threading.Thread(target=run)
     writer.start()
-    viewer, last_id, told = Viewer(database, journal.lease.job_id), "", True
+    viewer, last_id, told = Viewer(database, recorder.lease.job_id), "", True
     while told:  # until there is an answer without events: the run is over
-        with watching(browser, journal, last_id) as events:
+        with watching(browser, recorder, last_id) as events:
             told = list(itertools.islice(events, 4))
         for event in told:
             viewer.take(event.event, event.json())
@@ -540,31 +545,31 @@ def test_viewers_who_drop_out_all_the_time_while_a_run_writes_get_each_row_once(
     assert viewer.lines == [str(step) for step in range(1, 41)]
 
 
-def test_a_viewer_who_has_left_is_noticed(app, browser, journal, monkeypatch):
+def test_a_viewer_who_has_left_is_noticed(app, browser, recorder, monkeypatch):
     monkeypatch.setattr(live, "LOOK_EVERY_S", 0.01)
     monkeypatch.setattr(live, "HEARTBEAT_S", 0.01)
     with app.app_context():
         watchers = current().watchers
-    with watching(browser, journal) as events:
+    with watching(browser, recorder) as events:
         until(events, "job")
         assert watchers._events
 
     wait_until(lambda: not watchers._events, "the stream of the lost viewer ends", 20)
 
 
-def test_a_silent_stream_says_that_it_is_still_there(app, database, journal, monkeypatch):
+def test_a_silent_stream_says_that_it_is_still_there(app, database, recorder, monkeypatch):
     monkeypatch.setattr(live, "LOOK_EVERY_S", 0.01)
     monkeypatch.setattr(live, "HEARTBEAT_S", 0.01)
     with app.app_context():
         watchers = current().watchers
     with contextlib.closing(
-        live.stream(database, watchers, journal.lease.job_id, Position())
+        live.stream(database, watchers, recorder.lease.job_id, Position())
     ) as stream:
         assert any(text == ": still here\n\n" for text in stream)
 
 
-def test_a_look_at_the_headers_alone_opens_no_stream(app, client, journal):
-    response = client.head(f"/api/v1/jobs/{journal.lease.job_id}/events")
+def test_a_look_at_the_headers_alone_opens_no_stream(app, client, recorder):
+    response = client.head(f"/api/v1/jobs/{recorder.lease.job_id}/events")
 
     assert (response.status_code, response.data) == (200, b"")
     response.close()

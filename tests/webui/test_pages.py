@@ -15,12 +15,15 @@ from core import queries, workers
 from core.database.models import Epoch
 from core.datasets.builtin import DATASETS
 from core.errors import DatabaseUnavailable
-from core.jobs import queue, snapshots
+from core.jobs import claim, endings, lifecycle, snapshots
+from core.jobs.actors import LOCAL_OWNER, Actor
+from core.jobs.claim import Claimant
+from core.jobs.endings import Failure, Publication
 from core.jobs.lease import Lease
-from core.jobs.queue import Claimant, Failure, Publication
-from core.jobs.recorder import Journal
+from core.jobs.recorder import Recorder
 from core.jobs.snapshots import SnapshotRef
 from core.jobs.status import QueueStatus
+from core.messages import plain
 from core.protocol.reports import Line, Shrunk, StepMetrics
 from core.spec import shapes
 from core.spec.presets import PRESETS, resolve
@@ -116,7 +119,9 @@ def database(context):
 def submitted(database):
     def submit(name: str = "a run", **changes):
         where = {key: changes.pop(key) for key in ("queue", "priority") if key in changes}
-        return queue.submit(database, name=name, spec=resolve("quick", changes), **where)
+        return lifecycle.submit(
+            database, LOCAL_OWNER, name=name, spec=resolve("quick", changes), **where
+        )
 
     return submit
 
@@ -137,9 +142,9 @@ def running(database, submitted, worker_id):
 
     def start(name: str = "a run", line: str = "hello") -> tuple[int, Lease]:
         job = submitted(name)
-        lease = queue.claim(database, Claimant(worker_id, ["default"], ["auto", "cpu"]), 600)
+        lease = claim.claim(database, Claimant(worker_id, ["default"]), 600)
         assert lease is not None
-        journal = Journal(database, lease, 600)
+        recorder = Recorder(database, lease, 600)
         for report in (
             started(batches=469),
             Line(text=line),
@@ -153,8 +158,8 @@ def running(database, submitted, worker_id):
                 eta_s=75,
             ),
         ):
-            journal.record(report)
-        journal.flush()
+            recorder.record(report)
+        recorder.flush()
         return job.id, lease
 
     return start
@@ -164,17 +169,17 @@ def running(database, submitted, worker_id):
 def succeeded(database, running):
     def finish(name: str = "a run") -> int:
         job_id, lease = running(name)
-        journal = Journal(database, lease, 600)
-        journal.record(
+        recorder = Recorder(database, lease, 600)
+        recorder.record(
             epoch_end(step=469, batch=469, test_loss=0.04, test_accuracy=0.9876, seconds=4.8)
         )
-        journal.flush()
+        recorder.flush()
         files = [
             Publication(Blob("ab" * 32, 1_234_567), 1, "pt", "model.pt"),
             Publication(Blob("cd" * 32, 9_876), 1, "onnx", "model.onnx"),
             Publication(Blob("ef" * 32, 321), 1, "of a later version", "model.zip"),
         ]
-        queue.succeed(database, lease, "9f" * 32, files)
+        endings.succeed(database, lease, "9f" * 32, files)
         return job_id
 
     return finish
@@ -185,15 +190,15 @@ def report(database, worker_id):
     """Starts a run of a spec, and writes down what is reported of it."""
 
     def write(changes: dict, *reports, ended: bool = True, **ending) -> int:
-        job = queue.submit(database, name="a run", spec=resolve(None, changes))
-        lease = queue.claim(database, Claimant(worker_id, ["default"], ["auto", "cpu"]), 600)
+        job = lifecycle.submit(database, LOCAL_OWNER, name="a run", spec=resolve(None, changes))
+        lease = claim.claim(database, Claimant(worker_id, ["default"]), 600)
         assert lease is not None
-        journal = Journal(database, lease, 600)
+        recorder = Recorder(database, lease, 600)
         for each in (started(), *reports):
-            journal.record(each)
-        journal.flush()
+            recorder.record(each)
+        recorder.flush()
         if ended:
-            queue.succeed(database, lease, "9f" * 32, [], **ending)
+            endings.succeed(database, lease, "9f" * 32, [], **ending)
         return job.id
 
     return write
@@ -549,9 +554,9 @@ def test_an_attempt_says_in_what_precision_it_computes(client, report):
 
 
 def test_a_run_on_several_devices_says_so(client, database):
-    job = queue.submit(database, name="wide", spec=resolve(None, {"devices": 4}))
+    job = lifecycle.submit(database, LOCAL_OWNER, name="wide", spec=resolve(None, {"devices": 4}))
     assert "4 devices" in get(client, f"/jobs/{job.id}").one("header", id="part-head").text
-    one = queue.submit(database, name="narrow", spec=resolve(None, {}))
+    one = lifecycle.submit(database, LOCAL_OWNER, name="narrow", spec=resolve(None, {}))
     assert "devices" not in get(client, f"/jobs/{one.id}").one("header", id="part-head").text
 
 
@@ -616,8 +621,8 @@ def test_a_run_that_was_not_evaluated_has_no_such_page(client, submitted):
 
 def test_a_failed_run_shows_its_error_and_traceback(client, database, running):
     job_id, lease = running()
-    failure = Failure("ValueError", "the loss is <nan>", "Traceback <module>")
-    queue.end(database, lease, "failed", failure)
+    failure = Failure("ValueError", plain("the loss is <nan>"), "Traceback <module>")
+    endings.end(database, lease, "failed", failure)
     page = get(client, f"/jobs/{job_id}")
     assert page.one("section", role="alert").text.startswith("ValueError the loss is <nan>")
     assert page.one("pre").text == "Traceback <module>"
@@ -625,8 +630,8 @@ def test_a_failed_run_shows_its_error_and_traceback(client, database, running):
 
 def test_a_run_with_several_attempts_shows_each(client, database, running, worker_id):
     job_id, lease = running()
-    queue.end(database, lease, "lost", Failure("lost", "not heard from"))
-    queue.claim(database, Claimant(worker_id, ["default"], ["auto"]), 600)
+    endings.end(database, lease, "lost", Failure("lost", plain("not heard from")))
+    claim.claim(database, Claimant(worker_id, ["default"]), 600)
     page = get(client, f"/jobs/{job_id}")
     assert "not heard from" in page.one("li", id="attempt-1").text
     assert "running" in page.one("li", id="attempt-2").text
@@ -667,7 +672,7 @@ def test_a_queued_run_says_its_place_on_its_page_and_in_the_list(client, running
 
 
 def test_a_stopped_worker_counts_as_gone(client, database, submitted, worker_id):
-    workers.stopped(database, worker_id)
+    workers.mark_stopped(database, worker_id)
     assert "No worker is live" in get(client, f"/jobs/{submitted().id}").text
 
 
@@ -745,8 +750,8 @@ def test_a_run_that_is_being_paused_says_so_with_the_seconds_and_can_go_on(clien
 def test_a_paused_run_says_who_paused_it_and_from_where_it_goes_on(client, database, running):
     job_id, lease = running()
     secure(database, job_id)
-    queue.pause(database, job_id, "ada <b>")
-    queue.end(database, lease, "paused")
+    lifecycle.pause(database, job_id, Actor("user", "u", "ada <b>"))
+    endings.end(database, lease, "paused")
     page = get(client, f"/jobs/{job_id}")
     notice = page.one("section", **{"class": "notice"})
     assert notice.text == "Paused by ada <b> just now. It goes on from epoch 3, batch 13."
@@ -757,7 +762,7 @@ def test_a_paused_run_says_who_paused_it_and_from_where_it_goes_on(client, datab
 
 def test_a_failed_run_can_be_tried_again_and_lives_again(client, database, running):
     job_id, lease = running()
-    queue.end(database, lease, "failed", Failure("ValueError", "no"))
+    endings.end(database, lease, "failed", Failure("ValueError", plain("no")))
     failed = get(client, f"/jobs/{job_id}")
     assert buttons(failed) == ["Retry"]
     assert "A retry begins anew." in failed.text
@@ -776,7 +781,7 @@ def test_a_retry_goes_on_from_a_resume_point_or_from_nothing(
 ):
     job_id, lease = running()
     secure(database, job_id)
-    queue.end(database, lease, "failed", Failure("ValueError", "no"))
+    endings.end(database, lease, "failed", Failure("ValueError", plain("no")))
     failed = get(client, f"/jobs/{job_id}")
     assert buttons(failed) == ["Retry from nothing", "Retry"]
     assert [each.attributes["value"] for each in failed.all("input", name="from_scratch")] == [
@@ -800,14 +805,14 @@ def test_a_running_run_says_when_it_was_last_heard_of(client, database, running)
     job_id, lease = running()
     heard = [e for e in get(client, f"/jobs/{job_id}").all("time") if "data-heard" in e.attributes]
     assert [bool(re.fullmatch("[0-9]+ s ago", element.text)) for element in heard] == [True]
-    queue.end(database, lease, "drained")
+    endings.end(database, lease, "drained")
     assert "last heard" not in get(client, f"/jobs/{job_id}").text
 
 
 def test_an_attempt_says_who_when_for_how_long_and_why_it_ended(client, database, running):
     job_id, lease = running()
     assert "runs since" in get(client, f"/jobs/{job_id}").one("li", id="attempt-1").text
-    queue.end(database, lease, "crashed", Failure("crash", "killed by SIGKILL"))
+    endings.end(database, lease, "crashed", Failure("crash", plain("killed by SIGKILL")))
     told = get(client, f"/jobs/{job_id}").one("li", id="attempt-1").text
     assert re.search("started .*, took [0-9.]+ s", told)
     for text in ("crashed", "on yard-one", "killed by SIGKILL"):
@@ -864,7 +869,7 @@ def test_the_workers_page_shows_who_is_there_and_what_they_run(client, running):
 
 
 def test_a_worker_that_stopped_is_shown_as_stopped(client, database, worker_id):
-    workers.stopped(database, worker_id)
+    workers.mark_stopped(database, worker_id)
     row = get(client, "/workers").one("tr", id=f"worker-{worker_id}")
     assert row.attributes["data-state"] == "stopped"
 

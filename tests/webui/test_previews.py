@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from core import previews, workers
-from core.database.engine import now
+from core.database.clock import now
 from core.database.models import Worker
 from core.datasets.builtin import DATASETS
 from core.workers import WorkerFacts

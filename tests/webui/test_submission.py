@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from core import queries, workers
 from core.database.models import NAME_LENGTH, QUEUE_LENGTH
 from core.errors import Conflict, InvalidInput, NotFound
-from core.jobs import queue
-from core.jobs.queue import Claimant
+from core.jobs import claim, endings
+from core.jobs.claim import Claimant
 from core.workers import WorkerFacts
 from webui import submission
 from webui.context import current
@@ -167,8 +167,8 @@ def test_a_cancel_of_nothing_wakes_nobody(context):
 def fail(context, job):
     """Let a worker take a job and the job fail."""
     facts = WorkerFacts("w", 1, "0", [job.queue], [], 1)
-    claimant = Claimant(workers.register(context.database, facts), [job.queue], ["auto"])
-    queue.end(context.database, queue.claim(context.database, claimant, 30), "failed")
+    claimant = Claimant(workers.register(context.database, facts), [job.queue])
+    endings.end(context.database, claim.claim(context.database, claimant, 30), "failed")
 
 
 def forget(context):

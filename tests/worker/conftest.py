@@ -13,8 +13,9 @@ import pytest
 from core import workers
 from core.database.engine import Database
 from core.database.models import Job
-from core.jobs import queue
-from core.jobs.queue import Claimant
+from core.jobs import lifecycle
+from core.jobs.actors import LOCAL_OWNER
+from core.jobs.claim import Claimant
 from core.messaging.notify import Notifier
 from core.messaging.pubsub import Wakeups
 from core.settings import Settings
@@ -88,7 +89,7 @@ def yard(
         wakeups=Wakeups(settings.redis_url),
         slots=Slots([Slot(0, Device("cpu", "CPU"), threads=1)]),
         spares=Spares(zygote),
-        claimant=Claimant(workers.register(database, facts), ["default"], ["auto", "cpu"]),
+        claimant=Claimant(workers.register(database, facts), ["default"]),
     )
     yield made
     made.drain()
@@ -100,6 +101,6 @@ def submit(database: Database) -> Callable[..., Job]:
     """Puts a run of the digits into the queue."""
 
     def put(changes: dict[str, Any] = QUICK_DIGITS, name: str = "digits") -> Job:
-        return queue.submit(database, name=name, spec=resolve("quick", changes))
+        return lifecycle.submit(database, LOCAL_OWNER, name=name, spec=resolve("quick", changes))
 
     return put

@@ -9,8 +9,9 @@ import pytest
 from kombu.asynchronous import Hub
 
 from core import queries, workers
-from core.jobs import queue
-from core.jobs.queue import Claimant
+from core.jobs import claim, endings, lifecycle
+from core.jobs.actors import LOCAL_OWNER
+from core.jobs.claim import Claimant
 from core.messaging.notify import TASK, Notifier
 from core.messaging.pubsub import Wakeups
 from core.spec.presets import resolve
@@ -18,7 +19,7 @@ from core.workers import WorkerFacts
 from tests.services import wait_until
 from worker import claiming
 from worker.context import Yard
-from worker.devices import Device, Slots, accepted, capacity, divide
+from worker.devices import Device, Slots, capacity, divide
 
 CPU = [Device("cpu", "CPU")]
 GPUS = [Device("cuda", f"GPU {number}", f"uuid-{number}") for number in range(2)]
@@ -77,7 +78,7 @@ class Stage:
         assert self._ends.setdefault(job_id, threading.Event()).wait(60)
         del self.running[job_id]
         self.yard.spares.out -= set(numbers)
-        queue.succeed(self.yard.database, act.lease, "c" * 64, [])
+        endings.succeed(self.yard.database, act.lease, "c" * 64, [])
 
     def shows(self, *jobs):
         wait_until(lambda: set(self.running) == {job.id for job in jobs}, "they run, no others do")
@@ -110,9 +111,7 @@ def start(settings, database, storage, monkeypatch):
             wakeups=Wakeups(settings.redis_url),
             slots=Slots(divided),
             spares=Shelf(),
-            claimant=Claimant(
-                workers.register(database, facts), ["default"], accepted(devices), capacity(divided)
-            ),
+            claimant=Claimant(workers.register(database, facts), ["default"], capacity(divided)),
         )
         stage = Stage(yard)
         monkeypatch.setattr(claiming, "Supervisor", stage.supervise)
@@ -132,7 +131,7 @@ def submit(database):
     def put(devices=1, device="auto", priority=0):
         changes = {"dataset": "digits", "devices": devices, "device": device}
         spec = resolve("quick", changes)
-        return queue.submit(database, name="job", spec=spec, priority=priority)
+        return lifecycle.submit(database, LOCAL_OWNER, name="job", spec=spec, priority=priority)
 
     return put
 
@@ -296,14 +295,14 @@ def test_a_large_run_that_was_taken_elsewhere_leaves_the_slots_to_others(
 ):
     stage = start(2)
     large, small = submit(devices=2), submit()
-    wanted = queue.wanted
+    wanted = claim.next_requirements
 
     def too_late(database, claimant):
         found = wanted(database, claimant)
-        queue.cancel(database, large.id)
+        lifecycle.cancel(database, large.id, LOCAL_OWNER)
         return found
 
-    monkeypatch.setattr(queue, "wanted", too_late)
+    monkeypatch.setattr(claim, "next_requirements", too_late)
 
     notify(stage)
 

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from core import workers
-from core.jobs.queue import Capacity
+from core.jobs.capacity import Capacity
 from core.workers import WorkerFacts
 from worker.devices import (
     Device,

@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import update
 
 from core import queries, workers
-from core.database.engine import now
+from core.database.clock import now
 from core.database.models import Job
-from core.jobs import queue, snapshots
-from core.jobs.queue import Claimant
+from core.jobs import claim, polling, snapshots
+from core.jobs.claim import Claimant
 from core.jobs.snapshots import SnapshotRef
 from core.workers import WorkerFacts
 from tests.services import wait_until
@@ -35,8 +35,8 @@ def stranger(database, submit):
     """A job that another worker runs, and whose lease has run out."""
     job = submit()
     facts = WorkerFacts("stranger", 1, "0", ["default"], [], 1)
-    claimant = Claimant(workers.register(database, facts), ["default"], ["auto", "cpu"])
-    assert queue.claim(database, claimant, 60)
+    claimant = Claimant(workers.register(database, facts), ["default"])
+    assert claim.claim(database, claimant, 60)
     with database.writing() as session:
         session.execute(update(Job).where(Job.id == job.id).values(lease_expires_at=now(-1)))
     return job
@@ -79,13 +79,13 @@ def test_what_runs_out_between_the_look_and_the_judgement_is_not_judged(
     """A process that is stopped there wakes up with old knowledge."""
     with database.writing() as session:
         session.execute(update(Job).where(Job.id == stranger.id).values(lease_expires_at=now(0.2)))
-    poll = queue.poll
+    poll = polling.poll
 
     def stopped_meanwhile(*arguments):
         wait_until(lambda: poll(*arguments).are_leases_over, "the lease runs out")
         return poll(*arguments)
 
-    monkeypatch.setattr(queue, "poll", stopped_meanwhile)
+    monkeypatch.setattr(polling, "poll", stopped_meanwhile)
 
     kept._keep_house()
 

@@ -16,7 +16,7 @@ from core.database.engine import Database
 from core.errors import NotFound, Unavailable
 from core.jobs import snapshots
 from core.jobs.lease import Lease
-from core.jobs.recorder import Journal
+from core.jobs.recorder import Recorder
 from core.jobs.snapshots import SnapshotRef
 from core.protocol.reports import Line, Saved
 from core.storage.store import Blob, Storage, digest
@@ -29,16 +29,16 @@ log = logging.getLogger(__name__)
 class SnapshotTransfer:
     """Use as a context manager: at the end nothing is under way."""
 
-    def __init__(self, storage: Storage, journal: Journal, done: Callable[[], None]) -> None:
+    def __init__(self, storage: Storage, recorder: Recorder, done: Callable[[], None]) -> None:
         """Begin.
 
         Args:
             storage: where they are kept.
-            journal: where those that are kept are written down.
+            recorder: where those that are kept are written down.
             done: called from another thread when `settle` has something to do.
         """
         self._artifacts = storage
-        self._journal = journal
+        self._recorder = recorder
         self._done = done
         self._pool = ThreadPoolExecutor(1, "snapshot")
         self._storing: tuple[Saved, Future[Blob]] | None = None
@@ -65,7 +65,7 @@ class SnapshotTransfer:
             self._storing = None
             Path(saved.path).unlink(missing_ok=True)
             try:
-                self._journal.secure(SnapshotRef(saved.epoch, saved.step, future.result()))
+                self._recorder.secure(SnapshotRef(saved.epoch, saved.step, future.result()))
                 self._failed = False
             except (Unavailable, OSError) as error:
                 self._warn(str(error))
@@ -83,7 +83,7 @@ class SnapshotTransfer:
 
     def _advance(self) -> None:
         # while the database is away, rows cannot follow: so no blobs should pile up either
-        may_store = self._journal.snapshots_waiting < snapshots.KEPT
+        may_store = self._recorder.snapshots_waiting < snapshots.KEPT
         if self._storing is None and self._next is not None and may_store:
             saved, self._next = self._next, None
             future = self._pool.submit(self._artifacts.put, Path(saved.path))
@@ -93,7 +93,7 @@ class SnapshotTransfer:
     def _warn(self, why: str) -> None:
         log.warning("a snapshot could not be stored: %s", why)
         if not self._failed:  # once, until one can be stored again
-            self._journal.record(
+            self._recorder.record(
                 Line(
                     level="warning",
                     text=f"A snapshot could not be stored: {why} Training goes on; if the run "

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from core.errors import DatabaseUnavailable, LeaseLost, Unavailable
-from core.jobs import queue
+from core.jobs import endings
+from core.jobs.endings import Failure, Publication
 from core.jobs.lease import Lease
-from core.jobs.queue import Failure, Publication
-from core.jobs.recorder import Journal
+from core.jobs.recorder import Recorder
+from core.messages import message, plain
 from core.protocol.orders import Order
 from core.protocol.reports import Failed, File, Finished, Line, Saved, Stopped
 from core.spec.spec import TrainingSpec
@@ -62,7 +63,7 @@ class Supervisor:
         self._lease = lease
         self._slots = slots
         self._trainer = trainer
-        self._journal = Journal(yard.database, lease, yard.settings.lease_seconds)
+        self._recorder = Recorder(yard.database, lease, yard.settings.lease_seconds)
         self._renew_every = yard.settings.lease_seconds / RENEWALS_IN_A_LEASE
         # the lease is not renewed while a trainer exits
         self._exit_timeout = min(EXIT_TIMEOUT_S, yard.settings.lease_seconds / 3)
@@ -78,7 +79,7 @@ class Supervisor:
         try:
             with (
                 yard.alarms.of(self._lease.job_id) as alarm,
-                SnapshotTransfer(yard.storage, self._journal, alarm.nudge) as points,
+                SnapshotTransfer(yard.storage, self._recorder, alarm.nudge) as points,
                 self._trainer,  # so that it is the first to end, whatever else hangs
             ):
                 ending = self._start() or self._follow(alarm, points)
@@ -115,13 +116,13 @@ class Supervisor:
             except OSError as error:
                 return Failed(error="storage", message=_no_room(error))
             for line in lines:
-                self._journal.record(line)
+                self._recorder.record(line)
         self._trainer.give(
             Order(
                 spec=spec,
                 data=yard.settings.data_folder,
                 scratch=self._trainer.scratch,
-                device=self._slots[0].device_for(spec.device),
+                device=self._slots[0].device_for(self._lease.device),
                 threads=self._slots[0].threads,
                 resume_from=resume_from,
             )
@@ -129,7 +130,7 @@ class Supervisor:
         where = ", ".join(
             [f"worker {yard.settings.worker_name}", *(slot.device.name for slot in self._slots)]
         )
-        self._journal.record(Line(text=f"Attempt {self._lease.attempt} starts on {where}."))
+        self._recorder.record(Line(text=f"Attempt {self._lease.attempt} starts on {where}."))
         # the first reports come soon, and travel with this line
         self._write_due = time.monotonic() + FIRST_WRITE_AFTER_S
         return None
@@ -150,14 +151,14 @@ class Supervisor:
                 if isinstance(report, Saved):
                     points.take(report)
                 else:
-                    self._journal.record(report)
+                    self._recorder.record(report)
             points.settle()
             self._keep_up()
 
     def _patience(self) -> float:
         """Seconds until something is due even if the trainer says nothing."""
         due = [self._renew_due]
-        if self._journal.has_news:
+        if self._recorder.has_news:
             due.append(self._write_due)
         if self._kill_due is not None:
             due.append(self._kill_due)
@@ -171,26 +172,26 @@ class Supervisor:
             if self._trainer.is_alive:
                 grace = self._yard.settings.grace_seconds
                 text = f"The training process did not stop within {grace:g} s and was killed."
-                self._journal.record(Line(level="warning", text=text))
+                self._recorder.record(Line(level="warning", text=text))
             self._trainer.kill(0.0)
             self._kill_due = None
 
     def _write_if_due(self) -> None:
         now = time.monotonic()
-        if now >= self._renew_due or (self._journal.has_news and now >= self._write_due):
+        if now >= self._renew_due or (self._recorder.has_news and now >= self._write_due):
             self._write()
 
     def _write(self) -> None:
         """Write what came and renew the lease; keep both for later while the database is away."""
-        had_news = self._journal.has_news
+        had_news = self._recorder.has_news
         try:
-            self._desired = self._journal.flush()
+            self._desired = self._recorder.flush()
         except DatabaseUnavailable as error:
             log.warning("job %s goes on, unwritten: %s", self._lease.job_id, error)
             self._write_due = self._renew_due = time.monotonic() + RETRY_AFTER_S
             return
         now = time.monotonic()
-        self._write_due = now + self._journal.flush_cost / STATEMENTS_PER_S
+        self._write_due = now + self._recorder.flush_cost / STATEMENTS_PER_S
         self._renew_due = now + self._renew_every
         if had_news:
             self._yard.wakeups.announce("changed", self._lease.job_id)
@@ -239,12 +240,12 @@ class Supervisor:
             return
         self._finish_writing()
         self._insist(
-            lambda: queue.succeed(
+            lambda: endings.succeed(
                 self._yard.database,
                 self._lease,
                 ending.weights_sha256,
                 publications,
-                ending.reason,
+                plain(ending.reason) if ending.reason else None,
             )
         )
         log.info("job %s succeeded", self._lease.job_id)
@@ -275,28 +276,30 @@ class Supervisor:
                 log.warning("job %s waits: %s", self._lease.job_id, error)
                 if is_store and waited < RETRY_AFTER_S:
                     text = f"{error} Waiting for it, at most {STORE_PATIENCE_S:.0f} s."
-                    self._journal.record(Line(level="warning", text=text))
+                    self._recorder.record(Line(level="warning", text=text))
             time.sleep(pause)
             pause = min(LONGEST_STORE_PAUSE_S, pause * 2)
 
     def _end(self, ending: Failed | Stopped) -> None:
         """End the attempt; its process is gone."""
         outcome, failure = self._judge(ending)
-        text = failure.message if failure else f"The run was {_PAST[outcome]}."
-        self._journal.record(Line(level="error" if failure else "info", text=text))
+        text = failure.reason.text if failure else f"The run was {_PAST[outcome]}."
+        self._recorder.record(Line(level="error" if failure else "info", text=text))
         self._finish_writing()
-        state = self._insist(lambda: queue.end(self._yard.database, self._lease, outcome, failure))
+        state = self._insist(
+            lambda: endings.end(self._yard.database, self._lease, outcome, failure)
+        )
         log.info("job %s: %s, now %s", self._lease.job_id, outcome, state)
 
     def _judge(self, ending: Failed | Stopped) -> tuple[Outcome, Failure | None]:
         if isinstance(ending, Stopped):
             return _OUTCOMES[self._stopping_for or "drain"], None
-        failure = Failure(ending.error, ending.message, ending.traceback)
+        failure = Failure(ending.error, plain(ending.message), ending.traceback)
         crashed = ending.error == "crash" or ending.error in WORTH_A_RETRY
         return ("crashed" if crashed else "failed"), failure
 
     def _finish_writing(self) -> None:
-        self._insist(self._journal.flush)
+        self._insist(self._recorder.flush)
 
     def _insist(self, write: Callable[[], Result]) -> Result:
         """Write at the end of a job, however long the database is away; the lease decides."""
@@ -319,11 +322,11 @@ class Supervisor:
     def _give_up(self) -> None:
         """After a fault of our own: give the job another try rather than leave it hanging."""
         with contextlib.suppress(DatabaseUnavailable, LeaseLost):
-            queue.end(
+            endings.end(
                 self._yard.database,
                 self._lease,
                 "crashed",
-                Failure("supervisor", "The worker failed to supervise the run; its log says why."),
+                Failure("supervisor", message("worker.supervisor_failed")),
             )
 
 

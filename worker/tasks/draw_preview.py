@@ -13,7 +13,8 @@ from pathlib import Path
 
 from core import previews
 from core.datasets.builtin import DATASETS
-from core.errors import DatabaseUnavailable
+from core.errors import DatabaseUnavailable, TrainyardError
+from core.messages import message
 from core.previews import Request
 from core.protocol.orders import PreviewOrder
 from core.protocol.reports import Failed
@@ -105,10 +106,10 @@ class Previews:
             picture = self._picture(asked)
         except NotDrawn as error:
             log.warning("preview %s: %s", key[:8], error)
-            previews.fail(database, key, str(error))
+            previews.fail(database, key, error.reason)
         except Exception:
             log.exception("preview %s", key[:8])
-            previews.fail(database, key, "The worker failed to draw it; its log says why.")
+            previews.fail(database, key, message("preview.worker_failed"))
         else:
             previews.finish(database, key, picture)
 
@@ -144,7 +145,7 @@ class Previews:
         raise NotDrawn(f"It was not drawn within {TIME_LIMIT_S:g} s, and was given up.")
 
 
-class NotDrawn(Exception):
+class NotDrawn(TrainyardError):
     """A preview could not be drawn; the sentence says why."""
 
 

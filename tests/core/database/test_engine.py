@@ -6,17 +6,19 @@ import pytest
 from sqlalchemy import select, text, update
 
 from core import queries
-from core.database.engine import Database, now
+from core.database.clock import now
+from core.database.engine import Database
 from core.database.models import Job
 from core.errors import DatabaseUnavailable
-from core.jobs import queue
+from core.jobs import lifecycle
+from core.jobs.actors import LOCAL_OWNER
 from core.spec import presets
 
 SPEC = presets.resolve("quick", {})
 
 
 def test_a_block_that_fails_leaves_nothing_behind(database):
-    job = queue.submit(database, name="job", spec=SPEC)
+    job = lifecycle.submit(database, LOCAL_OWNER, name="job", spec=SPEC)
 
     with pytest.raises(RuntimeError):
         rename_and_fail(database)
@@ -32,7 +34,7 @@ def rename_and_fail(database):
 
 
 def test_a_reader_does_not_wait_for_a_writer_and_sees_none_of_its_work(database):
-    queue.submit(database, name="job", spec=SPEC)
+    lifecycle.submit(database, LOCAL_OWNER, name="job", spec=SPEC)
 
     with database.writing() as writer:
         writer.execute(update(Job).values(name="changed"))
@@ -52,7 +54,7 @@ def test_the_databases_clock_tells_utc_and_adds_seconds(database):
 
 def test_moments_are_ordered_in_the_database_as_they_are_here(database):
     for _ in range(3):
-        queue.submit(database, name="job", spec=SPEC)
+        lifecycle.submit(database, LOCAL_OWNER, name="job", spec=SPEC)
     with database.reading() as session:
         moments = session.scalars(select(Job.created_at).order_by(Job.created_at)).all()
         found = session.scalars(select(Job.created_at).where(Job.created_at >= moments[1])).all()

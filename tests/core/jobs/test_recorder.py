@@ -1,4 +1,4 @@
-"""The journal: what runs report is written once, in order, and only by who holds the lease."""
+"""The recorder: what runs report is written once, in order, and only by who holds the lease."""
 
 import pytest
 from sqlalchemy import select
@@ -6,8 +6,9 @@ from sqlalchemy import select
 from core import queries
 from core.database.models import Attempt, Evaluation, LogLine
 from core.errors import DatabaseUnavailable, LeaseLost
-from core.jobs import queue
-from core.jobs.recorder import LONGEST_LINE, Journal
+from core.jobs import claim, endings, lifecycle
+from core.jobs.actors import LOCAL_OWNER
+from core.jobs.recorder import LONGEST_LINE, Recorder
 from core.protocol.reports import Evaluated, Line, Shrunk, StepMetrics
 from core.spec import presets
 from tests import reported
@@ -16,8 +17,8 @@ from tests.core.conftest import lose_the_answer_to_the_next_commit
 
 @pytest.fixture
 def lease(database, claimant):
-    queue.submit(database, name="job", spec=presets.resolve("quick", {}))
-    return queue.claim(database, claimant, 30)
+    lifecycle.submit(database, LOCAL_OWNER, name="job", spec=presets.resolve("quick", {}))
+    return claim.claim(database, claimant, 30)
 
 
 def reading(step, loss=1.0):
@@ -61,70 +62,70 @@ def look(database, lease):
 
 
 def test_reports_reach_their_tables_and_the_jobs_own_row(database, lease):
-    journal = Journal(database, lease, 30)
+    recorder = Recorder(database, lease, 30)
     for report in (STARTED, reading(1), Line(text="hello"), epoch_end(1), reading(11, 0.25)):
-        journal.record(report)
+        recorder.record(report)
 
-    assert journal.flush() == "run"
+    assert recorder.flush() == "run"
 
     assert written(database, lease.job_id) == ([1, 11], [1], ["hello"])
     job = look(database, lease)
     assert (job.batches, job.train_loss, job.test_accuracy, job.eta_s) == (10, 0.25, 0.9, 5)
-    assert not journal.has_news
+    assert not recorder.has_news
 
 
 def test_a_stale_lease_cannot_record_an_epoch(database, lease, claimant):
-    queue.end(database, lease, "drained")
-    queue.claim(database, claimant, 30)
-    journal = Journal(database, lease, 30)
+    endings.end(database, lease, "drained")
+    claim.claim(database, claimant, 30)
+    recorder = Recorder(database, lease, 30)
     for report in (STARTED, reading(1), Line(text="hello"), epoch_end(1)):
-        journal.record(report)
+        recorder.record(report)
     before = look(database, lease)
 
     with pytest.raises(LeaseLost):
-        journal.flush()
+        recorder.flush()
 
     assert written(database, lease.job_id) == ([], [], [])
     assert look(database, lease).revision == before.revision
 
 
 def test_a_flush_that_is_tried_again_doubles_nothing(database, lease):
-    journal = Journal(database, lease, 30)
+    recorder = Recorder(database, lease, 30)
     for report in (STARTED, reading(1), Line(text="one"), Line(text="two"), epoch_end(1)):
-        journal.record(report)
+        recorder.record(report)
     lose_the_answer_to_the_next_commit(database)
 
     with pytest.raises(DatabaseUnavailable):
-        journal.flush()
-    journal.record(reading(2))
-    journal.flush()
+        recorder.flush()
+    recorder.record(reading(2))
+    recorder.flush()
 
     assert written(database, lease.job_id) == ([1, 2], [1], ["one", "two"])
 
 
 def test_text_that_a_database_refuses_is_made_storable(database, lease):
-    journal = Journal(database, lease, 30)
-    journal.record(Line(text="a\0b"))
-    journal.record(Line(text="x" * (LONGEST_LINE + 5)))
+    recorder = Recorder(database, lease, 30)
+    recorder.record(Line(text="a\0b"))
+    recorder.record(Line(text="x" * (LONGEST_LINE + 5)))
 
-    journal.flush()
+    recorder.flush()
 
     _, _, lines = written(database, lease.job_id)
     assert lines == ["a\N{SYMBOL FOR NULL}b", "x" * LONGEST_LINE]
 
 
 def test_a_new_attempt_takes_back_what_it_begins_again(database, lease, claimant):
-    journal = Journal(database, lease, 30)
+    recorder = Recorder(database, lease, 30)
     for report in (STARTED, reading(1), epoch_end(1), reading(11), Line(text="first")):
-        journal.record(report)
-    journal.flush()
-    queue.end(database, lease, "drained")
-    again = queue.claim(database, claimant, 30)
+        recorder.record(report)
+    recorder.flush()
+    endings.end(database, lease, "drained")
+    again = claim.claim(database, claimant, 30)
 
-    journal = Journal(database, again, 30)
-    journal.record(STARTED)
-    journal.record(Line(text="second"))
-    journal.flush()
+    recorder = Recorder(database, again, 30)
+    recorder.record(STARTED)
+    recorder.record(Line(text="second"))
+    recorder.flush()
 
     assert written(database, lease.job_id) == ([], [], ["first", "second"])
     job = look(database, lease)
@@ -132,47 +133,47 @@ def test_a_new_attempt_takes_back_what_it_begins_again(database, lease, claimant
 
 
 def test_a_resumed_attempt_keeps_what_lies_before_it(database, lease, claimant):
-    journal = Journal(database, lease, 30)
+    recorder = Recorder(database, lease, 30)
     for report in (STARTED, reading(1), epoch_end(1), reading(11), reading(12)):
-        journal.record(report)
-    journal.flush()
-    queue.end(database, lease, "drained")
+        recorder.record(report)
+    recorder.flush()
+    endings.end(database, lease, "drained")
 
-    journal = Journal(database, queue.claim(database, claimant, 30), 30)
-    journal.record(STARTED.model_copy(update={"epoch": 1, "step": 11}))
-    journal.flush()
+    recorder = Recorder(database, claim.claim(database, claimant, 30), 30)
+    recorder.record(STARTED.model_copy(update={"epoch": 1, "step": 11}))
+    recorder.flush()
 
     assert written(database, lease.job_id)[:2] == ([1, 11], [1])
     assert look(database, lease).test_accuracy == 0.9
 
 
 def test_a_flush_tells_what_is_asked_of_the_job(database, lease):
-    queue.cancel(database, lease.job_id)
+    lifecycle.cancel(database, lease.job_id, LOCAL_OWNER)
 
-    assert Journal(database, lease, 30).flush() == "cancel"
+    assert Recorder(database, lease, 30).flush() == "cancel"
 
 
 def test_a_flush_without_news_renews_the_lease(database, lease):
     before = look(database, lease).lease_expires_at
 
-    assert Journal(database, lease, 300).flush() == "run"
+    assert Recorder(database, lease, 300).flush() == "run"
 
     assert (look(database, lease).lease_expires_at - before).total_seconds() > 200
 
 
 def test_a_flush_that_fails_keeps_its_reports_for_the_next(database, lease, monkeypatch):
-    journal = Journal(database, lease, 30)
-    journal.record(Line(text="kept"))
+    recorder = Recorder(database, lease, 30)
+    recorder.record(Line(text="kept"))
     with monkeypatch.context() as patched:
         patched.setattr(database, "writing", away)
         with pytest.raises(DatabaseUnavailable):
-            journal.flush()
-    assert journal.has_news
+            recorder.flush()
+    assert recorder.has_news
 
-    journal.flush()
+    recorder.flush()
 
     assert written(database, lease.job_id)[2] == ["kept"]
-    assert not journal.has_news
+    assert not recorder.has_news
 
 
 def away():
@@ -180,13 +181,13 @@ def away():
 
 
 def test_what_piled_up_while_the_database_was_away_is_written_in_one_flush(database, lease):
-    journal = Journal(database, lease, 30)
+    recorder = Recorder(database, lease, 30)
     many = 11_000  # more values than one statement of either database takes
     for number in range(many):
-        journal.record(Line(text=str(number)))
-        journal.record(reading(number + 1))
+        recorder.record(Line(text=str(number)))
+        recorder.record(reading(number + 1))
 
-    journal.flush()
+    recorder.flush()
 
     with database.reading() as session:
         texts = session.scalars(select(LogLine.text).order_by(LogLine.number)).all()
@@ -195,10 +196,10 @@ def test_what_piled_up_while_the_database_was_away_is_written_in_one_flush(datab
 
 
 def test_lines_are_numbered_on_over_several_flushes_and_keep_their_level(database, lease):
-    journal = Journal(database, lease, 30)
+    recorder = Recorder(database, lease, 30)
     for line in (Line(text="one"), Line(level="error", text="two")):
-        journal.record(line)
-        journal.flush()
+        recorder.record(line)
+        recorder.flush()
 
     with database.reading() as session:
         lines = session.scalars(select(LogLine).order_by(LogLine.number)).all()
@@ -211,17 +212,17 @@ def test_lines_are_numbered_on_over_several_flushes_and_keep_their_level(databas
     "text", ["", "\N{SNOWMAN}" * 3, "a\r\tb", "\x1b[31m", "'; DROP TABLE jobs"]
 )
 def test_a_line_is_kept_as_it_was_written(database, lease, text):
-    journal = Journal(database, lease, 30)
-    journal.record(Line(text=text))
-    journal.flush()
+    recorder = Recorder(database, lease, 30)
+    recorder.record(Line(text=text))
+    recorder.flush()
 
     assert written(database, lease.job_id)[2] == [text]
 
 
 def test_the_attempt_is_told_where_it_runs(database, lease):
-    journal = Journal(database, lease, 30)
-    journal.record(STARTED)
-    journal.flush()
+    recorder = Recorder(database, lease, 30)
+    recorder.record(STARTED)
+    recorder.flush()
 
     with database.reading() as session:
         attempt = session.scalars(select(Attempt)).one()
@@ -229,21 +230,21 @@ def test_the_attempt_is_told_where_it_runs(database, lease):
 
 
 def test_a_job_that_ended_takes_no_more_reports(database, lease):
-    queue.succeed(database, lease, "a" * 64, [])
-    journal = Journal(database, lease, 30)
-    journal.record(Line(text="late"))
+    endings.succeed(database, lease, "a" * 64, [])
+    recorder = Recorder(database, lease, 30)
+    recorder.record(Line(text="late"))
 
     with pytest.raises(LeaseLost):
-        journal.flush()
+        recorder.flush()
 
     assert written(database, lease.job_id)[2] == []
 
 
 def test_an_epochs_row_holds_all_that_was_measured(database, lease):
-    journal = Journal(database, lease, 30)
+    recorder = Recorder(database, lease, 30)
     for report in (STARTED, epoch_end(1)):
-        journal.record(report)
-    journal.flush()
+        recorder.record(report)
+    recorder.flush()
 
     with database.reading() as session:
         [row] = queries.epochs(session, lease.job_id).items
@@ -254,10 +255,10 @@ def test_an_epochs_row_holds_all_that_was_measured(database, lease):
 
 
 def test_the_attempt_knows_its_precision_and_that_the_memory_was_too_small(database, lease):
-    journal = Journal(database, lease, 30)
+    recorder = Recorder(database, lease, 30)
     for report in (STARTED, Shrunk(micro_batch=32), Shrunk(micro_batch=16)):
-        journal.record(report)
-    journal.flush()
+        recorder.record(report)
+    recorder.flush()
 
     with database.reading() as session:
         [(attempt, _)] = queries.attempts(session, lease.job_id).items
@@ -265,22 +266,22 @@ def test_the_attempt_knows_its_precision_and_that_the_memory_was_too_small(datab
 
 
 def test_an_evaluation_takes_the_place_of_an_earlier_attempts(database, lease):
-    journal = Journal(database, lease, 30)
+    recorder = Recorder(database, lease, 30)
     for content in ({"accuracy": 0.1}, {"accuracy": 0.9}):
-        journal.record(Evaluated(content=content))
-        journal.flush()
+        recorder.record(Evaluated(content=content))
+        recorder.flush()
 
     with database.reading() as session:
         assert session.get(Evaluation, lease.job_id).content == {"accuracy": 0.9}
 
 
 def test_an_attempt_that_begins_takes_back_the_evaluation_of_one_that_did_not_end(database, lease):
-    journal = Journal(database, lease, 30)
-    journal.record(Evaluated(content={"accuracy": 0.1}))
-    journal.flush()
+    recorder = Recorder(database, lease, 30)
+    recorder.record(Evaluated(content={"accuracy": 0.1}))
+    recorder.flush()
 
-    journal.record(STARTED)
-    journal.flush()
+    recorder.record(STARTED)
+    recorder.flush()
 
     with database.reading() as session:
         assert session.get(Evaluation, lease.job_id) is None

@@ -6,7 +6,8 @@ from sqlalchemy import select
 from core.database.engine import Database
 from core.database.models import Snapshot
 from core.errors import DatabaseUnavailable, Unavailable
-from core.jobs import queue, snapshots
+from core.jobs import lifecycle, snapshots
+from core.jobs.actors import LOCAL_OWNER
 from core.jobs.snapshots import KEPT, SWEPT_AT_ONCE, SnapshotRef
 from core.spec import presets
 from core.storage.store import Folder
@@ -15,7 +16,7 @@ from tests.core.conftest import lose_the_answer_to_the_next_commit
 
 @pytest.fixture
 def job_id(database):
-    return queue.submit(database, name="job", spec=presets.resolve("quick", {})).id
+    return lifecycle.submit(database, LOCAL_OWNER, name="job", spec=presets.resolve("quick", {})).id
 
 
 @pytest.fixture
@@ -67,7 +68,9 @@ def test_a_point_tells_its_epochs_and_its_blob(database, job_id, store):
 
 
 def test_points_of_one_job_leave_those_of_another_alone(database, job_id, store):
-    other = queue.submit(database, name="other", spec=presets.resolve("quick", {})).id
+    other = lifecycle.submit(
+        database, LOCAL_OWNER, name="other", spec=presets.resolve("quick", {})
+    ).id
     add(database, job_id, store, 10, 20)
     add(database, other, store, 10, 20, 30)
 

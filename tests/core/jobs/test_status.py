@@ -1,17 +1,22 @@
 """The explained queue: a place, a reason and a time, for a whole page at a bounded cost."""
 
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import pytest
 from sqlalchemy import event, update
 
 from core import workers
-from core.database.engine import now
+from core.database.clock import now
 from core.database.models import Attempt, Job, Worker
-from core.jobs import queue
+from core.jobs import claim, endings, eta, lifecycle
 from core.jobs import status as queue_status
-from core.jobs.queue import ONE, Capacity, Claimant, Failure
-from core.jobs.recorder import Journal
+from core.jobs.actors import LOCAL_OWNER, Actor
+from core.jobs.capacity import Capacity
+from core.jobs.claim import Claimant
+from core.jobs.endings import Failure
+from core.jobs.recorder import Recorder
+from core.messages import plain
 from core.protocol.reports import Started, StepMetrics
 from core.spec import presets
 from core.workers import SILENT_AFTER_S, WorkerFacts
@@ -23,25 +28,24 @@ GPU = {"kind": "cuda", "name": "GPU"}
 def submit(database, dataset="mnist", epochs=1, device="auto", devices=1, **options):
     changes = {"dataset": dataset, "epochs": epochs, "device": device, "devices": devices}
     spec = presets.resolve("quick", changes)
-    return queue.submit(database, name="job", spec=spec, **options)
+    return lifecycle.submit(database, LOCAL_OWNER, name="job", spec=spec, **options)
 
 
 def start_worker(database, queues=("default",), devices=(CPU,), slots=1):
     facts = WorkerFacts("w", 1, "0", queues, devices, slots)
-    gpu = ["cuda"] if GPU in devices else []
-    most = Capacity(slots, workers.largest_group(facts, "auto"))
-    return Claimant(workers.register(database, facts), queues, ["auto", "cpu", *gpu], most)
+    most = Capacity.of(devices, slots, 1)
+    return Claimant(workers.register(database, facts), queues, most)
 
 
-def run(database, claimant, eta_s=None, held=ONE):
+def run(database, claimant, eta_s=None, held=None):
     """Claim a job, and have it say when it will have ended."""
-    lease = queue.claim(database, claimant, 30, held)
-    journal = Journal(database, lease, 30)
-    journal.record(Started(device="CPU", threads=1, precision="fp32", epochs=1, batches=10))
+    lease = claim.claim(database, claimant, 30, held)
+    recorder = Recorder(database, lease, 30)
+    recorder.record(Started(device="CPU", threads=1, precision="fp32", epochs=1, batches=10))
     if eta_s is not None:
         reading = {"step": 1, "epoch": 1, "batch": 1, "train_loss": 1, "learning_rate": 0.1}
-        journal.record(StepMetrics(**reading, images_per_s=1, eta_s=eta_s))
-    journal.flush()
+        recorder.record(StepMetrics(**reading, images_per_s=1, eta_s=eta_s))
+    recorder.flush()
     return lease
 
 
@@ -54,16 +58,29 @@ def leave_a_finished_run(database, seconds, dataset="mnist", epochs=1):
     """A run that took so long, and a worker that is gone."""
     claimant = start_worker(database)
     job = submit(database, dataset, epochs, priority=100)
-    queue.succeed(database, queue.claim(database, claimant, 30), "c" * 64, [])
-    change(database, job, started_at=now(-seconds), finished_at=now())
-    workers.stopped(database, claimant.worker_id)
+    endings.succeed(database, claim.claim(database, claimant, 30), "c" * 64, [])
+    change(database, job, started_at=now(-seconds), finished_at=now(), epoch=epochs)
+    workers.mark_stopped(database, claimant.worker_id)
+
+
+class Told(NamedTuple):
+    """A status with its reason in English."""
+
+    position: int | None
+    reason: str
+    eta_s: float | None
+    is_stuck: bool
+
+    @classmethod
+    def of(cls, status):
+        return cls(status.position, status.with_time.text, status.eta_s, status.is_stuck)
 
 
 def explain(database, *jobs):
     with database.reading() as session:
         rows = [session.get(Job, job.id) for job in jobs]
         told = queue_status.explain(session, rows)
-    found = [told.get(job.id) for job in jobs]
+    found = [Told.of(told[job.id]) if job.id in told else None for job in jobs]
     return found[0] if len(jobs) == 1 else found
 
 
@@ -164,7 +181,7 @@ def test_a_run_that_has_not_said_how_long_takes_a_typical_time(database):
     leave_a_finished_run(database, 50)
     claimant = start_worker(database)
     submit(database)
-    queue.claim(database, claimant, 30)
+    claim.claim(database, claimant, 30)
 
     assert explain(database, submit(database)).eta_s == pytest.approx(50, abs=1)
 
@@ -180,12 +197,12 @@ def test_what_a_resume_point_has_secured_is_not_done_again(database):
 
 
 def test_the_typical_time_is_the_median_of_the_newest(database, monkeypatch):
-    monkeypatch.setattr(queue_status, "TYPICAL_OF", 3)
+    monkeypatch.setattr(eta, "TYPICAL_OF", 3)
     for seconds in (9000, 10, 20, 1000):
         leave_a_finished_run(database, seconds)
     claimant = start_worker(database)
     submit(database)
-    queue.claim(database, claimant, 30)
+    claim.claim(database, claimant, 30)
 
     assert explain(database, submit(database)).eta_s == pytest.approx(20, abs=1)
 
@@ -194,7 +211,7 @@ def test_a_run_that_is_being_stopped_makes_room_soon(database):
     claimant = start_worker(database)
     stopped = submit(database)
     run(database, claimant, eta_s=9000)
-    queue.pause(database, stopped.id)
+    lifecycle.pause(database, stopped.id, LOCAL_OWNER)
 
     assert explain(database, submit(database)).reason == "next in line on 1 CPU slot, about 1 s"
 
@@ -210,7 +227,7 @@ def test_a_run_that_is_about_to_end_still_holds_its_slot(database):
 def test_with_nothing_to_go_by_no_time_is_told(database):
     claimant = start_worker(database)
     submit(database)
-    queue.claim(database, claimant, 30)
+    claim.claim(database, claimant, 30)
     submit(database)
 
     status = explain(database, submit(database))
@@ -313,7 +330,7 @@ def test_a_large_run_that_runs_holds_all_of_its_slots(database):
 def test_with_nothing_to_go_by_no_time_is_told_of_what_is_behind_a_large_run(database):
     claimant = start_worker(database, slots=2)
     submit(database)
-    queue.claim(database, claimant, 30)
+    claim.claim(database, claimant, 30)
 
     told = explain(database, submit(database, devices=2), submit(database))
 
@@ -355,10 +372,12 @@ def test_places_follow_the_order_in_which_jobs_are_claimed(database):
 def test_a_job_that_backs_off_says_how_its_last_attempt_ended(database, outcome, ended):
     claimant = start_worker(database)
     job = submit(database)
-    lease = queue.claim(database, claimant, 30)
-    queue.end(database, lease, outcome, Failure("x", "The process was ended by SIGKILL.\nMore."))
+    lease = claim.claim(database, claimant, 30)
+    endings.end(
+        database, lease, outcome, Failure("x", plain("The process was ended by SIGKILL.\nMore."))
+    )
     change(database, job, available_at=now(3))
-    tries = {"crashed": queue.CRASH_BUDGET, "lost": queue.LOSS_BUDGET}[outcome]
+    tries = {"crashed": endings.CRASH_BUDGET, "lost": endings.LOSS_BUDGET}[outcome]
 
     status = explain(database, job)
 
@@ -373,7 +392,9 @@ def test_a_job_that_backs_off_says_how_its_last_attempt_ended(database, outcome,
 def test_a_long_reason_is_cut(database):
     claimant = start_worker(database)
     job = submit(database)
-    queue.end(database, queue.claim(database, claimant, 30), "crashed", Failure("x", "y" * 500))
+    endings.end(
+        database, claim.claim(database, claimant, 30), "crashed", Failure("x", plain("y" * 500))
+    )
     change(database, job, available_at=now(3))
 
     assert f"({'y' * (queue_status.LONGEST_WHY - 1)}…)" in explain(database, job).reason
@@ -389,7 +410,8 @@ def test_a_job_that_is_held_for_no_known_reason_says_when_it_may_start(database)
 
 @pytest.mark.parametrize(("by", "reason"), [("ada", "paused by ada"), (None, "paused")])
 def test_a_paused_job_says_who_paused_it(database, by, reason):
-    job = queue.pause(database, submit(database).id, by)
+    job = lifecycle.pause(database, submit(database).id, Actor("user", "7", "ada"))
+    change(database, job, desired_by=by)  # None: of an earlier release
 
     status = explain(database, job)
 
@@ -398,7 +420,7 @@ def test_a_paused_job_says_who_paused_it(database, by, reason):
 
 
 def test_beyond_so_many_a_job_has_no_place(database, monkeypatch):
-    monkeypatch.setattr(queue_status, "LOOKED_AT", 2)
+    monkeypatch.setattr(eta, "LOOKED_AT", 2)
     start_worker(database)
     jobs = [submit(database) for _ in range(3)]
 
@@ -413,17 +435,17 @@ def test_a_job_that_was_claimed_meanwhile_is_about_to_start(database):
     job = submit(database)
     with database.reading() as session:
         seen = session.get(Job, job.id)
-    queue.claim(database, claimant, 30)
+    claim.claim(database, claimant, 30)
 
     with database.reading() as session:
-        assert queue_status.explain(session, [seen])[job.id].reason == "about to start"
+        assert queue_status.explain(session, [seen])[job.id].reason.text == "about to start"
 
 
 def test_only_jobs_that_wait_are_explained_and_a_page_without_any_costs_nothing(database):
     claimant = start_worker(database)
     running, ended = submit(database), submit(database, queue="other")
-    queue.claim(database, claimant, 30)
-    queue.cancel(database, ended.id)
+    claim.claim(database, claimant, 30)
+    lifecycle.cancel(database, ended.id, LOCAL_OWNER)
     with database.reading() as session:
         rows = [session.get(Job, job.id) for job in (running, ended)]
         with counted(database) as statements:
@@ -436,7 +458,7 @@ def test_only_jobs_that_wait_are_explained_and_a_page_without_any_costs_nothing(
 def test_the_number_of_statements_does_not_grow_with_the_page(database):
     claimant = start_worker(database)
     submit(database)
-    queue.claim(database, claimant, 30)
+    claim.claim(database, claimant, 30)
     jobs = [submit(database, queue=f"queue-{number % 7}") for number in range(30)]
     for job in jobs[:10]:
         change(database, job, available_at=now(60), attempt=0)
@@ -458,21 +480,10 @@ def test_a_worker_that_describes_its_devices_in_other_ways_has_no_gpu(database):
     assert not explain(database, submit(database)).is_stuck
 
 
-@pytest.mark.parametrize(
-    ("reason", "left"),
-    [
-        ("next in line on 1 CPU slot, about 40 s", "next in line on 1 CPU slot, "),
-        ("2 runs ahead on 1 CPU slot", "2 runs ahead on 1 CPU slot"),
-    ],
-)
-def test_what_is_left_of_a_reason_changes_with_the_line_alone(reason, left):
-    assert queue_status.without_time(reason) == left
-
-
 def test_an_attempt_that_is_not_written_down_is_no_reason(database):
     claimant = start_worker(database)
     job = submit(database)
-    queue.end(database, queue.claim(database, claimant, 30), "crashed", Failure("x", " "))
+    endings.end(database, claim.claim(database, claimant, 30), "crashed", Failure("x", plain(" ")))
     change(database, job, available_at=now(3))
     with database.writing() as session:
         session.execute(update(Attempt).values(reason=None))

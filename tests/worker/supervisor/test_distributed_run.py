@@ -11,8 +11,9 @@ import psutil
 import pytest
 
 from core import queries, workers
-from core.jobs import queue, snapshots
-from core.jobs.queue import Claimant
+from core.jobs import lifecycle, polling, snapshots
+from core.jobs.actors import LOCAL_OWNER
+from core.jobs.claim import Claimant
 from core.messaging.notify import Notifier
 from core.messaging.pubsub import Wakeups
 from core.workers import WorkerFacts
@@ -20,7 +21,7 @@ from tests.services import wait_until, wait_until_gone
 from tests.worker.conftest import QUICK_DIGITS
 from worker import claiming
 from worker.context import Yard
-from worker.devices import Device, Slots, accepted, capacity, divide
+from worker.devices import Device, Slots, capacity, divide
 from worker.processes.spares import Spares
 from worker.supervisor import supervisor
 
@@ -49,9 +50,7 @@ def yard(settings, database, storage, data_folder, zygote):
         wakeups=Wakeups(settings.redis_url),
         slots=Slots(slots),
         spares=Spares(zygote),
-        claimant=Claimant(
-            workers.register(database, facts), ["default"], accepted([CPU]), capacity(slots)
-        ),
+        claimant=Claimant(workers.register(database, facts), ["default"], capacity(slots)),
     )
     yield made
     made.drain()
@@ -134,7 +133,7 @@ def test_both_processes_of_a_run_compute_in_a_slot_of_their_own(yard, database, 
 
         assert not yard.slots.has_free()
         assert all(rank.is_running() for rank in ranks)
-        queue.cancel(database, job.id)
+        lifecycle.cancel(database, job.id, LOCAL_OWNER)
         yard.alarms.sound(job.id)
 
     assert yard.slots.has_free()
@@ -159,7 +158,7 @@ def test_a_killed_process_ends_the_attempt_and_the_next_ends_with_the_same_weigh
     assert attempt.outcome == "crashed"
     assert attempt.reason == f"The training process of rank {rank} was ended by SIGKILL."
 
-    wait_until(lambda: queue.poll(database, yard.claimant).due_in_s <= 0, "it is due")
+    wait_until(lambda: polling.poll(database, yard.claimant).due_in_s <= 0, "it is due")
     claiming.run_next(yard)
 
     ended = look(database, job)
@@ -178,13 +177,13 @@ def test_a_paused_run_goes_on_to_the_same_weights(yard, database, submit, ranks)
     job = submit(spec)
     with running(yard):
         wait_until(lambda: look(database, job).epoch > 1, "training goes on")
-        queue.pause(database, job.id)
+        lifecycle.pause(database, job.id, LOCAL_OWNER)
         yard.alarms.sound(job.id)
     wait_until_gone(ranks)
     assert look(database, job).state == "paused"
     assert newest_point(database, job) > 0
 
-    queue.resume(database, job.id)
+    lifecycle.resume(database, job.id, LOCAL_OWNER)
     claiming.run_next(yard)
 
     ended = look(database, job)
@@ -201,7 +200,7 @@ def test_cancel_leaves_no_process(yard, database, submit, ranks, monkeypatch, he
     job = submit(TWO | {"epochs": 1000})
     with running(yard):
         wait_until(lambda: look(database, job).epoch > 1, "training goes on")
-        queue.cancel(database, job.id)
+        lifecycle.cancel(database, job.id, LOCAL_OWNER)
         yard.alarms.sound(job.id)
 
     wait_until_gone(ranks)

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from core import workers
+from core.database.models import Job
 from core.errors import Unavailable
-from core.jobs import queue, snapshots
-from core.jobs.queue import Claimant
-from core.jobs.recorder import Journal
+from core.jobs import claim, snapshots
+from core.jobs.claim import Claimant
+from core.jobs.recorder import Recorder
 from core.protocol.reports import Line, Saved
 from core.workers import WorkerFacts
 from worker.supervisor import snapshot_transfer
@@ -22,13 +23,13 @@ from worker.supervisor.snapshot_transfer import SnapshotTransfer
 def lease(database, submit):
     submit()
     facts = WorkerFacts("w", 1, "0", ["default"], [], 1)
-    claimant = Claimant(workers.register(database, facts), ["default"], ["auto", "cpu"])
-    return queue.claim(database, claimant, 60)
+    claimant = Claimant(workers.register(database, facts), ["default"])
+    return claim.claim(database, claimant, 60)
 
 
 @pytest.fixture
-def journal(database, lease):
-    return Journal(database, lease, 60)
+def recorder(database, lease):
+    return Recorder(database, lease, 60)
 
 
 @pytest.fixture
@@ -47,15 +48,15 @@ def kept(database, lease):
 
 
 def test_a_point_is_stored_written_down_and_fetched(
-    database, storage, lease, journal, save, tmp_path
+    database, storage, lease, recorder, save, tmp_path
 ):
     stored = threading.Event()
     saved = save(10)
-    with SnapshotTransfer(storage, journal, stored.set) as points:
+    with SnapshotTransfer(storage, recorder, stored.set) as points:
         points.take(saved)
         assert stored.wait(60)
         points.settle()
-    journal.flush()
+    recorder.flush()
 
     path, lines = snapshot_transfer.fetch(database, storage, lease, tmp_path)
 
@@ -66,7 +67,7 @@ def test_a_point_is_stored_written_down_and_fetched(
 
 
 def test_while_one_is_stored_only_the_newest_waits(
-    database, storage, lease, journal, save, monkeypatch
+    database, storage, lease, recorder, save, monkeypatch
 ):
     may_go_on = threading.Event()
     put = storage.put
@@ -76,20 +77,20 @@ def test_while_one_is_stored_only_the_newest_waits(
         return put(path)
 
     monkeypatch.setattr(storage, "put", slow)
-    with SnapshotTransfer(storage, journal, lambda: None) as points:
+    with SnapshotTransfer(storage, recorder, lambda: None) as points:
         for step in (10, 20, 30):
             points.take(save(step))
         assert not points.wait(0)
         may_go_on.set()
         while not points.wait(1):
             pass
-    journal.flush()
+    recorder.flush()
 
     assert kept(database, lease) == [30, 10]
 
 
 def test_a_store_that_is_away_is_said_once_and_the_next_point_is_tried(
-    database, storage, lease, journal, save, monkeypatch
+    database, storage, lease, recorder, save, monkeypatch
 ):
     put = storage.put
     answers = iter([Unavailable("The store is away."), Unavailable("The store is away."), None])
@@ -101,56 +102,56 @@ def test_a_store_that_is_away_is_said_once_and_the_next_point_is_tried(
         return put(path)
 
     monkeypatch.setattr(storage, "put", sometimes)
-    with SnapshotTransfer(storage, journal, lambda: None) as points:
+    with SnapshotTransfer(storage, recorder, lambda: None) as points:
         for step in (10, 20, 30):
             points.take(save(step))
             while not points.wait(1):
                 pass
-    said = [report.text for report in journal._pending if isinstance(report, Line)]
-    journal.flush()
+    said = [report.text for report in recorder._pending if isinstance(report, Line)]
+    recorder.flush()
 
     assert len(said) == 1
     assert "The store is away." in said[0]
     assert kept(database, lease) == [30]
 
 
-def test_a_file_that_is_gone_is_said_and_costs_nothing_else(storage, journal, save):
+def test_a_file_that_is_gone_is_said_and_costs_nothing_else(storage, recorder, save):
     saved = save(10)
     Path(saved.path).unlink()
-    with SnapshotTransfer(storage, journal, lambda: None) as points:
+    with SnapshotTransfer(storage, recorder, lambda: None) as points:
         points.take(saved)
         while not points.wait(1):
             pass
 
-    [line] = journal._pending
+    [line] = recorder._pending
     assert "could not be stored" in line.text
 
 
-def test_while_the_database_is_away_blobs_do_not_pile_up(storage, journal, save, database, lease):
-    with SnapshotTransfer(storage, journal, lambda: None) as points:
+def test_while_the_database_is_away_blobs_do_not_pile_up(storage, recorder, save, database, lease):
+    with SnapshotTransfer(storage, recorder, lambda: None) as points:
         for step in (10, 20, 30, 40):
             points.take(save(step))
             while not points.wait(1):
                 pass
-        assert journal.snapshots_waiting == 2
+        assert recorder.snapshots_waiting == 2
         assert len(blob_files(storage)) == 2
-        journal.flush()  # it is back
+        recorder.flush()  # it is back
         points.settle()
         while not points.wait(1):
             pass
-    journal.flush()
+    recorder.flush()
 
     assert kept(database, lease) == [40, 20]
 
 
 @pytest.fixture
-def two_points(database, storage, journal, save):
-    with SnapshotTransfer(storage, journal, lambda: None) as points:
+def two_points(database, storage, recorder, save):
+    with SnapshotTransfer(storage, recorder, lambda: None) as points:
         for step in (10, 20):
             points.take(save(step))
             while not points.wait(1):
                 pass
-    journal.flush()
+    recorder.flush()
 
 
 def blob_files(storage):
@@ -189,16 +190,16 @@ def test_where_all_are_damaged_the_run_begins_anew_and_says_so(
 
 
 def test_new_progress_gives_the_budget_back_and_old_progress_does_not(
-    database, storage, lease, journal, save, two_points
+    database, storage, lease, recorder, save, two_points
 ):
     def spend_and_save(step):
         with database.writing() as session:
-            job = session.get_one(queue.Job, lease.job_id)
+            job = session.get_one(Job, lease.job_id)
             job.crashes, job.losses = 2, 5
-        journal.secure(snapshots.SnapshotRef(0, step, storage.put(Path(save(step).path))))
-        journal.flush()
+        recorder.secure(snapshots.SnapshotRef(0, step, storage.put(Path(save(step).path))))
+        recorder.flush()
         with database.reading() as session:
-            job = session.get_one(queue.Job, lease.job_id)
+            job = session.get_one(Job, lease.job_id)
             return job.crashes, job.losses, job.secured_step
 
     assert spend_and_save(20) == (2, 5, 20)

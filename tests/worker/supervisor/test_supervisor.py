@@ -13,10 +13,11 @@ import torch
 from sqlalchemy import update
 
 from core import queries
-from core.database.engine import now
+from core.database.clock import now
 from core.database.models import Job
 from core.errors import DatabaseUnavailable, Unavailable
-from core.jobs import queue, snapshots
+from core.jobs import endings, lifecycle, snapshots
+from core.jobs.actors import LOCAL_OWNER, Actor
 from core.storage.store import Blob
 from tests.services import wait_until, wait_until_gone
 from tests.worker.conftest import LONG_DIGITS, QUICK_DIGITS, process_of
@@ -89,7 +90,7 @@ def test_cancel_stops_the_process_before_the_state_says_so(yard, database, submi
     job = submit(LONG_DIGITS)
     with running(yard) as thread:
         wait_for_progress(database, job)
-        queue.cancel(database, job.id)
+        lifecycle.cancel(database, job.id, LOCAL_OWNER)
         yard.alarms.sound(job.id)
         thread.join(30)
 
@@ -105,7 +106,7 @@ def test_a_trainer_that_does_not_stop_is_killed_after_the_grace(
     job = submit(LONG_DIGITS)
     with running(yard) as thread:
         wait_for_progress(database, job)
-        queue.cancel(database, job.id)
+        lifecycle.cancel(database, job.id, LOCAL_OWNER)
         yard.alarms.sound(job.id)
         thread.join(30)
 
@@ -129,7 +130,7 @@ def test_a_paused_job_keeps_a_resume_point_and_goes_on_from_it(yard, database, s
     job = submit(LONG_DIGITS)
     with running(yard) as thread:
         wait_for_progress(database, job)
-        queue.pause(database, job.id, by="ada")
+        lifecycle.pause(database, job.id, Actor("user", "u", "ada"))
         yard.alarms.sound(job.id)
         thread.join(30)
         assert not thread.is_alive()
@@ -141,10 +142,10 @@ def test_a_paused_job_keeps_a_resume_point_and_goes_on_from_it(yard, database, s
         [point, *_] = snapshots.newest_first(session, job.id)
     yard.draining.clear()
 
-    queue.resume(database, job.id)
+    lifecycle.resume(database, job.id, LOCAL_OWNER)
     with running(yard):
         wait_until(lambda: look(database, job.id).epoch > point.epoch + 2, "it goes on")
-        queue.cancel(database, job.id)
+        lifecycle.cancel(database, job.id, LOCAL_OWNER)
 
     # no epoch is missing or doubled, and those from before the pause are of the first attempt
     epochs = rows(database, queries.epochs, job.id)
@@ -188,7 +189,7 @@ def test_a_wish_is_heard_while_a_resume_point_cannot_be_fetched(
         if wish == "drain":
             yard.drain()
         else:
-            getattr(queue, wish)(database, job.id)
+            getattr(lifecycle, wish)(database, job.id, LOCAL_OWNER)
         thread.join(30)
         assert not thread.is_alive()
 
@@ -238,7 +239,7 @@ def test_a_lost_lease_ends_the_trainer_even_while_a_point_is_being_stored(
         assert began.wait(60)
         [trainer] = trainers(yard)
         with database.writing() as session:
-            queue._end(session, session.get_one(Job, job.id), "lost", None)
+            endings._end(session, session.get_one(Job, job.id), "lost", None)
             session.execute(update(Job).where(Job.id == job.id).values(available_at=now(3600)))
 
         wait_until_gone([trainer])
@@ -270,7 +271,7 @@ def test_a_lost_lease_kills_the_trainer_and_leaves_no_trace(yard, database, subm
         with database.writing() as session:
             session.execute(update(Job).where(Job.id == job.id).values(lease_expires_at=now(-1)))
             # before the worker can renew, somebody else takes the job back
-            queue._end(session, session.get_one(Job, job.id), "lost", None)
+            endings._end(session, session.get_one(Job, job.id), "lost", None)
             session.execute(update(Job).where(Job.id == job.id).values(available_at=now(3600)))
         taken_back = look(database, job.id)
         thread.join(30)

@@ -176,6 +176,7 @@ class _Run:
         self._say(
             Started(
                 device=log_messages.device_name(self._device),
+                device_kind="cuda" if self._device.type == "cuda" else "cpu",
                 threads=torch.get_num_threads(),
                 precision=self._stepper.precision,
                 epochs=spec.epochs,

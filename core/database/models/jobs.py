@@ -1,0 +1,184 @@
+"""The jobs, their attempts, and the history of both."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.database.types import KIND_LENGTH, NAME_LENGTH, QUEUE_LENGTH, Base, BigKey, one_of
+from core.messages import Message
+from core.states import DESIRED, EVENT_KINDS, OUTCOMES, STATES, Desired, EventKind, Outcome, State
+
+
+class Job(Base):
+    """A run that somebody asked for. This row is the queue entry, the state and the lease.
+
+    The last values of the run (progress, losses, accuracy) are kept here again, so that a page
+    of the list reads one table.
+    """
+
+    __tablename__ = "jobs"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    preset: Mapped[str | None] = mapped_column(String(60))
+    spec: Mapped[dict[str, Any]]
+    priority: Mapped[int]
+    queue: Mapped[str] = mapped_column(String(QUEUE_LENGTH))
+    device: Mapped[str] = mapped_column(String(10))
+    """The spec's device again, or, once the run has a snapshot, the kind of device that it began
+    on: the claim matches it against what a worker has."""
+    devices: Mapped[int]
+    """Slots of one worker that the run takes at once."""
+    pinned_precision: Mapped[str | None] = mapped_column(String(10))
+    """The precision that it began with, once it has a snapshot: it resumes with the same."""
+    pinned_threads: Mapped[int | None]
+    """The threads that it began with on a CPU, once it has a snapshot."""
+
+    state: Mapped[State]
+    desired: Mapped[Desired]
+    attempt: Mapped[int]
+    revision: Mapped[int]
+    """Goes up with every change of the row: live pages ask for rows they have not seen."""
+
+    resets: Mapped[int]
+    """Goes up when measurements are taken back because training begins again before them: a live
+    page must then forget what it shows."""
+
+    created_at: Mapped[datetime]
+    available_at: Mapped[datetime]
+    """Not claimed before this moment: a retry backs off."""
+    notified_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    desired_at: Mapped[datetime | None]
+    """When somebody last asked for something: a pause, a cancel, to go on."""
+
+    desired_by: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    """The name of the actor who asked."""
+
+    worker_id: Mapped[int | None] = mapped_column(ForeignKey("workers.id"))
+    lease_token: Mapped[str | None] = mapped_column(String(32))
+    lease_expires_at: Mapped[datetime | None]
+    last_heartbeat_at: Mapped[datetime | None]
+    """When the worker that runs it last wrote: a renewal, a measurement."""
+
+    crashes: Mapped[int]
+    losses: Mapped[int]
+    secured_step: Mapped[int] = mapped_column(BigInteger)
+    """Batches that a snapshot has secured at most: more of them is new progress, which gives
+    the run its whole budget of crashes and losses back."""
+
+    epoch: Mapped[int]
+    epochs: Mapped[int]
+    batch: Mapped[int]
+    batches: Mapped[int]
+    images_per_s: Mapped[float | None]
+    eta_s: Mapped[float | None]
+    train_loss: Mapped[float | None]
+    validation_loss: Mapped[float | None]
+    validation_accuracy: Mapped[float | None]
+    test_loss: Mapped[float | None]
+    test_accuracy: Mapped[float | None]
+    stop_reason: Mapped[Message | None]
+    """Why it ended before its last epoch, where it did."""
+    weights_sha256: Mapped[str | None] = mapped_column(String(64))
+
+    error_kind: Mapped[str | None] = mapped_column(String(KIND_LENGTH))
+    error_message: Mapped[Message | None]
+    error_traceback: Mapped[str | None] = mapped_column(Text)
+
+    __table_args__ = (
+        CheckConstraint(one_of("state", STATES), name="state_is_known"),
+        CheckConstraint(one_of("desired", DESIRED), name="desired_is_known"),
+        CheckConstraint(
+            "(state = 'running') = (lease_token IS NOT NULL) "
+            "AND (state = 'running') = (lease_expires_at IS NOT NULL)",
+            name="only_a_running_job_is_leased",
+        ),
+        CheckConstraint(
+            "state <> 'running' OR (worker_id IS NOT NULL AND attempt > 0)",
+            name="a_running_job_has_a_worker",
+        ),
+        CheckConstraint(
+            "(state <> 'queued' OR desired = 'run') AND (state <> 'paused' OR desired = 'pause') "
+            "AND (state <> 'cancelled' OR desired = 'cancel')",
+            name="a_state_agrees_with_desired",
+        ),
+        CheckConstraint(
+            "(state IN ('succeeded', 'failed', 'cancelled')) = (finished_at IS NOT NULL)",
+            name="an_ended_job_has_an_end",
+        ),
+        Index(None, "state", "queue", "priority", "id"),  # the claim
+        Index(None, "state", "id"),  # a page of one state
+        Index(None, "lease_expires_at"),  # the reaper
+    )
+
+
+class Attempt(Base):
+    """One try at a job by one worker: who, where, when, and why it ended."""
+
+    __tablename__ = "attempts"
+
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    worker_id: Mapped[int] = mapped_column(ForeignKey("workers.id"))
+    device: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    threads: Mapped[int | None]
+    precision: Mapped[str | None] = mapped_column(String(10))
+    micro_batch: Mapped[int | None]
+    """Images in each part of a batch, once the device's memory was too small for what was asked."""
+    first_step: Mapped[int | None] = mapped_column(BigInteger)
+    """Batches that were done when its training began; 0: it began from nothing."""
+    secured_step: Mapped[int | None] = mapped_column(BigInteger)
+    """Batches in the newest snapshot that it has secured."""
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    outcome: Mapped[Outcome | None]
+    reason: Mapped[Message | None]
+
+    __table_args__ = (
+        CheckConstraint(f"outcome IS NULL OR {one_of('outcome', OUTCOMES)}", name="outcome_known"),
+        CheckConstraint(
+            "(outcome IS NULL) = (finished_at IS NULL)", name="an_ended_attempt_has_an_end"
+        ),
+        # two attempts of one job never run at once
+        Index(
+            "uq_attempts_one_open_a_job",
+            "job_id",
+            unique=True,
+            sqlite_where=text("finished_at IS NULL"),
+            postgresql_where=text("finished_at IS NULL"),
+        ),
+    )
+
+
+class JobEvent(Base):
+    """Something that happened to a job. A row comes with the move that it tells of, and stays.
+
+    One table feeds the timeline of a run, the lists that follow live, and whoever must know later.
+    """
+
+    __tablename__ = "job_events"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    """A position in the history of all jobs."""
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    at: Mapped[datetime]
+    actor: Mapped[dict[str, Any]]
+    """`kind`, `id` and `name` of a `core.jobs.actors.Actor`."""
+    kind: Mapped[EventKind]
+    attempt: Mapped[int]
+    """The attempt that was the newest then; 0: there was none yet."""
+    payload: Mapped[dict[str, Any]]
+    """`state`, where the job moved; `reason`, a message; and what else belongs to the kind."""
+    transaction_id: Mapped[int] = mapped_column(BigInteger)
+    """The transaction that wrote it: readers wait for those that began before."""
+
+    __table_args__ = (
+        CheckConstraint(one_of("kind", EVENT_KINDS), name="kind_is_known"),
+        Index(None, "job_id", "id"),
+    )

@@ -1,0 +1,137 @@
+"""What fits where: the one rule, for Python and for the database.
+
+A run asks for so many devices of a kind, on one worker. The slots of a CPU may work for one run
+together; those of one GPU may not, because NCCL lets no two processes share one. A run that has a
+snapshot is bound to what it began with, so that it resumes exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from sqlalchemy import ColumnElement, and_, or_
+
+from core.database.engine import Database
+from core.database.models import Job, Worker
+from core.errors import InvalidInput
+from core.messages import Message, message
+from core.workers import live
+
+KINDS = ("auto", "cpu", "cuda")
+"""What a spec's `device` may say."""
+
+EVERY_PRECISION = ("fp32", "bf16", "fp16")
+
+
+@dataclass(frozen=True, slots=True)
+class Requirements:
+    """What a job needs to run."""
+
+    device: str
+    devices: int
+    precision: str | None = None
+    """The precision that it began with; None: it is not bound to one."""
+    threads: int | None = None
+    """The threads that it began with on a CPU; None: it is not bound to them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What one run can have of a worker, or of those of its slots that are held for it."""
+
+    slots: int
+    devices: int
+    """How many of the slots can work for one run on `auto`: of those of one GPU but one."""
+    has_gpus: bool = False
+    threads: int = 1
+    """Threads of a slot."""
+    precisions: Sequence[str] = EVERY_PRECISION
+    """Precisions that every GPU computes in."""
+
+    @classmethod
+    def of(cls, devices: Sequence[Any], slots: int, threads: int | None) -> Self:
+        """The capacity of so many slots on some devices, as the workers' table describes them."""
+        facts = [each for each in devices if isinstance(each, Mapping)]
+        gpus = [each for each in facts if each.get("kind") == "cuda"]
+        precisions = [each.get("precisions", EVERY_PRECISION) for each in gpus]
+        return cls(
+            slots,
+            min(len(gpus), slots) if gpus else slots,
+            has_gpus=bool(gpus),
+            threads=threads or 1,
+            precisions=tuple(
+                each for each in EVERY_PRECISION if all(each in some for some in precisions)
+            ),
+        )
+
+    def largest(self, device: str) -> int:
+        """How many devices a run on `device`, as its spec has it, can have at most; 0: none."""
+        if device == "cpu":
+            return self.slots
+        return self.devices if device == "auto" or self.has_gpus else 0
+
+    def fits(self, wanted: Requirements) -> bool:
+        """Whether a run fits in."""
+        return wanted.devices <= self.largest(wanted.device) and self.has_pin(wanted)
+
+    def has_pin(self, wanted: Requirements) -> bool:
+        """Whether a run that is bound to what it began with finds that here."""
+        if wanted.precision is None:
+            return True
+        if wanted.device == "cpu":
+            return (wanted.threads or 0) <= self.threads
+        return wanted.precision in self.precisions
+
+
+ONE = Capacity(1, 1)
+
+
+def fits(capacity: Capacity, job: type[Job] = Job) -> ColumnElement[bool]:
+    """`Capacity.fits`, as the database sees it."""
+    return and_(
+        or_(*(_has_devices(job, device, capacity.largest(device)) for device in KINDS)),
+        or_(
+            job.pinned_precision.is_(None),
+            and_(job.device == "cpu", job.pinned_threads <= capacity.threads),
+            and_(job.device == "cuda", job.pinned_precision.in_(capacity.precisions)),
+        ),
+    )
+
+
+def _has_devices(job: type[Job], device: str, largest: int) -> ColumnElement[bool]:
+    return and_(job.device == device, job.devices <= largest)
+
+
+def requirements(job: Job) -> Requirements:
+    """What a job needs."""
+    return Requirements(job.device, job.devices, job.pinned_precision, job.pinned_threads)
+
+
+def capacity_of(worker: Worker) -> Capacity:
+    """What one run can have of a worker when it is idle."""
+    return Capacity.of(worker.devices, worker.slots, worker.threads)
+
+
+def refuse_more_than_there_are(database: Database, queue: str, device: str, devices: int) -> None:
+    """Refuse a run on several devices that none of the live workers of its queue can give it.
+
+    Where no worker is live that serves the queue, nobody knows yet: nothing is refused.
+
+    Raises:
+        InvalidInput: naming the field, and the most that there is.
+    """
+    if devices == 1:
+        return
+    with database.reading() as session:
+        serving = [worker for worker in live(session) if queue in worker.queues]
+    most = max((capacity_of(worker).largest(device) for worker in serving), default=devices)
+    if devices > most:
+        raise InvalidInput.one("devices", _too_many(queue, devices, most))
+
+
+def _too_many(queue: str, devices: int, most: int) -> Message:
+    if not most:
+        return message("spec.no_gpus", queue=queue, devices=devices)
+    return message("spec.too_many_devices", queue=queue, devices=devices, most=most)

@@ -1,0 +1,238 @@
+"""How attempts end, and what becomes of their jobs: success, budgets, lost workers."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.database.clock import now
+from core.database.engine import Database, storable
+from core.database.models import KIND_LENGTH, Artifact, Job, artifact_kind
+from core.jobs import events, snapshots
+from core.jobs.actors import REAPER, Actor
+from core.jobs.lease import Lease, guarded_update
+from core.jobs.moves import UNLEASED, change, close_attempt, ended
+from core.jobs.polling import NOTIFY_AGAIN_S
+from core.messages import Message, message
+from core.states import Desired, EventKind, Outcome, State
+from core.storage.store import Blob
+
+CRASH_BUDGET = 3
+LOSS_BUDGET = 10
+FIRST_BACKOFF_S = 2.0
+LONGEST_BACKOFF_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a run did not succeed."""
+
+    kind: str
+    reason: Message
+    traceback: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A finished file whose bytes are already in the blob store."""
+
+    blob: Blob
+    epoch: int
+    format: str
+    filename: str
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What becomes of a job whose attempt has ended."""
+
+    state: State
+    crashes: int
+    losses: int
+    delay_s: float = 0.0
+
+
+def succeed(
+    database: Database,
+    lease: Lease,
+    weights_sha256: str,
+    publications: Sequence[Publication],
+    stop_reason: Message | None = None,
+) -> None:
+    """End a run well: its files appear in the same moment as its state.
+
+    Raises:
+        LeaseLost: the job is no longer this attempt's to end.
+    """
+    with database.writing() as session:
+        guarded_update(
+            session,
+            lease,
+            {
+                **ended("succeeded"),
+                "weights_sha256": weights_sha256,
+                "stop_reason": stop_reason,
+                "eta_s": 0.0,
+            },
+        )
+        for publication in publications:
+            session.add(
+                Artifact(
+                    job_id=lease.job_id,
+                    attempt=lease.attempt,
+                    epoch=publication.epoch,
+                    kind=artifact_kind(publication.format),
+                    format=publication.format,
+                    filename=publication.filename,
+                    size=publication.blob.size,
+                    sha256=publication.blob.sha256,
+                    created_at=now(),
+                )
+            )
+        snapshots.discard(session, lease.job_id)
+        close_attempt(session, lease.job_id, lease.attempt, "succeeded", None)
+        told: dict[str, Any] = {"state": "succeeded", "weights_sha256": weights_sha256}
+        if stop_reason is not None:
+            told["reason"] = stop_reason
+        events.append(session, lease.job_id, lease.actor, "finished", lease.attempt, told)
+
+
+def end(
+    database: Database, lease: Lease, outcome: Outcome, failure: Failure | None = None
+) -> State:
+    """End an attempt that did not succeed.
+
+    Returns:
+        The state that the job is in now: `queued` where it gets another try.
+
+    Raises:
+        LeaseLost: the job is no longer this attempt's to end.
+    """
+    with database.writing() as session:
+        # takes the row's lock before it decides
+        guarded_update(session, lease, {})
+        job = session.scalars(select(Job).where(Job.id == lease.job_id)).one()
+        return _end(session, job, lease.actor, outcome, failure)
+
+
+def reap(database: Database, lease_seconds: float, moment: datetime | None = None) -> list[int]:
+    """Take jobs back from workers whose lease had run out at a moment.
+
+    Any worker may do this at any time: the row lock lets one of them act.
+
+    Args:
+        database: where to look.
+        lease_seconds: how long a lease is, for the words.
+        moment: by the database's clock, when the caller last knew that all was well: what ran out
+            later may have done so because nobody could renew it. None: now.
+
+    Returns:
+        The ids of the jobs that were taken back.
+    """
+    reason = message("worker.lost", lease_s=lease_seconds)
+    with database.writing() as session:
+        jobs = session.scalars(
+            select(Job)
+            .where(Job.state == "running", Job.lease_expires_at < (moment or now()))
+            .order_by(Job.id)
+            .with_for_update(skip_locked=True)
+        ).all()
+        for job in jobs:
+            _end(session, job, REAPER, "lost", Failure("lost", reason))
+        return [job.id for job in jobs]
+
+
+def decide(outcome: Outcome, *, desired: Desired, crashes: int, losses: int) -> Move:
+    """Say what becomes of a job after an attempt that did not succeed.
+
+    An error in the run's own code fails it at once; a crash has a small budget, a lost worker a
+    larger one; draining and pausing are free. A job that somebody wants cancelled or paused is not
+    queued again, however its attempt ended.
+    """
+    if outcome == "cancelled" or (desired == "cancel" and outcome != "failed"):
+        return Move("cancelled", crashes, losses)
+    again: State = "paused" if desired == "pause" else "queued"
+    if outcome in ("drained", "paused"):
+        return Move(again, crashes, losses)
+    if outcome == "crashed" and crashes + 1 < CRASH_BUDGET:
+        return Move(again, crashes + 1, losses, backoff(crashes))
+    if outcome == "lost" and losses + 1 < LOSS_BUDGET:
+        return Move(again, crashes, losses + 1)
+    return Move("failed", crashes + (outcome == "crashed"), losses + (outcome == "lost"))
+
+
+def backoff(tries: int) -> float:
+    """Seconds before the next try: doubling, with jitter so that neighbors spread out."""
+    longest = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2.0**tries)
+    return longest * random.uniform(0.5, 1.0)
+
+
+def _end(
+    session: Session, job: Job, actor: Actor, outcome: Outcome, failure: Failure | None
+) -> State:
+    """Close the running attempt of a job whose row is locked, and move the job on."""
+    move = decide(outcome, desired=job.desired, crashes=job.crashes, losses=job.losses)
+    values: dict[str, Any] = {"crashes": move.crashes, "losses": move.losses}
+    if move.state in ("queued", "paused"):
+        values |= {
+            "state": move.state,
+            "available_at": now(move.delay_s),
+            # a retry that backs off is notified for when it is due, by whoever looks next
+            "notified_at": now(move.delay_s - NOTIFY_AGAIN_S),
+            **UNLEASED,
+        }
+    else:
+        values |= ended(move.state)
+    if move.state == "cancelled":
+        values["desired"] = "cancel"
+        snapshots.discard(session, job.id)
+    if move.state == "failed" and failure is not None:
+        values |= {
+            "error_kind": storable(failure.kind)[:KIND_LENGTH],
+            "error_message": failure.reason,
+            "error_traceback": storable(failure.traceback) if failure.traceback else None,
+        }
+    close_attempt(
+        session,
+        job.id,
+        job.attempt,
+        "cancelled" if move.state == "cancelled" else outcome,
+        failure.reason if failure else None,
+    )
+    change(session, job, values)
+    _tell(session, job, actor, outcome, move.state, failure)
+    return move.state
+
+
+_TOLD: dict[Outcome, EventKind] = {
+    "crashed": "crashed",
+    "lost": "lost",
+    "drained": "drained",
+    "paused": "paused",
+}
+
+
+def _tell(
+    session: Session,
+    job: Job,
+    actor: Actor,
+    outcome: Outcome,
+    state: State,
+    failure: Failure | None,
+) -> None:
+    """Append what happened to a job's history: how its attempt ended, and a final state."""
+    reason = {"reason": failure.reason} if failure else {}
+    if state in ("queued", "paused"):
+        told = reason | {"state": state}
+        events.append(session, job.id, actor, _TOLD[outcome], job.attempt, told)
+        return
+    if outcome in ("crashed", "lost"):
+        events.append(session, job.id, actor, _TOLD[outcome], job.attempt, reason)
+    kind: EventKind = "failed" if state == "failed" else "cancelled"
+    events.append(session, job.id, actor, kind, job.attempt, reason | {"state": state})

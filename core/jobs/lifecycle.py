@@ -1,0 +1,175 @@
+"""What a person does with a job: submit, cancel, pause, resume, retry.
+
+Each move is a conditional UPDATE in one transaction with its event. After the commit the caller
+notifies workers or watchers; neither message carries anything that can go stale.
+"""
+
+from __future__ import annotations
+
+from core.database.clock import now
+from core.database.engine import Database
+from core.database.models import Job
+from core.errors import Conflict, Forbidden
+from core.jobs import events, snapshots
+from core.jobs.actors import Actor, may, refuse_unless_allowed
+from core.jobs.moves import UNPINNED, asked, change, ended, locked
+from core.messages import message
+from core.spec.spec import TrainingSpec
+from core.states import FINAL
+
+
+def submit(
+    database: Database,
+    actor: Actor,
+    *,
+    name: str,
+    spec: TrainingSpec,
+    preset: str | None = None,
+    priority: int = 0,
+    queue: str = "default",
+) -> Job:
+    """Put a job into the queue. The caller notifies the queue's workers afterwards.
+
+    Raises:
+        Forbidden: the actor may not.
+    """
+    if not may(actor, "submit"):
+        raise Forbidden(message("actor.may_not_submit", name=actor.name))
+    job = Job(
+        name=name,
+        preset=preset,
+        spec=spec.model_dump(mode="json"),
+        priority=priority,
+        queue=queue,
+        device=spec.device,
+        devices=spec.devices,
+        state="queued",
+        desired="run",
+        attempt=0,
+        revision=1,
+        resets=0,
+        created_at=now(),
+        available_at=now(),
+        notified_at=now(),
+        crashes=0,
+        losses=0,
+        secured_step=0,
+        epoch=0,
+        epochs=spec.epochs,
+        batch=0,
+        batches=0,
+    )
+    with database.writing() as session:
+        session.add(job)
+        session.flush()
+        session.refresh(job)
+        told = {"state": "queued", "name": name, "queue": queue, "priority": priority}
+        events.append(session, job.id, actor, "submitted", 0, told | {"preset": preset})
+    return job
+
+
+def cancel(database: Database, job_id: int, actor: Actor) -> Job:
+    """Ask that a job be cancelled. Asking again, or too late, changes nothing.
+
+    A waiting job is cancelled here; a running one by its worker, when its process is gone.
+
+    Raises:
+        NotFound: there is no such job.
+        Forbidden: the actor may not.
+    """
+    with locked(database, job_id) as (session, job):
+        refuse_unless_allowed(actor, "cancel", job)
+        if job.state in ("queued", "paused"):
+            change(session, job, ended("cancelled") | asked("cancel", actor))
+            snapshots.discard(session, job.id)
+            events.append(session, job.id, actor, "cancelled", job.attempt, {"state": "cancelled"})
+        elif job.state == "running" and job.desired != "cancel":
+            change(session, job, asked("cancel", actor))
+            events.append(session, job.id, actor, "cancel_requested", job.attempt)
+    return job
+
+
+def pause(database: Database, job_id: int, actor: Actor) -> Job:
+    """Ask that a job be paused. Asking again changes nothing.
+
+    A queued job is paused here; a running one by its worker, which keeps a snapshot of it.
+
+    Raises:
+        NotFound: there is no such job.
+        Forbidden: the actor may not.
+        Conflict: it has ended, or is being cancelled.
+    """
+    with locked(database, job_id) as (session, job):
+        refuse_unless_allowed(actor, "pause", job)
+        if job.state in FINAL:
+            raise Conflict(message("run.not_pausable", job_id=job.id, state=job.state))
+        if job.desired == "cancel":
+            raise Conflict(message("run.being_cancelled", job_id=job.id))
+        if job.state == "queued":
+            change(session, job, {"state": "paused"} | asked("pause", actor))
+            events.append(session, job.id, actor, "paused", job.attempt, {"state": "paused"})
+        elif job.desired != "pause":
+            change(session, job, asked("pause", actor))
+            events.append(session, job.id, actor, "pause_requested", job.attempt)
+    return job
+
+
+def resume(database: Database, job_id: int, actor: Actor) -> Job:
+    """Queue a paused job again. The caller notifies the queue's workers afterwards.
+
+    A pause that has not taken effect yet is withdrawn; where none was asked for, nothing changes.
+
+    Raises:
+        NotFound: there is no such job.
+        Forbidden: the actor may not.
+        Conflict: it has ended, or is being cancelled.
+    """
+    with locked(database, job_id) as (session, job):
+        refuse_unless_allowed(actor, "resume", job)
+        if job.state in FINAL:
+            code = "run.retry_instead" if job.state == "failed" else "run.not_resumable"
+            raise Conflict(message(code, job_id=job.id, state=job.state))
+        if job.desired == "cancel":
+            raise Conflict(message("run.being_cancelled", job_id=job.id))
+        if job.state == "paused":
+            due = {"available_at": now(), "notified_at": now()}
+            change(session, job, {"state": "queued"} | due | asked("run", actor))
+            events.append(session, job.id, actor, "resumed", job.attempt, {"state": "queued"})
+        elif job.desired == "pause":
+            change(session, job, asked("run", actor))
+            events.append(session, job.id, actor, "pause_withdrawn", job.attempt)
+    return job
+
+
+def retry(database: Database, job_id: int, actor: Actor, *, from_scratch: bool = False) -> Job:
+    """Give a failed job another try, with its whole budget. The caller notifies its workers.
+
+    It resumes from its last snapshot, or starts over where `from_scratch`, bound to no device.
+    A job that waits for a device that it is pinned to may be started over as well.
+
+    Raises:
+        NotFound: there is no such job.
+        Forbidden: the actor may not.
+        Conflict: it has not failed.
+    """
+    with locked(database, job_id) as (session, job):
+        refuse_unless_allowed(actor, "retry", job)
+        is_stuck = from_scratch and job.state == "queued" and job.pinned_precision is not None
+        if job.state != "failed" and not is_stuck:
+            raise Conflict(message("run.not_retryable", job_id=job.id, state=job.state))
+        values = asked("run", actor) | {
+            "available_at": now(),
+            "notified_at": now(),
+            "crashes": 0,
+            "losses": 0,
+        }
+        if job.state == "failed":
+            cleared = ("finished_at", "error_kind", "error_message", "error_traceback")
+            values |= {"state": "queued", **dict.fromkeys(cleared)}
+        if from_scratch:
+            snapshots.discard(session, job.id)
+            values |= {"secured_step": 0, "device": job.spec["device"], **UNPINNED}
+        change(session, job, values)
+        told = {"from_scratch": from_scratch} | ({} if is_stuck else {"state": "queued"})
+        events.append(session, job.id, actor, "retried", job.attempt, told)
+    return job
