@@ -11,7 +11,7 @@ from core.errors import InvalidInput
 from core.spec.presets import PRESETS
 from trainyard import TrainingSpec, preset, train, training
 
-DOCUMENTATION = Path(__file__).parents[2] / "docs" / "training.md"
+DOCUMENTATION = Path(__file__).parents[2] / "docs" / "how-to" / "notebook.md"
 QUICK = {"dataset": "digits", "model": {"channels": [4]}, "epochs": 2}
 
 
