@@ -18,7 +18,7 @@ from rich.text import Text
 
 from cli.render import text
 from cli.stack import broker, endpoint
-from core import formats, queries
+from core import formats, queries, workers
 from core.database.engine import Database
 from core.datasets.builtin import DATASETS
 from core.errors import TrainyardError
@@ -164,7 +164,7 @@ def _workers(settings: Settings) -> Check:
             Database(settings.database_address, pool_size=1) as database,
             database.reading() as session,
         ):
-            live = queries.live_workers(session)
+            live = workers.live(session)
             names = [f"{worker.name} ({worker.slots} slots)" for worker in live]
     except TrainyardError:
         return Check("workers", "note", "not known without the database")

@@ -25,7 +25,9 @@ def name_of(page):
 def test_each_path_that_a_page_names_is_there(page):
     named = set(NAMED.findall(page.read_text()))
 
-    made = re.compile(r"tests/screenshots|node_modules|bench/out")  # by tools, not in the repository
+    made = re.compile(
+        r"tests/screenshots|node_modules|bench/out"
+    )  # by tools, not in the repository
     assert {path for path in named if not (ROOT / path).exists() and not made.search(path)} == set()
 
 

@@ -22,7 +22,7 @@ from core.errors import DatabaseUnavailable, InvalidInput
 from core.spec import spec
 from core.spec.presets import PRESETS
 from core.states import FINAL
-from core.storage.store import Blob
+from core.storage.blobs import Blob
 from webui import live, networks, schemas, submission
 from webui.context import current
 

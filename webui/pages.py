@@ -18,7 +18,6 @@ from core.errors import InvalidInput
 from core.jobs import snapshots, status
 from core.spec.presets import PRESETS
 from core.states import FINAL, STATES
-from core.workers import SILENT_AFTER_S
 from webui import evaluations, formats, forms, live, measurements, networks, schemas, submission
 from webui.context import current
 
@@ -264,8 +263,8 @@ def workers() -> str:
     with current().database.reading() as session:
         page = queries.workers(session, cursor=cursor)
         shown = [
-            schemas.worker(row) | {"presence": _presence(row[0])}
-            for row in sorted(page.items, key=lambda row: row[0].stopped_at is not None)
+            schemas.worker(row) | {"presence": _presence(row[0], is_live=row[2])}
+            for row in page.items
         ]
     return render_template(
         _whole_or_part("workers.html", "_workers.html"),
@@ -275,11 +274,10 @@ def workers() -> str:
     )
 
 
-def _presence(worker: Worker) -> str:
+def _presence(worker: Worker, *, is_live: bool) -> str:
     if worker.stopped_at is not None:
         return "stopped"
-    silent = formats.seconds_since(worker.last_heartbeat_at) > SILENT_AFTER_S
-    return "silent" if silent else "live"
+    return "live" if is_live else "silent"
 
 
 def _whole_or_part(whole: str, part: str) -> str:

@@ -11,16 +11,14 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request, url_for
 
-from core import previews, queries
+from core import previews, workers
 from core.database.models import Preview
 from core.errors import InvalidInput, NotFound
 from core.messaging.pubsub import NO_JOB
 from core.spec import presets, spec
-from core.workers import SILENT_AFTER_S
 from webui import forms
 from webui.api import json_object
 from webui.context import current
-from webui.formats import seconds_since
 from webui.problems import problem
 
 blueprint = Blueprint("previews", __name__, url_prefix="/api/v1/previews")
@@ -82,8 +80,8 @@ def _why_it_waits(preview: Preview) -> str:
     if preview.taken_at is not None:
         return "It is being drawn."
     with current().database.reading() as session:
-        workers = queries.live_workers(session)
-    if any(seconds_since(worker.last_heartbeat_at) <= SILENT_AFTER_S for worker in workers):
+        is_anybody_there = bool(workers.live(session))
+    if is_anybody_there:
         return "It waits for a worker."
     return "No worker is there to draw it. Start one: trainyard worker"
 

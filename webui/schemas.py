@@ -256,9 +256,9 @@ def dataset(row: Dataset) -> JSON:
     }
 
 
-def worker(row: tuple[Worker, list[Job]]) -> JSON:
+def worker(row: tuple[Worker, list[Job], bool]) -> JSON:
     """A worker, and the jobs that it runs."""
-    found, running = row
+    found, running, is_live = row
     return {
         "id": found.id,
         "name": found.name,
@@ -267,6 +267,7 @@ def worker(row: tuple[Worker, list[Job]]) -> JSON:
         "queues": found.queues,
         "devices": found.devices,
         "slots": found.slots,
+        "is_live": is_live,
         "slots_taken": sum(job.devices for job in running),
         "running": [job.id for job in running],
         "started_at": moment(found.started_at),

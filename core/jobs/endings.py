@@ -21,7 +21,7 @@ from core.jobs.moves import UNLEASED, change, close_attempt, ended
 from core.jobs.polling import NOTIFY_AGAIN_S
 from core.messages import Message, message
 from core.states import Desired, EventKind, Outcome, State
-from core.storage.store import Blob
+from core.storage.blobs import Blob
 
 CRASH_BUDGET = 3
 LOSS_BUDGET = 10

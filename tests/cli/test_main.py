@@ -20,7 +20,7 @@ from core.jobs.recorder import Recorder
 from core.jobs.snapshots import SnapshotRef
 from core.messages import plain
 from core.spec.fields import sections, spec_fields
-from core.storage.store import Blob
+from core.storage.blobs import Blob
 from tests.cli.conftest import CONTENT, LOGGED
 from tests.reported import epoch_end, evaluated, started
 from tests.services import wait_until

@@ -29,7 +29,7 @@ from core.protocol.reports import Line, Shrunk, StepMetrics
 from core.settings import Settings
 from core.spec.presets import PRESETS
 from core.storage import store
-from core.storage.store import Blob
+from core.storage.blobs import Blob
 from core.workers import WorkerFacts
 from tests.reported import epoch_end, evaluated, started
 from tests.webui.test_live import serving

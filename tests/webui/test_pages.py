@@ -27,7 +27,7 @@ from core.messages import plain
 from core.protocol.reports import Line, Shrunk, StepMetrics
 from core.spec import shapes
 from core.spec.presets import PRESETS, resolve
-from core.storage.store import Blob
+from core.storage.blobs import Blob
 from tests.reported import epoch_end, evaluated, started
 from webui import formats
 from webui.context import Context

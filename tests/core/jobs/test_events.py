@@ -19,7 +19,7 @@ from core.messages import as_json, message, plain
 from core.protocol.reports import Started
 from core.spec import presets
 from core.states import EVENT_KINDS, state_after
-from core.storage.store import Blob
+from core.storage.blobs import Blob
 from core.workers import WorkerFacts
 
 ADA = Actor("user", "7", "Ada")
