@@ -1,6 +1,6 @@
 """What a running trainer says, one JSON line a report.
 
-The training code makes them, the supervisor carries them, the journal writes them down.
+The training code makes them, the supervisor carries them, the recorder writes them down.
 """
 
 from __future__ import annotations
