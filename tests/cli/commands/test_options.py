@@ -5,7 +5,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli import options
+from cli.commands import options
 from cli.main import main
 from core.errors import InvalidInput
 

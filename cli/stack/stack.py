@@ -8,23 +8,20 @@ hand its jobs back while database and broker are still there.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import secrets
 import signal
-import socket
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterator
 
 import httpx
 from filelock import FileLock, Timeout
 
-from cli import broker, endpoint
+from cli.stack import broker, endpoint
+from cli.stack.child import Child, Say
+from cli.stack.ports import can_listen, free_port
 from core.database import engine
 from core.errors import Unavailable
 from core.messaging.pubsub import Wakeups
@@ -32,79 +29,7 @@ from core.settings import Settings, variable
 
 WATCH_EVERY_S = 0.2
 READY_TIMEOUT_S = 60.0
-FIRST_BACKOFF_S = 1.0
-LONGEST_BACKOFF_S = 30.0
-STEADY_AFTER_S = 30.0
 STOP_MARGIN_S = 15.0
-LARGEST_LOG_BYTES = 10_000_000
-PR_SET_PDEATHSIG = 1
-
-Say = Callable[[str], None]
-
-
-@dataclass(slots=True)
-class Child:
-    """A program of the stack, running or waiting to be started again."""
-
-    name: str
-    command: list[str]
-    log: Path
-    environment: dict[str, str]
-    stop_timeout: float
-    configuration: bytes | None = None
-    process: subprocess.Popen[bytes] | None = None
-    started_at: float = 0.0
-    deaths: int = 0
-    restart_at: float = field(default=0.0)
-
-    def start(self) -> None:
-        """Start the program."""
-        _keep_small(self.log)
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                self.command,
-                stdin=subprocess.DEVNULL if self.configuration is None else subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                env=self.environment,
-                start_new_session=True,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509  (only the main thread starts children)
-            )
-        if self.configuration is not None and self.process.stdin is not None:
-            with contextlib.suppress(BrokenPipeError), self.process.stdin as stdin:
-                stdin.write(self.configuration)
-        self.started_at = time.monotonic()
-
-    def stop(self) -> None:
-        """Ask the program to end, and end it if it does not; return when it is gone."""
-        if self.process is None:
-            return
-        self.process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(self.stop_timeout)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        self.process = None
-
-    def look(self, say: Say) -> None:
-        """Start the program again if it has died and its time has come."""
-        now = time.monotonic()
-        if self.process is not None:
-            status = self.process.poll()
-            if status is None:
-                return
-            self.deaths = 1 if now - self.started_at > STEADY_AFTER_S else self.deaths + 1
-            pause = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2.0 ** (self.deaths - 1))
-            self.restart_at = now + pause
-            self.process = None
-            say(
-                f"{self.name} ended unexpectedly ({_how(status)}); starting it again in "
-                f"{pause:.0f} s. Its log: {self.log}"
-            )
-        elif now >= self.restart_at:
-            self.start()
-            say(f"{self.name} was started again")
 
 
 class Stack:
@@ -157,12 +82,12 @@ class Stack:
     def watch(self) -> None:
         """Keep every child alive until `ask_to_stop`."""
         while not self._stopping.wait(WATCH_EVERY_S):
-            self.look()
+            self.check()
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Start again what has died."""
         for child in self.children:
-            child.look(self._say)
+            child.check(self._say)
 
     def ask_to_stop(self) -> None:
         """Let `watch` return."""
@@ -204,7 +129,7 @@ class Stack:
 
     def _choose_port(self) -> int:
         host, port = self._chosen.host, self._chosen.port
-        if _can_listen(host, port):
+        if can_listen(host, port):
             return port
         if _is_set(self._chosen, "port"):
             raise Unavailable(
@@ -242,7 +167,7 @@ class Stack:
                 if time.monotonic() > deadline:
                     log = self.settings.home / "logs" / f"{name}.log"
                     raise Unavailable(f"{name} did not start; see {log}")
-                self.look()
+                self.check()
 
     def _web_is_ready(self) -> bool:
         try:
@@ -251,44 +176,9 @@ class Stack:
             return False
 
 
-def free_port() -> int:
-    """A port of the loopback interface that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _can_listen(host: str, port: int) -> bool:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-        return True
-
-
 def _is_set(settings: Settings, field: str) -> bool:
     """Whether a setting was given, not defaulted."""
     return field in settings.model_fields_set
-
-
-def _die_with_parent() -> None:
-    """Have the kernel end this child if the stack is killed outright (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def _how(status: int) -> str:
-    return signal.Signals(-status).name if status < 0 else f"status {status}"
-
-
-def _keep_small(log: Path) -> None:
-    """Put a log that has grown large aside, in place of the one put aside before."""
-    with contextlib.suppress(OSError):
-        if log.stat().st_size > LARGEST_LOG_BYTES:
-            log.replace(log.with_suffix(".1.log"))
 
 
 def stop_on_signals(stack: Stack) -> None:

@@ -134,6 +134,20 @@ def _data_folder() -> Path:
     return Path(os.environ.get(HOME) or "~/.trainyard").expanduser() / "data"
 
 
+def _measured(end: EpochEnd) -> str:
+    values = {
+        "average loss": f"{end.train_loss:.4f}",
+        "validation accuracy": _percent(end.validation_accuracy),
+        "test loss": f"{end.test_loss:.4f}",
+        "test accuracy": _percent(end.test_accuracy),
+    }
+    return ", ".join(f"{name} {value}" for name, value in values.items() if value)
+
+
+def _percent(part: float | None) -> str:
+    return "" if part is None else f"{part:.2%}"
+
+
 class _Screen:
     """Shows a run as it goes, and keeps what it reports."""
 
@@ -150,7 +164,7 @@ class _Screen:
             console=Console(quiet=not shown),
             transient=True,
         )
-        self._batches = 1
+        self._planned = 0
         self._task = self._progress.add_task("starting", total=None)
 
     def __enter__(self) -> Self:
@@ -166,7 +180,7 @@ class _Screen:
     def take(self, report: Report) -> None:
         match report:
             case Started():
-                self._batches = report.batches
+                self._planned = report.epochs
                 self._progress.update(
                     self._task, total=report.batches * report.epochs, completed=report.step
                 )
@@ -175,11 +189,12 @@ class _Screen:
                 self._progress.update(self._task, completed=report.step, description=text)
             case EpochEnd():
                 self.epochs.append(report)
+                self.say(f"epoch {report.epoch}/{self._planned} done: {_measured(report)}")
             case Evaluated():
                 self.evaluation = report.content
             case Finished():
                 self.finished = report
-            case Line() if report.level != "info" or " done: " in report.text:
+            case Line(level="warning" | "error"):
                 self.say(report.text)
             case _:
                 pass

@@ -6,7 +6,7 @@ import os
 import psutil
 import pytest
 
-from cli import endpoint
+from cli.stack import endpoint
 from core.settings import Settings
 
 URL = "http://127.0.0.1:9"

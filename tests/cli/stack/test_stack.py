@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
-from cli import broker, stack
-from cli.stack import Stack
+from cli.stack import broker, child
+from cli.stack.stack import Stack
 from core.errors import Unavailable
 from core.settings import Settings
 
@@ -48,13 +48,13 @@ def test_the_broker_listens_on_loopback_with_a_password_and_keeps_nothing():
     assert {"bind 127.0.0.1", "port 7000", "requirepass secret", 'save ""'} <= set(told)
 
 
-@pytest.mark.parametrize(("size", "is_kept"), [(10, True), (stack.LARGEST_LOG_BYTES + 1, False)])
+@pytest.mark.parametrize(("size", "is_kept"), [(10, True), (child.LARGEST_LOG_BYTES + 1, False)])
 def test_a_log_that_has_grown_large_is_put_aside(tmp_path, size, is_kept):
     log = tmp_path / "web.log"
     with log.open("wb") as file:
         file.truncate(size)
 
-    stack._keep_small(log)
+    child._keep_small(log)
 
     assert log.exists() is is_kept
     assert (tmp_path / "web.1.log").exists() is not is_kept

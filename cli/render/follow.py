@@ -16,9 +16,12 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from cli import show
 from cli.client import Client
-from core.messages import from_json, stored
+from cli.render import status
+from cli.render.runs import log_line
+from cli.render.text import written
+from core import formats
+from core.messages import Message
 
 JSON = dict[str, Any]
 
@@ -45,7 +48,7 @@ class Lines:
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.told = ""
+        self._last_shown: tuple[str, Message | None] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -57,18 +60,23 @@ class Lines:
         """Take an event of the live stream."""
         if name == "logs":
             for line in data:
-                self.console.print(show.log_line(line), highlight=False, soft_wrap=True)
+                self.console.print(log_line(line), highlight=False, soft_wrap=True)
         elif name == "job":
-            self._tell(data)
+            self._show_status(data)
 
-    def _tell(self, job: JSON) -> None:
-        """Say what state a run is in, and why it waits, once each time that this changes."""
-        words, turn = show.with_reason(job), _turn(job)
-        if turn != self.told:
-            self.told = turn
-            heard = f", {show.now(job)}" if job.get("last_heartbeat_at") else ""
-            text = Text(f"run {job['id']} is {words}{heard}")
-            self.console.print(text, highlight=False, soft_wrap=True)
+    def _show_status(self, job: JSON) -> None:
+        """Show a run's state, and why it waits, once each time that either changes.
+
+        What is left of a wait changes all the time, and is shown with the rest alone.
+        """
+        reason = status.reason(job)
+        current = (status.state(job).plain, reason.timeless() if reason else None)
+        if current == self._last_shown:
+            return
+        self._last_shown = current
+        heartbeat = f", {status.now(job)}" if job.get("last_heartbeat_at") else ""
+        shown = Text(f"run {job['id']} is {status.with_reason(job)}{heartbeat}")
+        self.console.print(shown, highlight=False, soft_wrap=True)
 
 
 class Bar(Lines):
@@ -81,7 +89,7 @@ class Bar(Lines):
             BarColumn(bar_width=None),
             TaskProgressColumn(),
             TextColumn("{task.fields[numbers]}"),
-            Heard(),
+            Heartbeat(),
             console=console,
             expand=True,
         )
@@ -104,20 +112,19 @@ class Bar(Lines):
                 job=data,
             )
             if data.get("queue_status"):
-                self._tell(data)
+                self._show_status(data)
         elif name == "logs":
             for line in data:
-                if " batch " not in line["text"]:  # the bar tells of batches
-                    self._progress.console.print(show.log_line(line), highlight=False)
+                if line.get("level") != "progress":  # the bar itself shows how far the run is
+                    self._progress.console.print(log_line(line), highlight=False)
 
 
-class Heard(ProgressColumn):
+class Heartbeat(ProgressColumn):
     """How long ago a run was last heard of; moves on by itself."""
 
     def render(self, task: Task) -> Text:
-        return Text(
-            show.now(task.fields["job"]) if task.fields["job"].get("last_heartbeat_at") else ""
-        )
+        job = task.fields["job"]
+        return Text(status.now(job) if job.get("last_heartbeat_at") else "")
 
 
 def _where(job: JSON) -> str:
@@ -127,25 +134,15 @@ def _where(job: JSON) -> str:
             f"epoch {progress['epoch']}/{progress['epochs']} "
             f"batch {progress['batch']}/{progress['batches']}"
         )
-    return show.state(job).plain
+    return status.state(job).plain
 
 
 def _numbers(job: JSON) -> str:
-    parts = []
-    if job["train_loss"] is not None:
-        parts.append(f"loss {job['train_loss']:.4f}")
-    if job["test_accuracy"] is not None:
-        parts.append(f"accuracy {job['test_accuracy']:.2%}")
-    if job.get("validation_accuracy") is not None:
-        parts.append(f"validation {job['validation_accuracy']:.2%}")
-    if job["state"] == "running" and job["progress"]["eta_s"] is not None:
-        parts.append(f"{show.duration(job['progress']['eta_s'])} left")
-    return "  ".join(parts)
-
-
-def _turn(job: JSON) -> str:
-    """What is told of a run, without how long it is still true for."""
-    status = job.get("queue_status")
-    if not status:
-        return show.with_reason(job)
-    return stored(from_json({"code": status["code"], "params": status["params"]}).timeless())
+    left = job["progress"]["eta_s"] if job["state"] == "running" else None
+    values = {
+        "loss {}": written(formats.number, job["train_loss"]),
+        "accuracy {}": written(formats.percent, job["test_accuracy"]),
+        "validation {}": written(formats.percent, job.get("validation_accuracy")),
+        "{} left": written(formats.duration, left),
+    }
+    return "  ".join(words.format(value) for words, value in values.items() if value)

@@ -1,20 +1,17 @@
 """Training without the platform."""
 
 import re
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
 import pytest
 import torch
 
-import worker.training
 from core.errors import InvalidInput
 from core.spec.presets import PRESETS
-from worker.training import TrainingSpec, notebook, preset, train
+from trainyard import TrainingSpec, preset, train, training
 
-DOCUMENTATION = Path(worker.training.__file__).parents[2] / "docs" / "training.md"
+DOCUMENTATION = Path(__file__).parents[2] / "docs" / "how-to" / "notebook.md"
 QUICK = {"dataset": "digits", "model": {"channels": [4]}, "epochs": 2}
 
 
@@ -33,9 +30,7 @@ def test_five_lines_train_a_network(spec, data_folder):
 
 def test_the_lines_in_the_documentation_train_a_network_that_has_learned(data_folder, monkeypatch):
     monkeypatch.setenv("TRAINYARD_DATA", str(data_folder))
-    found = re.search(
-        r"(?m)^    from worker.training .*\n(?:(?:    .*)?\n)+", DOCUMENTATION.read_text()
-    )
+    found = re.search(r"(?m)^    from trainyard .*\n(?:(?:    .*)?\n)+", DOCUMENTATION.read_text())
     names = {}
 
     exec(textwrap.dedent(found[0]), names)
@@ -50,7 +45,7 @@ def test_a_preset_may_be_taken_as_it_is():
 def test_the_network_that_comes_back_is_the_one_that_was_measured(spec, data_folder):
     result = train(spec, data=data_folder, progress=False)
 
-    _, test = notebook.loop.datasets.load("digits", data_folder)
+    _, test = training.loop.datasets.load("digits", data_folder)
     images, labels = test.batch(torch.arange(len(test)))
     probabilities = result.predict(images)
     assert not result.network.training
@@ -61,7 +56,7 @@ def test_the_network_that_comes_back_is_the_one_that_was_measured(spec, data_fol
 def test_a_run_goes_on_from_a_resume_point_to_the_same_bytes(
     spec, data_folder, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(notebook.loop, "SAVE_EPOCHS_EVERY_S", 0.0)
+    monkeypatch.setattr(training.loop, "SAVE_EPOCHS_EVERY_S", 0.0)
     alone = train(spec, data=data_folder, folder=tmp_path / "alone", progress=False)
     [first, *_] = sorted((tmp_path / "alone").glob("resume-*.pt"))
 
@@ -101,16 +96,4 @@ def test_the_data_is_looked_for_where_the_platform_keeps_it(monkeypatch, variabl
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
 
-    assert notebook._data_folder() == notebook.Path(place).expanduser()
-
-
-def test_the_package_is_imported_without_torch():
-    """The zygote listens for its worker's death before it imports torch."""
-    program = "import sys, worker.training; sys.exit('torch' in sys.modules)"
-
-    subprocess.run([sys.executable, "-c", program], check=True)
-
-
-def test_an_unknown_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="no attribute 'tarin'"):
-        worker.training.tarin  # noqa: B018
+    assert training._data_folder() == training.Path(place).expanduser()

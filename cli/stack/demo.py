@@ -11,10 +11,11 @@ from typing import Any
 
 from rich.console import Console
 
-from cli import endpoint, show
 from cli.client import Client
-from cli.follow import follow
-from cli.stack import Stack, stop_on_signals
+from cli.render.follow import follow
+from cli.stack import endpoint
+from cli.stack.stack import Stack, stop_on_signals
+from core import formats
 from core.errors import TrainyardError
 from core.settings import Settings
 
@@ -65,7 +66,7 @@ def run(settings: Settings, console: Console) -> int:
         threading.Thread(target=work, name="demo", daemon=True).start()
         stack.watch()
         if not over.is_set():
-            console.print("Interrupted. The run goes on at the next `make up`.")
+            console.print("Interrupted. The run resumes at the next `trainyard up`.")
             return 130
     if isinstance(outcome[0], BaseException):
         raise outcome[0]
@@ -81,8 +82,7 @@ def train(client: Client, settings: Settings, console: Console) -> int:
         error = job["error"] or {}
         console.print(f"The run is {job['state']}. {error.get('message', '')}", markup=False)
         return 1
-    files = client.get(f"/jobs/{job['id']}/checkpoints")["items"]
-    file = next(each for each in files if each["format"] == "pt")
+    file = next(each for each in client.files(job["id"]) if each["format"] == "pt")
     folder = settings.home / "downloads"
     folder.mkdir(parents=True, exist_ok=True)
     target = client.download(file, folder / f"run-{job['id']}-{file['filename']}")
@@ -107,12 +107,13 @@ def load_back(path: Path) -> JSON:
 def _report(
     client: Client, job: JSON, file: JSON, target: Path, facts: JSON, console: Console
 ) -> None:
+    size, count = formats.size(file["size"]), formats.whole(facts["parameters"])
     rows = (
-        ("test accuracy", f"{job['test_accuracy']:.2%}"),
+        ("test accuracy", formats.percent(job["test_accuracy"])),
         ("checkpoint", str(target)),
-        ("size", f"{show.size(file['size'])}, {facts['parameters']:,} values, loads back"),
+        ("size", f"{size}, {count} values, loads back"),
         ("SHA-256", file["sha256"]),
-        ("run page", f"{client.page_of(job['id'])}  (while `make up` runs)"),
+        ("run page", f"{client.page_of(job['id'])}  (while `trainyard up` runs)"),
     )
     console.print()
     for label, value in rows:

@@ -33,8 +33,8 @@ def find_server() -> str:
 def configuration(port: int, password: str) -> bytes:
     """A configuration, to be read from standard input: a password is no business of `ps`.
 
-    Nothing is kept on disk: the queue is in the database, and whatever was rung for before a
-    restart is rung for again.
+    Nothing is kept on disk: the queue is in the database, and of what waited before a restart
+    the workers are notified again.
     """
     return "\n".join(
         (
