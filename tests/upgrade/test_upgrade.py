@@ -93,7 +93,7 @@ def test_downloads_keep_their_digests(left, client, name):
         for file in run["downloads"]:
             if name == "checkpoints" and file["format"].startswith("card"):
                 continue
-            answer = client.get(f"/api/v1/{name}/{file['id']}/download")
+            answer = client.get(f"/api/v1/{name}/{file['id']}/download", buffered=True)
             assert hashlib.sha256(answer.data).hexdigest() == file["sha256"]
 
 
