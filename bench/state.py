@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core import queries
+from core import queries, workers
 from core.database.engine import Database
 from core.database.models import Job
 
@@ -16,4 +16,4 @@ def look(tables: Database, job_id: int) -> Job:
 def worker_is_there(tables: Database, name: str) -> bool:
     """Whether a worker of this name can run jobs."""
     with tables.reading() as session:
-        return any(worker.name == name for worker in queries.live_workers(session))
+        return any(worker.name == name for worker in workers.live(session))

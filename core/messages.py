@@ -105,7 +105,7 @@ CATALOG: dict[str, Template] = {
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is to be said: a code of the catalog and its parameters, JSON values or messages."""
+    """Something to say: a code of the catalog and its parameters, JSON values or messages."""
 
     code: str
     params: Params = field(default_factory=dict)

@@ -53,7 +53,7 @@ def key_of(asked: Request) -> str:
 def ask(database: Database, asked: Request) -> str:
     """Ask for a preview. The caller announces it once this has returned.
 
-    What is there, or is being drawn, stays; what has failed or was forgotten is drawn anew.
+    What is there, or is being drawn, stays; what has failed or was forgotten is drawn again.
 
     Returns:
         Its key.

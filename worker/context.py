@@ -13,7 +13,7 @@ from core.jobs.claim import Claimant
 from core.messaging.notify import Notifier
 from core.messaging.pubsub import Wakeups
 from core.settings import Settings
-from core.storage.store import Storage
+from core.storage.blobs import Storage
 from worker.devices import Slots
 from worker.processes.spares import Spares
 

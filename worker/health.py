@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import socket
 import sys
-from datetime import UTC, datetime
 
-from core import queries, settings
+from core import settings, workers
 from core.database.engine import Database
 from core.errors import TrainyardError
 from core.workers import SILENT_AFTER_S
@@ -21,10 +20,10 @@ def main() -> None:
             Database(chosen.database_address, pool_size=1) as database,
             database.reading() as session,
         ):
-            seen = [w.last_heartbeat_at for w in queries.live_workers(session) if w.name == name]
+            is_live = any(worker.name == name for worker in workers.live(session))
     except TrainyardError as error:
         sys.exit(str(error))
-    if not seen or (datetime.now(UTC) - max(seen)).total_seconds() > SILENT_AFTER_S:
+    if not is_live:
         sys.exit(f"The worker {name} was not seen in the last {SILENT_AFTER_S:.0f} seconds.")
 
 

@@ -1,6 +1,6 @@
 """What a running trainer says, one JSON line a report.
 
-The training code makes them, the supervisor carries them, the journal writes them down.
+The training code makes them, the supervisor carries them, the recorder writes them down.
 """
 
 from __future__ import annotations
@@ -92,7 +92,8 @@ class Line(_Report):
     """A line for the run's log."""
 
     kind: Literal["line"] = "line"
-    level: Literal["info", "warning", "error"] = "info"
+    level: Literal["progress", "info", "warning", "error"] = "info"
+    """`progress`: how far an epoch is, which whoever shows the metrics need not repeat."""
     text: str
 
 

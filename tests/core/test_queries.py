@@ -13,7 +13,7 @@ from core.jobs.recorder import Recorder
 from core.protocol.reports import Line, StepMetrics
 from core.spec import presets
 from core.states import STATES
-from core.storage.store import Blob
+from core.storage.blobs import Blob
 from core.workers import WorkerFacts
 from tests import reported
 
@@ -181,10 +181,25 @@ def test_a_worker_is_listed_with_the_jobs_that_it_runs(database, claimant):
         first = queries.workers(session, 1)
         second = queries.workers(session, 1, first.next)
 
-    assert [(w.id, runs) for w, runs in first.items] == [(idle, [])]
-    [(worker, jobs)] = second.items
+    assert [(w.id, runs, live) for w, runs, live in first.items] == [(idle, [], True)]
+    [(worker, jobs, _)] = second.items
     assert (worker.id, [job.id for job in jobs]) == (claimant.worker_id, busy)
     assert second.next is None
+
+
+def test_a_worker_that_starts_again_and_again_pushes_no_live_one_away(database, claimant):
+    for _ in range(5):
+        facts = WorkerFacts("crash loop", 2, "0", ["default"], [], 1)
+        workers.mark_stopped(database, workers.register(database, facts))
+
+    with database.reading() as session:
+        first = queries.workers(session, 2)
+        rest = queries.workers(session, 10, first.next)
+
+    assert [(w.name, live) for w, _, live in first.items] == [("w", True), ("crash loop", False)]
+    assert len(rest.items) == 4
+    ids = [w.id for w, _, _ in first.items[1:] + list(rest.items)]
+    assert ids == sorted(ids, reverse=True)
 
 
 def test_an_evaluation_is_found_by_its_job_and_known_without_being_read(database):

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import update
 
-from core import queries, workers
+from core import workers
 from core.database.clock import now
 from core.database.models import Worker
 from core.workers import WorkerFacts
@@ -18,7 +18,7 @@ def worker_id(database):
 
 def live(database):
     with database.reading() as session:
-        return [worker.id for worker in queries.live_workers(session)]
+        return [worker.id for worker in workers.live(session)]
 
 
 def last_seen(database, seconds_ago):

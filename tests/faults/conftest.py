@@ -15,12 +15,12 @@ from typing import Any
 import psutil
 import pytest
 
-from core import queries
+from core import queries, workers
 from core.database.engine import Database
 from core.database.models import Attempt, Job
 from core.errors import DatabaseUnavailable
 from core.settings import Settings
-from core.storage.store import Folder
+from core.storage.folder import Folder
 from tests.faults import checker
 from tests.faults.proxy import Proxy
 from tests.faults.reference import References
@@ -200,7 +200,7 @@ def start_worker(
         def is_live() -> bool:
             assert worker.is_running(), program.log.read_text()
             with database.reading() as session:
-                return any(row.name == name for row in queries.live_workers(session))
+                return any(row.name == name for row in workers.live(session))
 
         wait_until(is_live, f"{name} is there")
         return worker

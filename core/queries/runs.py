@@ -1,0 +1,105 @@
+"""Questions about one run: its measurements, log, attempts, artifacts and history."""
+
+from __future__ import annotations
+
+from sqlalchemy import select, tuple_
+from sqlalchemy.orm import Session
+
+from core.database.models import (
+    LARGEST_KEY,
+    Artifact,
+    Attempt,
+    Epoch,
+    Evaluation,
+    JobEvent,
+    LogLine,
+    MetricSample,
+    Worker,
+)
+from core.errors import NotFound
+from core.messages import message
+from core.queries.jobs import job
+from core.queries.pages import DEFAULT_LIMIT, Page, checked_limit, key_of, page_of, rows_of_job
+
+
+def epochs(
+    session: Session, job_id: int, limit: int = DEFAULT_LIMIT, cursor: str = ""
+) -> Page[Epoch]:
+    """A page of a job's epochs, first to last."""
+    return rows_of_job(session, Epoch, job_id, limit, cursor, Epoch.epoch)
+
+
+def metrics(
+    session: Session, job_id: int, limit: int = DEFAULT_LIMIT, cursor: str = ""
+) -> Page[MetricSample]:
+    """A page of a job's metric samples, first to last."""
+    return rows_of_job(session, MetricSample, job_id, limit, cursor, MetricSample.step)
+
+
+def logs(
+    session: Session, job_id: int, limit: int = DEFAULT_LIMIT, cursor: str = ""
+) -> Page[LogLine]:
+    """A page of a job's log, first to last."""
+    return rows_of_job(session, LogLine, job_id, limit, cursor, LogLine.attempt, LogLine.number)
+
+
+def attempts(
+    session: Session, job_id: int, limit: int = DEFAULT_LIMIT, cursor: str = ""
+) -> Page[tuple[Attempt, str]]:
+    """A page of a job's attempts with their workers' names, first to last."""
+    query = (
+        select(Attempt, Worker.name)
+        .join(Worker, Attempt.worker_id == Worker.id)
+        .where(Attempt.job_id == job_id)
+        .order_by(Attempt.number)
+    )
+    if cursor:
+        query = query.where(tuple_(Attempt.number) > tuple_(*key_of(cursor, 1)))
+    rows = [
+        (attempt, name) for attempt, name in session.execute(query.limit(checked_limit(limit) + 1))
+    ]
+    return page_of(rows, limit, lambda row: (row[0].number,))
+
+
+def artifacts(
+    session: Session, job_id: int, limit: int = DEFAULT_LIMIT, cursor: str = ""
+) -> Page[Artifact]:
+    """A page of a job's published files."""
+    return rows_of_job(session, Artifact, job_id, limit, cursor, Artifact.id)
+
+
+def artifact(session: Session, artifact_id: int) -> Artifact:
+    """One published file.
+
+    Raises:
+        NotFound: there is no such artifact.
+    """
+    found = session.get(Artifact, artifact_id) if artifact_id <= LARGEST_KEY else None
+    if found is None:
+        raise NotFound(message("artifact.unknown", artifact_id=artifact_id))
+    return found
+
+
+def evaluation(session: Session, job_id: int) -> Evaluation:
+    """What a job's published weights do on the test set.
+
+    Raises:
+        NotFound: there is no such job, or it has not been evaluated.
+    """
+    row, _ = job(session, job_id)
+    found = session.get(Evaluation, job_id)
+    if found is None:
+        raise NotFound(message("run.has_no_evaluation", job_id=job_id, state=row.state))
+    return found
+
+
+def evaluated_attempt(session: Session, job_id: int) -> int:
+    """The attempt that made a job's evaluation, or 0 where there is none; reads no content."""
+    return session.scalar(select(Evaluation.attempt).where(Evaluation.job_id == job_id)) or 0
+
+
+def events(
+    session: Session, job_id: int, limit: int = DEFAULT_LIMIT, cursor: str = ""
+) -> Page[JobEvent]:
+    """A page of a job's history, first to last."""
+    return rows_of_job(session, JobEvent, job_id, limit, cursor, JobEvent.id)
