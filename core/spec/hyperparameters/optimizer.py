@@ -6,7 +6,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from core.errors import FieldError
+from core.messages import message
 from core.spec.hyperparameters.base import Section
+from core.spec.validation import Incompatible
 
 _LEARNING_RATE: dict[str, Any] = {
     "gt": 0,
@@ -48,7 +51,8 @@ class SGD(Section):
     @model_validator(mode="after")
     def _nesterov_needs_momentum(self) -> Self:
         if self.nesterov and self.momentum == 0:
-            raise ValueError("nesterov: set momentum above 0, or turn nesterov off")
+            reason = message("spec.nesterov_needs_momentum")
+            raise Incompatible([FieldError("nesterov", reason)])
         return self
 
 

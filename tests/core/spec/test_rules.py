@@ -2,6 +2,7 @@
 
 import pytest
 
+from core.datasets.builtin import DATASETS
 from core.errors import InvalidInput
 from core.spec import presets
 from core.spec.rules import train_count, validation_count
@@ -114,8 +115,8 @@ def test_what_can_work_is_let_through(changes):
 def test_the_images_are_counted_as_they_are_split():
     spec = presets.resolve("tutorial", {"data": {"subset": 1001, "validation": 0.1}})
 
-    assert validation_count(spec) == 100
-    assert train_count(spec) == 901
+    assert validation_count(spec, DATASETS[spec.dataset]) == 100
+    assert train_count(spec, DATASETS[spec.dataset]) == 901
 
 
 @pytest.mark.parametrize("name", presets.PRESETS)
