@@ -179,12 +179,13 @@ class Message:
 
     @property
     def text(self) -> str:
-        """The English sentence. A code of a later release is shown with its parameters."""
-        template = CATALOG.get(self.code)
-        if template is None:
+        """The English sentence. A message of another release is shown with its parameters."""
+        try:
+            template = CATALOG[self.code]
+            form = template.form(self.params) if isinstance(template, Plural) else template
+            return _FORMATTER.vformat(form, (), self.params)
+        except (LookupError, TypeError, ValueError):
             return f"{self.code} {json.dumps(as_json(self)['params'])}"
-        form = template.form(self.params) if isinstance(template, Plural) else template
-        return _FORMATTER.vformat(form, (), self.params)
 
     def __str__(self) -> str:
         return self.text
@@ -251,7 +252,7 @@ def from_stored(text: str) -> Message:
     if text.startswith('{"code":'):
         try:
             return from_json(json.loads(text))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             pass
     return plain(text)
 
