@@ -20,7 +20,7 @@ from core.errors import FieldError, InvalidInput
 from core.jobs import lifecycle
 from core.jobs.actors import LOCAL_OWNER
 from core.jobs.capacity import refuse_more_than_there_are
-from core.messages import plain
+from core.messages import message
 from core.spec import presets
 from core.spec.validation import explain
 from webui.context import Context
@@ -198,7 +198,7 @@ def _announced(context: Context, job: Job, *, notify: bool = False) -> Job:
 
 
 def _field_error(problem: Any) -> FieldError:
-    message = explain(problem)
+    reason = explain(problem)
     if problem["type"] == "string_pattern_mismatch":
-        message = "use letters, digits, and . _ - only"
-    return FieldError(".".join(str(part) for part in problem["loc"]) or "body", plain(message))
+        reason = message("input.name_characters")
+    return FieldError(".".join(str(part) for part in problem["loc"]) or "body", reason)

@@ -15,7 +15,8 @@ from typing import Any
 
 import torch
 
-from core.datasets.builtin import DATASETS, Dataset
+from core.datasets.builtin import DATASETS
+from core.datasets.info import DatasetInfo
 from core.spec.hyperparameters import Data
 from core.spec.shapes import summary
 from core.spec.spec import TrainingSpec
@@ -108,7 +109,7 @@ def content(
     }
 
 
-def _input(data: Data, dataset: Dataset) -> Content:
+def _input(data: Data, dataset: DatasetInfo) -> Content:
     normalization = {"mean": list(dataset.mean), "std": list(dataset.std)}
     return {
         "name": "images",
@@ -121,7 +122,7 @@ def _input(data: Data, dataset: Dataset) -> Content:
     }
 
 
-def _dataset(data: Data, dataset: Dataset) -> Content:
+def _dataset(data: Data, dataset: DatasetInfo) -> Content:
     count = data.subset or dataset.train_count
     validation_count = round(count * data.validation)
     return {
