@@ -11,7 +11,7 @@ from core.messaging.notify import Notifier
 from core.messaging.pubsub import Wakeups
 from core.settings import Settings
 from core.storage.blobs import Storage
-from webui.live import Watchers
+from webui.live.watchers import Watchers
 
 _KEY = "trainyard"
 
