@@ -99,7 +99,7 @@ def test_without_a_live_worker_it_says_so(client, database, worker, is_silent):
 def test_what_could_not_be_drawn_says_why_and_can_be_asked_for_again(client, database, worker):
     told = ask(client)
     take(database)
-    previews.fail(database, told["key"], "Digits are out.")
+    previews.fail(database, told["key"], plain("Digits are out."))
 
     answer = client.get(told["url"])
 
