@@ -17,9 +17,13 @@ FIXTURES = Path(__file__).parent / "fixtures"
 STATEMENTS = "database.sql"
 
 
-def expected(kind: str) -> dict[str, Any]:
+Left = dict[str, Any]
+"""What a fixture holds, as `expected` tells it."""
+
+
+def expected(kind: str) -> Left:
     """What a fixture holds: the runs by key, with their states, digests and stream positions."""
-    found: dict[str, Any] = json.loads((FIXTURES / f"{kind}.json").read_text())
+    found: Left = json.loads((FIXTURES / f"{kind}.json").read_text())
     return found
 
 

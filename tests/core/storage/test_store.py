@@ -11,7 +11,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from cli.stack import free_port
+from cli.stack.ports import free_port
 from core.errors import NotFound, Unavailable
 from core.storage import folder as folder_module
 from core.storage import s3 as s3_module

@@ -151,24 +151,10 @@ def _version(package: str) -> str:
         return "not installed"
 
 
-def _load_pt(filename: str) -> str:
+def _load(filename: str) -> str:
     return f"""\
-import torch
-from worker.training.outputs.exports import rebuild  # a part of Trainyard
-saved = torch.load("{filename}", weights_only=True)
-network = rebuild(saved["spec"])
-network.load_state_dict(saved["state_dict"])
-scores = network(images)  # images: a tensor
-"""
-
-
-def _load_safetensors(filename: str) -> str:
-    return f"""\
-from safetensors import safe_open
-from worker.training.outputs.exports import rebuild  # a part of Trainyard
-with safe_open("{filename}", "pt") as file:
-    network = rebuild(file.metadata()["spec"])
-    network.load_state_dict({{name: file.get_tensor(name) for name in file.keys()}})
+from trainyard import load
+network = load("{filename}")
 scores = network(images)  # images: a tensor
 """
 
@@ -181,7 +167,7 @@ session = onnxruntime.InferenceSession("{filename}", providers=["CPUExecutionPro
 """
 
 
-_LOADING = {"pt": _load_pt, "safetensors": _load_safetensors, "onnx": _load_onnx}
+_LOADING = {"pt": _load, "safetensors": _load, "onnx": _load_onnx}
 
 
 def markdown(card: Content) -> str:
