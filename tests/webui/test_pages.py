@@ -212,7 +212,7 @@ MEASURED = epoch_end(validation_loss=0.3141, validation_accuracy=0.9271)
 def test_an_empty_list_invites_to_make_the_first_run(client):
     page = get(client, "/")
     assert "No runs yet" in page.text
-    assert page.one("a", href="/jobs/new?preset=quick").text == "Make the first run"
+    assert page.one("a", href="/jobs/new?preset=quick").text == "Start your first run"
 
 
 def test_the_list_shows_what_a_run_has_come_to(client, succeeded):
@@ -760,7 +760,7 @@ def test_a_paused_run_says_who_paused_it_and_from_where_it_goes_on(client, datab
     page = get(client, f"/jobs/{job_id}")
     notice = page.one("section", **{"class": "notice"})
     assert notice.text == "Paused by ada <b> just now. It resumes from epoch 3, batch 13."
-    assert "Somebody paused the run." in page.one("li", id="attempt-1").text
+    assert "The run was paused." in page.one("li", id="attempt-1").text
     row = get(client, "/?state=paused").one("tr", id=f"job-{job_id}")
     assert "epoch 1 of 1" in row.text
 
@@ -775,7 +775,7 @@ def test_a_failed_run_can_be_tried_again_and_lives_again(client, database, runni
     assert again.one("header", id="part-head").attributes["data-state"] == "queued"
     assert json.loads(again.one("script", id="run-data").text)["over"] is False
     assert not again.all("section", role="alert")
-    assert "Asked to go on just now." in again.text
+    assert "Resumed by owner just now." in again.text
 
 
 @pytest.mark.parametrize(

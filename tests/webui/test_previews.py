@@ -11,6 +11,7 @@ from core import previews, workers
 from core.database.clock import now
 from core.database.models import Worker
 from core.datasets.builtin import DATASETS
+from core.messages import plain
 from core.workers import WorkerFacts
 from tests.services import wait_until
 from tests.webui.test_pages import token
