@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from werkzeug.datastructures import MultiDict
 
 from core.errors import FieldError, InvalidInput
+from core.messages import plain
 from core.spec import fields as spec_fields
 from core.spec import presets, spec
 from core.spec.fields import sections
@@ -194,7 +195,7 @@ def test_an_empty_optional_field_means_none():
 
 
 def refused(post: MultiDict[str, str], *errors: tuple[str, str]) -> Form:
-    return reading.refused(post, [FieldError(*error) for error in errors])
+    return reading.refused(post, [FieldError(name, plain(text)) for name, text in errors])
 
 
 def test_a_message_lands_at_the_input_of_the_chosen_kind():
