@@ -56,9 +56,9 @@ class Client:
             yield from page["items"]
             cursor = page["next"]
 
-    def files(self, job_id: int) -> list[JSON]:
+    def artifacts(self, job_id: int) -> list[JSON]:
         """What a run has published: its weights in each format, and its card."""
-        return list(self.all(f"/jobs/{job_id}/checkpoints"))
+        return list(self.all(f"/jobs/{job_id}/artifacts"))
 
     def page_of(self, job_id: int) -> str:
         """The address of a run's page."""
@@ -100,8 +100,8 @@ class Client:
                     raise Unavailable(self._away(error)) from error
             time.sleep(RECONNECT_AFTER_S)
 
-    def download(self, file: JSON, target: Path) -> Path:
-        """Save a file of a run and check its digest. An existing file is replaced only when whole.
+    def download(self, artifact: JSON, target: Path) -> Path:
+        """Save an artifact and check its digest. An existing file is replaced only when whole.
 
         Raises:
             TrainyardError: what arrived is not what was published.
@@ -110,16 +110,16 @@ class Client:
         sha256 = hashlib.sha256()
         try:
             with (
-                scratch.open("wb") as written,
-                self._http.stream("GET", f"checkpoints/{file['id']}/download") as response,
+                scratch.open("wb") as file,
+                self._http.stream("GET", f"artifacts/{artifact['id']}/download") as response,
             ):
                 if response.is_error:
                     response.read()
                     _raise_problem(response)
                 for part in response.iter_bytes(1 << 20):
                     sha256.update(part)
-                    written.write(part)
-            if sha256.hexdigest() != file["sha256"]:
+                    file.write(part)
+            if sha256.hexdigest() != artifact["sha256"]:
                 raise TrainyardError("The download is damaged: its SHA-256 is wrong. Try again.")
             scratch.replace(target)
         except httpx.TransportError as error:

@@ -14,6 +14,7 @@ ROOMS = "trainyard|core|worker|webui|cli|migrations|tests|bench|docs|scripts|req
 
 # `core/spec/spec.py`, `worker/training/`, `core/jobs/lease.py guarded_update`
 NAMED = re.compile(rf"`((?:{ROOMS})/[\w./-]*)[^`]*`")
+MADE = re.compile(r"tests/screenshots|node_modules|bench/out")  # by tools: not in the repository
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 
@@ -25,10 +26,8 @@ def name_of(page):
 def test_each_path_that_a_page_names_is_there(page):
     named = set(NAMED.findall(page.read_text()))
 
-    made = re.compile(
-        r"tests/screenshots|node_modules|bench/out"
-    )  # by tools, not in the repository
-    assert {path for path in named if not (ROOT / path).exists() and not made.search(path)} == set()
+    missing = {path for path in named if not (ROOT / path).exists() and not MADE.search(path)}
+    assert missing == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

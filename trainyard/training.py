@@ -76,8 +76,8 @@ def train(
 ) -> Result:
     """Train by a spec, here and now.
 
-    The dataset is fetched where it is not there yet. Snapshots appear in the folder while the
-    run goes on; to go on from one, name it in `resume_from`.
+    The dataset is downloaded where it is not there yet. Snapshots appear in the folder while it
+    trains; to resume from one, name it in `resume_from`.
 
     Args:
         spec: what to train.

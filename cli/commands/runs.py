@@ -99,9 +99,11 @@ def show(client: Client, job_id: int, as_json: bool) -> None:
     """Show one run: state, numbers, epochs, files."""
     job = client.get(f"/jobs/{job_id}")
     epochs = list(client.all(f"/jobs/{job_id}/epochs"))
-    files = client.files(job_id)
+    files = client.artifacts(job_id)
     if as_json:
-        click.echo(text.as_json(job | {"epochs": epochs, "checkpoints": files}))
+        # the files by their earlier name too, for programs that were written for version 0.1
+        facts = {"epochs": epochs, "artifacts": files, "checkpoints": files}
+        click.echo(text.as_json(job | facts))
     else:
         runs.whole(text.console(), job, epochs, files)
 
@@ -213,7 +215,7 @@ def retry(
 @with_client
 def download(client: Client, job_id: int, output: Path | None, wanted: str) -> None:
     """Download a file of a run and check its SHA-256."""
-    files = client.files(job_id)
+    files = client.artifacts(job_id)
     matching = [file for file in files if file["format"] == wanted]
     if not matching:
         _refuse_download(client.get(f"/jobs/{job_id}"), files, wanted)
@@ -236,7 +238,7 @@ def _report_answer(job: JSON, as_json: bool, while_running: str) -> None:
 
 
 def _report_end(client: Client, job: JSON) -> None:
-    runs.whole(text.console(), job, (), client.files(job["id"]))
+    runs.whole(text.console(), job, (), client.artifacts(job["id"]))
     if job["error"] and job["error"]["traceback"]:
         click.echo(text.printable(job["error"]["traceback"]), err=True)
 

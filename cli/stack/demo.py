@@ -82,7 +82,7 @@ def train(client: Client, settings: Settings, console: Console) -> int:
         error = job["error"] or {}
         console.print(f"The run is {job['state']}. {error.get('message', '')}", markup=False)
         return 1
-    file = next(each for each in client.files(job["id"]) if each["format"] == "pt")
+    file = next(each for each in client.artifacts(job["id"]) if each["format"] == "pt")
     folder = settings.home / "downloads"
     folder.mkdir(parents=True, exist_ok=True)
     target = client.download(file, folder / f"run-{job['id']}-{file['filename']}")

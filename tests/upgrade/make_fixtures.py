@@ -14,6 +14,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -22,9 +23,9 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx
 import psutil
@@ -36,6 +37,8 @@ LARGEST_BYTES = 1_500_000
 
 LEASE_S = 4
 TIMEOUT_S = 90.0
+LONGEST_S = 600
+"""All of it takes four minutes on one core."""
 THREADS = 1
 """Of each trainer: the bytes of a run depend on it."""
 CORE = max(os.sched_getaffinity(0))
@@ -200,7 +203,6 @@ RUNS: dict[str, Asked] = {
 }
 
 DEPENDS_ON_TIME = {"out_of_time"}
-FINISHED = ("succeeded", "stopped_early", "reached_target", "out_of_time", "recovered")
 NEVER_FINISHED = {"diverged", "cancelled", "killed_cancelling", "cancelled_waiting"}
 """Nobody lets these go on."""
 ON_TWO_DEVICES = {"queued_for_two"}
@@ -209,6 +211,9 @@ ON_TWO_DEVICES = {"queued_for_two"}
 
 def main() -> None:
     """Make the fixtures of both databases."""
+    for number in (signal.SIGALRM, signal.SIGTERM):
+        signal.signal(number, _stop)
+    signal.alarm(LONGEST_S)
     FIXTURES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="trainyard-upgrade-") as name:
         folder = Path(name)
@@ -221,6 +226,11 @@ def main() -> None:
     sizes = {path.name: path.stat().st_size for path in sorted(FIXTURES.iterdir())}
     print(json.dumps(sizes, indent=2))
     assert sum(sizes.values()) < LARGEST_BYTES, "too large for a repository"
+
+
+def _stop(number: int, _frame: object) -> NoReturn:
+    """End by an exception, so that everything that was started ends too."""
+    sys.exit(f"ended by {signal.Signals(number).name}")
 
 
 # the old release
@@ -323,7 +333,7 @@ def _services(release: Release) -> Iterator[JSON]:
 
 
 @dataclass
-class Stage:
+class Stack:
     """The release at work on one database."""
 
     release: Release
@@ -354,9 +364,7 @@ class Stage:
     def submit(self, *keys: str) -> None:
         """Submit runs."""
         for key in keys:
-            asked = RUNS[key]
-            body = vars(asked) | {"preset": asked.preset}
-            answer = self.api.post("jobs", json=body)
+            answer = self.api.post("jobs", json=asdict(RUNS[key]))
             assert answer.is_success, answer.text
             self.ids[key] = answer.json()["id"]
 
@@ -482,12 +490,12 @@ def _leave_behind(release: Release, services: JSON, kind: str) -> LeftBehind:
         httpx.Client(base_url=f"{url}/api/v1/", trust_env=False, timeout=30) as api,
     ):
         _wait_until(lambda: _answers(api, f"{url}/readyz"), "the web server answers")
-        stage = Stage(release, kind, home, settings, database, api, {})
-        previews = _play(stage)
-        _take_paths_out(stage)
-        content = _content(stage, previews)
+        stack = Stack(release, kind, home, settings, database, api, {})
+        previews = _make_runs(stack)
+        _take_paths_out(stack)
+        content = _describe_all(stack, previews)
     database.dispose()
-    _pack(stage, services)
+    _pack(stack, services)
     return LeftBehind(kind, home / "data", content)
 
 
@@ -500,75 +508,75 @@ def _answers(api: httpx.Client, url: str) -> bool:
 # what happens
 
 
-def _play(stage: Stage) -> JSON:
+def _make_runs(stack: Stack) -> JSON:
     """Bring every run into its state. Gives the keys of the previews."""
-    with stage.worker("ada") as ada:
-        previews = _draw_previews(stage)
-        _finish(stage)
-        _cancel(stage)
-        _pause(stage)
-        _fail(stage, ada)
-        _lose(stage, ada)
-    with stage.worker("grace"):
-        stage.wait_for("recovered", "succeeded")
-    with stage.worker("hopper", QUEUES="night,weekend") as hopper:
-        _back_off(stage, hopper)
-        stage.wait_for_snapshots("drained", 1)
-    stage.wait_for("drained", "queued")
-    with stage.worker("lise", SLOTS="2") as lise:
-        _kill(stage, lise)
-    _queue(stage)
-    return previews | {"waiting": _ask_for_preview(stage, "digits", seed=2)}
+    with stack.worker("ada") as ada:
+        previews = _draw_previews(stack)
+        _finish_runs(stack)
+        _cancel_while_training(stack)
+        _pause_within_an_epoch(stack)
+        _crash_until_failed(stack, ada)
+        _lose_worker(stack, ada)
+    with stack.worker("grace"):
+        stack.wait_for("recovered", "succeeded")
+    with stack.worker("hopper", QUEUES="night,weekend") as hopper:
+        _back_off(stack, hopper)
+        stack.wait_for_snapshots("drained", 1)
+    stack.wait_for("drained", "queued")
+    with stack.worker("lise", SLOTS="2") as lise:
+        _kill_worker(stack, lise)
+    _leave_queued(stack)
+    return previews | {"waiting": _ask_for_preview(stack, "digits", seed=2)}
 
 
-def _draw_previews(stage: Stage) -> JSON:
-    drawn = _ask_for_preview(stage, "digits", seed=1)
-    failed = _ask_for_preview(stage, "mnist", seed=1)
+def _draw_previews(stack: Stack) -> JSON:
+    drawn = _ask_for_preview(stack, "digits", seed=1)
+    failed = _ask_for_preview(stack, "mnist", seed=1)
 
     def is_done(key: str) -> bool:
-        [row] = stage.rows("SELECT image, error FROM previews WHERE key = :key", key=key)
+        [row] = stack.rows("SELECT image, error FROM previews WHERE key = :key", key=key)
         return any(value is not None for value in row.values())
 
     _wait_until(lambda: is_done(drawn) and is_done(failed), "previews are drawn, or not")
     return {"drawn": drawn, "failed": failed}
 
 
-def _ask_for_preview(stage: Stage, dataset: str, seed: int) -> str:
+def _ask_for_preview(stack: Stack, dataset: str, seed: int) -> str:
     asked = {"dataset": dataset, "augmentation": {"kind": "handwriting"}, "seed": seed}
-    key: str = stage.api.post("previews", json=asked).raise_for_status().json()["key"]
+    key: str = stack.api.post("previews", json=asked).raise_for_status().json()["key"]
     return key
 
 
-def _finish(stage: Stage) -> None:
-    stage.submit("succeeded", "stopped_early", "reached_target", "out_of_time", "diverged")
-    stage.wait_for("diverged", "failed")
-    assert stage.snapshots("diverged")
+def _finish_runs(stack: Stack) -> None:
+    stack.submit("succeeded", "stopped_early", "reached_target", "out_of_time", "diverged")
+    stack.wait_for("diverged", "failed")
+    assert stack.snapshots("diverged")
 
 
-def _cancel(stage: Stage) -> None:
-    stage.submit("cancelled")
-    stage.wait_for_epoch("cancelled", 1)
-    stage.ask("cancelled", "cancel", by="ada")
-    stage.wait_for("cancelled", "cancelled")
+def _cancel_while_training(stack: Stack) -> None:
+    stack.submit("cancelled")
+    stack.wait_for_epoch("cancelled", 1)
+    stack.ask("cancelled", "cancel", by="ada")
+    stack.wait_for("cancelled", "cancelled")
 
 
-def _pause(stage: Stage) -> None:
-    stage.submit("paused")
-    stage.wait_for_epoch("paused", 2)
-    stage.ask("paused", "pause", by="Ada Lovelace")
-    stage.wait_for("paused", "paused")
-    [newest, *_] = stage.snapshots("paused")
-    batches = stage.job("paused")["progress"]["batches"]
+def _pause_within_an_epoch(stack: Stack) -> None:
+    stack.submit("paused")
+    stack.wait_for_epoch("paused", 2)
+    stack.ask("paused", "pause", by="Ada Lovelace")
+    stack.wait_for("paused", "paused")
+    [newest, *_] = stack.snapshots("paused")
+    batches = stack.job("paused")["progress"]["batches"]
     assert newest["step"] % batches, "it was paused between two epochs; try again"
 
 
-def _fail(stage: Stage, worker: Worker) -> None:
+def _crash_until_failed(stack: Stack, worker: Worker) -> None:
     """Kill a run's trainers until its budget of crashes is spent."""
-    stage.submit("failed")
-    stage.wait_for_snapshots("failed", 1)
+    stack.submit("failed")
+    stack.wait_for_snapshots("failed", 1)
 
     def is_killed_again() -> bool:
-        state = stage.job("failed")["state"]
+        state = stack.job("failed")["state"]
         if state == "running":
             worker.kill_trainers()
         return bool(state == "failed")
@@ -576,55 +584,55 @@ def _fail(stage: Stage, worker: Worker) -> None:
     _wait_until(is_killed_again, "failed has failed")
 
 
-def _lose(stage: Stage, worker: Worker) -> None:
+def _lose_worker(stack: Stack, worker: Worker) -> None:
     """Kill a worker, and damage the newest snapshot of its run."""
-    stage.submit("recovered")
-    stage.wait_for_snapshots("recovered", 2)
+    stack.submit("recovered")
+    stack.wait_for_snapshots("recovered", 2)
     worker.kill()
-    [newest, _] = stage.snapshots("recovered")
-    blob = stage.home / "artifacts" / newest["sha256"][:2] / newest["sha256"]
+    [newest, _] = stack.snapshots("recovered")
+    blob = stack.home / "artifacts" / newest["sha256"][:2] / newest["sha256"]
     blob.write_bytes(blob.read_bytes()[:-1])
 
 
-def _back_off(stage: Stage, worker: Worker) -> None:
+def _back_off(stack: Stack, worker: Worker) -> None:
     """Kill a run's trainer, with another that takes its slot, so that it waits for good."""
-    stage.submit("backing_off")
-    stage.wait_for_epoch("backing_off", 1)
-    stage.submit("drained")
+    stack.submit("backing_off")
+    stack.wait_for_epoch("backing_off", 1)
+    stack.submit("drained")
     worker.kill_trainers()
-    stage.wait_for("backing_off", "queued")
+    stack.wait_for("backing_off", "queued")
 
 
-def _kill(stage: Stage, worker: Worker) -> None:
+def _kill_worker(stack: Stack, worker: Worker) -> None:
     """Kill a worker and its runs, and ask too late that one of them be cancelled."""
     keys = ("killed", "killed_cancelling")
-    stage.submit(*keys)
+    stack.submit(*keys)
     for key in keys:
-        stage.wait_for_snapshots(key, 1)
+        stack.wait_for_snapshots(key, 1)
     worker.kill()
-    stage.ask("killed_cancelling", "cancel", by="lise")
+    stack.ask("killed_cancelling", "cancel", by="lise")
 
 
-def _queue(stage: Stage) -> None:
-    stage.submit("queued", "queued_first", "queued_unserved", "queued_for_two")
-    stage.submit("paused_waiting", "cancelled_waiting")
-    stage.ask("paused_waiting", "pause", by="ada")
-    stage.ask("cancelled_waiting", "cancel", by="ada")
+def _leave_queued(stack: Stack) -> None:
+    stack.submit("queued", "queued_first", "queued_unserved", "queued_for_two")
+    stack.submit("paused_waiting", "cancelled_waiting")
+    stack.ask("paused_waiting", "pause", by="ada")
+    stack.ask("cancelled_waiting", "cancel", by="ada")
 
 
 # what is kept
 
 
-def _take_paths_out(stage: Stage) -> None:
+def _take_paths_out(stack: Stack) -> None:
     """Write no folder of this machine into a fixture: tracebacks and sentences name some."""
-    folders = {str(stage.release.folder): "/srv", sys.prefix: "/usr"}
+    folders = {str(stack.release.folder): "/srv", sys.prefix: "/usr"}
     columns = {
         "jobs": ("error_message", "error_traceback"),
         "attempts": ("reason",),
         "log_lines": ("text",),
         "previews": ("error",),
     }
-    with stage.database.begin() as connection:
+    with stack.database.begin() as connection:
         for table, names in columns.items():
             for name in names:
                 for folder, instead in folders.items():
@@ -636,57 +644,57 @@ def _take_paths_out(stage: Stage) -> None:
                     )
 
 
-def _content(stage: Stage, previews: JSON) -> JSON:
+def _describe_all(stack: Stack, previews: JSON) -> JSON:
     return {
         "commit": COMMIT,
         "threads": THREADS,
-        "rows": _count_rows(stage),
+        "rows": _count_rows(stack),
         "previews": previews,
-        "runs": {key: _describe(stage, key) for key in RUNS},
+        "runs": {key: _describe(stack, key) for key in RUNS},
     }
 
 
-def _count_rows(stage: Stage) -> dict[str, int]:
-    tables = sorted(sqlalchemy.inspect(stage.database).get_table_names())
+def _count_rows(stack: Stack) -> dict[str, int]:
+    tables = sorted(sqlalchemy.inspect(stack.database).get_table_names())
     return {
-        table: stage.rows(f"SELECT count(*) AS count FROM {table}")[0]["count"] for table in tables
+        table: stack.rows(f"SELECT count(*) AS count FROM {table}")[0]["count"] for table in tables
     }
 
 
-def _describe(stage: Stage, key: str) -> JSON:
-    job = stage.job(key)
+def _describe(stack: Stack, key: str) -> JSON:
+    job = stack.job(key)
     kept = (
         *("id", "name", "state", "desired", "queue", "priority", "attempt", "stop_reason"),
         *("error", "weights_sha256", "spec"),
     )
-    attempts = stage.items(key, "attempts")
+    attempts = stack.items(key, "attempts")
     shown = ("number", "worker", "outcome", "reason", "threads", "precision", "first_step")
-    evaluation = stage.api.get(f"jobs/{job['id']}/evaluation")
+    evaluation = stack.api.get(f"jobs/{job['id']}/evaluation")
     return {name: job[name] for name in kept} | {
         "attempts": [{name: each[name] for name in shown} for each in attempts],
-        "warnings": [row["text"] for row in stage.items(key, "logs") if row["level"] == "warning"],
-        "snapshots": stage.snapshots(key),
-        "downloads": [_download(stage, row) for row in stage.items(key, "checkpoints")],
+        "warnings": [row["text"] for row in stack.items(key, "logs") if row["level"] == "warning"],
+        "snapshots": stack.snapshots(key),
+        "downloads": [_download(stack, row) for row in stack.items(key, "checkpoints")],
         "evaluated_accuracy": evaluation.json()["accuracy"] if evaluation.is_success else None,
-        "positions": _positions(stage, job),
+        "positions": _positions(stack, job),
     }
 
 
-def _download(stage: Stage, row: JSON) -> JSON:
+def _download(stack: Stack, row: JSON) -> JSON:
     """A file, with the digest of what the server sends."""
-    sent = stage.api.get(f"checkpoints/{row['id']}/download").raise_for_status().content
+    sent = stack.api.get(f"checkpoints/{row['id']}/download").raise_for_status().content
     sha256 = hashlib.sha256(sent).hexdigest()
     assert sha256 == row["sha256"]
     return {name: row[name] for name in ("id", "format", "filename", "size", "sha256", "epoch")}
 
 
-def _positions(stage: Stage, job: JSON) -> JSON:
+def _positions(stack: Stack, job: JSON) -> JSON:
     """Two ids that a page would send back: after the first event, and after all there was."""
     revision = str(
-        stage.rows("SELECT revision FROM jobs WHERE id = :id", id=job["id"])[0]["revision"]
+        stack.rows("SELECT revision FROM jobs WHERE id = :id", id=job["id"])[0]["revision"]
     )
     ids: list[str] = []
-    with stage.api.stream("GET", f"jobs/{job['id']}/events") as stream:
+    with stack.api.stream("GET", f"jobs/{job['id']}/events") as stream:
         for line in stream.iter_lines():
             if line.startswith("id: "):
                 ids.append(line.removeprefix("id: "))
@@ -708,41 +716,41 @@ def _write_expected(left: LeftBehind, undisturbed: JSON) -> None:
     content = left.content | {"machine": undisturbed["machine"]}
     for key, run in content["runs"].items():
         run["undisturbed_weights_sha256"] = undisturbed["weights"].get(key)
-        if key in FINISHED and key not in DEPENDS_ON_TIME:
+        if run["state"] == "succeeded" and key not in DEPENDS_ON_TIME:
             assert run["weights_sha256"] == run["undisturbed_weights_sha256"], key
     text = json.dumps(content, indent=1, ensure_ascii=False)
     (FIXTURES / f"{left.kind}.json").write_text(text + "\n")
 
 
-def _pack(stage: Stage, services: JSON) -> None:
+def _pack(stack: Stack, services: JSON) -> None:
     """Write an archive: equal contents give equal bytes."""
-    if stage.kind == "postgresql":
-        files = {"database.sql": _statements(stage, services)}
+    if stack.kind == "postgresql":
+        files = {"database.sql": _statements(stack, services)}
     else:
-        files = {"trainyard.db": _file_of(stage)}
-    blobs = stage.home / "artifacts"
+        files = {"trainyard.db": _file_of(stack)}
+    blobs = stack.home / "artifacts"
     for path in sorted(path for path in blobs.rglob("*") if path.is_file()):
-        files[str(path.relative_to(stage.home))] = path.read_bytes()
-    with tarfile.open(FIXTURES / f"{stage.kind}.tar.xz", "w:xz", preset=9) as archive:
+        files[str(path.relative_to(stack.home))] = path.read_bytes()
+    with tarfile.open(FIXTURES / f"{stack.kind}.tar.xz", "w:xz", preset=9) as archive:
         for name, data in files.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(data)
             archive.addfile(entry, io.BytesIO(data))
 
 
-def _file_of(stage: Stage) -> bytes:
+def _file_of(stack: Stack) -> bytes:
     """The file of an SQLite database, with what its log still holds."""
-    engine = sqlalchemy.create_engine(stage.settings["DATABASE_URL"])
+    engine = sqlalchemy.create_engine(stack.settings["DATABASE_URL"])
     with engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     engine.dispose()
-    return (stage.home / "trainyard.db").read_bytes()
+    return (stack.home / "trainyard.db").read_bytes()
 
 
-def _statements(stage: Stage, services: JSON) -> bytes:
+def _statements(stack: Stack, services: JSON) -> bytes:
     """A PostgreSQL database as statements that any client can send, psql or not."""
     program = shutil.which("pg_dump") or f"{services['programs']}/pg_dump"
-    address = stage.settings["DATABASE_URL"].replace("postgresql+psycopg://", "postgresql://")
+    address = stack.settings["DATABASE_URL"].replace("postgresql+psycopg://", "postgresql://")
     options = ("--inserts", "--rows-per-insert=50", "--no-owner", "--no-privileges")
     dump = subprocess.run([program, *options, address], check=True, stdout=subprocess.PIPE).stdout
     # psql's own commands, and a setting that servers before version 17 do not know

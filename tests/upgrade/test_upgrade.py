@@ -14,6 +14,7 @@ from core.jobs.actors import LOCAL_OWNER
 from core.spec.spec import TrainingSpec
 from core.states import FINAL, STATES
 from tests.services import wait_until
+from worker.devices import usable_cores
 
 RENAMED = {"checkpoints": "artifacts", "points": "metrics", "resume_points": "snapshots"}
 LONGEST_S = 240.0
@@ -93,7 +94,7 @@ def test_downloads_keep_their_digests(left, client, name):
         for file in run["downloads"]:
             if name == "checkpoints" and file["format"].startswith("card"):
                 continue
-            answer = client.get(f"/api/v1/{name}/{file['id']}/download")
+            answer = client.get(f"/api/v1/{name}/{file['id']}/download", buffered=True)
             assert hashlib.sha256(answer.data).hexdigest() == file["sha256"]
 
 
@@ -116,7 +117,8 @@ def test_interrupted_runs_end_as_if_nothing_had_happened(left, database, start_w
         if run["state"] not in FINAL and key != "queued_unserved"
     } | {"failed": run_of(left, "failed")}
 
-    start_worker(slots=2, queues=("default", "night"))
+    # one thread a slot, as the runs began with
+    start_worker(slots=max(2, usable_cores()), queues=("default", "night"))
 
     def look(job_id):
         with database.reading() as session:
