@@ -148,6 +148,17 @@ def test_the_plain_path_of_a_field_is_understood_as_well():
     assert reading.submission(post)["spec"] == {"optimizer": {"kind": "adam", "learning_rate": 0.5}}
 
 
+def test_a_page_of_an_earlier_release_may_still_be_posted():
+    post = MultiDict(
+        {"accumulation": "4", "optimizer.kind": "rmsprop", "optimizer.rmsprop.smoothing": "0.5"}
+    )
+
+    assert reading.submission(post)["spec"] == {
+        "micro_batches": 4,
+        "optimizer": {"kind": "rmsprop", "alpha": 0.5},
+    }
+
+
 def test_fields_that_are_not_posted_are_left_to_the_preset():
     assert reading.submission(MultiDict({"name": "x", "epochs": "3"})) == {
         "name": "x",

@@ -187,7 +187,12 @@ def test_what_is_wrong_in_a_form_is_told_by_its_titles(client, database):
     assert (answer.status_code, answer.content_type) == (422, "application/problem+json")
     assert answer.json["detail"] == "Rotation: must be at most 180"
     assert answer.json["errors"] == [
-        {"field": "augmentation.rotation", "message": "must be at most 180"}
+        {
+            "field": "augmentation.rotation",
+            "message": "must be at most 180",
+            "code": "input.at_most",
+            "params": {"bound": 180},
+        }
     ]
     assert take(database) is None
 
