@@ -81,6 +81,12 @@ CATALOG: dict[str, Template] = {
         "{precision} on a CPU with {threads} threads",
     ),
     "pin.cuda": "{precision} on a CUDA GPU",
+    # a snapshot that a run cannot resume from
+    "snapshot.of_another_version": "The snapshot was written by a version of Trainyard that this "
+    "one cannot read. Restart the run from scratch.",
+    "snapshot.of_another_run": "The snapshot is of another run. Restart the run from scratch.",
+    "snapshot.of_another_precision": "The run began in {began_in}, on another kind of device, and "
+    "would resume in {here} here. Restart it from scratch, or choose a precision.",
     # how an attempt or a run ended
     "worker.lost": "Worker lost: no heartbeat for {lease_s:duration}.",
     "worker.supervisor_failed": "The worker failed to supervise the run; its log says why.",
