@@ -7,18 +7,18 @@ published remains an honest one.
 from __future__ import annotations
 
 from core.spec.spec import TrainingSpec
-from worker.training.run.snapshot_file import Place
+from worker.training.run.snapshot_file import Progress
 
 
-def why_stop(spec: TrainingSpec, place: Place, *, time_is_up: bool) -> str | None:
+def why_stop(spec: TrainingSpec, progress: Progress, *, time_is_up: bool) -> str | None:
     """Why the run ends after the epoch that was just measured, or None where it goes on.
 
     Args:
         spec: of the run.
-        place: with that epoch in `last`, and the best one so far in `best`.
+        progress: with that epoch in `last`, and the best one so far in `best`.
         time_is_up: whether the run has taken its time.
     """
-    stopping, last, best = spec.stopping, place.last, place.best
+    stopping, last, best = spec.stopping, progress.last, progress.best
     target, accuracy = stopping.target_accuracy, last.validation_accuracy
     if target is not None and accuracy is not None and accuracy >= target:
         return (
