@@ -37,6 +37,15 @@ class Forked(BaseModel):
     process_id: int
 
 
+class ForkFailed(BaseModel):
+    """The zygote's answer where it could not fork. It goes on and may be asked again."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    reason: str
+    """In the words of the operating system."""
+
+
 READY = b"ready"
 """The zygote's first message."""
 
