@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from core.datasets.builtin import DATASETS
 from core.errors import TrainyardError
+from core.messages import from_stored, stored
 from core.protocol.orders import Stop
 from core.protocol.reports import (
     EpochEnd,
@@ -361,9 +362,10 @@ class _Run:
                 place.reductions += 1
                 self._tell(log_messages.lowered(watch.patience, spec.schedule.factor))
             place.plateau_best, place.plateau_since = watch.best, watch.since
-        place.reason = why_stop(spec, place, time_is_up=self._is_time_up())
-        if place.reason:
-            self._tell(place.reason)
+        stop = why_stop(spec, place, time_is_up=self._is_time_up())
+        if stop is not None:
+            place.reason = stored(stop)
+            self._tell(stop.text)
 
     def _agree(self) -> None:
         """Let the others do as rank 0 has decided."""
@@ -381,6 +383,7 @@ class _Run:
         """Write the files, say what the weights do on the test set, and end."""
         place, spec = self._place, self._spec
         judged, chosen = self._judged(), place.last
+        stop_reason = from_stored(place.reason) if place.reason else None
         if not self._leads:
             return judged
         if self._best_weights is not None and place.best is not None:
@@ -409,7 +412,7 @@ class _Run:
                 device=log_messages.device_name(self._device),
                 precision=self._stepper.precision,
                 threads=torch.get_num_threads(),
-                reason=place.reason,
+                reason=stop_reason.text if stop_reason else None,
             ),
             self._test.batch(torch.arange(min(EXAMPLES, len(self._test)), device=self._device))[0],
             self._warn,
@@ -417,7 +420,7 @@ class _Run:
         self._say(
             Finished(
                 epoch=chosen.epoch,
-                reason=place.reason,
+                reason=stop_reason,
                 weights_sha256=weights_sha256,
                 files=files,
             )
