@@ -292,9 +292,7 @@ def test_a_reading_ends_when_its_time_is_over(scripted, wake):
 
 def test_a_reading_ends_when_it_is_woken(scripted):
     group, pipe, results = scripted(HANGS, HANGS), WakeupPipe(), []
-    reading = threading.Thread(
-        target=lambda: results.append(group.read(3600, pipe.descriptor))
-    )
+    reading = threading.Thread(target=lambda: results.append(group.read(3600, pipe.descriptor)))
     reading.start()
 
     pipe.set()
