@@ -17,7 +17,7 @@ from core.database.clock import now
 from core.database.models import Job
 from core.errors import DatabaseUnavailable, Unavailable
 from core.jobs import endings, lifecycle, snapshots
-from core.jobs.actors import LOCAL_OWNER, Actor
+from core.jobs.actors import LOCAL_OWNER, REAPER, Actor
 from core.storage.store import Blob
 from tests.services import wait_until, wait_until_gone
 from tests.worker.conftest import LONG_DIGITS, QUICK_DIGITS, process_of
@@ -241,7 +241,7 @@ def test_a_lost_lease_ends_the_trainer_even_while_a_point_is_being_stored(
         assert began.wait(60)
         [trainer] = trainers(context)
         with database.writing() as session:
-            endings._end(session, session.get_one(Job, job.id), "lost", None)
+            endings._end(session, session.get_one(Job, job.id), REAPER, "lost", None)
             session.execute(update(Job).where(Job.id == job.id).values(available_at=now(3600)))
 
         wait_until_gone([trainer])
@@ -276,7 +276,7 @@ def test_a_lost_lease_kills_the_trainer_and_leaves_no_trace(context, database, s
         with database.writing() as session:
             session.execute(update(Job).where(Job.id == job.id).values(lease_expires_at=now(-1)))
             # before the worker can renew, somebody else takes the job back
-            endings._end(session, session.get_one(Job, job.id), "lost", None)
+            endings._end(session, session.get_one(Job, job.id), REAPER, "lost", None)
             session.execute(update(Job).where(Job.id == job.id).values(available_at=now(3600)))
         taken_back = look(database, job.id)
         thread.join(30)

@@ -80,7 +80,7 @@ def test_what_cannot_be_drawn_says_why(drawer, database, monkeypatch, caplog):
 
     wait_until(lambda: drawer._look() or is_over(database, key), "it is taken")
 
-    assert previews.find(database, key).error == (
+    assert previews.find(database, key).error.text == (
         "MNIST is not on this worker yet; it is fetched when the first run needs it."
     )
     assert "MNIST is not on this worker" in caplog.text
@@ -116,7 +116,7 @@ def test_one_that_hangs_is_killed_and_the_next_is_drawn(
 
     drawer._look()
 
-    assert "not drawn within 0.3 s" in previews.find(database, first).error
+    assert "not drawn within 0.3 s" in previews.find(database, first).error.text
     wait_until_gone(forked)
     assert previews.find(database, second).image
 
@@ -134,7 +134,7 @@ def test_one_whose_process_is_killed_says_so(context, drawer, database, monkeypa
 
     drawer._look()
 
-    assert "ended early" in previews.find(database, key).error
+    assert "ended early" in previews.find(database, key).error.text
 
 
 def test_without_a_zygote_it_says_so(context, drawer, database, monkeypatch):
@@ -146,7 +146,7 @@ def test_without_a_zygote_it_says_so(context, drawer, database, monkeypatch):
 
     drawer._look()
 
-    assert "cannot draw it now" in previews.find(database, key).error
+    assert "cannot draw it now" in previews.find(database, key).error.text
 
 
 def test_a_fault_of_our_own_is_told_and_ends_nothing(drawer, database, monkeypatch, caplog):
@@ -158,7 +158,7 @@ def test_a_fault_of_our_own_is_told_and_ends_nothing(drawer, database, monkeypat
 
     drawer._look()
 
-    assert "its log says why" in previews.find(database, broken).error
+    assert "its log says why" in previews.find(database, broken).error.text
     assert "ZeroDivisionError" in caplog.text
     assert previews.find(database, key).image
 
@@ -188,7 +188,7 @@ def test_what_was_left_to_others_is_looked_for_again_soon(working, database):
 
     wait_until(lambda: is_over(database, key), "it is taken", timeout=drawing.LOOK_EVERY_S / 2)
 
-    assert "not on this worker" in previews.find(database, key).error
+    assert "not on this worker" in previews.find(database, key).error.text
 
 
 def test_without_wake_ups_it_is_drawn_by_looking(context, database, monkeypatch):
@@ -223,7 +223,7 @@ def test_a_stop_waits_for_nothing_that_hangs(context, database, monkeypatch):
 
     made.stop()
 
-    assert "was stopped" in previews.find(database, key).error
+    assert "was stopped" in previews.find(database, key).error.text
     wait_until_gone(forked)
 
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from core.messages import message
 from core.datasets.builtin import DATASETS
+from core.messages import message
 from core.protocol.reports import (
     EpochEnd,
     Evaluated,
