@@ -9,7 +9,7 @@ STEP := ./scripts/step
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test check format lint types imports tests faults lock browser \
-	compose-test bench-api bench-training bench-steps bench-together bench-presets bench-latency bench-recovery bench-idle chaos clean
+	compose-test wheel wheel-test bench-api bench-training bench-steps bench-together bench-presets bench-latency bench-recovery bench-idle chaos clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,11 +77,19 @@ chaos: setup ## A storm of faults over a hundred jobs, then the checker (CHAOS="
 compose-test: setup ## Build the images, bring docker-compose.yml up, and send a run through it
 	@$(STEP) "compose" $(BIN)/python tests/deploy/compose_run.py
 
+wheel: setup ## Build the wheel, front-end libraries included, into dist/
+	@rm -rf dist
+	@$(STEP) "wheel" $(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+	@rm -rf build
+
+wheel-test: wheel ## Install the wheel where nothing else is, train the demo with it, look at its page
+	@$(STEP) "wheel, installed" $(BIN)/python tests/deploy/wheel_run.py dist/*.whl
+
 lock: $(BIN)/.ready ## Resolve the packages anew, within pyproject.toml
 	@$(STEP) "lock" scripts/lock
 
-clean: ## Remove what set-up made
-	rm -rf $(VENV) webui/static/node_modules
+clean: ## Remove what set-up and builds made
+	rm -rf $(VENV) webui/static/node_modules build dist
 
 $(BIN)/.ready: requirements/dev.lock pyproject.toml scripts/step
 	@$(STEP) "virtualenv" scripts/ensure-virtualenv $(PYTHON) $(VENV)

@@ -18,7 +18,8 @@ from pathlib import Path
 import httpx
 from sqlalchemy import text
 
-from cli.stack import Stack, free_port
+from cli.stack.ports import free_port
+from cli.stack.stack import Stack
 from core.database.engine import Database
 from core.settings import Settings
 from core.spec.presets import PRESETS

@@ -18,8 +18,8 @@ import torch
 
 from core import settings
 from core.spec.presets import PRESETS, resolve
+from trainyard import train
 from worker.devices import usable_cores
-from worker.training import train
 
 OUT = Path(__file__).parent / "out" / "presets.json"
 

@@ -16,8 +16,8 @@ import torch
 
 from core import settings
 from core.spec.presets import resolve
+from trainyard import train
 from worker.devices import usable_cores
-from worker.training import train
 
 Changes = dict[str, Any]
 

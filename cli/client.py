@@ -56,6 +56,10 @@ class Client:
             yield from page["items"]
             cursor = page["next"]
 
+    def artifacts(self, job_id: int) -> list[JSON]:
+        """What a run has published: its weights in each format, and its card."""
+        return list(self.all(f"/jobs/{job_id}/artifacts"))
+
     def page_of(self, job_id: int) -> str:
         """The address of a run's page."""
         return f"{self.url}/jobs/{job_id}"
@@ -96,8 +100,8 @@ class Client:
                     raise Unavailable(self._away(error)) from error
             time.sleep(RECONNECT_AFTER_S)
 
-    def download(self, checkpoint: JSON, target: Path) -> Path:
-        """Save a checkpoint and check its digest. An existing file is replaced only when whole.
+    def download(self, artifact: JSON, target: Path) -> Path:
+        """Save an artifact and check its digest. An existing file is replaced only when whole.
 
         Raises:
             TrainyardError: what arrived is not what was published.
@@ -107,7 +111,7 @@ class Client:
         try:
             with (
                 scratch.open("wb") as file,
-                self._http.stream("GET", f"checkpoints/{checkpoint['id']}/download") as response,
+                self._http.stream("GET", f"artifacts/{artifact['id']}/download") as response,
             ):
                 if response.is_error:
                     response.read()
@@ -115,7 +119,7 @@ class Client:
                 for part in response.iter_bytes(1 << 20):
                     sha256.update(part)
                     file.write(part)
-            if sha256.hexdigest() != checkpoint["sha256"]:
+            if sha256.hexdigest() != artifact["sha256"]:
                 raise TrainyardError("The download is damaged: its SHA-256 is wrong. Try again.")
             scratch.replace(target)
         except httpx.TransportError as error:

@@ -1,8 +1,9 @@
-"""`trainyard doctor`: looks at everything that a run needs, and says what to mend."""
+"""`trainyard doctor`: looks at everything that a run needs, and says what to fix."""
 
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import os
 import shutil
 import sys
@@ -15,8 +16,9 @@ import httpx
 from rich.table import Table
 from rich.text import Text
 
-from cli import broker, endpoint, show
-from core import queries, workers
+from cli.render import text
+from cli.stack import broker, endpoint
+from core import formats, queries, workers
 from core.database.engine import Database
 from core.datasets.builtin import DATASETS
 from core.errors import TrainyardError
@@ -52,7 +54,7 @@ def examine(settings: Settings) -> list[Check]:
         _packages(),
         _libraries(),
         _database(settings),
-        _attempt("file store", lambda: _artifacts(settings)),
+        _attempt("storage", lambda: _storage(settings)),
         _redis(settings, up),
         _server(settings, up),
         _workers(settings),
@@ -63,7 +65,7 @@ def examine(settings: Settings) -> list[Check]:
 def table(checks: Sequence[Check]) -> Table:
     """The checks for people."""
     marks = {"good": Text("ok", "green"), "note": Text("note", "yellow"), "bad": Text("BAD", "red")}
-    return show.table(("", "WHAT", ""), ((marks[c.state], c.subject, c.words) for c in checks))
+    return text.table(("", "WHAT", ""), ((marks[c.state], c.subject, c.words) for c in checks))
 
 
 def _attempt(subject: str, look: Callable[[], str]) -> Check:
@@ -88,7 +90,7 @@ def _home(settings: Settings) -> Check:
         return Check("home", "bad", f"{home} cannot be written; set {variable('home')}")
     free = shutil.disk_usage(place).free
     state: State = "good" if free > LOW_DISK_BYTES else "bad"
-    return Check("home", state, f"{home}, {show.size(free)} free")
+    return Check("home", state, f"{home}, {formats.size(free)} free")
 
 
 def _packages() -> Check:
@@ -102,8 +104,9 @@ def _packages() -> Check:
 
 
 def _libraries() -> Check:
-    folder = Path(__file__).parent.parent / "webui" / "static" / "node_modules"
-    if folder.is_dir():
+    webui = importlib.util.find_spec("webui")  # found, not imported: the terminal needs no web
+    places = webui.submodule_search_locations if webui else None
+    if any((Path(place) / "static" / "node_modules").is_dir() for place in places or ()):
         return Check("front end", "good", "libraries are installed")
     return Check("front end", "bad", "libraries are missing; run `make setup`")
 
@@ -124,7 +127,7 @@ def _database(settings: Settings) -> Check:
     return _attempt("database", look)
 
 
-def _artifacts(settings: Settings) -> str:
+def _storage(settings: Settings) -> str:
     store.connect(settings.storage_address).check()
     return settings.storage_address
 
@@ -175,5 +178,5 @@ def _dataset(settings: Settings, name: str) -> Check:
     if place.is_dir():
         return Check(f"data {name}", "good", str(place))
     return Check(
-        f"data {name}", "note", f"fetched at its first run, or: trainyard data fetch {name}"
+        f"data {name}", "note", f"downloaded at its first run, or: trainyard data fetch {name}"
     )

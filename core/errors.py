@@ -16,8 +16,9 @@ Each door (page, API, terminal) turns them into its own answer in one place.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from core.messages import Message, plain
+from core.messages import Message, as_json, plain
 
 
 class TrainyardError(Exception):
@@ -39,6 +40,10 @@ class FieldError:
     def message(self) -> str:
         """The reason in English."""
         return self.reason.text
+
+    def as_json(self) -> dict[str, Any]:
+        """As it is sent: `field`, `message`, and the reason's `code` and `params`."""
+        return {"field": self.field, "message": self.message, **as_json(self.reason)}
 
 
 class InvalidInput(TrainyardError):

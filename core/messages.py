@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,7 +86,6 @@ CATALOG: dict[str, Template] = {
     "{learning_rate:g}. Try a smaller learning rate, warm-up, or gradient clipping. {snapshot}",
     "run.no_snapshot": "There is no snapshot yet.",
     "run.last_snapshot": "The last good snapshot is that after {step} batches.",
-    "run.snapshot_unusable": "{detail}",
     "run.out_of_memory": "The device's memory is full. Try a smaller batch size, more "
     "micro-batches, or a smaller network.",
     "run.data_unavailable": "{detail}",
@@ -108,6 +107,12 @@ CATALOG: dict[str, Template] = {
     "stop.time_limit": "Ended early: time limit of {limit_s:duration} reached.",
     "stop.target_reached": "Ended early: the validation accuracy of "
     "{accuracy:percent} reached the target.",
+    # a snapshot that a run cannot resume from
+    "snapshot.of_another_version": "The snapshot was written by a version of Trainyard that this "
+    "one cannot read. Restart the run from scratch.",
+    "snapshot.of_another_run": "The snapshot is of another run. Restart the run from scratch.",
+    "snapshot.of_another_precision": "The run began in {began_in}, on another kind of device, and "
+    "would resume in {here} here. Restart it from scratch, or choose a precision.",
     # how an attempt or a run ended
     "worker.lost": "Worker lost: no heartbeat for {lease_s:duration}.",
     "worker.supervisor_failed": "The worker failed to supervise the run; its log says why.",
@@ -126,25 +131,93 @@ CATALOG: dict[str, Template] = {
     "preview.worker_failed": "The worker failed to draw it; its log says why.",
     "actor.may_not_submit": "{name} may not submit runs.",
     "actor.may_not": "{name} may not {action} run {job_id}.",
+    # what is wrong with a value that was sent
+    "input.required": "Required",
+    "input.unknown_field": "Unknown field",
+    "input.unknown_field_of_these": "Unknown field; send {parts:list}",
+    "input.duplicate_field": "Duplicate field",
+    "input.one_of": "choose one of {choices:either}",
+    "input.whole_number": "write a whole number",
+    "input.number_too_large": "this number is too large",
+    "input.number": "write a number",
+    "input.finite_number": "write a finite number",
+    "input.true_or_false": "write true or false",
+    "input.text": "write text",
+    "input.numbers": "write a list of numbers, such as 8, 16, 32",
+    "input.fields": "write an object with named fields",
+    "input.more_than": "must be more than {bound:digits}",
+    "input.at_least": "must be at least {bound:digits}",
+    "input.less_than": "must be less than {bound:digits}",
+    "input.at_most": "must be at most {bound:digits}",
+    "input.name_characters": "use letters, digits, and . _ - only",
+    "input.characters": "use at most {most} characters",
+    "input.too_few": "give at least {least}",
+    "input.too_many": "give at most {most}",
+    "input.has_no_parts": "{field} is a single value and has no parts",
+    "input.has_parts": "{field} is no single value: parts of it are set too",
+    "input.json_object": "send a JSON object",
+    "input.limit": "choose a number from 1 to {most}",
+    "input.cursor": "use the cursor of an earlier page as it was given",
+    "input.unknown_state": "there is no state {state}; known: {known:list}",
+    # what cannot work together in a spec
+    "spec.unknown_preset": "there is no such preset; known: {known:list}",
+    "spec.subset_too_large": "{dataset} has {images} images to train on; choose at most that",
+    "spec.validation_too_small": "{share:g} of {images} images are {split}, and {dataset} has "
+    "{classes} classes; choose a larger share or a larger data.subset",
+    "spec.patience_without_validation": "early stopping is decided by a validation split, and "
+    "there is none; set data.validation above 0, or leave this empty",
+    "spec.target_without_validation": "the target is decided by a validation split, and there is "
+    "none; set data.validation above 0, or leave this empty",
+    "spec.best_without_validation": "the best epoch is decided by a validation split, and there "
+    "is none; set data.validation above 0, or choose last",
+    "spec.batch_too_large": "{dataset} has {images} images to train on here; choose a batch size "
+    "of at most that",
+    "spec.batch_too_small": "a batch of {images} cannot be split in {parts} parts (micro_batches "
+    "times devices); choose a larger batch size, or fewer of those",
+    "spec.last_batch_too_small": "a batch of {images} is left over at the end of an epoch, too few "
+    "for {devices} devices; choose another batch size",
+    "spec.batch_of_one": "a part of one image is left over, and batch norm cannot work on the "
+    "single value that this network leaves of it; choose another batch size, or fewer "
+    "micro_batches",
+    "spec.kernel_too_large": "the images of {dataset} are {size} pixels wide; choose a kernel of "
+    "at most that",
+    "spec.too_many_pools": "the images of {dataset} are {size} pixels wide, and no pixel is left "
+    "after so many max-pools; choose fewer channels",
+    "spec.mix_needs_cross_entropy": "{mix} needs loss cross_entropy: {loss} takes whole labels "
+    "only; change loss, or choose none",
+    "spec.smoothing_needs_cross_entropy": "label smoothing needs loss cross_entropy: {loss} takes "
+    "whole labels only; change loss, or set this to 0",
+    "spec.no_colors": "the images of {dataset} are gray and have no colors to change; set this to "
+    "0, or choose another augmentation.kind",
+    "spec.shift_too_large": "the images of {dataset} are {size} pixels wide; shift them by less",
+    "spec.crop_too_large": "the images of {dataset} are {size} pixels wide; choose a margin "
+    "narrower than that",
+    "spec.fp16_needs_gpu": "fp16 needs a GPU, and device is {device}; set device to cuda, or "
+    "choose auto",
+    "spec.fp16_with_muon": "fp16 scales its losses, which Muon does not take; choose bf16, or "
+    "another optimizer",
+    "spec.tf32_needs_gpu": "TF32 is a GPU's, and device is cpu; turn it off, or change device",
+    "spec.nesterov_needs_momentum": "set momentum above 0, or turn nesterov off",
 }
 """The English catalog."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is to be said: a code of the catalog and its parameters, JSON values or messages."""
+    """Something to say: a code of the catalog and its parameters, JSON values or messages."""
 
     code: str
     params: Params = field(default_factory=dict)
 
     @property
     def text(self) -> str:
-        """The English sentence. A code of a later release is shown with its parameters."""
-        template = CATALOG.get(self.code)
-        if template is None:
+        """The English sentence. A message of another release is shown with its parameters."""
+        try:
+            template = CATALOG[self.code]
+            form = template.form(self.params) if isinstance(template, Plural) else template
+            return _FORMATTER.vformat(form, (), self.params)
+        except (LookupError, TypeError, ValueError):
             return f"{self.code} {json.dumps(as_json(self)['params'])}"
-        form = template.form(self.params) if isinstance(template, Plural) else template
-        return _FORMATTER.vformat(form, (), self.params)
 
     def __str__(self) -> str:
         return self.text
@@ -211,7 +284,7 @@ def from_stored(text: str) -> Message:
     if text.startswith('{"code":'):
         try:
             return from_json(json.loads(text))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             pass
     return plain(text)
 
@@ -234,11 +307,25 @@ def _about(seconds: float) -> str:
     return f"about {minutes // 60} h {minutes % 60:02} min"
 
 
+def _digits(number: float) -> str:
+    """Every digit of a bound; a whole number has no point."""
+    return str(int(number)) if number == int(number) else str(number)
+
+
+def _either(choices: Sequence[Any]) -> str:
+    """Values of which one is to be chosen: `3, 5 or 7`."""
+    *others, last = (str(choice) for choice in choices)
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 _FORMATS: dict[str, Callable[[Any], str]] = {
     "about": _about,
     "duration": lambda seconds: f"{seconds:g} s",
     "number": lambda number: f"{number:,}",
     "percent": lambda share: f"{share:.2%}",
+    "digits": _digits,
+    "list": lambda values: ", ".join(str(value) for value in values),
+    "either": _either,
 }
 
 

@@ -20,6 +20,7 @@ from core.database.clock import now
 from core.database.engine import Database
 from core.database.models import Preview
 from core.messages import Message
+from core.spec import facts
 from core.spec.spec import TrainingSpec
 
 FORGOTTEN_AFTER_S = 30.0
@@ -32,8 +33,7 @@ KEPT_FOR_S = 24 * 3600.0
 MOST_WAITING = 50
 MOST_KEPT = 500
 
-PARTS = ("dataset", "augmentation", "seed")
-"""What of a spec decides which images there are, and how they are varied."""
+PARTS = facts.PREVIEW_PARTS
 
 Request = dict[str, Any]
 """These parts of a spec, whole and checked."""
@@ -53,7 +53,7 @@ def key_of(asked: Request) -> str:
 def ask(database: Database, asked: Request) -> str:
     """Ask for a preview. The caller announces it once this has returned.
 
-    What is there, or is being drawn, stays; what has failed or was forgotten is drawn anew.
+    What is there, or is being drawn, stays; what has failed or was forgotten is drawn again.
 
     Returns:
         Its key.
@@ -104,7 +104,7 @@ def take(database: Database, datasets: Collection[str]) -> tuple[str, Request] |
         Its key and what is to be drawn, or None where there is none.
     """
     suits = or_(
-        Preview.request["dataset"].as_string().in_(datasets),
+        Preview.request[facts.DATASET].as_string().in_(datasets),
         Preview.asked_at < now(-LEFT_TO_OTHERS_S),
     )
     oldest = (

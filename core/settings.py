@@ -242,9 +242,8 @@ def load(**overrides: Any) -> Settings:
     except ValidationError as error:
         lines = []
         for problem in error.errors():
-            message = explain(problem)
             name = f"{variable(str(problem['loc'][0]))}: " if problem["loc"] else ""
-            lines.append(name + message)
+            lines.append(name + explain(problem).text)
         raise BadSettings("\n".join(lines)) from None
 
 

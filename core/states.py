@@ -1,7 +1,7 @@
 """The states of a job and the moves between them: the only table of transitions.
 
 `core/jobs` alone performs them, each as a conditional UPDATE. What a person asks for (`desired`) is
-a separate column: it is never a state. Each move is told by an event of the job's history.
+a separate column: it is never a state. An event of the job's history tells of each move.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def may_become(state: State) -> tuple[State, ...]:
 EVENT_TARGETS: dict[EventKind, frozenset[State]] = {
     "submitted": frozenset({"queued"}),
     "claimed": frozenset({"running"}),
-    # of these three the state is told where the run is to be tried again; else an end follows
+    # these three name a state where the run is to be tried again; else an end follows
     "crashed": frozenset({"queued", "paused"}),
     "lost": frozenset({"queued", "paused"}),
     "drained": frozenset({"queued", "paused"}),
@@ -71,22 +71,22 @@ EVENT_TARGETS: dict[EventKind, frozenset[State]] = {
 """The states into which a job may move by an event. Events of other kinds move it nowhere."""
 
 
-def state_after(state: State | None, kind: EventKind, told: State | None) -> State:
+def state_after(state: State | None, kind: EventKind, named: State | None) -> State:
     """The state of a job after an event of its history.
 
     Args:
         state: before it; None: the job did not exist.
         kind: the event's kind.
-        told: the state that the event's payload tells, if any.
+        named: the state that the event's payload names, if any.
 
     Raises:
         ValueError: no job can go that way.
     """
-    if told is None:
+    if named is None:
         if state is None or (kind in EVENT_TARGETS and kind not in ("crashed", "lost")):
-            raise ValueError(f"{kind} tells no state, after {state}")
+            raise ValueError(f"{kind} names no state, after {state}")
         return state
-    may_move = told == "queued" if state is None else told in TRANSITIONS[state]
-    if not may_move or told not in EVENT_TARGETS.get(kind, ()):
-        raise ValueError(f"{kind} cannot lead from {state} to {told}")
-    return told
+    may_move = named == "queued" if state is None else named in TRANSITIONS[state]
+    if not may_move or named not in EVENT_TARGETS.get(kind, ()):
+        raise ValueError(f"{kind} cannot lead from {state} to {named}")
+    return named

@@ -1,4 +1,4 @@
-"""The workers' own rows: which are live, with which devices, and when each was last heard."""
+"""The workers' own rows: which are live, with which devices, and the last heartbeat of each."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class WorkerFacts:
 
 
 def is_live() -> ColumnElement[bool]:
-    """The one definition of a live worker: heard lately by the database's clock, not stopped."""
+    """The one definition of a live worker: a heartbeat, lately by the database's clock, no stop."""
     return and_(Worker.stopped_at.is_(None), Worker.last_heartbeat_at >= now(-SILENT_AFTER_S))
 
 
@@ -65,7 +65,7 @@ def register(database: Database, facts: WorkerFacts) -> int:
 
 
 def heartbeat(database: Database, worker_id: int) -> datetime:
-    """Write down that a worker is there, whatever was said of it meanwhile.
+    """Write down that a worker is there, also where it was counted as stopped meanwhile.
 
     Returns:
         The moment, by the database's clock.
@@ -93,7 +93,7 @@ def mark_stopped(database: Database, worker_id: int) -> None:
 
 
 def mark_silent_stopped(database: Database) -> None:
-    """Count workers that were not heard from for a while as stopped."""
+    """Count workers without a recent heartbeat as stopped."""
     with database.writing() as session:
         session.execute(
             update(Worker)

@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from core.database import engine as database_module
 from core.database.engine import Database
 from core.settings import Settings
-from core.storage.store import Folder
+from core.storage.folder import Folder
 from tests import services
 from tests.services import Postgres, RedisServer, UnavailableHereError, empty_tables
 from webui.app import create_app

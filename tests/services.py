@@ -21,8 +21,8 @@ import pytest
 import redis
 from psycopg import sql
 
-from cli import broker
-from cli.stack import free_port
+from cli.stack import broker
+from cli.stack.ports import free_port
 from core.database.models import Base
 from core.settings import Settings, variable
 

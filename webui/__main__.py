@@ -1,63 +1,13 @@
-"""Serve the application with gunicorn: `python -m webui`.
-
-One process with many threads: a page that is watched holds one of them.
-"""
+"""Serve the application: `python -m webui`."""
 
 from __future__ import annotations
 
 import logging
-import signal
 import sys
-from types import FrameType
-from typing import Any
-
-from flask import Flask
-from gunicorn.app.base import BaseApplication
 
 from core import settings
 from core.errors import TrainyardError
-from webui.app import create_app
-from webui.context import Context
-
-
-class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
-    """Gunicorn, set up by our settings instead of a file."""
-
-    def __init__(self, chosen: settings.Settings) -> None:
-        self.chosen = chosen
-        super().__init__()
-
-    def load_config(self) -> None:
-        host = f"[{self.chosen.host}]" if ":" in self.chosen.host else self.chosen.host
-        for name, value in {
-            "bind": f"{host}:{self.chosen.port}",
-            "workers": 1,
-            "worker_class": "gthread",
-            "threads": self.chosen.web_threads,
-            "graceful_timeout": 3,
-            "timeout": 60,
-            "keepalive": 15,
-            "control_socket_disable": True,
-            "post_worker_init": _end_streams_on_sigterm,
-        }.items():
-            self.cfg.set(name, value)
-
-    def load(self) -> Flask:
-        return create_app(self.chosen)
-
-
-def _end_streams_on_sigterm(worker: Any) -> None:
-    """Let live streams end at once when the server is told to stop, not when time runs out."""
-    go_on = signal.getsignal(signal.SIGTERM)
-    context = worker.wsgi.extensions["trainyard"]
-    assert isinstance(context, Context)
-    assert callable(go_on)
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        context.watchers.stop()
-        go_on(number, frame)
-
-    signal.signal(signal.SIGTERM, stop)
+from webui.server import Server
 
 
 def main() -> None:

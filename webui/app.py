@@ -9,8 +9,11 @@ from core.messaging.notify import Notifier
 from core.messaging.pubsub import Wakeups
 from core.settings import Settings
 from core.storage import store
-from webui import api, context, pages, previews, problems, security
-from webui.live import Watchers
+from webui import context, problems, security
+from webui.api import health, previews
+from webui.api.routes import blueprint as api
+from webui.live.watchers import Watchers
+from webui.pages.routes import blueprint as pages
 
 
 def create_app(settings: Settings) -> Flask:
@@ -31,11 +34,11 @@ def create_app(settings: Settings) -> Flask:
     )
     problems.install(app)
     forms_only = security.install(app, settings)
-    for blueprint in (api.blueprint, api.health, previews.blueprint):
+    for blueprint in (api, health.blueprint, previews.blueprint):
         # no cookie gives the API any right, and JSON from another site needs a permission that
         # we never give; so tokens are for the forms alone
         forms_only.exempt(blueprint)
         app.register_blueprint(blueprint)
-    app.register_blueprint(pages.blueprint)
+    app.register_blueprint(pages)
     app.register_blueprint(previews.form)
     return app

@@ -10,8 +10,8 @@ from core.database.engine import Database
 from core.messaging.notify import Notifier
 from core.messaging.pubsub import Wakeups
 from core.settings import Settings
-from core.storage.store import Storage
-from webui.live import Watchers
+from core.storage.blobs import Storage
+from webui.live.watchers import Watchers
 
 _KEY = "trainyard"
 

@@ -22,9 +22,7 @@ def summarize(asked: spec.Spec) -> Summary:
     """
     unknown = sorted(set(asked) - set(PARTS))
     if unknown:
-        raise InvalidInput.one(
-            unknown[0], f"is no part of this question; send {' and '.join(PARTS)}"
-        )
+        raise InvalidInput.one(unknown[0], f"unknown field; send {' and '.join(PARTS)}")
     chosen = _checked(asked)
     return shapes.summary(chosen.model, DATASETS[chosen.dataset])
 

@@ -10,7 +10,7 @@ from core.jobs.claim import Claimant
 from core.messaging.notify import Notifier
 from core.messaging.pubsub import Wakeups
 from core.settings import Settings
-from core.storage.store import Storage
+from core.storage.blobs import Storage
 from worker.processes.pipe import WakeupPipes
 from worker.processes.spares import Spares
 from worker.slots import Slots

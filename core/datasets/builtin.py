@@ -1,10 +1,11 @@
-"""The datasets that a run may name: facts only, so that the web can show them without torch."""
+"""The datasets that come with Trainyard: facts only, so the web can show them without torch."""
 
 from __future__ import annotations
 
 import string
-from dataclasses import dataclass
 from typing import Literal, get_args
+
+from core.datasets.info import DatasetInfo
 
 DatasetName = Literal[
     "mnist",
@@ -17,43 +18,16 @@ DatasetName = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Dataset:
-    """One dataset: images of `channels` x `size` x `size` pixels in `len(classes)` classes."""
-
-    name: DatasetName
-    title: str
-    description: str
-    channels: int
-    size: int
-    classes: tuple[str, ...]
-    """Their names, in the order of the labels, which begin at 0."""
-    mean: tuple[float, ...]
-    """Of all pixels to train on, scaled to 0..1: a value a channel."""
-    std: tuple[float, ...]
-    """The standard deviation of the same pixels: a value a channel."""
-    train_count: int
-    test_count: int
-    folder: str
-    """Where its files lie, below the data folder."""
-    largest_pixel: int
-    """The pixel value that stands for full white; images are divided by it."""
-    license: str
-    """Under what terms its authors give it away; says so where they name none."""
-    source: str
-    """The address of its authors' page."""
-
-
 _DIGITS = tuple(string.digits)
 # capitals and small letters that look alike are one class, under the capital's name
 _EMNIST_BALANCED = (*string.digits, *string.ascii_uppercase, *"abdefghnqrt")
 _EMNIST_SOURCE = "https://www.nist.gov/itl/products-and-services/emnist-dataset"
-_EMNIST_LICENCE = "None named; made of NIST Special Database 19"
+_EMNIST_LICENSE = "None named; made of NIST Special Database 19"
 
-DATASETS: dict[str, Dataset] = {
+DATASETS: dict[str, DatasetInfo] = {
     dataset.name: dataset
     for dataset in (
-        Dataset(
+        DatasetInfo(
             name="mnist",
             title="MNIST",
             description="Handwritten digits, 28x28 gray pixels: 60,000 to train, 10,000 to test.",
@@ -69,7 +43,7 @@ DATASETS: dict[str, Dataset] = {
             license="CC BY-SA 3.0",
             source="http://yann.lecun.com/exdb/mnist/",
         ),
-        Dataset(
+        DatasetInfo(
             name="fashion_mnist",
             title="Fashion-MNIST",
             description="Articles of clothing in the format of MNIST; a harder drop-in.",
@@ -96,7 +70,7 @@ DATASETS: dict[str, Dataset] = {
             license="MIT",
             source="https://github.com/zalandoresearch/fashion-mnist",
         ),
-        Dataset(
+        DatasetInfo(
             name="kmnist",
             title="KMNIST",
             description="Cursive hiragana of classical Japanese books in the format of MNIST: each "
@@ -125,7 +99,7 @@ DATASETS: dict[str, Dataset] = {
             license="CC BY-SA 4.0",
             source="https://github.com/rois-codh/kmnist",
         ),
-        Dataset(
+        DatasetInfo(
             name="emnist_balanced",
             title="EMNIST balanced",
             description="Handwritten digits and letters in 47 classes of the same size: 112,800 to "
@@ -140,10 +114,10 @@ DATASETS: dict[str, Dataset] = {
             test_count=18_800,
             folder="EMNIST/balanced",
             largest_pixel=255,
-            license=_EMNIST_LICENCE,
+            license=_EMNIST_LICENSE,
             source=_EMNIST_SOURCE,
         ),
-        Dataset(
+        DatasetInfo(
             name="emnist_letters",
             title="EMNIST letters",
             description="Handwritten letters, capital and small as one class: 124,800 to train, "
@@ -158,10 +132,10 @@ DATASETS: dict[str, Dataset] = {
             test_count=20_800,
             folder="EMNIST/letters",
             largest_pixel=255,
-            license=_EMNIST_LICENCE,
+            license=_EMNIST_LICENSE,
             source=_EMNIST_SOURCE,
         ),
-        Dataset(
+        DatasetInfo(
             name="cifar10",
             title="CIFAR-10",
             description="Photographs of animals and vehicles, 32x32 colored pixels: 50,000 to "
@@ -190,7 +164,7 @@ DATASETS: dict[str, Dataset] = {
             license="None named; its authors ask to be cited",
             source="https://www.cs.toronto.edu/~kriz/cifar.html",
         ),
-        Dataset(
+        DatasetInfo(
             name="digits",
             title="Digits (scikit-learn)",
             description="1,797 handwritten digits of 8x8 pixels, inside a Python package: "

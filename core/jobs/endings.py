@@ -21,7 +21,7 @@ from core.jobs.moves import UNLEASED, change, close_attempt, ended
 from core.jobs.polling import NOTIFY_AGAIN_S
 from core.messages import Message, message
 from core.states import Desired, EventKind, Outcome, State
-from core.storage.store import Blob
+from core.storage.blobs import Blob
 
 CRASH_BUDGET = 3
 LOSS_BUDGET = 10
@@ -97,10 +97,10 @@ def succeed(
             )
         snapshots.discard(session, lease.job_id)
         close_attempt(session, lease.job_id, lease.attempt, "succeeded", None)
-        told: dict[str, Any] = {"state": "succeeded", "weights_sha256": weights_sha256}
+        payload: dict[str, Any] = {"state": "succeeded", "weights_sha256": weights_sha256}
         if stop_reason is not None:
-            told["reason"] = stop_reason
-        events.append(session, lease.job_id, lease.actor, "finished", lease.attempt, told)
+            payload["reason"] = stop_reason
+        events.append(session, lease.job_id, lease.actor, "finished", lease.attempt, payload)
 
 
 def end(
@@ -206,11 +206,11 @@ def _end(
         failure.reason if failure else None,
     )
     change(session, job, values)
-    _tell(session, job, actor, outcome, move.state, failure)
+    _append_events(session, job, actor, outcome, move.state, failure)
     return move.state
 
 
-_TOLD: dict[Outcome, EventKind] = {
+_EVENTS: dict[Outcome, EventKind] = {
     "crashed": "crashed",
     "lost": "lost",
     "drained": "drained",
@@ -218,7 +218,7 @@ _TOLD: dict[Outcome, EventKind] = {
 }
 
 
-def _tell(
+def _append_events(
     session: Session,
     job: Job,
     actor: Actor,
@@ -229,10 +229,10 @@ def _tell(
     """Append what happened to a job's history: how its attempt ended, and a final state."""
     reason = {"reason": failure.reason} if failure else {}
     if state in ("queued", "paused"):
-        told = reason | {"state": state}
-        events.append(session, job.id, actor, _TOLD[outcome], job.attempt, told)
+        moved = reason | {"state": state}
+        events.append(session, job.id, actor, _EVENTS[outcome], job.attempt, moved)
         return
     if outcome in ("crashed", "lost"):
-        events.append(session, job.id, actor, _TOLD[outcome], job.attempt, reason)
+        events.append(session, job.id, actor, _EVENTS[outcome], job.attempt, reason)
     kind: EventKind = "failed" if state == "failed" else "cancelled"
     events.append(session, job.id, actor, kind, job.attempt, reason | {"state": state})

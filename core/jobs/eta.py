@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from core.database.clock import now
 from core.database.models import Job, Worker
 from core.jobs.capacity import Requirements, capacity_of
+from core.spec import facts
 
 LOOKED_AT = 1000
 """Queued jobs of one queue, in the order in which they are claimed; what is beyond has no place."""
@@ -31,7 +32,7 @@ TYPICAL_OF = 20
 SOON_S = 1.0
 """A slot whose run is about to end is not free yet."""
 
-_DATASET = Job.spec["dataset"].as_string().label("dataset")
+_DATASET = Job.spec[facts.DATASET].as_string().label("dataset")
 _NEEDS = (Job.device, Job.devices, Job.pinned_precision, Job.pinned_threads)
 _WORK = (_DATASET, Job.epochs, Job.batches, Job.secured_step)
 

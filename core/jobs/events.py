@@ -52,13 +52,13 @@ def append_once(
     attempt: int,
     payload: Mapping[str, Any],
 ) -> None:
-    """`append`, unless an attempt's history has just this event: its answer may have been lost."""
-    told = session.scalars(
+    """`append`, unless the history has it: the answer to an earlier try may have been lost."""
+    payloads = session.scalars(
         select(JobEvent.payload).where(
             JobEvent.job_id == job_id, JobEvent.attempt == attempt, JobEvent.kind == kind
         )
     )
-    if dict(payload) not in told.all():
+    if dict(payload) not in payloads.all():
         append(session, job_id, actor, kind, attempt, payload)
 
 

@@ -63,8 +63,8 @@ def submit(
         session.add(job)
         session.flush()
         session.refresh(job)
-        told = {"state": "queued", "name": name, "queue": queue, "priority": priority}
-        events.append(session, job.id, actor, "submitted", 0, told | {"preset": preset})
+        payload = {"state": "queued", "name": name, "queue": queue, "priority": priority}
+        events.append(session, job.id, actor, "submitted", 0, payload | {"preset": preset})
     return job
 
 
@@ -170,6 +170,6 @@ def retry(database: Database, job_id: int, actor: Actor, *, from_scratch: bool =
             snapshots.discard(session, job.id)
             values |= {"secured_step": 0, "device": job.spec["device"], **UNPINNED}
         change(session, job, values)
-        told = {"from_scratch": from_scratch} | ({} if is_stuck else {"state": "queued"})
-        events.append(session, job.id, actor, "retried", job.attempt, told)
+        payload = {"from_scratch": from_scratch} | ({} if is_stuck else {"state": "queued"})
+        events.append(session, job.id, actor, "retried", job.attempt, payload)
     return job

@@ -46,7 +46,7 @@ def poll(database: Database, claimant: Claimant) -> PollResult:
 
 
 def unnotified_queues(database: Database, served: Sequence[str]) -> set[str]:
-    """Of the queues `served`, those with jobs that are due but of which nobody was told lately.
+    """Of the queues `served`, those with due jobs for which no worker was notified lately.
 
     They count as notified now.
     """

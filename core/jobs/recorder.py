@@ -120,7 +120,7 @@ class Recorder:
                 )
                 for point in secured:
                     snapshots.add(session, self._lease.job_id, self._lease.attempt, point)
-                self._tell(session, reports, secured)
+                self._append_events(session, reports, secured)
         except DatabaseUnavailable:
             self._may_be_written = True
             raise
@@ -157,18 +157,18 @@ class Recorder:
                 .values({name: getattr(last, name) for name in _MEASURED})
             )
 
-    def _tell(
+    def _append_events(
         self, session: Session, reports: Sequence[Report], secured: Sequence[SnapshotRef]
     ) -> None:
         """Append to the job's history that it started, and where it was saved."""
-        told: list[tuple[EventKind, dict[str, Any]]] = [
+        moves: list[tuple[EventKind, dict[str, Any]]] = [
             ("started", report.model_dump(include=_STARTED))
             for report in reports
             if isinstance(report, Started)
         ]
-        told += [("snapshot", {"epoch": point.epoch, "step": point.step}) for point in secured]
+        moves += [("snapshot", {"epoch": point.epoch, "step": point.step}) for point in secured]
         append = events.append_once if self._may_be_written else events.append
-        for kind, payload in told:
+        for kind, payload in moves:
             append(
                 session, self._lease.job_id, self._lease.actor, kind, self._lease.attempt, payload
             )

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from core.database.clock import now
 from core.database.engine import Database
 from core.database.models import Attempt, Snapshot
-from core.storage.store import Blob, Storage
+from core.storage.blobs import Blob, Storage
 
 KEPT = 2
 """The newest, and the one before it: should the newest be damaged."""

@@ -28,7 +28,7 @@ def celery_app(redis_url: str) -> Celery:
         # the result of a run is in the database
         task_ignore_result=True,
         result_backend=None,
-        # acknowledged on receipt: a ring that is lost is made up for by the idle look, a ring
+        # acknowledged on receipt: a notification that is lost is made up for by polling, one
         # that is delivered twice would only ask twice
         task_acks_late=False,
         # a busy worker leaves messages in Redis for an idle one
@@ -80,7 +80,7 @@ class Notifier:
         """Say that there is work in `queue`. While Redis is away it seldom waits for it.
 
         Returns:
-            Whether the ring went out. False is no failure: workers look by themselves too.
+            Whether the notification went out. False is no failure: workers poll as well.
         """
         if time.monotonic() < self._silent_until:
             return False
@@ -88,6 +88,6 @@ class Notifier:
             self._bell.send_task(TASK, queue=queue, retry=False, ignore_result=True, expires=3600)
         except OperationalError as error:
             self._silent_until = time.monotonic() + PAUSE_AFTER_FAILURE_S
-            log.warning("Redis is away, nobody was rung for queue %s: %s", queue, error)
+            log.warning("Redis is away, no worker was notified of queue %s: %s", queue, error)
             return False
         return True

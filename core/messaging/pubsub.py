@@ -67,7 +67,7 @@ class Wakeups:
                         if message is not None and message["type"] == "message":
                             hear(int(message["data"]))
             except (redis.RedisError, ValueError) as error:
-                log.debug("wake-ups are not heard: %s", error)
+                log.debug("wake-ups are not received: %s", error)
                 stop.wait(pause)
                 pause = min(LONGEST_PAUSE_S, pause * 2)
 

@@ -114,7 +114,8 @@ class Line(_Report):
     """A line for the run's log."""
 
     kind: Literal["line"] = "line"
-    level: Literal["info", "warning", "error"] = "info"
+    level: Literal["progress", "info", "warning", "error"] = "info"
+    """`progress`: how far an epoch is, which whoever shows the metrics need not repeat."""
     text: str
 
 

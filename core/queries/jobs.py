@@ -22,9 +22,8 @@ def jobs(
     """A page of jobs with their workers' names, newest first."""
     for state in states:
         if state not in STATES:
-            raise InvalidInput.one(
-                "state", f"there is no state {state}; known: {', '.join(STATES)}"
-            )
+            reason = message("input.unknown_state", state=state, known=list(STATES))
+            raise InvalidInput.one("state", reason)
     query = _JOBS.order_by(Job.id.desc())
     if states:
         query = query.where(Job.state.in_(states))

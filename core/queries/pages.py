@@ -14,6 +14,7 @@ from sqlalchemy import Select, select, tuple_
 from sqlalchemy.orm import Session
 
 from core.errors import InvalidInput
+from core.messages import message
 
 Row = TypeVar("Row")
 
@@ -50,7 +51,7 @@ def page_of(rows: Sequence[Row], limit: int, key: Callable[[Row], tuple[int, ...
 def checked_limit(limit: int) -> int:
     """A limit, unless it is too small or too large."""
     if not 1 <= limit <= LARGEST_LIMIT:
-        raise InvalidInput.one("limit", f"choose a number from 1 to {LARGEST_LIMIT}")
+        raise InvalidInput.one("limit", message("input.limit", most=LARGEST_LIMIT))
     return limit
 
 
@@ -60,5 +61,5 @@ def key_of(cursor: str, parts: int) -> tuple[int, ...]:
     if len(pieces) != parts or not all(
         piece.isascii() and piece.isdigit() and len(piece) < 19 for piece in pieces
     ):
-        raise InvalidInput.one("cursor", "use the cursor of an earlier page as it was given")
+        raise InvalidInput.one("cursor", message("input.cursor"))
     return tuple(int(piece) for piece in pieces)

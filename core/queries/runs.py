@@ -1,4 +1,4 @@
-"""Questions about one run: what it measured, said, tried, published, and what happened to it."""
+"""Questions about one run: its measurements, log, attempts, artifacts and history."""
 
 from __future__ import annotations
 

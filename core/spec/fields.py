@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from core.datasets.builtin import DATASETS, Dataset
+from core.spec.hyperparameters.base import DescribedBy
 from core.spec.spec import TrainingSpec
 
 KIND = "kind"
@@ -256,7 +256,7 @@ def _field(name: str, path: str, info: FieldInfo) -> Field:
     item, item_bounds = _item(annotation)
     many = item is not None
     kind = item if many else annotation
-    choices = _choices(annotation)
+    choices = _choices(annotation, info.metadata)
     bounds = _bounds(item_bounds if many else info.metadata)
     default = info.get_default(call_default_factory=True, validated_data={})
     made = Field(
@@ -309,26 +309,17 @@ def _item(annotation: Any) -> tuple[Any, Sequence[Any]]:
     return _bare(member), bounds
 
 
-def _choices(annotation: Any) -> tuple[Choice, ...]:
+def _choices(annotation: Any, metadata: Sequence[Any]) -> tuple[Choice, ...]:
     if get_origin(annotation) is not Literal:
         return ()
     values = get_args(annotation)
-    if set(values) == set(DATASETS):
-        return tuple(
-            Choice(value, DATASETS[value].title, _facts(DATASETS[value])) for value in values
-        )
-    return tuple(Choice(value, str(value)) for value in values)
-
-
-def _facts(dataset: Dataset) -> tuple[tuple[str, str], ...]:
-    """What a dataset is, in the words of a form."""
-    color = "gray" if dataset.channels == 1 else "color"
-    return (
-        ("Images", f"{dataset.train_count:,} to train on, {dataset.test_count:,} to test on"),
-        ("Pixels", f"{dataset.size} \N{MULTIPLICATION SIGN} {dataset.size}, {color}"),
-        ("Classes", f"{len(dataset.classes)}: {', '.join(dataset.classes)}"),
-        ("License", dataset.license),
-        ("Source", dataset.source),
+    described_by = next((mark for mark in metadata if isinstance(mark, DescribedBy)), None)
+    if described_by is None:
+        return tuple(Choice(value, str(value)) for value in values)
+    descriptions = [described_by.describe(value) for value in values]
+    return tuple(
+        Choice(value, each.label, each.facts)
+        for value, each in zip(values, descriptions, strict=True)
     )
 
 

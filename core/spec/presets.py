@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from core.errors import FieldError, InvalidInput
-from core.messages import plain
+from core.errors import InvalidInput
+from core.messages import message
 from core.spec import spec
 from core.spec.hyperparameters import (
     CNN,
@@ -148,10 +148,8 @@ def resolve(preset: str | None, changes: spec.Spec | None = None) -> TrainingSpe
     base: dict[str, Any] = {}
     if preset is not None:
         if preset not in PRESETS:
-            known = ", ".join(PRESETS)
-            raise InvalidInput(
-                [FieldError("preset", plain(f"there is no such preset; known: {known}"))]
-            )
+            reason = message("spec.unknown_preset", known=list(PRESETS))
+            raise InvalidInput.one("preset", reason)
         base = PRESETS[preset].spec.model_dump(mode="json")
     else:
         base = TrainingSpec().model_dump(mode="json")

@@ -1,118 +1,100 @@
-# ruff: noqa: E501
 """What cannot work together: found when a run is submitted, not minutes later in a worker.
 
-A rule looks at the whole spec, and yields the field to change with a sentence that names the others
-and says what to change. What depends on the hosts that are there is not known here.
+A rule looks at the whole spec and what is known of its images, and yields the field to change with
+a message that names the others and says what to change. What depends on the hosts that are there
+is not known here.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
-from core.datasets.builtin import DATASETS, Dataset
+from core.datasets.info import DatasetInfo
 from core.errors import FieldError
-from core.messages import plain
+from core.messages import message
 from core.spec import shapes
 from core.spec.hyperparameters import CNN, Clothes, Handwriting, Hyperparameters, Photos
 
 Mistakes = Iterator[FieldError]
 
 
-def mistakes(spec: Hyperparameters) -> Mistakes:
+def mistakes(spec: Hyperparameters, dataset: DatasetInfo) -> Mistakes:
     """Everything that is wrong with a spec whose single fields are right."""
     for rule in _RULES:
-        yield from rule(spec, DATASETS[spec.dataset])
+        yield from rule(spec, dataset)
 
 
-def validation_count(spec: Hyperparameters) -> int:
+def validation_count(spec: Hyperparameters, dataset: DatasetInfo) -> int:
     """Images that are kept apart from training."""
-    return round(_images(spec) * spec.data.validation)
+    return round(_images(spec, dataset) * spec.data.validation)
 
 
-def train_count(spec: Hyperparameters) -> int:
+def train_count(spec: Hyperparameters, dataset: DatasetInfo) -> int:
     """Images that are trained on in an epoch."""
-    return _images(spec) - validation_count(spec)
+    return _images(spec, dataset) - validation_count(spec, dataset)
 
 
-def _images(spec: Hyperparameters) -> int:
-    count = DATASETS[spec.dataset].train_count
-    return min(spec.data.subset or count, count)
+def _images(spec: Hyperparameters, dataset: DatasetInfo) -> int:
+    return min(spec.data.subset or dataset.train_count, dataset.train_count)
 
 
-def _subset(spec: Hyperparameters, dataset: Dataset) -> Mistakes:
+def _mistake(field: str, code: str, **params: Any) -> FieldError:
+    return FieldError(field, message(code, **params))
+
+
+def _subset(spec: Hyperparameters, dataset: DatasetInfo) -> Mistakes:
     if (spec.data.subset or 0) > dataset.train_count:
-        yield FieldError(
+        yield _mistake(
             "data.subset",
-            plain(
-                f"{dataset.title} has {dataset.train_count} images to train on; choose at most that"
-            ),
+            "spec.subset_too_large",
+            dataset=dataset.title,
+            images=dataset.train_count,
         )
 
 
-def _validation(spec: Hyperparameters, dataset: Dataset) -> Mistakes:
-    classes = len(dataset.classes)
-    if spec.data.validation and validation_count(spec) < classes:
-        yield FieldError(
+def _validation(spec: Hyperparameters, dataset: DatasetInfo) -> Mistakes:
+    split, classes = validation_count(spec, dataset), len(dataset.classes)
+    if spec.data.validation and split < classes:
+        yield _mistake(
             "data.validation",
-            plain(
-                f"{spec.data.validation:g} of {_images(spec)} images are {validation_count(spec)}, and "
-                f"{dataset.title} has {classes} classes; choose a larger share or a larger data.subset"
-            ),
+            "spec.validation_too_small",
+            share=spec.data.validation,
+            images=_images(spec, dataset),
+            split=split,
+            dataset=dataset.title,
+            classes=classes,
         )
 
 
-def _chosen_by_validation(spec: Hyperparameters, _: Dataset) -> Mistakes:
+def _chosen_by_validation(spec: Hyperparameters, _: DatasetInfo) -> Mistakes:
     if spec.data.validation:
         return
-    why = "is decided by a validation split, and there is none; set data.validation above 0, or"
     if spec.stopping.patience is not None:
-        yield FieldError("stopping.patience", plain(f"early stopping {why} leave this empty"))
+        yield _mistake("stopping.patience", "spec.patience_without_validation")
     if spec.stopping.target_accuracy is not None:
-        yield FieldError("stopping.target_accuracy", plain(f"the target {why} leave this empty"))
+        yield _mistake("stopping.target_accuracy", "spec.target_without_validation")
     if spec.publishing.weights == "best":
-        yield FieldError("publishing.weights", plain(f"the best epoch {why} choose last"))
+        yield _mistake("publishing.weights", "spec.best_without_validation")
 
 
-def _batches(spec: Hyperparameters, dataset: Dataset) -> Mistakes:
-    count, parts = train_count(spec), spec.micro_batches * spec.devices
-    if spec.batch_size > count:
-        yield FieldError(
-            "batch_size",
-            plain(
-                f"{dataset.title} has {count} images to train on here; choose a batch size of at most "
-                "that"
-            ),
-        )
-        return
+def _batches(spec: Hyperparameters, dataset: DatasetInfo) -> Mistakes:
+    count, parts = train_count(spec, dataset), spec.micro_batches * spec.devices
     smallest = count % spec.batch_size or spec.batch_size
-    if spec.batch_size < parts:
-        yield FieldError(
-            "batch_size",
-            plain(
-                f"a batch of {spec.batch_size} cannot be split in {parts} parts (micro_batches times "
-                "devices); choose a larger batch size, or less of those"
-            ),
-        )
+    if spec.batch_size > count:
+        yield _mistake("batch_size", "spec.batch_too_large", dataset=dataset.title, images=count)
+    elif spec.batch_size < parts:
+        yield _mistake("batch_size", "spec.batch_too_small", images=spec.batch_size, parts=parts)
     elif smallest < spec.devices:
-        yield FieldError(
-            "batch_size",
-            plain(
-                f"a batch of {smallest} is left over at the end of an epoch, too few for "
-                f"{spec.devices} devices; choose another batch size"
-            ),
+        yield _mistake(
+            "batch_size", "spec.last_batch_too_small", images=smallest, devices=spec.devices
         )
     elif _needs_two_images(spec, dataset) and 1 in (
         _smallest_part(spec, spec.batch_size),
         _smallest_part(spec, smallest),
     ):
-        yield FieldError(
-            "batch_size",
-            plain(
-                "a part of one image is left over, and batch norm cannot work on the single value that "
-                "this network leaves of it; choose another batch size, or less micro_batches"
-            ),
-        )
+        yield _mistake("batch_size", "spec.batch_of_one")
 
 
 def _smallest_part(spec: Hyperparameters, images: int) -> int:
@@ -122,97 +104,61 @@ def _smallest_part(spec: Hyperparameters, images: int) -> int:
     return ours // math.ceil(ours / largest)
 
 
-def _needs_two_images(spec: Hyperparameters, dataset: Dataset) -> bool:
+def _needs_two_images(spec: Hyperparameters, dataset: DatasetInfo) -> bool:
     """Whether batch norm would see a single value of a single image."""
     return shapes.smallest_map(spec.model, dataset) == 1
 
 
-def _kernel(spec: Hyperparameters, dataset: Dataset) -> Mistakes:
+def _kernel(spec: Hyperparameters, dataset: DatasetInfo) -> Mistakes:
     if isinstance(spec.model, CNN) and spec.model.kernel_size > dataset.size:
-        yield FieldError(
-            "model.kernel_size",
-            plain(
-                f"the images of {dataset.title} are {dataset.size} pixels wide; choose a kernel of at "
-                "most that"
-            ),
-        )
+        yield _too_wide("model.kernel_size", "spec.kernel_too_large", dataset)
 
 
-def _halvings(spec: Hyperparameters, dataset: Dataset) -> Mistakes:
+def _halvings(spec: Hyperparameters, dataset: DatasetInfo) -> Mistakes:
     if isinstance(spec.model, CNN) and shapes.vanishes(spec.model, dataset):
-        yield FieldError(
-            "model.channels",
-            plain(
-                f"the images of {dataset.title} are {dataset.size} pixels wide, and no pixel is left "
-                "after so many max-pools; choose fewer channels"
-            ),
-        )
+        yield _too_wide("model.channels", "spec.too_many_pools", dataset)
 
 
-def _loss(spec: Hyperparameters, _: Dataset) -> Mistakes:
+def _loss(spec: Hyperparameters, _: DatasetInfo) -> Mistakes:
     if spec.loss == "cross_entropy":
         return
-    why = f"needs loss cross_entropy: {spec.loss} takes whole labels only; change loss, or"
     if spec.regularization.mix != "none":
-        yield FieldError(
-            "regularization.mix", plain(f"{spec.regularization.mix} {why} choose none")
+        yield _mistake(
+            "regularization.mix",
+            "spec.mix_needs_cross_entropy",
+            mix=spec.regularization.mix,
+            loss=spec.loss,
         )
     if spec.regularization.label_smoothing:
-        yield FieldError(
-            "regularization.label_smoothing", plain(f"label smoothing {why} set this to 0")
+        yield _mistake(
+            "regularization.label_smoothing", "spec.smoothing_needs_cross_entropy", loss=spec.loss
         )
 
 
-def _augmentation(spec: Hyperparameters, dataset: Dataset) -> Mistakes:
+def _augmentation(spec: Hyperparameters, dataset: DatasetInfo) -> Mistakes:
     chosen = spec.augmentation
     if isinstance(chosen, Photos) and chosen.color and dataset.channels == 1:
-        yield FieldError(
-            "augmentation.color",
-            plain(
-                f"the images of {dataset.title} are gray and have no colors to change; set this to 0, "
-                "or choose another augmentation.kind"
-            ),
-        )
+        yield _mistake("augmentation.color", "spec.no_colors", dataset=dataset.title)
     if isinstance(chosen, Handwriting) and chosen.shift >= dataset.size:
-        yield FieldError(
-            "augmentation.shift",
-            plain(
-                f"the images of {dataset.title} are {dataset.size} pixels wide; shift them by less"
-            ),
-        )
+        yield _too_wide("augmentation.shift", "spec.shift_too_large", dataset)
     if isinstance(chosen, Photos | Clothes) and chosen.crop >= dataset.size:
-        yield FieldError(
-            "augmentation.crop",
-            plain(
-                f"the images of {dataset.title} are {dataset.size} pixels wide; choose a margin "
-                "narrower than that"
-            ),
-        )
+        yield _too_wide("augmentation.crop", "spec.crop_too_large", dataset)
 
 
-def _device(spec: Hyperparameters, _: Dataset) -> Mistakes:
+def _too_wide(field: str, code: str, dataset: DatasetInfo) -> FieldError:
+    return _mistake(field, code, dataset=dataset.title, size=dataset.size)
+
+
+def _device(spec: Hyperparameters, _: DatasetInfo) -> Mistakes:
     if spec.compute.precision == "fp16" and spec.device != "cuda":
-        yield FieldError(
-            "compute.precision",
-            plain(
-                f"fp16 needs a GPU, and device is {spec.device}; set device to cuda, or choose auto"
-            ),
-        )
+        yield _mistake("compute.precision", "spec.fp16_needs_gpu", device=spec.device)
     if spec.compute.precision == "fp16" and spec.optimizer.kind == "muon":
-        yield FieldError(
-            "compute.precision",
-            plain(
-                "fp16 scales its losses, which Muon does not take; choose bf16, or another optimizer"
-            ),
-        )
+        yield _mistake("compute.precision", "spec.fp16_with_muon")
     if spec.compute.tf32 and spec.device == "cpu":
-        yield FieldError(
-            "compute.tf32",
-            plain("TF32 is a GPU's, and device is cpu; turn it off, or change device"),
-        )
+        yield _mistake("compute.tf32", "spec.tf32_needs_gpu")
 
 
-_RULES: tuple[Callable[[Hyperparameters, Dataset], Mistakes], ...] = (
+_RULES: tuple[Callable[[Hyperparameters, DatasetInfo], Mistakes], ...] = (
     _subset,
     _validation,
     _chosen_by_validation,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.datasets.builtin import Dataset
+from core.datasets.info import DatasetInfo
 from core.spec.hyperparameters import CNN, MLP, Model, ResNet, ResNet18
 
 Shape = tuple[int, ...]
@@ -38,7 +38,7 @@ class Summary:
     multiply_adds: int
 
 
-def summary(model: Model, dataset: Dataset) -> Summary:
+def summary(model: Model, dataset: DatasetInfo) -> Summary:
     """Describe a network for images of a dataset.
 
     Multiply-adds are those of convolutions and linear layers, for one image on its way forward.
@@ -52,7 +52,7 @@ def summary(model: Model, dataset: Dataset) -> Summary:
     )
 
 
-def smallest_map(model: Model, dataset: Dataset) -> int | None:
+def smallest_map(model: Model, dataset: DatasetInfo) -> int | None:
     """The width of the smallest feature map that batch norm sees, in pixels; None without one."""
     if isinstance(model, MLP) or (isinstance(model, CNN) and not model.batch_norm):
         return None
@@ -60,7 +60,7 @@ def smallest_map(model: Model, dataset: Dataset) -> int | None:
     return min(b.shape[-1] for b in summary(model, dataset).blocks if _is_map(b) and b.parameters)
 
 
-def vanishes(model: Model, dataset: Dataset) -> bool:
+def vanishes(model: Model, dataset: DatasetInfo) -> bool:
     """Whether the images are halved until no pixel is left of them."""
     return any(block.shape[-1] == 0 for block in summary(model, dataset).blocks if _is_map(block))
 
@@ -76,7 +76,7 @@ def _is_map(block: Block) -> bool:
     return len(block.shape) == 3
 
 
-def _cnn(model: CNN, dataset: Dataset) -> Iterator[Block]:
+def _cnn(model: CNN, dataset: DatasetInfo) -> Iterator[Block]:
     shape = _image(dataset)
     for number, width in enumerate(model.channels, 1):
         strided = number == 1 and model.stem == "stride"
@@ -97,16 +97,16 @@ def _cnn(model: CNN, dataset: Dataset) -> Iterator[Block]:
     yield from _decision(flat.shape, model.dropout, dataset)
 
 
-def _resnet(model: ResNet, dataset: Dataset) -> Iterator[Block]:
+def _resnet(model: ResNet, dataset: DatasetInfo) -> Iterator[Block]:
     widths = [model.width, 2 * model.width, 4 * model.width]
     return _residual(dataset, widths, (model.depth - 2) // 6)
 
 
-def _resnet18(_: ResNet18, dataset: Dataset) -> Iterator[Block]:
+def _resnet18(_: ResNet18, dataset: DatasetInfo) -> Iterator[Block]:
     return _residual(dataset, [64, 128, 256, 512], 2)
 
 
-def _residual(dataset: Dataset, widths: Sequence[int], blocks: int) -> Iterator[Block]:
+def _residual(dataset: DatasetInfo, widths: Sequence[int], blocks: int) -> Iterator[Block]:
     block = _convolution(_image(dataset), widths[0], 3, bias=False, batch_norm=True)
     yield block
     for number, width in enumerate(widths, 1):
@@ -136,7 +136,7 @@ def _stage(number: int, shape: Shape, width: int, blocks: int) -> Block:
     )
 
 
-def _mlp(model: MLP, dataset: Dataset) -> Iterator[Block]:
+def _mlp(model: MLP, dataset: DatasetInfo) -> Iterator[Block]:
     block = _flatten(_image(dataset))
     yield block
     for width in model.hidden:
@@ -145,7 +145,7 @@ def _mlp(model: MLP, dataset: Dataset) -> Iterator[Block]:
     yield from _decision(block.shape, model.dropout, dataset)
 
 
-_KINDS: dict[str, Callable[[Any, Dataset], Iterator[Block]]] = {
+_KINDS: dict[str, Callable[[Any, DatasetInfo], Iterator[Block]]] = {
     "cnn": _cnn,
     "resnet": _resnet,
     "resnet18": _resnet18,
@@ -153,7 +153,7 @@ _KINDS: dict[str, Callable[[Any, Dataset], Iterator[Block]]] = {
 }
 
 
-def _image(dataset: Dataset) -> Shape:
+def _image(dataset: DatasetInfo) -> Shape:
     return (dataset.channels, dataset.size, dataset.size)
 
 
@@ -181,7 +181,7 @@ def _convolution(
     )
 
 
-def _decision(before: Shape, dropout: float, dataset: Dataset) -> Iterator[Block]:
+def _decision(before: Shape, dropout: float, dataset: DatasetInfo) -> Iterator[Block]:
     if dropout:
         yield Block(f"Dropout {dropout:g}", before, 0, 0)
     yield _linear(before, len(dataset.classes))

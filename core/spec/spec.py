@@ -12,12 +12,13 @@ from typing import Any, Self
 
 from pydantic import ValidationError, model_validator
 
+from core.datasets.builtin import DATASETS
 from core.errors import FieldError, InvalidInput
-from core.messages import plain
+from core.messages import message
 from core.spec import rules
 from core.spec.hyperparameters import Hyperparameters
 from core.spec.migrate import migrate
-from core.spec.validation import explain
+from core.spec.validation import Incompatible, explain
 
 Spec = Mapping[str, Any]
 
@@ -32,18 +33,10 @@ class TrainingSpec(Hyperparameters):
 
     @model_validator(mode="after")
     def _can_work(self) -> Self:
-        mistakes = list(rules.mistakes(self))
+        mistakes = list(rules.mistakes(self, DATASETS[self.dataset]))
         if mistakes:
             raise Incompatible(mistakes)
         return self
-
-
-class Incompatible(ValueError):
-    """Fields that are right each by itself, and cannot work together."""
-
-    def __init__(self, mistakes: list[FieldError]) -> None:
-        super().__init__("; ".join(f"{each.field}: {each.message}" for each in mistakes))
-        self.mistakes = mistakes
 
 
 def parse(value: Spec) -> TrainingSpec:
@@ -86,9 +79,9 @@ def nest(values: Mapping[str, Any]) -> dict[str, Any]:
         for section in sections:
             place = place.setdefault(section, {})
             if not isinstance(place, dict):
-                raise InvalidInput.one(name, f"{section} is a single value and has no parts")
+                raise InvalidInput.one(name, message("input.has_no_parts", field=section))
         if isinstance(place.get(field), dict):
-            raise InvalidInput.one(name, f"{field} is no single value: parts of it are set too")
+            raise InvalidInput.one(name, message("input.has_parts", field=field))
         place[field] = value
     return nested
 
@@ -100,19 +93,24 @@ def schema() -> dict[str, Any]:
 
 def _field_errors(problem: Any) -> list[FieldError]:
     """Name a pydantic problem by the dotted path that a person would type."""
+    place = _place(problem)
     cause = (problem.get("ctx") or {}).get("error")
     if isinstance(cause, Incompatible):
-        return cause.mistakes
-    message = explain(problem)
+        return [FieldError(_path(*place, each.field), each.reason) for each in cause.mistakes]
+    return [FieldError(_path(*place) or "spec", explain(problem))]
+
+
+def _place(problem: Any) -> list[int | str]:
     location = list(problem["loc"])
     if len(location) > 1 and location[0] in _SECTIONS_WITH_VARIANTS:
         del location[1]  # pydantic names the variant here
-    if problem["type"] == "value_error":  # our own validators write "field: sentence"
-        field, _, message = message.partition(": ")
-        location.append(field)
-    elif problem["type"].startswith("union_tag_"):
+    if problem["type"].startswith("union_tag_"):
         location.append("kind")
-    return [FieldError(".".join(str(part) for part in location) or "spec", plain(message))]
+    return location
+
+
+def _path(*parts: int | str) -> str:
+    return ".".join(str(part) for part in parts)
 
 
 _SECTIONS_WITH_VARIANTS = {

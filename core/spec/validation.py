@@ -1,49 +1,72 @@
-"""What pydantic finds wrong with a value, in words for the person who typed it."""
+"""What pydantic finds wrong with a value, as messages for the person who typed it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-
-def _digits(number: float) -> str:
-    """Every digit of a bound; a whole number has no point."""
-    return str(int(number)) if number == int(number) else str(number)
+from core.errors import FieldError
+from core.messages import Message, message, plain
 
 
-_WORDS: dict[str, Callable[[dict[str, Any]], str]] = {
-    "missing": lambda _: "is needed",
-    "string_too_short": lambda _: "is needed",
-    "extra_forbidden": lambda _: "there is no such field",
-    "union_tag_not_found": lambda _: "is needed here",
-    "union_tag_invalid": lambda limit: f"choose one of {limit['expected_tags']}".replace("'", ""),
-    "literal_error": lambda limit: f"choose one of {limit['expected']}".replace("'", ""),
-    "int_parsing": lambda _: "write a whole number",
-    "int_type": lambda _: "write a whole number",
-    "int_from_float": lambda _: "write a whole number",
-    "int_parsing_size": lambda _: "this number is too large",
-    "float_parsing": lambda _: "write a number",
-    "float_type": lambda _: "write a number",
-    "finite_number": lambda _: "write a finite number",
-    "bool_parsing": lambda _: "write true or false",
-    "bool_type": lambda _: "write true or false",
-    "string_type": lambda _: "write text",
-    "tuple_type": lambda _: "write a list of numbers, such as 8, 16, 32",
-    "dict_type": lambda _: "write an object with named fields",
-    "model_type": lambda _: "write an object with named fields",
-    "model_attributes_type": lambda _: "write an object with named fields",
-    "greater_than": lambda limit: f"must be more than {_digits(limit['gt'])}",
-    "greater_than_equal": lambda limit: f"must be at least {_digits(limit['ge'])}",
-    "less_than": lambda limit: f"must be less than {_digits(limit['lt'])}",
-    "less_than_equal": lambda limit: f"must be at most {_digits(limit['le'])}",
-    "string_too_long": lambda limit: f"use at most {limit['max_length']} characters",
-    "too_short": lambda limit: f"give at least {limit['min_length']}",
-    "too_long": lambda limit: f"give at most {limit['max_length']}",
+class Incompatible(ValueError):
+    """Values that are right each by itself, and cannot work together.
+
+    Raised by a model's own validators; the fields are named from that model on.
+    """
+
+    def __init__(self, mistakes: list[FieldError]) -> None:
+        super().__init__("; ".join(f"{each.field}: {each.message}" for each in mistakes))
+        self.mistakes = mistakes
+
+
+def _just(code: str) -> Callable[[Mapping[str, Any]], Message]:
+    return lambda _: message(code)
+
+
+def _bound(code: str, name: str) -> Callable[[Mapping[str, Any]], Message]:
+    return lambda limits: message(code, bound=limits[name])
+
+
+_MESSAGES: dict[str, Callable[[Mapping[str, Any]], Message]] = {
+    "missing": _just("input.required"),
+    "string_too_short": _just("input.required"),
+    "extra_forbidden": _just("input.unknown_field"),
+    "union_tag_not_found": _just("input.required"),
+    "union_tag_invalid": lambda limits: _one_of(limits["expected_tags"]),
+    "literal_error": lambda limits: _one_of(limits["expected"]),
+    "int_parsing": _just("input.whole_number"),
+    "int_type": _just("input.whole_number"),
+    "int_from_float": _just("input.whole_number"),
+    "int_parsing_size": _just("input.number_too_large"),
+    "float_parsing": _just("input.number"),
+    "float_type": _just("input.number"),
+    "finite_number": _just("input.finite_number"),
+    "bool_parsing": _just("input.true_or_false"),
+    "bool_type": _just("input.true_or_false"),
+    "string_type": _just("input.text"),
+    "tuple_type": _just("input.numbers"),
+    "dict_type": _just("input.fields"),
+    "model_type": _just("input.fields"),
+    "model_attributes_type": _just("input.fields"),
+    "greater_than": _bound("input.more_than", "gt"),
+    "greater_than_equal": _bound("input.at_least", "ge"),
+    "less_than": _bound("input.less_than", "lt"),
+    "less_than_equal": _bound("input.at_most", "le"),
+    "string_too_long": lambda limits: message("input.characters", most=limits["max_length"]),
+    "too_short": lambda limits: message("input.too_few", least=limits["min_length"]),
+    "too_long": lambda limits: message("input.too_many", most=limits["max_length"]),
 }
 
 
-def explain(problem: Any) -> str:
-    """The sentence for one problem of a `ValidationError`. Our own validators write their own."""
-    if problem["type"] in _WORDS:
-        return _WORDS[problem["type"]](problem.get("ctx") or {})
-    return str(problem["msg"]).removeprefix("Value error, ")
+def explain(problem: Any) -> Message:
+    """The message for one problem of a `ValidationError`. Our own validators write their own."""
+    if problem["type"] in _MESSAGES:
+        return _MESSAGES[problem["type"]](problem.get("ctx") or {})
+    return plain(str(problem["msg"]).removeprefix("Value error, "))
+
+
+def _one_of(expected: str) -> Message:
+    """The choices, which pydantic tells as `'a', 'b' or 'c'`."""
+    choices = expected.replace("'", "").replace(" or ", ", ").split(", ")
+    return message("input.one_of", choices=choices)

@@ -13,8 +13,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, expect, sync_playwright
 
-from cli import endpoint
-from cli.stack import free_port
+from cli.stack import endpoint
+from cli.stack.ports import free_port
 from core.settings import Settings
 from tests.conftest import missing
 from tests.faults.conftest import Program

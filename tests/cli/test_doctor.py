@@ -26,7 +26,7 @@ def _on_the_same_services(monkeypatch, settings):
 def test_services_that_are_there_are_good(examine, claimant):
     _, checks = examine()
 
-    for subject in ("python", "settings", "home", "database", "file store", "redis", "server"):
+    for subject in ("python", "settings", "home", "database", "storage", "redis", "server"):
         assert checks[subject]["state"] == "good", checks[subject]
     assert "ada (1 slots)" in checks["workers"]["words"]
     assert "0 queued" in checks["database"]["words"]
@@ -58,7 +58,7 @@ def test_a_file_store_that_cannot_be_made_is_bad(examine, monkeypatch, tmp_path)
 
     status, checks = examine()
 
-    assert (status, checks["file store"]["state"]) == (1, "bad")
+    assert (status, checks["storage"]["state"]) == (1, "bad")
 
 
 def test_a_misspelt_setting_is_noted(examine, monkeypatch):

@@ -13,7 +13,7 @@ from core.jobs.recorder import Recorder
 from core.protocol.reports import Line, StepMetrics
 from core.spec import presets
 from core.states import STATES
-from core.storage.store import Blob
+from core.storage.blobs import Blob
 from core.workers import WorkerFacts
 from tests import reported
 

@@ -4,7 +4,7 @@
 
 Brings docker-compose.yml up under a project name of its own with secrets made for this once,
 sends a run through the API, restarts PostgreSQL and Redis while it trains, waits until it has
-succeeded, and checks each checkpoint against the size and SHA-256 that the API says. Containers,
+succeeded, and checks each file against the size and SHA-256 that the API says. Containers,
 volumes and networks are removed whatever happens; images stay, as the cache of the next time.
 
 Needs Docker with Compose, or podman with podman-compose. Two variables fit it to a machine:
@@ -302,15 +302,15 @@ def ended(api: httpx.Client, job_id: int) -> dict[str, Any] | None:
     return now if now and now["finished_at"] else None
 
 
-def verify_download(api: httpx.Client, checkpoint: dict[str, Any]) -> None:
+def verify_download(api: httpx.Client, artifact: dict[str, Any]) -> None:
     digest, size = hashlib.sha256(), 0
-    with api.stream("GET", f"/api/v1/checkpoints/{checkpoint['id']}/download") as answer:
+    with api.stream("GET", f"/api/v1/artifacts/{artifact['id']}/download") as answer:
         answer.raise_for_status()
         for chunk in answer.iter_bytes():
             digest.update(chunk)
             size += len(chunk)
-    if (size, digest.hexdigest()) != (checkpoint["size"], checkpoint["sha256"]):
-        raise Failed(f"{checkpoint['filename']}: {size} bytes, {digest.hexdigest()}: {checkpoint}")
+    if (size, digest.hexdigest()) != (artifact["size"], artifact["sha256"]):
+        raise Failed(f"{artifact['filename']}: {size} bytes, {digest.hexdigest()}: {artifact}")
 
 
 def check_production(yard: Yard, timings: Timings) -> str:
@@ -338,16 +338,16 @@ def check_production(yard: Yard, timings: Timings) -> str:
         if datetime.fromisoformat(after["finished_at"]) < restarted:
             raise Failed("the run ended before anything was restarted: give it more epochs")
         with timings.step("download and verify"):
-            checkpoints = api.get(f"/api/v1/jobs/{job_id}/checkpoints").json()["items"]
-            if not checkpoints:
-                raise Failed("the run left no checkpoint")
-            for checkpoint in checkpoints:
-                verify_download(api, checkpoint)
+            artifacts = api.get(f"/api/v1/jobs/{job_id}/artifacts").json()["items"]
+            if not artifacts:
+                raise Failed("the run left no file")
+            for artifact in artifacts:
+                verify_download(api, artifact)
         with timings.step("wait until healthy again"):
             until(
                 READY_S, "all are healthy", yard.healthy, "postgres", "redis", "web", "worker-cpu"
             )
-    files = ", ".join(f"{c['filename']} ({c['size']:,} bytes)" for c in checkpoints)
+    files = ", ".join(f"{a['filename']} ({a['size']:,} bytes)" for a in artifacts)
     return (
         f"job {job_id}: {after['state']} on attempt {after['attempt']}, "
         f"test accuracy {after['test_accuracy']:.4f}; "

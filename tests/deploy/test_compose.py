@@ -218,7 +218,9 @@ def test_an_image_runs_as_an_ordinary_user(target: str) -> None:
 def test_the_build_context_holds_every_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     wanted = {p.rstrip("*") for p in project["tool"]["setuptools"]["packages"]["find"]["include"]}
-    wanted |= {project["project"]["readme"], "pyproject.toml", "requirements"}
+    wanted |= {project["project"]["readme"], *project["project"]["license-files"]}
+    build_step = project["tool"]["setuptools"]["cmdclass"]["build_py"].rpartition(".")[0]
+    wanted |= {build_step.replace(".", "/") + ".py", "pyproject.toml", "requirements"}
     let_in = re.findall(r"^!(\S+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
     assert wanted == set(let_in)
 

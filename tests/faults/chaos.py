@@ -40,7 +40,7 @@ from core.messaging.pubsub import Wakeups
 from core.settings import Settings
 from core.spec.presets import resolve
 from core.states import FINAL
-from core.storage.store import Folder
+from core.storage.folder import Folder
 from tests.faults import checker
 from tests.faults.conftest import FAULTS_OF_OUR_OWN
 from tests.faults.proxy import Proxy

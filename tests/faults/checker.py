@@ -19,11 +19,21 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.database.engine import Database
-from core.database.models import Artifact, Attempt, Epoch, Job, LogLine, MetricSample, Snapshot
+from core.database.models import (
+    Artifact,
+    Attempt,
+    Epoch,
+    Job,
+    JobEvent,
+    LogLine,
+    MetricSample,
+    Snapshot,
+)
 from core.errors import NotFound
 from core.jobs import snapshots
-from core.states import FINAL
-from core.storage.store import Blob, Folder, Storage
+from core.states import FINAL, State, state_after
+from core.storage.blobs import Blob, Storage
+from core.storage.folder import Folder
 from worker.training.model.network import digest
 
 EpochRow = tuple[int, float, float, float, float]
@@ -67,7 +77,7 @@ def _problems(
     storage: Storage,
     reference: Callable[[dict[str, Any]], Reference] | None,
 ) -> Iterator[str]:
-    for check in (_states, _attempts, _measurements, _effects, _resumption):
+    for check in (_states, _attempts, _history, _measurements, _effects, _resumption):
         yield from check(evidence)
     yield from _files(evidence, storage)
     job = evidence.job
@@ -89,6 +99,7 @@ class _Evidence:
         self.points: Sequence[MetricSample] = rows(MetricSample, MetricSample.step)
         self.lines: Sequence[LogLine] = rows(LogLine, LogLine.attempt, LogLine.number)
         self.checkpoints: Sequence[Artifact] = rows(Artifact, Artifact.id)
+        self.events: Sequence[JobEvent] = rows(JobEvent, JobEvent.id)
 
 
 def left_behind(database: Database, store: Folder) -> list[str]:
@@ -123,6 +134,22 @@ def left_behind(database: Database, store: Folder) -> list[str]:
     if not may_leak:
         found += [f"nobody names the blob {name}" for name in blobs - files - points]
     return found
+
+
+def _history(seen: _Evidence) -> Iterator[str]:
+    """Whether the recorded history is a path of the table of moves, and leads to the state."""
+    state: State | None = None
+    for event in seen.events:
+        try:
+            state = state_after(state, event.kind, event.payload.get("state"))
+        except ValueError as error:
+            yield f"event {event.id}: {error}"
+            return
+    if state != seen.job.state:
+        yield f"{seen.job.state}, with a history that leads to {state}"
+    claims = [event.attempt for event in seen.events if event.kind == "claimed"]
+    if claims != [attempt.number for attempt in seen.attempts]:
+        yield f"claimed as attempts {claims}, which are not those there are"
 
 
 def _states(seen: _Evidence) -> Iterator[str]:

@@ -20,7 +20,7 @@ from core.database.engine import Database
 from core.database.models import Attempt, Job
 from core.errors import DatabaseUnavailable
 from core.settings import Settings
-from core.storage.store import Folder
+from core.storage.folder import Folder
 from tests.faults import checker
 from tests.faults.proxy import Proxy
 from tests.faults.reference import References

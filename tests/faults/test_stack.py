@@ -10,8 +10,8 @@ import httpx
 import psutil
 import pytest
 
-from cli import endpoint
-from cli.stack import free_port
+from cli.stack import endpoint
+from cli.stack.ports import free_port
 from core.settings import Settings
 from tests.faults.conftest import Program
 from tests.services import wait_until, wait_until_gone

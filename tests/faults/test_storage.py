@@ -88,7 +88,7 @@ def test_a_disk_that_is_full_at_the_end_fails_the_run_and_a_retry_finishes_it(
 
     judge({job: "failed"})
     assert look(job).error_kind == "storage"
-    assert "disk full" in look(job).error_message
+    assert "disk full" in look(job).error_message.text
     assert trains(look, job)() is False
     (disk_faults / "full").unlink()
 

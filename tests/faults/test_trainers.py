@@ -35,7 +35,7 @@ def test_a_trainer_killed_in_mid_epoch_goes_on_from_its_resume_point(
     judge({job: "succeeded"})
     first, second = attempts_of(job)
     assert (first.outcome, second.outcome) == ("crashed", "succeeded")
-    assert "SIGKILL" in first.reason
+    assert "SIGKILL" in first.reason.text
     assert second.first_step == first.secured_step > 0
 
 
@@ -76,7 +76,7 @@ def test_a_job_that_always_crashes_spends_its_budget_and_its_neighbours_go_on(
     wait_until(is_killed_again, "the budget is spent")
     judge({doomed: "failed", neighbor: "succeeded"})
     assert [attempt.outcome for attempt in attempts_of(doomed)] == ["crashed"] * 3
-    assert "SIGKILL" in look(doomed).error_message
+    assert "SIGKILL" in look(doomed).error_message.text
     assert look(neighbor).attempt == 1
 
 

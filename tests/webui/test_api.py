@@ -29,7 +29,7 @@ from core.protocol.reports import Line, Shrunk, StepMetrics
 from core.settings import Settings
 from core.spec.presets import PRESETS
 from core.storage import store
-from core.storage.store import Blob
+from core.storage.blobs import Blob
 from core.workers import WorkerFacts
 from tests.reported import epoch_end, evaluated, started
 from tests.webui.test_live import serving
@@ -41,7 +41,8 @@ JOB = {
     *("started_at", "finished_at", "progress", "train_loss", "test_loss", "test_accuracy"),
     *("weights_sha256", "error", "worker", "queue_status", "last_heartbeat_at", "snapshot"),
     *("desired_at", "desired_by", "devices", "validation_loss", "validation_accuracy"),
-    "stop_reason",
+    *("stop", "stop_reason", "micro_batch"),
+    *("last_heard_at", "resume_point"),
 }
 PROGRESS = {"epoch", "epochs", "batch", "batches", "fraction", "eta_s", "images_per_s"}
 EPOCH = {
@@ -49,7 +50,7 @@ EPOCH = {
     *("test_accuracy", "learning_rate", "gradient_norm", "memory_bytes", "seconds"),
     "images_per_s",
 }
-CHECKPOINT = {"id", "format", "filename", "size", "sha256", "epoch", "created_at"}
+CHECKPOINT = {"id", "kind", "format", "filename", "size", "sha256", "epoch", "created_at"}
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 CONTENT = bytes(range(256)) * 40
 
@@ -141,7 +142,7 @@ def test_an_epoch_and_an_attempt_tell_what_was_measured(client, database, lease)
     ):
         recorder.record(report)
     recorder.flush()
-    endings.succeed(database, lease, "c" * 64, [], "Ended after epoch 1: its 5 s were up.")
+    endings.succeed(database, lease, "c" * 64, [], plain("Ended after epoch 1."))
     address = f"/api/v1/jobs/{lease.job_id}"
 
     [epoch] = client.get(f"{address}/epochs").json["items"]
@@ -213,7 +214,13 @@ def test_a_failed_run_tells_why(client, lease, database):
 
     job = client.get(f"/api/v1/jobs/{lease.job_id}").json
 
-    assert job["error"] == {"kind": "ValueError", "message": "no", "traceback": "Traceback …"}
+    assert job["error"] == {
+        "kind": "ValueError",
+        "code": "text",
+        "params": {"text": "no"},
+        "message": "no",
+        "traceback": "Traceback …",
+    }
 
 
 def test_the_list_goes_page_by_page(client):
@@ -325,7 +332,7 @@ def test_a_field_that_is_given_twice_is_refused(client, data, field):
     response = client.post("/api/v1/jobs", data=data, content_type="application/json")
 
     assert response.status_code == 422
-    assert errors(response) == {field: "is given twice; send it once"}
+    assert errors(response) == {field: "Duplicate field; send it once"}
     assert count(client) == 0
 
 
@@ -449,14 +456,17 @@ def test_a_queued_run_is_paused_goes_on_and_says_who_asked(client):
 
     assert (paused.status_code, resumed.status_code) == (200, 200)
     assert (paused.json["state"], paused.json["desired"]) == ("paused", "pause")
-    assert paused.json["desired_by"] == "ada"
+    assert paused.json["desired_by"] == "owner"
     assert MOMENT.fullmatch(paused.json["desired_at"])
     assert paused.json["queue_status"] == {
         "position": None,
-        "reason": "paused by ada",
+        "code": "queue.paused_by",
+        "params": {"name": "owner"},
+        "reason": "paused by owner",
         "eta_s": None,
+        "is_stuck": False,
     }
-    assert (resumed.json["state"], resumed.json["desired_by"]) == ("queued", "bob")
+    assert (resumed.json["state"], resumed.json["desired_by"]) == ("queued", "owner")
     assert client.get("/api/v1/jobs?state=paused").json["items"] == []
 
 
@@ -488,13 +498,13 @@ def test_a_failed_run_is_tried_again(client, lease, database, from_scratch):
     assert again.json["snapshot"] == (
         None if from_scratch else {"epoch": 2, "batch": 0, "step": 25}
     )
-    assert again.json["desired_by"] == "ada"
+    assert again.json["desired_by"] == "owner"
 
 
 def test_what_does_not_fit_the_state_is_409_with_a_sentence(client, finished):
     for action, words in (
         ("pause", "nothing to pause"),
-        ("resume", "cannot go on"),
+        ("resume", "cannot be resumed"),
         ("retry", "only a failed run"),
     ):
         response = ask(client, finished, action)
@@ -542,7 +552,7 @@ def test_a_wish_needs_no_body(client, lease, database, action):
     bare = client.post(f"/api/v1/jobs/{job}/{action}")
 
     assert bare.status_code == 200
-    assert bare.json["desired_by"] is None
+    assert bare.json["desired_by"] == ("owner" if action != "resume" else None)
 
 
 @pytest.mark.parametrize("action", ["pause", "resume", "retry"])
@@ -565,7 +575,14 @@ def test_a_queued_run_says_its_place_and_why_it_waits(client, lease):
 
     told = client.get(f"/api/v1/jobs/{second}").json["queue_status"]
 
-    assert told == {"position": 2, "reason": "1 run ahead on 1 CPU slot", "eta_s": None}
+    assert told == {
+        "position": 2,
+        "code": "queue.behind",
+        "params": {"ahead": 1, "slots": {"code": "queue.cpu_slots", "params": {"count": 1}}},
+        "reason": "1 run ahead on 1 CPU slot",
+        "eta_s": None,
+        "is_stuck": False,
+    }
     listed = {job["id"]: job["queue_status"] for job in client.get("/api/v1/jobs").json["items"]}
     assert listed[second] == told
     assert listed[first]["reason"] == "next in line on 1 CPU slot"
@@ -596,7 +613,7 @@ def test_a_submit_that_cannot_be_read_again_was_a_submit_all_the_same(client, mo
     def away(*_):
         raise DatabaseUnavailable("away")
 
-    monkeypatch.setattr("webui.schemas.whole_job", away)
+    monkeypatch.setattr("webui.api.shapes.whole_job", away)
     response = client.post("/api/v1/jobs", json={"name": "x"})
 
     assert (response.status_code, response.json["queue_status"]) == (201, None)
@@ -624,7 +641,7 @@ def test_every_list_of_a_run_goes_page_by_page_and_brings_each_row_once(
         recorder.record(epoch_end(step=2 * number, epoch=number))
     recorder.flush()
     endings.end(database, lease, "drained")
-    worker = Claimant(lease.worker_id, ["default"])
+    worker = Claimant(int(lease.actor.id), ["default"])
     again = claim.claim(database, worker, 30)
     (tmp_path / "model.pt").write_bytes(CONTENT)
     blob = store.connect(settings.storage_address).put(tmp_path / "model.pt")
@@ -649,7 +666,7 @@ def test_every_list_of_a_run_goes_page_by_page_and_brings_each_row_once(
 
 def test_the_largest_cursor_is_past_the_end(client, finished):
     largest = "9" * 18
-    for name in ("epochs", "points", "logs", "checkpoints", "attempts"):
+    for name in ("epochs", "metrics", "points", "logs", "artifacts", "checkpoints", "attempts"):
         cursor = f"{largest}.{largest}" if name == "logs" else largest
         page = client.get(f"/api/v1/jobs/{finished}/{name}?cursor={cursor}")
         assert page.json == {"items": [], "next": None}, name
@@ -659,8 +676,8 @@ def test_the_largest_cursor_is_past_the_end(client, finished):
     "failure",
     [
         Failure("ValueError", plain("embedded \0 byte"), "Traceback \0 …"),
-        Failure("AnExceptionWithANameThatIsLongerThanAnybodyWouldEverWantToRead" * 2, "no"),
-        Failure("Error", plain("<b>ünï</b> \u2028 \x1b[31m") * 1000),
+        Failure("AnExceptionWithANameThatIsLongerThanAnybodyWouldEverWantToRead" * 2, plain("no")),
+        Failure("Error", plain("<b>ünï</b> \u2028 \x1b[31m" * 1000)),
     ],
     ids=["NUL", "long kind", "long message"],
 )
@@ -671,7 +688,7 @@ def test_a_run_may_fail_with_any_words(client, lease, database, failure):
 
     assert job["state"] == "failed"
     assert job["error"]["kind"] == failure.kind[:60]
-    assert job["error"]["message"] == failure.message.replace("\0", "␀")
+    assert job["error"]["message"] == failure.reason.text.replace("\0", "␀")
     [attempt] = client.get(f"/api/v1/jobs/{lease.job_id}/attempts").json["items"]
     assert attempt["reason"] == job["error"]["message"]
 

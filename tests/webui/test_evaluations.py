@@ -5,19 +5,23 @@ from __future__ import annotations
 import pytest
 
 from tests.reported import evaluated
-from webui import evaluations
-from webui.evaluations import FIRST_MISTAKES, SIDE
+from webui.pages.evaluation import FIRST_ERRORS, SIDE
+from webui.pages.evaluation import shown as prepared
 
 
 def shown(**changes):
-    return evaluations.shown({**evaluated().content, **changes})
+    return prepared({**evaluated().content, **changes})
 
 
 def test_a_row_of_the_confusion_is_a_true_class():
     (right, wrong), _ = shown().confusion
 
-    assert (right.count, right.is_right, right.title) == (8, True, "cat: 8 of 10 found")
-    assert (wrong.count, wrong.is_right, wrong.title) == (2, False, "cat: 2 of 10 taken for dog")
+    assert (right.count, right.is_correct, right.title) == (8, True, "cat: 8 of 10 correct")
+    assert (wrong.count, wrong.is_correct, wrong.title) == (
+        2,
+        False,
+        "cat: 2 of 10 predicted as dog",
+    )
 
 
 def test_one_in_a_hundred_can_be_seen():
@@ -48,25 +52,25 @@ def test_a_bar_of_few_images_is_faint():
 
 
 @pytest.mark.parametrize(("wrong", "all_told"), [(30, True), (31, False)])
-def test_it_is_known_whether_these_are_all_mistakes(wrong, all_told):
-    assert shown(confusion=[[70, wrong], [0, 100]]).has_all_mistakes is all_told
+def test_it_is_known_whether_these_are_all_errors(wrong, all_told):
+    assert shown(confusion=[[70, wrong], [0, 100]]).has_all_errors is all_told
 
 
-def test_mistakes_are_told_by_the_names_of_their_classes():
-    first = shown().mistakes[0]
+def test_errors_are_shown_by_the_names_of_their_classes():
+    first = shown().errors[0]
 
-    assert (first.index, first.true, first.found, first.confidence) == (7, "cat", "dog", 0.99)
+    assert (first.index, first.true, first.predicted, first.confidence) == (7, "cat", "dog", 0.99)
 
 
-@pytest.mark.parametrize("count", [0, 1, FIRST_MISTAKES, FIRST_MISTAKES + 1])
-def test_no_mistake_is_lost_between_those_shown_and_those_folded_away(count):
+@pytest.mark.parametrize("count", [0, 1, FIRST_ERRORS, FIRST_ERRORS + 1])
+def test_no_error_is_lost_between_those_shown_and_those_folded_away(count):
     all_of_them = evaluated().content["mistakes"][:count]
     made = shown(mistakes=all_of_them)
 
-    assert len(made.first_mistakes) == min(count, FIRST_MISTAKES)
-    assert [*made.first_mistakes, *made.other_mistakes] == list(made.mistakes)
+    assert len(made.first_errors) == min(count, FIRST_ERRORS)
+    assert [*made.first_errors, *made.other_errors] == list(made.errors)
 
 
 @pytest.mark.parametrize(("names", "long"), [(("0", "12"), False), (("Bag", "1"), True)])
 def test_names_that_do_not_fit_over_a_column_are_noticed(names, long):
-    assert evaluations.shown(evaluated(names).content).has_long_names is long
+    assert prepared(evaluated(names).content).has_long_names is long

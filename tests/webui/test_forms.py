@@ -9,11 +9,14 @@ from pydantic import BaseModel, Field
 from werkzeug.datastructures import MultiDict
 
 from core.errors import FieldError, InvalidInput
+from core.spec import fields as spec_fields
 from core.spec import presets, spec
+from core.spec.fields import sections
 from core.spec.presets import PRESETS
 from core.spec.spec import TrainingSpec
-from webui import forms
-from webui.submission import Submission
+from webui.actions import Submission
+from webui.forms import describing, reading
+from webui.forms.form import Form, run_fields
 
 
 def leaves(values: dict, path: str = "") -> set[str]:
@@ -29,10 +32,10 @@ def as_post(texts: dict[str, str], **changes: str) -> MultiDict[str, str]:
     return MultiDict({"name": "a run", **texts, **changes})
 
 
-def all_fields(model: type[BaseModel] = TrainingSpec) -> dict[str, forms.Field]:
+def all_fields(model: type[BaseModel] = TrainingSpec) -> dict[str, spec_fields.Field]:
     return {
         field.name: field
-        for section in forms.sections(model)
+        for section in sections(model)
         for variant in section.variants
         for field in variant.fields
     }
@@ -64,7 +67,7 @@ class GrownSpec(BaseModel):
 
 def test_every_field_of_the_spec_is_in_the_form():
     in_form = {field.path for field in all_fields().values()}
-    kinds = {section.kind_name for section in forms.sections() if section.has_kinds}
+    kinds = {section.kind_name for section in sections() if section.has_kinds}
     for preset in PRESETS.values():
         assert leaves(preset.spec.model_dump(mode="json")) <= in_form | kinds
 
@@ -88,7 +91,7 @@ def test_labels_help_and_bounds_come_from_the_model():
 def test_every_input_has_a_name_of_its_own():
     names = [
         field.name
-        for section in forms.sections()
+        for section in sections()
         for variant in section.variants
         for field in variant.fields
     ]
@@ -96,7 +99,7 @@ def test_every_input_has_a_name_of_its_own():
 
 
 def test_a_new_field_and_a_new_variant_appear_by_themselves():
-    plain, activation = forms.sections(GrownSpec)
+    plain, activation = sections(GrownSpec)
     fields = {field.name: field for field in plain.variants[0].fields}
     assert fields["patience"].optional
     assert fields["patience"].hint == "at least 1"
@@ -111,14 +114,14 @@ def test_a_new_field_and_a_new_variant_appear_by_themselves():
 
 
 def test_the_run_fields_are_those_of_a_submission_without_its_spec():
-    names = {field.name for field in forms.run_fields()}
+    names = {field.name for field in run_fields()}
     assert names == set(Submission.model_fields) - {"spec", "preset"}
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_goes_through_the_form_unchanged(name):
-    post = as_post(forms.preset_texts()[name], preset=name)
-    asked = forms.submission(post)
+    post = as_post(describing.preset_texts()[name], preset=name)
+    asked = reading.submission(post)
     assert presets.resolve(None, asked["spec"]) == PRESETS[name].spec
     assert asked["preset"] == name
 
@@ -126,7 +129,7 @@ def test_a_preset_goes_through_the_form_unchanged(name):
 @pytest.mark.parametrize("kind", ["sgd", "adam", "adamw"])
 def test_fields_of_kinds_that_were_not_chosen_are_ignored(kind):
     post = as_post(
-        forms.preset_texts()["quick"],
+        describing.preset_texts()["quick"],
         **{
             "optimizer.kind": kind,
             "optimizer.sgd.learning_rate": "0.1",
@@ -134,18 +137,18 @@ def test_fields_of_kinds_that_were_not_chosen_are_ignored(kind):
             "optimizer.adamw.learning_rate": "0.3",
         },
     )
-    optimizer = spec.parse(forms.submission(post)["spec"]).optimizer
+    optimizer = spec.parse(reading.submission(post)["spec"]).optimizer
     assert optimizer.kind == kind
     assert optimizer.learning_rate == {"sgd": 0.1, "adam": 0.2, "adamw": 0.3}[kind]
 
 
 def test_the_plain_path_of_a_field_is_understood_as_well():
     post = MultiDict({"optimizer.kind": "adam", "optimizer.learning_rate": "0.5"})
-    assert forms.submission(post)["spec"] == {"optimizer": {"kind": "adam", "learning_rate": 0.5}}
+    assert reading.submission(post)["spec"] == {"optimizer": {"kind": "adam", "learning_rate": 0.5}}
 
 
 def test_fields_that_are_not_posted_are_left_to_the_preset():
-    assert forms.submission(MultiDict({"name": "x", "epochs": "3"})) == {
+    assert reading.submission(MultiDict({"name": "x", "epochs": "3"})) == {
         "name": "x",
         "preset": None,
         "spec": {"epochs": 3},
@@ -178,10 +181,10 @@ def test_texts_become_values_where_they_can(field, text, value):
 def test_a_ticked_box_counts_and_an_unticked_one_is_false():
     ticked = MultiDict([("model.cnn.batch_norm", "false"), ("model.cnn.batch_norm", "true")])
     unticked = MultiDict([("model.cnn.batch_norm", "false")])
-    assert forms.submission(ticked)["spec"] == {"model": {"batch_norm": "true"}}
-    assert forms.submission(unticked)["spec"] == {"model": {"batch_norm": "false"}}
-    assert presets.resolve(None, forms.submission(ticked)["spec"]).model.batch_norm is True
-    assert presets.resolve(None, forms.submission(unticked)["spec"]).model.batch_norm is False
+    assert reading.submission(ticked)["spec"] == {"model": {"batch_norm": "true"}}
+    assert reading.submission(unticked)["spec"] == {"model": {"batch_norm": "false"}}
+    assert presets.resolve(None, reading.submission(ticked)["spec"]).model.batch_norm is True
+    assert presets.resolve(None, reading.submission(unticked)["spec"]).model.batch_norm is False
 
 
 def test_an_empty_optional_field_means_none():
@@ -190,8 +193,8 @@ def test_an_empty_optional_field_means_none():
     assert patience.value("5") == 5
 
 
-def refused(post: MultiDict[str, str], *errors: tuple[str, str]) -> forms.Form:
-    return forms.refused(post, [FieldError(*error) for error in errors])
+def refused(post: MultiDict[str, str], *errors: tuple[str, str]) -> Form:
+    return reading.refused(post, [FieldError(*error) for error in errors])
 
 
 def test_a_message_lands_at_the_input_of_the_chosen_kind():
@@ -214,8 +217,8 @@ def test_a_message_about_no_field_is_kept_for_the_summary():
 def test_an_unknown_kind_is_told_at_its_select():
     post = as_post({}, **{"optimizer.kind": "magic"})
     with pytest.raises(InvalidInput) as caught:
-        presets.resolve(None, forms.submission(post)["spec"])
-    form = forms.refused(post, caught.value.errors)
+        presets.resolve(None, reading.submission(post)["spec"])
+    form = reading.refused(post, caught.value.errors)
     assert len(form.errors("optimizer.kind")) == 1
 
 
@@ -229,7 +232,7 @@ def test_what_was_typed_is_kept_also_for_kinds_that_were_not_chosen():
 
 def test_an_old_run_fills_the_form_even_where_its_spec_is_of_another_version():
     old = {"epochs": 7, "gone": 1, "optimizer": {"kind": "adam", "learning_rate": 0.5}}
-    form = forms.from_run("again", old, 3, "night")
+    form = reading.from_run("again", old, 3, "night")
     assert form.values["epochs"] == "7"
     assert form.values["optimizer.adam.learning_rate"] == "0.5"
     assert form.values["optimizer.sgd.learning_rate"] == "0.1"
@@ -243,11 +246,11 @@ def test_an_old_run_fills_the_form_even_where_its_spec_is_of_another_version():
 
 def test_an_unknown_preset_is_refused():
     with pytest.raises(InvalidInput, match="quick"):
-        forms.from_preset("bogus")
+        reading.from_preset("bogus")
 
 
 def test_a_spec_is_described_with_the_labels_of_the_form():
-    groups = dict(forms.described(PRESETS["quick"].spec.model_dump(mode="json"))[0])
+    groups = dict(describing.described(PRESETS["quick"].spec.model_dump(mode="json"))[0])
     assert dict(groups["Optimizer: SGD"])["Nesterov"] == "yes"
     assert dict(groups["Network: CNN"])["Batch norm"] == "yes"
     assert dict(groups["Training"])["Dataset"] == "MNIST"
@@ -255,7 +258,7 @@ def test_a_spec_is_described_with_the_labels_of_the_form():
 
 def test_of_the_folded_sections_what_stands_at_its_default_is_told_apart():
     values = presets.resolve(None, {"regularization": {"ema": 0.99}}).model_dump(mode="json")
-    first, rest = (dict(groups) for groups in forms.described(values))
+    first, rest = (dict(groups) for groups in describing.described(values))
     assert first["Regularization"] == [("Weight averaging", "0.99")]
     assert ("Gradient clipping", "none") in rest["Regularization"]
     assert "Stopping early" not in first
@@ -263,7 +266,7 @@ def test_of_the_folded_sections_what_stands_at_its_default_is_told_apart():
 
 
 def test_a_spec_of_an_unknown_kind_can_still_be_described():
-    first, rest = forms.described({"optimizer": {"kind": "magic"}, "model": "odd"})
+    first, rest = describing.described({"optimizer": {"kind": "magic"}, "model": "odd"})
     assert dict(first)["Optimizer: magic"] == []
     assert rest == []
 
@@ -271,32 +274,35 @@ def test_a_spec_of_an_unknown_kind_can_still_be_described():
 # folded sections
 
 
-def section(path: str) -> list[forms.Field]:
-    [found] = [each for each in forms.sections() if each.path == path]
-    assert forms.is_folded(found)
+def section(path: str) -> list[spec_fields.Field]:
+    [found] = [each for each in sections() if each.path == path]
+    assert describing.is_folded(found)
     return list(found.variants[0].fields)
 
 
 def test_a_folded_section_tells_in_few_words_what_is_set_in_it():
-    values = forms.preset_texts()["tutorial"] | {
+    values = describing.preset_texts()["tutorial"] | {
         "regularization.label_smoothing": "0.10",
         "regularization.gradient_clip": "5",
         "regularization.mixup_alpha": "0.40",
         "compute.tf32": "true",
         "publishing.onnx": "false",
     }
-    form = forms.Form(values, preset="tutorial")
-    assert form.told(section("regularization")) == ["label smoothing 0.10", "gradient clipping 5"]
-    assert form.told(section("compute")) == ["TF32"]
-    assert form.told(section("publishing")) == ["no ONNX"]
-    assert form.told(section("stopping")) == []
+    form = Form(values, preset="tutorial")
+    assert form.summary(section("regularization")) == [
+        "label smoothing 0.10",
+        "gradient clipping 5",
+    ]
+    assert form.summary(section("compute")) == ["TF32"]
+    assert form.summary(section("publishing")) == ["no ONNX"]
+    assert form.summary(section("stopping")) == []
 
 
 def test_a_folded_section_opens_where_it_differs_from_its_preset_or_has_an_error():
-    tutorial = forms.from_preset("tutorial")
+    tutorial = reading.from_preset("tutorial")
     assert not any(tutorial.is_open(section(path)) for path in ("regularization", "stopping"))
 
-    changed = forms.Form({**tutorial.values, "stopping.patience": "3"}, preset="tutorial")
+    changed = Form({**tutorial.values, "stopping.patience": "3"}, preset="tutorial")
     assert changed.is_open(section("stopping"))
     assert not changed.is_open(section("regularization"))
 
@@ -306,8 +312,8 @@ def test_a_folded_section_opens_where_it_differs_from_its_preset_or_has_an_error
 
 def test_an_old_run_does_not_open_what_was_set_in_it():
     values = presets.resolve(None, {"regularization": {"ema": 0.99}}).model_dump(mode="json")
-    form = forms.from_run("old", values, 0, "default")
-    assert form.told(section("regularization")) == ["weight averaging 0.99"]
+    form = reading.from_run("old", values, 0, "default")
+    assert form.summary(section("regularization")) == ["weight averaging 0.99"]
     assert not form.is_open(section("regularization"))
 
 
@@ -315,8 +321,8 @@ def test_an_old_run_does_not_open_what_was_set_in_it():
 
 
 def test_the_network_of_a_form_is_its_data_set_and_the_chosen_kind():
-    form = forms.as_typed(as_post({}, dataset="digits", **{"model.kind": "mlp"}))
-    asked = forms.network_of(form)
+    form = reading.as_typed(as_post({}, dataset="digits", **{"model.kind": "mlp"}))
+    asked = reading.network_of(form)
     assert asked == {
         "dataset": "digits",
         "model": {"kind": "mlp", "hidden": [256, 128], "dropout": 0.0},

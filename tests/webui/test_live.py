@@ -25,9 +25,11 @@ from core.spec import presets
 from core.workers import WorkerFacts
 from tests import reported
 from tests.services import wait_until
-from webui import live
 from webui.context import current
-from webui.live import LARGEST_PART, Position, Watchers, news
+from webui.live import stream as live
+from webui.live.news import news
+from webui.live.position import LARGEST_PART, Position
+from webui.live.watchers import Watchers
 
 STARTED = reported.started(epochs=3)
 
@@ -81,7 +83,7 @@ class Viewer:
         self.names.append(name)
         if name == "reset":
             self.steps, self.epochs = [], []
-        self.steps += [row["step"] for row in data] if name == "points" else []
+        self.steps += [row["step"] for row in data] if name == "metrics" else []
         self.epochs += [row["epoch"] for row in data] if name == "epochs" else []
         self.lines += [row["text"] for row in data] if name == "logs" else []
 
@@ -127,7 +129,7 @@ def test_a_job_that_runs_is_sent_with_the_moment_when_it_was_last_heard_of(datab
 
 
 def test_more_rows_than_one_look_brings_all_come(database, recorder, monkeypatch):
-    monkeypatch.setattr(live, "ROWS_AT_ONCE", 3)
+    monkeypatch.setattr("webui.live.news.ROWS_AT_ONCE", 3)
     viewer = Viewer(database, recorder.lease.job_id)
     write(recorder, STARTED, *[reading(step) for step in range(1, 11)])
     for _ in range(5):
@@ -207,7 +209,7 @@ def test_the_stream_of_an_ended_run_tells_it_all_and_ends(client, database, reco
     assert response.content_type.startswith("text/event-stream")
     events = events_of(response)
     names = [name for name, _ in events]
-    assert names == ["reset", "logs", "epochs", "points", "job", "end"]
+    assert names == ["reset", "logs", "epochs", "points", "metrics", "job", "end"]
     assert dict(events)["logs"][0]["text"] == "a\r\nb\u2028c"
     assert dict(events)["job"]["state"] == "succeeded"
     last_id = [x for x in response.get_data(as_text=True).splitlines() if x.startswith("id: ")][-1]
@@ -271,7 +273,7 @@ def test_the_largest_position_is_answered_like_any_other(client, database, recor
 def test_a_stream_can_be_cut_anywhere_and_nothing_is_doubled_or_missed(
     client, database, recorder, claimant, monkeypatch
 ):
-    monkeypatch.setattr(live, "ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("webui.live.news.ROWS_AT_ONCE", 2)
     write(recorder, STARTED, *[reading(step) for step in range(1, 6)], epoch_end(1))
     write(recorder, *[Line(text=f"first {number}") for number in range(5)])
     endings.end(database, recorder.lease, "drained")
@@ -381,7 +383,7 @@ def until(events, name):
 
 
 def steps_of(events):
-    return [row["step"] for each in events if each.event == "points" for row in each.json()]
+    return [row["step"] for each in events if each.event == "metrics" for row in each.json()]
 
 
 @pytest.fixture
@@ -445,7 +447,15 @@ def test_a_viewer_who_comes_back_gets_what_is_new_and_nothing_twice(
     )
 
     assert (steps_of(first), steps_of(second)) == ([1, 2], [3])
-    assert [each.event for each in second] == ["logs", "epochs", "points", "job", "job", "end"]
+    assert [each.event for each in second] == [
+        "logs",
+        "epochs",
+        "points",
+        "metrics",
+        "job",
+        "job",
+        "end",
+    ]
     assert (gone.status_code, gone.content) == (204, b"")
 
 
@@ -513,7 +523,7 @@ def test_a_new_attempt_resets_an_open_stream(browser, database, recorder, claima
         write(again, STARTED, reading(1))
         told = until(events, "job")
 
-    assert [each.event for each in told] == ["reset", "points", "job"]
+    assert [each.event for each in told] == ["reset", "points", "metrics", "job"]
     assert told[0].json() == {"attempt": 2}
     assert steps_of(told) == [1]
 
@@ -522,7 +532,7 @@ def test_viewers_who_drop_out_all_the_time_while_a_run_writes_get_each_row_once(
     browser, database, recorder, monkeypatch
 ):
     monkeypatch.setattr(live, "LOOK_EVERY_S", 0.01)
-    monkeypatch.setattr(live, "ROWS_AT_ONCE", 3)
+    monkeypatch.setattr("webui.live.news.ROWS_AT_ONCE", 3)
     write(recorder, STARTED)
 
     def run():

@@ -22,14 +22,12 @@ from core.jobs.endings import Failure, Publication
 from core.jobs.lease import Lease
 from core.jobs.recorder import Recorder
 from core.jobs.snapshots import SnapshotRef
-from core.jobs.status import QueueStatus
 from core.messages import plain
 from core.protocol.reports import Line, Shrunk, StepMetrics
 from core.spec import shapes
 from core.spec.presets import PRESETS, resolve
-from core.storage.store import Blob
+from core.storage.blobs import Blob
 from tests.reported import epoch_end, evaluated, started
-from webui import formats
 from webui.context import Context
 
 VOID = {"input", "meta", "link"}
@@ -476,7 +474,7 @@ def test_a_running_run_shows_how_far_it_is(client, running):
 def test_the_page_of_a_run_holds_what_its_curves_are_drawn_from(client, running):
     job_id, _ = running()
     data = json.loads(get(client, f"/jobs/{job_id}").one("script", id="run-data").text)
-    assert data["points"] == [{"step": 100, "train_loss": 0.51234}]
+    assert data["metrics"] == [{"step": 100, "train_loss": 0.51234}]
     assert data["over"] is False
     assert data["job"]["id"] == job_id
 
@@ -917,63 +915,3 @@ def test_the_error_page_needs_no_database(client, context, monkeypatch):
     monkeypatch.setattr(type(context.database), "reading", away)
     page = get(client, "/", 503)
     assert "The database does not answer." in page.text
-
-
-# how values are written
-
-
-@pytest.mark.parametrize(
-    ("written", "text"),
-    [
-        (formats.loss(None), "–"),
-        (formats.loss(0), "0.0000"),
-        (formats.loss(0.123456), "0.1235"),
-        (formats.loss(0.00001234), "1.23e-05"),
-        (formats.loss(123456), "1.23e+05"),
-        (formats.percent(0.98765), "98.77%"),
-        (formats.percent(1), "100.00%"),
-        (formats.whole(12345.6), "12,346"),
-        (formats.rough(9_999), "9,999"),
-        (formats.rough(28_938), "28.9 thousand"),
-        (formats.rough(999_949), "999.9 thousand"),
-        (formats.rough(999_999), "1.0 million"),
-        (formats.rough(11_173_962), "11.2 million"),
-        (formats.rough(2_500_000_000), "2.5 billion"),
-        (formats.size(None), "–"),
-        (formats.short(0.001), "0.001"),
-        (formats.short(0.00001), "1e-05"),
-        (formats.duration(0.04), "0.0 s"),
-        (formats.duration(9.94), "9.9 s"),
-        (formats.duration(9.96), "10 s"),
-        (formats.duration(59.6), "1 min 00 s"),
-        (formats.duration(3661), "1 h 01 min"),
-        (formats.duration(90_000), "1 d 1 h"),
-        (formats.ago(2), "just now"),
-        (formats.ago(59.9), "59 s ago"),
-        (formats.ago(3600), "1 h ago"),
-        (formats.ago(3 * 86_400), "3 d ago"),
-        (formats.heard(-1), "0 s ago"),
-        (formats.heard(59.9), "59 s ago"),
-        (formats.heard(60), "1 min ago"),
-        (formats.sentence("paused by ada"), "Paused by ada."),
-        (formats.place(QueueStatus(None, "no worker is live", None, True)), "no worker for it"),
-        (formats.place(QueueStatus(4, "about to start", 0.0)), "about to start"),
-        (formats.place(QueueStatus(1, "next in line", 9.0)), "next in line"),
-        (formats.place(QueueStatus(2, "1 run ahead", None)), "2nd in line"),
-        (formats.place(QueueStatus(11, "10 runs ahead", None)), "11th in line"),
-        (formats.place(QueueStatus(23, "22 runs ahead", None)), "23rd in line"),
-        (formats.place(QueueStatus(None, "it crashed", 4.0)), "next try in 4.0 s"),
-        (
-            formats.place(QueueStatus(None, "more than 9 runs ahead", None)),
-            "more than 9 runs ahead",
-        ),
-        (formats.size(999), "999 B"),
-        (formats.size(1000), "1.0 kB"),
-        (formats.size(999_950), "1.0 MB"),
-        (formats.size(123_456_789), "123 MB"),
-        (formats.size(5_000_000_000_000), "5000 GB"),
-        (formats.visible("a\tb\n\x00\x7f\x9b"), "a\tb\n␀␡\N{REPLACEMENT CHARACTER}"),
-    ],
-)
-def test_values_are_written_for_people(written, text):
-    assert written == text

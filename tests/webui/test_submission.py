@@ -17,9 +17,9 @@ from core.errors import Conflict, InvalidInput, NotFound
 from core.jobs import claim, endings
 from core.jobs.claim import Claimant
 from core.workers import WorkerFacts
-from webui import submission
+from webui import actions as submission
+from webui.actions import LARGEST_PRIORITY, ActionOptions, RetryOptions, Submission
 from webui.context import current
-from webui.submission import LARGEST_PRIORITY, Retry, Submission, Wish
 
 CONTROLS = [chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) == "Cc"]
 
@@ -252,7 +252,7 @@ def test_a_wrong_field_is_named_and_nothing_is_asked(context, ask, values, field
 @pytest.mark.parametrize("value", [1, "true", None, "", []])
 def test_from_nothing_is_yes_or_no(value):
     with pytest.raises(ValidationError):
-        Retry(from_scratch=value)
+        RetryOptions(from_scratch=value)
 
 
 @pytest.mark.parametrize(
@@ -261,4 +261,4 @@ def test_from_nothing_is_yes_or_no(value):
     ids=["nobody", "empty", "stripped", "longest"],
 )
 def test_who_asks_may_be_left_out_and_is_stripped(by, taken):
-    assert Wish(by=by).by == taken
+    assert ActionOptions(by=by).by == taken

@@ -20,7 +20,7 @@ from core.messaging.notify import Notifier
 from core.messaging.pubsub import Wakeups
 from core.settings import Settings
 from core.spec.presets import resolve
-from core.storage.store import Folder
+from core.storage.folder import Folder
 from core.workers import WorkerFacts
 from worker.context import WorkerContext
 from worker.devices import Device

@@ -15,7 +15,7 @@ from core import logs
 from core.errors import DatabaseUnavailable, Unavailable
 from core.jobs.endings import Publication
 from core.protocol.reports import File
-from core.storage.store import Storage
+from core.storage.blobs import Storage
 from worker.supervisor.stopping import Stopping
 from worker.supervisor.writing import ReportWriter
 

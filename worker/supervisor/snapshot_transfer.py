@@ -19,7 +19,7 @@ from core.jobs.lease import Lease
 from core.jobs.recorder import Recorder
 from core.jobs.snapshots import SnapshotRef
 from core.protocol.reports import Line, Saved
-from core.storage.store import Blob, Storage, digest
+from core.storage.blobs import Blob, Storage, digest
 
 CHUNK_BYTES = 1024 * 1024
 

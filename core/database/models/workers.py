@@ -12,7 +12,7 @@ from core.database.types import NAME_LENGTH, Base, BigKey
 
 
 class Worker(Base):
-    """A worker process: so that the pages can say who is there, and what was last heard."""
+    """A worker process: so that the pages can say who is there, and since when it is silent."""
 
     __tablename__ = "workers"
 

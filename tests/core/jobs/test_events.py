@@ -19,7 +19,7 @@ from core.messages import as_json, message, plain
 from core.protocol.reports import Started
 from core.spec import presets
 from core.states import EVENT_KINDS, state_after
-from core.storage.store import Blob
+from core.storage.blobs import Blob
 from core.workers import WorkerFacts
 
 ADA = Actor("user", "7", "Ada")
@@ -220,7 +220,7 @@ def test_the_table_of_moves_knows_every_kind_and_refuses_what_no_job_does():
     for kind in EVENT_KINDS:
         with pytest.raises(ValueError, match=kind):
             state_after("succeeded", kind, "running")
-    with pytest.raises(ValueError, match="tells no state"):
+    with pytest.raises(ValueError, match="names no state"):
         state_after("running", "failed", None)
     with pytest.raises(ValueError, match="cannot lead"):
         state_after("paused", "claimed", "running")

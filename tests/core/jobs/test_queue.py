@@ -23,7 +23,7 @@ from core.jobs.snapshots import SnapshotRef
 from core.messages import plain
 from core.spec import presets
 from core.states import FINAL
-from core.storage.store import Blob
+from core.storage.blobs import Blob
 from core.workers import WorkerFacts
 from tests.core.conftest import lose_the_answer_to_the_next_commit
 from tests.services import wait_until

@@ -10,7 +10,7 @@ from core.jobs import lifecycle, snapshots
 from core.jobs.actors import LOCAL_OWNER
 from core.jobs.snapshots import KEPT, SWEPT_AT_ONCE, SnapshotRef
 from core.spec import presets
-from core.storage.store import Folder
+from core.storage.folder import Folder
 from tests.core.conftest import lose_the_answer_to_the_next_commit
 
 

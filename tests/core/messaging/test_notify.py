@@ -40,7 +40,7 @@ def test_a_ring_with_redis_away_returns_soon_and_raises_nothing(caplog):
     assert not Notifier(NOBODY).notify("default")
 
     assert time.monotonic() - began < 5
-    assert "nobody was rung for queue default" in caplog.text
+    assert "no worker was notified of queue default" in caplog.text
 
 
 def test_a_ring_that_redis_refuses_raises_nothing(redis_url):

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from core.spec import presets, spec
 from core.spec.fields import every_field, plain_fields, sections, spec_fields
 from core.spec.presets import PRESETS
+from core.spec.spec import TrainingSpec
 
 EVERY = list(every_field())
 FIELDS = [field for _section, _variant, field in EVERY]
@@ -27,10 +28,16 @@ def test_every_field_has_a_label_a_help_text_and_a_default(field):
     ("section", "variant", "field"), EVERY, ids=[field.name for field in FIELDS]
 )
 def test_a_default_that_is_typed_back_is_accepted(section, variant, field):
-    asked = {section.kind_name: variant.kind} if section.has_kinds else {}
-    asked["dataset"] = "cifar10"  # the one whose images have colors to change
+    kind = {section.kind_name: variant.kind} if section.has_kinds else {}
+    kind["dataset"] = "cifar10"  # the one whose images have colors to change
+    untouched = presets.resolve(None, spec.nest(kind))
 
-    presets.resolve(None, spec.nest(asked | {field.path: field.value(field.default)}))
+    typed = presets.resolve(None, spec.nest(kind | {field.path: field.value(field.default)}))
+
+    if field.path == "dataset":
+        assert typed.dataset == TrainingSpec().dataset
+    else:
+        assert typed == untouched
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -234,6 +241,15 @@ def test_needed_optional_and_negative_are_told_apart():
 
 
 @given(st.text())
-def test_no_text_makes_a_field_raise(text):
+def test_any_text_is_read_as_a_value_of_its_field_or_stays_as_it_was_typed(text):
     for field in FIELDS:
-        field.value(text)
+        value = field.value(text)
+
+        if field.optional and not text.strip():
+            assert value is None
+        elif field.many:
+            assert all(isinstance(item, str | field.kind) for item in value)
+        elif field.choices and value != text.strip():
+            assert value in [choice.value for choice in field.choices]
+        else:
+            assert value == text.strip() or isinstance(value, field.kind)

@@ -1,16 +1,28 @@
 """What cannot work together is refused at submit, and the sentence says what to change."""
 
+from dataclasses import replace
+
 import pytest
 
+from core.datasets.builtin import DATASETS
 from core.errors import InvalidInput
-from core.spec import presets
-from core.spec.rules import train_count, validation_count
+from core.messages import message
+from core.spec import presets, rules, spec
+from core.spec.hyperparameters import Hyperparameters
+from core.spec.presets import PRESETS
 
 
 def errors(**changes):
     with pytest.raises(InvalidInput) as refused:
         presets.resolve("tutorial", changes)
-    return {error.field: error.message for error in refused.value.errors}
+    return {error.field: error.reason for error in refused.value.errors}
+
+
+def mistakes(preset, changes):
+    """What the rules say of a spec that nothing has refused yet."""
+    values = spec.merge(PRESETS[preset].spec.model_dump(mode="json"), changes)
+    unchecked = Hyperparameters.model_validate(values)
+    return list(rules.mistakes(unchecked, DATASETS[unchecked.dataset]))
 
 
 @pytest.mark.parametrize(
@@ -75,7 +87,8 @@ def test_a_combination_that_cannot_work_is_refused(changes, field, words):
     found = errors(**changes)
 
     assert field in found
-    assert words in found[field]
+    assert found[field].code.startswith(("spec.", "input."))
+    assert words in found[field].text
 
 
 def test_everything_that_is_wrong_is_said_at_once():
@@ -108,16 +121,25 @@ def test_everything_that_is_wrong_is_said_at_once():
     ],
 )
 def test_what_can_work_is_let_through(changes):
-    presets.resolve("tutorial", changes)
+    assert mistakes("tutorial", changes) == []
 
 
 def test_the_images_are_counted_as_they_are_split():
-    spec = presets.resolve("tutorial", {"data": {"subset": 1001, "validation": 0.1}})
+    split = presets.resolve("tutorial", {"data": {"subset": 1001, "validation": 0.1}})
 
-    assert validation_count(spec) == 100
-    assert train_count(spec) == 901
+    assert rules.validation_count(split, DATASETS["mnist"]) == 100
+    assert rules.train_count(split, DATASETS["mnist"]) == 901
 
 
-@pytest.mark.parametrize("name", presets.PRESETS)
+def test_a_rule_goes_by_the_dataset_that_it_is_given():
+    small = replace(DATASETS["mnist"], title="Small", train_count=100)
+
+    [mistake] = rules.mistakes(Hyperparameters(batch_size=200), small)
+
+    assert mistake.field == "batch_size"
+    assert mistake.reason == message("spec.batch_too_large", dataset="Small", images=100)
+
+
+@pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_can_work(name):
-    presets.resolve(name, {})
+    assert mistakes(name, {}) == []

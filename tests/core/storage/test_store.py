@@ -11,10 +11,14 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from cli.stack import free_port
+from cli.stack.ports import free_port
 from core.errors import NotFound, Unavailable
+from core.storage import folder as folder_module
+from core.storage import s3 as s3_module
 from core.storage import store as storage
-from core.storage.store import Blob, Folder, ObjectStore
+from core.storage.blobs import Blob, digest
+from core.storage.folder import Folder
+from core.storage.s3 import ObjectStore
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +62,7 @@ def file(tmp_path):
 def test_what_was_put_can_be_read_from_any_place(store, file):
     blob = store.put(file)
 
-    assert blob == storage.digest(file)
+    assert blob == digest(file)
     with store.open(blob) as stored:
         assert stored.read() == file.read_bytes()
         stored.seek(1000)
@@ -113,7 +117,7 @@ def test_two_that_put_the_same_file_at_once_both_succeed(store, file):
     with ThreadPoolExecutor(4) as pool:
         blobs = list(pool.map(store.put, [file] * 8))
 
-    assert set(blobs) == {storage.digest(file)}
+    assert set(blobs) == {digest(file)}
     with store.open(blobs[0]) as stored:
         assert stored.read() == file.read_bytes()
 
@@ -185,7 +189,7 @@ def test_a_bucket_that_does_not_exist_is_said_in_a_sentence(s3, file):
     with pytest.raises(Unavailable, match="s3://nowhere/blobs"):
         store.put(file)
     with pytest.raises(Unavailable, match="s3://nowhere/blobs"):
-        store.delete(storage.digest(file))
+        store.delete(digest(file))
     with pytest.raises(Unavailable, match="s3://nowhere/blobs"):
         store.check()
 
@@ -196,7 +200,7 @@ def test_a_full_disk_leaves_no_part_of_a_file(tmp_path, file, monkeypatch):
     def full(*_arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(storage.shutil, "copyfileobj", full)
+    monkeypatch.setattr(folder_module.shutil, "copyfileobj", full)
     with pytest.raises(Unavailable, match="No space left"):
         store.put(file)
 
@@ -204,7 +208,7 @@ def test_a_full_disk_leaves_no_part_of_a_file(tmp_path, file, monkeypatch):
 
 
 def test_an_object_store_that_is_away_is_said_in_a_sentence(monkeypatch, file):
-    monkeypatch.setattr(storage, "RETRIES", 0)
+    monkeypatch.setattr(s3_module, "RETRIES", 0)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")

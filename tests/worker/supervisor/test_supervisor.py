@@ -18,7 +18,7 @@ from core.database.models import Job
 from core.errors import DatabaseUnavailable, Unavailable
 from core.jobs import endings, lifecycle, snapshots
 from core.jobs.actors import LOCAL_OWNER, REAPER, Actor
-from core.storage.store import Blob
+from core.storage.blobs import Blob
 from tests.services import wait_until, wait_until_gone
 from tests.worker.conftest import LONG_DIGITS, QUICK_DIGITS, process_of
 from worker import claiming

@@ -1,9 +1,9 @@
 // What every page does.
 
-import { offerCopies } from "./copy.js";
-import { keepFresh } from "./refresh.js";
-import { offerThemes } from "./theme.js";
-import { keepTelling } from "./times.js";
+import { offerCopies } from "./lib/copy.js";
+import { keepFresh } from "./lib/refresh.js";
+import { offerThemes } from "./lib/theme.js";
+import { keepTelling } from "./lib/times.js";
 
 offerThemes();
 offerCopies();

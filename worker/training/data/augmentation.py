@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from core.datasets.builtin import Dataset
+from core.datasets.info import DatasetInfo
 from core.spec.hyperparameters import Augmentation
 
 # the columns of the drawn numbers
@@ -42,7 +42,7 @@ class _Ranges:
 class Augmenter:
     """The variations that a spec asks for."""
 
-    def __init__(self, choice: Augmentation, dataset: Dataset) -> None:
+    def __init__(self, choice: Augmentation, dataset: DatasetInfo) -> None:
         self._ranges = ranges = _Ranges(**choice.model_dump(exclude={"kind"}))
         self._size = dataset.size
         self._moves = any(

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.datasets.builtin import DATASETS, Dataset
+from core.datasets.builtin import DATASETS
+from core.datasets.info import DatasetInfo
 from core.errors import DataUnavailable
 from worker.training import random
 
@@ -145,7 +146,7 @@ def read_idx(path: Path) -> np.ndarray:
     return np.memmap(path, dtype=np.uint8, mode="c", offset=begin, shape=shape)
 
 
-def _part(dataset: Dataset, place: Path, part: str, count: int) -> Images:
+def _part(dataset: DatasetInfo, place: Path, part: str, count: int) -> Images:
     if dataset.name in IN_IDX_FILES:
         stem = "train" if part == "train" else "t10k"
         pixels = read_idx(place / f"{stem}-images-idx3-ubyte")
@@ -158,7 +159,9 @@ def _part(dataset: Dataset, place: Path, part: str, count: int) -> Images:
     return Images(shaped, torch.from_numpy(labels).to(torch.int64), dataset.largest_pixel)
 
 
-def _check(dataset: Dataset, part: str, count: int, pixels: np.ndarray, labels: np.ndarray) -> None:
+def _check(
+    dataset: DatasetInfo, part: str, count: int, pixels: np.ndarray, labels: np.ndarray
+) -> None:
     """Raise ValueError where files hold something else than the catalogue says."""
     size, classes = dataset.size, len(dataset.classes)
     shape: tuple[int, ...] = (count, dataset.channels, size, size)

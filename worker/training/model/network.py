@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.datasets.builtin import Dataset
+from core.datasets.info import DatasetInfo
 from core.spec.hyperparameters import CNN, MLP, Model, ResNet, ResNet18
 from core.spec.shapes import is_pooled
 
 
-def build(model: Model, dataset: Dataset, *, normalize: bool = False) -> nn.Module:
+def build(model: Model, dataset: DatasetInfo, *, normalize: bool = False) -> nn.Module:
     """Make a network for images of a dataset: (batch, channels, size, size) to (batch, classes).
 
     What it looks like from outside is in `core/spec/shapes.py`.
@@ -40,7 +40,7 @@ class Normalize(nn.Module):
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, dataset: DatasetInfo) -> None:
         super().__init__()
         self.register_buffer("mean", torch.tensor(dataset.mean).reshape(1, -1, 1, 1))
         # the buffer's name is in every published file, and in the digest of its weights
@@ -50,7 +50,7 @@ class Normalize(nn.Module):
         return (images - self.mean) / self.deviation
 
 
-def _cnn(model: CNN, dataset: Dataset) -> nn.Sequential:
+def _cnn(model: CNN, dataset: DatasetInfo) -> nn.Sequential:
     """With kernel 5 and channels 8, 16, 32, 256 on 28x28 images this is the tutorial's network."""
     layers: list[nn.Module] = []
     channels, size = dataset.channels, dataset.size
@@ -102,7 +102,7 @@ class LinearByPixel(nn.Linear):
         return functional.linear(rows, weight, self.bias)
 
 
-def _mlp(model: MLP, dataset: Dataset) -> nn.Sequential:
+def _mlp(model: MLP, dataset: DatasetInfo) -> nn.Sequential:
     layers: list[nn.Module] = [nn.Flatten()]
     features = dataset.channels * dataset.size * dataset.size
     for width in model.hidden:
@@ -111,13 +111,13 @@ def _mlp(model: MLP, dataset: Dataset) -> nn.Sequential:
     return nn.Sequential(*layers, *_decision(features, model.dropout, dataset))
 
 
-def _decision(features: int, dropout: float, dataset: Dataset) -> Iterator[nn.Module]:
+def _decision(features: int, dropout: float, dataset: DatasetInfo) -> Iterator[nn.Module]:
     if dropout:
         yield nn.Dropout(dropout)
     yield nn.Linear(features, len(dataset.classes))
 
 
-def _resnet(model: ResNet, dataset: Dataset) -> nn.Sequential:
+def _resnet(model: ResNet, dataset: DatasetInfo) -> nn.Sequential:
     """He and others (2015), section 4.2, with a projection where a shortcut changes its shape."""
     width, blocks = model.width, (model.depth - 2) // 6
     network = nn.Sequential(
@@ -185,7 +185,7 @@ def _draw_convolution(module: nn.Module) -> None:
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
-def _resnet18(_: ResNet18, dataset: Dataset) -> nn.Module:
+def _resnet18(_: ResNet18, dataset: DatasetInfo) -> nn.Module:
     """Torchvision's, with the beginning of a network for small images: nothing is halved there."""
     # this import takes 1.3 s where torch is there already, so other runs go without it
     from torchvision.models import resnet18  # noqa: PLC0415
@@ -197,7 +197,7 @@ def _resnet18(_: ResNet18, dataset: Dataset) -> nn.Module:
     return network
 
 
-_KINDS: dict[str, Callable[[Any, Dataset], nn.Module]] = {
+_KINDS: dict[str, Callable[[Any, DatasetInfo], nn.Module]] = {
     "cnn": _cnn,
     "resnet": _resnet,
     "resnet18": _resnet18,

@@ -15,7 +15,8 @@ from typing import Any
 
 import torch
 
-from core.datasets.builtin import DATASETS, Dataset
+from core.datasets.builtin import DATASETS
+from core.datasets.info import DatasetInfo
 from core.spec.hyperparameters import Data
 from core.spec.shapes import summary
 from core.spec.spec import TrainingSpec
@@ -108,7 +109,7 @@ def content(
     }
 
 
-def _input(data: Data, dataset: Dataset) -> Content:
+def _input(data: Data, dataset: DatasetInfo) -> Content:
     normalization = {"mean": list(dataset.mean), "std": list(dataset.std)}
     return {
         "name": "images",
@@ -121,7 +122,7 @@ def _input(data: Data, dataset: Dataset) -> Content:
     }
 
 
-def _dataset(data: Data, dataset: Dataset) -> Content:
+def _dataset(data: Data, dataset: DatasetInfo) -> Content:
     count = data.subset or dataset.train_count
     validation_count = round(count * data.validation)
     return {
@@ -151,24 +152,10 @@ def _version(package: str) -> str:
         return "not installed"
 
 
-def _load_pt(filename: str) -> str:
+def _load(filename: str) -> str:
     return f"""\
-import torch
-from worker.training.outputs.exports import rebuild  # a part of Trainyard
-saved = torch.load("{filename}", weights_only=True)
-network = rebuild(saved["spec"])
-network.load_state_dict(saved["state_dict"])
-scores = network(images)  # images: a tensor
-"""
-
-
-def _load_safetensors(filename: str) -> str:
-    return f"""\
-from safetensors import safe_open
-from worker.training.outputs.exports import rebuild  # a part of Trainyard
-with safe_open("{filename}", "pt") as file:
-    network = rebuild(file.metadata()["spec"])
-    network.load_state_dict({{name: file.get_tensor(name) for name in file.keys()}})
+from trainyard import load
+network = load("{filename}")
 scores = network(images)  # images: a tensor
 """
 
@@ -181,7 +168,7 @@ session = onnxruntime.InferenceSession("{filename}", providers=["CPUExecutionPro
 """
 
 
-_LOADING = {"pt": _load_pt, "safetensors": _load_safetensors, "onnx": _load_onnx}
+_LOADING = {"pt": _load, "safetensors": _load, "onnx": _load_onnx}
 
 
 def markdown(card: Content) -> str:

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.datasets.builtin import Dataset
+from core.datasets.info import DatasetInfo
 from core.errors import TrainyardError
 from worker.training.data.datasets import Images
 
@@ -137,7 +137,7 @@ class Judgement:
         return asdict(self)
 
 
-def judge(scores: Tensor, labels: Tensor, pixels: Tensor, dataset: Dataset) -> Judgement:
+def judge(scores: Tensor, labels: Tensor, pixels: Tensor, dataset: DatasetInfo) -> Judgement:
     """Say what a network's scores are worth. Probabilities are their softmax.
 
     Args:

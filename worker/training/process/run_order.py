@@ -66,8 +66,7 @@ def explain(error: Exception) -> Failed:
     if isinstance(error, Diverged):
         return Failed(error_kind="diverged", reason=error.reason)
     if isinstance(error, Unusable):
-        reason = message("run.snapshot_unusable", detail=str(error))
-        return Failed(error_kind="snapshot", reason=reason)
+        return Failed(error_kind="snapshot", reason=error.reason)
     if isinstance(error, DataUnavailable):
         reason = message("run.data_unavailable", detail=str(error))
         return Failed(error_kind="data_unavailable", reason=reason)

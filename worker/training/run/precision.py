@@ -24,7 +24,7 @@ def choose(choice: Compute, device: torch.device) -> Precision:
 
     `auto` is decided by the kind of device, not by a measurement, so that the same run is computed
     the same way each time: bf16 on a GPU that multiplies in it, fp32 on all else. On CPUs bf16 was
-    slower even where they have instructions for it (`docs/training.md`).
+    slower even where they have instructions for it (`docs/explanation/training.md`).
     """
     if choice.precision != "auto":
         return choice.precision

@@ -11,17 +11,31 @@ from __future__ import annotations
 import math
 import os
 import secrets
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
-from core.errors import TrainyardError
-from core.spec.spec import TrainingSpec
+from core.errors import InvalidInput, TrainyardError
+from core.messages import message
+from core.spec.migrate import migrate
+from core.spec.spec import TrainingSpec, parse
 from worker.training.run.precision import Precision
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
+
+Contents = dict[str, Any]
+
+
+def _with_migrated_spec(contents: Contents) -> Contents:
+    """Version 4 names the spec's fields as today's spec does."""
+    return contents | {"spec": migrate(contents["spec"])}
+
+
+MIGRATIONS: dict[int, Callable[[Contents], Contents]] = {3: _with_migrated_spec}
+"""By version: what brings the contents of a file to the next version."""
 
 
 class Unusable(TrainyardError):
@@ -143,6 +157,29 @@ def _contents(
     }
 
 
+def _migrated(contents: Contents) -> Contents:
+    """The contents of a file of any version that can still be read, as today's version has them.
+
+    Raises:
+        Unusable: the file is of a later version, or of one that nothing reads any more.
+    """
+    version = contents.get("format_version")
+    while version != FORMAT_VERSION:
+        if version not in MIGRATIONS:
+            raise Unusable(message("snapshot.of_another_version"))
+        contents = MIGRATIONS[version](contents)
+        version += 1
+    return contents
+
+
+def _parsed(spec: Mapping[str, Any]) -> TrainingSpec | None:
+    """A stored spec as today's code reads it: a field that was added since has its default."""
+    try:
+        return parse(spec)
+    except InvalidInput:
+        return None
+
+
 class Point:
     """A snapshot, read from its file."""
 
@@ -152,17 +189,13 @@ class Point:
         Raises:
             Unusable: it was written by another version, for another spec, or on another device.
         """
-        self._contents = torch.load(path, map_location="cpu", weights_only=True)
-        if self._contents.get("format_version") != FORMAT_VERSION:
+        self._contents = _migrated(torch.load(path, map_location="cpu", weights_only=True))
+        if _parsed(self._contents["spec"]) != spec:
+            raise Unusable(message("snapshot.of_another_run"))
+        began_in = self._contents["precision"]
+        if began_in != precision:
             raise Unusable(
-                "The snapshot was written by another version of Trainyard. Retry from nothing."
-            )
-        if self._contents["spec"] != spec.model_dump(mode="json"):
-            raise Unusable("The snapshot is of another run. Retry from nothing.")
-        if self._contents["precision"] != precision:
-            raise Unusable(
-                f"The run began in {self._contents['precision']}, on another kind of device, and "
-                f"would go on in {precision} here. Retry from nothing, or choose a precision."
+                message("snapshot.of_another_precision", began_in=began_in, here=precision)
             )
         place = dict(self._contents["place"])
         best = place.pop("best")

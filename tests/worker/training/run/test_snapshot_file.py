@@ -310,8 +310,10 @@ def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format_version": 99}, "another version"),
-        ({"spec": {}}, "another run"),
+        ({"format_version": 99}, "cannot read"),
+        ({"format_version": 1}, "cannot read"),
+        ({"spec": {"epochs": 77}}, "another run"),
+        ({"spec": {"a field that is gone": 1}}, "another run"),
         ({"precision": "bf16"}, "another kind of device"),
     ],
 )
@@ -321,3 +323,53 @@ def test_a_point_of_another_version_or_run_is_refused(run, tmp_path, change, mes
 
     with pytest.raises(Unusable, match=message):
         snapshot_file.Point(path, resolve("tutorial", BASE), "fp32")
+
+
+def _fields(spec, path=()):
+    """The paths of every field of a spec, those that decide which others there are left out."""
+    for name, value in spec.items():
+        if isinstance(value, dict):
+            yield from _fields(value, (*path, name))
+        elif name != "kind":
+            yield (*path, name)
+
+
+@pytest.mark.parametrize("path", list(_fields(resolve("tutorial", {}).model_dump())), ids=".".join)
+def test_a_field_that_a_later_release_adds_leaves_snapshots_usable(tmp_path, path):
+    """The snapshot's spec lacks it, the run's has it with its default."""
+    spec = resolve(None, {"dataset": "digits"})
+    file = tmp_path / "snapshot.pt"
+    snapshot_file.write(
+        file, spec, "fp32", {}, Place(), snapshot_file.Keepsakes(torch.zeros(0), None)
+    )
+    contents = torch.load(file, weights_only=True)
+    section = contents["spec"]
+    for name in path[:-1]:
+        section = section[name]
+    has_default = section.pop(path[-1]) == _default(path)
+    torch.save(contents, file)
+
+    if has_default:
+        snapshot_file.Point(file, spec, "fp32")
+    else:
+        with pytest.raises(Unusable, match="another run"):
+            snapshot_file.Point(file, spec, "fp32")
+
+
+def _default(path):
+    value = resolve(None, {}).model_dump(mode="json")
+    for name in path:
+        value = value[name]
+    return value
+
+
+def test_a_snapshot_of_the_first_release_is_read(run, tmp_path):
+    path = of(Saved, run({"micro_batches": 2}, stops=(5,))[0])[0].path
+    contents = torch.load(path, weights_only=True)
+    old = dict(contents["spec"])
+    old["accumulation"] = old.pop("micro_batches")
+    torch.save(contents | {"format_version": 3, "spec": old}, path)
+
+    point = snapshot_file.Point(path, resolve("tutorial", BASE | {"micro_batches": 2}), "fp32")
+
+    assert point.place.step == 5

@@ -1,0 +1,54 @@
+"""For those who run an installation: its tables, its workers, its health."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from cli import doctor as examination
+from cli.client import Client
+from cli.commands.arguments import as_json, with_client
+from cli.render import tables, text
+from core import settings
+from core.database import engine
+
+
+@click.group()
+def db() -> None:
+    """The database."""
+
+
+@db.command()
+def upgrade() -> None:
+    """Create the tables, or bring them up to date."""
+    engine.upgrade(settings.load().database_address)
+    click.echo("The database is up to date.")
+
+
+@click.command()
+@as_json
+@with_client
+def workers(client: Client, as_json: bool) -> None:
+    """List workers, newest first."""
+    page = client.get("/workers")
+    if as_json:
+        click.echo(text.as_json(page))
+    else:
+        text.console().print(tables.workers(page["items"]))
+
+
+@click.command()
+@click.option("--url", help="Address of the server.")
+@as_json
+def doctor(url: str | None, as_json: bool) -> None:
+    """Check this installation and its services, and say what to fix."""
+    checks = examination.examine(settings.load(**({"url": url} if url else {})))
+    if as_json:
+        click.echo(text.as_json([check.as_json() for check in checks]))
+    else:
+        text.console().print(examination.table(checks))
+    sys.exit(any(check.state == "bad" for check in checks))
+
+
+COMMANDS = (db, workers, doctor)

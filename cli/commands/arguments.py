@@ -1,0 +1,34 @@
+"""Arguments and options that several commands take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import click
+
+from cli.client import Client
+from cli.stack import endpoint
+from core import settings
+
+Command = Callable[..., Any]
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def with_client(command: Command) -> Command:
+    """Give a command `--url` and the client of the server that it means."""
+
+    @click.option("--url", help="Address of the server; else TRAINYARD_URL, else a running `up`.")
+    @wraps(command)
+    def wrapped(*, url: str | None, **arguments: Any) -> Any:
+        chosen = settings.load(**({"url": url} if url else {}))
+        return command(client=Client(endpoint.find_url(chosen)), **arguments)
+
+    return wrapped
+
+
+def job_id(command: Command) -> Command:
+    """Give a command the argument that names a run."""
+    return click.argument("job_id", metavar="RUN", type=click.IntRange(min=1))(command)

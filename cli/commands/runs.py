@@ -1,0 +1,255 @@
+"""Runs: started, listed, watched, controlled, downloaded."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+from rich.console import Console
+
+from cli.client import Client
+from cli.commands import options
+from cli.commands.arguments import as_json, job_id, with_client
+from cli.render import runs, status, text
+from cli.render.evaluation import evaluation as show_evaluation
+from cli.render.follow import follow as follow_run
+from core import formats
+from core.errors import NotFound
+
+JSON = dict[str, Any]
+
+
+@click.command(cls=options.Grouped, context_settings={"max_content_width": options.WIDTH})
+@options.of_the_spec
+@click.option("--preset", help=f"Spec to start from: {options.preset_names()}.")
+@click.option(
+    "--set",
+    "assignments",
+    metavar="FIELD=VALUE",
+    multiple=True,
+    help="Set one field of the spec, such as optimizer.learning_rate=0.05. Repeatable.",
+)
+@click.option("--name", help="What to call the run; else its preset or dataset.")
+@click.option("--priority", type=int, default=0, help="Higher runs first.", show_default=True)
+@click.option("--queue", default="default", help="Which workers may run it.", show_default=True)
+@click.option("--follow", is_flag=True, help="Show the run until it ends.")
+@as_json
+@with_client
+def submit(
+    client: Client,
+    preset: str | None,
+    assignments: tuple[str, ...],
+    spec_fields: dict[str, Any],
+    name: str | None,
+    priority: int,
+    queue: str,
+    follow: bool,
+    as_json: bool,
+) -> None:
+    """Start a run: it is queued until a worker has room for it.
+
+    Each field of the spec is an option; those that are not given are the preset's, else the
+    defaults. Several values are written 8,16,32; of a field that may be empty, none.
+    """
+    spec = options.read_spec(assignments, spec_fields)
+    body = {
+        "name": name or preset or f"{spec.get('dataset', 'mnist')} run",
+        "preset": preset,
+        "spec": spec,
+        "priority": priority,
+        "queue": queue,
+    }
+    job = client.post("/jobs", body)
+    if not follow:
+        _report(job, as_json, f"run {job['id']} is queued: {client.page_of(job['id'])}")
+        return
+    click.echo(f"run {job['id']}: {client.page_of(job['id'])}", err=True)
+    job = follow_run(client, job["id"], Console(stderr=True))
+    if as_json:
+        click.echo(text.as_json(job))
+    else:
+        _report_end(client, job)
+    sys.exit(job["state"] != "succeeded")
+
+
+@click.command("jobs")
+@click.option("--state", help="Only these states, comma separated.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@as_json
+@with_client
+def list_(client: Client, state: str | None, limit: int, as_json: bool) -> None:
+    """List runs, newest first."""
+    page = client.get("/jobs", limit=limit, state=state or "")
+    if as_json:
+        click.echo(text.as_json(page))
+    elif page["items"]:
+        text.console().print(runs.listed(page["items"]))
+    else:
+        click.echo("No runs yet. Start one: trainyard submit --preset quick --follow")
+
+
+@click.command()
+@job_id
+@as_json
+@with_client
+def show(client: Client, job_id: int, as_json: bool) -> None:
+    """Show one run: state, numbers, epochs, files."""
+    job = client.get(f"/jobs/{job_id}")
+    epochs = list(client.all(f"/jobs/{job_id}/epochs"))
+    files = client.artifacts(job_id)
+    if as_json:
+        # the files by their earlier name too, for programs that were written for version 0.1
+        facts = {"epochs": epochs, "artifacts": files, "checkpoints": files}
+        click.echo(text.as_json(job | facts))
+    else:
+        runs.whole(text.console(), job, epochs, files)
+
+
+@click.command()
+@job_id
+@as_json
+@with_client
+def evaluation(client: Client, job_id: int, as_json: bool) -> None:
+    """Show what a run predicts on the test set, class by class, and what it confuses."""
+    content = client.get(f"/jobs/{job_id}/evaluation")
+    if as_json:
+        click.echo(text.as_json(content))
+    else:
+        show_evaluation(text.console(), content)
+
+
+@click.command()
+@job_id
+@with_client
+def follow(client: Client, job_id: int) -> None:
+    """Watch a run until it ends."""
+    job = follow_run(client, job_id, Console(stderr=True))
+    _report_end(client, job)
+    sys.exit(job["state"] != "succeeded")
+
+
+@click.command()
+@job_id
+@as_json
+@with_client
+def history(client: Client, job_id: int, as_json: bool) -> None:
+    """List what happened to a run, and by whom, oldest first."""
+    events = list(client.all(f"/jobs/{job_id}/events/history"))
+    if as_json:
+        click.echo(text.as_json(events))
+    else:
+        text.console().print(runs.history(events))
+
+
+@click.command()
+@job_id
+@as_json
+@with_client
+def logs(client: Client, job_id: int, as_json: bool) -> None:
+    """Print a run's log."""
+    lines = client.all(f"/jobs/{job_id}/logs")
+    if as_json:
+        click.echo(text.as_json(list(lines)))
+        return
+    for line in lines:
+        click.echo(f"{line['time'][:19]}Z  {runs.log_line(line).plain}")
+
+
+@click.command()
+@job_id
+@as_json
+@with_client
+def cancel(client: Client, job_id: int, as_json: bool) -> None:
+    """Ask that a run be cancelled."""
+    job = client.post(f"/jobs/{job_id}/cancel")
+    _report_answer(job, as_json, "is asked to stop")
+
+
+@click.command()
+@job_id
+@as_json
+@with_client
+def pause(client: Client, job_id: int, as_json: bool) -> None:
+    """Ask that a run be paused, until it is resumed."""
+    job = client.post(f"/jobs/{job_id}/pause")
+    _report_answer(job, as_json, "is asked to pause")
+
+
+@click.command()
+@job_id
+@as_json
+@with_client
+def resume(client: Client, job_id: int, as_json: bool) -> None:
+    """Resume a paused run."""
+    job = client.post(f"/jobs/{job_id}/resume")
+    _report_answer(job, as_json, "resumes")
+
+
+@click.command()
+@job_id
+@click.option("--from-scratch", is_flag=True, help="Start over, not from its last snapshot.")
+@click.option("--from-nothing", is_flag=True, hidden=True)  # its name in earlier releases
+@as_json
+@with_client
+def retry(
+    client: Client, job_id: int, from_scratch: bool, from_nothing: bool, as_json: bool
+) -> None:
+    """Retry a failed run."""
+    body = {"from_scratch": from_scratch or from_nothing}
+    _report_answer(client.post(f"/jobs/{job_id}/retry", body), as_json, "is retried")
+
+
+@click.command()
+@job_id
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="File or folder to write.")
+@click.option(
+    "--format",
+    "wanted",
+    default="pt",
+    show_default=True,
+    help="Which file: pt, safetensors, onnx, card.json or card.md.",
+)
+@with_client
+def download(client: Client, job_id: int, output: Path | None, wanted: str) -> None:
+    """Download a file of a run and check its SHA-256."""
+    files = client.artifacts(job_id)
+    matching = [file for file in files if file["format"] == wanted]
+    if not matching:
+        _refuse_download(client.get(f"/jobs/{job_id}"), files, wanted)
+    file = matching[-1]
+    target = output or Path()
+    if target.is_dir():
+        target /= f"run-{job_id}-{Path(file['filename']).name}"
+    client.download(file, target)
+    click.echo(f"{target}  {formats.size(file['size'])}  SHA-256 {file['sha256']}")
+
+
+def _report(job: JSON, as_json: bool, sentence: str) -> None:
+    click.echo(text.as_json(job) if as_json else sentence)
+
+
+def _report_answer(job: JSON, as_json: bool, while_running: str) -> None:
+    """Say what became of what was asked of a run."""
+    became = while_running if job["state"] == "running" else f"is {status.with_reason(job)}"
+    _report(job, as_json, f"run {job['id']} {became}")
+
+
+def _report_end(client: Client, job: JSON) -> None:
+    runs.whole(text.console(), job, (), client.artifacts(job["id"]))
+    if job["error"] and job["error"]["traceback"]:
+        click.echo(text.printable(job["error"]["traceback"]), err=True)
+
+
+def _refuse_download(job: JSON, files: list[JSON], wanted: str) -> NoReturn:
+    if files:
+        known = ", ".join(sorted({file["format"] for file in files}))
+        raise NotFound(f"Run {job['id']} has no {wanted} file; it has: {known}.")
+    raise NotFound(f"Run {job['id']} is {job['state']} and has no file to download.")
+
+
+COMMANDS = (
+    *(submit, list_, show, evaluation, follow, history, logs),
+    *(cancel, pause, resume, retry, download),
+)

@@ -1,0 +1,52 @@
+"""The programs: the whole stack on this machine, its demo, and each part by itself."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+import click
+from rich.console import Console
+
+from cli.stack import demo as demo_run
+from cli.stack.stack import Stack, stop_on_signals
+from core import settings
+
+
+@click.command()
+def up() -> None:
+    """Start dashboard, broker and worker on this machine, and keep them up until Ctrl-C."""
+    console = Console(stderr=True)
+    stack = Stack(settings.load(), lambda text: console.print(text, highlight=False, markup=False))
+    stop_on_signals(stack)
+    with stack.running():
+        console.print(f"\nTrainyard is up: [bold]{stack.url}[/bold]   (Ctrl-C stops it)\n")
+        stack.watch()
+
+
+@click.command()
+def demo() -> None:
+    """Train the `quick` preset through the real queue and download its checkpoint."""
+    sys.exit(demo_run.run(settings.load(), Console()))
+
+
+@click.command()
+def web() -> None:
+    """Serve the dashboard and the API."""
+    _become("webui")
+
+
+@click.command()
+def worker() -> None:
+    """Claim and run jobs until told to stop."""
+    _become("worker")
+
+
+def _become(module: str) -> NoReturn:
+    """Replace this process by another of our programs."""
+    settings.load()  # refuses bad settings before anything starts
+    os.execv(sys.executable, [sys.executable, "-m", module])  # noqa: S606  (no shell is wanted)
+
+
+COMMANDS = (up, demo, web, worker)

@@ -1,0 +1,1 @@
+"""What the terminal shows: tables, texts, and a run as it goes."""

@@ -1,0 +1,138 @@
+"""Runs for the terminal: the list, and all that is known of one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cli.render.status import now, place_to_resume, state
+from cli.render.text import ago, one_line, printable, table, written
+from core import formats
+
+JSON = dict[str, Any]
+
+_LEVELS = {"warning": "yellow", "error": "red"}
+_PLAIN_LEVELS = ("info", "progress")
+
+
+def listed(items: Sequence[JSON]) -> Table:
+    """The list of runs."""
+    return table(
+        ("ID", "STATE", "NAME", "PROGRESS", "LOSS", "ACCURACY", "CREATED", "WORKER", "NOW"),
+        (
+            (
+                job["id"],
+                state(job),
+                job["name"],
+                f"{job['progress']['fraction']:.0%}",
+                written(formats.number, job["train_loss"]),
+                written(formats.percent, job["test_accuracy"]),
+                ago(job["created_at"]),
+                job["worker"],
+                now(job),
+            )
+            for job in items
+        ),
+    )
+
+
+def whole(console: Console, item: JSON, epochs: Sequence[JSON], files: Sequence[JSON]) -> None:
+    """One run with its epochs and files."""
+    for label, value in _facts(item):
+        if value not in (None, ""):
+            shown = value if isinstance(value, Text) else Text(one_line(value))
+            console.print(Text(f"{label:11}").append_text(shown), soft_wrap=True)
+    for rows, made in ((epochs, _epochs), (files, _files)):
+        if rows:
+            console.print()
+            console.print(made(rows))
+
+
+def _facts(item: JSON) -> list[tuple[str, Any]]:
+    """What is known of a run, label by label; a value may be empty."""
+    progress, error = item["progress"], item["error"]
+    left = progress["eta_s"] if item["state"] == "running" else None
+    return [
+        ("run", f"{item['id']}  {item['name']}"),
+        ("state", state(item)),
+        ("now", now(item)),
+        ("resumes", place_to_resume(item)),
+        ("progress", f"epoch {progress['epoch']}/{progress['epochs']}, {progress['fraction']:.0%}"),
+        ("left", written(formats.duration, left)),
+        ("stopped", item["stop_reason"]),
+        ("loss", written(formats.number, item["train_loss"])),
+        ("validation", written(formats.percent, item["validation_accuracy"])),
+        ("accuracy", written(formats.percent, item["test_accuracy"])),
+        ("worker", item["worker"]),
+        ("devices", item["devices"] if item["devices"] > 1 else None),
+        ("attempt", item["attempt"]),
+        ("created", item["created_at"]),
+        ("started", item["started_at"]),
+        ("finished", item["finished_at"]),
+        ("weights", item["weights_sha256"]),
+        ("spec", json.dumps(item["spec"])),
+        ("error", f"{error['kind']}: {error['message']}" if error else None),
+    ]
+
+
+def _epochs(rows: Sequence[JSON]) -> Table:
+    """The measurements epoch by epoch; a column that no epoch has is left out."""
+    columns: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
+        ("EPOCH", "epoch", str),
+        ("TRAIN LOSS", "train_loss", formats.number),
+        ("VALIDATION LOSS", "validation_loss", formats.number),
+        ("TEST LOSS", "test_loss", formats.number),
+        ("VALIDATION ACCURACY", "validation_accuracy", formats.percent),
+        ("ACCURACY", "test_accuracy", formats.percent),
+        ("LEARNING RATE", "learning_rate", formats.short),
+        ("GRADIENT", "gradient_norm", formats.short),
+        ("MEMORY", "memory_bytes", formats.size),
+        ("DURATION", "seconds", formats.duration),
+        ("IMAGES/S", "images_per_s", formats.whole),
+    )
+    kept = [each for each in columns if any(row.get(each[1]) is not None for row in rows)]
+    return table(
+        [title for title, _, _ in kept],
+        ([written(write, row[key]) for _, key, write in kept] for row in rows),
+    )
+
+
+def _files(rows: Sequence[JSON]) -> Table:
+    return table(
+        ("FILE", "FORMAT", "NAME", "SIZE", "EPOCH", "SHA-256"),
+        (
+            (f["id"], f["format"], f["filename"], formats.size(f["size"]), f["epoch"], f["sha256"])
+            for f in rows
+        ),
+    )
+
+
+def history(events: Sequence[JSON]) -> Table:
+    """What happened to a run, oldest first."""
+    return table(
+        ("TIME", "EVENT", "BY", "ATTEMPT", "WHAT"),
+        (
+            (
+                formats.moment(event["at"]),
+                event["kind"],
+                event["actor"]["name"],
+                event["attempt"] or None,  # 0: before the first
+                event["text"],
+            )
+            for event in events
+        ),
+    )
+
+
+def log_line(line: JSON) -> Text:
+    """A line of a log; one that warns says so."""
+    level = line.get("level", "info")
+    shown = Text(printable(line["text"]))
+    if level in _PLAIN_LEVELS:
+        return shown
+    return Text(f"{level}: ", style=f"bold {_LEVELS.get(level, '')}").append_text(shown)

@@ -1,0 +1,53 @@
+"""The tables of what is not a run: datasets and workers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.table import Table
+
+from cli.render.text import ago, table
+from core import formats
+
+JSON = dict[str, Any]
+
+
+def datasets(rows: Sequence[JSON]) -> Table:
+    """The datasets, and whether they lie in the data folder."""
+    return table(
+        ("NAME", "TITLE", "TO TRAIN", "TO TEST", "PIXELS", "CLASSES", "HERE", "LICENSE"),
+        (
+            (
+                row["name"],
+                row["title"],
+                formats.whole(row["train_count"]),
+                formats.whole(row["test_count"]),
+                f"{row['channels']}x{row['size']}x{row['size']}",
+                len(row["classes"]),
+                "yes" if row["is_here"] else "no",
+                row["license"],
+            )
+            for row in rows
+        ),
+    )
+
+
+def workers(items: Sequence[JSON]) -> Table:
+    """The list of workers."""
+    return table(
+        ("ID", "NAME", "STATE", "DEVICES", "SLOTS", "RUNNING", "QUEUES", "LAST HEARTBEAT"),
+        (
+            (
+                worker["id"],
+                worker["name"],
+                "stopped" if worker["stopped_at"] else "up",
+                ", ".join(device["name"] for device in worker["devices"]),
+                worker["slots"],
+                ", ".join(str(job_id) for job_id in worker["running"]),
+                ", ".join(worker["queues"]),
+                ago(worker["last_heartbeat_at"]),
+            )
+            for worker in items
+        ),
+    )

@@ -1,0 +1,1 @@
+"""The embedded stack: broker, web and worker on this machine."""

@@ -1,0 +1,187 @@
+"""The embedded stack: broker, web and worker as child processes on loopback.
+
+A child that dies is started again, with backoff. Each child leads a process group of its own, so
+Ctrl-C reaches this process alone, which then stops them in order: the worker first, that it can
+hand its jobs back while database and broker are still there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import httpx
+from filelock import FileLock, Timeout
+
+from cli.stack import broker, endpoint
+from cli.stack.child import Child, Say
+from cli.stack.ports import can_listen, free_port
+from core.database import engine
+from core.errors import Unavailable
+from core.messaging.pubsub import Wakeups
+from core.settings import Settings, variable
+
+WATCH_EVERY_S = 0.2
+READY_TIMEOUT_S = 60.0
+STOP_MARGIN_S = 15.0
+
+
+class Stack:
+    """Broker, web and worker of one home folder."""
+
+    def __init__(self, settings: Settings, say: Say) -> None:
+        self._say = say
+        self._stopping = threading.Event()
+        self._lock = FileLock(settings.home / "up.lock")
+        self._password = secrets.token_urlsafe(24)
+        self._chosen = settings
+        self.settings = settings
+        self.children: list[Child] = []
+
+    @property
+    def url(self) -> str:
+        """The dashboard's address."""
+        host = self.settings.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.settings.port}"
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[Stack]:
+        """The stack, up and answering; at the end of the block every process of it is gone.
+
+        Raises:
+            Unavailable: a stack of this home is up already, or a part does not start.
+        """
+        home = self._chosen.home
+        try:
+            home.mkdir(parents=True, exist_ok=True)
+            (home / "logs").mkdir(exist_ok=True)
+        except OSError as error:
+            raise Unavailable(
+                f"The folder {home} cannot be made ({error.strerror}). Set TRAINYARD_HOME to one "
+                "that can be written."
+            ) from error
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            running = endpoint.find_running(home)
+            where = f" at {running.url}" if running else ""
+            raise Unavailable(f"It is already up{where}, with the home folder {home}.") from None
+        try:
+            self._start()
+            yield self
+        finally:
+            self.stop()
+            self._lock.release()
+
+    def watch(self) -> None:
+        """Keep every child alive until `ask_to_stop`."""
+        while not self._stopping.wait(WATCH_EVERY_S):
+            self.check()
+
+    def check(self) -> None:
+        """Start again what has died."""
+        for child in self.children:
+            child.check(self._say)
+
+    def ask_to_stop(self) -> None:
+        """Let `watch` return."""
+        self._stopping.set()
+
+    def stop(self) -> None:
+        """Stop every child, the last started first."""
+        endpoint.erase(self._chosen.home)
+        for child in reversed(self.children):
+            if child.process is not None:
+                self._say(f"stopping {child.name}")
+            child.stop()
+
+    def _start(self) -> None:
+        self.settings = self._choose_addresses()
+        engine.upgrade(self.settings.database_address)
+        if not _is_set(self._chosen, "redis_url"):
+            self._add(
+                "broker",
+                [broker.find_server(), "-"],
+                configuration=broker.configuration(self._broker_port, self._password),
+            )
+        self._add("web", [sys.executable, "-m", "webui"])
+        self._add(
+            "worker",
+            [sys.executable, "-m", "worker"],
+            stop_timeout=self.settings.grace_seconds + STOP_MARGIN_S,
+        )
+        self._wait_until_ready()
+        endpoint.write(self.settings.home, self.url, os.getpid())
+
+    def _choose_addresses(self) -> Settings:
+        """Free ports for what was not given one."""
+        chosen: dict[str, object] = {"port": self._choose_port()}
+        if not _is_set(self._chosen, "redis_url"):
+            self._broker_port = free_port()
+            chosen["redis_url"] = f"redis://:{self._password}@127.0.0.1:{self._broker_port}/0"
+        return self._chosen.model_copy(update=chosen)
+
+    def _choose_port(self) -> int:
+        host, port = self._chosen.host, self._chosen.port
+        if can_listen(host, port):
+            return port
+        if _is_set(self._chosen, "port"):
+            raise Unavailable(
+                f"Port {port} is taken. Stop what uses it, or set {variable('port')} to another."
+            )
+        other = free_port()
+        self._say(f"port {port} is taken; using {other}")
+        return other
+
+    def _add(
+        self,
+        name: str,
+        command: list[str],
+        configuration: bytes | None = None,
+        stop_timeout: float = STOP_MARGIN_S,
+    ) -> None:
+        child = Child(
+            name=name,
+            command=command,
+            log=self.settings.home / "logs" / f"{name}.log",
+            environment=os.environ | self.settings.environment(),
+            stop_timeout=stop_timeout,
+            configuration=configuration,
+        )
+        self.children.append(child)
+        child.start()
+
+    def _wait_until_ready(self) -> None:
+        wakeups = Wakeups(self.settings.redis_url)
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        for name, is_ready in (("broker", wakeups.check), ("web", self._web_is_ready)):
+            while not is_ready():
+                if self._stopping.wait(0.05):
+                    return
+                if time.monotonic() > deadline:
+                    log = self.settings.home / "logs" / f"{name}.log"
+                    raise Unavailable(f"{name} did not start; see {log}")
+                self.check()
+
+    def _web_is_ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=5, trust_env=False).is_success
+        except httpx.TransportError:
+            return False
+
+
+def _is_set(settings: Settings, field: str) -> bool:
+    """Whether a setting was given, not defaulted."""
+    return field in settings.model_fields_set
+
+
+def stop_on_signals(stack: Stack) -> None:
+    """Let Ctrl-C and SIGTERM stop the stack in good order."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: stack.ask_to_stop())

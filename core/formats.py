@@ -1,0 +1,234 @@
+"""How numbers, sizes, times and durations are written for people, on pages and in the terminal.
+
+`TABLE` is the only place that says so. Babel writes by it here; the pages are given it as JSON, and
+`Intl` in the browser writes by it there. Each kind is a list of bands: the last one that a value
+reaches says what it is divided by, how many digits it has and which words stand around it. The
+options are those of `Intl.NumberFormat` and `Intl.DateTimeFormat`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal, localcontext
+from typing import Any, TypedDict
+
+from babel.dates import format_datetime
+from babel.numbers import format_decimal
+
+NOTHING = "–"
+LOCALE = "en_US"
+
+Options = Mapping[str, Any]
+
+
+class Band(TypedDict):
+    """How the values from one size on are written."""
+
+    at_least: float
+    text: str
+    """The words around the number, which stands at `{0}`; `{1}` is the rest in the smaller unit."""
+    units: Sequence[float]
+    """What a value is divided by: one unit, or a large one and a small one for the rest."""
+    options: Options
+
+
+def _band(
+    at_least: float, options: Options, text: str = "{0}", unit: float = 1, smaller: float = 0
+) -> Band:
+    units = (unit, smaller) if smaller else (unit,)
+    return {"at_least": at_least, "text": text, "units": units, "options": options}
+
+
+def _digits(count: int, **more: Any) -> Options:
+    """Options for a number with a fixed count of decimals."""
+    return {
+        "minimumFractionDigits": count,
+        "maximumFractionDigits": count,
+        "useGrouping": False,
+        **more,
+    }
+
+
+_GROUPED = _digits(0, useGrouping=True)
+_FLOOR = _digits(0, roundingMode="floor")
+_SIGNIFICANT: Options = {"maximumSignificantDigits": 3, "useGrouping": False}
+_TWO_PLACES: Options = {**_digits(0), "minimumIntegerDigits": 2}
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+_HALF_A_SECOND = 0.5
+
+_SECONDS_AGO = _band(0, _FLOOR, "{0} s ago")
+_LONGER_AGO = [
+    _band(_MINUTE, _FLOOR, "{0} min ago", _MINUTE),
+    _band(_HOUR, _FLOOR, "{0} h ago", _HOUR),
+    _band(_DAY, _FLOOR, "{0} d ago", _DAY),
+]
+
+NUMBERS: dict[str, list[Band]] = {
+    "number": [
+        _band(0, _digits(2, notation="scientific")),
+        _band(0.0001, _digits(4)),
+        _band(10_000, _digits(2, notation="scientific")),
+    ],
+    "percent": [_band(0, _digits(2, style="percent"))],
+    "whole": [_band(0, _GROUPED)],
+    "short": [
+        _band(0, {"maximumFractionDigits": 2, "notation": "scientific"}),
+        _band(0.0001, _SIGNIFICANT),
+        _band(999.5, {"maximumFractionDigits": 2, "notation": "scientific"}),
+    ],
+    # a band begins where the one before would round up to a digit more
+    "rough": [
+        _band(0, _GROUPED),
+        _band(10_000, _digits(1), "{0} thousand", 1e3),
+        _band(999_950, _digits(1), "{0} million", 1e6),
+        _band(999_950_000, _digits(1, useGrouping=True), "{0} billion", 1e9),
+    ],
+    "size": [
+        _band(0, _digits(0), "{0} B"),
+        _band(1_000, _digits(1), "{0} kB", 1e3),
+        _band(99_950, _digits(0), "{0} kB", 1e3),
+        _band(999_500, _digits(1), "{0} MB", 1e6),
+        _band(99_950_000, _digits(0), "{0} MB", 1e6),
+        _band(999_500_000, _digits(1), "{0} GB", 1e9),
+        _band(99_950_000_000, _digits(0), "{0} GB", 1e9),
+    ],
+    "duration": [
+        _band(0, _digits(1), "{0} s"),
+        _band(9.95, _digits(0), "{0} s"),
+        _band(_MINUTE - _HALF_A_SECOND, _TWO_PLACES, "{0} min {1} s", _MINUTE, 1),
+        _band(_HOUR - _HALF_A_SECOND, _TWO_PLACES, "{0} h {1} min", _HOUR, _MINUTE),
+        _band(_DAY - _HALF_A_SECOND, _digits(0), "{0} d {1} h", _DAY, _HOUR),
+    ],
+    # clocks of two machines differ by some seconds
+    "ago": [_band(0, {}, "just now"), {**_SECONDS_AGO, "at_least": 5}, *_LONGER_AGO],
+    "last_heartbeat": [_SECONDS_AGO, *_LONGER_AGO],
+}
+
+TIMES: dict[str, dict[str, Any]] = {
+    "moment": {
+        "pattern": "yyyy-MM-dd HH:mm:ss 'UTC'",
+        "options": {"dateStyle": "medium", "timeStyle": "medium"},
+    },
+    "clock": {"pattern": "HH:mm:ss", "options": {"timeStyle": "medium", "hourCycle": "h23"}},
+}
+"""`pattern` is in UTC, for readers whose zone is not known; `options` in the reader's own zone."""
+
+TABLE: dict[str, Any] = {
+    "locale": LOCALE.replace("_", "-"),
+    "nothing": NOTHING,
+    "numbers": NUMBERS,
+    "times": TIMES,
+}
+"""All of it, as a page is given it."""
+
+
+def number(value: float | None) -> str:
+    """A loss or another measurement, to four decimals; a large or tiny one with an exponent."""
+    return _written("number", value)
+
+
+def percent(share: float | None) -> str:
+    """A share of 1 as a percentage to two decimals: what one image in 10,000 is worth."""
+    return _written("percent", share)
+
+
+def whole(value: float | None) -> str:
+    """A count, with its thousands set apart."""
+    return _written("whole", value)
+
+
+def rough(value: float | None) -> str:
+    """A large count in words, to one decimal."""
+    return _written("rough", value)
+
+
+def short(value: float | None) -> str:
+    """A number to three significant digits: a learning rate."""
+    return _written("short", value)
+
+
+def size(count: int | None) -> str:
+    """A number of bytes, in units of 1000."""
+    return _written("size", count)
+
+
+def duration(seconds: float | None) -> str:
+    """A length of time in its two largest units."""
+    return _written("duration", None if seconds is None else max(0.0, seconds))
+
+
+def ago(seconds: float | None) -> str:
+    """How long ago something was, in its largest unit."""
+    return _written("ago", None if seconds is None else max(0.0, seconds))
+
+
+def last_heartbeat(seconds: float | None) -> str:
+    """How long ago a run was last heard of: to the second, while it is less than a minute."""
+    return _written("last_heartbeat", None if seconds is None else max(0.0, seconds))
+
+
+def instant(value: datetime | str) -> datetime:
+    """A time, from the text that the API writes."""
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+def moment(value: datetime | str) -> str:
+    """A time to the second, in UTC."""
+    return _told(value, "moment")
+
+
+def clock(value: datetime | str) -> str:
+    """The time of day, in UTC."""
+    return _told(value, "clock")
+
+
+def _told(value: datetime | str, kind: str) -> str:
+    pattern = TIMES[kind]["pattern"]
+    return str(format_datetime(instant(value), pattern, tzinfo=UTC, locale=LOCALE))
+
+
+def _written(kind: str, value: float | None) -> str:
+    if value is None:
+        return NOTHING
+    if not math.isfinite(value):
+        return str(value)
+    size = abs(value) or 1  # zero is written as one is
+    band = [each for each in NUMBERS[kind] if each["at_least"] <= size][-1]
+    return band["text"].format(*_parts(Decimal(value), band))
+
+
+def _parts(value: Decimal, band: Band) -> list[str]:
+    """The numbers of a band, written: the value in its unit, and the rest in the smaller one."""
+    options = band["options"]
+    unit, *smaller = map(Decimal, band["units"])
+    if not smaller:
+        return [_decimal(value / unit, options)]
+    total = value.quantize(Decimal(1), ROUND_HALF_UP)
+    return [_decimal(total // unit, _digits(0)), _decimal(total % unit // smaller[0], options)]
+
+
+def _decimal(value: Decimal, options: Options) -> str:
+    if "maximumSignificantDigits" in options and not value:
+        return "0"  # where Babel writes 0.0, other than Intl
+    rounding = ROUND_FLOOR if options.get("roundingMode") == "floor" else ROUND_HALF_UP
+    if options.get("notation") == "scientific":  # Babel would write 9.999 as 10.00e0
+        value = Context(options["maximumFractionDigits"] + 1, rounding).plus(value)
+    with localcontext(rounding=rounding):
+        text: str = format_decimal(value, _pattern(options), locale=LOCALE)
+    return text.replace("E", "e")
+
+
+def _pattern(options: Options) -> str:
+    """The CLDR pattern of the options of an `Intl.NumberFormat`."""
+    if "maximumSignificantDigits" in options:
+        return "@" + "#" * (int(options["maximumSignificantDigits"]) - 1)
+    least, most = options.get("minimumFractionDigits", 0), options.get("maximumFractionDigits", 0)
+    fraction = "0" * least + "#" * (most - least)
+    integer = "0" * options.get("minimumIntegerDigits", 1)
+    if options.get("useGrouping"):
+        integer = "#,##0"
+    exponent = "E0" if options.get("notation") == "scientific" else ""
+    percent_sign = "%" if options.get("style") == "percent" else ""
+    return f"{integer}{'.' if fraction else ''}{fraction}{exponent}{percent_sign}"

@@ -1,0 +1,64 @@
+"""What the rest of the platform must know of a spec, without knowing the names of its fields.
+
+These read stored specs, which may be of an earlier version and lack fields that came later.
+"""
+
+from __future__ import annotations
+
+from core.datasets.builtin import DATASETS
+from core.spec import shapes
+from core.spec.fields import KIND
+from core.spec.hyperparameters import Hyperparameters
+from core.spec.spec import Spec, merge
+
+DATASET = "dataset"
+"""The field that names the images, for queries: runs that share it take about the same time."""
+
+NETWORK_PARTS = (DATASET, "model")
+"""What of a spec decides the shape of its network."""
+
+PREVIEW_PARTS = (DATASET, "augmentation", "seed")
+"""What of a spec decides which images there are, and how they are varied."""
+
+_DEFAULTS = Hyperparameters().model_dump(mode="json")
+
+
+def highlights(spec: Spec) -> tuple[str, ...]:
+    """What tells one run from another at a glance: `mnist`, `cnn`, `sgd 0.1`, `10 epochs`.
+
+    Args:
+        spec: a whole spec, or changes to the defaults.
+    """
+    whole = merge(_DEFAULTS, spec)
+    epochs = whole["epochs"]
+    return (
+        whole[DATASET],
+        whole["model"][KIND],
+        " ".join(_optimizer(whole["optimizer"])),
+        f"{epochs} epoch" if epochs == 1 else f"{epochs} epochs",
+    )
+
+
+def summary(spec: Spec) -> str:
+    """What a run trains, in the few words that a list or a log line has room for."""
+    return " · ".join(highlights(spec))
+
+
+def default_name(changes: Spec) -> str:
+    """The name of a run that was given none."""
+    return f"{changes.get(DATASET, _DEFAULTS[DATASET])} run"
+
+
+def has_validation(spec: Spec) -> bool:
+    """Whether a run keeps a validation split apart."""
+    return bool(spec.get("data", {}).get("validation"))
+
+
+def network(spec: Hyperparameters) -> shapes.Summary:
+    """The blocks of a spec's network."""
+    return shapes.summary(spec.model, DATASETS[spec.dataset])
+
+
+def _optimizer(optimizer: Spec) -> list[str]:
+    rate = optimizer.get("learning_rate")
+    return [optimizer[KIND]] if rate is None else [optimizer[KIND], f"{rate:g}"]

@@ -1,0 +1,51 @@
+"""What a blob store promises: files written once, named by their SHA-256, and never changed."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """A stored file: its digest (its name) and its size in bytes."""
+
+    sha256: str
+    size: int
+
+
+class Storage(Protocol):
+    """A blob store."""
+
+    def put(self, path: Path) -> Blob:
+        """Store a copy of a file; on return it is complete and safe.
+
+        Raises:
+            Unavailable: the store is away, full, or not writable.
+        """
+
+    def open(self, blob: Blob) -> IO[bytes]:
+        """Open a blob for reading; the file can seek.
+
+        Raises:
+            NotFound: the store has no such blob.
+            Unavailable: the store is away.
+        """
+
+    def delete(self, blob: Blob) -> None:
+        """Delete a blob; one that is not there is deleted already.
+
+        Raises:
+            Unavailable: the store is away, or not writable.
+        """
+
+    def check(self) -> None:
+        """Raise `Unavailable` where the store cannot be reached."""
+
+
+def digest(path: Path) -> Blob:
+    """The SHA-256 and size of a file."""
+    with path.open("rb") as file:
+        return Blob(hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size)

@@ -1,0 +1,99 @@
+"""A blob store in an object store."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import IO, cast
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import S3Store
+
+from core.errors import NotFound, Unavailable
+from core.storage.blobs import Blob, digest
+
+RETRIES = 3
+
+# a bucket that does not exist is a file that is not found, to obstore
+_AWAY: tuple[type[Exception], ...] = (BaseError, FileNotFoundError)
+
+
+class ObjectStore:
+    """Blobs in an S3 bucket. An upload appears whole or not at all."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
+        self._store = S3Store.from_url(
+            address,
+            client_options={
+                "allow_http": endpoint.startswith("http://"),
+                "timeout": "60s",
+                "connect_timeout": "5s",
+            },
+            retry_config={"max_retries": RETRIES},
+        )
+
+    def put(self, path: Path) -> Blob:
+        blob = digest(path)
+        try:
+            obstore.put(self._store, blob.sha256, path)
+        except _AWAY as error:
+            raise self._away(error) from error
+        return blob
+
+    def open(self, blob: Blob) -> IO[bytes]:
+        try:
+            obstore.head(self._store, blob.sha256)
+            reader = obstore.open_reader(self._store, blob.sha256, size=blob.size)
+        except FileNotFoundError:
+            raise NotFound(f"The file store has no blob {blob.sha256}.") from None
+        except BaseError as error:
+            raise self._away(error) from error
+        return cast("IO[bytes]", io.BufferedReader(_Raw(reader)))
+
+    def delete(self, blob: Blob) -> None:
+        try:
+            obstore.delete(self._store, blob.sha256)  # S3 minds no object that is not there
+        except _AWAY as error:
+            raise self._away(error) from error
+
+    def check(self) -> None:
+        try:
+            next(iter(obstore.list(self._store, chunk_size=1)), None)
+        except _AWAY as error:
+            raise self._away(error) from error
+
+    def _away(self, error: Exception) -> Unavailable:
+        first_line = str(error).splitlines()[0][:300]
+        return Unavailable(f"The file store {self.address} does not answer ({first_line}).")
+
+
+class _Raw(io.RawIOBase):
+    """An object store's reader as a Python file."""
+
+    def __init__(self, reader: obstore.ReadableFile) -> None:
+        self._reader = reader
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._reader.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._reader.tell()
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # as the C code does
+        try:
+            data = memoryview(self._reader.read(len(buffer)))
+        except _AWAY as error:
+            first_line = str(error).splitlines()[0][:300]
+            raise Unavailable(f"The file store stopped answering ({first_line}).") from error
+        buffer[: len(data)] = data
+        return len(data)

@@ -1,0 +1,85 @@
+"""StepMetrics `--set field=value` and the options that are made from the spec."""
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cli.commands import options
+from cli.main import main
+from core.errors import InvalidInput
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("0.1", 0.1),
+        ("3", 3),
+        ("1e-3", 0.001),
+        ("true", True),
+        ("True", True),
+        ("yes", True),
+        ("no", False),
+        ("8,16", [8, 16]),
+        ("8,", [8]),
+        ("8, x", [8, "x"]),
+        ("[8]", [8]),
+        ("null", None),
+        ("adam", "adam"),
+        ("", ""),
+        ("NaN", "NaN"),
+        ("-Infinity", "-Infinity"),
+        ("1e999", "1e999"),
+    ],
+)
+def test_a_value_is_read_as_a_person_means_it(text, value):
+    assert options.read_value(text) == value
+
+
+@given(st.text())
+def test_no_value_makes_the_reading_fail(text):
+    options.read_value(text)
+
+
+def test_assignments_come_after_options_and_may_hold_an_equals_sign():
+    spec = options.read_spec(["epochs = 3", "name=a=b"], {"epochs": "2", "model.dropout": "0.5"})
+
+    assert spec == {"epochs": 3, "name": "a=b", "model": {"dropout": 0.5}}
+
+
+@pytest.mark.parametrize("assignment", ["epochs", "=3", " =3", ""])
+def test_what_is_no_assignment_is_refused(assignment):
+    with pytest.raises(InvalidInput, match="field=value"):
+        options.read_spec([assignment], {})
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "value"),
+    [
+        ("stopping.patience", "none", None),
+        ("stopping.patience", "", None),
+        ("stopping.patience", "3", 3),
+        ("regularization.mix", "none", "none"),
+        ("epochs", "", ""),
+        ("nonsense", "none", "none"),
+    ],
+)
+def test_only_a_field_that_may_be_empty_is_emptied_by_none(path, text, value):
+    assert options.read_field(path, text) == value
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("model.depth", "(of resnet; 8, 14, 20, 32) [default: 8]"),
+        ("model.dropout", "(of cnn, mlp; 0 to below 1) [default: 0]"),
+        ("optimizer.weight_decay", "[default: 0 for sgd, adam, rmsprop, muon; 0.01 for adamw]"),
+        ("optimizer.kind", "(sgd, adam, adamw, rmsprop, muon) [default: sgd]"),
+        ("stopping.patience", "are trained (1 to 1000) [default: none]"),
+    ],
+)
+def test_the_help_of_a_field_tells_whose_it_is_its_bounds_and_its_default(path, words):
+    told = CliRunner().invoke(main, ["submit", "--help"], terminal_width=10_000).stdout
+
+    [line] = [line for line in told.splitlines() if line.strip().startswith(f"--{path} ")]
+    assert line.endswith(words)

@@ -1,0 +1,123 @@
+"""Following a run: lines for a pipe, a bar for a screen."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from cli.render.follow import Bar, Lines
+from core import messages
+from core.messages import message
+
+
+def event(state="running", **more):
+    progress = {"epoch": 1, "epochs": 2, "batch": 3, "batches": 4, "fraction": 0.375, "eta_s": 61}
+    job = {"id": 1, "state": state, "desired": "run", "progress": progress}
+    return job | {"train_loss": 0.5, "test_accuracy": None} | more
+
+
+@pytest.fixture
+def written():
+    return io.StringIO()
+
+
+def waiting(code, **params):
+    """Why a run waits, as the API sends it."""
+    said = message(code, **params)
+    return {"queue_status": messages.as_json(said) | {"reason": said.text}}
+
+
+def in_line(code, eta_s, **more):
+    slots = message("queue.cpu_slots", count=1)
+    return waiting("queue.with_time", reason=message(code, slots=slots, **more), eta_s=eta_s)
+
+
+def test_why_a_run_waits_is_told_once_and_again_when_the_line_moves(written):
+    view = Lines(Console(file=written, width=40))
+    for state, more in (
+        ("queued", in_line("queue.behind", 50, ahead=2)),
+        ("queued", in_line("queue.behind", 48, ahead=2)),
+        ("queued", in_line("queue.next", 30)),
+        ("paused", waiting("queue.paused_by", name="[b]ada[/b]\x1b")),
+        ("paused", waiting("queue.paused_by", name="[b]ada[/b]\x1b")),
+        ("queued", waiting("queue.starting")),
+    ):
+        view.take("job", event(state, **more))
+
+    assert written.getvalue().splitlines() == [
+        "run 1 is queued: 2 runs ahead on 1 CPU slot, about 50 s",
+        "run 1 is queued: next in line on 1 CPU slot, about 30 s",
+        "run 1 is paused by [b]ada[/b]\ufffd",
+        "run 1 is queued: about to start",
+    ]
+
+
+def test_a_run_that_is_being_paused_is_told_once(written):
+    view = Lines(Console(file=written))
+    heartbeat = "2999-01-01T00:00:00.000000Z"
+    for desired in ("run", "pause", "pause"):
+        view.take("job", event(desired=desired, last_heartbeat_at=heartbeat))
+
+    assert written.getvalue().splitlines() == [
+        "run 1 is running, last heartbeat 0 s ago",
+        "run 1 is pausing, last heartbeat 0 s ago",
+    ]
+
+
+def test_a_state_is_told_once(written):
+    view = Lines(Console(file=written))
+    for state in ("queued", "running", "running", "succeeded"):
+        view.take("job", event(state))
+
+    assert written.getvalue().splitlines() == [
+        "run 1 is queued",
+        "run 1 is running",
+        "run 1 is succeeded",
+    ]
+
+
+@pytest.mark.parametrize("view", [Lines, Bar])
+def test_a_line_of_a_log_is_text_and_moves_no_cursor(written, view):
+    with view(Console(file=written, force_terminal=False)) as shown:
+        shown.take("logs", [{"text": "[bold]\x1b[2Jhello :smile:"}])
+
+    assert "[bold]\ufffd[2Jhello :smile:" in written.getvalue()
+
+
+def test_a_long_line_stays_one_line_in_a_pipe(written):
+    Lines(Console(file=written)).take("logs", [{"text": "word " * 100}])
+
+    assert written.getvalue().splitlines() == ["word " * 100]
+
+
+@pytest.mark.parametrize(
+    ("job", "words"),
+    [
+        (event(), ["epoch 1/2 batch 3/4", "loss 0.5000", "1 min 01 s left"]),
+        (event("queued"), ["queued"]),
+        (event("queued", **waiting("queue.next", slots="1 slot")), ["run 1 is queued: next in"]),
+        (event("paused", **waiting("queue.paused")), ["run 1 is paused"]),
+        (event(last_heartbeat_at="2999-01-01T00:00:00Z"), ["last heartbeat 0 s ago"]),
+        (event(test_accuracy=0.9), ["accuracy 90.00%"]),
+        (event(test_accuracy=0.9, validation_accuracy=0.8), ["90.00%  validation 80.00%"]),
+    ],
+)
+def test_a_bar_tells_how_far_a_run_is(written, job, words):
+    console = Console(file=written, force_terminal=True, width=160, color_system=None)
+    with Bar(console) as view:
+        view.take("job", job)
+        view.take("events of a later version", None)
+
+    for word in words:
+        assert word in written.getvalue()
+
+
+@pytest.mark.parametrize(("view", "told"), [(Lines, ["far", "done"]), (Bar, ["done"])])
+def test_a_bar_leaves_out_the_lines_that_tell_how_far_an_epoch_is(written, view, told):
+    with view(Console(file=written, force_terminal=False)) as shown:
+        shown.take("logs", [{"text": "far", "level": "progress"}, {"text": "done"}])
+
+    assert [
+        line.strip() for line in written.getvalue().splitlines() if line.strip() in told
+    ] == told
+    assert ("far" in written.getvalue()) == ("far" in told)

@@ -1,0 +1,64 @@
+"""Finding the server: by what was said, by what is up, else by default."""
+
+import json
+import os
+
+import psutil
+import pytest
+
+from cli.stack import endpoint
+from core.settings import Settings
+
+URL = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def up(tmp_path):
+    """The file of a stack that is up: this process."""
+    endpoint.write(tmp_path, URL, os.getpid())
+    return tmp_path / endpoint.FILE
+
+
+def test_the_running_stack_of_a_home_is_found(tmp_path, up):
+    assert endpoint.find_url(Settings(home=tmp_path)) == URL
+    assert endpoint.find_running(tmp_path).process_id == os.getpid()
+    assert list(tmp_path.iterdir()) == [up]
+
+
+def test_an_address_that_was_given_goes_before_a_running_stack(tmp_path, up):
+    assert endpoint.find_url(Settings(home=tmp_path, url="http://yard:80")) == "http://yard:80"
+
+
+def test_without_any_the_default_port_is_meant(tmp_path):
+    assert endpoint.find_url(Settings(home=tmp_path, port=9000)) == "http://127.0.0.1:9000"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"process_id": 2**22 + 1},  # more than Linux counts to
+        {"process_id": -1},
+        {"process_id": "one"},
+        {"started_at": psutil.Process().create_time() - 60},  # the id was used again
+        {"started_at": "noon"},
+        {"more": 1},
+    ],
+)
+def test_the_file_of_a_dead_process_or_a_damaged_one_is_ignored(tmp_path, up, change):
+    up.write_text(json.dumps(json.loads(up.read_text()) | change))
+
+    assert endpoint.find_running(tmp_path) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"not JSON", b"[]", b"null", b"\xff", b"{}"])
+def test_a_file_that_is_none_of_ours_is_ignored(tmp_path, up, content):
+    up.write_bytes(content)
+
+    assert endpoint.find_running(tmp_path) is None
+
+
+def test_what_was_written_down_can_be_erased_twice(tmp_path, up):
+    endpoint.erase(tmp_path)
+    endpoint.erase(tmp_path)
+
+    assert endpoint.find_running(tmp_path) is None

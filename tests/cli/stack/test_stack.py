@@ -1,0 +1,60 @@
+"""The embedded stack's own decisions; `tests/faults` runs it."""
+
+import socket
+
+import pytest
+
+from cli.stack import broker, child
+from cli.stack.stack import Stack
+from core.errors import Unavailable
+from core.settings import Settings
+
+
+def silent(_text):
+    """Say nothing."""
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [("127.0.0.1", "http://127.0.0.1:9000"), ("::1", "http://[::1]:9000")],
+)
+def test_the_address_of_the_dashboard_can_be_opened(tmp_path, host, url):
+    assert Stack(Settings(home=tmp_path, host=host, port=9000), silent).url == url
+
+
+def test_a_port_that_was_asked_for_and_is_taken_is_refused_by_its_variable(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        chosen = Settings(
+            home=tmp_path, port=taken.getsockname()[1], redis_url="redis://127.0.0.1:1/0"
+        )
+        with (
+            pytest.raises(Unavailable, match="TRAINYARD_PORT"),
+            Stack(chosen, silent).running(),
+        ):
+            pass
+
+
+def test_a_home_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "a file").write_text("")
+    chosen = Settings(home=tmp_path / "a file" / "home")
+
+    with pytest.raises(Unavailable, match="TRAINYARD_HOME"), Stack(chosen, silent).running():
+        pass
+
+
+def test_the_broker_listens_on_loopback_with_a_password_and_keeps_nothing():
+    told = broker.configuration(7000, "secret").decode().splitlines()
+
+    assert {"bind 127.0.0.1", "port 7000", "requirepass secret", 'save ""'} <= set(told)
+
+
+@pytest.mark.parametrize(("size", "is_kept"), [(10, True), (child.LARGEST_LOG_BYTES + 1, False)])
+def test_a_log_that_has_grown_large_is_put_aside(tmp_path, size, is_kept):
+    log = tmp_path / "web.log"
+    with log.open("wb") as file:
+        file.truncate(size)
+
+    child._keep_small(log)
+
+    assert log.exists() is is_kept
+    assert (tmp_path / "web.1.log").exists() is not is_kept

@@ -1,0 +1,67 @@
+"""How values are written for people: the table of formats, by Babel."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+
+from core import formats
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (formats.number(None), "–"),
+        (formats.number(0), "0.0000"),
+        (formats.number(0.123456), "0.1235"),
+        (formats.number(1234.5), "1234.5000"),
+        (formats.number(0.00001234), "1.23e-5"),
+        (formats.number(123456), "1.23e5"),
+        (formats.number(float("nan")), "nan"),
+        (formats.percent(0.98765), "98.77%"),
+        (formats.percent(1), "100.00%"),
+        (formats.whole(12345.6), "12,346"),
+        (formats.whole(2.5), "3"),
+        (formats.rough(9_999), "9,999"),
+        (formats.rough(28_938), "28.9 thousand"),
+        (formats.rough(999_949), "999.9 thousand"),
+        (formats.rough(999_999), "1.0 million"),
+        (formats.rough(11_173_962), "11.2 million"),
+        (formats.rough(2_500_000_000), "2.5 billion"),
+        (formats.short(0), "0"),
+        (formats.short(0.001), "0.001"),
+        (formats.short(0.00001), "1e-5"),
+        (formats.short(999.6), "1e3"),
+        (formats.short(1234), "1.23e3"),
+        (formats.size(None), "–"),
+        (formats.size(0), "0 B"),
+        (formats.size(999), "999 B"),
+        (formats.size(123_379), "123 kB"),
+        (formats.size(12_379), "12.4 kB"),
+        (formats.size(999_999), "1.0 MB"),
+        (formats.size(412_073_984), "412 MB"),
+        (formats.size(2_500_000_000), "2.5 GB"),
+        (formats.duration(None), "–"),
+        (formats.duration(-1), "0.0 s"),
+        (formats.duration(0.04), "0.0 s"),
+        (formats.duration(9.94), "9.9 s"),
+        (formats.duration(9.96), "10 s"),
+        (formats.duration(59.6), "1 min 00 s"),
+        (formats.duration(3599.4), "59 min 59 s"),
+        (formats.duration(3661), "1 h 01 min"),
+        (formats.duration(90_000), "1 d 1 h"),
+        (formats.ago(-3), "just now"),
+        (formats.ago(4.9), "just now"),
+        (formats.ago(59.9), "59 s ago"),
+        (formats.ago(3599), "59 min ago"),
+        (formats.ago(100_000), "1 d ago"),
+        (formats.last_heartbeat(0.9), "0 s ago"),
+        (formats.last_heartbeat(61), "1 min ago"),
+        (formats.moment("2025-01-31T10:15:34.999000Z"), "2025-01-31 10:15:34 UTC"),
+        (formats.clock("2025-01-31T23:15:34+02:00"), "21:15:34"),
+        (formats.clock(datetime.fromisoformat("2025-01-31T00:00:01+00:00")), "00:00:01"),
+    ],
+)
+def test_values_are_written_for_people(written, expected):
+    assert written == expected

@@ -1,0 +1,36 @@
+"""What only a page writes: places in the line, sentences, and text that may hold anything."""
+
+from __future__ import annotations
+
+import pytest
+
+from webui import filters
+
+
+def status(position, eta_s, reason="", *, is_stuck=False):
+    return {"position": position, "eta_s": eta_s, "reason": reason, "is_stuck": is_stuck}
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (status(None, None, is_stuck=True), "no worker for it"),
+        (status(4, 0.0), "about to start"),
+        (status(1, 9.0), "next in line"),
+        (status(2, None), "2nd in line"),
+        (status(11, None), "11th in line"),
+        (status(23, None), "23rd in line"),
+        (status(None, 4.0), "next try in 4.0 s"),
+        (status(None, None, "more than 9 runs ahead"), "more than 9 runs ahead"),
+    ],
+)
+def test_a_place_in_the_line_is_said_in_few_words(status, text):
+    assert filters.place(status) == text
+
+
+def test_a_reason_becomes_a_sentence():
+    assert filters.sentence("paused by ada") == "Paused by ada."
+
+
+def test_control_characters_are_shown_as_signs():
+    assert filters.visible("a\tb\n\x00\x7f\x9b") == "a\tb\n␀␡\N{REPLACEMENT CHARACTER}"

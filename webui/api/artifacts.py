@@ -1,0 +1,111 @@
+"""The published files of runs: lists and downloads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any
+
+from flask import Response, request
+from sqlalchemy.orm import Session
+from werkzeug.exceptions import PreconditionFailed, RequestedRangeNotSatisfiable
+from werkzeug.wsgi import wrap_file
+
+from core import queries
+from core.database.models import Artifact
+from core.errors import NotFound
+from core.storage.blobs import Blob
+from webui.api.blueprint import blueprint
+from webui.api.jobs import rows_of_job
+from webui.api.shapes import ArtifactShape
+from webui.context import current
+
+FORMER_CHECKPOINTS = ("checkpoint", "export")
+"""The kinds of artifacts at the addresses of version 0.1, where all were called checkpoints."""
+
+
+@blueprint.get("/jobs/<int:job_id>/artifacts")
+def artifacts(job_id: int) -> Response:
+    """A page of a run's files."""
+    return rows_of_job(job_id, queries.artifacts, ArtifactShape.model_validate)
+
+
+@blueprint.get("/jobs/<int:job_id>/checkpoints")
+def checkpoints(job_id: int) -> Response:
+    """A page of a run's files without its cards, at the address of version 0.1."""
+    return rows_of_job(job_id, _former_checkpoints, ArtifactShape.model_validate)
+
+
+def _former_checkpoints(
+    session: Session, job_id: int, limit: int, cursor: str
+) -> queries.Page[Artifact]:
+    page = queries.artifacts(session, job_id, limit, cursor)
+    return replace(page, items=[row for row in page.items if row.kind in FORMER_CHECKPOINTS])
+
+
+@blueprint.get("/artifacts/<int:artifact_id>/download")
+def download(artifact_id: int) -> Response:
+    """A file: whole, in part (Range), or not at all where the asker has it (ETag)."""
+    return _sent(_artifact(artifact_id))
+
+
+@blueprint.get("/checkpoints/<int:artifact_id>/download")
+def download_checkpoint(artifact_id: int) -> Response:
+    """A file that is no card, at its address of version 0.1."""
+    row = _artifact(artifact_id)
+    if row.kind not in FORMER_CHECKPOINTS:
+        raise NotFound(f"Artifact {artifact_id} is no checkpoint, it is a {row.kind}.")
+    return _sent(row)
+
+
+def _artifact(artifact_id: int) -> Artifact:
+    with current().database.reading() as session:
+        return queries.artifact(session, artifact_id)
+
+
+def _sent(row: Artifact) -> Response:
+    file = current().storage.open(Blob(row.sha256, row.size))
+    response = Response(
+        wrap_file(request.environ, file, 256 * 1024),
+        content_type="application/octet-stream",
+        direct_passthrough=True,
+    )
+    response.call_on_close(file.close)
+    _describe(response, row)
+    try:
+        response.make_conditional(
+            _conditions(row.size), accept_ranges=True, complete_length=row.size
+        )
+    except RequestedRangeNotSatisfiable:
+        response.close()
+        raise
+    if response.status_code == HTTPStatus.PRECONDITION_FAILED:
+        response.close()
+        raise PreconditionFailed("The file is not the one that If-Match names.")
+    return response
+
+
+def _describe(response: Response, row: Artifact) -> None:
+    response.content_length = row.size
+    response.headers.set("Content-Disposition", "attachment", filename=row.filename)
+    response.set_etag(row.sha256)  # the bytes of an address never change
+    response.last_modified = row.created_at
+    response.cache_control.private = True
+    response.cache_control.immutable = True
+    response.cache_control.max_age = 31_536_000
+
+
+def _conditions(size: int) -> dict[str, Any]:
+    """What the asker wants of a file: a Range that is not one part of its bytes counts as none.
+
+    RFC 9110, 14.2: an unknown unit must be ignored, many parts and malformed ones may be. A part
+    from the end that is longer than the file is the whole file.
+    """
+    environ = dict(request.environ)
+    asked = request.range
+    one = asked is not None and asked.units == "bytes" and len(asked.ranges) == 1
+    if asked is None or not one or (asked.ranges[0][0] or 0) < -size:
+        environ.pop("HTTP_RANGE", None)
+    if environ.get("HTTP_IF_MATCH") == "*":  # holds for every file that is there
+        del environ["HTTP_IF_MATCH"]
+    return environ

@@ -1,0 +1,122 @@
+"""Jobs: submit, list, show, ask something of one, and what it has reported."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, jsonify, request, url_for
+
+from core import queries
+from core.database.models import Job
+from core.errors import DatabaseUnavailable
+from webui import actions
+from webui.api import shapes
+from webui.api.blueprint import blueprint
+from webui.api.requests import cursor, json_object, limit, options
+from webui.context import current
+
+
+@blueprint.post("/jobs")
+def submit() -> tuple[Response, int, dict[str, str]]:
+    """Queue a run."""
+    job = actions.submit(current(), json_object())
+    where = {"Location": url_for("api.show", job_id=job.id)}
+    return jsonify(_as_queued(job).as_json()), 201, where
+
+
+def _as_queued(job: Job) -> shapes.JobShape:
+    try:
+        with current().database.reading() as session:
+            return shapes.whole_job(session, job, None)
+    except DatabaseUnavailable:  # since the submit: an error would say that nothing is queued
+        return shapes.JobShape.of(job, None)
+
+
+@blueprint.get("/jobs")
+def jobs() -> Response:
+    """A page of runs, newest first."""
+    states = [state for state in request.args.get("state", "").split(",") if state]
+    with current().database.reading() as session:
+        page = queries.jobs(session, states, limit(), cursor())
+        return jsonify(shapes.list_of_jobs(session, page).as_json())
+
+
+@blueprint.get("/jobs/<int:job_id>")
+def show(job_id: int) -> Response:
+    """One run."""
+    with current().database.reading() as session:
+        return jsonify(shapes.whole_job(session, *queries.job(session, job_id)).as_json())
+
+
+@blueprint.post("/jobs/<int:job_id>/cancel")
+def cancel(job_id: int) -> Response:
+    """Ask that a run be cancelled; asking again changes nothing."""
+    # any other body than JSON was never minded here
+    actions.cancel(current(), job_id, options() if request.is_json else {})
+    return show(job_id)
+
+
+@blueprint.post("/jobs/<int:job_id>/pause")
+def pause(job_id: int) -> Response:
+    """Ask that a run be paused; asking again changes nothing."""
+    actions.pause(current(), job_id, options())
+    return show(job_id)
+
+
+@blueprint.post("/jobs/<int:job_id>/resume")
+def resume(job_id: int) -> Response:
+    """Let a paused run go on; asking again changes nothing."""
+    actions.resume(current(), job_id, options())
+    return show(job_id)
+
+
+@blueprint.post("/jobs/<int:job_id>/retry")
+def retry(job_id: int) -> Response:
+    """Give a failed run another try."""
+    actions.retry(current(), job_id, options())
+    return show(job_id)
+
+
+@blueprint.get("/jobs/<int:job_id>/epochs")
+def epochs(job_id: int) -> Response:
+    """A page of a run's epochs."""
+    return rows_of_job(job_id, queries.epochs, shapes.Epoch.model_validate)
+
+
+@blueprint.get("/jobs/<int:job_id>/metrics")
+def metrics(job_id: int) -> Response:
+    """A page of a run's metric samples."""
+    return rows_of_job(job_id, queries.metrics, shapes.MetricSample.model_validate)
+
+
+@blueprint.get("/jobs/<int:job_id>/points")
+def points(job_id: int) -> Response:
+    """`metrics`, at its address of version 0.1."""
+    return metrics(job_id)
+
+
+@blueprint.get("/jobs/<int:job_id>/logs")
+def logs(job_id: int) -> Response:
+    """A page of a run's log."""
+    return rows_of_job(job_id, queries.logs, shapes.LogLine.model_validate)
+
+
+@blueprint.get("/jobs/<int:job_id>/attempts")
+def attempts(job_id: int) -> Response:
+    """A page of a run's attempts."""
+    return rows_of_job(job_id, queries.attempts, shapes.AttemptShape.of)
+
+
+@blueprint.get("/jobs/<int:job_id>/evaluation")
+def evaluation(job_id: int) -> Response:
+    """What a run's published weights do on the test set."""
+    with current().database.reading() as session:
+        return jsonify(shapes.evaluation(queries.evaluation(session, job_id)))
+
+
+def rows_of_job(job_id: int, query: Any, shape: Any) -> Response:
+    """A page of what belongs to a run."""
+    with current().database.reading() as session:
+        queries.job(session, job_id)  # 404 where there is no such job
+        page = query(session, job_id, limit(), cursor())
+        return jsonify(shapes.Listing.of(page, shape).as_json())

@@ -1,0 +1,96 @@
+"""Previews of augmented images: asked for here, drawn by a worker, shown by the form.
+
+The form asks with its own fields and its token, programs ask with JSON; both get the address at
+which the picture will be.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request, url_for
+
+from core import previews, workers
+from core.database.models import Preview
+from core.errors import InvalidInput, NotFound
+from core.messaging.pubsub import NO_JOB
+from core.spec import presets, spec
+from webui.api.requests import json_object
+from webui.context import current
+from webui.forms import reading
+from webui.problems import problem
+
+blueprint = Blueprint("previews", __name__, url_prefix="/api/v1/previews")
+form = Blueprint("preview_form", __name__)
+
+LOOK_AGAIN_AFTER_S = 1
+
+Asked = tuple[Response, int, dict[str, str]]
+
+
+@blueprint.post("")
+def ask() -> Asked:
+    """Ask for a preview."""
+    return _ask(json_object())
+
+
+@form.post("/previews")
+def ask_as_typed() -> Asked | Response:
+    """Ask for the preview of a form as it stands; a script asks, so it is told in JSON."""
+    typed = reading.submission(request.form)["spec"]
+    try:
+        return _ask({name: typed[name] for name in previews.PARTS if name in typed})
+    except InvalidInput as error:
+        mistakes = reading.placed(reading.as_typed(request.form), error.errors)
+        told = "; ".join(f"{mistake.title}: {mistake.message}" for mistake in mistakes)
+        errors = [{"field": each.field, "message": each.message} for each in error.errors]
+        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, told, errors=errors)
+
+
+def _ask(asked: spec.Spec) -> Asked:
+    unknown = sorted(set(asked) - set(previews.PARTS))
+    if unknown:
+        parts = ", ".join(previews.PARTS)
+        raise InvalidInput.one(unknown[0], f"unknown field; send {parts}")
+    context = current()
+    key = previews.ask(context.database, previews.request(presets.resolve(None, asked)))
+    context.wakeups.announce("preview", NO_JOB)
+    url = url_for("previews.show", key=key)
+    return jsonify({"key": key, "url": url}), HTTPStatus.ACCEPTED, {"Location": url}
+
+
+@blueprint.get("/<string(length=64):key>.png")
+def show(key: str) -> Response:
+    """The picture, or how far it is."""
+    found = previews.find(current().database, key)
+    if found is None:
+        raise NotFound("There is no such preview any more. Ask for it again.")
+    if found.image is not None:
+        return _picture(found.image, key)
+    if found.error is not None:
+        return problem(HTTPStatus.FAILED_DEPENDENCY, found.error.text)
+    answer = jsonify({"status": "waiting", "detail": _why_it_waits(found)})
+    answer.status_code = HTTPStatus.ACCEPTED
+    answer.headers["Retry-After"] = str(LOOK_AGAIN_AFTER_S)
+    return answer
+
+
+def _why_it_waits(preview: Preview) -> str:
+    if preview.taken_at is not None:
+        return "It is being drawn."
+    with current().database.reading() as session:
+        live = workers.live(session)
+    if live:
+        return "It waits for a worker."
+    return "No worker is there to draw it. Start one: trainyard worker"
+
+
+def _picture(image: bytes, key: str) -> Response:
+    response = Response(image, content_type="image/png")
+    response.set_etag(key)
+    response.cache_control.private = True
+    response.cache_control.max_age = int(previews.KEPT_FOR_S)
+    answer: Any = response.make_conditional(request)
+    assert isinstance(answer, Response)
+    return answer

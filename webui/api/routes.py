@@ -1,0 +1,10 @@
+"""Every address of the API: the blueprint, once each resource has added its own."""
+
+from __future__ import annotations
+
+from webui.api import artifacts, events, jobs, spec, workers
+from webui.api.blueprint import blueprint
+
+RESOURCES = (artifacts, events, jobs, spec, workers)
+
+__all__ = ["RESOURCES", "blueprint"]

@@ -1,0 +1,211 @@
+"""A job as other programs see it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+from sqlalchemy.orm import Session
+
+from core.database.models import Attempt, Job
+from core.jobs import snapshots, status
+from core.jobs.snapshots import SnapshotRef
+from core.jobs.status import QueueStatus
+from core.messages import as_json, plain
+from core.queries import Page
+from webui.api.shapes.base import JSON, Listing, Reason, Shape, Timestamp
+
+
+class Progress(Shape):
+    """How far a job is."""
+
+    epoch: int
+    epochs: int
+    batch: Annotated[int, Field(description="Whole batches done of the current epoch.")]
+    batches: Annotated[int, Field(description="Batches in an epoch; 0 until training has begun.")]
+    fraction: Annotated[float, Field(description="Share of the whole run, 0 to 1.")]
+    eta_s: float | None
+    images_per_s: float | None
+
+    @classmethod
+    def of(cls, row: Job) -> Progress:
+        """The progress of a job."""
+        return cls(
+            epoch=row.epoch,
+            epochs=row.epochs,
+            batch=row.batch,
+            batches=row.batches,
+            fraction=_fraction(row),
+            eta_s=row.eta_s,
+            images_per_s=row.images_per_s,
+        )
+
+
+def _fraction(row: Job) -> float:
+    if row.state == "succeeded":
+        return 1.0
+    if not (row.epoch and row.batches and row.epochs):
+        return 0.0
+    done = (row.epoch - 1) * row.batches + row.batch
+    return min(1.0, done / (row.batches * row.epochs))
+
+
+class QueueStatusShape(Shape):
+    """Why a job that is queued or paused is not running."""
+
+    position: int | None
+    code: str
+    params: JSON
+    reason: Annotated[str, Field(description="The reason in English, with about how long.")]
+    eta_s: float | None
+    is_stuck: Annotated[bool, Field(description="Whether no live worker can ever run it.")]
+
+    @classmethod
+    def of(cls, waits: QueueStatus) -> QueueStatusShape:
+        """The shape of a status."""
+        return cls(
+            position=waits.position,
+            **as_json(waits.reason),
+            reason=waits.with_time.text,
+            eta_s=waits.eta_s,
+            is_stuck=waits.is_stuck,
+        )
+
+
+class SnapshotShape(Shape):
+    """Where a run can resume: whole epochs done, batches of the next one, batches in all."""
+
+    epoch: int
+    batch: int
+    step: int
+
+    @classmethod
+    def of(cls, row: Job, newest: SnapshotRef) -> SnapshotShape:
+        """The shape of a job's snapshot."""
+        batch = newest.step - newest.epoch * row.batches if row.batches else 0
+        return cls(epoch=newest.epoch, batch=batch, step=newest.step)
+
+
+class Error(Shape):
+    """Why a run failed."""
+
+    kind: str
+    code: str
+    params: JSON
+    message: str
+    traceback: str | None
+
+    @classmethod
+    def of(cls, row: Job) -> Error | None:
+        """The error of a job; None where it has none."""
+        if row.error_kind is None:
+            return None
+        why = row.error_message or plain("")
+        return cls(
+            kind=row.error_kind,
+            **as_json(why),
+            message=why.text,
+            traceback=row.error_traceback,
+        )
+
+
+class JobShape(Shape):
+    """A job."""
+
+    id: int
+    name: str
+    state: str
+    desired: str
+    preset: str | None
+    spec: JSON
+    priority: int
+    queue: str
+    devices: int
+    attempt: int
+    created_at: Timestamp
+    started_at: Timestamp | None
+    finished_at: Timestamp | None
+    desired_at: Timestamp | None
+    desired_by: str | None
+    progress: Progress
+    train_loss: float | None
+    validation_loss: float | None
+    validation_accuracy: float | None
+    test_loss: float | None
+    test_accuracy: float | None
+    stop: Annotated[Reason | None, Field(description="Why it ended before its last epoch.")]
+    stop_reason: Annotated[str | None, Field(description="`stop` as an English sentence.")]
+    weights_sha256: str | None
+    error: Error | None
+    worker: str | None
+    queue_status: QueueStatusShape | None
+    last_heartbeat_at: Timestamp | None
+    last_heard_at: Annotated[
+        Timestamp | None, Field(deprecated=True, description="Use `last_heartbeat_at`.")
+    ]
+    micro_batch: Annotated[
+        int | None,
+        Field(description="Images in each part of a batch that is too large for the device."),
+    ]
+    snapshot: SnapshotShape | None
+    resume_point: Annotated[
+        SnapshotShape | None, Field(deprecated=True, description="Use `snapshot`.")
+    ]
+
+    @classmethod
+    def of(
+        cls,
+        row: Job,
+        worker_name: str | None,
+        waits: QueueStatus | None = None,
+        newest: SnapshotRef | None = None,
+        micro_batch: int | None = None,
+    ) -> JobShape:
+        """The shape of a job, with its worker's name, why it waits, and where it can resume."""
+        stop = Reason.of(row.stop_reason) if row.stop_reason else None
+        snapshot = SnapshotShape.of(row, newest) if newest else None
+        heartbeat = row.last_heartbeat_at if row.state == "running" else None
+        return cls(
+            **{name: getattr(row, name) for name in _AS_STORED},
+            progress=Progress.of(row),
+            stop=stop,
+            stop_reason=stop.text if stop else None,
+            error=Error.of(row),
+            worker=worker_name,
+            queue_status=QueueStatusShape.of(waits) if waits else None,
+            last_heartbeat_at=heartbeat,
+            last_heard_at=heartbeat,
+            micro_batch=micro_batch,
+            snapshot=snapshot,
+            resume_point=snapshot,
+        )
+
+
+_MADE = {
+    "progress",
+    "stop",
+    "stop_reason",
+    "error",
+    "worker",
+    "queue_status",
+    "last_heartbeat_at",
+    "last_heard_at",
+    "micro_batch",
+    "snapshot",
+    "resume_point",
+}
+_AS_STORED = [name for name in JobShape.model_fields if name not in _MADE]
+
+
+def list_of_jobs(session: Session, page: Page[tuple[Job, str | None]]) -> Listing[JobShape]:
+    """A list of jobs."""
+    waits = status.explain(session, [row for row, _ in page.items])
+    return Listing[JobShape].of(page, lambda row: JobShape.of(*row, waits.get(row[0].id)))
+
+
+def whole_job(session: Session, row: Job, worker_name: str | None) -> JobShape:
+    """A job by itself: it tells besides where it can resume, and how its batches are computed."""
+    waits = status.explain(session, [row]).get(row.id)
+    newest = next(iter(snapshots.newest_first(session, row.id)), None)
+    attempt = session.get(Attempt, (row.id, row.attempt))
+    return JobShape.of(row, worker_name, waits, newest, attempt.micro_batch if attempt else None)

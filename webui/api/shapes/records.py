@@ -1,0 +1,91 @@
+"""What a run has reported: epochs, metric samples, log lines, attempts, an evaluation."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from core.database.models import Attempt, Evaluation
+from core.messages import as_json
+from webui.api.shapes.base import JSON, Shape, Timestamp
+
+
+class Epoch(Shape):
+    """The measurements of an epoch."""
+
+    epoch: int
+    train_loss: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+    test_loss: float
+    test_accuracy: float
+    learning_rate: float
+    gradient_norm: float | None
+    memory_bytes: int | None
+    seconds: float
+    images_per_s: float
+
+
+class MetricSample(Shape):
+    """A reading of the training loss within an epoch."""
+
+    step: int
+    epoch: int
+    batch: int
+    train_loss: float
+    learning_rate: float
+    images_per_s: float
+
+
+class LogLine(Shape):
+    """A line of the log."""
+
+    attempt: int
+    number: int
+    time: Timestamp
+    level: str
+    text: str
+
+
+class AttemptShape(Shape):
+    """One try at a job."""
+
+    number: int
+    worker: str
+    device: str | None
+    threads: int | None
+    precision: str | None
+    micro_batch: int | None
+    first_step: int | None
+    secured_step: int | None
+    started_at: Timestamp
+    finished_at: Timestamp | None
+    outcome: str | None
+    code: str | None
+    params: JSON | None
+    reason: Annotated[str | None, Field(description="Why it ended, as an English sentence.")]
+
+    @classmethod
+    def of(cls, row: tuple[Attempt, str]) -> AttemptShape:
+        """The shape of an attempt and its worker's name."""
+        attempt, worker = row
+        why = attempt.reason
+        coded = as_json(why) if why else {"code": None, "params": None}
+        return cls(
+            **{name: getattr(attempt, name) for name in _OF_AN_ATTEMPT},
+            worker=worker,
+            **coded,
+            reason=why.text if why else None,
+        )
+
+
+_OF_AN_ATTEMPT = [
+    name for name in AttemptShape.model_fields if name not in ("worker", "code", "params", "reason")
+]
+
+
+def evaluation(row: Evaluation) -> dict[str, Any]:
+    """What the published weights do on the test set: as the worker wrote it down."""
+    content: JSON = row.content
+    return {"attempt": row.attempt, **content}

@@ -1,0 +1,50 @@
+"""A worker as other programs see it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from core.database.models import Job, Worker
+from webui.api.shapes.base import Shape, Timestamp
+
+
+class WorkerShape(Shape):
+    """A worker, and the jobs that it runs."""
+
+    id: int
+    name: str
+    process_id: int
+    version: str
+    queues: list[str]
+    devices: list[Any]
+    slots: int
+    is_live: Annotated[bool, Field(description="Whether it is up, by the database's clock.")]
+    slots_taken: int
+    running: list[int]
+    started_at: Timestamp
+    last_heartbeat_at: Timestamp
+    seen_at: Annotated[Timestamp, Field(deprecated=True, description="Use `last_heartbeat_at`.")]
+    stopped_at: Timestamp | None
+
+    @classmethod
+    def of(cls, row: tuple[Worker, list[Job], bool]) -> WorkerShape:
+        """The shape of a worker with its jobs."""
+        worker, running, is_live = row
+        return cls(
+            id=worker.id,
+            name=worker.name,
+            process_id=worker.process_id,
+            version=worker.version,
+            queues=worker.queues,
+            devices=worker.devices,
+            slots=worker.slots,
+            is_live=is_live,
+            slots_taken=sum(job.devices for job in running),
+            running=[job.id for job in running],
+            started_at=worker.started_at,
+            last_heartbeat_at=worker.last_heartbeat_at,
+            seen_at=worker.last_heartbeat_at,
+            stopped_at=worker.stopped_at,
+        )

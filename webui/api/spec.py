@@ -1,0 +1,31 @@
+"""What can be asked for: the spec, and what its network looks like."""
+
+from __future__ import annotations
+
+from flask import Response, jsonify
+
+from core.datasets.builtin import DATASETS
+from core.spec import spec
+from core.spec.presets import PRESETS
+from webui import networks
+from webui.api.blueprint import blueprint
+from webui.api.requests import json_object
+from webui.api.shapes import DatasetShape, NetworkShape, PresetShape
+
+
+@blueprint.get("/spec")
+def spec_schema() -> Response:
+    """The JSON Schema of a spec, the presets, and the datasets with their facts."""
+    return jsonify(
+        {
+            "schema": spec.schema(),
+            "presets": [PresetShape.of(preset).as_json() for preset in PRESETS.values()],
+            "datasets": [DatasetShape.model_validate(d).as_json() for d in DATASETS.values()],
+        }
+    )
+
+
+@blueprint.post("/network")
+def network() -> Response:
+    """What the network of a `dataset` and a `model` looks like; nothing is queued."""
+    return jsonify(NetworkShape.model_validate(networks.summarize(json_object())).as_json())

@@ -1,0 +1,91 @@
+"""A spec in words: what differs from the defaults, and the groups of a run's page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from core.spec import spec
+from core.spec.fields import KIND, Field, Section, every_field, sections
+from core.spec.presets import PRESETS
+
+
+def is_folded(section: Section) -> bool:
+    """Whether a section is folded away: those that choose no kind refine what others set."""
+    return bool(section.path) and not section.has_kinds
+
+
+def inside(title: str) -> str:
+    """A title within a sentence: `Mix images` is no name, `TF32` is."""
+    return title if title[1:2].isupper() else title[:1].lower() + title[1:]
+
+
+def in_short(each: Field, typed: str) -> str:
+    """A field and its value in a few words."""
+    if each.widget == "checkbox":
+        return inside(each.title) if typed == "true" else f"no {inside(each.title)}"
+    return f"{inside(each.title)} {typed.strip() or 'none'}"
+
+
+def is_same(one: str, other: str) -> bool:
+    """Whether two texts are one value: 0.10 is 0.1."""
+    try:
+        return float(one) == float(other)
+    except ValueError:
+        return one.replace(" ", "") == other.replace(" ", "")
+
+
+def texts(values: spec.Spec) -> dict[str, str]:
+    """What stands in each input for a spec. Variants that it did not choose show defaults."""
+    shown = {
+        section.kind_name: str(section.part(values).get(KIND, section.default_kind))
+        for section in sections()
+        if section.has_kinds
+    }
+    for section, variant, each in every_field():
+        part = section.part(values)
+        chosen = not section.has_kinds or shown[section.kind_name] == variant.kind
+        known = chosen and each.key in part
+        shown[each.name] = each.text(part[each.key]) if known else each.default
+    return shown
+
+
+@cache
+def preset_texts() -> dict[str, dict[str, str]]:
+    """What stands in each input for each preset: what the page needs to fill itself."""
+    return {preset.name: texts(preset.spec.model_dump(mode="json")) for preset in PRESETS.values()}
+
+
+Group = tuple[str, list[tuple[str, str]]]
+"""A title, and labels with values."""
+
+
+def described(values: spec.Spec) -> tuple[list[Group], list[Group]]:
+    """A spec for reading: what a reader looks for first, and the rest.
+
+    The rest are the fields of folded sections that stand at their defaults.
+    """
+    first: list[Group] = []
+    rest: list[Group] = []
+    for section in sections():
+        part = section.part(values)
+        variant = section.variant(part.get(KIND))
+        known = [each for each in variant.fields if each.key in part] if variant else []
+        if not is_folded(section):
+            kind = variant.title if variant else str(part.get(KIND, "unknown"))
+            title = f"{section.title}: {kind}" if section.has_kinds else section.title
+            first.append((title, [_row(each, part) for each in known]))
+            continue
+        plain = [each for each in known if is_same(each.text(part[each.key]), each.default)]
+        for groups, shown in (
+            (first, [each for each in known if each not in plain]),
+            (rest, plain),
+        ):
+            if shown:
+                groups.append((section.title, [_row(each, part) for each in shown]))
+    return first, rest
+
+
+def _row(each: Field, part: Mapping[str, Any]) -> tuple[str, str]:
+    return each.title, each.told(part[each.key])

@@ -1,0 +1,103 @@
+"""The form of a new run as it is shown: what stands in its inputs, and what is wrong with it.
+
+The fields are those of `core.spec.fields`, so a field or a variant that is added to the spec
+appears here by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+
+from core.spec import fields
+from core.spec.fields import Field, Section, every_field, sections
+from webui.actions import Submission
+from webui.forms.describing import in_short, is_folded, is_same, preset_texts
+
+SHORT_CHOICES = 28
+"""Characters, with some room for each choice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A message, and the input that it belongs to where there is one."""
+
+    name: str
+    title: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The form as it is shown: what stands in each input, and what is wrong with it."""
+
+    values: Mapping[str, str]
+    preset: str = ""
+    source: str = ""
+    """Where the values come from, when it is not a preset: the name of an old run."""
+    mistakes: Sequence[Mistake] = field(default=())
+
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        return sections()
+
+    @property
+    def fields(self) -> list[Field]:
+        """Every field of the spec."""
+        return [each for _, _, each in every_field()]
+
+    @property
+    def run_fields(self) -> tuple[Field, ...]:
+        return run_fields()
+
+    def is_short(self, choices: Field) -> bool:
+        return is_short(choices)
+
+    def is_folded(self, section: Section) -> bool:
+        """Whether a section is folded away."""
+        return is_folded(section)
+
+    def is_open(self, inputs: Sequence[Field]) -> bool:
+        """Whether a folded section shows itself: something is wrong there, or was changed."""
+        base = preset_texts().get(self.preset)
+        return any(
+            self.errors(each.name)
+            or (
+                base is not None
+                and not is_same(self._typed(each), base.get(each.name, each.default))
+            )
+            for each in inputs
+        )
+
+    def summary(self, inputs: Sequence[Field]) -> list[str]:
+        """What is set in a folded section, in the few words that its summary has room for."""
+        return [
+            in_short(each, self._typed(each))
+            for each in inputs
+            if not is_same(self._typed(each), each.default)
+        ]
+
+    def _typed(self, each: Field) -> str:
+        return self.values.get(each.name, each.default)
+
+    def chosen(self, section: Section) -> str:
+        """The kind that is chosen in a section."""
+        return self.values.get(section.kind_name, section.default_kind)
+
+    def errors(self, name: str) -> list[str]:
+        """The messages that belong to an input."""
+        return [mistake.message for mistake in self.mistakes if mistake.name == name]
+
+
+@cache
+def run_fields() -> tuple[Field, ...]:
+    """What is asked of a run besides its spec."""
+    return tuple(
+        each for each in fields.plain_fields(Submission) if each.path not in ("preset", "spec")
+    )
+
+
+def is_short(choices: Field) -> bool:
+    """Whether all the choices of a field fit side by side."""
+    return sum(len(choice.label) + 3 for choice in choices.choices) <= SHORT_CHOICES

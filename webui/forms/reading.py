@@ -1,0 +1,130 @@
+"""From a spec to the inputs of the form, and from a post of the form to what it asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from werkzeug.datastructures import MultiDict
+
+from core.errors import FieldError, InvalidInput
+from core.spec import spec
+from core.spec.fields import Field, every_field, sections
+from core.spec.presets import PRESETS
+from webui import networks
+from webui.forms.describing import preset_texts, texts
+from webui.forms.form import Form, Mistake, run_fields
+
+Post = MultiDict[str, str]
+
+
+def _typed(each: Field, post: Post) -> str | None:
+    """What was posted for a field, or None; the plain path is understood as well."""
+    for name in (each.name, each.path):
+        if name in post:
+            return post.getlist(name)[-1]  # a ticked box comes after its hidden "false"
+    return None
+
+
+def from_preset(name: str) -> Form:
+    """The form filled from a preset.
+
+    Raises:
+        InvalidInput: there is no such preset.
+    """
+    if name not in PRESETS:
+        raise InvalidInput.one("preset", f"there is no such preset; known: {', '.join(PRESETS)}")
+    return Form(values=_run_defaults() | preset_texts()[name], preset=name)
+
+
+def from_run(name: str, values: spec.Spec, priority: int, queue: str) -> Form:
+    """The form filled from an old run, to be run again with changes."""
+    run = {"name": name, "priority": str(priority), "queue": queue}
+    return Form(values=_run_defaults() | run | texts(values), source=name)
+
+
+def _run_defaults() -> dict[str, str]:
+    return {each.name: each.default for each in run_fields()}
+
+
+def as_typed(post: Post) -> Form:
+    """The form as it was typed, unchecked."""
+    return refused(post, ())
+
+
+def network_of(form: Form) -> dict[str, Any]:
+    """The part of a spec that decides what the network looks like."""
+    asked = _read_spec(MultiDict(form.values))
+    return {name: asked[name] for name in networks.PARTS if name in asked}
+
+
+def submission(post: Post) -> dict[str, Any]:
+    """What a post asks for, in the shape that `webui.actions.submit` checks."""
+    values: dict[str, Any] = {"spec": _read_spec(post), "preset": post.get("preset") or None}
+    for each in run_fields():
+        typed = _typed(each, post)
+        if typed is not None:
+            values[each.name] = each.value(typed)
+    return values
+
+
+def _read_spec(post: Post) -> dict[str, Any]:
+    """The fields of the chosen kinds; what was typed for other kinds is left out."""
+    values: dict[str, Any] = {}
+    for section in sections():
+        kind = post.get(section.kind_name) if section.has_kinds else None
+        if kind is not None:
+            values[section.kind_name] = kind
+        variant = section.variant(kind)
+        for each in variant.fields if variant else ():
+            typed = _typed(each, post)
+            if typed is not None:
+                values[each.path] = each.value(typed)
+    return spec.nest(values)
+
+
+def refused(post: Post, errors: Sequence[FieldError]) -> Form:
+    """The form as it was typed, with each message at its input."""
+    values = _run_defaults() | texts({})
+    values |= {
+        section.kind_name: post[section.kind_name]
+        for section in sections()
+        if section.has_kinds and section.kind_name in post
+    }
+    inputs = [*run_fields(), *(each for _, _, each in every_field())]
+    values |= {each.name: text for each in inputs if (text := _typed(each, post)) is not None}
+    return Form(
+        values=values,
+        preset=post.get("preset", ""),
+        mistakes=[_place(error, post) for error in errors],
+    )
+
+
+def placed(form: Form, errors: Sequence[FieldError]) -> list[Mistake]:
+    """What is wrong with a form as it stands, by its inputs."""
+    post = MultiDict(form.values)
+    return [_place(error, post) for error in errors]
+
+
+def _place(error: FieldError, post: Post) -> Mistake:
+    """Find the input of an error; `model.channels.2` belongs to `model.channels`."""
+    inputs = _inputs(post)
+    path = error.field
+    while path:
+        if path in inputs:
+            name, title = inputs[path]
+            return Mistake(name, title, error.message)
+        path = path.rpartition(".")[0]
+    return Mistake("", error.field, error.message)
+
+
+def _inputs(post: Post) -> dict[str, tuple[str, str]]:
+    """The name and title of the input of each path, given the kinds that were chosen."""
+    inputs = {each.path: (each.name, each.title) for each in run_fields()}
+    for section in sections():
+        if section.has_kinds:
+            inputs[section.path] = inputs[section.kind_name] = (section.kind_name, section.title)
+        variant = section.variant(post.get(section.kind_name) if section.has_kinds else None)
+        for each in variant.fields if variant else ():
+            inputs[each.path] = (each.name, each.title)
+    return inputs

@@ -1,0 +1,146 @@
+"""What is new about a job since what a viewer has seen.
+
+`SOURCES` is a row for each kind of record: which event brings it, how it is asked for, and which
+parts of the position it moves.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from core import queries
+from core.database.engine import Database
+from core.database.models import Job
+from core.queries import Page
+from core.states import FINAL
+from webui.api import shapes
+from webui.live.position import Position
+
+ROWS_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One server-sent event."""
+
+    name: str
+    data: Any
+    position: Position
+
+    def encode(self) -> str:
+        """The event as it goes over the wire."""
+        # ASCII alone: some readers break lines at characters that the format does not
+        data = json.dumps(self.data, separators=(",", ":"))
+        return f"id: {self.position}\nevent: {self.name}\ndata: {data}\n\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A kind of record that a run reports, as the stream brings it."""
+
+    event: str
+    query: Callable[[Session, int, int, str], Page[Any]]
+    shape: Callable[[Any], shapes.Shape]
+    moves: Mapping[str, str]
+    """The parts of the position by which it goes on, and the column that each is read from."""
+    former_event: str = ""
+    """Its event's name in version 0.1."""
+
+    def page(self, session: Session, job_id: int, seen: Position) -> Page[Any]:
+        """The rows beyond a position."""
+        cursor = ".".join(str(getattr(seen, part)) for part in self.moves)
+        return self.query(session, job_id, ROWS_AT_ONCE, cursor)
+
+    def events(self, page: Page[Any], seen: Position) -> Iterator[Event]:
+        """The events that bring a page of rows."""
+        if not page.items:
+            return
+        rows = [self.shape(row).as_json() for row in page.items]
+        if self.former_event:
+            # it moves no position: what comes again after a lost connection has the same keys
+            yield Event(self.former_event, rows, seen)
+        newest = page.items[-1]
+        moved = {part: getattr(newest, column) for part, column in self.moves.items()}
+        yield Event(self.event, rows, replace(seen, **moved))
+
+
+SOURCES = (
+    Source(
+        "logs",
+        queries.logs,
+        shapes.LogLine.model_validate,
+        {"log_attempt": "attempt", "log_line": "number"},
+    ),
+    Source("epochs", queries.epochs, shapes.Epoch.model_validate, {"epoch": "epoch"}),
+    Source(
+        "metrics", queries.metrics, shapes.MetricSample.model_validate, {"step": "step"}, "points"
+    ),
+    Source(
+        "artifacts",
+        queries.artifacts,
+        shapes.ArtifactShape.model_validate,
+        {"artifact": "id"},
+        "checkpoints",
+    ),
+)
+
+
+@dataclass(slots=True)
+class _News:
+    """The events of one look, and the position that they lead to."""
+
+    seen: Position
+    events: list[Event] = field(default_factory=list)
+    is_whole: bool = True
+    """Whether nothing was left for the next look."""
+
+    def add(self, event: Event) -> None:
+        self.events.append(event)
+        self.seen = event.position
+
+    def add_reset(self, job: Job) -> None:
+        if job.resets != self.seen.resets:
+            start = replace(self.seen, resets=job.resets, epoch=0, step=0)
+            self.add(Event("reset", {"attempt": job.attempt}, start))
+
+    def add_rows(self, session: Session, job: Job, source: Source) -> None:
+        page = source.page(session, job.id, self.seen)
+        for event in source.events(page, self.seen):
+            self.add(event)
+        self.is_whole = self.is_whole and page.next is None
+
+    def add_evaluation(self, session: Session, job: Job) -> None:
+        evaluated = queries.evaluated_attempt(session, job.id)
+        if evaluated > self.seen.evaluated:
+            seen = replace(self.seen, evaluated=evaluated)
+            self.add(Event("evaluation", {"attempt": evaluated}, seen))
+
+    def add_job(self, session: Session, job: Job, worker: str | None) -> None:
+        # the revision is seen only once all that belongs to it is: else the next look ends early
+        seen = replace(self.seen, revision=job.revision) if self.is_whole else self.seen
+        self.add(Event("job", shapes.whole_job(session, job, worker).as_json(), seen))
+
+    def add_end(self, job: Job) -> None:
+        if self.is_whole and job.state in FINAL:
+            self.add(Event("end", {}, self.seen))
+
+
+def news(database: Database, job_id: int, seen: Position) -> list[Event]:
+    """What is new about a job since `seen`, in the order in which a page should show it."""
+    found = _News(seen)
+    with database.reading() as session:
+        # the job is read first, so its revision is never newer than the rows read after it
+        job, worker = queries.job(session, job_id)
+        if job.revision != seen.revision:
+            found.add_reset(job)
+            for source in SOURCES:
+                found.add_rows(session, job, source)
+            found.add_evaluation(session, job)
+            found.add_job(session, job, worker)
+        found.add_end(job)
+    return found.events

@@ -1,0 +1,77 @@
+"""The live stream of one run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from core import queries
+from core.database.engine import Database
+from core.errors import DatabaseUnavailable
+from core.messages import Message, from_json
+from webui.api import shapes
+from webui.live.news import Event, news
+from webui.live.position import Position
+from webui.live.watchers import Watchers
+
+LOOK_EVERY_S = 2.0
+LOOK_AT_MOST_EVERY_S = 0.1
+HEARTBEAT_S = 10.0
+RECONNECT_AFTER_MS = 1500
+RETRY = f"retry: {RECONNECT_AFTER_MS}\n\n"
+
+
+def stream(
+    database: Database, watchers: Watchers, job_id: int, position: Position
+) -> Iterator[str]:
+    """Everything about a job after `position`, then what happens, until the job has ended.
+
+    Yields:
+        Events: `job` (the job), `epochs`, `metrics`, `logs`, `artifacts` (lists of new rows),
+        `evaluation` (there is one), `reset` (epochs and metrics shown so far are void: training
+        starts over), `end`. `points` and `checkpoints` bring metrics and artifacts by the names of
+        version 0.1.
+    """
+    yield RETRY
+    last_sent = time.monotonic()
+    waits: Message | None = None  # why, as it was last told
+    with watchers.watching(job_id) as changed:
+        while not watchers.stopping:
+            changed.clear()
+            before = position
+            try:
+                events = news(database, job_id, position)
+                if not events and waits is not None:
+                    events = _moved_on(database, job_id, position, waits)
+            except DatabaseUnavailable:
+                yield ": the database is away\n\n"
+                events = []
+            for event in events:
+                position = event.position
+                yield event.encode()
+                last_sent = time.monotonic()
+                waits = _turn(event.data) if event.name == "job" else waits
+                if event.name == "end":
+                    return
+            if events and position.revision == before.revision:
+                continue  # there may be more than one look brings
+            if events:
+                watchers.pause(LOOK_AT_MOST_EVERY_S)  # many changes make one look
+            elif time.monotonic() - last_sent > HEARTBEAT_S:
+                yield ": still here\n\n"  # a write is how a lost viewer is noticed
+                last_sent = time.monotonic()
+            if not changed.is_set():
+                changed.wait(LOOK_EVERY_S)
+
+
+def _moved_on(database: Database, job_id: int, seen: Position, waits: Message) -> list[Event]:
+    """The job again, where others have moved it on in the line: its own row did not change."""
+    with database.reading() as session:
+        told = shapes.whole_job(session, *queries.job(session, job_id)).as_json()
+    return [Event("job", told, seen)] if _turn(told) != waits else []
+
+
+def _turn(job: shapes.JSON) -> Message | None:
+    """Why a job waits, without how long: what is left changes with the line alone."""
+    status = job["queue_status"]
+    return from_json(status).timeless() if status else None

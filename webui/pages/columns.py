@@ -1,0 +1,43 @@
+"""The columns of the table of epochs: what each measures, and how it is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from core import formats
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One measurement of an epoch."""
+
+    title: str
+    key: str
+    """Its name in the API."""
+    format: str
+    """The function that writes it, of `core.formats` and of `format.js` alike."""
+
+    def text(self, epoch: dict[str, Any]) -> str:
+        """What stands in the column for an epoch."""
+        return str(getattr(formats, self.format)(epoch[self.key]))
+
+
+_COLUMNS = (
+    Column("Epoch", "epoch", "whole"),
+    Column("Train loss", "train_loss", "number"),
+    Column("Validation loss", "validation_loss", "number"),
+    Column("Test loss", "test_loss", "number"),
+    Column("Validation accuracy", "validation_accuracy", "percent"),
+    Column("Test accuracy", "test_accuracy", "percent"),
+    Column("Learning rate", "learning_rate", "short"),
+    Column("Gradient norm", "gradient_norm", "short"),
+    Column("Memory", "memory_bytes", "size"),
+    Column("Time", "seconds", "duration"),
+    Column("Images/s", "images_per_s", "whole"),
+)
+
+
+def columns(*, validated: bool) -> list[Column]:
+    """The columns of a run; those of a validation split only where it has one."""
+    return [each for each in _COLUMNS if validated or not each.key.startswith("validation_")]

@@ -1,0 +1,173 @@
+"""The evaluation of a run on the test set: shaded cells, and a diagram's geometry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flask import render_template
+
+from core import queries
+from webui.context import current
+from webui.pages.blueprint import blueprint, whole_or_part
+
+SIDE = 200
+"""Width and height of the diagram of calibration, in its own units."""
+
+FIRST_ERRORS = 24
+"""As many are shown at once; the others are folded away."""
+
+ENOUGH = 30
+"""Images by which the accuracy of a bin is known well enough to be drawn in full."""
+
+FAINTEST = 0.25
+
+JSON = dict[str, Any]
+
+
+@blueprint.get("/jobs/<int:job_id>/evaluation")
+def evaluation(job_id: int) -> str:
+    """What a run's published weights do on the test set; its own page fetches the part."""
+    with current().database.reading() as session:
+        row, _ = queries.job(session, job_id)
+        content = queries.evaluation(session, job_id).content
+        return render_template(
+            whole_or_part("evaluation/page.html", "evaluation/_evaluation.html"),
+            job=row,
+            evaluation=shown(content),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """How many images of one class were predicted to be of another."""
+
+    count: int
+    shade: float
+    """0 to 1: the root of its share of the class, so that one in a hundred is seen."""
+    is_correct: bool
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """Predictions of about the same confidence, in the diagram: y goes down from the top."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    opacity: float
+    """Faint where it stands for few images: what three of them do says little."""
+    confidence: float
+    accuracy: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Misclassified:
+    """An image that was predicted to be of another class."""
+
+    index: int
+    true: str
+    predicted: str
+    confidence: float
+    image: str
+    """A PNG, in Base64."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An evaluation, ready to be shown."""
+
+    count: int
+    accuracy: float
+    loss: float
+    names: Sequence[str]
+    confusion: Sequence[Sequence[Cell]]
+    """A row for each true class."""
+    classes: Sequence[JSON]
+    calibration_error: float
+    bars: Sequence[Bar]
+    errors: Sequence[Misclassified]
+
+    @property
+    def has_long_names(self) -> bool:
+        """Whether the names of the classes are too long to stand over narrow columns."""
+        return any(len(name) > 2 for name in self.names)
+
+    @property
+    def has_all_errors(self) -> bool:
+        """Whether there are no other errors than these."""
+        return sum(
+            cell.count for row in self.confusion for cell in row if not cell.is_correct
+        ) == len(self.errors)
+
+    @property
+    def first_errors(self) -> Sequence[Misclassified]:
+        """Those that are shown at once."""
+        return self.errors[:FIRST_ERRORS]
+
+    @property
+    def other_errors(self) -> Sequence[Misclassified]:
+        """Those that are folded away."""
+        return self.errors[FIRST_ERRORS:]
+
+
+def shown(content: JSON) -> Shown:
+    """An evaluation, from what the worker wrote down."""
+    names = [each["name"] for each in content["classes"]]
+    calibration = content["calibration"]
+    return Shown(
+        count=content["count"],
+        accuracy=content["accuracy"],
+        loss=content["loss"],
+        names=names,
+        confusion=[
+            [_cell(names, true, predicted, count, sum(row)) for predicted, count in enumerate(row)]
+            for true, row in enumerate(content["confusion"])
+        ],
+        classes=content["classes"],
+        calibration_error=calibration["expected_calibration_error"],
+        bars=_bars(calibration["bins"]),
+        errors=[
+            Misclassified(
+                index=each["index"],
+                true=names[each["label"]],
+                predicted=names[each["predicted"]],
+                confidence=each["confidence"],
+                image=each["image"],
+            )
+            for each in content["mistakes"]
+        ],
+    )
+
+
+def _cell(names: Sequence[str], true: int, predicted: int, count: int, of: int) -> Cell:
+    is_correct = true == predicted
+    kind = "correct" if is_correct else f"predicted as {names[predicted]}"
+    return Cell(
+        count=count,
+        shade=round((count / of) ** 0.5, 3) if of else 0,
+        is_correct=is_correct,
+        title=f"{names[true]}: {count:,} of {of:,} {kind}",
+    )
+
+
+def _bars(bins: Sequence[JSON]) -> list[Bar]:
+    """The bins that have images; each is as wide as its share of the scale."""
+    return [
+        Bar(
+            x=round(each["lower"] * SIDE, 2),
+            y=round((1 - each["accuracy"]) * SIDE, 2),
+            width=round((each["upper"] - each["lower"]) * SIDE, 2),
+            height=round(each["accuracy"] * SIDE, 2),
+            opacity=round(max(FAINTEST, min(1, each["count"] / ENOUGH)), 2),
+            confidence=each["confidence"],
+            accuracy=each["accuracy"],
+            count=each["count"],
+        )
+        for each in bins
+        if each["count"]
+    ]

@@ -1,0 +1,74 @@
+"""The form of a new run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, render_template, request
+
+from core import previews, queries
+from core.errors import InvalidInput
+from core.spec.presets import PRESETS
+from webui import actions, networks
+from webui.context import current
+from webui.forms import describing, reading
+from webui.forms.form import Form
+from webui.pages.blueprint import blueprint, to_run
+
+FIRST_PRESET = next(iter(PRESETS))
+
+
+@blueprint.get("/jobs/new")
+def new() -> str:
+    """The form of a new run, filled from a preset or from an old run."""
+    return _form_page(_starting_form())
+
+
+def _starting_form() -> Form:
+    old = request.args.get("from", "")
+    if not old:
+        return reading.from_preset(request.args.get("preset") or FIRST_PRESET)
+    if not (old.isascii() and old.isdigit() and len(old) < 19):  # a key's digits
+        raise InvalidInput.one("from", "name a run by its number")
+    with current().database.reading() as session:
+        job, _ = queries.job(session, int(old))
+        return reading.from_run(job.name, job.spec, job.priority, job.queue)
+
+
+@blueprint.post("/jobs")
+def submit() -> Response | tuple[str, int]:
+    """Queue what the form asks for, or show the form again with what is wrong."""
+    try:
+        job = actions.submit(current(), reading.submission(request.form))
+    except InvalidInput as error:
+        return _form_page(reading.refused(request.form, error.errors)), 422
+    return to_run(job.id)
+
+
+@blueprint.post("/jobs/new")
+def show_typed() -> str:
+    """The form as it is typed so far, or only what its network looks like. Nothing is queued."""
+    form = reading.as_typed(request.form)
+    if request.args.get("part") == "network":
+        return render_template("new_run/_network.html", **_network(form))
+    return _form_page(form)
+
+
+def _form_page(form: Form) -> str:
+    return render_template(
+        "new_run/page.html",
+        form=form,
+        presets=PRESETS.values(),
+        preset_texts=describing.preset_texts(),
+        network_parts=networks.PARTS,
+        preview_parts=previews.PARTS,
+        **_network(form),
+    )
+
+
+def _network(form: Form) -> dict[str, Any]:
+    """The summary of the network that a form describes, or what is wrong with it."""
+    try:
+        return {"network": networks.summarize(reading.network_of(form))}
+    except InvalidInput as error:
+        return {"network": None, "network_mistakes": reading.placed(form, error.errors)}

@@ -1,0 +1,41 @@
+// Keeps times true: "3 min ago" moves on, seconds count up, and hovering tells the local time.
+
+import { ago, clock, duration, lastHeartbeat, moment } from "./format.js";
+
+// the server's clock decides: a laptop's may be minutes off
+const offset = Date.now() - Date.parse(document.documentElement.dataset.serverTime);
+
+export const secondsSince = (text) => (Date.now() - offset - Date.parse(text)) / 1000;
+
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+export function tellTimes(root = document) {
+  for (const time of root.querySelectorAll("time[data-ago]")) {
+    write(time, ago(secondsSince(time.dateTime)));
+    time.title = moment(time.dateTime);
+  }
+  for (const time of root.querySelectorAll("time[data-heartbeat]")) {
+    write(time, lastHeartbeat(secondsSince(time.dateTime)));
+    time.title = moment(time.dateTime);
+  }
+  for (const counter of root.querySelectorAll("[data-count-up]")) {
+    write(counter, String(Math.max(0, Math.floor(secondsSince(counter.dataset.countUp)))));
+  }
+  for (const elapsed of root.querySelectorAll("[data-elapsed]")) {
+    write(elapsed, duration(secondsSince(elapsed.dataset.elapsed)));
+  }
+}
+
+export function tellLocalClock(root) {
+  for (const time of root.querySelectorAll("time")) {
+    time.textContent = clock(time.dateTime);
+    time.title = moment(time.dateTime);
+  }
+}
+
+export function keepTelling() {
+  tellTimes();
+  setInterval(tellTimes, 1000);
+}
