@@ -121,5 +121,5 @@ def test_an_order_that_cannot_be_carried_out_says_why(tmp_path):
 
     [report] = reports
     assert isinstance(report, Failed)
-    assert report.message.startswith("MNIST is not on this worker yet")
+    assert report.reason.text.startswith("MNIST is not on this worker yet")
     assert not (tmp_path / "preview.png").exists()
