@@ -23,13 +23,13 @@ def main() -> None:
     def _count(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         if statement.startswith("BEGIN"):  # SQLite's, sent by ourselves
             return
-        by = "housekeeping" if threading.current_thread().name == "housekeeping" else "run"
+        by = "poller" if threading.current_thread().name == "poller" else "run"
         counts[by] += 1
 
     def write() -> None:
         while True:
             scratch = path.with_suffix(".part")
-            scratch.write_text(f"{counts['housekeeping']} {counts['run']}")
+            scratch.write_text(f"{counts['poller']} {counts['run']}")
             scratch.replace(path)
             threading.Event().wait(WRITE_EVERY_S)
 

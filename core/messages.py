@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from core import formats
+
 Params = Mapping[str, Any]
 
 
@@ -81,6 +83,32 @@ CATALOG: dict[str, Template] = {
         "{precision} on a CPU with {threads} threads",
     ),
     "pin.cuda": "{precision} on a CUDA GPU",
+    # why a run cannot go on
+    "run.diverged": "Loss became NaN or infinite at epoch {epoch}, batch {batch}, at learning rate "
+    "{learning_rate:g}. Try a smaller learning rate, warm-up, or gradient clipping. {snapshot}",
+    "run.no_snapshot": "There is no snapshot yet.",
+    "run.last_snapshot": "The last good snapshot is that after {step} batches.",
+    "run.out_of_memory": "The device's memory is full. Try a smaller batch size, more "
+    "micro-batches, or a smaller network.",
+    "run.data_unavailable": "{detail}",
+    "run.file_error": "A file could not be written or read ({detail}). Is the worker's disk full? "
+    "Free some space, then retry the run.",
+    "run.error": "{type}: {detail}",
+    "run.failed_on_rank": "Rank {rank}: {reason}",
+    "storage.unavailable": "{detail}",
+    # how a training process ended that did not report an end
+    "process.ended_by_signal": "The training process was ended by {signal}.",
+    "process.ended_with_status": "The training process ended with status {status}.",
+    "process.ended_unknown": "The training process ended, and its zygote too: how is unknown.",
+    # why a run ended before its last epoch
+    "stop.no_improvement": Plural(
+        "epochs",
+        "Ended early: the validation loss did not improve for {epochs} epoch.",
+        "Ended early: the validation loss did not improve for {epochs} epochs.",
+    ),
+    "stop.time_limit": "Ended early: time limit of {limit_s:duration} reached.",
+    "stop.target_reached": "Ended early: the validation accuracy of "
+    "{accuracy:percent} reached the target.",
     # a snapshot that a run cannot resume from
     "snapshot.of_another_version": "The snapshot was written by a version of Trainyard that this "
     "one cannot read. Restart the run from scratch.",
@@ -230,11 +258,15 @@ def as_json(message: Message) -> dict[str, Any]:
     """A message as it is stored and sent: `code` and `params`."""
     return {
         "code": message.code,
-        "params": {
-            name: as_json(value) if isinstance(value, Message) else value
-            for name, value in message.params.items()
-        },
+        "params": {name: _json(value) for name, value in message.params.items()},
     }
+
+
+def _json(value: Any) -> Any:
+    """A parameter as JSON. NUL, which PostgreSQL refuses and pages cannot show, is its symbol."""
+    if isinstance(value, Message):
+        return as_json(value)
+    return value.replace("\0", "\N{SYMBOL FOR NULL}") if isinstance(value, str) else value
 
 
 def from_json(value: Mapping[str, Any]) -> Message:
@@ -295,7 +327,8 @@ def _either(choices: Sequence[Any]) -> str:
 _FORMATS: dict[str, Callable[[Any], str]] = {
     "about": _about,
     "duration": lambda seconds: f"{seconds:g} s",
-    "number": lambda number: f"{number:,}",
+    "number": formats.whole,
+    "percent": formats.percent,
     "digits": _digits,
     "list": lambda values: ", ".join(str(value) for value in values),
     "either": _either,

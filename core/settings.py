@@ -10,7 +10,7 @@ import os
 import secrets
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -96,6 +96,10 @@ class Settings(BaseSettings):
     grace_seconds: Annotated[
         float, Field(ge=0.1, le=600, description="Time to stop before a run's process is killed.")
     ] = 10.0
+    log_format: Annotated[
+        Literal["console", "json"],
+        Field(description="How log lines are written: console, or json for programs."),
+    ] = "console"
 
     @field_validator("trusted_hosts", "queues", mode="before")
     @classmethod

@@ -111,7 +111,7 @@ def train(
         evaluation=screen.evaluation,
         weights_sha256=screen.finished.weights_sha256,
         folder=files,
-        reason=screen.finished.reason,
+        reason=screen.finished.reason.text if screen.finished.reason else None,
     )
 
 

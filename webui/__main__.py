@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 
-from core import settings
+from core import logs, settings
 from core.errors import TrainyardError
 from webui.server import Server
 
 
 def main() -> None:
     """Serve until told to stop."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s web %(levelname)s %(message)s")
     try:
         chosen = settings.load()
     except TrainyardError as error:
         sys.exit(str(error))
+    logs.configure(chosen.log_format)
     Server(chosen).run()
 
 

@@ -8,10 +8,21 @@ from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
 
 from core import settings
 from webui.app import create_app
 from webui.context import Context
+
+
+class _RootLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
+    """Gunicorn's loggers, whose lines go through the root's handler like all others."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        for logger in (self.error_log, self.access_log):
+            logger.handlers.clear()
+            logger.propagate = True
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
@@ -32,6 +43,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "timeout": 60,
             "keepalive": 15,
             "control_socket_disable": True,
+            "logger_class": _RootLogger,
             "post_worker_init": _end_streams_on_sigterm,
         }.items():
             self.cfg.set(name, value)

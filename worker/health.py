@@ -1,21 +1,20 @@
-"""Whether this host's worker is well: `python -m worker.health` exits 0 if it was seen lately."""
+"""Whether this host's worker is live: `python -m worker.health` exits with status 0 if it is."""
 
 from __future__ import annotations
 
-import socket
 import sys
 
 from core import settings, workers
 from core.database.engine import Database
 from core.errors import TrainyardError
-from core.workers import SILENT_AFTER_S
+from worker.naming import worker_name
 
 
 def main() -> None:
-    """Exit with a sentence and status 1 where the worker is not well."""
+    """Exit with a sentence and status 1 where the worker is not live, by the database's clock."""
     try:
         chosen = settings.load()
-        name = chosen.worker_name or socket.gethostname()[:120]
+        name = worker_name(chosen)
         with (
             Database(chosen.database_address, pool_size=1) as database,
             database.reading() as session,
@@ -24,7 +23,7 @@ def main() -> None:
     except TrainyardError as error:
         sys.exit(str(error))
     if not is_live:
-        sys.exit(f"The worker {name} was not seen in the last {SILENT_AFTER_S:.0f} seconds.")
+        sys.exit(f"No heartbeat of worker {name} in the last {workers.SILENT_AFTER_S:.0f} seconds.")
 
 
 if __name__ == "__main__":

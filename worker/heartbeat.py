@@ -1,139 +1,103 @@
-"""What a worker does between jobs: says that it is there, takes back lost jobs, looks for work.
+"""The heartbeat of a worker, and what it does for others: takes lost jobs back, sweeps storage.
 
-The look makes the notifier a convenience: with Redis down, jobs start a few seconds later.
+A worker that was cut off from the database for a while does not know who else was. It reaps
+nobody until the others had a lease's time to renew.
 """
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from datetime import datetime
 
-from core import workers
-from core.errors import DatabaseUnavailable, Unavailable
+from core import logs, workers
+from core.errors import Unavailable
 from core.jobs import endings, polling, snapshots
 from core.jobs.polling import PollResult
-from worker.claiming import run_next
-from worker.context import Yard
+from worker.context import WorkerContext
 
-LOOK_EVERY_S = 2.0
-LOOKS_IN_A_LEASE = 5
+BEATS_IN_A_LEASE = 5
 TIDY_EVERY_S = 10.0
 
-log = logging.getLogger(__name__)
+log = logs.get_logger(__name__)
 
 
-class Housekeeping:
-    """The periodic duties of one worker, in one thread."""
+class Heartbeat:
+    """The heartbeats of one worker. Not safe in several threads."""
 
-    def __init__(self, yard: Yard) -> None:
-        self._yard = yard
-        self._stop = threading.Event()
-        lease = yard.settings.lease_seconds
-        self._look_every = min(LOOK_EVERY_S, lease / LOOKS_IN_A_LEASE)
+    def __init__(self, context: WorkerContext, beat_every_s: float) -> None:
+        self._context = context
+        lease = context.settings.lease_seconds
         # An outage that is shorter than this goes unnoticed, and is survived by every lease: they
         # are renewed four times in their length, and tried again after a second.
-        self._longest_gap = self._look_every + lease / LOOKS_IN_A_LEASE
+        self._longest_gap_s = beat_every_s + lease / BEATS_IN_A_LEASE
         self._last: tuple[float, datetime] | None = None
         self._tidy_due = 0.0
-        self._reaps_after = self._a_lease_from_now()
         self._sweeper: threading.Thread | None = None
-        self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
+        self.postpone_reaping()
 
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End, after the duty that is being done."""
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            pause = self._look_every
-            try:
-                pause = min(pause, self._keep_house())
-            except DatabaseUnavailable as error:
-                log.warning("%s", error)
-                self._reaps_after = self._a_lease_from_now()
-            except Exception:
-                log.exception("housekeeping failed; it goes on")
-            self._stop.wait(pause)
-
-    def _keep_house(self) -> float:
-        """Do what is to be done.
+    def beat(self) -> PollResult:
+        """Write that this worker is live, and take lost jobs back.
 
         Returns:
-            Seconds after which there is work, as far as is known.
+            What a look into the queue found afterwards.
+
+        Raises:
+            DatabaseUnavailable: the database does not answer; `postpone_reaping` is due.
         """
-        yard = self._yard
-        moment = workers.heartbeat(yard.database, yard.claimant.worker_id)
-        self._note_outages(moment)
-        poll = polling.poll(yard.database, yard.claimant)
-        if poll.are_leases_over and self._may_judge():
-            for job_id in endings.reap(yard.database, yard.settings.lease_seconds, moment):
-                log.warning("job %s was taken back: its lease ran out", job_id)
-                yard.wakeups.announce("changed", job_id)
-            poll = polling.poll(yard.database, yard.claimant)
+        context = self._context
+        moment = workers.heartbeat(context.database, context.claimant.worker_id)
+        self._note_outage(moment)
+        result = polling.poll(context.database, context.claimant)
+        if result.are_leases_over and self._may_reap():
+            self._reap(moment)
+            result = polling.poll(context.database, context.claimant)
         if time.monotonic() >= self._tidy_due:
             self._tidy()
-        if yard.draining.is_set():
-            return self._look_every
-        yard.spares.tend(yard.slots)
-        return self._look(poll)
+        return result
 
-    def _note_outages(self, moment: datetime) -> None:
-        """Postpone the judging of others after a time in which they may not have been heard.
+    def postpone_reaping(self) -> None:
+        """Leave other workers alone for the time of a lease, in which they can renew theirs."""
+        self._reaps_after = time.monotonic() + self._context.settings.lease_seconds
+
+    def _note_outage(self, moment: datetime) -> None:
+        """Postpone reaping after a time in which others may not have been able to renew.
 
         The database may have failed, or only not answered for a while; this process, or the whole
         machine, may have been stopped; the database's clock may have been set. Each shows as a gap
-        since the last time, by our clock or by the database's. Workers that could not renew
-        meanwhile get a lease's time to do so.
+        since the last heartbeat, by our clock or by the database's.
         """
         now = time.monotonic()
         if self._last is not None:
-            gap = max(now - self._last[0], (moment - self._last[1]).total_seconds())
-            if gap > self._longest_gap:
-                log.warning("nothing was heard for %.1f s", gap)
-                self._reaps_after = self._a_lease_from_now()
+            gap_s = max(now - self._last[0], (moment - self._last[1]).total_seconds())
+            if gap_s > self._longest_gap_s:
+                log.warning("heartbeat_gap", gap_s=round(gap_s, 1))
+                self.postpone_reaping()
         self._last = (now, moment)
 
-    def _may_judge(self) -> bool:
+    def _may_reap(self) -> bool:
         return time.monotonic() >= self._reaps_after
 
-    def _a_lease_from_now(self) -> float:
-        return time.monotonic() + self._yard.settings.lease_seconds
+    def _reap(self, moment: datetime) -> None:
+        context = self._context
+        for job_id in endings.reap(context.database, context.settings.lease_seconds, moment):
+            log.warning("job_reaped", job_id=job_id, reason="its lease ran out")
+            context.wakeups.announce("changed", job_id)
 
     def _tidy(self) -> None:
         """Do what may wait."""
         self._tidy_due = time.monotonic() + TIDY_EVERY_S
-        if self._may_judge():
-            workers.mark_silent_stopped(self._yard.database)
-        # in a thread of its own: a file store that hangs must not keep us from anything else
+        if self._may_reap():
+            workers.mark_silent_stopped(self._context.database)
+        # in a thread of its own: a file store that hangs must not delay any heartbeat
         if self._sweeper is None or not self._sweeper.is_alive():
-            self._sweeper = threading.Thread(target=self._sweep, name="sweep", daemon=True)
+            sweep = logs.carried(self._sweep)
+            self._sweeper = threading.Thread(target=sweep, name="sweep", daemon=True)
             self._sweeper.start()
 
     def _sweep(self) -> None:
         try:
-            while snapshots.sweep(self._yard.database, self._yard.storage):
+            while snapshots.sweep(self._context.database, self._context.storage):
                 pass
         except Unavailable as error:
-            log.warning("snapshots that are not needed any more stay for now: %s", error)
-
-    def _look(self, poll: PollResult) -> float:
-        """Look for work without having been rung for, and ring for work that nobody was told of."""
-        yard = self._yard
-        if not yard.slots.has_free():  # rings that nobody is free to hear would only pile up
-            return self._look_every
-        if poll.are_jobs_unnotified:
-            for name in polling.unnotified_queues(yard.database, yard.claimant.queues):
-                yard.notifier.notify(name)
-        if poll.due_in_s is None:
-            return self._look_every
-        if poll.due_in_s <= 0:
-            threading.Thread(target=run_next, args=(yard,), name="look", daemon=True).start()
-            return self._look_every
-        return poll.due_in_s
+            log.warning("snapshots_not_swept", reason=str(error))

@@ -1,4 +1,4 @@
-"""What a running trainer says, one JSON line a report.
+"""The reports of a running trainer, one JSON line each.
 
 The training code makes them, the supervisor carries them, the recorder writes them down.
 """
@@ -7,7 +7,29 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    TypeAdapter,
+)
+
+from core.messages import Message, as_json, from_json
+
+
+def _message(value: Any) -> Message:
+    if isinstance(value, Message):
+        return value
+    try:
+        return from_json(value)
+    except (KeyError, TypeError, AttributeError):
+        raise ValueError("a message has a code and parameters") from None
+
+
+Reason = Annotated[Message, PlainValidator(_message), PlainSerializer(as_json)]
+"""A message as a field of a report: `{"code": ..., "params": {...}}` in its JSON."""
 
 
 class _Report(BaseModel):
@@ -110,7 +132,7 @@ class Evaluated(_Report):
 
     kind: Literal["evaluated"] = "evaluated"
     content: dict[str, Any]
-    """As `worker.training.outputs.evaluation.Judgement` writes it."""
+    """As `worker.training.outputs.evaluation.EvaluationResult` writes it."""
 
 
 class Finished(_Report):
@@ -119,7 +141,7 @@ class Finished(_Report):
     kind: Literal["finished"] = "finished"
     epoch: int
     """The epoch that the published weights are of."""
-    reason: str | None = None
+    reason: Reason | None = None
     """Why the run ended before its last epoch, or None where it did not."""
     weights_sha256: str
     files: list[File]
@@ -129,8 +151,9 @@ class Failed(_Report):
     """The run cannot go on, and a new try would end the same way."""
 
     kind: Literal["failed"] = "failed"
-    error: str
-    message: str
+    error_kind: str
+    """What may be counted and decided by, such as `out_of_memory`, or an exception's name."""
+    reason: Reason
     traceback: str | None = None
 
 

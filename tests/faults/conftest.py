@@ -285,8 +285,8 @@ def judge(
     return verdict
 
 
-FAULTS_OF_OUR_OWN = ("the supervisor failed", "housekeeping failed", "Exception in thread")
-"""What a worker's log may never say, whatever is done to it."""
+FAULTS_OF_OUR_OWN = ("supervisor_failed", "polling_failed", "Exception in thread")
+"""What a worker's log may never contain, whatever is done to the worker."""
 
 
 on_postgresql = pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)

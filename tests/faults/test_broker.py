@@ -9,7 +9,7 @@ import redis
 from core.messaging.notify import Notifier
 from tests.faults.conftest import QUICK_DIGITS, STEADY_DIGITS, trains
 from tests.services import wait_until
-from worker.heartbeat import LOOK_EVERY_S
+from worker.polling import POLL_EVERY_S
 
 
 def test_ten_messages_at_once_and_again_after_success_make_one_run(
@@ -92,5 +92,5 @@ def test_redis_may_restart_five_times_in_fifteen_seconds(
     heard = submit(QUICK_DIGITS)
     Notifier(settings.redis_url).notify("default")
     judge({heard: "succeeded"})
-    wait_until(lambda: is_heard(settings.redis_url), "the ring is heard", 20 * LOOK_EVERY_S)
+    wait_until(lambda: is_heard(settings.redis_url), "the ring is heard", 20 * POLL_EVERY_S)
     assert worker.is_running()

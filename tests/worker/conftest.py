@@ -22,10 +22,11 @@ from core.settings import Settings
 from core.spec.presets import resolve
 from core.storage.folder import Folder
 from core.workers import WorkerFacts
-from worker.context import Yard
-from worker.devices import Device, Slot, Slots
+from worker.context import WorkerContext
+from worker.devices import Device
 from worker.processes.spares import Spares
 from worker.processes.zygote import Zygote
+from worker.slots import Slot, Slots
 from worker.training.data import download
 
 QUICK_DIGITS = {"dataset": "digits", "model": {"channels": [8]}, "batch_size": 64, "epochs": 2}
@@ -73,15 +74,15 @@ def mortal(data_folder: Path) -> Iterator[Zygote]:
 
 
 @pytest.fixture
-def yard(
+def context(
     settings: Settings, database: Database, storage: Folder, data_folder: Path, zygote: Zygote
-) -> Iterator[Yard]:
+) -> Iterator[WorkerContext]:
     """A worker with one CPU slot, whose supervisors run in the test's own threads."""
     chosen = settings.model_copy(
         update={"data": data_folder, "worker_name": "test", "grace_seconds": 5.0}
     )
     facts = WorkerFacts("test", 1, "0", ["default"], [], 1)
-    made = Yard(
+    made = WorkerContext(
         settings=chosen,
         database=database,
         storage=storage,

@@ -6,20 +6,20 @@ import dataclasses
 import threading
 
 import pytest
-from kombu.asynchronous import Hub
 
 from core import queries, workers
 from core.jobs import claim, endings, lifecycle
 from core.jobs.actors import LOCAL_OWNER
 from core.jobs.claim import Claimant
-from core.messaging.notify import TASK, Notifier
+from core.messaging.notify import Notifier
 from core.messaging.pubsub import Wakeups
 from core.spec.presets import resolve
 from core.workers import WorkerFacts
 from tests.services import wait_until
 from worker import claiming
-from worker.context import Yard
-from worker.devices import Device, Slots, capacity, divide
+from worker.context import WorkerContext
+from worker.devices import Device
+from worker.slots import Slots, capacity, divide
 
 CPU = [Device("cpu", "CPU")]
 GPUS = [Device("cuda", f"GPU {number}", f"uuid-{number}") for number in range(2)]
@@ -54,13 +54,13 @@ class Shelf:
 class Stage:
     """Stands in for supervisors: a job runs until a test lets it end."""
 
-    def __init__(self, yard):
-        self.yard = yard
+    def __init__(self, context):
+        self.context = context
         self.running = {}
         self.order = []
         self._ends = {}
 
-    def supervise(self, yard, lease, slots, group):
+    def supervise(self, context, lease, slots, group):
         return Act(self, lease, slots, group)
 
     def end(self, *jobs):
@@ -77,8 +77,8 @@ class Stage:
         self.order.append(job_id)
         assert self._ends.setdefault(job_id, threading.Event()).wait(60)
         del self.running[job_id]
-        self.yard.spares.out -= set(numbers)
-        endings.succeed(self.yard.database, act.lease, "c" * 64, [])
+        self.context.spares.out -= set(numbers)
+        endings.succeed(self.context.database, act.lease, "c" * 64, [])
 
     def shows(self, *jobs):
         wait_until(lambda: set(self.running) == {job.id for job in jobs}, "they run, no others do")
@@ -103,7 +103,7 @@ def start(settings, database, storage, monkeypatch):
     def make(slots, devices=CPU):
         divided = divide(devices, slots)
         facts = WorkerFacts("w", 1, "0", ["default"], [each.facts() for each in devices], slots)
-        yard = Yard(
+        context = WorkerContext(
             settings=settings,
             database=database,
             storage=storage,
@@ -113,17 +113,17 @@ def start(settings, database, storage, monkeypatch):
             spares=Shelf(),
             claimant=Claimant(workers.register(database, facts), ["default"], capacity(divided)),
         )
-        stage = Stage(yard)
+        stage = Stage(context)
         monkeypatch.setattr(claiming, "Supervisor", stage.supervise)
         monkeypatch.setattr(claiming, "gather", tuple)
-        made.append(yard)
+        made.append(context)
         return stage
 
     yield make
-    for yard in made:
-        yard.drain()
-        assert yard.slots.wait_until_all_free(60)
-        assert not yard.spares.out
+    for context in made:
+        context.drain()
+        assert context.slots.wait_until_all_free(60)
+        assert not context.spares.out
 
 
 @pytest.fixture
@@ -138,12 +138,12 @@ def submit(database):
 
 def notify(stage):
     threading.Thread(
-        target=claiming.run_next, args=(stage.yard,), kwargs={"is_notified": True}
+        target=claiming.run_next, args=(stage.context,), kwargs={"is_notified": True}
     ).start()
 
 
 def look(stage):
-    threading.Thread(target=claiming.run_next, args=(stage.yard,)).start()
+    threading.Thread(target=claiming.run_next, args=(stage.context,)).start()
 
 
 def state(database, job):
@@ -158,7 +158,7 @@ def test_a_run_on_several_devices_takes_a_slot_for_each(start, submit):
 
     stage.shows(job)
     assert stage.running[job.id] == [0, 1]
-    wait_until(stage.yard.slots.has_free, "a slot is left")
+    wait_until(stage.context.slots.has_free, "a slot is left")
     stage.end(job)
 
 
@@ -185,7 +185,7 @@ def test_free_slots_of_one_gpu_do_not_suffice(start, submit, database):
     stage.end(*on_gpu_0)
 
     stage.shows(*on_gpu_1)
-    claiming.run_next(stage.yard)
+    claiming.run_next(stage.context)
     assert state(database, large) == "queued"
     stage.end(on_gpu_1[0])
     stage.shows(large, on_gpu_1[1])
@@ -210,7 +210,7 @@ def test_a_large_run_starts_when_the_last_slot_is_given_back_and_nobody_passes_i
     large, behind = submit(devices=2), submit()
 
     for _ in range(3):
-        claiming.run_next(stage.yard)
+        claiming.run_next(stage.context)
     assert set(stage.running) == {first.id}
     stage.end(first)
 
@@ -233,10 +233,10 @@ def test_of_threads_that_end_their_jobs_at_once_one_takes_the_slots_of_all(start
 
         stage.shows(large)
         stage.end(large)
-        assert stage.yard.slots.wait_until_all_free(60)
+        assert stage.context.slots.wait_until_all_free(60)
 
 
-def test_what_was_rung_for_behind_a_large_run_starts_once_that_has_its_slots(start, submit):
+def test_jobs_notified_of_behind_a_large_run_start_once_that_has_its_slots(start, submit):
     stage = start(4)
     first = [submit() for _ in range(3)]
     for _ in first:
@@ -244,7 +244,9 @@ def test_what_was_rung_for_behind_a_large_run_starts_once_that_has_its_slots(sta
     stage.shows(*first)
     large, *behind = submit(devices=2), submit(), submit()
     for _ in behind:
-        claiming.run_next(stage.yard, is_notified=True)  # in vain: the free slot is the large run's
+        claiming.run_next(
+            stage.context, is_notified=True
+        )  # in vain: the free slot is the large run's
 
     stage.end(first[0])
 
@@ -281,13 +283,13 @@ def test_one_large_run_follows_another(start, submit):
 @pytest.mark.parametrize("missing", [0, 1])
 def test_without_a_trainer_for_each_slot_nothing_is_claimed(start, submit, database, missing):
     stage, job = start(2), submit(devices=2)
-    stage.yard.spares.missing = {missing}
+    stage.context.spares.missing = {missing}
 
-    claiming.run_next(stage.yard)
+    claiming.run_next(stage.context)
 
     assert state(database, job) == "queued"
-    assert stage.yard.slots.wait_until_all_free(0)
-    assert not stage.yard.spares.out
+    assert stage.context.slots.wait_until_all_free(0)
+    assert not stage.context.spares.out
 
 
 def test_a_large_run_that_was_taken_elsewhere_leaves_the_slots_to_others(
@@ -308,11 +310,11 @@ def test_a_large_run_that_was_taken_elsewhere_leaves_the_slots_to_others(
 
     stage.shows(small)
     assert len(stage.running[small.id]) == 1
-    wait_until(stage.yard.slots.has_free, "a slot is left")
+    wait_until(stage.context.slots.has_free, "a slot is left")
     stage.end(small)
 
 
-def test_where_nobody_rang_every_free_slot_is_looked_after(start, submit):
+def test_without_a_notification_every_free_slot_is_filled(start, submit):
     stage, jobs = start(3), [submit() for _ in range(4)]
 
     look(stage)
@@ -321,35 +323,22 @@ def test_where_nobody_rang_every_free_slot_is_looked_after(start, submit):
     stage.end(*jobs)
 
 
-def test_a_ring_is_for_one_job(start, submit):
+def test_a_notification_is_for_one_job(start, submit):
     stage, jobs = start(3), [submit() for _ in range(2)]
 
     notify(stage)
 
     stage.shows(jobs[0])
-    wait_until(stage.yard.slots.has_free, "a slot is left")
+    wait_until(stage.context.slots.has_free, "a slot is left")
     stage.end(*jobs)
-    assert stage.yard.slots.wait_until_all_free(60)
+    assert stage.context.slots.wait_until_all_free(60)
     assert stage.order == [job.id for job in jobs]
-
-
-@pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_a_ring_that_was_answered_soon_wakes_celery_to_ask_for_the_next(start, monkeypatch):
-    loop, yard = Hub(), start(1).yard
-    monkeypatch.setattr(claiming, "get_event_loop", lambda: loop)
-    claiming.register(yard.notifier.app, yard)
-
-    yard.notifier.app.tasks[TASK]()
-    loop.run_once()
-
-    assert len(loop.timer.queue) == 1
-    loop.close()
 
 
 def test_a_worker_that_stops_claims_nothing(start, submit, database):
     stage, job = start(2), submit(devices=2)
-    stage.yard.draining.set()
+    stage.context.draining.set()
 
-    claiming.run_next(stage.yard)
+    claiming.run_next(stage.context)
 
     assert state(database, job) == "queued"

@@ -1,4 +1,4 @@
-"""When a worker judges others, and that nothing keeps it from its duties."""
+"""When a worker reaps, and that nothing delays its heartbeats."""
 
 from __future__ import annotations
 
@@ -16,18 +16,17 @@ from core.jobs.claim import Claimant
 from core.jobs.snapshots import SnapshotRef
 from core.workers import WorkerFacts
 from tests.services import wait_until
-from worker import heartbeat
-from worker.heartbeat import Housekeeping
+from worker.heartbeat import Heartbeat
 
 
 @pytest.fixture
-def kept(yard, monkeypatch):
-    """A worker's housekeeping whose first lease of silence is over; the test does each round."""
-    made = Housekeeping(yard)
-    monkeypatch.setattr(heartbeat, "run_next", lambda _yard: None)
-    made._keep_house()
+def heartbeat(context):
+    """The heartbeats of a worker that may reap; the test makes each."""
+    made = Heartbeat(context, 1.0)
+    made.beat()
     made._reaps_after = 0.0
-    return made
+    yield made
+    made._sweeper.join()
 
 
 @pytest.fixture
@@ -47,34 +46,34 @@ def look(database, job):
         return queries.job(session, job.id)[0]
 
 
-def test_a_job_whose_lease_is_over_is_taken_back(kept, database, stranger):
-    kept._keep_house()
+def test_a_job_whose_lease_is_over_is_reaped(heartbeat, database, stranger):
+    heartbeat.beat()
 
     assert look(database, stranger).state == "queued"
 
 
-def test_a_worker_that_has_just_started_judges_nobody(yard, database, stranger, monkeypatch):
-    monkeypatch.setattr(heartbeat, "run_next", lambda _yard: None)
-
-    Housekeeping(yard)._keep_house()
+def test_a_worker_that_has_just_started_reaps_nobody(context, database, stranger):
+    Heartbeat(context, 1.0).beat()
 
     assert look(database, stranger).state == "running"
 
 
 @pytest.mark.parametrize("clock", ["ours", "the database's"])
-def test_after_a_gap_by_either_clock_nobody_is_judged(kept, database, stranger, clock):
+def test_after_a_gap_by_either_clock_nobody_is_reaped(heartbeat, database, stranger, clock):
     """The database did not answer, we were stopped, or the machine slept."""
-    at, moment = kept._last
-    gap = kept._longest_gap + 1
-    kept._last = (at - gap, moment) if clock == "ours" else (at, moment - timedelta(seconds=gap))
+    at, moment = heartbeat._last
+    gap = heartbeat._longest_gap_s + 1
+    heartbeat._last = (
+        (at - gap, moment) if clock == "ours" else (at, moment - timedelta(seconds=gap))
+    )
 
-    kept._keep_house()
+    heartbeat.beat()
 
     assert look(database, stranger).state == "running"
 
 
-def test_what_runs_out_between_the_look_and_the_judgement_is_not_judged(
-    kept, database, stranger, monkeypatch
+def test_a_lease_that_runs_out_after_the_heartbeat_is_not_reaped(
+    heartbeat, database, stranger, monkeypatch
 ):
     """A process that is stopped there wakes up with old knowledge."""
     with database.writing() as session:
@@ -87,13 +86,13 @@ def test_what_runs_out_between_the_look_and_the_judgement_is_not_judged(
 
     monkeypatch.setattr(polling, "poll", stopped_meanwhile)
 
-    kept._keep_house()
+    heartbeat.beat()
 
     assert look(database, stranger).state == "running"
 
 
-def test_a_store_that_hangs_keeps_nobody_from_judging(
-    kept, database, storage, stranger, monkeypatch, tmp_path
+def test_a_store_that_hangs_delays_no_heartbeat(
+    heartbeat, database, storage, stranger, monkeypatch, tmp_path
 ):
     may_go_on = threading.Event()
     delete = storage.delete
@@ -102,28 +101,20 @@ def test_a_store_that_hangs_keeps_nobody_from_judging(
         assert may_go_on.wait(60)
         delete(blob)
 
-    (tmp_path / "point").write_text("a point")
+    (tmp_path / "snapshot").write_text("a snapshot")
     with database.writing() as session:
-        blob = storage.put(tmp_path / "point")
+        blob = storage.put(tmp_path / "snapshot")
         snapshots.add(session, stranger.id, 1, SnapshotRef(0, 1, blob))
         snapshots.discard(session, stranger.id)
     monkeypatch.setattr(storage, "delete", hang)
-    kept._tidy_due = 0.0
-    kept._keep_house()
-    kept._tidy_due = 0.0
+    heartbeat._tidy_due = 0.0
+    heartbeat.beat()
+    heartbeat._tidy_due = 0.0
 
-    kept._keep_house()
+    heartbeat.beat()
 
-    assert kept._sweeper.is_alive()
+    assert heartbeat._sweeper.is_alive()
     assert look(database, stranger).state == "queued"
     may_go_on.set()
-    kept._sweeper.join(60)
+    heartbeat._sweeper.join(60)
     assert not [path for path in storage.folder.rglob("*") if path.is_file()]
-
-
-def test_a_job_that_backs_off_is_looked_for_when_it_is_due(kept, database, submit):
-    job = submit()
-    with database.writing() as session:
-        session.execute(update(Job).where(Job.id == job.id).values(available_at=now(1)))
-
-    assert 0 < kept._keep_house() <= 1

@@ -1,26 +1,27 @@
 """The trainers of a run on several devices, which its supervisor handles as if they were one.
 
-Rank 0 reports, and is asked to stop. None of them can go on without the others, so the end of one
-is the end of all. The others often hear of it before we do, and then fail too: what they say of a
-connection that broke is only an echo, and is told only where nothing better is heard soon.
+Rank 0 reports, and is asked to stop. None of them can continue without the others, so the end of
+one is the end of all. The others often notice it before we do, and then fail too: their reports of
+a broken connection are only echoes, which count only where no better reason arrives soon.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
+from core.messages import Message, message
 from core.protocol.orders import Order, Stop
 from core.protocol.reports import Failed, Finished, Report, Stopped
 from worker.processes.trainer import STATUS_TIMEOUT_S, Trainer, readable
 
 RENDEZVOUS = "rendezvous"
 ECHO_S = 2.0
-"""How long after an echo its cause may still be heard of."""
+"""How long after an echo its cause may still arrive."""
 ECHOES = frozenset({"RuntimeError", "DistBackendError", "DistNetworkError", "DistStoreError"})
-"""What torch.distributed raises where another process has left; gloo has no error of its own."""
+"""The errors of torch.distributed where another process has left; gloo has none of its own."""
 
 
 def gather(trainers: Sequence[Trainer]) -> Trainer | Group:
@@ -31,15 +32,18 @@ def gather(trainers: Sequence[Trainer]) -> Trainer | Group:
 class Group:
     """The trainers of one run. Use as a context manager: at the end no process is left."""
 
-    def __init__(self, trainers: Sequence[Trainer]) -> None:
+    def __init__(
+        self, trainers: Sequence[Trainer], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._trainers = tuple(trainers)
         self._first = self._trainers[0]
-        self._heard = set(range(len(self._trainers)))
+        self._clock = clock
+        self._open = set(range(len(self._trainers)))
         """The ranks whose sockets have not ended."""
         self._failures: list[tuple[int, Failed]] = []
         self._decide_due: float | None = None
         self._gone: int | None = None
-        """The rank that ended first, without having said why."""
+        """The rank that ended first without having reported why."""
 
     def __enter__(self) -> Self:
         return self
@@ -49,7 +53,7 @@ class Group:
 
     def close(self) -> None:
         """End the processes, however long that takes, and remove their files."""
-        while not self.kill(1.0):
+        while not self.reap(1.0):
             pass
         for trainer in self._trainers:
             trainer.close()
@@ -79,35 +83,41 @@ class Group:
         """Wait for reports, at most `timeout` seconds or until descriptor `wake` is readable.
 
         Returns:
-            What rank 0 reports, perhaps nothing, and the failure of another one, named by its rank;
-            or None where a process has ended before rank 0 had said how the run did: then all of
-            them are being ended.
+            The reports of rank 0, perhaps none, and the failure of another one, with its rank; or
+            None where a process has ended before rank 0 had reported how the run ended: then all
+            of them are being killed.
         """
         if self._gone is not None:
             return None
         reports: list[Report] = []
         for rank in self._wait(timeout, wake):
-            reports += self._hear(rank)
+            reports += self._receive(rank)
         if any(isinstance(report, Finished | Stopped) for report in reports):
-            _strike(self._trainers[1:])
+            for trainer in self._trainers[1:]:
+                trainer.kill()
             return reports
         failed = self._chosen_failure()
         if failed is None and self._gone is None:
             return reports
-        _strike(self._trainers)
+        self.kill()
         return [*reports, failed] if failed else reports or None
 
     def ask_to_stop(self, how: Stop) -> None:
-        """Ask rank 0 to stop before its next batch; the others, which wait for it, are ended."""
+        """Ask rank 0 to stop before its next batch; the others, which wait for it, are killed."""
         self._first.ask_to_stop(how)
 
-    def kill(self, timeout: float) -> bool:
-        """End the processes and all that they started, now.
+    def kill(self) -> None:
+        """Kill the processes and all that they started, without waiting for their end."""
+        for trainer in self._trainers:
+            trainer.kill()
+
+    def reap(self, timeout: float) -> bool:
+        """Kill the processes and all that they started, and wait.
 
         Returns:
             Whether all are gone; False where one is not after `timeout` seconds.
         """
-        _strike(self._trainers)
+        self.kill()
         return self.wait(timeout)
 
     def wait(self, timeout: float) -> bool:
@@ -121,31 +131,32 @@ class Group:
             return False
         deadline = time.monotonic() + STATUS_TIMEOUT_S  # for all: their zygote is the same
         for trainer in self._trainers:
-            trainer.wait_for_burial(deadline - time.monotonic())
+            trainer.wait_for_status(deadline - time.monotonic())
         return True
 
-    def explain_end(self) -> str:
-        """A sentence on how the run's first process to end did. To be asked once, after the end."""
-        how = self._trainers[self._gone or 0].how_it_ended()
-        return f"The training process of rank {self._gone or 0} {how}."
+    def end_reason(self) -> Message:
+        """How the process ended that did so first, after the end. To be asked once."""
+        rank = self._gone or 0
+        reason = self._trainers[rank].end_reason()
+        return message("run.failed_on_rank", rank=rank, reason=reason)
 
     def output_tail(self) -> str:
-        """The last of what the process that ended first printed."""
+        """The last output of the process that ended first."""
         return self._trainers[self._gone or 0].output_tail()
 
     def _wait(self, timeout: float, wake: int) -> list[int]:
         """Wait for reports; the ranks that have some, or whose sockets have ended, in order."""
         if self._decide_due is not None:
-            timeout = min(timeout, self._decide_due - time.monotonic())
-        ranks = {self._trainers[rank].fileno(): rank for rank in sorted(self._heard)}
+            timeout = min(timeout, self._decide_due - self._clock())
+        ranks = {self._trainers[rank].fileno(): rank for rank in sorted(self._open)}
         ready = readable([*ranks, wake], timeout)
         return [rank for descriptor, rank in ranks.items() if descriptor in ready]
 
-    def _hear(self, rank: int) -> list[Report]:
-        """Take what a rank says; what of it is the run's."""
+    def _receive(self, rank: int) -> list[Report]:
+        """Receive the reports of a rank, and return those that are the run's."""
         received = self._trainers[rank].receive()
         if received is None:
-            self._heard.discard(rank)
+            self._open.discard(rank)
             has_failed = any(rank == failed for failed, _ in self._failures)
             if self._gone is None and not has_failed:
                 self._gone = rank
@@ -154,26 +165,22 @@ class Group:
         return [] if rank else [each for each in received if not isinstance(each, Failed)]
 
     def _chosen_failure(self) -> Failed | None:
-        """The failure that ends the run, or None as long as its cause may still be heard of."""
+        """The failure that ends the run, or None as long as its cause may still arrive."""
         if not self._failures:
             return None
         for rank, failed in self._failures:
-            if failed.error not in ECHOES:
-                return _named(rank, failed)
+            if failed.error_kind not in ECHOES:
+                return _with_rank(rank, failed)
         if self._decide_due is None:
-            self._decide_due = time.monotonic() + ECHO_S
-        is_early = self._heard and time.monotonic() < self._decide_due
-        if is_early or self._gone is not None:  # an end without a word is rather the cause
+            self._decide_due = self._clock() + ECHO_S
+        is_early = self._open and self._clock() < self._decide_due
+        if is_early or self._gone is not None:  # an unreported end is rather the cause
             return None
-        return _named(*self._failures[0])
+        return _with_rank(*self._failures[0])
 
 
-def _strike(trainers: Sequence[Trainer]) -> None:
-    for trainer in trainers:
-        trainer.strike()
-
-
-def _named(rank: int, failed: Failed) -> Failed:
+def _with_rank(rank: int, failed: Failed) -> Failed:
     if not rank:
         return failed
-    return failed.model_copy(update={"message": f"Rank {rank}: {failed.message}"})
+    reason = message("run.failed_on_rank", rank=rank, reason=failed.reason)
+    return failed.model_copy(update={"reason": reason})

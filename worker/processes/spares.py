@@ -5,14 +5,14 @@ A slot's spare belongs to whoever holds the slot; while the slot is free, nobody
 
 from __future__ import annotations
 
-import logging
 import threading
 
-from worker.devices import Slot, Slots
+from core import logs
 from worker.processes.trainer import Trainer
 from worker.processes.zygote import Zygote, ZygoteGone
+from worker.slots import Slot, Slots
 
-log = logging.getLogger(__name__)
+log = logs.get_logger(__name__)
 
 
 class Spares:
@@ -38,7 +38,7 @@ class Spares:
         try:
             return self._zygote.fork(slot)
         except ZygoteGone as error:
-            log.warning("no trainer for slot %d: %s", slot.number, error)
+            log.warning("trainer_unavailable", slot=slot.number, reason=str(error))
             return None
 
     def put_back(self, slot: Slot, spare: Trainer) -> None:
@@ -47,7 +47,7 @@ class Spares:
             self._by_slot[slot.number] = spare
 
     def fork(self, slot: Slot) -> Trainer:
-        """A new trainer for something else than a job, beside the spares.
+        """A new trainer for something other than a job, beside the spares.
 
         Raises:
             ZygoteGone: none can be made now.

@@ -1,7 +1,7 @@
-"""A trainer as its supervisor sees it: a process in a group of its own, and a socket.
+"""The worker's side of a trainer: a process in a group of its own, and a socket.
 
-It was forked by the zygote, so it is no child of ours: a pidfd tells when it has ended, and the
-zygote writes into a pipe how.
+The zygote has forked it, so it is no child of ours: a pidfd is readable when it has ended, and the
+zygote writes its exit status into a pipe.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
+from core.messages import Message, message
 from core.protocol import reports
 from core.protocol.orders import STOPS, Order, PreviewOrder, Stop
 from core.protocol.reports import Report
@@ -57,7 +58,7 @@ class Trainer:
         self._status = status
         self._lifeline = lifeline
         self._buffer = b""
-        self._is_buried = False
+        self._is_status_awaited = False
 
     def __enter__(self) -> Self:
         return self
@@ -67,7 +68,7 @@ class Trainer:
 
     def close(self) -> None:
         """End the process, however long that takes, and remove its files."""
-        while not self.kill(1.0):
+        while not self.reap(1.0):
             pass
         self._connection.close()
         for descriptor in (self._pidfd, self._status, self._lifeline):
@@ -80,7 +81,7 @@ class Trainer:
         return not self.has_ended(0.0)
 
     def give(self, order: Order | PreviewOrder) -> None:
-        """Send it its order. If it has died, `read` will say so."""
+        """Send the order. Of a trainer that has died, `read` finds the end."""
         # it may have waited for days, and a folder for temporary files may be tidied
         self.scratch.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(OSError):
@@ -110,21 +111,21 @@ class Trainer:
         return [reports.parse(line) for line in lines]
 
     def ask_to_stop(self, how: Stop) -> None:
-        """Ask it to stop before its next batch."""
+        """Ask the trainer to stop before its next batch."""
         with contextlib.suppress(OSError):
             self._connection.sendall(_LINES[how])
 
-    def kill(self, timeout: float) -> bool:
-        """End the process and all that it started, now.
+    def reap(self, timeout: float) -> bool:
+        """Kill the process and all that it started, and wait.
 
         Returns:
             Whether it is gone; False where the kernel has not let go of it after `timeout` seconds.
         """
-        self.strike()
+        self.kill()
         return self.wait(timeout)
 
-    def strike(self) -> None:
-        """Have the kernel end the process and all that it started, and do not wait for it."""
+    def kill(self) -> None:
+        """Kill the process and all that it started, without waiting for their end."""
         if self.is_alive:  # so its number is still its own
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process_id, signal.SIGKILL)
@@ -139,39 +140,36 @@ class Trainer:
         """
         if not self.has_ended(timeout):
             return False
-        self.wait_for_burial(STATUS_TIMEOUT_S)
+        self.wait_for_status(STATUS_TIMEOUT_S)
         return True
 
     def has_ended(self, timeout: float) -> bool:
         """Whether the process ends within `timeout` seconds, whatever becomes of its children."""
         return _is_readable(self._pidfd, timeout)
 
-    def wait_for_burial(self, timeout: float) -> None:
+    def wait_for_status(self, timeout: float) -> None:
         """After the end: wait for the zygote to write how, which it does when all of it is gone.
 
-        Waited for but once, because the zygote may be stopped.
+        Waited for only once, because the zygote may be stopped.
         """
-        if not self._is_buried:
+        if not self._is_status_awaited:
             _is_readable(self._status, timeout)
-            self._is_buried = True
+            self._is_status_awaited = True
 
-    def explain_end(self) -> str:
-        """A sentence on how the process ended, after it has. To be asked once."""
-        return f"The training process {self.how_it_ended()}."
-
-    def how_it_ended(self) -> str:
-        """How the process ended, as the end of a sentence. To be asked once."""
+    def end_reason(self) -> Message:
+        """How the process ended, after it has. To be asked once."""
         status = self.exit_status()
         if status is None:
-            return "ended, and its zygote too, so nobody knows how"
+            return message("process.ended_unknown")
         if status < 0:
-            return f"was ended by {signal.Signals(-status).name}"
-        return f"ended with status {status}"
+            return message("process.ended_by_signal", signal=_signal_name(-status))
+        return message("process.ended_with_status", status=status)
 
     def exit_status(self) -> int | None:
-        """How the process ended: a negative number is a signal; None where nobody knows.
+        """The exit status, after the end: a negative number is a signal. To be asked once.
 
-        To be asked once, after the end.
+        Returns:
+            None where nobody knows, because the zygote has died too.
         """
         if not _is_readable(self._status, 0.0):
             return None
@@ -181,6 +179,13 @@ class Trainer:
     def output_tail(self) -> str:
         """The last of what the process printed."""
         return tail(self.scratch / OUTPUT)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # most real-time signals have no name
+        return f"signal {number}"
 
 
 def tail(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""The zygote as its worker sees it: a process that forks trainers in milliseconds.
+"""The worker's side of the zygote: a process that forks trainers in milliseconds.
 
 The process itself is `worker/training/process/fork_server.py`. Where it dies it is started again;
 trainers that it has forked live on, because each hangs on a lifeline that the worker holds.
@@ -7,9 +7,7 @@ trainers that it has forked live on, because each hangs on a lifeline that the w
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
-import select
 import shutil
 import socket
 import subprocess
@@ -20,10 +18,11 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from core import logs
 from core.errors import TrainyardError
 from core.protocol.orders import LARGEST_MESSAGE, READY, Forked, ForkFailed, ForkRequest
-from worker.devices import Slot
-from worker.processes.trainer import OUTPUT, Trainer, tail
+from worker.processes.trainer import OUTPUT, Trainer, readable, tail
+from worker.slots import Slot
 
 END_TIMEOUT_S = 5.0
 FORK_TIMEOUT_S = 10.0
@@ -32,8 +31,7 @@ SECRET_PREFIXES = ("TRAINYARD_", "AWS_", "PG", "REDIS_")
 # the processes of a run are all on this host: nobody else is to reach the ports they listen on
 AMONG_THEMSELVES = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
 
-log = logging.getLogger(__name__)
-
+log = logs.get_logger(__name__)
 
 # the fields of each are refused by the other
 _ANSWER: TypeAdapter[Forked | ForkFailed] = TypeAdapter(Forked | ForkFailed)
@@ -47,7 +45,7 @@ class Zygote:
     """The process that trainers are forked from. Safe to use from several threads."""
 
     def __init__(self, data: Path) -> None:
-        """Take note of the data folder, for spares to map the sets in it. Starts nothing."""
+        """Take note of the data folder, whose datasets spares map. Starts nothing."""
         self._data = data
         self._lock = threading.Lock()
         self._scratch = Path(tempfile.mkdtemp(prefix="trainyard-"))
@@ -65,7 +63,7 @@ class Zygote:
     def is_ready(self) -> bool:
         """Whether it has imported torch."""
         with self._lock:
-            return self._hear_ready(0.0)
+            return self._receive_ready(0.0)
 
     def wait_until_ready(self, timeout: float) -> None:
         """Wait for the process to be ready.
@@ -74,7 +72,7 @@ class Zygote:
             ZygoteGone: it ended instead, or took longer than `timeout` seconds.
         """
         with self._lock:
-            if not self._hear_ready(timeout):
+            if not self._receive_ready(timeout):
                 raise ZygoteGone(f"The zygote did not start. {tail(self._output)}")
 
     def revive(self) -> None:
@@ -82,7 +80,7 @@ class Zygote:
         with self._lock:
             if self._process is not None and self._process.poll() is None:
                 return
-            log.warning("the zygote is gone, a new one is started. %s", tail(self._output))
+            log.warning("zygote_restarted", output=tail(self._output))
             self._clear()
             self._start()
 
@@ -93,7 +91,7 @@ class Zygote:
             ZygoteGone: nothing can be forked now; `revive` and try again later.
         """
         with self._lock:
-            if not self._hear_ready(0.0):
+            if not self._receive_ready(0.0):
                 raise ZygoteGone("The zygote is not ready.")
             request = ForkRequest(
                 threads=slot.threads,
@@ -136,8 +134,8 @@ class Zygote:
         finally:
             os.close(line)
 
-    def _hear_ready(self, timeout: float) -> bool:
-        if not self._is_ready and select.select([self._control], [], [], timeout)[0]:
+    def _receive_ready(self, timeout: float) -> bool:
+        if not self._is_ready and readable([self._control.fileno()], timeout):
             with contextlib.suppress(OSError):
                 self._is_ready = self._control.recv(LARGEST_MESSAGE) == READY
         return self._is_ready
@@ -173,8 +171,8 @@ class Zygote:
 
     def _exchange(self, request: ForkRequest, descriptors: list[int]) -> tuple[int, int]:
         socket.send_fds(self._control, [request.model_dump_json().encode()], descriptors)
-        if not select.select([self._control], [], [], FORK_TIMEOUT_S)[0]:
-            raise TimeoutError(f"nothing was heard for {FORK_TIMEOUT_S:.0f} s")
+        if not readable([self._control.fileno()], FORK_TIMEOUT_S):
+            raise TimeoutError(f"no answer for {FORK_TIMEOUT_S:.0f} s")
         message, received, _, _ = socket.recv_fds(self._control, LARGEST_MESSAGE, 1)
         if not message:
             raise ConnectionError("it has died")
@@ -207,17 +205,17 @@ class Zygote:
 
 def clean_environment() -> dict[str, str]:
     """Our environment without its secrets, for a process that must stay able to fork."""
-    kept = {
+    environment = {
         name: value for name, value in os.environ.items() if not name.startswith(SECRET_PREFIXES)
     }
     # numpy's library would start its threads at import, and a fork carries only one of them over;
     # torch computes with threads of its own
-    return kept | {"OPENBLAS_NUM_THREADS": "1"} | AMONG_THEMSELVES
+    return environment | {"OPENBLAS_NUM_THREADS": "1"} | AMONG_THEMSELVES
 
 
 def _pipe(reader: contextlib.ExitStack, writer: contextlib.ExitStack) -> tuple[int, int]:
     """A pipe whose ends are closed with two stacks."""
-    readable, writable = os.pipe()
-    reader.callback(os.close, readable)
-    writer.callback(os.close, writable)
-    return readable, writable
+    read_end, write_end = os.pipe()
+    reader.callback(os.close, read_end)
+    writer.callback(os.close, write_end)
+    return read_end, write_end

@@ -6,12 +6,12 @@ one at a time; where a newer one comes meanwhile, those between are left out.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import IO, Self
 
+from core import logs
 from core.database.engine import Database
 from core.errors import NotFound, Unavailable
 from core.jobs import snapshots
@@ -23,27 +23,27 @@ from core.storage.blobs import Blob, Storage, digest
 
 CHUNK_BYTES = 1024 * 1024
 
-log = logging.getLogger(__name__)
+log = logs.get_logger(__name__)
 
 
 class SnapshotTransfer:
-    """Use as a context manager: at the end nothing is under way."""
+    """Stores the snapshots of one attempt. Use as a context manager: it ends with none underway."""
 
     def __init__(self, storage: Storage, recorder: Recorder, done: Callable[[], None]) -> None:
         """Begin.
 
         Args:
-            storage: where they are kept.
-            recorder: where those that are kept are written down.
+            storage: the file store.
+            recorder: writes down the snapshots that are stored.
             done: called from another thread when `settle` has something to do.
         """
-        self._artifacts = storage
+        self._storage = storage
         self._recorder = recorder
         self._done = done
         self._pool = ThreadPoolExecutor(1, "snapshot")
         self._storing: tuple[Saved, Future[Blob]] | None = None
         self._next: Saved | None = None
-        self._failed = False
+        self._has_failed = False
 
     def __enter__(self) -> Self:
         return self
@@ -52,21 +52,21 @@ class SnapshotTransfer:
         self._pool.shutdown(wait=True)
 
     def take(self, saved: Saved) -> None:
-        """Store a point that the trainer has written."""
+        """Store a snapshot that the trainer has written."""
         if self._next is not None:
             Path(self._next.path).unlink(missing_ok=True)
         self._next = saved
         self._advance()
 
     def settle(self) -> None:
-        """Write down what has been stored since."""
+        """Record what has been stored since."""
         if self._storing is not None and self._storing[1].done():
             saved, future = self._storing
             self._storing = None
             Path(saved.path).unlink(missing_ok=True)
             try:
                 self._recorder.secure(SnapshotRef(saved.epoch, saved.step, future.result()))
-                self._failed = False
+                self._has_failed = False
             except (Unavailable, OSError) as error:
                 self._warn(str(error))
         self._advance()
@@ -74,7 +74,7 @@ class SnapshotTransfer:
     def wait(self, timeout: float) -> bool:
         """Wait for what is being stored; False where some still is after `timeout` seconds.
 
-        Points that were not begun because too many wait for the database are left out.
+        Snapshots that were not begun because too many wait for the database are left out.
         """
         if self._storing is not None:
             wait([self._storing[1]], timeout)
@@ -86,58 +86,58 @@ class SnapshotTransfer:
         may_store = self._recorder.snapshots_waiting < snapshots.KEPT
         if self._storing is None and self._next is not None and may_store:
             saved, self._next = self._next, None
-            future = self._pool.submit(self._artifacts.put, Path(saved.path))
+            future = self._pool.submit(logs.carried(self._storage.put), Path(saved.path))
             self._storing = (saved, future)
             future.add_done_callback(lambda _: self._done())
 
     def _warn(self, why: str) -> None:
-        log.warning("a snapshot could not be stored: %s", why)
-        if not self._failed:  # once, until one can be stored again
+        log.warning("snapshot_not_stored", reason=why)
+        if not self._has_failed:  # once, until one can be stored again
             self._recorder.record(
                 Line(
                     level="warning",
-                    text=f"A snapshot could not be stored: {why} Training goes on; if the run "
-                    "is interrupted, it goes on from the point before.",
+                    text=f"A snapshot could not be stored: {why} Training continues; if the run "
+                    "is interrupted, it resumes from the snapshot before.",
                 )
             )
-        self._failed = True
+        self._has_failed = True
 
 
 def fetch(
     database: Database, storage: Storage, lease: Lease, scratch: Path
 ) -> tuple[Path | None, list[Line]]:
-    """Fetch the newest snapshot of a job whose bytes are what they were.
+    """Fetch the newest snapshot of a job whose bytes are intact.
 
     Returns:
-        Its file in the scratch folder, or None where there is none; and what to say in the log.
+        Its file in the scratch folder, or None where there is none; and lines for the run's log.
 
     Raises:
         Unavailable: the store or the database is away.
     """
-    lines: list[Line] = []
+    log_lines: list[Line] = []
     with database.reading() as session:
-        points = snapshots.newest_first(session, lease.job_id)
+        found = snapshots.newest_first(session, lease.job_id)
     target = scratch / "resume-from.pt"
-    for point in points:
+    for snapshot in found:
         try:
-            if _copy(storage, point.blob, target):
-                return target, lines
-            what = "is damaged"
+            if _copy(storage, snapshot.blob, target):
+                return target, log_lines
+            problem = "is damaged"
         except NotFound:
-            what = "is missing"
-        lines.append(
+            problem = "is missing"
+        log_lines.append(
             Line(
                 level="warning",
-                text=f"The snapshot after {point.step} batches {what}; it is skipped.",
+                text=f"The snapshot after {snapshot.step} batches {problem}; it is skipped.",
             )
         )
-    if points:
-        lines.append(Line(level="warning", text="No snapshot is left: the run begins anew."))
-    return None, lines
+    if found:
+        log_lines.append(Line(level="warning", text="No snapshot is left: the run starts over."))
+    return None, log_lines
 
 
 def _copy(storage: Storage, blob: Blob, target: Path) -> bool:
-    """Copy a blob into a file, and say whether its bytes are what they were."""
+    """Copy a blob into a file; False where its bytes are not what they were."""
     with storage.open(blob) as source, target.open("wb") as copy:
         while chunk := _read(source):
             copy.write(chunk)

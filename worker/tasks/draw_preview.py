@@ -1,4 +1,4 @@
-"""Draws previews that forms ask for: in a thread of its own, beside the slots that jobs run in.
+"""Draws the previews that forms ask for, in a thread of its own beside the slots of the jobs.
 
 A run of three days that holds every slot keeps no form waiting: each preview is drawn by a process
 of its own on the CPU, with one thread, for some tens of milliseconds.
@@ -6,22 +6,23 @@ of its own on the CPU, with one thread, for some tens of milliseconds.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from pathlib import Path
 
-from core import previews
+from core import logs, previews
 from core.datasets.builtin import DATASETS
 from core.errors import DatabaseUnavailable, TrainyardError
 from core.messages import message
 from core.previews import Request
 from core.protocol.orders import PreviewOrder
 from core.protocol.reports import Failed
-from worker.context import Alarm, Yard
-from worker.devices import Device, Slot
+from worker.context import WorkerContext
+from worker.devices import Device
+from worker.processes.pipe import WakeupPipe
 from worker.processes.trainer import Trainer
 from worker.processes.zygote import ZygoteGone
+from worker.slots import Slot
 
 LOOK_EVERY_S = 10.0
 LOOK_AGAIN_AFTER_S = previews.LEFT_TO_OTHERS_S + 0.1
@@ -31,17 +32,17 @@ STOP_TIMEOUT_S = 2.0
 BESIDE_THE_SLOTS = Slot(0, Device("cpu", "CPU"), threads=1)
 PICTURE = "preview.png"
 
-log = logging.getLogger(__name__)
+log = logs.get_logger(__name__)
 
 
 class Previews:
     """The previews of one worker, one at a time, in one thread."""
 
-    def __init__(self, yard: Yard) -> None:
-        self._yard = yard
+    def __init__(self, context: WorkerContext) -> None:
+        self._context = context
         self._is_asked = threading.Event()
         self._is_stopped = threading.Event()
-        self._alarm = Alarm()
+        self._pipe = WakeupPipe()
         self._sweep_due = time.monotonic() + SWEEP_EVERY_S
         self._thread = threading.Thread(target=self._run, name="previews", daemon=True)
 
@@ -50,36 +51,36 @@ class Previews:
         self._thread.start()
 
     def wake(self, _number: int) -> None:
-        """Look now: one is asked for. Any thread may."""
+        """Look at once, because a preview is asked for. Any thread may call it."""
         self._is_asked.set()
 
     def stop(self) -> None:
-        """End. What is being drawn is given up: a form asks again."""
+        """End. A preview that is being drawn is given up: its form asks again."""
         self._is_stopped.set()
         self._is_asked.set()
-        self._alarm.sound()
+        self._pipe.set()
         self._thread.join(STOP_TIMEOUT_S)
 
     def _run(self) -> None:
-        pause = 0.0
+        pause_s = 0.0
         while True:
-            is_asked = self._is_asked.wait(pause)
+            is_asked = self._is_asked.wait(pause_s)
             self._is_asked.clear()
             if self._is_stopped.is_set():
                 return
-            # what was left to others at first is looked for once more
-            pause = LOOK_AGAIN_AFTER_S if is_asked else LOOK_EVERY_S
+            # a preview that was left to others at first may still be there
+            pause_s = LOOK_AGAIN_AFTER_S if is_asked else LOOK_EVERY_S
             try:
                 self._look()
             except DatabaseUnavailable as error:
-                log.warning("no preview can be drawn: %s", error)
+                log.warning("database_unavailable", reason=str(error))
             except Exception:
-                log.exception("previews failed; they go on")
+                log.exception("previews_failed")
 
     def _look(self) -> None:
-        """Draw what is asked for, until there is nothing."""
-        while not self._is_stopped.is_set() and not self._yard.draining.is_set():
-            taken = previews.take(self._yard.database, self._datasets())
+        """Draw what is asked for, until nothing is left."""
+        while not self._is_stopped.is_set() and not self._context.draining.is_set():
+            taken = previews.take(self._context.database, self._datasets())
             if taken is None:
                 break
             self._draw(*taken)
@@ -89,11 +90,11 @@ class Previews:
     def _sweep_if_due(self) -> None:
         if time.monotonic() >= self._sweep_due:
             self._sweep_due = time.monotonic() + SWEEP_EVERY_S
-            previews.sweep(self._yard.database)
+            previews.sweep(self._context.database)
 
     def _datasets(self) -> list[str]:
-        """The datasets that are here; the digits can be had at once."""
-        folder = self._yard.settings.data_folder
+        """The datasets that are here; the digits need no download."""
+        folder = self._context.settings.data_folder
         return [
             name
             for name, dataset in DATASETS.items()
@@ -101,27 +102,27 @@ class Previews:
         ]
 
     def _draw(self, key: str, asked: Request) -> None:
-        database = self._yard.database
+        database = self._context.database
         try:
             picture = self._picture(asked)
         except NotDrawn as error:
-            log.warning("preview %s: %s", key[:8], error)
+            log.warning("preview_not_drawn", preview=key[:8], reason=str(error))
             previews.fail(database, key, error.reason)
         except Exception:
-            log.exception("preview %s", key[:8])
+            log.exception("preview_failed", preview=key[:8])
             previews.fail(database, key, message("preview.worker_failed"))
         else:
             previews.finish(database, key, picture)
 
     def _picture(self, asked: Request) -> bytes:
         try:
-            trainer = self._yard.spares.fork(BESIDE_THE_SLOTS)
+            trainer = self._context.spares.fork(BESIDE_THE_SLOTS)
         except ZygoteGone as error:
             raise NotDrawn("The worker cannot draw it now. Try again in a moment.") from error
         with trainer:
             order = PreviewOrder(
                 **asked,
-                data=self._yard.settings.data_folder,
+                data=self._context.settings.data_folder,
                 picture=trainer.scratch / PICTURE,
             )
             trainer.give(order)
@@ -129,29 +130,29 @@ class Previews:
             return _read(order.picture, trainer)
 
     def _wait_for(self, trainer: Trainer) -> None:
-        """Return when the process has said all that it will."""
+        """Return when the process has closed its socket, which it does at its end."""
         deadline = time.monotonic() + TIME_LIMIT_S
         while (patience := deadline - time.monotonic()) > 0:
-            reports = trainer.read(patience, self._alarm.descriptor)
+            reports = trainer.read(patience, self._pipe.descriptor)
             if reports is None:
                 return
             for report in reports:
                 if isinstance(report, Failed):
                     if report.traceback:
-                        log.warning("%s", report.traceback)
-                    raise NotDrawn(report.message)
+                        log.warning("preview_process_failed", traceback=report.traceback)
+                    raise NotDrawn(report.reason)
             if self._is_stopped.is_set():
                 raise NotDrawn("The worker was stopped. Try again in a moment.")
         raise NotDrawn(f"It was not drawn within {TIME_LIMIT_S:g} s, and was given up.")
 
 
 class NotDrawn(TrainyardError):
-    """A preview could not be drawn; the sentence says why."""
+    """A preview could not be drawn; `reason` says why."""
 
 
 def _read(picture: Path, trainer: Trainer) -> bytes:
     try:
         return picture.read_bytes()
     except FileNotFoundError:
-        log.warning("%s", trainer.output_tail())
+        log.warning("preview_process_ended", output=trainer.output_tail())
         raise NotDrawn("The process that drew it ended early; the worker's log says why.") from None

@@ -3,6 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
+from core.messages import message
 from core.protocol import reports
 from core.protocol.reports import Failed, File, Finished, Line, Shrunk, StepMetrics, Stopped
 from tests import reported
@@ -22,7 +23,17 @@ PLACE = {"step": 3, "epoch": 1, "batch": 3}
         Shrunk(micro_batch=32),
         Line(text='quote " and\nnew line \0'),
         Finished(epoch=1, weights_sha256="a", files=[File(format="pt", path="p", filename="f")]),
-        Failed(error="ValueError", message="no"),
+        Failed(error_kind="ValueError", reason=message("run.error", type="ValueError", detail="")),
+        Failed(
+            error_kind="crash",
+            reason=message("run.failed_on_rank", rank=1, reason=message("process.ended_unknown")),
+        ),
+        Finished(
+            epoch=1,
+            reason=message("stop.no_improvement", epochs=3),
+            weights_sha256="a",
+            files=[],
+        ),
         Stopped(),
     ],
     ids=lambda report: report.kind,
@@ -35,7 +46,14 @@ def test_a_report_survives_its_line(report):
 
 
 @pytest.mark.parametrize(
-    "line", [b"", b"x", b"[]", b"{}", b'{"kind": "party"}', b'{"kind": "stopped", "x": 1}', b"\xff"]
+    "line",
+    [
+        *(b"", b"x", b"[]", b"{}", b'{"kind": "party"}', b'{"kind": "stopped", "x": 1}', b"\xff"),
+        *(
+            b'{"kind": "failed", "error_kind": "x", "reason": %s}' % reason
+            for reason in (b'"no"', b"{}", b'{"code": "text"}', b"[1]", b'{"code": 1, "params": 1}')
+        ),
+    ],
 )
 def test_a_line_that_is_no_report_is_refused(line):
     with pytest.raises(ValidationError):

@@ -1,4 +1,4 @@
-"""The trainers of one run as one: what is heard of them, and that the end of one is that of all."""
+"""The trainers of one run as one: their reports, and that the end of one is the end of all."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
+import threading
 from contextlib import ExitStack
 
 import psutil
@@ -18,10 +18,11 @@ from core.protocol.reports import Failed, Finished, Line, Saved, Stopped
 from core.spec.presets import resolve
 from tests.services import wait_until, wait_until_gone
 from tests.worker.conftest import QUICK_DIGITS
-from worker.devices import Device, Slot
-from worker.processes import group as group_module
-from worker.processes.group import Group, gather
+from worker.devices import Device
+from worker.processes.group import ECHO_S, Group, gather
+from worker.processes.pipe import WakeupPipe
 from worker.processes.trainer import Trainer
+from worker.slots import Slot
 
 STARTS = """
 import json, os, signal, socket, sys, time
@@ -29,11 +30,35 @@ connection = socket.socket(fileno=int(sys.argv[1]))
 lines = connection.makefile("rb")
 def say(kind, **values):
     connection.sendall(json.dumps({"kind": kind, **values}).encode() + b"\\n")
-def fail(error, message):
-    say("failed", error=error, message=message)
+def fail(kind, text):
+    say("failed", error_kind=kind, reason={"code": "text", "params": {"text": text}})
 """
 HANGS = "time.sleep(600)"
 ECHO = "fail('RuntimeError', 'Connection closed by peer')"
+
+
+WAIT = "lines.readline(); "
+
+
+class Clock:
+    """A clock that stands still until a test sets it."""
+
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+def release(group, rank):
+    """Let a rank's script go past its `WAIT`."""
+    group._trainers[rank].ask_to_stop("save")
+
+
+def read_until_failed(group, wake, count=1):
+    """Read until so many failures have arrived, none of which ends the run yet."""
+    while len(group._failures) < count:
+        assert group.read(60, wake) == []
 
 
 def order(**changes):
@@ -51,7 +76,13 @@ def wake():
 
 
 @pytest.fixture
-def scripted(tmp_path):
+def clock():
+    """The clock of the groups that a test makes."""
+    return Clock()
+
+
+@pytest.fixture
+def scripted(tmp_path, clock):
     """Makes a group whose trainers run scripts."""
     with ExitStack() as stack:
 
@@ -60,7 +91,7 @@ def scripted(tmp_path):
                 trainer_of(stack, script, tmp_path / f"rank-{rank}")
                 for rank, script in enumerate(scripts)
             ]
-            return stack.enter_context(Group(trainers))
+            return stack.enter_context(Group(trainers, clock))
 
         yield start
 
@@ -103,7 +134,7 @@ def forked(zygote):
 
 
 def read_to_the_end(group, wake):
-    """All that is reported, up to the last word or the end of a process, which is told as None."""
+    """All reports, up to the last one or the end of a process, which stands as None."""
     reports = []
     while True:
         more = group.read(60, wake)
@@ -135,19 +166,22 @@ def test_each_gets_its_own_part_of_the_order_and_one_place_to_meet(scripted):
     assert not first.rendezvous.exists()
 
 
-def test_only_rank_0_is_heard_and_with_its_last_word_the_others_end(scripted, wake):
-    other = "say('line', text='of rank 1'); say('stopped'); " + HANGS
-    group = scripted("time.sleep(0.3); say('line', text='of rank 0'); say('stopped')", other)
+def test_only_rank_0_reports_and_with_its_last_report_the_others_end(scripted, wake):
+    other = "say('stopped'); " + HANGS
+    group = scripted(WAIT + "say('line', text='of rank 0'); say('stopped')", other)
+    assert group.read(60, wake) == []
+    release(group, 0)
 
     assert read_to_the_end(group, wake) == [Line(text="of rank 0"), Stopped()]
     assert group.wait(60)
     assert not group.is_alive
 
 
-def test_a_resume_point_of_another_rank_is_none_of_the_run(scripted, wake):
-    group = scripted(
-        "time.sleep(0.3); say('stopped')", "say('saved', epoch=1, step=1, path='/x'); " + HANGS
-    )
+def test_a_snapshot_of_another_rank_is_none_of_the_run(scripted, wake):
+    other = "say('saved', epoch=1, step=1, path='/x'); " + HANGS
+    group = scripted(WAIT + "say('stopped')", other)
+    assert group.read(60, wake) == []
+    release(group, 0)
 
     assert not any(isinstance(report, Saved) for report in read_to_the_end(group, wake))
 
@@ -157,16 +191,19 @@ def test_the_failure_of_another_rank_ends_the_run_and_names_it(scripted, wake):
 
     [failed] = read_to_the_end(group, wake)
 
-    assert failed == Failed(error="out_of_memory", message="Rank 1: The memory is full.")
+    assert (failed.error_kind, failed.reason.text) == (
+        "out_of_memory",
+        "Rank 1: The memory is full.",
+    )
     assert group.wait(60)
 
 
-def test_the_failure_of_rank_0_is_told_as_it_is(scripted, wake):
+def test_the_failure_of_rank_0_stays_as_it_is(scripted, wake):
     group = scripted("fail('diverged', 'The loss is no number.')", HANGS)
 
     [failed] = read_to_the_end(group, wake)
 
-    assert failed.message == "The loss is no number."
+    assert failed.reason.text == "The loss is no number."
     assert group.wait(60)
 
 
@@ -178,7 +215,7 @@ def test_a_rank_that_ends_without_a_word_ends_all(scripted, wake):
     assert [report for report in reports if report is not None] in ([], [Line(text="x")])
     assert group.read(60, wake) is None
     assert group.wait(60)
-    assert group.explain_end().startswith("The training process of rank 1 ended")
+    assert group.end_reason().text.startswith("Rank 1: The training process ended")
     assert group.output_tail() == "a library says why"
 
 
@@ -191,59 +228,52 @@ def test_how_a_killed_rank_ended_is_known(forked, wake, rank):
 
     assert group.wait(60)
     wait_until_gone(processes)
-    assert group.explain_end() == f"The training process of rank {rank} was ended by SIGKILL."
+    assert group.end_reason().text == f"Rank {rank}: The training process was ended by SIGKILL."
 
 
-def test_what_others_say_of_a_broken_connection_gives_way_to_the_end_that_broke_it(scripted, wake):
-    group = scripted(ECHO, "time.sleep(0.5); os.kill(os.getpid(), signal.SIGSEGV)")
+def test_the_report_of_a_broken_connection_gives_way_to_the_end_that_broke_it(scripted, wake):
+    group = scripted(ECHO + "; " + HANGS, WAIT + "os.kill(os.getpid(), signal.SIGSEGV)")
+    read_until_failed(group, wake)
+    release(group, 1)
 
     assert read_to_the_end(group, wake) == [None]
 
-    assert "rank 1" in group.explain_end()
+    assert group.end_reason().params["rank"] == 1
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "message"),
-    [
-        (
-            ECHO,
-            "time.sleep(0.5); fail('storage', 'The disk is full.')",
-            "Rank 1: The disk is full.",
-        ),
-        ("time.sleep(0.5); fail('storage', 'The disk is full.')", ECHO, "The disk is full."),
-    ],
+    ("cause", "text"),
+    [(1, "Rank 1: The disk is full."), (0, "The disk is full.")],
     ids=["of rank 1", "of rank 0"],
 )
-def test_what_others_say_of_a_broken_connection_gives_way_to_its_cause(
-    scripted, wake, first, second, message
-):
-    assert read_to_the_end(scripted(first, second), wake)[-1].message == message
+def test_the_report_of_a_broken_connection_gives_way_to_its_cause(scripted, wake, cause, text):
+    scripts = [ECHO, ECHO]
+    scripts[cause] = WAIT + "fail('storage', 'The disk is full.')"
+    group = scripted(*scripts)
+    read_until_failed(group, wake)
+    release(group, cause)
+
+    assert read_to_the_end(group, wake)[-1].reason.text == text
 
 
 def test_a_rank_that_is_left_because_rank_0_was_stopped_has_not_failed(scripted, wake):
-    group = scripted("lines.readline(); time.sleep(0.5); say('stopped')", ECHO)
+    group = scripted(WAIT + "say('stopped')", ECHO)
+    read_until_failed(group, wake)
     group.ask_to_stop("save")
 
     assert read_to_the_end(group, wake) == [Stopped()]
 
 
-@pytest.mark.parametrize(
-    ("scripts", "message"),
-    [
-        ((HANGS, ECHO), "Rank 1: Connection closed by peer"),
-        ((ECHO, ECHO), "Connection closed by peer"),
-    ],
-    ids=["the others hang", "nobody is left"],
-)
-def test_where_no_cause_is_heard_what_was_heard_first_is_told(
-    scripted, wake, monkeypatch, scripts, message
-):
-    monkeypatch.setattr(group_module, "ECHO_S", 0.3)
-    group = scripted(*scripts)
+@pytest.mark.parametrize("is_alone", [True, False], ids=["the others hang", "nobody is left"])
+def test_where_no_cause_arrives_the_first_failure_counts(scripted, wake, clock, is_alone):
+    group = scripted(HANGS if is_alone else ECHO, ECHO)
+    if is_alone:
+        read_until_failed(group, wake)
+        clock.now += ECHO_S
 
     [failed] = read_to_the_end(group, wake)
 
-    assert failed.message.endswith(message)
+    assert failed.reason.text.endswith("Connection closed by peer")
     assert group.wait(60)
 
 
@@ -256,17 +286,20 @@ def test_only_rank_0_is_asked_to_stop(scripted, wake):
     assert read_to_the_end(group, wake) == [Line(text="save\n"), Stopped()]
 
 
-def test_a_reading_ends_when_its_time_is_over_or_it_is_woken(scripted, wake):
-    group = scripted(HANGS, HANGS)
+def test_a_reading_ends_when_its_time_is_over(scripted, wake):
+    assert scripted(HANGS, HANGS).read(0.05, wake) == []
 
-    assert group.read(0.05, wake) == []
-    readable, writable = os.pipe()
-    os.write(writable, b"!")
-    began = time.monotonic()
-    assert group.read(60, readable) == []
-    assert time.monotonic() - began < 30
-    for descriptor in (readable, writable):
-        os.close(descriptor)
+
+def test_a_reading_ends_when_it_is_woken(scripted):
+    group, pipe, results = scripted(HANGS, HANGS), WakeupPipe(), []
+    reading = threading.Thread(target=lambda: results.append(group.read(3600, pipe.descriptor)))
+    reading.start()
+
+    pipe.set()
+
+    reading.join(60)
+    assert results == [[]]
+    pipe.close()
 
 
 def test_a_group_is_gone_only_when_each_of_its_processes_is(forked):
@@ -276,7 +309,7 @@ def test_a_group_is_gone_only_when_each_of_its_processes_is(forked):
 
     assert group.is_alive
     assert not group.wait(0.1)
-    assert group.kill(60)
+    assert group.reap(60)
     assert not group.is_alive
     wait_until_gone(processes)
 

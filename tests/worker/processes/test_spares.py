@@ -10,8 +10,9 @@ import pytest
 
 from tests.services import wait_until, wait_until_gone
 from tests.worker.conftest import process_of
-from worker.devices import Device, Slot, Slots
+from worker.devices import Device
 from worker.processes.spares import Spares
+from worker.slots import Slot, Slots
 
 
 @pytest.fixture

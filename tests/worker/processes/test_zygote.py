@@ -13,8 +13,9 @@ from core.protocol.reports import Finished, Started
 from core.spec.presets import resolve
 from tests.services import wait_until_gone
 from tests.worker.conftest import LONG_DIGITS, QUICK_DIGITS, process_of
-from worker.devices import Device, Slot
+from worker.devices import Device
 from worker.processes.zygote import Zygote, ZygoteGone
+from worker.slots import Slot
 
 SLOT = Slot(0, Device("cpu", "CPU"), threads=1)
 
@@ -91,7 +92,7 @@ def test_forks_outlive_their_zygote_and_a_new_one_takes_its_place(mortal, data_f
         with mortal.fork(SLOT) as another:
             assert another.is_alive
         assert trainer.is_alive
-        assert trainer.kill(60)
+        assert trainer.reap(60)
         assert trainer.exit_status() is None  # nobody was there to see
 
 

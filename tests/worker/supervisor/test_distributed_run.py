@@ -20,10 +20,11 @@ from core.workers import WorkerFacts
 from tests.services import wait_until, wait_until_gone
 from tests.worker.conftest import QUICK_DIGITS
 from worker import claiming
-from worker.context import Yard
-from worker.devices import Device, Slots, capacity, divide
+from worker.context import WorkerContext
+from worker.devices import Device
+from worker.processes.group import Group
 from worker.processes.spares import Spares
-from worker.supervisor import supervisor
+from worker.slots import Slots, capacity, divide
 
 TWO = QUICK_DIGITS | {"devices": 2, "device": "cpu", "model": {"channels": [8], "dropout": 0.2}}
 CPU = Device("cpu", "CPU")
@@ -36,11 +37,11 @@ def database_kind():
 
 
 @pytest.fixture
-def yard(settings, database, storage, data_folder, zygote):
+def context(settings, database, storage, data_folder, zygote):
     """A worker with two slots of the CPU."""
     slots = [*divide([CPU], 2)]
     facts = WorkerFacts("test", 1, "0", ["default"], [CPU.facts()], 2)
-    made = Yard(
+    made = WorkerContext(
         settings=settings.model_copy(
             update={"data": data_folder, "worker_name": "test", "grace_seconds": 5.0}
         ),
@@ -73,18 +74,18 @@ def ranks(monkeypatch):
 
 
 @contextlib.contextmanager
-def running(yard):
+def running(context):
     """A thread that runs whatever is in the queue, and ends before the test does."""
-    thread = threading.Thread(target=claiming.run_next, args=(yard,))
+    thread = threading.Thread(target=claiming.run_next, args=(context,))
     thread.start()
     try:
         yield thread
     finally:
         thread.join(60)
-        yard.drain()
+        context.drain()
         thread.join(60)
         assert not thread.is_alive()
-        yard.draining.clear()
+        context.draining.clear()
 
 
 def look(database, job):
@@ -103,16 +104,16 @@ def newest_point(database, job):
     return points[0].step if points else None
 
 
-def run_undisturbed(yard, database, submit, spec):
+def run_undisturbed(context, database, submit, spec):
     job = submit(spec)
-    claiming.run_next(yard)
+    claiming.run_next(context)
     ended = look(database, job)
     assert (ended.state, ended.error_message) == ("succeeded", None)
     return ended
 
 
-def test_two_processes_train_one_run_that_is_reported_once(yard, database, submit, ranks):
-    ended = run_undisturbed(yard, database, submit, TWO)
+def test_two_processes_train_one_run_that_is_reported_once(context, database, submit, ranks):
+    ended = run_undisturbed(context, database, submit, TWO)
 
     assert len(ranks) == 2
     wait_until_gone(ranks)
@@ -126,27 +127,27 @@ def test_two_processes_train_one_run_that_is_reported_once(yard, database, submi
     assert first.text == "Attempt 1 starts on worker test, CPU, CPU."
 
 
-def test_both_processes_of_a_run_compute_in_a_slot_of_their_own(yard, database, submit, ranks):
+def test_both_processes_of_a_run_compute_in_a_slot_of_their_own(context, database, submit, ranks):
     job = submit(TWO | {"epochs": 1000})
-    with running(yard):
+    with running(context):
         wait_until(lambda: look(database, job).epoch > 1, "training goes on")
 
-        assert not yard.slots.has_free()
+        assert not context.slots.has_free()
         assert all(rank.is_running() for rank in ranks)
         lifecycle.cancel(database, job.id, LOCAL_OWNER)
-        yard.alarms.sound(job.id)
+        context.pipes.wake(job.id)
 
-    assert yard.slots.has_free()
+    assert context.slots.has_free()
 
 
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_killed_process_ends_the_attempt_and_the_next_ends_with_the_same_weights(
-    yard, database, submit, ranks, monkeypatch, rank
+    context, database, submit, ranks, monkeypatch, rank
 ):
     spec = TWO | {"epochs": 25}
-    alone = run_undisturbed(yard, database, submit, spec)
+    alone = run_undisturbed(context, database, submit, spec)
     job = submit(spec)
-    with running(yard):
+    with running(context):
         wait_until(lambda: newest_point(database, job), "a snapshot is stored")
         both = list(ranks)
         os.kill(both[rank].pid, signal.SIGKILL)
@@ -156,10 +157,10 @@ def test_a_killed_process_ends_the_attempt_and_the_next_ends_with_the_same_weigh
     assert (crashed.state, crashed.crashes) == ("queued", 1)
     [attempt] = [row for row, _worker in rows(database, queries.attempts, job)]
     assert attempt.outcome == "crashed"
-    assert attempt.reason == f"The training process of rank {rank} was ended by SIGKILL."
+    assert attempt.reason.text == f"Rank {rank}: The training process was ended by SIGKILL."
 
-    wait_until(lambda: polling.poll(database, yard.claimant).due_in_s <= 0, "it is due")
-    claiming.run_next(yard)
+    wait_until(lambda: polling.poll(database, context.claimant).due_in_s <= 0, "it is due")
+    claiming.run_next(context)
 
     ended = look(database, job)
     assert (ended.state, ended.attempt) == ("succeeded", 2)
@@ -171,46 +172,46 @@ def test_a_killed_process_ends_the_attempt_and_the_next_ends_with_the_same_weigh
     assert second.first_step > 0
 
 
-def test_a_paused_run_goes_on_to_the_same_weights(yard, database, submit, ranks):
+def test_a_paused_run_goes_on_to_the_same_weights(context, database, submit, ranks):
     spec = TWO | {"epochs": 20}
-    alone = run_undisturbed(yard, database, submit, spec)
+    alone = run_undisturbed(context, database, submit, spec)
     job = submit(spec)
-    with running(yard):
+    with running(context):
         wait_until(lambda: look(database, job).epoch > 1, "training goes on")
         lifecycle.pause(database, job.id, LOCAL_OWNER)
-        yard.alarms.sound(job.id)
+        context.pipes.wake(job.id)
     wait_until_gone(ranks)
     assert look(database, job).state == "paused"
     assert newest_point(database, job) > 0
 
     lifecycle.resume(database, job.id, LOCAL_OWNER)
-    claiming.run_next(yard)
+    claiming.run_next(context)
 
     ended = look(database, job)
     assert (ended.state, ended.weights_sha256) == ("succeeded", alone.weights_sha256)
 
 
 @pytest.mark.parametrize("hears", [True, False])
-def test_cancel_leaves_no_process(yard, database, submit, ranks, monkeypatch, hears):
+def test_cancel_leaves_no_process(context, database, submit, ranks, monkeypatch, hears):
     if not hears:
-        monkeypatch.setattr(supervisor.Group, "ask_to_stop", lambda self, how: None)
+        monkeypatch.setattr(Group, "ask_to_stop", lambda self, how: None)
         object.__setattr__(
-            yard, "settings", yard.settings.model_copy(update={"grace_seconds": 0.2})
+            context, "settings", context.settings.model_copy(update={"grace_seconds": 0.2})
         )
     job = submit(TWO | {"epochs": 1000})
-    with running(yard):
+    with running(context):
         wait_until(lambda: look(database, job).epoch > 1, "training goes on")
         lifecycle.cancel(database, job.id, LOCAL_OWNER)
-        yard.alarms.sound(job.id)
+        context.pipes.wake(job.id)
 
     wait_until_gone(ranks)
     assert look(database, job).state == "cancelled"
 
 
-def test_a_run_that_diverges_fails_as_it_would_alone(yard, database, submit, ranks):
+def test_a_run_that_diverges_fails_as_it_would_alone(context, database, submit, ranks):
     job = submit(TWO | {"optimizer": {"learning_rate": 10.0, "weight_decay": 1.0}})
 
-    claiming.run_next(yard)
+    claiming.run_next(context)
 
     ended = look(database, job)
     assert (ended.state, ended.error_kind) == ("failed", "diverged")

@@ -47,7 +47,7 @@ def kept(database, lease):
         return [point.step for point in snapshots.newest_first(session, lease.job_id)]
 
 
-def test_a_point_is_stored_written_down_and_fetched(
+def test_a_snapshot_is_stored_written_down_and_fetched(
     database, storage, lease, recorder, save, tmp_path
 ):
     stored = threading.Event()
@@ -89,7 +89,7 @@ def test_while_one_is_stored_only_the_newest_waits(
     assert kept(database, lease) == [30, 10]
 
 
-def test_a_store_that_is_away_is_said_once_and_the_next_point_is_tried(
+def test_a_store_that_is_away_is_logged_once_and_the_next_snapshot_is_tried(
     database, storage, lease, recorder, save, monkeypatch
 ):
     put = storage.put
@@ -159,7 +159,7 @@ def blob_files(storage):
 
 
 @pytest.mark.parametrize("damage", ["changed", "cut short", "deleted"])
-def test_a_damaged_point_is_skipped_and_said(
+def test_a_damaged_snapshot_is_skipped_and_logged(
     database, storage, lease, two_points, tmp_path, damage
 ):
     [newest] = [f for f in blob_files(storage) if f.read_text() == "after 20 batches"]
@@ -176,7 +176,7 @@ def test_a_damaged_point_is_skipped_and_said(
     assert "after 20 batches" in line.text
 
 
-def test_where_all_are_damaged_the_run_begins_anew_and_says_so(
+def test_where_all_are_damaged_the_run_starts_over_and_says_so(
     database, storage, lease, two_points, tmp_path
 ):
     for file in blob_files(storage):
@@ -186,7 +186,7 @@ def test_where_all_are_damaged_the_run_begins_anew_and_says_so(
 
     assert path is None
     assert len(lines) == 3
-    assert "begins anew" in lines[-1].text
+    assert "starts over" in lines[-1].text
 
 
 def test_new_progress_gives_the_budget_back_and_old_progress_does_not(

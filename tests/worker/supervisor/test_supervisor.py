@@ -17,13 +17,13 @@ from core.database.clock import now
 from core.database.models import Job
 from core.errors import DatabaseUnavailable, Unavailable
 from core.jobs import endings, lifecycle, snapshots
-from core.jobs.actors import LOCAL_OWNER, Actor
+from core.jobs.actors import LOCAL_OWNER, REAPER, Actor
 from core.storage.blobs import Blob
 from tests.services import wait_until, wait_until_gone
 from tests.worker.conftest import LONG_DIGITS, QUICK_DIGITS, process_of
 from worker import claiming
 from worker.processes.trainer import Trainer
-from worker.supervisor import supervisor
+from worker.supervisor import publishing, snapshot_transfer
 
 
 def look(database, job_id):
@@ -37,22 +37,22 @@ def rows(database, query, job_id):
 
 
 @contextlib.contextmanager
-def running(yard):
+def running(context):
     """A thread that runs whatever is in the queue, and ends before the test does."""
-    thread = threading.Thread(target=claiming.run_next, args=(yard,))
+    thread = threading.Thread(target=claiming.run_next, args=(context,))
     thread.start()
     try:
         yield thread
     finally:
-        yard.drain()
+        context.drain()
         thread.join(60)
         assert not thread.is_alive()
 
 
-def trainers(yard):
+def trainers(context):
     """The trainers that run a job: forks of the zygote that are no spares."""
-    spares = {spare.process_id for spare in yard.spares._by_slot.values()}
-    children = process_of(yard.spares._zygote).children()
+    spares = {spare.process_id for spare in context.spares._by_slot.values()}
+    children = process_of(context.spares._zygote).children()
     return [child for child in children if child.pid not in spares]
 
 
@@ -60,10 +60,10 @@ def wait_for_progress(database, job):
     wait_until(lambda: look(database, job.id).epoch > 2, "training goes on")
 
 
-def test_a_run_goes_from_the_queue_to_a_checkpoint_that_loads(yard, database, submit, tmp_path):
+def test_a_run_goes_from_the_queue_to_a_checkpoint_that_loads(context, database, submit, tmp_path):
     job = submit()
 
-    claiming.run_next(yard)
+    claiming.run_next(context)
 
     ended = look(database, job.id)
     assert (ended.state, ended.attempt, ended.epoch, ended.eta_s) == ("succeeded", 1, 2, 0)
@@ -78,72 +78,74 @@ def test_a_run_goes_from_the_queue_to_a_checkpoint_that_loads(yard, database, su
     assert files.keys() == {"pt", "safetensors", "onnx", "card.json", "card.md"}
     file = files["pt"]
     copy = tmp_path / "copy.pt"
-    with yard.storage.open(Blob(file.sha256, file.size)) as stored:
+    with context.storage.open(Blob(file.sha256, file.size)) as stored:
         copy.write_bytes(stored.read())
     loaded = torch.load(copy, weights_only=True)
     assert loaded["weights_sha256"] == ended.weights_sha256
     assert loaded["metrics"]["test_accuracy"] == ended.test_accuracy
-    assert trainers(yard) == []
+    assert trainers(context) == []
 
 
-def test_cancel_stops_the_process_before_the_state_says_so(yard, database, submit):
+def test_cancel_stops_the_process_before_the_state_says_so(context, database, submit):
     job = submit(LONG_DIGITS)
-    with running(yard) as thread:
+    with running(context) as thread:
         wait_for_progress(database, job)
         lifecycle.cancel(database, job.id, LOCAL_OWNER)
-        yard.alarms.sound(job.id)
+        context.pipes.wake(job.id)
         thread.join(30)
 
         assert look(database, job.id).state == "cancelled"
-        assert trainers(yard) == []
+        assert trainers(context) == []
 
 
 def test_a_trainer_that_does_not_stop_is_killed_after_the_grace(
-    yard, database, submit, monkeypatch
+    context, database, submit, monkeypatch
 ):
     monkeypatch.setattr(Trainer, "ask_to_stop", lambda self, how: None)
-    object.__setattr__(yard, "settings", yard.settings.model_copy(update={"grace_seconds": 0.2}))
+    object.__setattr__(
+        context, "settings", context.settings.model_copy(update={"grace_seconds": 0.2})
+    )
     job = submit(LONG_DIGITS)
-    with running(yard) as thread:
+    with running(context) as thread:
         wait_for_progress(database, job)
         lifecycle.cancel(database, job.id, LOCAL_OWNER)
-        yard.alarms.sound(job.id)
+        context.pipes.wake(job.id)
         thread.join(30)
 
         assert look(database, job.id).state == "cancelled"
-        assert trainers(yard) == []
+        assert trainers(context) == []
 
 
-def test_a_drained_job_goes_back_to_the_queue_at_no_cost(yard, database, submit):
+def test_a_drained_job_goes_back_to_the_queue_at_no_cost(context, database, submit):
     job = submit(LONG_DIGITS)
-    with running(yard) as thread:
+    with running(context) as thread:
         wait_for_progress(database, job)
-        yard.drain()
+        context.drain()
         thread.join(30)
 
     waiting = look(database, job.id)
     assert (waiting.state, waiting.crashes, waiting.losses) == ("queued", 0, 0)
-    assert trainers(yard) == []
+    assert trainers(context) == []
 
 
-def test_a_paused_job_keeps_a_resume_point_and_goes_on_from_it(yard, database, submit):
+def test_a_paused_job_keeps_a_snapshot_and_resumes_from_it(context, database, submit):
     job = submit(LONG_DIGITS)
-    with running(yard) as thread:
+    with running(context) as thread:
         wait_for_progress(database, job)
         lifecycle.pause(database, job.id, Actor("user", "u", "ada"))
-        yard.alarms.sound(job.id)
+        context.pipes.wake(job.id)
         thread.join(30)
         assert not thread.is_alive()
     paused = look(database, job.id)
     assert (paused.state, paused.desired_by, paused.lease_token) == ("paused", "ada", None)
     assert (paused.crashes, paused.losses) == (0, 0)
-    assert trainers(yard) == []
+    assert trainers(context) == []
     with database.reading() as session:
         [point, *_] = snapshots.newest_first(session, job.id)
-    yard.draining.clear()
+    context.draining.clear()
 
     lifecycle.resume(database, job.id, LOCAL_OWNER)
-    with running(yard):
+    with running(context):
         wait_until(lambda: look(database, job.id).epoch > point.epoch + 2, "it goes on")
         lifecycle.cancel(database, job.id, LOCAL_OWNER)
 
@@ -154,11 +156,11 @@ def test_a_paused_job_keeps_a_resume_point_and_goes_on_from_it(yard, database, s
     assert sum(row.attempt == 1 for row in epochs) == point.epoch
 
 
-def test_a_drained_job_goes_on_from_where_it_was(yard, database, submit):
+def test_a_drained_job_goes_on_from_where_it_was(context, database, submit):
     job = submit(LONG_DIGITS)
-    with running(yard) as thread:
+    with running(context) as thread:
         wait_for_progress(database, job)
-        yard.drain()
+        context.drain()
         thread.join(30)
     with database.reading() as session:
         [point, *_] = snapshots.newest_first(session, job.id)
@@ -169,37 +171,37 @@ def test_a_drained_job_goes_on_from_where_it_was(yard, database, submit):
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
 @pytest.mark.parametrize(
-    ("wish", "state"), [("drain", "queued"), ("pause", "paused"), ("cancel", "cancelled")]
+    ("asked", "state"), [("drain", "queued"), ("pause", "paused"), ("cancel", "cancelled")]
 )
-def test_a_wish_is_heard_while_a_resume_point_cannot_be_fetched(
-    yard, database, submit, monkeypatch, wish, state
+def test_a_job_can_be_stopped_while_its_snapshot_cannot_be_fetched(
+    context, database, submit, monkeypatch, asked, state
 ):
     def away(*_):
         raise Unavailable("The file store is away.")
 
     job = submit(LONG_DIGITS)
-    with running(yard) as thread:
+    with running(context) as thread:
         wait_for_progress(database, job)
-        yard.drain()
+        context.drain()
         thread.join(30)
-    yard.draining.clear()
-    monkeypatch.setattr(supervisor.resuming, "fetch", away)
-    with running(yard) as thread:
+    context.draining.clear()
+    monkeypatch.setattr(snapshot_transfer, "fetch", away)
+    with running(context) as thread:
         wait_until(lambda: look(database, job.id).state == "running", "it is claimed")
-        if wish == "drain":
-            yard.drain()
+        if asked == "drain":
+            context.drain()
         else:
-            getattr(lifecycle, wish)(database, job.id, LOCAL_OWNER)
+            getattr(lifecycle, asked)(database, job.id, LOCAL_OWNER)
         thread.join(30)
         assert not thread.is_alive()
 
     ended = look(database, job.id)
     assert (ended.state, ended.crashes) == (state, 0)
-    assert trainers(yard) == []
+    assert trainers(context) == []
 
 
-def test_a_run_waits_for_the_database_before_it_goes_on(yard, database, submit, monkeypatch):
-    fetch, tries = supervisor.resuming.fetch, iter(range(3))
+def test_a_run_waits_for_the_database_before_it_goes_on(context, database, submit, monkeypatch):
+    fetch, tries = snapshot_transfer.fetch, iter(range(3))
 
     def away(*arguments):
         if next(tries, None) is not None:
@@ -207,24 +209,24 @@ def test_a_run_waits_for_the_database_before_it_goes_on(yard, database, submit, 
         return fetch(*arguments)
 
     job = submit(LONG_DIGITS)
-    with running(yard) as thread:
+    with running(context) as thread:
         wait_for_progress(database, job)
-        yard.drain()
+        context.drain()
         thread.join(30)
-    yard.draining.clear()
-    monkeypatch.setattr(supervisor, "STORE_PATIENCE_S", 0.0)
-    monkeypatch.setattr(supervisor, "RETRY_AFTER_S", 0.05)
-    monkeypatch.setattr(supervisor.resuming, "fetch", away)
+    context.draining.clear()
+    monkeypatch.setattr(publishing, "STORE_PATIENCE_S", 0.0)
+    monkeypatch.setattr(publishing, "FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr(snapshot_transfer, "fetch", away)
     before = look(database, job.id).epoch
 
-    with running(yard):
+    with running(context):
         wait_until(lambda: look(database, job.id).epoch > before, "it goes on")
 
     assert next(tries, None) is None
 
 
 def test_a_lost_lease_ends_the_trainer_even_while_a_point_is_being_stored(
-    yard, database, submit, monkeypatch
+    context, database, submit, monkeypatch
 ):
     may_go_on, began = threading.Event(), threading.Event()
 
@@ -233,13 +235,13 @@ def test_a_lost_lease_ends_the_trainer_even_while_a_point_is_being_stored(
         assert may_go_on.wait(60)
         raise Unavailable("The file store is away.")
 
-    monkeypatch.setattr(yard.storage, "put", hang)
+    monkeypatch.setattr(context.storage, "put", hang)
     job = submit(LONG_DIGITS)
-    with running(yard) as thread:
+    with running(context) as thread:
         assert began.wait(60)
-        [trainer] = trainers(yard)
+        [trainer] = trainers(context)
         with database.writing() as session:
-            endings._end(session, session.get_one(Job, job.id), "lost", None)
+            endings._end(session, session.get_one(Job, job.id), REAPER, "lost", None)
             session.execute(update(Job).where(Job.id == job.id).values(available_at=now(3600)))
 
         wait_until_gone([trainer])
@@ -248,11 +250,11 @@ def test_a_lost_lease_ends_the_trainer_even_while_a_point_is_being_stored(
         may_go_on.set()
 
 
-def test_a_killed_trainer_gives_the_job_another_try_after_a_pause(yard, database, submit):
+def test_a_killed_trainer_gives_the_job_another_try_after_a_pause(context, database, submit):
     job = submit(LONG_DIGITS)
-    with running(yard) as thread:
+    with running(context) as thread:
         wait_for_progress(database, job)
-        [trainer] = trainers(yard)
+        [trainer] = trainers(context)
         os.kill(trainer.pid, signal.SIGKILL)
         thread.join(30)
 
@@ -261,44 +263,47 @@ def test_a_killed_trainer_gives_the_job_another_try_after_a_pause(yard, database
     assert waiting.available_at > waiting.created_at
     [attempt] = [row for row, _worker in rows(database, queries.attempts, job.id)]
     assert attempt.outcome == "crashed"
-    assert "SIGKILL" in attempt.reason
+    assert (attempt.reason.code, attempt.reason.params) == (
+        "process.ended_by_signal",
+        {"signal": "SIGKILL"},
+    )
 
 
-def test_a_lost_lease_kills_the_trainer_and_leaves_no_trace(yard, database, submit):
+def test_a_lost_lease_kills_the_trainer_and_leaves_no_trace(context, database, submit):
     job = submit(LONG_DIGITS)
-    with running(yard) as thread:
+    with running(context) as thread:
         wait_for_progress(database, job)
         with database.writing() as session:
             session.execute(update(Job).where(Job.id == job.id).values(lease_expires_at=now(-1)))
             # before the worker can renew, somebody else takes the job back
-            endings._end(session, session.get_one(Job, job.id), "lost", None)
+            endings._end(session, session.get_one(Job, job.id), REAPER, "lost", None)
             session.execute(update(Job).where(Job.id == job.id).values(available_at=now(3600)))
         taken_back = look(database, job.id)
         thread.join(30)
 
     left = look(database, job.id)
     assert (left.state, left.revision) == ("queued", taken_back.revision)
-    assert trainers(yard) == []
+    assert trainers(context) == []
 
 
-def test_a_run_that_diverges_fails_at_once_and_says_what_to_do(yard, database, submit):
+def test_a_run_that_diverges_fails_at_once_and_says_what_to_do(context, database, submit):
     job = submit(QUICK_DIGITS | {"optimizer": {"learning_rate": 10.0, "weight_decay": 1.0}})
 
-    claiming.run_next(yard)
+    claiming.run_next(context)
 
     ended = look(database, job.id)
     assert (ended.state, ended.error_kind) == ("failed", "diverged")
-    assert "smaller learning rate" in ended.error_message
+    assert "smaller learning rate" in ended.error_message.text
 
 
-def test_damaged_data_fails_the_run_with_a_sentence(yard, database, submit, tmp_path):
+def test_damaged_data_fails_the_run_with_a_sentence(context, database, submit, tmp_path):
     (tmp_path / "data" / "digits").mkdir(parents=True)
     object.__setattr__(
-        yard, "settings", yard.settings.model_copy(update={"data": tmp_path / "data"})
+        context, "settings", context.settings.model_copy(update={"data": tmp_path / "data"})
     )
     job = submit()
 
-    claiming.run_next(yard)
+    claiming.run_next(context)
 
     ended = look(database, job.id)
     assert ended.state == "failed"
@@ -306,37 +311,37 @@ def test_damaged_data_fails_the_run_with_a_sentence(yard, database, submit, tmp_
 
 
 def test_a_store_that_cannot_be_written_fails_the_run_and_keeps_its_measurements(
-    yard, database, submit, monkeypatch, tmp_path
+    context, database, submit, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr(supervisor, "STORE_PATIENCE_S", 0.0)
+    monkeypatch.setattr(publishing, "STORE_PATIENCE_S", 0.0)
     in_the_way = tmp_path / "storage"
     in_the_way.write_text("a file where the folder should be")
     job = submit()
 
-    claiming.run_next(yard)
+    claiming.run_next(context)
 
     ended = look(database, job.id)
     assert (ended.state, ended.error_kind) == ("failed", "storage_unavailable")
     assert len(rows(database, queries.epochs, job.id)) == 2
 
 
-def test_a_trainer_is_given_no_credentials(yard, database, submit, monkeypatch):
+def test_a_trainer_is_given_no_credentials(context, database, submit, monkeypatch):
     monkeypatch.setenv("TRAINYARD_DATABASE_URL", "postgresql://secret")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     job = submit(LONG_DIGITS)
-    with running(yard):
+    with running(context):
         wait_for_progress(database, job)
-        [trainer] = trainers(yard)
+        [trainer] = trainers(context)
         environment = Path(f"/proc/{trainer.pid}/environ").read_text()
 
     assert "secret" not in environment
 
 
 @pytest.mark.parametrize("count", [3])
-def test_jobs_run_one_after_the_other_until_none_is_left(yard, database, submit, count):
+def test_jobs_run_one_after_the_other_until_none_is_left(context, database, submit, count):
     jobs = [submit() for _ in range(count)]
 
-    claiming.run_next(yard)
+    claiming.run_next(context)
 
     assert [look(database, job.id).state for job in jobs] == ["succeeded"] * count
     starts = [look(database, job.id).started_at for job in jobs]

@@ -21,17 +21,17 @@ from worker.tasks.draw_preview import Previews
 
 
 @pytest.fixture
-def drawer(yard):
+def drawer(context):
     """The previews of a worker; the test does each look."""
-    return Previews(yard)
+    return Previews(context)
 
 
 @pytest.fixture
-def working(yard):
+def working(context):
     """The previews of a worker, in their thread, heard through Redis."""
-    made, stop = Previews(yard), threading.Event()
+    made, stop = Previews(context), threading.Event()
     listener = threading.Thread(
-        target=yard.wakeups.listen, args=("preview", made.wake, stop), daemon=True
+        target=context.wakeups.listen, args=("preview", made.wake, stop), daemon=True
     )
     listener.start()
     made.start()
@@ -51,8 +51,8 @@ def is_over(database, key):
     return found.image or found.error
 
 
-def test_a_preview_is_drawn_while_every_slot_is_taken(yard, drawer, database):
-    assert yard.slots.take() is not None
+def test_a_preview_is_drawn_while_every_slot_is_taken(context, drawer, database):
+    assert context.slots.take() is not None
     keys = [ask(database, seed=seed) for seed in range(2)]
 
     drawer._look()
@@ -63,7 +63,7 @@ def test_a_preview_is_drawn_while_every_slot_is_taken(yard, drawer, database):
     assert previews.find(database, keys[0]).image != previews.find(database, keys[1]).image
 
 
-def test_no_process_and_no_file_is_left(yard, zygote, drawer, database):
+def test_no_process_and_no_file_is_left(context, zygote, drawer, database):
     before = set(process_of(zygote).children())
     scratch = set(zygote._scratch.iterdir())
     ask(database)
@@ -80,7 +80,7 @@ def test_what_cannot_be_drawn_says_why(drawer, database, monkeypatch, caplog):
 
     wait_until(lambda: drawer._look() or is_over(database, key), "it is taken")
 
-    assert previews.find(database, key).error == (
+    assert previews.find(database, key).error.text == (
         "MNIST is not on this worker yet; it is fetched when the first run needs it."
     )
     assert "MNIST is not on this worker" in caplog.text
@@ -95,9 +95,9 @@ def test_what_others_may_have_is_left_to_them_at_first(drawer, database):
 
 
 def test_one_that_hangs_is_killed_and_the_next_is_drawn(
-    yard, drawer, database, monkeypatch, data_folder
+    context, drawer, database, monkeypatch, data_folder
 ):
-    fork = yard.spares.fork
+    fork = context.spares.fork
     forked = []
 
     def hanging(slot):
@@ -107,7 +107,7 @@ def test_one_that_hangs_is_killed_and_the_next_is_drawn(
             forked[0].suspend()
         return trainer
 
-    monkeypatch.setattr(type(yard.spares), "fork", lambda _self, slot: hanging(slot))
+    monkeypatch.setattr(type(context.spares), "fork", lambda _self, slot: hanging(slot))
     monkeypatch.setattr(drawing, "TIME_LIMIT_S", 0.3)
     first = ask(database, seed=0)
     drawer._look()
@@ -116,37 +116,37 @@ def test_one_that_hangs_is_killed_and_the_next_is_drawn(
 
     drawer._look()
 
-    assert "not drawn within 0.3 s" in previews.find(database, first).error
+    assert "not drawn within 0.3 s" in previews.find(database, first).error.text
     wait_until_gone(forked)
     assert previews.find(database, second).image
 
 
-def test_one_whose_process_is_killed_says_so(yard, drawer, database, monkeypatch, caplog):
-    fork = type(yard.spares).fork
+def test_one_whose_process_is_killed_says_so(context, drawer, database, monkeypatch, caplog):
+    fork = type(context.spares).fork
 
     def dying(spares, slot):
         trainer = fork(spares, slot)
-        trainer.kill(60)
+        trainer.reap(60)
         return trainer
 
-    monkeypatch.setattr(type(yard.spares), "fork", dying)
+    monkeypatch.setattr(type(context.spares), "fork", dying)
     key = ask(database)
 
     drawer._look()
 
-    assert "ended early" in previews.find(database, key).error
+    assert "ended early" in previews.find(database, key).error.text
 
 
-def test_without_a_zygote_it_says_so(yard, drawer, database, monkeypatch):
+def test_without_a_zygote_it_says_so(context, drawer, database, monkeypatch):
     def refuse(_spares, _slot):
         raise ZygoteGone("gone")
 
-    monkeypatch.setattr(type(yard.spares), "fork", refuse)
+    monkeypatch.setattr(type(context.spares), "fork", refuse)
     key = ask(database)
 
     drawer._look()
 
-    assert "cannot draw it now" in previews.find(database, key).error
+    assert "cannot draw it now" in previews.find(database, key).error.text
 
 
 def test_a_fault_of_our_own_is_told_and_ends_nothing(drawer, database, monkeypatch, caplog):
@@ -158,25 +158,25 @@ def test_a_fault_of_our_own_is_told_and_ends_nothing(drawer, database, monkeypat
 
     drawer._look()
 
-    assert "its log says why" in previews.find(database, broken).error
+    assert "its log says why" in previews.find(database, broken).error.text
     assert "ZeroDivisionError" in caplog.text
     assert previews.find(database, key).image
 
 
-def test_a_worker_that_drains_draws_nothing(yard, drawer, database):
+def test_a_worker_that_drains_draws_nothing(context, drawer, database):
     key = ask(database)
-    yard.drain()
+    context.drain()
 
     drawer._look()
 
     assert previews.find(database, key).taken_at is None
 
 
-def test_a_wake_up_has_it_drawn_at_once(yard, working, database, monkeypatch):
+def test_a_wake_up_has_it_drawn_at_once(context, working, database, monkeypatch):
     key = ask(database)
 
     def is_drawn():
-        yard.wakeups.announce("preview", NO_JOB)  # again: nobody may listen yet
+        context.wakeups.announce("preview", NO_JOB)  # again: nobody may listen yet
         return previews.find(database, key).image
 
     wait_until(is_drawn, "it is drawn", every=0.2)
@@ -188,12 +188,12 @@ def test_what_was_left_to_others_is_looked_for_again_soon(working, database):
 
     wait_until(lambda: is_over(database, key), "it is taken", timeout=drawing.LOOK_EVERY_S / 2)
 
-    assert "not on this worker" in previews.find(database, key).error
+    assert "not on this worker" in previews.find(database, key).error.text
 
 
-def test_without_wake_ups_it_is_drawn_by_looking(yard, database, monkeypatch):
+def test_without_wake_ups_it_is_drawn_by_looking(context, database, monkeypatch):
     monkeypatch.setattr(drawing, "LOOK_EVERY_S", 0.1)
-    made = Previews(yard)
+    made = Previews(context)
     made.start()
     try:
         key = ask(database)
@@ -204,8 +204,8 @@ def test_without_wake_ups_it_is_drawn_by_looking(yard, database, monkeypatch):
     assert previews.find(database, key).image
 
 
-def test_a_stop_waits_for_nothing_that_hangs(yard, database, monkeypatch):
-    fork = type(yard.spares).fork
+def test_a_stop_waits_for_nothing_that_hangs(context, database, monkeypatch):
+    fork = type(context.spares).fork
     forked = []
 
     def hanging(spares, slot):
@@ -214,8 +214,8 @@ def test_a_stop_waits_for_nothing_that_hangs(yard, database, monkeypatch):
         forked[0].suspend()
         return trainer
 
-    monkeypatch.setattr(type(yard.spares), "fork", hanging)
-    made = Previews(yard)
+    monkeypatch.setattr(type(context.spares), "fork", hanging)
+    made = Previews(context)
     made.start()
     key = ask(database)
     made.wake(NO_JOB)
@@ -223,7 +223,7 @@ def test_a_stop_waits_for_nothing_that_hangs(yard, database, monkeypatch):
 
     made.stop()
 
-    assert "was stopped" in previews.find(database, key).error
+    assert "was stopped" in previews.find(database, key).error.text
     wait_until_gone(forked)
 
 

@@ -8,6 +8,7 @@ import traceback
 import torch
 
 from core.errors import DataUnavailable
+from core.messages import Message, message
 from core.protocol.orders import Order
 from core.protocol.reports import Failed, Line, Stopped
 from worker.training.data import download
@@ -63,29 +64,24 @@ def _peers(order: Order, device: torch.device) -> Peers:
 
 
 def explain(error: Exception) -> Failed:
-    """Say what went wrong in words for the run's page."""
+    """The report of a failure, with its reason as the run's page shows it."""
     if isinstance(error, Diverged):
-        return Failed(error="diverged", message=str(error))
+        return Failed(error_kind="diverged", reason=error.reason)
     if isinstance(error, Unusable):
-        return Failed(error="snapshot", message=str(error))
+        return Failed(error_kind="snapshot", reason=error.reason)
     if isinstance(error, DataUnavailable):
-        return Failed(error="data_unavailable", message=str(error))
+        reason = message("run.data_unavailable", detail=str(error))
+        return Failed(error_kind="data_unavailable", reason=reason)
     if isinstance(error, torch.OutOfMemoryError | MemoryError) or _CPU_IS_FULL in str(error):
-        return Failed(
-            error="out_of_memory",
-            message="The device's memory is full. Try a smaller batch size, more micro_batches, or "
-            "a smaller network.",
-            traceback=traceback.format_exc(),
-        )
+        return _with_traceback("out_of_memory", message("run.out_of_memory"))
     if isinstance(error, OSError):
-        return Failed(
-            error="storage",
-            message=f"A file could not be written or read ({error.strerror or error}). "
-            "Is the worker's disk full?",
-            traceback=traceback.format_exc(),
-        )
-    return Failed(
-        error=type(error).__name__,
-        message=str(error) or type(error).__name__,
-        traceback=traceback.format_exc(),
-    )
+        detail = str(error.strerror or error)
+        return _with_traceback("storage", message("run.file_error", detail=detail))
+    name = type(error).__name__
+    detail = str(error) or "no further information"
+    return _with_traceback(name, message("run.error", type=name, detail=detail))
+
+
+def _with_traceback(error_kind: str, reason: Message) -> Failed:
+    """The report of the failure that is being handled."""
+    return Failed(error_kind=error_kind, reason=reason, traceback=traceback.format_exc())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from core.messages import Message, message
 from core.spec.spec import TrainingSpec
 from worker.training.run.precision import Precision
 from worker.training.run.snapshot_file import Measured, Progress
@@ -77,12 +78,13 @@ def unsaved(error: OSError) -> str:
     )
 
 
-def diverged(epoch: int, batch: int, learning_rate: float, saved_step: int | None) -> str:
-    """That the loss is no number, where, and what is left: the point after so many batches."""
-    point = "There is no snapshot yet."
-    if saved_step is not None:
-        point = f"The last good snapshot is that after {saved_step} batches."
-    return (
-        f"The loss stopped being a number at epoch {epoch}, batch {batch}, at learning rate "
-        f"{learning_rate:g}. Try a smaller learning rate, warm-up, or gradient clipping. {point}"
+def diverged(epoch: int, batch: int, learning_rate: float, saved_step: int | None) -> Message:
+    """Where the loss became NaN or infinite, and after how many batches the last snapshot is."""
+    snapshot = (
+        message("run.no_snapshot")
+        if saved_step is None
+        else message("run.last_snapshot", step=saved_step)
+    )
+    return message(
+        "run.diverged", epoch=epoch, batch=batch, learning_rate=learning_rate, snapshot=snapshot
     )

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from core.errors import TrainyardError
+from core.messages import stored
 from core.spec.hyperparameters import Plateau
 from worker.training.data.batches import Batch
 from worker.training.run import decisions, log_messages, memory
@@ -191,9 +192,10 @@ class _Run:
         ):
             progress.reductions += 1
             self._reporter.log(log_messages.lowered(spec.schedule.patience, spec.schedule.factor))
-        progress.reason = why_stop(spec, progress, time_is_up=self._is_time_up())
-        if progress.reason:
-            self._reporter.log(progress.reason)
+        reason = why_stop(spec, progress, time_is_up=self._is_time_up())
+        if reason:
+            progress.reason = stored(reason)
+            self._reporter.log(reason.text)
 
     def _agree(self) -> None:
         """Have all ranks follow the decisions of rank 0."""

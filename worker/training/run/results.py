@@ -63,7 +63,7 @@ def write_results(
     reporter.send(
         Finished(
             epoch=published.epoch,
-            reason=state.progress.reason,
+            reason=state.progress.stop_reason,
             weights_sha256=weights_sha256,
             files=files,
         )
@@ -98,5 +98,5 @@ def _results(
         device=log_messages.device_name(context.device),
         precision=components.stepper.precision,
         threads=torch.get_num_threads(),
-        reason=progress.reason,
+        reason=progress.stop_reason.text if progress.stop_reason else None,
     )

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import torch
 
 from core.errors import InvalidInput, TrainyardError
-from core.messages import message
+from core.messages import Message, from_stored, message
 from core.spec.migrate import migrate
 from core.spec.spec import TrainingSpec, parse
 from worker.training.run.precision import Precision
@@ -83,7 +83,12 @@ class Progress:
     best: Measured | None = None
     """The one with the lowest validation loss."""
     reason: str | None = None
-    """Why the run ends here, before its last epoch."""
+    """Why the run ends here, before its last epoch: a message, as `stored` writes it."""
+
+    @property
+    def stop_reason(self) -> Message | None:
+        """`reason` as a message."""
+        return from_stored(self.reason) if self.reason else None
 
 
 class Stateful(Protocol):

@@ -6,12 +6,13 @@ published remains an honest one.
 
 from __future__ import annotations
 
+from core.messages import Message, message
 from core.spec.spec import TrainingSpec
 from worker.training.run.snapshot_file import Progress
 
 
-def why_stop(spec: TrainingSpec, progress: Progress, *, time_is_up: bool) -> str | None:
-    """Why the run ends after the epoch that was just measured, or None where it goes on.
+def why_stop(spec: TrainingSpec, progress: Progress, *, time_is_up: bool) -> Message | None:
+    """Why the run ends after the epoch that was just measured, or None where it continues.
 
     Args:
         spec: of the run.
@@ -21,16 +22,10 @@ def why_stop(spec: TrainingSpec, progress: Progress, *, time_is_up: bool) -> str
     stopping, last, best = spec.stopping, progress.last, progress.best
     target, accuracy = stopping.target_accuracy, last.validation_accuracy
     if target is not None and accuracy is not None and accuracy >= target:
-        return (
-            f"Ended after epoch {last.epoch}: the validation accuracy of {accuracy:.2%} has "
-            f"reached the target of {target:.2%}."
-        )
+        return message("stop.target_reached", accuracy=accuracy)
     patience = stopping.patience
     if patience is not None and best is not None and last.epoch - best.epoch >= patience:
-        return (
-            f"Ended early after epoch {last.epoch}: the validation loss of epoch {best.epoch} was "
-            f"not bettered in {patience} epochs."
-        )
+        return message("stop.no_improvement", epochs=patience)
     if time_is_up and stopping.time_limit_s is not None:
-        return f"Ended in epoch {last.epoch}: its {stopping.time_limit_s:g} s were up."
+        return message("stop.time_limit", limit_s=stopping.time_limit_s)
     return None

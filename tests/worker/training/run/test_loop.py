@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from core.datasets.builtin import DATASETS
+from core.messages import message
 from core.protocol.reports import (
     EpochEnd,
     Evaluated,
@@ -253,7 +254,7 @@ def test_a_run_ends_when_its_patience_is_at_its_end_and_publishes_the_best(
     finished, ends = reports[-1], of(EpochEnd, reports)
     assert len(ends) == 5
     assert finished.epoch == 2
-    assert "not bettered in 3 epochs" in finished.reason
+    assert finished.reason == message("stop.no_improvement", epochs=3)
     [evaluated] = of(Evaluated, reports)
     assert evaluated.content["accuracy"] == ends[1].test_accuracy
 
@@ -265,7 +266,7 @@ def test_a_run_ends_at_its_target(data_folder, tmp_path):
     assert len(ends) < 12
     assert ends[-1].validation_accuracy >= 0.6
     assert all(end.validation_accuracy < 0.6 for end in ends[:-1])
-    assert "target" in reports[-1].reason
+    assert reports[-1].reason.code == "stop.target_reached"
 
 
 def test_a_run_ends_in_mid_epoch_when_its_time_is_up(data_folder, tmp_path, monkeypatch):
@@ -276,7 +277,7 @@ def test_a_run_ends_in_mid_epoch_when_its_time_is_up(data_folder, tmp_path, monk
     [end] = of(EpochEnd, reports)
     assert (end.epoch, end.batch) == (1, 1)
     assert end.train_loss == of(StepMetrics, reports)[0].train_loss
-    assert "time" in reports[-1].reason or "s were up" in reports[-1].reason
+    assert reports[-1].reason.code == "stop.time_limit"
 
 
 def test_a_plateau_lowers_the_learning_rate(data_folder, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from core.messages import message
 from core.spec.presets import resolve
 from worker.training.run.snapshot_file import Measured, Progress
 from worker.training.run.stopping import why_stop
@@ -26,15 +27,16 @@ def test_a_run_without_limits_goes_on():
 def test_patience_counts_the_epochs_since_the_best(best, ends):
     why = why_stop(spec(patience=3), place(best=best), time_is_up=False)
 
-    assert (why is not None) == ends
-    if why:
-        assert "epoch 2" in why
+    assert why == (message("stop.no_improvement", epochs=3) if ends else None)
 
 
 def test_a_target_is_reached_on_the_validation_split():
     assert why_stop(spec(target_accuracy=0.9), place(accuracy=0.89), time_is_up=False) is None
-    assert "90.50%" in why_stop(spec(target_accuracy=0.9), place(accuracy=0.905), time_is_up=False)
+    stop = why_stop(spec(target_accuracy=0.9), place(accuracy=0.905), time_is_up=False)
+    assert stop == message("stop.target_reached", accuracy=0.905)
+    assert "90.50%" in stop.text
 
 
 def test_the_end_of_its_time_ends_a_run():
-    assert "12.5 s" in why_stop(spec(time_limit_s=12.5), place(), time_is_up=True)
+    stop = why_stop(spec(time_limit_s=12.5), place(), time_is_up=True)
+    assert "time limit of 12.5 s reached" in stop.text

@@ -1,0 +1,84 @@
+"""The loop of a worker between jobs: a heartbeat, warm trainers, and a look for work.
+
+The look makes the notifier a convenience: with Redis down, jobs start a few seconds later.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from core import logs
+from core.errors import DatabaseUnavailable
+from core.jobs import polling
+from core.jobs.polling import PollResult
+from worker.claiming import run_next
+from worker.context import WorkerContext
+from worker.heartbeat import BEATS_IN_A_LEASE, Heartbeat
+
+POLL_EVERY_S = 2.0
+
+log = logs.get_logger(__name__)
+
+
+class Poller:
+    """The periodic duties of one worker, in one thread."""
+
+    def __init__(self, context: WorkerContext) -> None:
+        self._context = context
+        self._stop = threading.Event()
+        self._every_s = min(POLL_EVERY_S, context.settings.lease_seconds / BEATS_IN_A_LEASE)
+        self._heartbeat = Heartbeat(context, self._every_s)
+        self._thread = threading.Thread(target=self._run, name="poller", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, after the duty that is being done."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            pause_s = self._every_s
+            try:
+                pause_s = min(pause_s, self._poll())
+            except DatabaseUnavailable as error:
+                log.warning("database_unavailable", reason=str(error))
+                self._heartbeat.postpone_reaping()
+            except Exception:
+                log.exception("polling_failed")
+            self._stop.wait(pause_s)
+
+    def _poll(self) -> float:
+        """Do one round.
+
+        Returns:
+            Seconds after which there is work, as far as is known.
+        """
+        context = self._context
+        result = self._heartbeat.beat()
+        if context.draining.is_set():
+            return self._every_s
+        context.spares.tend(context.slots)
+        if not context.slots.has_free():  # messages that no slot is free for would only pile up
+            return self._every_s
+        self._notify_forgotten_queues(result)
+        return self._start_due(result)
+
+    def _notify_forgotten_queues(self, result: PollResult) -> None:
+        """Notify the workers of jobs that no message was sent for."""
+        context = self._context
+        if result.are_jobs_unnotified:
+            for name in polling.unnotified_queues(context.database, context.claimant.queues):
+                context.notifier.notify(name)
+
+    def _start_due(self, result: PollResult) -> float:
+        """Run what is due, in another thread, without having been notified of it."""
+        if result.due_in_s is None:
+            return self._every_s
+        if result.due_in_s > 0:
+            return result.due_in_s
+        threading.Thread(target=run_next, args=(self._context,), name="run", daemon=True).start()
+        return self._every_s

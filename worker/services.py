@@ -1,0 +1,63 @@
+"""The threads that serve one worker beside its jobs: polling, previews, and listening for wake-ups.
+
+They start before the worker can be notified, and stop after the last job has left its slot.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Self
+
+from core import logs, workers
+from core.errors import DatabaseUnavailable
+from core.messaging.pubsub import Topic
+from worker.context import WorkerContext
+from worker.polling import Poller
+from worker.tasks.draw_preview import Previews
+
+END_MARGIN_S = 10.0
+"""To store snapshots and to write the ends, after the grace that trainers have."""
+
+log = logs.get_logger(__name__)
+
+
+class Services:
+    """The services of one worker. Use as a context manager: at the end the worker is drained."""
+
+    def __init__(self, context: WorkerContext) -> None:
+        self._context = context
+        self._previews = Previews(context)
+        self._poller = Poller(context)
+        self._stop_listening = threading.Event()
+
+    def __enter__(self) -> Self:
+        self._previews.start()
+        self._listen("asked", self._context.pipes.wake)
+        self._listen("preview", self._previews.wake)
+        self._poller.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        context = self._context
+        context.drain()
+        context.slots.wait_until_all_free(context.settings.grace_seconds + END_MARGIN_S)
+        self._poller.stop()
+        self._previews.stop()
+        self._stop_listening.set()
+        context.spares.close()
+        self._mark_stopped()
+
+    def _listen(self, topic: Topic, on_wakeup: Callable[[int], None]) -> None:
+        threading.Thread(
+            target=self._context.wakeups.listen,
+            args=(topic, on_wakeup, self._stop_listening),
+            name=f"wakeups-{topic}",
+            daemon=True,
+        ).start()
+
+    def _mark_stopped(self) -> None:
+        try:
+            workers.mark_stopped(self._context.database, self._context.claimant.worker_id)
+        except DatabaseUnavailable as error:
+            log.warning("worker_end_not_written", reason=str(error))

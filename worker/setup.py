@@ -1,0 +1,96 @@
+"""Setting a worker up: its devices, the database, the zygote, and its row in the workers' table."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from core import logs, workers
+from core.database.engine import Database
+from core.errors import DatabaseUnavailable
+from core.jobs.claim import Claimant
+from core.messaging.notify import Notifier
+from core.messaging.pubsub import Wakeups
+from core.settings import Settings
+from core.storage import store
+from core.workers import WorkerFacts
+from worker.context import WorkerContext
+from worker.devices import Device, find_devices
+from worker.processes.spares import Spares
+from worker.processes.zygote import Zygote, ZygoteGone
+from worker.slots import Slot, Slots, capacity, divide
+
+WAIT_FOR_DATABASE_S = 60
+WAIT_FOR_ZYGOTE_S = 300.0
+
+log = logs.get_logger(__name__)
+
+
+def set_up(settings: Settings) -> WorkerContext:
+    """Find the devices, reach the database, and register this worker.
+
+    Raises:
+        DatabaseUnavailable: the database did not answer for a minute.
+        ZygoteGone: torch cannot be imported.
+    """
+    devices = find_devices()
+    slots = Slots(divide(devices, settings.slots))
+    zygote = Zygote(settings.data_folder)
+    zygote.start()  # it imports torch while we wait for the database
+    database = Database(settings.database_address, pool_size=len(slots.all) + 4)
+    spares = _warm_spares(zygote, slots)
+    return WorkerContext(
+        settings=settings,
+        database=database,
+        storage=store.connect(settings.storage_address),
+        notifier=Notifier(settings.redis_url),
+        wakeups=Wakeups(settings.redis_url),
+        slots=slots,
+        spares=spares,
+        claimant=Claimant(
+            # last, because whoever is registered can run jobs at once
+            worker_id=_register(database, _facts(settings, devices, slots.all)),
+            queues=settings.queues,
+            max_capacity=capacity(slots.all),
+            name=settings.worker_name,
+        ),
+    )
+
+
+def _warm_spares(zygote: Zygote, slots: Slots) -> Spares:
+    """A spare trainer for each slot."""
+    spares = Spares(zygote)
+    try:
+        zygote.wait_until_ready(WAIT_FOR_ZYGOTE_S)
+    except ZygoteGone:
+        spares.close()
+        raise
+    spares.tend(slots)
+    return spares
+
+
+def _facts(settings: Settings, devices: Sequence[Device], slots: Sequence[Slot]) -> WorkerFacts:
+    return WorkerFacts(
+        name=settings.worker_name,
+        process_id=os.getpid(),
+        version=version("trainyard"),
+        queues=settings.queues,
+        devices=[device.facts() for device in devices],
+        slots=len(slots),
+        threads=slots[0].threads,
+    )
+
+
+def _register(database: Database, facts: WorkerFacts) -> int:
+    """Register, with patience for a database that starts at the same time."""
+    for remaining in reversed(range(WAIT_FOR_DATABASE_S)):
+        try:
+            return workers.register(database, facts)
+        except DatabaseUnavailable as error:
+            if not remaining:
+                raise
+            log.warning("database_unavailable", reason=str(error))
+            threading.Event().wait(1.0)
+    raise AssertionError("unreachable: the last try returns or raises")
