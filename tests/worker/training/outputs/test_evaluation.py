@@ -223,7 +223,7 @@ def test_scores_as_large_as_can_be_give_finite_numbers():
 
 @pytest.mark.parametrize("score", [torch.nan, torch.inf, -torch.inf])
 def test_scores_that_are_no_numbers_are_refused(score):
-    with pytest.raises(NonFiniteScores, match="no numbers"):
+    with pytest.raises(NonFiniteScores, match="NaN or infinite"):
         result_of([[score] + [0.0] * 9], [1])
 
 

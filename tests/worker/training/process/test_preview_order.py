@@ -22,7 +22,8 @@ def test_an_order_leaves_a_picture_and_no_word(data_folder, tmp_path):
 
     assert reports == []
     assert [path.name for path in tmp_path.iterdir()] == ["preview.png"]
-    assert Image.open(tmp_path / "preview.png").format == "PNG"
+    with Image.open(tmp_path / "preview.png") as picture:
+        assert picture.format == "PNG"
 
 
 def test_an_order_that_cannot_be_carried_out_says_why(tmp_path):
