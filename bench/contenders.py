@@ -33,6 +33,7 @@ from core.protocol.reports import EpochEnd, Report, Started, StepMetrics
 from core.spec.presets import resolve
 from worker.training.data import datasets
 from worker.training.run import loop
+from worker.training.run.context import RunContext
 from worker.training.run.memory import most_taken
 
 Answer = dict[str, float]
@@ -201,11 +202,13 @@ def engine(data: Path, device: torch.device) -> Iterator[Answer]:
     at["began"] = time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch:
         loop.run(
-            resolve("tutorial", changes),
-            data=data,
-            scratch=Path(scratch),
-            device=device,
-            report=report,
+            RunContext(
+                spec=resolve("tutorial", changes),
+                data=data,
+                scratch=Path(scratch),
+                device=device,
+                report=report,
+            )
         )
     yield from ()
 

@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from core import formats
+
 Params = Mapping[str, Any]
 
 
@@ -256,11 +258,15 @@ def as_json(message: Message) -> dict[str, Any]:
     """A message as it is stored and sent: `code` and `params`."""
     return {
         "code": message.code,
-        "params": {
-            name: as_json(value) if isinstance(value, Message) else value
-            for name, value in message.params.items()
-        },
+        "params": {name: _json(value) for name, value in message.params.items()},
     }
+
+
+def _json(value: Any) -> Any:
+    """A parameter as JSON. NUL, which PostgreSQL refuses and pages cannot show, is its symbol."""
+    if isinstance(value, Message):
+        return as_json(value)
+    return value.replace("\0", "\N{SYMBOL FOR NULL}") if isinstance(value, str) else value
 
 
 def from_json(value: Mapping[str, Any]) -> Message:
@@ -321,8 +327,8 @@ def _either(choices: Sequence[Any]) -> str:
 _FORMATS: dict[str, Callable[[Any], str]] = {
     "about": _about,
     "duration": lambda seconds: f"{seconds:g} s",
-    "number": lambda number: f"{number:,}",
-    "percent": lambda share: f"{share:.2%}",
+    "number": formats.whole,
+    "percent": formats.percent,
     "digits": _digits,
     "list": lambda values: ", ".join(str(value) for value in values),
     "either": _either,

@@ -24,6 +24,7 @@ from core.protocol.reports import EpochEnd, Evaluated, Finished, Line, Report, S
 from core.spec.spec import TrainingSpec
 from worker.training.data import download
 from worker.training.run import loop
+from worker.training.run.context import RunContext
 
 # the settings of the platform say the same, and are not for training code to read
 HOME, DATA = "TRAINYARD_HOME", "TRAINYARD_DATA"
@@ -98,14 +99,10 @@ def train(
     files.mkdir(parents=True, exist_ok=True)
     with _Screen(shown=progress) as screen:
         download.ensure(spec.dataset, place, screen.say)
-        network = loop.run(
-            spec,
-            data=place,
-            scratch=files,
-            device=device,
-            report=screen.take,
-            resume_from=Path(resume_from) if resume_from else None,
+        context = RunContext(
+            spec=spec, data=place, scratch=files, device=device, report=screen.take
         )
+        network = loop.run(context, Path(resume_from) if resume_from else None)
     assert screen.finished is not None
     return Result(
         spec=spec,

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.datasets.builtin import DATASETS
 from core.errors import InvalidInput
-from core.spec import presets, shapes, spec
+from core.messages import message
+from core.spec import facts, presets, spec
 from core.spec.hyperparameters import Hyperparameters
 from core.spec.shapes import Summary
 
-PARTS = ("dataset", "model")
-"""What of a spec decides the shape of its network."""
+PARTS = facts.NETWORK_PARTS
 
 
 def summarize(asked: spec.Spec) -> Summary:
-    """The blocks of the network that `dataset` and `model` describe; what is not said is a default.
+    """The blocks of the network that some parts of a spec describe; the others are defaults.
 
     Raises:
         InvalidInput: naming every wrong field.
     """
     unknown = sorted(set(asked) - set(PARTS))
     if unknown:
-        raise InvalidInput.one(unknown[0], f"unknown field; send {' and '.join(PARTS)}")
-    chosen = _checked(asked)
-    return shapes.summary(chosen.model, DATASETS[chosen.dataset])
+        reason = message("input.unknown_field_of_these", parts=list(PARTS))
+        raise InvalidInput.one(unknown[0], reason)
+    return facts.network(_checked(asked))
 
 
 def _checked(asked: spec.Spec) -> Hyperparameters:

@@ -55,7 +55,7 @@ def _on_trainyard_error(error: TrainyardError) -> Response:
     )
     more: dict[str, Any] = {}
     if isinstance(error, InvalidInput):
-        more["errors"] = [{"field": e.field, "message": e.message} for e in error.errors]
+        more["errors"] = [each.as_json() for each in error.errors]
     response = _answer(status, str(error), **more)
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         log.error("%s %s: %s", request.method, request.path, error)

@@ -17,6 +17,7 @@ from cli.render.evaluation import evaluation as show_evaluation
 from cli.render.follow import follow as follow_run
 from core import formats
 from core.errors import NotFound
+from core.spec import facts
 
 JSON = dict[str, Any]
 
@@ -55,7 +56,7 @@ def submit(
     """
     spec = options.read_spec(assignments, spec_fields)
     body = {
-        "name": name or preset or f"{spec.get('dataset', 'mnist')} run",
+        "name": name or preset or facts.default_name(spec),
         "preset": preset,
         "spec": spec,
         "priority": priority,

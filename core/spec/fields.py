@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from core.spec.hyperparameters.base import DescribedBy
+from core.spec.migrate import earlier_keys
 from core.spec.spec import TrainingSpec
 
 KIND = "kind"
@@ -59,6 +60,14 @@ class Field:
     optional: bool = False
     keyboard: str = "text"
     required: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name that a form may post it by: today's, and those of earlier releases."""
+        earlier = earlier_keys(self.path)
+        before = [name.rpartition(".")[0] for name in (self.name, self.path)]
+        old = [f"{prefix}.{key}" if prefix else key for prefix in before for key in earlier]
+        return tuple(dict.fromkeys((self.name, self.path, *old)))
 
     @property
     def key(self) -> str:

@@ -27,6 +27,12 @@ def migrate(spec: Mapping[str, Any]) -> dict[str, Any]:
     return migrated
 
 
+def earlier_keys(path: str) -> list[str]:
+    """What the last part of a field's dotted path was called in earlier releases."""
+    section, _, key = path.rpartition(".")
+    return [old for old, new in RENAMED.get(section, {}).items() if new == key]
+
+
 def _renamed(part: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     """Rename fields in their places; where both names are given, the refusal is the validator's."""
     return {

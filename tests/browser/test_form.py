@@ -29,9 +29,9 @@ def test_only_the_fields_of_the_chosen_kind_are_shown_and_sent(page, site):
     expect(named(page, "optimizer.sgd.momentum")).to_be_disabled()
     named(page, "optimizer.adam.learning_rate").fill("0.002")
     page.get_by_label("Name", exact=True).fill("adam")
-    page.get_by_text("Queueing").click()
+    page.get_by_text("Scheduling").click()
     page.get_by_label("Queue", exact=True).fill("nobody")
-    page.get_by_role("button", name="Put it into the queue").click()
+    page.get_by_role("button", name="Start run").click()
     page.wait_for_url(re.compile(r"/jobs/\d+$"))
     job = site.job(int(page.url.rpartition("/")[2]))
     assert job["spec"]["optimizer"] == {
@@ -71,7 +71,7 @@ def test_an_error_leads_to_its_field(page):
     page.goto("/jobs/new")
     page.get_by_label("Name", exact=True).fill("x")
     named(page, "epochs").fill("none")
-    page.get_by_role("button", name="Put it into the queue").click()
+    page.get_by_role("button", name="Start run").click()
     expect(page.locator("#mistakes")).to_be_focused()
 
     page.locator("#mistakes").get_by_role("link", name="Epochs").click()
@@ -84,14 +84,14 @@ def test_without_script_the_fields_of_the_chosen_kind_are_shown_and_the_form_wor
     page.goto("/jobs/new?preset=quick")
     expect(named(page, "optimizer.adamw.learning_rate")).to_be_hidden()
     page.get_by_label("Name", exact=True).fill("by hand")
-    page.get_by_text("Queueing").click()
+    page.get_by_text("Scheduling").click()
     page.get_by_label("Queue", exact=True).fill("nobody")
     named(page, "optimizer.sgd.learning_rate").fill("not sent")
     page.get_by_label("Kind of optimizer").select_option("adamw")
     expect(named(page, "optimizer.adamw.learning_rate")).to_be_visible()
     expect(named(page, "optimizer.sgd.learning_rate")).to_be_hidden()
 
-    page.get_by_role("button", name="Put it into the queue").last.click()
+    page.get_by_role("button", name="Start run").last.click()
 
     page.wait_for_url(re.compile(r"/jobs/\d+$"))
     expect(page.get_by_role("heading", name="by hand")).to_be_visible()
@@ -102,10 +102,10 @@ def test_without_script_enter_queues_the_run_and_a_button_works_the_network_out(
     page = open_page(java_script_enabled=False)
     page.goto("/jobs/new?preset=quick")
     page.get_by_label("Name", exact=True).fill("entered")
-    page.get_by_text("Queueing").click()
+    page.get_by_text("Scheduling").click()
     page.get_by_label("Queue", exact=True).fill("nobody")
     page.get_by_label("Kind of network").select_option("mlp")
-    page.get_by_role("button", name="Work it out again").click()
+    page.get_by_role("button", name="Recalculate").click()
     expect(page.locator("#network")).to_contain_text("Flatten")
     expect(page.get_by_label("Name", exact=True)).to_have_value("entered")
 
@@ -145,7 +145,7 @@ def test_the_facts_of_the_chosen_data_set_stand_beside_it(page):
 def test_a_folded_section_tells_what_is_set_in_it_while_it_is_set(page):
     page.goto("/jobs/new?preset=tutorial")
     section = page.locator("details", has_text="Regularization")
-    expect(section.locator("[data-told]")).to_be_empty()
+    expect(section.locator("[data-summary]")).to_be_empty()
     expect(section.locator(".inside")).to_be_visible()
 
     section.locator("summary").click()
@@ -154,22 +154,22 @@ def test_a_folded_section_tells_what_is_set_in_it_while_it_is_set(page):
     page.locator('[name="regularization.mix"][value="mixup"]').check(force=True)
 
     told = "label smoothing 0.1, mix images mixup, gradient clipping 5"
-    expect(section.locator("[data-told]")).to_have_text(told)
+    expect(section.locator("[data-summary]")).to_have_text(told)
     expect(page.locator("#changes")).to_have_text("3 fields differ from “Tutorial”.")
     files = page.locator("details", has_text="Files")
     files.locator("summary").click()
     named(page, "publishing.onnx").uncheck()
-    expect(files.locator("[data-told]")).to_have_text("no ONNX")
+    expect(files.locator("[data-summary]")).to_have_text("no ONNX")
 
 
 def test_what_a_folded_section_tells_is_the_same_from_the_server(page):
     page.goto("/jobs/new?preset=tutorial")
     page.get_by_text("Stopping early").click()
     named(page, "stopping.patience").fill("3")
-    told = page.locator("details", has_text="Stopping early").locator("[data-told]")
+    told = page.locator("details", has_text="Stopping early").locator("[data-summary]")
     expect(told).to_have_text("patience 3")
 
-    page.get_by_role("button", name="Put it into the queue").click()
+    page.get_by_role("button", name="Start run").click()
 
     expect(page.locator("#mistakes")).to_contain_text("validation split")
     expect(told).to_have_text("patience 3")
@@ -180,7 +180,7 @@ def test_an_old_run_is_run_again_with_changes(page, site):
     job = site.submit(name="once", queue="nobody", spec={"epochs": 7})
     page.goto(f"/jobs/{job}")
 
-    page.get_by_role("link", name="Run again with changes").click()
+    page.get_by_role("link", name="Clone run").click()
 
     expect(named(page, "epochs")).to_have_value("7")
     expect(page.get_by_label("Name", exact=True)).to_have_value("once")

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import random
 import re
 
 import httpx
 import pytest
 from playwright.sync_api import expect
-
-from webui import formats
 
 pytestmark = [
     pytest.mark.browser,
@@ -66,7 +63,7 @@ def test_a_page_that_is_open_tells_of_a_pause_by_another_and_can_take_it_back(pa
 
 COUNT = """
 async () => {
-  const { tellTimes } = await import("/static/js/times.js");
+  const { tellTimes } = await import("/static/js/lib/times.js");
   const time = document.createElement("time");
   time.dataset.heard = "";
   document.body.append(time);
@@ -109,7 +106,7 @@ def test_a_finished_run_is_whole_at_once_and_asks_for_nothing_more(page, finishe
 
     page.goto(f"/jobs/{finished}", wait_until="networkidle")
 
-    expect(page.locator("#accuracy-curve")).to_have_attribute("data-points", "2")
+    expect(page.locator("#accuracy-curve")).to_have_attribute("data-samples", "2")
     part = f"/jobs/{finished}?part=1"
     assert not [url for url in asked if "/events" in url or url.endswith(part)]
 
@@ -182,7 +179,7 @@ def test_the_digest_of_a_file_can_be_copied(open_page, finished):
 
 ADD_LINES = """
 async (count) => {
-  const { Log } = await import("/static/js/log.js");
+  const { Log } = await import("/static/js/run/log.js");
   const element = document.getElementById("log");
   window.tested ??= new Log(element, document.getElementById("follow"));
   const line = { level: "info", time: "2026-01-01T00:00:00Z", text: "<b>text</b>\\u001b" };
@@ -207,27 +204,3 @@ def test_the_log_follows_its_end_unless_the_reader_scrolled_up(page, finished):
     button.click()
     expect(button).to_be_hidden()
     assert page.evaluate(ADD_LINES, 1) < 2
-
-
-WRITE = """
-async (calls) => {
-  const format = await import("/static/js/format.js");
-  return calls.map(([name, value]) => format[name](value));
-}
-"""
-
-
-def test_values_that_arrive_later_are_written_as_the_server_writes_them(page):
-    chance = random.Random(0)
-    numbers = [0, 1, 9.94, 9.96, 59.4, 59.6, 3599.7, 86_399.4, 1e-12, 123_456.7, 999.6]
-    numbers += [chance.uniform(0, 1) * 10 ** chance.randint(-8, 6) for _ in range(300)]
-    names = ["loss", "percent", "whole", "short", "duration", "ago", "heard"]
-    calls = [(name, number) for name in names for number in numbers]
-    calls += [(name, None) for name in [*names, "size"] if name not in ("ago", "heard")]
-    calls += [("size", int(1 + number * 1000) * 7) for number in numbers]
-    calls += [("visible", "a\tb\nc\r\x00\x1b[31m\x7f\x9b\u202e<b>😀")]
-    page.goto("/workers")
-
-    written = page.evaluate(WRITE, calls)
-
-    assert written == [getattr(formats, name)(value) for name, value in calls]

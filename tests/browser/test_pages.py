@@ -59,7 +59,7 @@ def test_a_run_from_the_form_to_the_downloaded_checkpoint(page, tmp_path):
     page.wait_for_url(re.compile(r"/jobs/\d+$"))
 
     page.wait_for_function(POINTS_GROW_WHILE_RUNNING, arg=0, timeout=90_000)
-    seen = int(page.locator("#loss-curve").get_attribute("data-points"))
+    seen = int(page.locator("#loss-curve").get_attribute("data-samples"))
     page.wait_for_function(POINTS_GROW_WHILE_RUNNING, arg=seen, timeout=90_000)
 
     expect(page.locator('#part-head[data-state="succeeded"]')).to_be_visible(timeout=120_000)
@@ -200,5 +200,5 @@ def test_the_picture_of_the_readme(open_page, site):
 
     page.goto(f"/jobs/{job}")
 
-    expect(page.locator("#loss-curve")).not_to_have_attribute("data-points", "0")
+    expect(page.locator("#loss-curve")).not_to_have_attribute("data-samples", "0")
     page.screenshot(path=Path(__file__).parents[2] / "docs" / "screenshot.png")

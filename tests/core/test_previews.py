@@ -124,7 +124,7 @@ def test_what_has_failed_is_drawn_anew_when_it_is_asked_for_again(database):
     key = previews.ask(database, request())
     previews.take(database, DIGITS)
     previews.fail(database, key, plain("the disk is\0 full"))
-    assert previews.find(database, key).error == plain("the disk is\0 full")
+    assert previews.find(database, key).error == plain("the disk is\N{SYMBOL FOR NULL} full")
     assert previews.take(database, DIGITS) is None
 
     previews.ask(database, request())

@@ -14,6 +14,7 @@ from core.protocol.reports import EpochEnd, Finished, Report
 from core.spec import spec as specs
 from tests.faults.checker import Reference
 from worker.training.run import loop
+from worker.training.run.context import RunContext
 
 
 class References:
@@ -36,12 +37,13 @@ class References:
         try:
             with tempfile.TemporaryDirectory() as scratch:
                 loop.run(
-                    specs.parse(json.loads(spec)),
-                    data=self._data,
-                    scratch=Path(scratch),
-                    device=torch.device("cpu"),
-                    report=reports.append,
-                    stop_asked=lambda: None,
+                    RunContext(
+                        spec=specs.parse(json.loads(spec)),
+                        data=self._data,
+                        scratch=Path(scratch),
+                        device=torch.device("cpu"),
+                        report=reports.append,
+                    )
                 )
         finally:
             torch.set_num_threads(before)

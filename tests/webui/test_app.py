@@ -77,7 +77,7 @@ def test_two_applications_share_nothing(nowhere, tmp_path):
 
 
 def test_every_address_of_the_api_is_written_down(app):
-    told = (ROOT / "docs" / "api.md").read_text()
+    told = (ROOT / "docs" / "reference" / "api.md").read_text()
     for rule in app.url_map.iter_rules():
         if rule.endpoint.startswith(("api.", "health.")):
             address = re.sub(r"<int:\w+>", "{id}", rule.rule).removeprefix("/api/v1")

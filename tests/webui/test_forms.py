@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from werkzeug.datastructures import MultiDict
 
 from core.errors import FieldError, InvalidInput
+from core.messages import plain
 from core.spec import fields as spec_fields
 from core.spec import presets, spec
 from core.spec.fields import sections
@@ -147,6 +148,17 @@ def test_the_plain_path_of_a_field_is_understood_as_well():
     assert reading.submission(post)["spec"] == {"optimizer": {"kind": "adam", "learning_rate": 0.5}}
 
 
+def test_a_page_of_an_earlier_release_may_still_be_posted():
+    post = MultiDict(
+        {"accumulation": "4", "optimizer.kind": "rmsprop", "optimizer.rmsprop.smoothing": "0.5"}
+    )
+
+    assert reading.submission(post)["spec"] == {
+        "micro_batches": 4,
+        "optimizer": {"kind": "rmsprop", "alpha": 0.5},
+    }
+
+
 def test_fields_that_are_not_posted_are_left_to_the_preset():
     assert reading.submission(MultiDict({"name": "x", "epochs": "3"})) == {
         "name": "x",
@@ -194,7 +206,7 @@ def test_an_empty_optional_field_means_none():
 
 
 def refused(post: MultiDict[str, str], *errors: tuple[str, str]) -> Form:
-    return reading.refused(post, [FieldError(*error) for error in errors])
+    return reading.refused(post, [FieldError(name, plain(text)) for name, text in errors])
 
 
 def test_a_message_lands_at_the_input_of_the_chosen_kind():

@@ -585,3 +585,32 @@ def test_a_look_at_the_headers_alone_opens_no_stream(app, client, recorder):
     response.close()
     with app.app_context():
         assert not current().watchers._events
+
+
+def test_the_history_of_a_run_is_listed_and_goes_page_by_page(client, database, recorder):
+    job_id = recorder.lease.job_id
+    lifecycle.pause(database, job_id, LOCAL_OWNER)
+    address = f"/api/v1/jobs/{job_id}/events/history"
+
+    first = client.get(f"{address}?limit=1").json
+    rest = client.get(f"{address}?cursor={first['next']}").json["items"]
+
+    assert first["items"][0]["kind"] == "submitted"
+    assert rest[-1]["kind"] == "pause_requested"
+    assert rest[-1]["actor"] == LOCAL_OWNER.as_json()
+
+
+def test_the_stream_of_all_runs_goes_on_after_an_event(browser, database, recorder):
+    with connect_sse(browser, "GET", "/api/v1/events?after=0") as source:
+        submitted = next(each for each in source.iter_sse() if each.data)
+    lifecycle.pause(database, recorder.lease.job_id, LOCAL_OWNER)
+    with connect_sse(browser, "GET", f"/api/v1/events?after={submitted.id}") as source:
+        following = next(each for each in source.iter_sse() if each.data)
+
+    assert submitted.json()["kind"] == "submitted"
+    assert int(following.id) > int(submitted.id)
+
+
+@pytest.mark.parametrize("after", ["x", "-1", "9" * 19])
+def test_what_is_no_event_is_refused(client, after):
+    assert client.get(f"/api/v1/events?after={after}").status_code == 422

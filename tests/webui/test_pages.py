@@ -211,8 +211,8 @@ MEASURED = epoch_end(validation_loss=0.3141, validation_accuracy=0.9271)
 
 def test_an_empty_list_invites_to_make_the_first_run(client):
     page = get(client, "/")
-    assert "The yard is empty" in page.text
-    assert page.one("a", href="/jobs/new?preset=quick").text == "Make the first run"
+    assert "No runs yet" in page.text
+    assert page.one("a", href="/jobs/new?preset=quick").text == "Start your first run"
 
 
 def test_the_list_shows_what_a_run_has_come_to(client, succeeded):
@@ -381,7 +381,14 @@ def test_running_again_what_does_not_exist_is_an_error_page(client, old, status)
 def test_sections_that_most_leave_alone_are_folded_and_say_what_is_in_them(client):
     page = get(client, "/jobs/new?preset=tutorial")
     folded = {e.text.split()[0]: e for e in page.all("details", **{"class": "panel folded"})}
-    assert set(folded) == {"Images", "Regularization", "Stopping", "Computing", "Files", "Queueing"}
+    assert set(folded) == {
+        "Images",
+        "Regularization",
+        "Stopping",
+        "Computing",
+        "Files",
+        "Scheduling",
+    }
     assert not any("open" in e.attributes for e in folded.values())
     [summary] = [e for e in page.all("summary") if e.text.startswith("Regularization")]
     assert "label smoothing, mix images" in summary.text
@@ -391,7 +398,7 @@ def test_a_folded_section_with_an_error_is_open_and_tells_what_was_typed(client)
     page = Page(post_run(client, name="x", **{"stopping.patience": "3"}).text)
     [stopping] = [e for e in page.all("details") if e.text.startswith("Stopping")]
     assert "open" in stopping.attributes
-    assert "patience 3" in page.all("span", data_told=None)[2].text
+    assert "patience 3" in page.all("span", data_summary=None)[2].text
     assert "validation split" in page.one("p", id="stopping.patience-error").text
 
 
@@ -406,7 +413,7 @@ def test_the_form_shows_the_blocks_of_its_network(client):
     table = page.one("table", **{"class": "blocks"})
     spec = PRESETS["tutorial"].spec
     blocks = shapes.summary(spec.model, DATASETS[spec.dataset])
-    assert f"In all{blocks.parameters:,}{blocks.multiply_adds:,}" in table.text
+    assert f"Total{blocks.parameters:,}{blocks.multiply_adds:,}" in table.text
     assert "8 × 28 × 28" in table.text
     assert "parameters" in page.one("p", **{"class": "totals"}).text
 
@@ -421,7 +428,7 @@ def network_of(client, **fields: str):
 def test_the_blocks_of_another_network_are_asked_for_alone(client):
     part = network_of(client, dataset="digits", **{"model.kind": "mlp", "model.mlp.hidden": "32"})
     assert not part.all("html")
-    assert "In all2,4102,368" in part.one("table").text
+    assert "Total2,4102,368" in part.one("table").text
 
 
 def test_a_network_that_cannot_be_built_is_a_sentence(client):
@@ -490,7 +497,7 @@ def test_the_stream_goes_on_where_the_page_ends(client, running, succeeded):
 def test_a_finished_run_shows_its_files_with_their_digests(client, succeeded):
     page = get(client, f"/jobs/{succeeded()}")
     files = [link.attributes["href"] for link in page.all("a", **{"class": "file"})]
-    assert files == [f"/api/v1/checkpoints/{number}/download" for number in (1, 2, 3)]
+    assert files == [f"/api/v1/artifacts/{number}/download" for number in (1, 2, 3)]
     assert "ab" * 32 in [code.text for code in page.all("code")]
     assert page.one("code", id="weights").text == "9f" * 32
     for text in ("1.2 MB", "98.76%", "model.pt"):
@@ -534,15 +541,15 @@ def test_an_epoch_of_an_earlier_version_has_no_norm_and_no_memory(client, report
 
 
 def test_a_run_that_ended_early_says_why(client, report):
-    why = "Ended early after epoch 1: the validation loss was not bettered."
-    page = get(client, f"/jobs/{report(VALIDATED, MEASURED, stop_reason=why)}")
+    why = "Stopped after epoch 1: the validation loss did not improve for 5 epochs."
+    page = get(client, f"/jobs/{report(VALIDATED, MEASURED, stop_reason=plain(why))}")
     assert [e.text for e in page.all("section", **{"class": "notice"})] == [why]
 
 
 def test_a_run_whose_batches_did_not_fit_says_how_they_are_computed(client, report):
     page = get(client, f"/jobs/{report({}, Shrunk(micro_batch=16), ended=False)}")
     notice = page.one("section", **{"class": "notice warn"}).text
-    assert "too small for batches of 64: they are computed in parts of 16" in notice
+    assert "computed in micro-batches of 16 images" in notice
     assert "Batch norm" in notice
 
 
@@ -588,21 +595,21 @@ def test_an_evaluation_is_a_page_of_its_own_and_a_part(client, report):
     assert page.one("a", href=f"/jobs/{job_id}")
     assert part.one("section", id="evaluation").text == page.one("section", id="evaluation").text
     assert not part.all("html")
-    for text in ("On the 20 test images", "85.00%", "0.4321", "77.40%", "0.0321"):
+    for text in ("Test-set evaluation", "85.00%", "0.4321", "77.40%", "0.0321"):
         assert text in page.text
 
 
 def test_a_confusion_is_shaded_by_its_share_of_the_class(client, report):
     page = get(client, f"/jobs/{report({}, evaluated())}/evaluation")
-    [wrong] = page.all("td", title="cat: 2 of 10 taken for dog")
-    [right] = page.all("td", title="dog: 9 of 10 found")
+    [wrong] = page.all("td", title="cat: 2 of 10 predicted as dog")
+    [right] = page.all("td", title="dog: 9 of 10 correct")
     assert (wrong.text, wrong.attributes["style"]) == ("2", "--shade: 0.447")
     assert right.attributes["class"] == "right"
 
 
-def test_most_mistakes_are_folded_away(client, report):
+def test_most_errors_are_folded_away(client, report):
     page = get(client, f"/jobs/{report({}, evaluated())}/evaluation")
-    first, others = page.all("ol", **{"class": "mistake-list"})
+    first, others = page.all("ol", **{"class": "error-list"})
     assert (first.text.count("cat → dog"), others.text.count("cat → dog")) == (24, 6)
     assert "6 more" in [summary.text for summary in page.all("summary")]
     pictures = page.all("img")
@@ -656,7 +663,7 @@ def test_a_queued_run_says_that_no_worker_has_its_device(client, submitted, work
 def test_a_queued_run_that_has_a_slot_is_about_to_start(client, submitted, worker_id, device):
     page = get(client, f"/jobs/{submitted(device=device).id}")
     notice = page.one("section", **{"class": "notice"})
-    assert notice.text.startswith("About to start. It has not begun yet.")
+    assert notice.text.startswith("About to start. It has not started yet.")
 
 
 def test_a_queued_run_says_its_place_on_its_page_and_in_the_list(client, running, submitted):
@@ -733,7 +740,7 @@ def test_a_queued_run_can_be_paused_and_resumed(client, submitted):
     assert head.attributes["data-state"] == "paused"
     assert paused.all("span", **{"class": "badge", "data-state": "paused"})
     notice = paused.one("section", **{"class": "notice"})
-    assert notice.text == "Paused just now. It has not begun yet."
+    assert notice.text == "Paused by owner just now. It has not started yet."
     assert buttons(press(client, job.id, "resume")) == ["Pause", "Cancel"]
 
 
@@ -752,8 +759,8 @@ def test_a_paused_run_says_who_paused_it_and_from_where_it_goes_on(client, datab
     endings.end(database, lease, "paused")
     page = get(client, f"/jobs/{job_id}")
     notice = page.one("section", **{"class": "notice"})
-    assert notice.text == "Paused by ada <b> just now. It goes on from epoch 3, batch 13."
-    assert "Somebody paused the run." in page.one("li", id="attempt-1").text
+    assert notice.text == "Paused by ada <b> just now. It resumes from epoch 3, batch 13."
+    assert "The run was paused." in page.one("li", id="attempt-1").text
     row = get(client, "/?state=paused").one("tr", id=f"job-{job_id}")
     assert "epoch 1 of 1" in row.text
 
@@ -763,16 +770,17 @@ def test_a_failed_run_can_be_tried_again_and_lives_again(client, database, runni
     endings.end(database, lease, "failed", Failure("ValueError", plain("no")))
     failed = get(client, f"/jobs/{job_id}")
     assert buttons(failed) == ["Retry"]
-    assert "A retry begins anew." in failed.text
+    assert "A retry starts from scratch." in failed.text
     again = press(client, job_id, "retry")
     assert again.one("header", id="part-head").attributes["data-state"] == "queued"
     assert json.loads(again.one("script", id="run-data").text)["over"] is False
     assert not again.all("section", role="alert")
-    assert "Asked to go on just now." in again.text
+    assert "Resumed by owner just now." in again.text
 
 
 @pytest.mark.parametrize(
-    ("from_scratch", "place"), [("", "goes on from epoch 3, batch 13"), ("true", "begins anew")]
+    ("from_scratch", "place"),
+    [("", "resumes from epoch 3, batch 13"), ("true", "starts from scratch")],
 )
 def test_a_retry_goes_on_from_a_resume_point_or_from_nothing(
     client, database, running, from_scratch, place
@@ -781,11 +789,11 @@ def test_a_retry_goes_on_from_a_resume_point_or_from_nothing(
     secure(database, job_id)
     endings.end(database, lease, "failed", Failure("ValueError", plain("no")))
     failed = get(client, f"/jobs/{job_id}")
-    assert buttons(failed) == ["Retry from nothing", "Retry"]
+    assert buttons(failed) == ["Restart from scratch", "Retry"]
     assert [each.attributes["value"] for each in failed.all("input", name="from_scratch")] == [
         "true"
     ]
-    assert "A retry goes on from epoch 3, batch 13." in failed.text
+    assert "A retry resumes from epoch 3, batch 13." in failed.text
     again = press(client, job_id, "retry", from_scratch=from_scratch)
     assert f"It {place}." in again.text
 
@@ -801,7 +809,9 @@ def test_what_does_not_fit_the_state_is_an_error_page_with_a_sentence(client, su
 
 def test_a_running_run_says_when_it_was_last_heard_of(client, database, running):
     job_id, lease = running()
-    heard = [e for e in get(client, f"/jobs/{job_id}").all("time") if "data-heard" in e.attributes]
+    heard = [
+        e for e in get(client, f"/jobs/{job_id}").all("time") if "data-heartbeat" in e.attributes
+    ]
     assert [bool(re.fullmatch("[0-9]+ s ago", element.text)) for element in heard] == [True]
     endings.end(database, lease, "drained")
     assert "last heard" not in get(client, f"/jobs/{job_id}").text

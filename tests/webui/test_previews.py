@@ -11,6 +11,7 @@ from core import previews, workers
 from core.database.clock import now
 from core.database.models import Worker
 from core.datasets.builtin import DATASETS
+from core.messages import plain
 from core.workers import WorkerFacts
 from tests.services import wait_until
 from tests.webui.test_pages import token
@@ -99,7 +100,7 @@ def test_without_a_live_worker_it_says_so(client, database, worker, is_silent):
 def test_what_could_not_be_drawn_says_why_and_can_be_asked_for_again(client, database, worker):
     told = ask(client)
     take(database)
-    previews.fail(database, told["key"], "Digits are out.")
+    previews.fail(database, told["key"], plain("Digits are out."))
 
     answer = client.get(told["url"])
 
@@ -186,7 +187,12 @@ def test_what_is_wrong_in_a_form_is_told_by_its_titles(client, database):
     assert (answer.status_code, answer.content_type) == (422, "application/problem+json")
     assert answer.json["detail"] == "Rotation: must be at most 180"
     assert answer.json["errors"] == [
-        {"field": "augmentation.rotation", "message": "must be at most 180"}
+        {
+            "field": "augmentation.rotation",
+            "message": "must be at most 180",
+            "code": "input.at_most",
+            "params": {"bound": 180},
+        }
     ]
     assert take(database) is None
 

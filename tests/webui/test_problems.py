@@ -14,7 +14,7 @@ from core.errors import (
     NotFound,
     Unavailable,
 )
-from core.messages import plain
+from core.messages import message, plain
 from webui.problems import RETRY_AFTER_S, problem
 
 
@@ -80,7 +80,7 @@ def test_a_surprise_is_logged_and_not_shown(raising, path, caplog):
 
 def test_a_problem_names_each_field_that_is_wrong(raising):
     raising.extensions["raised"] = InvalidInput(
-        [FieldError("a", plain("one")), FieldError("b.c", plain("two"))]
+        [FieldError("a", plain("one")), FieldError("b.c", message("input.too_many", most=2))]
     )
 
     told = raising.test_client().get("/api/v1/raise").json
@@ -89,8 +89,16 @@ def test_a_problem_names_each_field_that_is_wrong(raising):
         "type": "about:blank",
         "title": "Unprocessable Entity",
         "status": 422,
-        "detail": "a: one; b.c: two",
-        "errors": [{"field": "a", "message": "one"}, {"field": "b.c", "message": "two"}],
+        "detail": "a: one; b.c: give at most 2",
+        "errors": [
+            {"field": "a", "message": "one", "code": "text", "params": {"text": "one"}},
+            {
+                "field": "b.c",
+                "message": "give at most 2",
+                "code": "input.too_many",
+                "params": {"most": 2},
+            },
+        ],
     }
 
 

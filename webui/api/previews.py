@@ -14,6 +14,7 @@ from flask import Blueprint, Response, jsonify, request, url_for
 from core import previews, workers
 from core.database.models import Preview
 from core.errors import InvalidInput, NotFound
+from core.messages import message
 from core.messaging.pubsub import NO_JOB
 from core.spec import presets, spec
 from webui.api.requests import json_object
@@ -44,15 +45,15 @@ def ask_as_typed() -> Asked | Response:
     except InvalidInput as error:
         mistakes = reading.placed(reading.as_typed(request.form), error.errors)
         told = "; ".join(f"{mistake.title}: {mistake.message}" for mistake in mistakes)
-        errors = [{"field": each.field, "message": each.message} for each in error.errors]
+        errors = [each.as_json() for each in error.errors]
         return problem(HTTPStatus.UNPROCESSABLE_ENTITY, told, errors=errors)
 
 
 def _ask(asked: spec.Spec) -> Asked:
     unknown = sorted(set(asked) - set(previews.PARTS))
     if unknown:
-        parts = ", ".join(previews.PARTS)
-        raise InvalidInput.one(unknown[0], f"unknown field; send {parts}")
+        reason = message("input.unknown_field_of_these", parts=list(previews.PARTS))
+        raise InvalidInput.one(unknown[0], reason)
     context = current()
     key = previews.ask(context.database, previews.request(presets.resolve(None, asked)))
     context.wakeups.announce("preview", NO_JOB)

@@ -10,6 +10,7 @@ from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from core import queries
 from core.errors import InvalidInput
+from core.messages import message
 
 
 def json_object() -> dict[str, Any]:
@@ -23,7 +24,7 @@ def json_object() -> dict[str, Any]:
     except RecursionError:
         raise BadRequest("The body is nested too deeply.") from None
     if not isinstance(body, dict):
-        raise InvalidInput.one("body", "send a JSON object")
+        raise InvalidInput.one("body", message("input.json_object"))
     return body
 
 
@@ -32,7 +33,7 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for name, value in pairs:
         if name in fields:
-            raise InvalidInput.one(name or "body", "Duplicate field; send it once")
+            raise InvalidInput.one(name or "body", message("input.duplicate_field"))
         fields[name] = value
     return fields
 
@@ -46,7 +47,7 @@ def limit() -> int:
     """How many rows of a list are asked for."""
     text = request.args.get("limit", str(queries.DEFAULT_LIMIT))
     if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise InvalidInput.one("limit", f"choose a number from 1 to {queries.LARGEST_LIMIT}")
+        raise InvalidInput.one("limit", message("input.limit", most=queries.LARGEST_LIMIT))
     return int(text)
 
 

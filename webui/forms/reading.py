@@ -8,6 +8,7 @@ from typing import Any
 from werkzeug.datastructures import MultiDict
 
 from core.errors import FieldError, InvalidInput
+from core.messages import message
 from core.spec import spec
 from core.spec.fields import Field, every_field, sections
 from core.spec.presets import PRESETS
@@ -19,8 +20,8 @@ Post = MultiDict[str, str]
 
 
 def _typed(each: Field, post: Post) -> str | None:
-    """What was posted for a field, or None; the plain path is understood as well."""
-    for name in (each.name, each.path):
+    """What was posted for a field, or None; other names that it has or had are understood too."""
+    for name in each.names:
         if name in post:
             return post.getlist(name)[-1]  # a ticked box comes after its hidden "false"
     return None
@@ -33,7 +34,7 @@ def from_preset(name: str) -> Form:
         InvalidInput: there is no such preset.
     """
     if name not in PRESETS:
-        raise InvalidInput.one("preset", f"there is no such preset; known: {', '.join(PRESETS)}")
+        raise InvalidInput.one("preset", message("spec.unknown_preset", known=list(PRESETS)))
     return Form(values=_run_defaults() | preset_texts()[name], preset=name)
 
 

@@ -9,6 +9,9 @@ from contextlib import contextmanager
 
 from core.messaging.pubsub import Wakeups
 
+ALL_JOBS = 0
+"""Stands for every job, whose ids begin at 1."""
+
 
 class Watchers:
     """The streams that wait for news of a job."""
@@ -22,7 +25,7 @@ class Watchers:
 
     @contextmanager
     def watching(self, job_id: int) -> Iterator[threading.Event]:
-        """An event that is set at each wake-up for a job."""
+        """An event that is set at each wake-up for a job, or for any of `ALL_JOBS`."""
         event = threading.Event()
         with self._lock:
             self._events[job_id].add(event)
@@ -61,5 +64,6 @@ class Watchers:
 
     def _hear(self, job_id: int) -> None:
         with self._lock:
-            for event in self._events.get(job_id, ()):
-                event.set()
+            for watched in (job_id, ALL_JOBS):
+                for event in self._events.get(watched, ()):
+                    event.set()

@@ -97,6 +97,28 @@ def test_names_are_unique_though_variants_share_paths():
     ]
 
 
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("epochs", ("epochs",)),
+        ("micro_batches", ("micro_batches", "accumulation")),
+        ("compute.tf32", ("compute.tf32",)),
+        ("regularization.mixup_alpha", ("regularization.mixup_alpha", "regularization.mix_alpha")),
+        (
+            "optimizer.alpha",
+            (
+                "optimizer.rmsprop.alpha",
+                "optimizer.alpha",
+                "optimizer.rmsprop.smoothing",
+                "optimizer.smoothing",
+            ),
+        ),
+    ],
+)
+def test_a_field_is_posted_by_its_names_of_today_and_of_earlier_releases(path, names):
+    assert spec_fields()[path][0].names == names
+
+
 def test_a_kind_is_a_choice_of_the_variants():
     [kind] = spec_fields()["optimizer.kind"]
 

@@ -76,7 +76,7 @@ def test_a_single_field_by_an_old_name_is_laid_over_a_preset(preset, old, new):
 
 
 @pytest.mark.parametrize(("old", "new"), RENAMES)
-def test_a_form_that_posts_an_old_name_is_understood(old, new):
+def test_a_dotted_old_name_is_understood(old, new):
     posted = spec.nest({"optimizer.kind": "rmsprop", old: VALUES[new]})
 
     made = presets.resolve(None, posted)

@@ -10,7 +10,8 @@ from core.spec.presets import resolve
 from worker.training.data.batches import Batches, OnDevice, Streamed
 from worker.training.data.datasets import load
 from worker.training.run import loop
-from worker.training.run.loop import StopAsked
+from worker.training.run.context import RunContext
+from worker.training.run.loop import StopRequested
 
 pytestmark = pytest.mark.gpu
 BASE = {
@@ -26,14 +27,16 @@ BASE = {
 def run(gpu, data_folder, tmp_path):
     def run(changes=None, stop_before=None, resume_from=None):
         reports, asked = [], iter(range(1_000_000))
-        with contextlib.suppress(StopAsked):
+        with contextlib.suppress(StopRequested):
             loop.run(
-                resolve("tutorial", BASE | (changes or {})),
-                data=data_folder,
-                scratch=tmp_path,
-                device=gpu,
-                report=reports.append,
-                stop_asked=lambda: "save" if next(asked) == stop_before else None,
+                RunContext(
+                    spec=resolve("tutorial", BASE | (changes or {})),
+                    data=data_folder,
+                    scratch=tmp_path,
+                    device=gpu,
+                    report=reports.append,
+                    stop_requested=lambda: "save" if next(asked) == stop_before else None,
+                ),
                 resume_from=resume_from,
             )
         return reports

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from webui.api.shapes.artifacts import ArtifactShape
 from webui.api.shapes.base import JSON, Listing, Reason, Shape, timestamp
+from webui.api.shapes.events import EventShape
 from webui.api.shapes.jobs import JobShape, list_of_jobs, whole_job
 from webui.api.shapes.records import AttemptShape, Epoch, LogLine, MetricSample, evaluation
 from webui.api.shapes.spec import DatasetShape, NetworkShape, PresetShape
@@ -15,6 +16,7 @@ __all__ = [
     "AttemptShape",
     "DatasetShape",
     "Epoch",
+    "EventShape",
     "JobShape",
     "Listing",
     "LogLine",

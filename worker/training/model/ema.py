@@ -12,17 +12,17 @@ from torch import Tensor, nn
 class Average:
     """A second network, whose weights are the running average of the first's."""
 
-    def __init__(self, network: nn.Module, kept: float) -> None:
-        """Begin with the weights as they are.
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        """Start with the weights as they are.
 
         Args:
             network: whose weights are averaged.
-            kept: share of the average that each step keeps; less in the first steps, so that the
-                first weights, which are random, do not stay in it (as in TensorFlow's
+            decay: the share of the average that each step keeps; less in the first steps, so that
+                the first weights, which are random, do not stay in it (as in TensorFlow's
                 `ExponentialMovingAverage` with `num_updates`).
         """
         self.network = copy.deepcopy(network).requires_grad_(False)
-        self._kept = kept
+        self._decay = decay
         pairs = list(zip(_values(self.network), _values(network), strict=True))
         # batch norm counts its batches in a whole number
         self._averaged = [pair for pair in pairs if pair[0].is_floating_point()]
@@ -35,9 +35,9 @@ class Average:
         Args:
             steps: steps done, this one included.
         """
-        kept = min(self._kept, (1 + steps) / (10 + steps))
+        decay = min(self._decay, (1 + steps) / (10 + steps))
         mine, theirs = zip(*self._averaged, strict=True)
-        torch._foreach_lerp_(list(mine), list(theirs), 1 - kept)  # as torch's own averaging does
+        torch._foreach_lerp_(list(mine), list(theirs), 1 - decay)  # as torch's own averaging does
         for copied, original in self._copied:
             copied.copy_(original)
 

@@ -24,11 +24,11 @@ class Optimization:
         """The learning rate of the next step, or that of its first part where they differ."""
         return float(self.optimizers[0].param_groups[0]["lr"])
 
-    def use_share(self, share: float) -> None:
-        """Take the next step with this share of the learning rate."""
+    def set_lr_factor(self, factor: float) -> None:
+        """Multiply the learning rate of the next step, as the spec has it, by a factor."""
         for optimizer, rates in zip(self.optimizers, self._rates, strict=True):
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate * share
+                group["lr"] = rate * factor
 
     def zero_grad(self) -> None:
         """Forget the gradients."""

@@ -1,6 +1,6 @@
-"""Learning-rate schedules: the share of the learning rate that is used, as a function of the step.
+"""Learning-rate schedules: the factor of the learning rate as a function of the step.
 
-A schedule remembers nothing, so a run that goes on from a snapshot has nothing to restore.
+A schedule has no state, so a run that resumes from a snapshot has nothing to restore.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 
 from core.spec.hyperparameters import Constant, Cosine, OneCycle, Plateau, Schedule, Step
+from worker.training.optim.optimizers import Optimization
 
 # a one-cycle schedule begins at a 25th of its learning rate and ends at a 10,000th of that, as
 # Smith and Topin's and torch's do
@@ -26,8 +27,8 @@ class Span:
     """Steps in an epoch."""
 
 
-def share(choice: Schedule, span: Span, step: int, reductions: int = 0) -> float:
-    """The share of the learning rate for one step.
+def factor(choice: Schedule, span: Span, step: int, reductions: int = 0) -> float:
+    """The factor that the learning rate is multiplied by for one step.
 
     Args:
         choice: the schedule.
@@ -50,6 +51,25 @@ def share(choice: Schedule, span: Span, step: int, reductions: int = 0) -> float
             return choice.floor + (1 - choice.floor) * (1 + math.cos(math.pi * left)) / 2
         case Plateau():
             return float(choice.factor**reductions)
+
+
+class LearningRate:
+    """The learning rate of a run, set before each step."""
+
+    def __init__(self, choice: Schedule, span: Span, optimization: Optimization) -> None:
+        self._choice = choice
+        self._span = span
+        self._optimization = optimization
+
+    def set(self, step: int, reductions: int) -> float:
+        """Set the learning rate of one step, and return it.
+
+        Args:
+            step: steps done before; 0 for the first.
+            reductions: how often a plateau was found before.
+        """
+        self._optimization.set_lr_factor(factor(self._choice, self._span, step, reductions))
+        return self._optimization.learning_rate
 
 
 def _one_cycle(choice: OneCycle, warmup: float, steps: int, step: int) -> float:
@@ -77,7 +97,7 @@ class PlateauWatch:
         """Epochs since then."""
 
     def see(self, loss: float) -> bool:
-        """Take the loss of an epoch; say whether patience is at its end, and begin anew if so."""
+        """Take the loss of an epoch; return whether patience ran out, and count from 0 if so."""
         if loss < self.best:
             self.best, self.since = loss, 0
         else:

@@ -118,7 +118,7 @@ class Mistake:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class EvaluationResult:
     """What a network does on the test set."""
 
     count: int
@@ -137,7 +137,9 @@ class Judgement:
         return asdict(self)
 
 
-def judge(scores: Tensor, labels: Tensor, pixels: Tensor, dataset: DatasetInfo) -> Judgement:
+def evaluate(
+    scores: Tensor, labels: Tensor, pixels: Tensor, dataset: DatasetInfo
+) -> EvaluationResult:
     """Say what a network's scores are worth. Probabilities are their softmax.
 
     Args:
@@ -157,7 +159,7 @@ def judge(scores: Tensor, labels: Tensor, pixels: Tensor, dataset: DatasetInfo) 
     confidence = logarithms.gather(1, found[:, None]).squeeze(1).exp()
     is_right = found == labels
     confusion = _confusion(labels, found, len(dataset.classes))
-    return Judgement(
+    return EvaluationResult(
         count=len(labels),
         accuracy=is_right.double().mean().item(),
         loss=functional.nll_loss(logarithms, labels).item(),

@@ -7,13 +7,13 @@ import socket
 import sys
 from pathlib import Path
 
-from worker.training.process.lifeline import die_with
+from worker.training.process.lifeline import bind_lifetime
 
 
 def main() -> None:
     """Fork trainers for the worker at the other end of socket CONTROL until it is gone."""
     control, lifeline = int(sys.argv[1]), int(sys.argv[2])
-    die_with(lifeline)  # importing torch takes seconds, in which a dead worker goes unnoticed
+    bind_lifetime(lifeline)  # importing torch takes seconds, in which a dead worker goes unnoticed
     from worker.training.process.fork_server import serve  # noqa: PLC0415
 
     os.close(lifeline)  # from here on the end of the control socket is the sign to clean up and go

@@ -26,7 +26,7 @@ import torch._dynamo  # its optimizers load it at their first step: here, once f
 
 from core.protocol.orders import LARGEST_MESSAGE, READY, Forked, ForkRequest
 from worker.training.process import entry
-from worker.training.process.lifeline import die_with
+from worker.training.process.lifeline import bind_lifetime
 
 BURIAL_TIMEOUT_S = 2.0
 
@@ -45,7 +45,7 @@ def serve(control: socket.socket, scratch: Path) -> NoReturn:
     refuse_what_cannot_fork()
     gc.collect()
     gc.freeze()  # so that the forks go on sharing these pages
-    dead = _Dead()
+    dead = Exited()
     control.send(READY)
     poll = select.poll()
     poll.register(control, select.POLLIN)
@@ -78,7 +78,7 @@ def count_threads() -> int:
     return len(list(Path("/proc/self/task").iterdir()))
 
 
-class _Dead:
+class Exited:
     """The children, and a descriptor that becomes readable when one of them has ended."""
 
     def __init__(self) -> None:
@@ -136,7 +136,7 @@ class _Dead:
 
 
 def _fork(
-    request: ForkRequest, descriptors: list[int], control: socket.socket, dead: _Dead
+    request: ForkRequest, descriptors: list[int], control: socket.socket, dead: Exited
 ) -> None:
     connection, output, lifeline, status = descriptors
     process_id = os.fork()
@@ -165,7 +165,7 @@ def _become_a_trainer(request: ForkRequest, connection: int, output: int, lifeli
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.close(output)
-    die_with(lifeline)
+    bind_lifetime(lifeline)
     os.environ.update(request.environment)
     gc.unfreeze()
     entry.wait_and_run(

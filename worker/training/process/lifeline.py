@@ -8,7 +8,7 @@ import select
 import signal
 
 
-def die_with(lifeline: int) -> None:
+def bind_lifetime(lifeline: int) -> None:
     """Have the kernel kill this process when nobody holds the write end of a pipe any more.
 
     The end of a pipe's last writer is an event like new data, and the kernel sends its reader the

@@ -38,7 +38,7 @@ class Link:
         """Send a report."""
         self._connection.sendall(report.model_dump_json().encode() + b"\n")
 
-    def stop_asked(self) -> Stop | None:
+    def stop_requested(self) -> Stop | None:
         """Whether, and how, the supervisor asked to stop."""
         return self._stop
 

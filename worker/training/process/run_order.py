@@ -14,8 +14,10 @@ from core.protocol.reports import Failed, Line, Stopped
 from worker.training.data import download
 from worker.training.process.link import Link
 from worker.training.run import loop
-from worker.training.run.distributed import Alone, Group, Peers
-from worker.training.run.loop import Diverged, StopAsked
+from worker.training.run.context import RunContext
+from worker.training.run.distributed import Peers, ProcessGroup, SingleProcess
+from worker.training.run.divergence import Diverged
+from worker.training.run.loop import StopRequested
 from worker.training.run.snapshot_file import Unusable
 
 # how torch's own allocator says it, in a plain RuntimeError
@@ -30,19 +32,19 @@ def run(link: Link) -> None:
         device = choose_device(order)
         peers = _peers(order, device)
         download.ensure(order.spec.dataset, order.data, lambda text: link.report(Line(text=text)))
-        loop.run(
-            order.spec,
+        context = RunContext(
+            spec=order.spec,
             data=order.data,
             scratch=order.scratch,
             device=device,
             report=link.report,
-            stop_asked=link.stop_asked,
-            resume_from=order.resume_from,
+            stop_requested=link.stop_requested,
             peers=peers,
         )
+        loop.run(context, order.resume_from)
         if order.rank:
             threading.Event().wait()  # rank 0 has more to do, and our end would end the run
-    except StopAsked:
+    except StopRequested:
         link.report(Stopped())
     except Exception as error:  # noqa: BLE001  (the boundary: every failure becomes a report)
         link.report(explain(error))
@@ -57,8 +59,8 @@ def choose_device(order: Order) -> torch.device:
 
 def _peers(order: Order, device: torch.device) -> Peers:
     if order.world_size == 1 or order.rendezvous is None:
-        return Alone()
-    return Group(order.rank, order.world_size, order.rendezvous, device)
+        return SingleProcess()
+    return ProcessGroup(order.rank, order.world_size, order.rendezvous, device)
 
 
 def explain(error: Exception) -> Failed:

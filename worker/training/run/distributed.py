@@ -29,17 +29,17 @@ class Peers(Protocol):
     def wrap(self, network: nn.Module) -> nn.Module:
         """The network as it is to be called, so that all processes take the same step."""
 
-    def apart(self, network: nn.Module) -> AbstractContextManager[object]:
-        """Within, gradients are added up in this process alone."""
+    def no_sync(self, network: nn.Module) -> AbstractContextManager[object]:
+        """Within, gradients are summed in this process alone."""
 
-    def add_up(self, value: Tensor) -> None:
+    def all_reduce(self, value: Tensor) -> None:
         """Replace a value by its sum over all processes."""
 
-    def heed(self, decision: Tensor) -> None:
+    def broadcast(self, decision: Tensor) -> None:
         """Replace a tensor by that of rank 0."""
 
 
-class Alone:
+class SingleProcess:
     """A run of one process."""
 
     rank = 0
@@ -48,17 +48,17 @@ class Alone:
     def wrap(self, network: nn.Module) -> nn.Module:
         return network
 
-    def apart(self, network: nn.Module) -> AbstractContextManager[object]:  # noqa: ARG002
+    def no_sync(self, network: nn.Module) -> AbstractContextManager[object]:  # noqa: ARG002
         return contextlib.nullcontext()
 
-    def add_up(self, value: Tensor) -> None:
+    def all_reduce(self, value: Tensor) -> None:
         pass
 
-    def heed(self, decision: Tensor) -> None:
+    def broadcast(self, decision: Tensor) -> None:
         pass
 
 
-class Group:
+class ProcessGroup:
     """A run of several processes on one host, which find each other by a file."""
 
     def __init__(self, rank: int, size: int, rendezvous: Path, device: torch.device) -> None:
@@ -85,14 +85,14 @@ class Group:
         devices = [self._device] if self._device.type == "cuda" else None
         return DistributedDataParallel(network, device_ids=devices)
 
-    def apart(self, network: nn.Module) -> AbstractContextManager[object]:
+    def no_sync(self, network: nn.Module) -> AbstractContextManager[object]:
         assert isinstance(network, DistributedDataParallel)
         return network.no_sync()
 
-    def add_up(self, value: Tensor) -> None:
+    def all_reduce(self, value: Tensor) -> None:
         distributed.all_reduce(value)
 
-    def heed(self, decision: Tensor) -> None:
+    def broadcast(self, decision: Tensor) -> None:
         distributed.broadcast(decision, src=0)
 
 

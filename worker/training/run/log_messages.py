@@ -1,4 +1,4 @@
-"""What a run says in its log, in words."""
+"""The messages of a run's log."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from core.messages import Message, message
 from core.spec.spec import TrainingSpec
 from worker.training.run.precision import Precision
-from worker.training.run.snapshot_file import Measured, Place
+from worker.training.run.snapshot_file import Measured, Progress
 
 
 def device_name(device: torch.device) -> str:
@@ -25,17 +25,18 @@ def chosen(spec: TrainingSpec, device: torch.device, precision: Precision, proce
     )
 
 
-def resumed(place: Place) -> str:
+def resumed(progress: Progress) -> str:
     """Where a run goes on."""
-    done = f"epoch {place.epochs}"
-    if place.batch:
-        done = f"batch {place.batch} of epoch {place.epochs + 1}"
+    done = f"epoch {progress.epochs}"
+    if progress.batch:
+        done = f"batch {progress.batch} of epoch {progress.epochs + 1}"
     return f"Training goes on after {done}, from a snapshot."
 
 
-def read(place: Place, epochs: int, batches: int, mean_loss: float) -> str:
+def sampled(progress: Progress, epochs: int, batches: int, mean_loss: float) -> str:
     """How far a run is in an epoch, of so many epochs and batches."""
-    return f"epoch {place.epochs + 1}/{epochs} batch {place.batch}/{batches} loss {mean_loss:.4f}"
+    place = f"epoch {progress.epochs + 1}/{epochs} batch {progress.batch}/{batches}"
+    return f"{place} loss {mean_loss:.4f}"
 
 
 def measured(of: Measured, epochs: int) -> str:

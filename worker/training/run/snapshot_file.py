@@ -1,7 +1,7 @@
 """Snapshots: a file from which a run goes on as if it had never stopped.
 
-It holds everything that the next batch depends on: weights, optimizer, averages, the place in the
-run, and the losses of the epoch that is under way. What is drawn by chance is a function of the
+It holds everything that the next batch depends on: weights, optimizer, averages, the progress of
+the run, and the losses of the epoch that is under way. What is drawn by chance is a function of the
 seed and of the place, so no random state is kept. On a CPU the bytes of a run depend on the number
 of threads too, so that is kept, and a resumed run computes with as many.
 """
@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import torch
 
 from core.errors import InvalidInput, TrainyardError
-from core.messages import message
+from core.messages import Message, from_stored, message
 from core.spec.migrate import migrate
 from core.spec.spec import TrainingSpec, parse
 from worker.training.run.precision import Precision
@@ -55,7 +55,7 @@ class Measured:
 
 
 @dataclass(slots=True)
-class Place:
+class Progress:
     """How far a run has come, and what it has to remember of the way."""
 
     epochs: int = 0
@@ -65,7 +65,7 @@ class Place:
     step: int = 0
     """Batches done in all."""
     reported_batch: int = 0
-    """The batch of the last reading in this epoch."""
+    """The batch of the last metric sample in this epoch."""
     seconds: float = 0.0
     """Seconds trained in this epoch."""
     elapsed: float = 0.0
@@ -83,7 +83,12 @@ class Place:
     best: Measured | None = None
     """The one with the lowest validation loss."""
     reason: str | None = None
-    """Why the run ends here, before its last epoch."""
+    """Why the run ends here, before its last epoch: a message, as `stored` writes it."""
+
+    @property
+    def stop_reason(self) -> Message | None:
+        """`reason` as a message."""
+        return from_stored(self.reason) if self.reason else None
 
 
 class Stateful(Protocol):
@@ -96,12 +101,12 @@ class Stateful(Protocol):
         """Put a state back."""
 
 
-Parts = dict[str, Stateful]
+StatefulParts = dict[str, Stateful]
 """What of a run changes from batch to batch, by name."""
 
 
 @dataclass(frozen=True, slots=True)
-class Keepsakes:
+class SnapshotExtras:
     """Tensors of a run that are no part's state."""
 
     losses: torch.Tensor
@@ -114,9 +119,9 @@ def write(
     path: Path,
     spec: TrainingSpec,
     precision: Precision,
-    parts: Parts,
-    place: Place,
-    keepsakes: Keepsakes,
+    parts: StatefulParts,
+    progress: Progress,
+    extras: SnapshotExtras,
 ) -> None:
     """Write a snapshot. It appears at `path` whole, or not at all.
 
@@ -126,7 +131,7 @@ def write(
     scratch = path.with_suffix(".part")
     try:
         with scratch.open("wb") as file:
-            torch.save(_contents(spec, precision, parts, place, keepsakes), file)
+            torch.save(_contents(spec, precision, parts, progress, extras), file)
             file.flush()
             os.fsync(file.fileno())
         scratch.replace(path)
@@ -139,21 +144,21 @@ def write(
 def _contents(
     spec: TrainingSpec,
     precision: Precision,
-    parts: Parts,
-    place: Place,
-    keepsakes: Keepsakes,
+    parts: StatefulParts,
+    progress: Progress,
+    extras: SnapshotExtras,
 ) -> dict[str, Any]:
     return {
         "format_version": FORMAT_VERSION,
-        # two equal runs write equal points; each must be a blob of its own, to be deleted alone
+        # two equal runs write equal snapshots; each must be a blob of its own, to be deleted alone
         "name": secrets.token_hex(16),
         "spec": spec.model_dump(mode="json"),
         "precision": precision,
         "threads": torch.get_num_threads(),
-        "place": asdict(place),
+        "place": asdict(progress),
         "parts": {name: part.state_dict() for name, part in parts.items()},
-        "losses": keepsakes.losses.clone(),
-        "best_weights": keepsakes.best_weights,
+        "losses": extras.losses.clone(),
+        "best_weights": extras.best_weights,
     }
 
 
@@ -180,7 +185,7 @@ def _parsed(spec: Mapping[str, Any]) -> TrainingSpec | None:
         return None
 
 
-class Point:
+class SnapshotFile:
     """A snapshot, read from its file."""
 
     def __init__(self, path: Path, spec: TrainingSpec, precision: Precision) -> None:
@@ -199,13 +204,13 @@ class Point:
             )
         place = dict(self._contents["place"])
         best = place.pop("best")
-        self.place = Place(
+        self.progress = Progress(
             **place | {"last": Measured(**place["last"]), "best": best and Measured(**best)}
         )
         self.threads: int = self._contents["threads"]
-        self.keepsakes = Keepsakes(self._contents["losses"], self._contents["best_weights"])
+        self.extras = SnapshotExtras(self._contents["losses"], self._contents["best_weights"])
 
-    def restore(self, parts: Parts) -> None:
+    def restore(self, parts: StatefulParts) -> None:
         """Put every part back to where it was."""
         for name, part in parts.items():
             part.load_state_dict(self._contents["parts"][name])

@@ -37,18 +37,19 @@ class Stepper:
         average: Average | None,
         device: torch.device,
         peers: Peers,
-        shrunk: Callable[[int], None],
+        on_micro_batch_reduced: Callable[[int], None],
     ) -> None:
-        """Make ready.
+        """Prepare the network and the precision.
 
         Args:
             spec: of the run.
             network: whose weights are trained; on its device.
             optimization: changes them.
-            average: follows them, where the spec asks for it.
+            average: of the weights, where the spec asks for one.
             device: where to compute.
-            peers: who trains with us.
-            shrunk: told the images in a part when the memory was too small for larger ones.
+            peers: the processes that train this run.
+            on_micro_batch_reduced: called with the images in a part when the memory was too small
+                for larger ones.
         """
         self._spec = spec
         self._network = network
@@ -56,16 +57,16 @@ class Stepper:
         self._average = average
         self._device = device
         self._peers = peers
-        self._shrunk = shrunk
+        self._on_micro_batch_reduced = on_micro_batch_reduced
         self.precision: Precision = precision.choose(spec.compute, device)
         precision.prepare(spec.compute, device)
         self._called = peers.wrap(precision.compiled(spec.compute, network))
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
         # of the largest share of a batch that one process gets
         share = -(-spec.batch_size // peers.size)
-        self.asked = -(-share // spec.micro_batches)
-        """Images in the largest part of a batch, as the spec asks."""
-        self.micro_batch = self.asked
+        self.requested_micro_batch = -(-share // spec.micro_batches)
+        """Images in the largest part of a batch, as the spec has it."""
+        self.micro_batch = self.requested_micro_batch
         """The same, as the memory allows."""
         # batch norm cannot work on a single value
         narrowest = shapes.smallest_map(spec.model, DATASETS[spec.dataset])
@@ -106,7 +107,7 @@ class Stepper:
         self.scaler.update()
         if self._average is not None:
             self._average.follow(steps + 1)
-        self._peers.add_up(loss)
+        self._peers.all_reduce(loss)
         return loss, norm
 
     def _gradients(self, batch: Batch) -> Tensor:
@@ -132,7 +133,7 @@ class Stepper:
             self._capture = None
             self._is_proven = False
             self.micro_batch = smaller
-            self._shrunk(smaller)
+            self._on_micro_batch_reduced(smaller)
 
     def _in_parts(self, batch: Batch) -> Tensor:
         is_whole = len(batch.labels) <= self.micro_batch
@@ -142,7 +143,7 @@ class Stepper:
         *first, last = batch.split(self.micro_batch)
         loss = torch.zeros((), device=self._device)
         if first:
-            with self._peers.apart(self._called):
+            with self._peers.no_sync(self._called):
                 for part in first:
                     loss += self._backward(part)
         return loss + self._backward(last)

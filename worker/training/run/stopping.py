@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from core.messages import Message, message
 from core.spec.spec import TrainingSpec
-from worker.training.run.snapshot_file import Place
+from worker.training.run.snapshot_file import Progress
 
 
-def why_stop(spec: TrainingSpec, place: Place, *, time_is_up: bool) -> Message | None:
+def why_stop(spec: TrainingSpec, progress: Progress, *, time_is_up: bool) -> Message | None:
     """Why the run ends after the epoch that was just measured, or None where it continues.
 
     Args:
         spec: of the run.
-        place: with that epoch in `last`, and the best one so far in `best`.
+        progress: with that epoch in `last`, and the best one so far in `best`.
         time_is_up: whether the run has taken its time.
     """
-    stopping, last, best = spec.stopping, place.last, place.best
+    stopping, last, best = spec.stopping, progress.last, progress.best
     target, accuracy = stopping.target_accuracy, last.validation_accuracy
     if target is not None and accuracy is not None and accuracy >= target:
         return message("stop.target_reached", accuracy=accuracy)

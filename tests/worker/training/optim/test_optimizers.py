@@ -39,7 +39,7 @@ def with_gradients(made):
             {"lr": 0.03, "weight_decay": 0.2},
         ),
         (
-            spec.RMSprop(learning_rate=0.03, momentum=0.1, smoothing=0.9, weight_decay=0.2),
+            spec.RMSprop(learning_rate=0.03, momentum=0.1, alpha=0.9, weight_decay=0.2),
             torch.optim.RMSprop,
             {"lr": 0.03, "momentum": 0.1, "alpha": 0.9, "weight_decay": 0.2},
         ),
@@ -68,7 +68,7 @@ def test_a_share_is_of_the_learning_rate_of_each_part():
         spec.Muon(learning_rate=0.02, adamw_learning_rate=0.004), network()
     )
 
-    optimization.use_share(0.5)
+    optimization.set_lr_factor(0.5)
 
     assert [each.param_groups[0]["lr"] for each in optimization.optimizers] == [0.01, 0.002]
     assert optimization.learning_rate == 0.01

@@ -8,13 +8,13 @@ import torch
 from torch.optim import lr_scheduler
 
 from core.spec.hyperparameters import Constant, Cosine, OneCycle, Plateau, Step
-from worker.training.optim.schedule import PlateauWatch, Span, share
+from worker.training.optim.schedule import PlateauWatch, Span, factor
 
 SPAN = Span(steps=100, batches=10)
 
 
 def shares(choice, span=SPAN, reductions=0):
-    return [share(choice, span, step, reductions) for step in range(span.steps)]
+    return [factor(choice, span, step, reductions) for step in range(span.steps)]
 
 
 def torchs(make, steps=SPAN.steps):
@@ -75,7 +75,7 @@ def test_a_warm_up_rises_evenly_from_nothing_on_any_schedule(choice):
 
 
 def test_a_plateau_lowers_by_its_factor_each_time():
-    assert share(Plateau(factor=0.5), SPAN, 50, reductions=3) == 0.125
+    assert factor(Plateau(factor=0.5), SPAN, 50, reductions=3) == 0.125
 
 
 def test_a_plateau_is_found_when_the_loss_gets_no_better_for_its_patience():

@@ -72,8 +72,8 @@ def test_a_touched_cuda_is_refused(monkeypatch):
 
 LEAVES_A_CHILD = """
 import os, time
-from worker.training.process.fork_server import _Dead
-dead = _Dead()
+from worker.training.process.fork_server import Exited
+dead = Exited()
 readable, writable = os.pipe()
 process_id = os.fork()
 if process_id == 0:

@@ -11,8 +11,8 @@ import pytest
 
 HANGS = """
 import os, sys
-from worker.training.process.lifeline import die_with
-die_with(int(sys.argv[1]))
+from worker.training.process.lifeline import bind_lifetime
+bind_lifetime(int(sys.argv[1]))
 print("armed", flush=True)
 """
 BUSY = "while True: pass"

@@ -10,8 +10,9 @@ import torch
 from core.protocol.reports import EpochEnd, Finished, Saved, StepMetrics
 from core.spec.presets import resolve
 from worker.training.run import loop
-from worker.training.run.distributed import Group
-from worker.training.run.loop import StopAsked
+from worker.training.run.context import RunContext
+from worker.training.run.distributed import ProcessGroup
+from worker.training.run.loop import StopRequested
 
 BASE = {
     "dataset": "digits",
@@ -30,20 +31,22 @@ def _be(rank, spec, data, folder, stop_before, resume_from):
     reports, asked = [], iter(range(1_000_000))
     scratch = folder / str(rank)
     scratch.mkdir()
-    group = Group(rank, 2, folder / "rendezvous", torch.device("cpu"))
+    group = ProcessGroup(rank, 2, folder / "rendezvous", torch.device("cpu"))
     ended = "finished"
     try:
         loop.run(
-            spec,
-            data=data,
-            scratch=scratch,
-            device=torch.device("cpu"),
-            report=reports.append,
-            stop_asked=lambda: "save" if next(asked) == stop_before else None,
+            RunContext(
+                spec=spec,
+                data=data,
+                scratch=scratch,
+                device=torch.device("cpu"),
+                report=reports.append,
+                stop_requested=lambda: "save" if next(asked) == stop_before else None,
+                peers=group,
+            ),
             resume_from=resume_from,
-            peers=group,
         )
-    except StopAsked:
+    except StopRequested:
         ended = "stopped"
     (folder / f"{rank}.pickle").write_bytes(pickle.dumps((ended, reports)))
 
@@ -83,11 +86,13 @@ def of(kind, reports):
 def alone(changes, data_folder, folder):
     reports = []
     network = loop.run(
-        resolve("tutorial", BASE | changes | {"devices": 1}),
-        data=data_folder,
-        scratch=folder,
-        device=torch.device("cpu"),
-        report=reports.append,
+        RunContext(
+            spec=resolve("tutorial", BASE | changes | {"devices": 1}),
+            data=data_folder,
+            scratch=folder,
+            device=torch.device("cpu"),
+            report=reports.append,
+        )
     )
     return network, reports
 

@@ -4,7 +4,7 @@ import torch
 
 from core.spec.presets import resolve
 from worker.training.run import log_messages
-from worker.training.run.snapshot_file import Measured, Place
+from worker.training.run.snapshot_file import Measured, Progress
 
 
 def test_it_is_said_whether_the_precision_was_left_to_the_engine():
@@ -26,8 +26,8 @@ def test_several_devices_are_counted():
 
 
 def test_a_resumed_run_says_what_was_done_already():
-    assert "goes on after epoch 2," in log_messages.resumed(Place(epochs=2))
-    assert "goes on after batch 7 of epoch 3," in log_messages.resumed(Place(epochs=2, batch=7))
+    assert "goes on after epoch 2," in log_messages.resumed(Progress(epochs=2))
+    assert "goes on after batch 7 of epoch 3," in log_messages.resumed(Progress(epochs=2, batch=7))
 
 
 def test_an_epoch_speaks_of_validation_where_there_is_some():

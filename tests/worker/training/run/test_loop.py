@@ -18,26 +18,31 @@ from core.protocol.reports import (
 from core.spec.presets import resolve
 from worker.training.data import datasets
 from worker.training.model.network import build
+from worker.training.optim import losses
 from worker.training.optim.losses import measure
 from worker.training.outputs.evaluation import predict
 from worker.training.run import loop, step
-from worker.training.run.loop import Diverged, StopAsked
+from worker.training.run.context import RunContext
+from worker.training.run.divergence import Diverged
+from worker.training.run.loop import StopRequested
 
 # each step multiplies every weight by 1 - 10 * 1
 DIVERGING = {"optimizer": {"kind": "sgd", "learning_rate": 10.0, "weight_decay": 1.0}, "epochs": 9}
 SMALL = {"dataset": "digits", "model": {"channels": [4]}, "batch_size": 64, "epochs": 2}
 
 
-def run(changes, data, scratch, stop_asked=lambda: None):
+def run(changes, data, scratch, stop_requested=lambda: None):
     reports = []
     spec = resolve("tutorial", SMALL | changes)
     loop.run(
-        spec,
-        data=data,
-        scratch=scratch,
-        device=torch.device("cpu"),
-        report=reports.append,
-        stop_asked=stop_asked,
+        RunContext(
+            spec=spec,
+            data=data,
+            scratch=scratch,
+            device=torch.device("cpu"),
+            report=reports.append,
+            stop_requested=stop_requested,
+        )
     )
     return reports
 
@@ -118,8 +123,8 @@ def test_how_often_a_run_reports_does_not_change_what_it_computes(
 def test_a_run_stops_before_the_next_batch_when_asked(data_folder, tmp_path):
     asked = iter([None] * 3 + ["stop"])
 
-    with pytest.raises(StopAsked):
-        run({}, data_folder, tmp_path, stop_asked=lambda: next(asked))
+    with pytest.raises(StopRequested):
+        run({}, data_folder, tmp_path, stop_requested=lambda: next(asked))
 
     with pytest.raises(StopIteration):
         next(asked)
@@ -163,12 +168,14 @@ def test_weights_that_are_no_numbers_are_never_saved(data_folder, tmp_path, monk
 
     with pytest.raises(Diverged, match="last good snapshot is that after 23 batches"):
         loop.run(
-            resolve("tutorial", SMALL),
-            data=data_folder,
-            scratch=tmp_path,
-            device=torch.device("cpu"),
-            report=reports.append,
-            stop_asked=lambda: next(asked),
+            RunContext(
+                spec=resolve("tutorial", SMALL),
+                data=data_folder,
+                scratch=tmp_path,
+                device=torch.device("cpu"),
+                report=reports.append,
+                stop_requested=lambda: next(asked),
+            )
         )
 
     assert [saved.step for saved in of(Saved, reports)] == [23]
@@ -232,14 +239,14 @@ def learning(**changes):
 def test_a_run_ends_when_its_patience_is_at_its_end_and_publishes_the_best(
     data_folder, tmp_path, monkeypatch
 ):
-    losses = iter([3.0, 1.0, 2.0, 2.0, 2.0, 2.0])
-    original = loop.losses.measure
+    validation = iter([3.0, 1.0, 2.0, 2.0, 2.0, 2.0])
+    original = losses.measure
 
     def told(kind, scores, labels):
         loss, accuracy = original(kind, scores, labels)
-        return (next(losses) if len(labels) == 287 else loss), accuracy
+        return (next(validation) if len(labels) == 287 else loss), accuracy
 
-    monkeypatch.setattr(loop.losses, "measure", told)
+    monkeypatch.setattr(losses, "measure", told)
     changes = learning(stopping={"patience": 3}, publishing={"weights": "best"})
 
     reports = run(changes, data_folder, tmp_path)
@@ -274,9 +281,9 @@ def test_a_run_ends_in_mid_epoch_when_its_time_is_up(data_folder, tmp_path, monk
 
 
 def test_a_plateau_lowers_the_learning_rate(data_folder, tmp_path, monkeypatch):
-    original = loop.losses.measure
+    original = losses.measure
     monkeypatch.setattr(
-        loop.losses,
+        losses,
         "measure",
         lambda *given: (1.0, original(*given)[1]),
     )

@@ -9,9 +9,11 @@ import torch
 
 from core.protocol.reports import EpochEnd, Finished, Line, Saved, Shrunk, Started
 from core.spec.presets import resolve
+from worker.training.data import datasets
 from worker.training.run import loop, snapshot_file, step
-from worker.training.run.loop import StopAsked
-from worker.training.run.snapshot_file import Place, Unusable
+from worker.training.run.context import RunContext
+from worker.training.run.loop import StopRequested
+from worker.training.run.snapshot_file import Progress, Unusable
 
 EPOCHS, BATCHES = 3, 23
 BASE = {
@@ -66,14 +68,16 @@ def run(data_folder, tmp_path):
         scratch = tmp_path / str(next(numbers))
         scratch.mkdir()
         reports, asked = [], itertools.count()
-        with contextlib.suppress(StopAsked):
+        with contextlib.suppress(StopRequested):
             loop.run(
-                spec,
-                data=data_folder,
-                scratch=scratch,
-                device=torch.device("cpu"),
-                report=reports.append,
-                stop_asked=lambda: "save" if next(asked) == stop_before else None,
+                RunContext(
+                    spec=spec,
+                    data=data_folder,
+                    scratch=scratch,
+                    device=torch.device("cpu"),
+                    report=reports.append,
+                    stop_requested=lambda: "save" if next(asked) == stop_before else None,
+                ),
                 resume_from=resume_from,
             )
         return reports
@@ -246,16 +250,16 @@ def test_the_seconds_of_an_epoch_are_those_of_all_its_parts(run, monkeypatch):
 def test_a_resumed_run_computes_with_the_threads_it_began_with(run, monkeypatch):
     torch.set_num_threads(2)
     alone = weights(run({}))
-    original = snapshot_file.Point.restore
+    original = snapshot_file.SnapshotFile.restore
 
     def on_another_machine(*arguments):
         original(*arguments)
         assert torch.get_num_threads() == 2
 
-    monkeypatch.setattr(snapshot_file.Point, "restore", on_another_machine)
+    monkeypatch.setattr(snapshot_file.SnapshotFile, "restore", on_another_machine)
     stops = iter([True, False])
     monkeypatch.setattr(
-        loop.datasets, "load", with_threads(loop.datasets.load, lambda: 2 if next(stops) else 1)
+        datasets, "load", with_threads(datasets.load, lambda: 2 if next(stops) else 1)
     )
 
     assert weights(run({}, stops=(10,))) == alone
@@ -301,7 +305,7 @@ def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch):
 
     with pytest.raises(OSError, match="unexpected pos"):
         snapshot_file.write(
-            tmp_path / "resume-1.pt", resolve("tutorial", BASE), "fp32", {}, Place(), None
+            tmp_path / "resume-1.pt", resolve("tutorial", BASE), "fp32", {}, Progress(), None
         )
 
     assert list(tmp_path.iterdir()) == []
@@ -322,7 +326,7 @@ def test_a_point_of_another_version_or_run_is_refused(run, tmp_path, change, mes
     torch.save(torch.load(path, weights_only=True) | change, path)
 
     with pytest.raises(Unusable, match=message):
-        snapshot_file.Point(path, resolve("tutorial", BASE), "fp32")
+        snapshot_file.SnapshotFile(path, resolve("tutorial", BASE), "fp32")
 
 
 def _fields(spec, path=()):
@@ -340,7 +344,7 @@ def test_a_field_that_a_later_release_adds_leaves_snapshots_usable(tmp_path, pat
     spec = resolve(None, {"dataset": "digits"})
     file = tmp_path / "snapshot.pt"
     snapshot_file.write(
-        file, spec, "fp32", {}, Place(), snapshot_file.Keepsakes(torch.zeros(0), None)
+        file, spec, "fp32", {}, Progress(), snapshot_file.SnapshotExtras(torch.zeros(0), None)
     )
     contents = torch.load(file, weights_only=True)
     section = contents["spec"]
@@ -350,10 +354,10 @@ def test_a_field_that_a_later_release_adds_leaves_snapshots_usable(tmp_path, pat
     torch.save(contents, file)
 
     if has_default:
-        snapshot_file.Point(file, spec, "fp32")
+        snapshot_file.SnapshotFile(file, spec, "fp32")
     else:
         with pytest.raises(Unusable, match="another run"):
-            snapshot_file.Point(file, spec, "fp32")
+            snapshot_file.SnapshotFile(file, spec, "fp32")
 
 
 def _default(path):
@@ -370,6 +374,8 @@ def test_a_snapshot_of_the_first_release_is_read(run, tmp_path):
     old["accumulation"] = old.pop("micro_batches")
     torch.save(contents | {"format_version": 3, "spec": old}, path)
 
-    point = snapshot_file.Point(path, resolve("tutorial", BASE | {"micro_batches": 2}), "fp32")
+    point = snapshot_file.SnapshotFile(
+        path, resolve("tutorial", BASE | {"micro_batches": 2}), "fp32"
+    )
 
     assert point.place.step == 5

@@ -11,7 +11,7 @@ from core.spec.presets import resolve
 from worker.training.data.batches import Batch
 from worker.training.model.ema import Average
 from worker.training.optim.optimizers import build_optimization
-from worker.training.run.distributed import Alone
+from worker.training.run.distributed import SingleProcess
 from worker.training.run.step import Stepper
 
 CPU = torch.device("cpu")
@@ -49,7 +49,7 @@ def stepper(network, average=None, shrunk=None, **changes):
         optimization,
         average,
         CPU,
-        Alone(),
+        SingleProcess(),
         shrunk or (lambda size: pytest.fail(f"shrunk to {size}")),
     )
 
@@ -275,7 +275,7 @@ def test_a_captured_step_is_the_step(gpu):
             build_optimization(spec.optimizer, network),
             None,
             gpu,
-            Alone(),
+            SingleProcess(),
             pytest.fail,
         )
         if not is_captured:

@@ -4,7 +4,7 @@ import pytest
 
 from core.messages import message
 from core.spec.presets import resolve
-from worker.training.run.snapshot_file import Measured, Place
+from worker.training.run.snapshot_file import Measured, Progress
 from worker.training.run.stopping import why_stop
 
 
@@ -16,7 +16,7 @@ def place(epoch=5, best=5, accuracy=0.5, test_accuracy=1.0):
     last = Measured(
         epoch, validation_loss=1.0, validation_accuracy=accuracy, test_accuracy=test_accuracy
     )
-    return Place(last=last, best=Measured(best, validation_loss=0.9))
+    return Progress(last=last, best=Measured(best, validation_loss=0.9))
 
 
 def test_a_run_without_limits_goes_on():

@@ -1,4 +1,4 @@
-// Keeps a part of a page fresh: asks the server for it and morphs what has changed, so that
+// Keeps a part of a page fresh, by looking or by following the stream of events: asks the server for it and morphs what has changed, so that
 // focus, selection and scroll stay where they are.
 
 import { Idiomorph } from "../../node_modules/idiomorph/dist/idiomorph.esm.js";
@@ -6,6 +6,8 @@ import * as connection from "./connection.js";
 import { tellTimes } from "./times.js";
 
 const EVERY_MS = 2000;
+const EVERY_MS_WHILE_FOLLOWING = 10_000; // progress is no event
+const GATHER_MS = 200; // many events make one look
 const PATIENCE_MS = 10000;
 
 export async function fetchPart(address) {
@@ -30,19 +32,60 @@ async function refresh(element) {
 }
 
 export function keepFresh(element) {
+  const follower = element.dataset.events ? new Follower(element, () => soon()) : null;
   let timer = null;
   let busy = false;
+  const plan = (pause) => {
+    clearTimeout(timer);
+    timer = document.hidden ? null : setTimeout(look, pause);
+  };
   const look = async () => {
-    if (busy) return;
+    if (busy) return plan(GATHER_MS);
     busy = true;
     await refresh(element);
     busy = false;
-    plan();
+    plan(follower?.isOpen() ? EVERY_MS_WHILE_FOLLOWING : EVERY_MS);
   };
-  const plan = () => {
-    clearTimeout(timer);
-    timer = document.hidden ? null : setTimeout(look, EVERY_MS);
-  };
-  document.addEventListener("visibilitychange", () => (document.hidden ? plan() : look()));
-  plan();
+  const soon = () => plan(GATHER_MS);
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) {
+      follower?.close();
+      plan();
+    } else {
+      follower?.open();
+      look();
+    }
+  });
+  addEventListener("pagehide", () => follower?.close());
+  addEventListener("pageshow", () => follower?.open());
+  follower?.open();
+  plan(EVERY_MS);
+}
+
+// Tells of each event of the history. While the stream is away, looking has to do.
+class Follower {
+  constructor(element, tell) {
+    this.address = element.dataset.events;
+    this.position = element.dataset.after;
+    this.tell = tell;
+    this.source = null;
+  }
+
+  isOpen() {
+    return this.source?.readyState === EventSource.OPEN;
+  }
+
+  open() {
+    if (this.source && this.source.readyState !== EventSource.CLOSED) return;
+    this.source = new EventSource(`${this.address}?after=${this.position}`);
+    this.source.addEventListener("happened", (event) => {
+      this.position = event.lastEventId;
+      this.tell();
+    });
+  }
+
+  close() {
+    this.source?.close();
+    this.source = null;
+  }
 }

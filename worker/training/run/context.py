@@ -1,0 +1,37 @@
+"""The context of a run: its spec, its folders, its device, and who takes its reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from core.protocol.orders import Stop
+from core.protocol.reports import Report
+from core.spec.spec import TrainingSpec
+from worker.training.run.distributed import Peers, SingleProcess
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunContext:
+    """What a run is given. It does not change while the run trains."""
+
+    spec: TrainingSpec
+    data: Path
+    """Folder of the datasets."""
+    scratch: Path
+    """Folder for the finished files and the snapshots."""
+    device: torch.device
+    report: Callable[[Report], None]
+    """Takes each report of rank 0; must not be slow."""
+    stop_requested: Callable[[], Stop | None] = lambda: None
+    """Whether, and how, rank 0 is to stop; called before each batch."""
+    peers: Peers = field(default_factory=SingleProcess)
+    """The processes that train this run together. Rank 0 alone reports, saves and decides."""
+
+    @property
+    def is_rank_0(self) -> bool:
+        """Whether this process is the one that reports, saves and decides."""
+        return self.peers.rank == 0

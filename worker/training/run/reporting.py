@@ -1,0 +1,141 @@
+"""The reports of a run: metric samples, epochs, log messages, and the time that is left."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import torch
+from torch import Tensor
+
+from core.protocol.reports import EpochEnd, Line, Report, Shrunk, Started, StepMetrics
+from worker.training.optim.schedule import Span
+from worker.training.run import log_messages, memory
+from worker.training.run.context import RunContext
+from worker.training.run.precision import Precision
+from worker.training.run.snapshot_file import Progress
+
+LOG_EVERY_BATCHES = 100
+
+
+class Reporter:
+    """Sends the reports of a run, and keeps the time. On ranks other than 0 it sends nothing."""
+
+    def __init__(self, context: RunContext, span: Span) -> None:
+        self._context = context
+        self._span = span
+        self._began = self._epoch_began = self._reported_at = time.monotonic()
+        self._began_at_step = 0
+
+    def start(self, progress: Progress, precision: Precision) -> None:
+        """Report that training begins, or resumes."""
+        context = self._context
+        self._began = time.monotonic()
+        self._began_at_step = progress.step
+        self.send(
+            Started(
+                device=log_messages.device_name(context.device),
+                device_kind="cuda" if context.device.type == "cuda" else "cpu",
+                threads=torch.get_num_threads(),
+                precision=precision,
+                epochs=context.spec.epochs,
+                batches=self._span.batches,
+                epoch=progress.epochs,
+                step=progress.step,
+            )
+        )
+        self.log(
+            log_messages.chosen(
+                context.spec, context.device, precision, processes=context.peers.size
+            )
+        )
+
+    def begin_epoch(self, progress: Progress) -> None:
+        """Start the clock of an epoch, of which a part may have been done before."""
+        self._reported_at = time.monotonic()
+        self._epoch_began = self._reported_at - progress.seconds
+
+    def is_first_batch(self, progress: Progress) -> bool:
+        """Whether the last batch was the first since the run began or resumed."""
+        return progress.step == self._began_at_step + 1
+
+    def seconds_since_sample(self) -> float:
+        """The seconds since the last metric sample, or since the epoch began."""
+        return time.monotonic() - self._reported_at
+
+    def sample(self, progress: Progress, losses: Tensor, sizes: Tensor) -> None:
+        """Report the mean loss since the last metric sample.
+
+        Args:
+            progress: with the batch of that sample in `reported_batch`.
+            losses: float64 (batches since then,): the mean loss of each.
+            sizes: float64 (batches since then,): the images in each.
+        """
+        now = time.monotonic()
+        seconds, self._reported_at = now - self._reported_at, now
+        progress.seconds = now - self._epoch_began
+        images = float(sizes.sum())
+        mean_loss = float(losses @ sizes) / images
+        self.send(
+            StepMetrics(
+                step=progress.step,
+                epoch=progress.epochs + 1,
+                batch=progress.batch,
+                train_loss=mean_loss,
+                learning_rate=progress.learning_rate,
+                images_per_s=images / max(seconds, 1e-9),
+                eta_s=self._eta(progress),
+            )
+        )
+        if progress.batch % LOG_EVERY_BATCHES == 0:
+            epochs, batches = self._context.spec.epochs, self._span.batches
+            self.log(log_messages.sampled(progress, epochs, batches, mean_loss))
+        progress.reported_batch = progress.batch
+
+    def epoch_end(self, progress: Progress, images: float) -> None:
+        """Report the epoch in `progress.last`, in which so many images were trained on."""
+        last = progress.last
+        norm = progress.gradient_norm
+        self.send(
+            EpochEnd(
+                epoch=last.epoch,
+                step=progress.step,
+                batch=progress.batch,
+                train_loss=last.train_loss,
+                validation_loss=last.validation_loss,
+                validation_accuracy=last.validation_accuracy,
+                test_loss=last.test_loss,
+                test_accuracy=last.test_accuracy,
+                learning_rate=progress.learning_rate,
+                gradient_norm=norm if math.isfinite(norm) else None,
+                memory_bytes=memory.most_taken(self._context.device),
+                seconds=progress.seconds,
+                images_per_s=images / progress.seconds,
+                eta_s=self._eta(progress),
+            )
+        )
+        self.log(log_messages.measured(last, self._context.spec.epochs))
+
+    def micro_batch_reduced(self, micro_batch: int) -> None:
+        """Report that batches are computed in parts of so many images from here on."""
+        self.send(Shrunk(micro_batch=micro_batch))
+        self.warn(log_messages.shrunk(micro_batch))
+
+    def log(self, text: str) -> None:
+        """Add a line to the run's log."""
+        self.send(Line(text=text))
+
+    def warn(self, text: str) -> None:
+        """Add a warning to the run's log."""
+        self.send(Line(level="warning", text=text))
+
+    def send(self, report: Report) -> None:
+        """Send a report, from rank 0."""
+        if self._context.is_rank_0:
+            self._context.report(report)
+
+    def _eta(self, progress: Progress) -> float:
+        """Seconds left, by the mean time of the batches since the run began or resumed."""
+        done = progress.step - self._began_at_step
+        seconds = time.monotonic() - self._began
+        return seconds / max(done, 1) * (self._span.steps - progress.step)
