@@ -1,4 +1,4 @@
-"""The Celery side of a worker: it is notified of work, and is told nothing else."""
+"""The Celery side of a worker: notifications that there is work, and nothing else."""
 
 from __future__ import annotations
 
