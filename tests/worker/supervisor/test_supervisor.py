@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import json
+import logging
 import os
 import signal
 import threading
@@ -12,7 +15,7 @@ import pytest
 import torch
 from sqlalchemy import update
 
-from core import queries
+from core import logs, queries
 from core.database.clock import now
 from core.database.models import Job
 from core.errors import DatabaseUnavailable, Unavailable
@@ -346,3 +349,31 @@ def test_jobs_run_one_after_the_other_until_none_is_left(context, database, subm
     assert [look(database, job.id).state for job in jobs] == ["succeeded"] * count
     starts = [look(database, job.id).started_at for job in jobs]
     assert starts == sorted(starts)
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_every_line_of_a_job_carries_its_number_and_attempt(context, submit, monkeypatch):
+    root, stream = logging.getLogger(), io.StringIO()
+    handlers, level = list(root.handlers), root.level
+    put, failures = context.storage.put, iter([Unavailable("The file store is away.")])
+
+    def away_once(path):
+        for error in failures:
+            raise error
+        return put(path)
+
+    monkeypatch.setattr(context.storage, "put", away_once)
+    monkeypatch.setattr(publishing, "FIRST_PAUSE_S", 0.01)
+    job = submit()
+    logs.configure("json", stream=stream, worker="test")
+    try:
+        claiming.run_next(context)
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert {"job_claimed", "job_succeeded"} <= {line["event"] for line in lines}
+    assert {(line["worker"], line["job_id"], line["attempt"]) for line in lines} == {
+        ("test", job.id, 1)
+    }
