@@ -85,7 +85,7 @@ wheel: setup ## Build the wheel, front-end libraries included, into dist/
 wheel-test: wheel ## Install the wheel where nothing else is, train the demo with it, look at its page
 	@$(STEP) "wheel, installed" $(BIN)/python tests/deploy/wheel_run.py dist/*.whl
 
-lock: $(BIN)/.ready ## Resolve the packages anew, within pyproject.toml
+lock: $(BIN)/.ready ## Resolve the packages again, within pyproject.toml
 	@$(STEP) "lock" scripts/lock
 
 clean: ## Remove what set-up and builds made

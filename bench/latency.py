@@ -93,14 +93,14 @@ def submits(settings: Settings, preset: str, count: int, folder: Path) -> list[d
                 )
                 committed = time.monotonic()
                 notifier.notify(job.queue)
-                rung = time.monotonic()
+                notified = time.monotonic()
                 wait_until(lambda job=job: "first" in read(stamps, job.id), "the first batch")
                 lifecycle.cancel(tables, job.id, LOCAL_OWNER)
                 wakeups.announce("asked", job.id)
                 wait_until(lambda job=job: look(tables, job.id).finished_at, "the end")
                 seen = read(stamps, job.id)
                 if number:  # the first warms up this process's own connections
-                    moments = (submitted, committed, rung, seen["claim"], seen["give"])
+                    moments = (submitted, committed, notified, seen["claim"], seen["give"])
                     rows.append(
                         dict(
                             zip(

@@ -1,4 +1,4 @@
-"""How soon faults and wishes have their effect: `python -m bench.recovery`, `make bench-recovery`.
+"""How soon faults and requests take effect: `python -m bench.recovery`, `make bench-recovery`.
 
 Real workers with the default settings (lease 15 s, grace 10 s), real trainers, Redis, SQLite. Each
 row: how long until
@@ -58,15 +58,15 @@ def main() -> None:
         download.ensure("digits", settings.data_folder, lambda _text: None)
         engine.upgrade(settings.database_address)
         with Database(settings.database_address) as tables, computing(chosen.busy):
-            yard = Yard(settings, tables)
+            bench = Bench(settings, tables)
             try:
                 rows = {
-                    "cancel -> no process left": yard.cancels(chosen.cancels),
-                    "trainer killed -> running again": yard.crashes(chosen.crashes),
+                    "cancel -> no process left": bench.cancels(chosen.cancels),
+                    "trainer killed -> running again": bench.crashes(chosen.crashes),
                 }
-                gone, again = yard.kills(chosen.kills)
+                gone, again = bench.kills(chosen.kills)
             finally:
-                yard.stop()
+                bench.stop()
     rows |= {"worker killed -> trainer gone": gone, "worker killed -> running again": again}
     print(
         f"{datetime.now(UTC):%Y-%m-%d}, {usable_cores()} cores, {chosen.busy} processes computing "
@@ -82,7 +82,7 @@ def main() -> None:
         )
 
 
-class Yard:
+class Bench:
     """Workers, and the times that things take with them."""
 
     def __init__(self, settings: Settings, tables: Database) -> None:

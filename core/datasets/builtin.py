@@ -89,7 +89,7 @@ DATASETS: dict[str, DatasetInfo] = {
                 "re (れ)",
                 "wo (を)",
             ),
-            # as published with many networks for it; to be worked out anew where the files are
+            # as published with many networks for it; to be computed again where the files are
             mean=(0.1918,),
             std=(0.3483,),
             train_count=60_000,
@@ -107,7 +107,7 @@ DATASETS: dict[str, DatasetInfo] = {
             channels=1,
             size=28,
             classes=_EMNIST_BALANCED,
-            # as published with many networks for it; to be worked out anew where the files are
+            # as published with many networks for it; to be computed again where the files are
             mean=(0.1751,),
             std=(0.3332,),
             train_count=112_800,
@@ -125,7 +125,7 @@ DATASETS: dict[str, DatasetInfo] = {
             channels=1,
             size=28,
             classes=tuple(string.ascii_uppercase),
-            # as published with many networks for it; to be worked out anew where the files are
+            # as published with many networks for it; to be computed again where the files are
             mean=(0.1722,),
             std=(0.3309,),
             train_count=124_800,

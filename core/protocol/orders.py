@@ -54,7 +54,7 @@ class Order(BaseModel):
     device: DeviceKind
     threads: int
     resume_from: Path | None = None
-    """The file of a snapshot, or None to begin from nothing."""
+    """The file of a snapshot, or None to begin from scratch."""
 
     rank: int = 0
     """Which of the run's processes this is. Only rank 0 measures, reports, saves and is stopped;

@@ -132,7 +132,7 @@ class Evaluated(_Report):
 
     kind: Literal["evaluated"] = "evaluated"
     content: dict[str, Any]
-    """As `worker.training.outputs.evaluation.Judgement` writes it."""
+    """As `worker.training.outputs.evaluation.EvaluationResult` writes it."""
 
 
 class Finished(_Report):

@@ -129,7 +129,7 @@ def test_a_sentence_of_an_earlier_release_stays_one(sentence):
 
 @given(st.text())
 def test_any_words_of_another_program_survive(words):
-    assert from_stored(stored(plain(words))).text == words
+    assert from_stored(stored(plain(words))).text == words.replace("\0", "\N{SYMBOL FOR NULL}")
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ class Attempt(Base):
     micro_batch: Mapped[int | None]
     """Images in each part of a batch, once the device's memory was too small for what was asked."""
     first_step: Mapped[int | None] = mapped_column(BigInteger)
-    """Batches that were done when its training began; 0: it began from nothing."""
+    """Batches that were done when its training began; 0: it began from scratch."""
     secured_step: Mapped[int | None] = mapped_column(BigInteger)
     """Batches in the newest snapshot that it has secured."""
     started_at: Mapped[datetime]

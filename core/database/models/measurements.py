@@ -69,4 +69,4 @@ class Evaluation(Base):
     job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
     attempt: Mapped[int]
     content: Mapped[dict[str, Any]]
-    """As `outputs.evaluation.Judgement` writes it; some hundred kilobytes at most."""
+    """As `outputs.evaluation.EvaluationResult` writes it; some hundred kilobytes at most."""

@@ -126,7 +126,7 @@ class Hyperparameters(Section):
     augmentation: Augmentation = Field(
         default_factory=NoAugmentation,
         title="Augmentation",
-        description="How each training image is varied, anew each time it is seen.",
+        description="How each training image is varied, differently each time it is seen.",
     )
     regularization: Regularization = Field(
         default_factory=Regularization, title="Regularization", description=""

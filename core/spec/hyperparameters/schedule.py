@@ -12,7 +12,7 @@ _WARMUP: dict[str, Any] = {
     "ge": 0,
     "lt": 1,
     "title": "Warm-up share",
-    "description": "Share of the run in which the learning rate first rises evenly from nothing.",
+    "description": "Share of the run in which the learning rate first rises evenly from zero.",
 }
 
 

@@ -1,4 +1,4 @@
-"""Augmentation: every training image is varied anew each time it is seen, on the device.
+"""Augmentation: every training image is varied differently each time it is seen, on the device.
 
 All that is random comes from numbers that are drawn beforehand, a row an image; what is done with
 them is a function. So a batch can be split over devices, or computed again, and stays the same.

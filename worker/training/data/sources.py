@@ -40,7 +40,7 @@ MNIST_SHA256 = {
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
 
-# the unpacked files of the Debian package. Debian packs them anew, so the digests of the packed
+# the unpacked files of the Debian package. Debian packs them again, so the digests of the packed
 # files that torchvision knows do not fit; torchvision checks what it fetches by those itself
 FASHION_SHA256 = {
     "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",

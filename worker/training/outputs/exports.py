@@ -136,7 +136,7 @@ def _pt(
 def _safetensors(weights: OrderedDict[str, Tensor], facts: dict[str, str]) -> bytes:
     """The weights, with facts in the header, in our order.
 
-    The library writes them in an order of chance, so the header is written anew: eight bytes with
+    The library writes them in an order of chance, so the header is written again: eight bytes with
     its length, then JSON, padded with spaces so that the tensors begin at a multiple of eight. They
     are placed from where they begin (https://github.com/huggingface/safetensors#format).
     """

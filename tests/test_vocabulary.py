@@ -1,0 +1,90 @@
+"""The field's words everywhere: nothing is called any more what earlier releases called it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+EARLIER_WORDS = {
+    r"resume[ _-]points?|ResumePoint": "snapshot",
+    r"\bdoorbells?\b|\bDoorbell\b|\brung\b|\brung_at\b|\bunheard\b": "notifier, notify",
+    r"\b[Oo]utlook\b": "poll, PollResult",
+    r"\b(heed|heeds|heeded|_heed_wishes)\b|\bwish(es)?\b": "desired state, apply",
+    r"\bYard\b|\byard\.": "WorkerContext",
+    r"\b(bury|buries|buried|burial|strike)\b|\bdie_with\b|\b_?Dead\b": "reap, kill, bind_lifetime",
+    r"\badd_up\b|\bAlone\b|\bKeepsakes\b": "all_reduce, SingleProcess, SnapshotExtras",
+    r"\bdata sets?\b|\bData sets?\b": "dataset",
+    r"\blicen[c]e[ds]?\b|\bcolours?\b|\bnormalis|\bneighbour": "American English",
+    r"\bfrom[_-]nothing\b|(Retry|again) from nothing": "from scratch",
+    r"\b(begins?|began|begun) anew\b|\banew\b": "starts over, again",
+    r"\baccumulation\b|\bmix_alpha\b": "micro_batches, mixup_alpha",
+    r"\bseen_at\b|\bheard_at\b": "last_heartbeat_at",
+    r"\bmultiply-adds\b": "MACs",
+    r"\bto be mended\b|Put it into the queue|Work it out again|yard is empty": "the pages' words",
+    r"\bjudgement\b|\bJudgement\b": "evaluation",
+    r"\bJournal\b": "Recorder",
+}
+"""Earlier words, and those of today."""
+
+ROOMS = (
+    "core",
+    "worker",
+    "webui",
+    "cli",
+    "trainyard",
+    "migrations/env.py",
+    "docs",
+    "README.md",
+    "CONTRIBUTING.md",
+    "Makefile",
+    "docker-compose.yml",
+    ".env.example",
+    "bench",
+)
+
+READS_THE_OLD = {
+    "core/spec/migrate.py": "reads specs by their earlier names",
+    "core/settings.py": "reads a variable by its earlier name",
+    "bench/RESULTS.md": "tells what was measured, in the words of the day",
+    "docs/reference/api.md": "tells which earlier names are still answered",
+    "webui/api/shapes": "answers earlier names for one release",
+    "cli/commands/runs.py": "takes --from-nothing, hidden",
+    "cli/render/tables.py": "reads answers of an earlier server",
+    "docs/decisions": "a record of what was decided then",
+}
+"""Files that must name what earlier releases wrote, and why."""
+
+
+def _texts() -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", *ROOMS], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    names = [name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+    return [
+        ROOT / name
+        for name in names
+        if not name.endswith((".png", ".svg", ".lock", "package-lock.json"))
+        and not name.startswith(tuple(READS_THE_OLD))
+    ]
+
+
+@pytest.mark.parametrize("words", EARLIER_WORDS, ids=EARLIER_WORDS.values())
+def test_an_earlier_word_is_said_nowhere(words):
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in _texts()
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if re.search(words, line)
+    ]
+
+    assert found == [], f"say {EARLIER_WORDS[words]}"
+
+
+@pytest.mark.parametrize("name", READS_THE_OLD)
+def test_a_file_that_reads_the_old_is_there(name):
+    assert (ROOT / name).exists()
