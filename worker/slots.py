@@ -40,14 +40,14 @@ def divide(devices: Sequence[Device], count: int | None) -> list[Slot]:
 
 
 def capacity(slots: Sequence[Slot]) -> Capacity:
-    """What one run can have of some slots, by the one rule of what fits where."""
+    """The capacity of some slots for one run, by the one rule of what fits where."""
     devices = dict.fromkeys(slot.device for slot in slots)
     threads = min((slot.threads for slot in slots), default=1)
     return Capacity.of([device.facts() for device in devices], len(slots), threads)
 
 
 def choose(slots: Sequence[Slot], device: str, count: int) -> list[Slot] | None:
-    """Of some slots, `count` that a run on `device` (as its spec has it) can have together.
+    """Choose `count` of some slots that a run on `device`, as its spec has it, can have together.
 
     Returns:
         None where they do not suffice.

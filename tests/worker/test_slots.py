@@ -19,7 +19,7 @@ def test_slots_go_round_the_devices():
     assert [slot.device.name for slot in slots] == ["GPU 0", "GPU 1", "GPU 0", "GPU 1"]
 
 
-def test_there_is_one_slot_a_device_unless_told_otherwise():
+def test_there_is_one_slot_a_device_unless_set_otherwise():
     assert len(divide(GPUS, None)) == 2
     assert len(divide([CPU], None)) == 1
 
