@@ -44,7 +44,7 @@ def serve(control: socket.socket, scratch: Path) -> NoReturn:
     leave_stops_to_the_worker()
     refuse_what_cannot_fork()
     gc.collect()
-    gc.freeze()  # so that the forks go on sharing these pages
+    gc.freeze()  # so that the forks keep sharing these pages
     children = Children()
     control.send(READY)
     poll = select.poll()
