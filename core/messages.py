@@ -77,11 +77,7 @@ CATALOG: dict[str, Template] = {
     "needs.gpus": "{count} CUDA GPUs",
     "needs.cpu_slots": "{count} CPU slots",
     "needs.devices": "{count} devices",
-    "pin.cpu": Plural(
-        "threads",
-        "{precision} on a CPU with a thread",
-        "{precision} on a CPU with {threads} threads",
-    ),
+    "pin.cpu": Plural("threads", "a CPU and a thread", "a CPU and {threads} threads"),
     "pin.cuda": "{precision} on a CUDA GPU",
     # why a run cannot go on
     "run.diverged": "Loss became NaN or infinite at epoch {epoch}, batch {batch}, at learning rate "
@@ -222,7 +218,7 @@ class Message:
             template = CATALOG[self.code]
             form = template.form(self.params) if isinstance(template, Plural) else template
             return _FORMATTER.vformat(form, (), self.params)
-        except (LookupError, TypeError, ValueError):
+        except (ArithmeticError, LookupError, TypeError, ValueError):
             return f"{self.code} {json.dumps(as_json(self)['params'])}"
 
     def __str__(self) -> str:

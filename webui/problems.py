@@ -12,7 +12,7 @@ from typing import Any
 from flask import Flask, Response, json, render_template, request
 from werkzeug.exceptions import HTTPException, SecurityError
 
-from core.errors import Conflict, InvalidInput, NotFound, TrainyardError, Unavailable
+from core.errors import Conflict, Forbidden, InvalidInput, NotFound, TrainyardError, Unavailable
 
 RETRY_AFTER_S = 5
 
@@ -22,6 +22,7 @@ _STATUS: dict[type[TrainyardError], int] = {
     InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
     NotFound: HTTPStatus.NOT_FOUND,
     Conflict: HTTPStatus.CONFLICT,
+    Forbidden: HTTPStatus.FORBIDDEN,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 

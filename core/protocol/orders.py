@@ -61,6 +61,8 @@ class Order(BaseModel):
     data: Path
     scratch: Path
     device: DeviceKind
+    precision: Literal["fp32", "bf16", "fp16"] | None = None
+    """What the run began in, where its spec leaves that to the device; None: it begins now."""
     threads: int
     resume_from: Path | None = None
     """The file of a snapshot, or None to begin from scratch."""

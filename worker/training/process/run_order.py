@@ -37,6 +37,7 @@ def run(link: Link) -> None:
             data=order.data,
             scratch=order.scratch,
             device=device,
+            precision=order.precision,
             report=link.report,
             stop_requested=link.stop_requested,
             peers=peers,
