@@ -5,7 +5,6 @@ Every error that Trainyard raises on purpose is turned into an answer here and n
 
 from __future__ import annotations
 
-import logging
 from http import HTTPStatus
 from typing import Any
 
@@ -13,10 +12,12 @@ from flask import Flask, Response, json, render_template, request
 from werkzeug.exceptions import HTTPException, SecurityError
 
 from core.errors import Conflict, Forbidden, InvalidInput, NotFound, TrainyardError, Unavailable
+from core.logs import get_logger
+from core.messages import as_json
 
 RETRY_AFTER_S = 5
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 _STATUS: dict[type[TrainyardError], int] = {
     InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -57,9 +58,11 @@ def _on_trainyard_error(error: TrainyardError) -> Response:
     more: dict[str, Any] = {}
     if isinstance(error, InvalidInput):
         more["errors"] = [each.as_json() for each in error.errors]
+    else:
+        more |= as_json(error.reason)
     response = _answer(status, str(error), **more)
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        log.error("%s %s: %s", request.method, request.path, error)
+        log.error("service_unavailable", **_asked(), code=error.reason.code, reason=str(error))
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return response
 
@@ -82,10 +85,14 @@ def _on_http_error(error: HTTPException) -> Response:
 
 
 def _on_surprise(error: Exception) -> Response:
-    log.error("%s %s failed", request.method, request.path, exc_info=error)
+    log.error("request_failed", **_asked(), exc_info=error)
     return _answer(
         HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here; the server's log says what."
     )
+
+
+def _asked() -> dict[str, str]:
+    return {"method": request.method, "path": request.path}
 
 
 def _answer(status: int, detail: str, **more: Any) -> Response:

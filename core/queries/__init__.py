@@ -12,6 +12,7 @@ from core.queries.runs import (
     events,
     logs,
     metrics,
+    milestones,
 )
 from core.queries.workers import workers
 
@@ -31,5 +32,6 @@ __all__ = [
     "jobs",
     "logs",
     "metrics",
+    "milestones",
     "workers",
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select, tuple_
+from collections.abc import Sequence
+
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
 from core.database.models import (
@@ -103,3 +105,27 @@ def events(
 ) -> Page[JobEvent]:
     """A page of a job's history, first to last."""
     return rows_of_job(session, JobEvent, job_id, limit, cursor, JobEvent.id)
+
+
+def milestones(session: Session, job_id: int, limit: int) -> Sequence[tuple[JobEvent, int]]:
+    """The newest events of a job's history, first to last, the snapshots of an attempt as one.
+
+    Returns:
+        Events with how many each stands for: the last snapshot of an attempt for all of its own.
+    """
+    of_job = JobEvent.job_id == job_id
+    counts = (
+        select(func.max(JobEvent.id).label("newest"), func.count().label("count"))
+        .where(of_job, JobEvent.kind == "snapshot")
+        .group_by(JobEvent.attempt)
+        .subquery()
+    )
+    folded = select(JobEvent, counts.c.count).join(counts, JobEvent.id == counts.c.newest)
+    others = select(JobEvent).where(of_job, JobEvent.kind != "snapshot")
+    newest_first = JobEvent.id.desc()
+    found = [
+        (event, count)
+        for event, count in session.execute(folded.order_by(newest_first).limit(limit))
+    ]
+    found += [(event, 1) for event in session.scalars(others.order_by(newest_first).limit(limit))]
+    return sorted(found, key=lambda row: row[0].id)[-limit:]

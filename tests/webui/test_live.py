@@ -180,7 +180,7 @@ def test_a_made_up_position_is_refused(client, recorder):
     for text in (
         *("x", "1", "1.2.3", "x.0.0.0.0.0.0", "-1.0.0.0.0.0.0", "1." * 7, "1.0.0.0.0.0"),
         *(f"1.0.0.0.0.0.{LARGEST_PART + 1}", f"1.0.{'9' * 5000}.0.0.0.0", "inf.0.0.0.0.0.0"),
-        "1.0.0.0.0.0.0.0.0",
+        "1.0.0.0.0.0.0.0.0.0",
     ):
         address = f"/api/v1/jobs/{recorder.lease.job_id}/events"
         assert client.get(address, headers={"Last-Event-ID": text}).status_code == 422, text

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from core import queries, workers
-from core.database.models import Epoch
+from core.database.models import Epoch, JobEvent
 from core.datasets.builtin import DATASETS
 from core.errors import DatabaseUnavailable
 from core.jobs import claim, endings, lifecycle, snapshots
@@ -554,8 +554,8 @@ def test_a_run_whose_batches_did_not_fit_says_how_they_are_computed(client, repo
 
 
 def test_an_attempt_says_in_what_precision_it_computes(client, report):
-    attempts = get(client, f"/jobs/{report({}, ended=False)}").one("section", id="part-attempts")
-    assert "CPU, 2 threads, fp32" in attempts.text
+    timeline = get(client, f"/jobs/{report({}, ended=False)}").one("section", id="part-timeline")
+    assert "Started on CPU in fp32, 2 threads" in timeline.text
 
 
 def test_a_run_on_several_devices_says_so(client, database):
@@ -639,7 +639,7 @@ def test_a_run_with_several_attempts_shows_each(client, database, running, worke
     claim.claim(database, Claimant(worker_id, ["default"]), 600)
     page = get(client, f"/jobs/{job_id}")
     assert "not heard from" in page.one("li", id="attempt-1").text
-    assert "running" in page.one("li", id="attempt-2").text
+    assert "Attempt 2 running" in page.one("li", id="attempt-2").text
     assert "attempt 2" in page.one("header", id="part-head").text
 
 
@@ -760,7 +760,8 @@ def test_a_paused_run_says_who_paused_it_and_from_where_it_goes_on(client, datab
     page = get(client, f"/jobs/{job_id}")
     notice = page.one("section", **{"class": "notice"})
     assert notice.text == "Paused by ada <b> just now. It resumes from epoch 3, batch 13."
-    assert "The run was paused." in page.one("li", id="attempt-1").text
+    attempt = page.one("li", id="attempt-1").text
+    assert "Paused just now Pause requested by ada <b> just now" in attempt
     row = get(client, "/?state=paused").one("tr", id=f"job-{job_id}")
     assert "epoch 1 of 1" in row.text
 
@@ -817,17 +818,44 @@ def test_a_running_run_says_when_it_was_last_heard_of(client, database, running)
     assert "last heard" not in get(client, f"/jobs/{job_id}").text
 
 
-def test_an_attempt_says_who_when_for_how_long_and_why_it_ended(client, database, running):
+def test_a_timeline_says_who_did_what_the_newest_first(client, database, running):
     job_id, lease = running()
-    assert "runs since" in get(client, f"/jobs/{job_id}").one("li", id="attempt-1").text
+    assert "running for" in get(client, f"/jobs/{job_id}").one("li", id="attempt-1").text
     endings.end(database, lease, "crashed", Failure("crash", plain("killed by SIGKILL")))
-    told = get(client, f"/jobs/{job_id}").one("li", id="attempt-1").text
-    assert re.search("started .*, took [0-9.]+ s", told)
-    for text in ("crashed", "on yard-one", "killed by SIGKILL"):
-        assert text in told
+    page = get(client, f"/jobs/{job_id}")
+    heading, *entries = re.split(" just now ?", page.one("li", id="attempt-1").text)
+    assert re.fullmatch("Attempt 1 crashed took [0-9.]+ s Crashed: killed by SIGKILL", heading)
+    assert entries == [
+        "Started on CPU in fp32, 2 threads",
+        "Claimed by yard-one as attempt 1",
+        "",
+    ]
+    assert page.one("li", id="attempt-0").text == "Submitted by owner just now"
     reason = "Its last attempt crashed (killed by SIGKILL); try 2 of 3 in about"
-    assert reason in get(client, f"/jobs/{job_id}").text
+    assert reason in page.text
     assert "next try in" in get(client, "/").one("tr", id=f"job-{job_id}").text
+
+
+def test_the_snapshots_of_an_attempt_are_one_line_of_the_timeline(client, database, running):
+    job_id, lease = running()
+    recorder = Recorder(database, lease, 600)
+    for epoch in (1, 2, 3):
+        recorder.secure(SnapshotRef(epoch, epoch * 938, Blob("a" * 64, 5)))
+        recorder.flush()
+    entries = get(client, f"/jobs/{job_id}").all("li", data_kind="snapshot")
+    assert [each.text for each in entries] == [
+        "3 snapshots, the last at step 2,814, 3 epochs done just now"
+    ]
+
+
+def test_an_attempt_of_an_earlier_release_shows_its_facts(client, database, running):
+    job_id, lease = running()
+    endings.end(database, lease, "crashed", Failure("crash", plain("killed by SIGKILL")))
+    with database.writing() as session:
+        session.execute(delete(JobEvent))
+    shown = get(client, f"/jobs/{job_id}").one("li", id="attempt-1").text
+    for text in ("crashed", "on yard-one", "started just now", "killed by SIGKILL"):
+        assert text in shown
 
 
 def test_the_parts_that_change_are_the_same_alone_as_in_the_page(client, running):

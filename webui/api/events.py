@@ -34,7 +34,7 @@ def events(job_id: int) -> Response:
 @blueprint.get("/jobs/<int:job_id>/events/history")
 def history_of_job(job_id: int) -> Response:
     """A page of what has happened to a run, first to last."""
-    return rows_of_job(job_id, queries.events, EventShape.model_validate)
+    return rows_of_job(job_id, queries.events, EventShape.of)
 
 
 @blueprint.get("/events")

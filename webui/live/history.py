@@ -57,7 +57,7 @@ def history(database: Database, watchers: Watchers, after: int) -> Iterator[str]
 def _after(database: Database, event_id: int) -> Sequence[EventShape]:
     with database.reading() as session:
         rows = events.after(session, event_id, ROWS_AT_ONCE)
-        return [EventShape.model_validate(row) for row in rows]
+        return [EventShape.of(row) for row in rows]
 
 
 def _encode(event: EventShape) -> str:

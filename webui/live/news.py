@@ -87,6 +87,7 @@ SOURCES = (
         {"artifact": "id"},
         "checkpoints",
     ),
+    Source("history", queries.events, shapes.EventShape.of, {"event": "id"}),
 )
 
 

@@ -23,6 +23,7 @@ class Position:
     artifact: int = 0
     evaluated: int = 0
     """The attempt whose evaluation the viewer knows of."""
+    event: int = 0
 
     def __str__(self) -> str:
         return ".".join(str(part) for part in astuple(self))
@@ -37,8 +38,8 @@ class Position:
         try:
             parts = [int(part) for part in text.split(".")]
             possible = all(0 <= part <= LARGEST_PART for part in parts)
-            # an id of an earlier version knows of no evaluation
-            if not possible or not len(fields(cls)) - 1 <= len(parts) <= len(fields(cls)):
+            # an id of an earlier version knows of no event, or of no evaluation either
+            if not possible or not len(fields(cls)) - 2 <= len(parts) <= len(fields(cls)):
                 raise ValueError
         except ValueError:
             raise InvalidInput.one(

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from core import queries
 from core.database.engine import Database
 from core.errors import DatabaseUnavailable
-from core.messages import Message, from_json
 from webui.api import shapes
 from webui.live.news import Event, news
 from webui.live.position import Position
@@ -27,22 +26,22 @@ def stream(
     """Everything about a job after `position`, then what happens, until the job has ended.
 
     Yields:
-        Events: `job` (the job), `epochs`, `metrics`, `logs`, `artifacts` (lists of new rows),
-        `evaluation` (there is one), `reset` (epochs and metrics shown so far are void: training
-        starts over), `end`. `points` and `checkpoints` bring metrics and artifacts by the names of
-        version 0.1.
+        Events: `job` (the job), `epochs`, `metrics`, `logs`, `artifacts`, `history` (lists of
+        new rows), `evaluation` (there is one), `reset` (epochs and metrics shown so far are void:
+        training starts over), `end`. `points` and `checkpoints` bring metrics and artifacts by
+        the names of version 0.1.
     """
     yield RETRY
     last_sent = time.monotonic()
-    waits: Message | None = None  # why, as it was last told
+    sent: str | None = None  # the key of why it waits, as it was last sent
     with watchers.watching(job_id) as changed:
         while not watchers.stopping:
             changed.clear()
             before = position
             try:
                 events = news(database, job_id, position)
-                if not events and waits is not None:
-                    events = _moved_on(database, job_id, position, waits)
+                if not events and sent is not None:
+                    events = _moved_on(database, job_id, position, sent)
             except DatabaseUnavailable:
                 yield ": the database is away\n\n"
                 events = []
@@ -50,7 +49,7 @@ def stream(
                 position = event.position
                 yield event.encode()
                 last_sent = time.monotonic()
-                waits = _turn(event.data) if event.name == "job" else waits
+                sent = _waiting_key(event.data) if event.name == "job" else sent
                 if event.name == "end":
                     return
             if events and position.revision == before.revision:
@@ -64,14 +63,13 @@ def stream(
                 changed.wait(LOOK_EVERY_S)
 
 
-def _moved_on(database: Database, job_id: int, seen: Position, waits: Message) -> list[Event]:
+def _moved_on(database: Database, job_id: int, seen: Position, sent: str) -> list[Event]:
     """The job again, where others have moved it on in the line: its own row did not change."""
     with database.reading() as session:
-        told = shapes.whole_job(session, *queries.job(session, job_id)).as_json()
-    return [Event("job", told, seen)] if _turn(told) != waits else []
+        job = shapes.whole_job(session, *queries.job(session, job_id)).as_json()
+    return [Event("job", job, seen)] if _waiting_key(job) != sent else []
 
 
-def _turn(job: shapes.JSON) -> Message | None:
-    """Why a job waits, without how long: what is left changes with the line alone."""
+def _waiting_key(job: shapes.JSON) -> str | None:
     status = job["queue_status"]
-    return from_json(status).timeless() if status else None
+    return status["key"] if status else None

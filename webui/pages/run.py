@@ -19,6 +19,7 @@ from webui.forms.describing import described
 from webui.live.position import Position
 from webui.pages.blueprint import blueprint, to_run
 from webui.pages.columns import columns as columns_of
+from webui.pages.timeline import MOST_EVENTS, timeline
 
 MOST_ROWS = 10_000
 """Rows of one kind in a page of a run; the stream brings what is beyond."""
@@ -33,15 +34,20 @@ def job(job_id: int) -> str:
         given = {"job": shown, "validated": facts.has_validation(row.spec), **_facts(session, row)}
         if "part" in request.args:
             return render_template("run/_all_parts.html", **given)
-        return render_template("run/page.html", **given, **_records(session, row, shown))
+        records = _records(session, row, shown, given["newest_event"])
+        return render_template("run/page.html", **given, **records)
 
 
 def _facts(session: Session, row: Job) -> dict[str, Any]:
     """What a page of a run shows besides the run itself, its curves, its epochs and its log."""
     attempts = queries.attempts(session, row.id, queries.LARGEST_LIMIT)
+    milestones = queries.milestones(session, row.id, MOST_EVENTS)
     files = queries.artifacts(session, row.id, queries.LARGEST_LIMIT)
     return {
-        "attempts": [AttemptShape.of(attempt).as_json() for attempt in attempts.items],
+        "chapters": timeline(
+            milestones, [AttemptShape.of(each).as_json() for each in attempts.items]
+        ),
+        "newest_event": milestones[-1][0].id if milestones else 0,
         "files": [ArtifactShape.model_validate(file).as_json() for file in files.items],
         "has_evaluation": row.state in FINAL and queries.evaluated_attempt(session, row.id) > 0,
         "took_s": seconds_between(row.started_at, row.finished_at)
@@ -50,7 +56,7 @@ def _facts(session: Session, row: Job) -> dict[str, Any]:
     }
 
 
-def _records(session: Session, row: Job, shown: JSON) -> dict[str, Any]:
+def _records(session: Session, row: Job, shown: JSON, newest_event: int) -> dict[str, Any]:
     """What a run has reported so far, and the place in the stream from which it goes on."""
     epochs, all_epochs = _rows(session, row.id, queries.epochs)
     metrics, all_metrics = _rows(session, row.id, queries.metrics)
@@ -66,6 +72,7 @@ def _records(session: Session, row: Job, shown: JSON) -> dict[str, Any]:
         log_line=lines[-1].number if lines else 0,
         artifact=files[-1].id if files else 0,
         evaluated=queries.evaluated_attempt(session, row.id),
+        event=newest_event,
     )
     shown_epochs = [Epoch.model_validate(epoch).as_json() for epoch in epochs]
     groups, rest = described(row.spec)

@@ -11,7 +11,7 @@ from core.database.models import Attempt, Job
 from core.jobs import snapshots, status
 from core.jobs.snapshots import SnapshotRef
 from core.jobs.status import QueueStatus
-from core.messages import as_json, plain
+from core.messages import as_json, plain, stored
 from core.queries import Page
 from webui.api.shapes.base import JSON, Listing, Reason, Shape, Timestamp
 
@@ -59,6 +59,7 @@ class QueueStatusShape(Shape):
     reason: Annotated[str, Field(description="The reason in English, with about how long.")]
     eta_s: float | None
     is_stuck: Annotated[bool, Field(description="Whether no live worker can ever run it.")]
+    key: Annotated[str, Field(description="Changes with the reason, but not with time alone.")]
 
     @classmethod
     def of(cls, waits: QueueStatus) -> QueueStatusShape:
@@ -69,6 +70,7 @@ class QueueStatusShape(Shape):
             reason=waits.with_time.text,
             eta_s=waits.eta_s,
             is_stuck=waits.is_stuck,
+            key=stored(waits.reason.timeless()),
         )
 
 

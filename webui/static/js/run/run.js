@@ -74,23 +74,14 @@ function showNumbers() {
   document.title = job.state === "running" ? `${Math.floor(fraction * 100)}% · ${title}` : title;
 }
 
-// What the server renders of a run depends on these alone; everything else is in the events.
-const signature = () =>
-  [
-    job.state,
-    job.desired,
-    job.attempt,
-    job.worker,
-    job.error?.code,
-    job.micro_batch,
-    job.progress.batches,
-    job.queue_status?.reason, // with its time, which is shown
-  ].join("\n");
+// What the server renders of a run changes with its history and with these facts alone; everything
+// else is in the events of the stream.
+const facts = () => [job.micro_batch, job.progress.batches, job.queue_status?.key].join("\n");
 
-let rendered = signature();
+let rendered = facts();
 
 async function showParts() {
-  rendered = signature();
+  rendered = facts();
   const fresh = await fetchPart(page.dataset.parts);
   for (const part of fresh.querySelectorAll("[data-part]")) {
     morph(document.getElementById(part.id), part, "outerHTML");
@@ -128,7 +119,7 @@ const stream = new Stream(
       showNumbers();
       showHeartbeat();
       draw();
-      if (signature() !== rendered) tryToShowParts();
+      if (facts() !== rendered) tryToShowParts();
     },
     epochs(rows) {
       epochs = epochs.concat(rows);
@@ -143,6 +134,9 @@ const stream = new Stream(
       log.add(rows);
     },
     artifacts() {
+      tryToShowParts();
+    },
+    history() {
       tryToShowParts();
     },
     evaluation() {
