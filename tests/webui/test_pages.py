@@ -29,6 +29,7 @@ from core.spec.presets import PRESETS, resolve
 from core.storage.blobs import Blob
 from tests.reported import epoch_end, evaluated, started
 from webui.context import Context
+from webui.forms.describing import preset_texts
 
 VOID = {"input", "meta", "link"}
 
@@ -427,7 +428,8 @@ def follows(client, **fields: str):
 
 
 def test_what_is_typed_is_counted_and_summarized_by_the_server(client):
-    part = follows(client, preset="quick", epochs="9", **{"stopping.patience": "3"})
+    typed = preset_texts()["quick"] | {"epochs": "9", "stopping.patience": "3"}
+    part = follows(client, preset="quick", **typed)
     assert part.one("p", id="changes").attributes["data-fields"] == "epochs stopping.patience"
     assert part.one("p", id="changes").text == "2 fields differ from “Quick”."
     assert part.one("span", id="summary-stopping").text == "patience 3"
