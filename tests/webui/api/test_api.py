@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import socket
+from unittest.mock import ANY
 
 import httpx
 import pytest
@@ -465,6 +466,7 @@ def test_a_queued_run_is_paused_goes_on_and_says_who_asked(client):
         "reason": "paused by owner",
         "eta_s": None,
         "is_stuck": False,
+        "key": ANY,
     }
     assert (resumed.json["state"], resumed.json["desired_by"]) == ("queued", "owner")
     assert client.get("/api/v1/jobs?state=paused").json["items"] == []
@@ -573,18 +575,20 @@ def test_a_wish_for_what_does_not_exist_is_404(client, action):
 def test_a_queued_run_says_its_place_and_why_it_waits(client, lease):
     first, second = submitted(client), submitted(client)
 
-    told = client.get(f"/api/v1/jobs/{second}").json["queue_status"]
+    shown = client.get(f"/api/v1/jobs/{second}").json["queue_status"]
 
-    assert told == {
+    assert shown == {
         "position": 2,
         "code": "queue.behind",
         "params": {"ahead": 1, "slots": {"code": "queue.cpu_slots", "params": {"count": 1}}},
         "reason": "1 run ahead on 1 CPU slot",
         "eta_s": None,
         "is_stuck": False,
+        "key": ANY,
     }
     listed = {job["id"]: job["queue_status"] for job in client.get("/api/v1/jobs").json["items"]}
-    assert listed[second] == told
+    assert listed[second] == shown
+    assert listed[first]["key"] != shown["key"]
     assert listed[first]["reason"] == "next in line on 1 CPU slot"
     assert listed[lease.job_id] is None
 
