@@ -146,7 +146,7 @@ def test_a_folded_section_tells_what_is_set_in_it_while_it_is_set(page):
     page.goto("/jobs/new?preset=tutorial")
     section = page.locator("details", has_text="Regularization")
     expect(section.locator(".summary")).to_be_empty()
-    expect(section.locator(".inside")).to_be_visible()
+    expect(section.locator(".contents")).to_be_visible()
 
     section.locator("summary").click()
     named(page, "regularization.label_smoothing").fill("0.1")

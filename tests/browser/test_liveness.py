@@ -63,14 +63,14 @@ def test_a_page_that_is_open_tells_of_a_pause_by_another_and_can_take_it_back(pa
 
 COUNT = """
 async () => {
-  const { tellTimes } = await import("/static/js/lib/times.js");
+  const { writeTimes } = await import("/static/js/lib/times.js");
   const time = document.createElement("time");
   time.dataset.heartbeat = "";
   document.body.append(time);
   const server = Date.parse(document.documentElement.dataset.serverTime);
   const told = [0, 7, 90].map((seconds) => {
     time.dateTime = new Date(server - seconds * 1000).toISOString();
-    tellTimes();
+    writeTimes();
     return time.textContent;
   });
   return told;
