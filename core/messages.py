@@ -77,11 +77,7 @@ CATALOG: dict[str, Template] = {
     "needs.gpus": "{count} CUDA GPUs",
     "needs.cpu_slots": "{count} CPU slots",
     "needs.devices": "{count} devices",
-    "pin.cpu": Plural(
-        "threads",
-        "{precision} on a CPU with a thread",
-        "{precision} on a CPU with {threads} threads",
-    ),
+    "pin.cpu": Plural("threads", "a CPU and a thread", "a CPU and {threads} threads"),
     "pin.cuda": "{precision} on a CUDA GPU",
     # why a run cannot go on
     "run.diverged": "Loss became NaN or infinite at epoch {epoch}, batch {batch}, at learning rate "
@@ -173,6 +169,10 @@ CATALOG: dict[str, Template] = {
     "run.unknown_newest": "There is no job {job_id}; the newest is {newest}.",
     "run.unknown_none": "There is no job {job_id}; there are none yet.",
     "artifact.unknown": "There is no artifact {artifact_id}.",
+    "preview.try_again": "The worker cannot draw it now. Try again in a moment.",
+    "preview.worker_stopped": "The worker was stopped. Try again in a moment.",
+    "preview.too_slow": "It was not drawn within {limit_s:duration}, and was given up.",
+    "preview.process_ended": "The process that drew it ended early; the worker's log says why.",
     "preview.worker_failed": "The worker failed to draw it; its log says why.",
     "actor.may_not_submit": "{name} may not submit runs.",
     "actor.may_not": "{name} may not {action} run {job_id}.",
@@ -261,7 +261,7 @@ class Message:
             template = CATALOG[self.code]
             form = template.form(self.params) if isinstance(template, Plural) else template
             return _FORMATTER.vformat(form, (), self.params)
-        except (LookupError, TypeError, ValueError):
+        except (ArithmeticError, LookupError, TypeError, ValueError):
             return f"{self.code} {json.dumps(as_json(self)['params'])}"
 
     def __str__(self) -> str:

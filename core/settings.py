@@ -255,7 +255,7 @@ def _by_old_names() -> dict[str, str]:
     return {
         field: os.environ[old]
         for old, field in OLD_NAMES.items()
-        if os.environ.get(old) and variable(field) not in os.environ
+        if os.environ.get(old) and not os.environ.get(variable(field))
     }
 
 

@@ -71,6 +71,16 @@ EVENT_TARGETS: dict[EventKind, frozenset[State]] = {
 """The states into which a job may move by an event. Events of other kinds move it nowhere."""
 
 
+STAYING: frozenset[tuple[State, EventKind]] = frozenset(
+    {
+        ("running", "crashed"),
+        ("running", "lost"),
+        ("queued", "retried"),  # it waited for what it was pinned to, and starts over
+    }
+)
+"""Events of `EVENT_TARGETS` after which a job may still be in the state that it was in."""
+
+
 def state_after(state: State | None, kind: EventKind, named: State | None) -> State:
     """The state of a job after an event of its history.
 
@@ -83,7 +93,8 @@ def state_after(state: State | None, kind: EventKind, named: State | None) -> St
         ValueError: no job can go that way.
     """
     if named is None:
-        if state is None or (kind in EVENT_TARGETS and kind not in ("crashed", "lost")):
+        may_stay = kind not in EVENT_TARGETS or (state, kind) in STAYING
+        if state is None or not may_stay:
             raise ValueError(f"{kind} names no state, after {state}")
         return state
     may_move = named == "queued" if state is None else named in TRANSITIONS[state]

@@ -19,7 +19,7 @@ SILENT_AFTER_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class WorkerFacts:
-    """What a worker says of itself when it starts."""
+    """The facts that a worker registers when it starts."""
 
     name: str
     process_id: int

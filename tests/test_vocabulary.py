@@ -53,6 +53,7 @@ READS_THE_OLD = {
     "bench/RESULTS.md": "tells what was measured, in the words of the day",
     "docs/reference/api.md": "tells which earlier names are still answered",
     "webui/api/shapes": "answers earlier names for one release",
+    "webui/actions.py": "takes from_nothing from terminals of version 0.1",
     "cli/commands/runs.py": "takes --from-nothing, hidden",
     "cli/render/tables.py": "reads answers of an earlier server",
     "docs/decisions": "a record of what was decided then",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
+    AliasChoices,
     BaseModel,
     ConfigDict,
     Field,
@@ -83,8 +84,11 @@ class ActionOptions(BaseModel):
 class RetryOptions(ActionOptions):
     """The body of a retry."""
 
-    from_scratch: bool = False
-    """Whether it starts over, instead of resuming from its last snapshot."""
+    from_scratch: Annotated[
+        bool, Field(validation_alias=AliasChoices("from_scratch", "from_nothing"))
+    ] = False
+    """Whether it starts over, instead of resuming from its last snapshot. Version 0.1 called it
+    `from_nothing`."""
 
 
 def _without_controls(value: str) -> str:

@@ -106,7 +106,7 @@ class _SlotHolder:
         needs = claim.next_requirements(context.database, context.claimant)
         if needs is None or held.fits(needs):
             return False
-        self._slots = context.slots.exchange(self._slots, needs.device, needs.devices)
+        self._slots = context.slots.exchange(self._slots, needs)
         return bool(self._slots)
 
     def _keep(self, lease: Lease, trainers: dict[Slot, Trainer]) -> Sequence[Slot]:
@@ -115,7 +115,7 @@ class _SlotHolder:
         Returns:
             Those that it runs in.
         """
-        chosen = choose(self._slots, lease.device, lease.devices)
+        chosen = choose(self._slots, lease.needs)
         assert chosen is not None, "the claim looks at what is held"
         spare = [slot for slot in self._slots if slot not in chosen]
         self._put_back({slot: trainers[slot] for slot in spare})

@@ -1,4 +1,4 @@
-"""The Celery side of a worker: it is notified of work, and is told nothing else."""
+"""The Celery side of a worker: notifications that there is work, and nothing else."""
 
 from __future__ import annotations
 
@@ -52,6 +52,7 @@ def register(app: Celery, context: WorkerContext) -> None:
 def arguments(context: WorkerContext) -> list[str]:
     """The command line of the Celery worker."""
     return [
+        "--quiet",  # its banner is no log line, and ours says the same
         "worker",
         "--pool=threads",  # a thread waits for a process of its own; nothing is computed here
         f"--concurrency={len(context.slots.all)}",

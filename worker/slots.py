@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from core.jobs.capacity import Capacity
+from core.jobs.capacity import Capacity, Requirements
 from core.protocol.orders import DeviceKind
 from worker.devices import Device, usable_cores
 
@@ -40,20 +40,24 @@ def divide(devices: Sequence[Device], count: int | None) -> list[Slot]:
 
 
 def capacity(slots: Sequence[Slot]) -> Capacity:
-    """What one run can have of some slots, by the one rule of what fits where."""
+    """The capacity of some slots for one run, by the one rule of what fits where."""
     devices = dict.fromkeys(slot.device for slot in slots)
     threads = min((slot.threads for slot in slots), default=1)
     return Capacity.of([device.facts() for device in devices], len(slots), threads)
 
 
-def choose(slots: Sequence[Slot], device: str, count: int) -> list[Slot] | None:
-    """Of some slots, `count` that a run on `device` (as its spec has it) can have together.
+def choose(slots: Sequence[Slot], needs: Requirements) -> list[Slot] | None:
+    """Choose, of some slots, as many as a run needs and can have together.
 
     Returns:
         None where they do not suffice.
     """
-    fitting = list(slots) if device == "cpu" else _on_separate_devices(slots)
-    return fitting[:count] if len(fitting) >= count else None
+    if needs.device == "cpu":
+        fitting = list(slots)
+    else:
+        able = [slot for slot in slots if needs.precision in (None, *slot.device.precisions)]
+        fitting = _on_separate_devices(able)
+    return fitting[: needs.devices] if len(fitting) >= needs.devices else None
 
 
 def _on_separate_devices(slots: Sequence[Slot]) -> list[Slot]:
@@ -85,15 +89,15 @@ class Slots:
         with self._changed:
             self._give_back(slots)
 
-    def exchange(self, held: Sequence[Slot], device: str, count: int) -> list[Slot]:
-        """Free the slots that the caller holds, and take `count` for a run on `device`, or none.
+    def exchange(self, held: Sequence[Slot], needs: Requirements) -> list[Slot]:
+        """Free the slots that the caller holds, and take those that a run needs, or none.
 
         It is one step, and nobody waits while holding one: of threads that hold a slot each and
         look for two, the last to come gets them.
         """
         with self._changed:
             self._give_back(held)
-            taken = choose(self._free, device, count) or []
+            taken = choose(self._free, needs) or []
             for slot in taken:
                 self._free.remove(slot)
             return taken

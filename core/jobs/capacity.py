@@ -7,9 +7,9 @@ snapshot is bound to what it began with, so that it resumes exactly.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self, cast, get_args
 
 from sqlalchemy import ColumnElement, and_, or_
 
@@ -22,7 +22,9 @@ from core.workers import live
 KINDS = ("auto", "cpu", "cuda")
 """What a spec's `device` may say."""
 
-EVERY_PRECISION = ("fp32", "bf16", "fp16")
+Precision = Literal["fp32", "bf16", "fp16"]
+
+EVERY_PRECISION: tuple[Precision, ...] = get_args(Precision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +33,8 @@ class Requirements:
 
     device: str
     devices: int
-    precision: str | None = None
-    """The precision that it began with; None: it is not bound to one."""
+    precision: Precision | None = None
+    """The precision that it began with, where its spec leaves that open; None: not bound to one."""
     threads: int | None = None
     """The threads that it began with on a CPU; None: it is not bound to them."""
 
@@ -48,7 +50,9 @@ class Capacity:
     threads: int = 1
     """Threads of a slot."""
     precisions: Sequence[str] = EVERY_PRECISION
-    """Precisions that every GPU computes in."""
+    """Precisions that some GPU computes in: what a run on one device can have."""
+    shared_precisions: Sequence[str] = EVERY_PRECISION
+    """Precisions that every GPU computes in: what a run on several devices can have."""
 
     @classmethod
     def of(cls, devices: Sequence[Any], slots: int, threads: int | None) -> Self:
@@ -61,9 +65,8 @@ class Capacity:
             min(len(gpus), slots) if gpus else slots,
             has_gpus=bool(gpus),
             threads=threads or 1,
-            precisions=tuple(
-                each for each in EVERY_PRECISION if all(each in some for some in precisions)
-            ),
+            precisions=_of_those(precisions, any),
+            shared_precisions=_of_those(precisions, all),
         )
 
     def largest(self, device: str) -> int:
@@ -78,11 +81,26 @@ class Capacity:
 
     def has_pin(self, wanted: Requirements) -> bool:
         """Whether a run that is bound to what it began with finds that here."""
-        if wanted.precision is None:
+        if wanted.threads is not None and wanted.threads > self.threads:
+            return False
+        if wanted.precision is None or wanted.device == "cpu":
             return True
-        if wanted.device == "cpu":
-            return (wanted.threads or 0) <= self.threads
-        return wanted.precision in self.precisions
+        return wanted.precision in self.precisions_for(wanted.devices)
+
+    def precisions_for(self, devices: int) -> Sequence[str]:
+        """The precisions that a run on so many GPUs can have."""
+        return self.precisions if devices == 1 else self.shared_precisions
+
+
+def _of_those(
+    precisions: Sequence[Sequence[str]], quantifier: Callable[[Iterable[bool]], bool]
+) -> tuple[str, ...]:
+    """The precisions that any, or all, of some GPUs compute in; every one where there is no GPU."""
+    if not precisions:
+        return EVERY_PRECISION
+    return tuple(
+        each for each in EVERY_PRECISION if quantifier(each in some for some in precisions)
+    )
 
 
 ONE = Capacity(1, 1)
@@ -92,10 +110,12 @@ def fits(capacity: Capacity, job: type[Job] = Job) -> ColumnElement[bool]:
     """`Capacity.fits`, as the database sees it."""
     return and_(
         or_(*(_has_devices(job, device, capacity.largest(device)) for device in KINDS)),
+        or_(job.pinned_threads.is_(None), job.pinned_threads <= capacity.threads),
         or_(
             job.pinned_precision.is_(None),
-            and_(job.device == "cpu", job.pinned_threads <= capacity.threads),
-            and_(job.device == "cuda", job.pinned_precision.in_(capacity.precisions)),
+            job.device == "cpu",
+            and_(job.devices == 1, job.pinned_precision.in_(capacity.precisions_for(1))),
+            job.pinned_precision.in_(capacity.precisions_for(2)),
         ),
     )
 
@@ -106,7 +126,8 @@ def _has_devices(job: type[Job], device: str, largest: int) -> ColumnElement[boo
 
 def requirements(job: Job) -> Requirements:
     """What a job needs."""
-    return Requirements(job.device, job.devices, job.pinned_precision, job.pinned_threads)
+    precision = cast("Precision | None", job.pinned_precision)
+    return Requirements(job.device, job.devices, precision, job.pinned_threads)
 
 
 def capacity_of(worker: Worker) -> Capacity:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, insert, or_, select, update
@@ -16,7 +16,7 @@ from core.database.models import Attempt, Job
 from core.errors import DatabaseUnavailable
 from core.jobs import events
 from core.jobs.actors import Actor, of_worker
-from core.jobs.capacity import ONE, Capacity, Requirements, fits
+from core.jobs.capacity import ONE, Capacity, Requirements, fits, requirements
 from core.jobs.lease import Lease
 from core.states import may_become
 
@@ -68,7 +68,7 @@ def claim(
 def one_slot_of(claimant: Claimant) -> Capacity:
     """What one slot of a claimant can give a run."""
     most = claimant.max_capacity
-    return Capacity(1, 1, has_gpus=most.has_gpus, threads=most.threads, precisions=most.precisions)
+    return replace(most, slots=1, devices=1)
 
 
 def next_requirements(database: Database, claimant: Claimant) -> Requirements | None:
@@ -152,4 +152,4 @@ def _claim(
 
 
 def _lease(job: Job, token: str, claimant: Claimant) -> Lease:
-    return Lease(job.id, job.attempt, token, claimant.actor, job.spec, job.device, job.devices)
+    return Lease(job.id, job.attempt, token, claimant.actor, job.spec, requirements(job))

@@ -1,7 +1,9 @@
 """The history of the jobs: one row for everything that happens to one, never changed.
 
 An event is written in the transaction of the move that it tells of. Its id is a position in the
-history of all jobs: whoever follows asks for what lies after the last one that they have seen.
+history of all jobs: whoever follows asks for what lies after the last one that they have seen. So
+ids must appear in their order. PostgreSQL hands them out before transactions commit, so a
+transaction holds a lock from its first event to its commit; SQLite has one writer at a time anyway.
 """
 
 from __future__ import annotations
@@ -9,14 +11,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, insert, select, true
+from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
-from core.database.clock import now, oldest_running_transaction, this_transaction
+from core.database.clock import now
 from core.database.models import JobEvent
 from core.jobs.actors import Actor
 from core.messages import Message, as_json
 from core.states import EventKind
+
+LOCK = 728
+"""The advisory lock of the history; migrations hold 727."""
 
 
 def append(
@@ -28,6 +33,8 @@ def append(
     payload: Mapping[str, Any] | None = None,
 ) -> None:
     """Write down that something happened to a job. Messages in the payload are stored as codes."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(LOCK)))
     session.execute(
         insert(JobEvent).values(
             job_id=job_id,
@@ -39,7 +46,6 @@ def append(
                 name: as_json(value) if isinstance(value, Message) else value
                 for name, value in (payload or {}).items()
             },
-            transaction_id=this_transaction(),
         )
     )
 
@@ -63,27 +69,13 @@ def append_once(
 
 
 def after(session: Session, event_id: int, limit: int) -> Sequence[JobEvent]:
-    """The events of all jobs that follow one, oldest first.
-
-    Those come only once no event before them can still appear: PostgreSQL hands out ids before
-    transactions are committed.
-    """
+    """The events of all jobs that follow one, oldest first."""
     return session.scalars(
-        select(JobEvent)
-        .where(JobEvent.id > event_id, _is_settled(session))
-        .order_by(JobEvent.id)
-        .limit(limit)
+        select(JobEvent).where(JobEvent.id > event_id).order_by(JobEvent.id).limit(limit)
     ).all()
 
 
 def newest_id(session: Session) -> int:
     """The position at the end of the history; 0 where nothing has happened yet."""
-    newest: int | None = session.scalar(select(func.max(JobEvent.id)).where(_is_settled(session)))
+    newest: int | None = session.scalar(select(func.max(JobEvent.id)))
     return newest or 0
-
-
-def _is_settled(session: Session) -> ColumnElement[bool]:
-    if session.get_bind().dialect.name != "postgresql":
-        return true()  # SQLite has one writer at a time
-    settled: ColumnElement[bool] = JobEvent.transaction_id < oldest_running_transaction()
-    return settled

@@ -16,6 +16,7 @@ from core.database.clock import now
 from core.database.models import Job
 from core.errors import LeaseLost
 from core.jobs.actors import Actor
+from core.jobs.capacity import Requirements
 from core.states import Desired
 
 
@@ -29,8 +30,8 @@ class Lease:
     actor: Actor
     """The worker that holds it."""
     spec: dict[str, Any]
-    device: str
-    devices: int
+    needs: Requirements
+    """The devices that the run takes, and what it is bound to."""
 
 
 def guarded_update(session: Session, lease: Lease, values: dict[str, Any]) -> Desired:

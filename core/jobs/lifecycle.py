@@ -154,7 +154,7 @@ def retry(database: Database, job_id: int, actor: Actor, *, from_scratch: bool =
     """
     with locked(database, job_id) as (session, job):
         refuse_unless_allowed(actor, "retry", job)
-        is_stuck = from_scratch and job.state == "queued" and job.pinned_precision is not None
+        is_stuck = from_scratch and job.state == "queued" and job.device != job.spec["device"]
         if job.state != "failed" and not is_stuck:
             raise Conflict(message("run.not_retryable", job_id=job.id, state=job.state))
         values = asked("run", actor) | {

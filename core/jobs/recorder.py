@@ -20,6 +20,7 @@ from core.jobs import events, snapshots
 from core.jobs.lease import Lease, guarded_update
 from core.jobs.snapshots import SnapshotRef
 from core.protocol.reports import EpochEnd, Evaluated, Line, Report, Shrunk, Started, StepMetrics
+from core.spec import facts
 from core.states import Desired, EventKind
 
 LONGEST_LINE = 10_000
@@ -47,6 +48,7 @@ class Recorder:
         """Statements that the last flush took, its transaction's begin and end among them."""
         self._may_be_written = False
         """Whether the answer to a flush was lost: what waits may be in the tables already."""
+        self._is_precision_open = facts.leaves_precision_open(lease.spec)
         self._pin: dict[str, Any] = {}
         """What the run is bound to from its first snapshot on."""
 
@@ -56,7 +58,7 @@ class Recorder:
         if isinstance(report, Started):
             self._pin = {
                 "device": report.device_kind,
-                "pinned_precision": report.precision,
+                "pinned_precision": report.precision if self._is_precision_open else None,
                 "pinned_threads": report.threads if report.device_kind == "cpu" else None,
             }
 

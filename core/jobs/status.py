@@ -107,7 +107,7 @@ def _why_stuck(job: Job, workers: Sequence[Worker]) -> Message | None:
     if _fitting(job, serving):
         return None
     has_devices = any(capacity_of(each).largest(job.device) >= job.devices for each in serving)
-    if has_devices and job.pinned_precision is not None:
+    if has_devices and (job.pinned_precision or job.pinned_threads):
         return message("queue.pinned_elsewhere", pin=_pin(job), queue=job.queue)
     return message("queue.nothing_fits", queue=job.queue, needs=_needs(job))
 
@@ -115,8 +115,7 @@ def _why_stuck(job: Job, workers: Sequence[Worker]) -> Message | None:
 def _pin(job: Job) -> Message:
     """What a run that has a snapshot is bound to."""
     if job.device == "cpu":
-        threads = job.pinned_threads or 1
-        return message("pin.cpu", precision=job.pinned_precision, threads=threads)
+        return message("pin.cpu", threads=job.pinned_threads or 1)
     return message("pin.cuda", precision=job.pinned_precision)
 
 

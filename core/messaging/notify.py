@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 
 from celery import Celery
 from kombu.exceptions import OperationalError
@@ -65,7 +66,8 @@ def celery_app(redis_url: str) -> Celery:
 class Notifier:
     """Rings for a queue."""
 
-    def __init__(self, redis_url: str) -> None:
+    def __init__(self, redis_url: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self.app = celery_app(redis_url)
         # an app of its own for ringing: a submit must not wait as long as a listener may for a
         # Redis that takes connections and does not answer
@@ -82,12 +84,12 @@ class Notifier:
         Returns:
             Whether the notification went out. False is no failure: workers poll as well.
         """
-        if time.monotonic() < self._silent_until:
+        if self._clock() < self._silent_until:
             return False
         try:
             self._bell.send_task(TASK, queue=queue, retry=False, ignore_result=True, expires=3600)
         except OperationalError as error:
-            self._silent_until = time.monotonic() + PAUSE_AFTER_FAILURE_S
+            self._silent_until = self._clock() + PAUSE_AFTER_FAILURE_S
             log.warning("Redis is away, no worker was notified of queue %s: %s", queue, error)
             return False
         return True

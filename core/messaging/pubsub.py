@@ -29,7 +29,8 @@ LONGEST_PAUSE_S = 10.0
 class Wakeups:
     """Sends and hears wake-ups. Subscribers of one Redis database hear each other only."""
 
-    def __init__(self, redis_url: str) -> None:
+    def __init__(self, redis_url: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._redis = redis.Redis.from_url(
             redis_url, socket_timeout=2, socket_connect_timeout=1, health_check_interval=0
         )
@@ -39,12 +40,12 @@ class Wakeups:
 
     def announce(self, topic: Topic, job_id: int) -> None:
         """Send a wake-up. Never fails and, while Redis is away, seldom waits."""
-        if time.monotonic() < self._silent_until:
+        if self._clock() < self._silent_until:
             return
         try:
             self._redis.publish(self._channel(topic), str(job_id))
         except redis.RedisError as error:
-            self._silent_until = time.monotonic() + PAUSE_AFTER_FAILURE_S
+            self._silent_until = self._clock() + PAUSE_AFTER_FAILURE_S
             log.debug("no wake-up for job %s: %s", job_id, error)
 
     def check(self) -> bool:

@@ -37,6 +37,15 @@ class Forked(BaseModel):
     process_id: int
 
 
+class ForkFailed(BaseModel):
+    """The zygote's answer where it could not fork. It goes on and may be asked again."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    reason: str
+    """In the words of the operating system."""
+
+
 READY = b"ready"
 """The zygote's first message."""
 
@@ -52,6 +61,8 @@ class Order(BaseModel):
     data: Path
     scratch: Path
     device: DeviceKind
+    precision: Literal["fp32", "bf16", "fp16"] | None = None
+    """What the run began in, where its spec leaves that to the device; None: it begins now."""
     threads: int
     resume_from: Path | None = None
     """The file of a snapshot, or None to begin from scratch."""

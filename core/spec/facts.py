@@ -62,3 +62,8 @@ def network(spec: Hyperparameters) -> shapes.Summary:
 def _optimizer(optimizer: Spec) -> list[str]:
     rate = optimizer.get("learning_rate")
     return [optimizer[KIND]] if rate is None else [optimizer[KIND], f"{rate:g}"]
+
+
+def leaves_precision_open(spec: Spec) -> bool:
+    """Whether the device that a run gets decides what it computes in."""
+    return bool(spec.get("compute", {}).get("precision", "auto") == "auto")

@@ -33,13 +33,21 @@ AT_ONCE = 500
 
 
 def upgrade() -> None:
-    make_snapshots("snapshots")
-    move("resume_points", "snapshots")
-    make_metrics("metrics")
-    move("points", "metrics")
-    make_files("artifacts", sa.Column("kind", sa.String(length=20), nullable=False))
-    move("checkpoints", "artifacts", kind=KINDS)
-    count_on("artifacts")
+    if is_postgresql():
+        lock("resume_points", "points", "checkpoints")
+        rename("resume_points", "snapshots", "discarded_at")
+        rename("points", "metrics")
+        rename("checkpoints", "artifacts", "job_id")
+        op.add_column("artifacts", sa.Column("kind", sa.String(length=20), nullable=True))
+        op.execute(f"UPDATE artifacts SET kind = {KINDS}")  # noqa: S608
+        op.alter_column("artifacts", "kind", nullable=False)
+    else:
+        make_snapshots("snapshots")
+        move("resume_points", "snapshots")
+        make_metrics("metrics")
+        move("points", "metrics")
+        make_files("artifacts", sa.Column("kind", sa.String(length=20), nullable=False))
+        move("checkpoints", "artifacts", kind=KINDS)
 
     op.drop_index(op.f("ix_workers_stopped_at_seen_at"), "workers")
     with op.batch_alter_table("workers") as batch_op:
@@ -69,13 +77,41 @@ def downgrade() -> None:
         batch_op.alter_column("last_heartbeat_at", new_column_name="seen_at")
     op.create_index(op.f("ix_workers_stopped_at_seen_at"), "workers", ["stopped_at", "seen_at"])
 
-    make_files("checkpoints")
-    move("artifacts", "checkpoints")
-    count_on("checkpoints")
-    make_metrics("points")
-    move("metrics", "points")
-    make_snapshots("resume_points")
-    move("snapshots", "resume_points")
+    if is_postgresql():
+        op.drop_column("artifacts", "kind")
+        rename("artifacts", "checkpoints", "job_id")
+        rename("metrics", "points")
+        rename("snapshots", "resume_points", "discarded_at")
+    else:
+        make_files("checkpoints")
+        move("artifacts", "checkpoints")
+        make_metrics("points")
+        move("metrics", "points")
+        make_snapshots("resume_points")
+        move("snapshots", "resume_points")
+
+
+def is_postgresql() -> bool:
+    return op.get_bind().dialect.name == "postgresql"
+
+
+def lock(*tables: str) -> None:
+    """Wait for who reads and writes now, before anything is changed: the rest takes milliseconds.
+
+    Workers are locked first, as the pages read them first.
+    """
+    op.execute("SET LOCAL lock_timeout = '60s'")
+    op.execute(f"LOCK TABLE workers, jobs, {', '.join(tables)} IN ACCESS EXCLUSIVE MODE")
+
+
+def rename(old: str, new: str, indexed: str = "") -> None:
+    """Rename a table with what is named after it: no row is copied, however many there are."""
+    op.rename_table(old, new)
+    op.execute(f"ALTER TABLE {new} RENAME CONSTRAINT pk_{old} TO pk_{new}")
+    op.execute(f"ALTER TABLE {new} RENAME CONSTRAINT fk_{old}_job_id_jobs TO fk_{new}_job_id_jobs")
+    if indexed:
+        op.execute(f"ALTER INDEX ix_{old}_{indexed} RENAME TO ix_{new}_{indexed}")
+    op.execute(f"ALTER SEQUENCE IF EXISTS {old}_id_seq RENAME TO {new}_id_seq")
 
 
 def make_snapshots(name: str) -> None:
@@ -136,22 +172,13 @@ def of_a_job(table: str) -> sa.ForeignKeyConstraint:
 
 
 def move(old: str, new: str, **computed: str) -> None:
-    """Copy each row and drop the old table: a rename would leave its constraints' old names."""
+    """Copy each row and drop the old table: SQLite renames no constraint."""
     have = {column["name"] for column in sa.inspect(op.get_bind()).get_columns(old)}
     want = [column["name"] for column in sa.inspect(op.get_bind()).get_columns(new)]
     values = [computed.get(name, name) for name in want if name in have or name in computed]
     columns = ", ".join(name for name in want if name in have or name in computed)
     op.execute(f"INSERT INTO {new} ({columns}) SELECT {', '.join(values)} FROM {old}")  # noqa: S608
     op.drop_table(old)
-
-
-def count_on(table: str) -> None:
-    """Let PostgreSQL give new rows numbers beyond those that were copied."""
-    if op.get_bind().dialect.name == "postgresql":
-        op.execute(
-            f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), "  # noqa: S608
-            f"(SELECT coalesce(max(id), 0) + 1 FROM {table}), false)"
-        )
 
 
 def rename_spec_fields(

@@ -4,6 +4,8 @@ Revision ID: 0005
 Revises: 0004
 """
 
+import json
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -30,7 +32,6 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=20), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("payload", sa.JSON(), nullable=False),
-        sa.Column("transaction_id", sa.BigInteger(), nullable=False),
         sa.CheckConstraint(KINDS, name=op.f("ck_job_events_kind_is_known")),
         sa.ForeignKeyConstraint(
             ["job_id"], ["jobs.id"], name=op.f("fk_job_events_job_id_jobs"), ondelete="CASCADE"
@@ -47,6 +48,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    unpin()
     with op.batch_alter_table("workers") as batch_op:
         batch_op.drop_column("threads")
     with op.batch_alter_table("jobs") as batch_op:
@@ -56,6 +58,26 @@ def downgrade() -> None:
     op.drop_table("job_events")
 
 
+def is_open(spec: object) -> bool:
+    """Whether a spec leaves the precision to the device."""
+    found = json.loads(spec) if isinstance(spec, str) else spec
+    return found.get("compute", {}).get("precision", "auto") == "auto"
+
+
+def unpin() -> None:
+    """Give every run the device that its spec names."""
+    rows = op.get_bind().execute(
+        sa.text("SELECT id, spec FROM jobs WHERE pinned_precision IS NOT NULL OR device <> 'auto'")
+    )
+    for job_id, spec in rows.all():
+        found = json.loads(spec) if isinstance(spec, str) else spec
+        op.execute(
+            sa.text("UPDATE jobs SET device = :device WHERE id = :id").bindparams(
+                device=found.get("device", "auto"), id=job_id
+            )
+        )
+
+
 def pin_interrupted_runs() -> None:
     """Bind runs that have a snapshot to what its attempt computed with, as their rows tell it.
 
@@ -63,13 +85,13 @@ def pin_interrupted_runs() -> None:
     """
     rows = op.get_bind().execute(
         sa.text(
-            "SELECT j.id, a.device, a.precision, a.threads FROM jobs j JOIN attempts a "
+            "SELECT j.id, j.spec, a.device, a.precision, a.threads FROM jobs j JOIN attempts a "
             "ON a.job_id = j.id WHERE a.precision IS NOT NULL AND j.state IN "
             "('queued', 'running', 'paused', 'failed') AND a.number = (SELECT max(s.attempt) "
             "FROM snapshots s WHERE s.job_id = j.id AND s.discarded_at IS NULL)"
         )
     )
-    for job_id, device, precision, threads in rows.all():
+    for job_id, spec, device, precision, threads in rows.all():
         on_cpu = (device or "").startswith("CPU")
         op.execute(
             sa.text(
@@ -77,7 +99,7 @@ def pin_interrupted_runs() -> None:
                 "pinned_threads = :threads WHERE id = :id"
             ).bindparams(
                 device="cpu" if on_cpu else "cuda",
-                precision=precision,
+                precision=precision if is_open(spec) else None,
                 threads=threads if on_cpu else None,
                 id=job_id,
             )

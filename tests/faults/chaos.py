@@ -162,7 +162,7 @@ class Storm:
             self._restart_redis,
             self._take_the_database_away,
             self._ring_ten_times,
-            self._damage_a_resume_point,
+            self._damage_a_snapshot,
             self._pause_and_resume_a_run,
             self._cancel_a_run,
         ]
@@ -365,7 +365,7 @@ class Storm:
     def _ring_ten_times(self) -> bool:
         return all(self._doorbell.notify("default") for _ in range(10))
 
-    def _damage_a_resume_point(self) -> bool:
+    def _damage_a_snapshot(self) -> bool:
         running = [job for job in self._jobs() if job.state == "running"]
         self._chance.shuffle(running)
         for job in running:

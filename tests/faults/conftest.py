@@ -318,7 +318,7 @@ def trains(look: Callable[[Job], Job], job: Job, epoch: int = 1) -> Callable[[],
     return lambda: look(job).state == "running" and look(job).epoch > epoch
 
 
-def has_resume_point(look: Callable[[Job], Job], job: Job, step: int = 0) -> Callable[[], Any]:
+def has_snapshot(look: Callable[[Job], Job], job: Job, step: int = 0) -> Callable[[], Any]:
     """A condition: the job trains, and has a snapshot beyond a step."""
     return lambda: look(job).state == "running" and look(job).secured_step > step
 

@@ -8,7 +8,7 @@ import pytest
 
 from core.jobs import lifecycle
 from core.jobs.actors import LOCAL_OWNER
-from tests.faults.conftest import QUICK_DIGITS, STEADY_DIGITS, has_resume_point, trains
+from tests.faults.conftest import QUICK_DIGITS, STEADY_DIGITS, has_snapshot, trains
 from tests.services import is_gone, wait_until, wait_until_gone
 
 TWO = STEADY_DIGITS | {"epochs": 30, "devices": 2, "device": "cpu"}
@@ -25,13 +25,13 @@ def undisturbed(look):
     return wait_for
 
 
-def test_a_killed_workers_group_goes_on_elsewhere_to_the_same_weights(
+def test_a_killed_workers_group_resumes_elsewhere_to_the_same_weights(
     start_worker, submit, look, attempts_of, undisturbed
 ):
     first = start_worker(slots=2)
     alone = undisturbed(submit(TWO))
     job = submit(TWO)
-    wait_until(has_resume_point(look, job), "there is a snapshot")
+    wait_until(has_snapshot(look, job), "there is a snapshot")
     processes = first.all_processes()
     assert len(processes) == 3
 
@@ -58,7 +58,7 @@ def test_a_group_that_stands_still_dies_with_its_worker(start_worker, submit, lo
     wait_until_gone([zygote, *trainers])
 
 
-def test_a_drained_workers_group_is_handed_back_with_a_resume_point_at_no_cost(
+def test_a_drained_workers_group_is_handed_back_with_a_snapshot_at_no_cost(
     start_worker, submit, look, attempts_of
 ):
     worker = start_worker(slots=2)

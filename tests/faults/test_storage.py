@@ -7,7 +7,7 @@ import pytest
 from core.jobs import lifecycle, snapshots
 from core.jobs.actors import LOCAL_OWNER
 from core.messaging.pubsub import Wakeups
-from tests.faults.conftest import STEADY_DIGITS, has_resume_point, trains
+from tests.faults.conftest import STEADY_DIGITS, has_snapshot, trains
 from tests.services import wait_until
 
 # so that several snapshots are due after the first
@@ -23,12 +23,12 @@ def points_of(database):
     return read
 
 
-def test_a_damaged_resume_point_is_skipped_for_the_one_before(
+def test_a_damaged_snapshot_is_skipped_for_the_one_before(
     start_worker, submit, look, judge, database, settings, storage, points_of, lines_of
 ):
     start_worker()
     job = submit(STEADY_DIGITS)
-    wait_until(has_resume_point(look, job), "there is a snapshot")
+    wait_until(has_snapshot(look, job), "there is a snapshot")
     lifecycle.pause(database, job.id, LOCAL_OWNER)
     Wakeups(settings.redis_url).announce("asked", job.id)
     wait_until(lambda: look(job).state == "paused", "it is paused")
@@ -49,7 +49,7 @@ def test_a_store_that_cannot_be_written_for_a_while_costs_no_run(
 ):
     start_worker()
     job = submit(STEADY_DIGITS)
-    wait_until(has_resume_point(look, job), "there is a snapshot")
+    wait_until(has_snapshot(look, job), "there is a snapshot")
     aside = storage.folder.with_name("aside")
 
     storage.folder.rename(aside)
@@ -62,12 +62,12 @@ def test_a_store_that_cannot_be_written_for_a_while_costs_no_run(
     assert len(attempts_of(job)) == 1
 
 
-def test_a_full_disk_costs_the_resume_point_but_not_the_run(
+def test_a_full_disk_costs_the_snapshot_but_not_the_run(
     start_worker_with_disk, disk_faults, submit, look, judge, lines_of, attempts_of
 ):
     start_worker_with_disk()
     job = submit(PATIENT_DIGITS)
-    wait_until(has_resume_point(look, job), "there is a snapshot")
+    wait_until(has_snapshot(look, job), "there is a snapshot")
 
     (disk_faults / "full").touch()
     wait_until(lambda: any("could not be written" in line for line in lines_of(job)), "it is said")
@@ -83,7 +83,7 @@ def test_a_disk_that_is_full_at_the_end_fails_the_run_and_a_retry_finishes_it(
 ):
     start_worker_with_disk()
     job = submit(STEADY_DIGITS)
-    wait_until(has_resume_point(look, job), "there is a snapshot")
+    wait_until(has_snapshot(look, job), "there is a snapshot")
     (disk_faults / "full").touch()
 
     judge({job: "failed"})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.conftest import QUICK_DIGITS, STEADY_DIGITS, has_resume_point, trains
+from tests.faults.conftest import QUICK_DIGITS, STEADY_DIGITS, has_snapshot, trains
 from tests.services import is_gone, wait_until, wait_until_gone
 
 
@@ -23,12 +23,12 @@ def test_a_trainer_killed_as_it_starts_is_tried_again(start_worker, submit, look
     assert look(job).attempt == 2
 
 
-def test_a_trainer_killed_in_mid_epoch_goes_on_from_its_resume_point(
+def test_a_trainer_killed_in_mid_epoch_resumes_from_its_snapshot(
     start_worker, submit, look, judge, attempts_of
 ):
     worker = start_worker()
     job = submit(STEADY_DIGITS)
-    wait_until(has_resume_point(look, job), "there is a snapshot")
+    wait_until(has_snapshot(look, job), "there is a snapshot")
 
     worker.processes.trainer().kill()
 
@@ -39,12 +39,12 @@ def test_a_trainer_killed_in_mid_epoch_goes_on_from_its_resume_point(
     assert second.first_step == first.secured_step > 0
 
 
-def test_a_trainer_killed_while_it_writes_a_resume_point_goes_on_from_the_one_before(
+def test_a_trainer_killed_while_it_writes_a_snapshot_resumes_from_the_one_before(
     start_worker_with_disk, disk_faults, submit, look, judge, attempts_of
 ):
     worker = start_worker_with_disk()
     job = submit(STEADY_DIGITS)
-    wait_until(has_resume_point(look, job), "there is a snapshot")
+    wait_until(has_snapshot(look, job), "there is a snapshot")
     trainer = worker.processes.trainer()
     (disk_faults / "hangs").touch()
     wait_until(lambda: any(f.path.endswith(".part") for f in trainer.open_files()), "it writes")
@@ -136,7 +136,7 @@ def test_trainers_and_spares_die_with_their_worker_however_they_are(
 def test_a_killed_workers_files_are_cleared_away(start_worker, submit, look):
     worker = start_worker()
     job = submit(STEADY_DIGITS)
-    wait_until(has_resume_point(look, job), "there are files")
+    wait_until(has_snapshot(look, job), "there are files")
     zygote = worker.processes.zygote
     scratch = Path(zygote.cmdline()[-1])
     assert list(scratch.iterdir())

@@ -15,7 +15,7 @@ from tests.faults.conftest import (
     LEASE_S,
     QUICK_DIGITS,
     STEADY_DIGITS,
-    has_resume_point,
+    has_snapshot,
     on_postgresql,
     trains,
 )
@@ -26,12 +26,12 @@ from worker import health
 AN_HOUR = "3600"
 
 
-def test_a_killed_workers_job_goes_on_elsewhere_from_its_resume_point(
+def test_a_killed_workers_job_resumes_elsewhere_from_its_snapshot(
     start_worker, submit, look, judge, attempts_of
 ):
     first = start_worker()
     job = submit(STEADY_DIGITS)
-    wait_until(has_resume_point(look, job), "there is a snapshot")
+    wait_until(has_snapshot(look, job), "there is a snapshot")
     processes = first.all_processes()
 
     first.kill()
@@ -44,7 +44,7 @@ def test_a_killed_workers_job_goes_on_elsewhere_from_its_resume_point(
     assert done.first_step == lost.secured_step > 0
 
 
-def test_a_stopped_worker_loses_its_job_and_leaves_no_trace_when_it_goes_on(
+def test_a_stopped_worker_loses_its_job_and_leaves_no_trace_when_it_continues(
     start_worker, submit, look, judge, attempts_of
 ):
     first = start_worker()
@@ -108,7 +108,7 @@ def test_a_worker_that_stands_still_inside_a_transaction_keeps_its_job_from_nobo
     assert [a.outcome for a in attempts_of(job)] == ["lost", "succeeded"]
 
 
-def test_a_drained_worker_hands_three_jobs_back_with_a_resume_point_at_no_cost(
+def test_a_drained_worker_hands_three_jobs_back_with_a_snapshot_at_no_cost(
     start_worker, submit, look, judge, attempts_of
 ):
     worker = start_worker(slots=3, grace_seconds=10.0)
@@ -163,7 +163,7 @@ def test_the_clock_of_a_worker_may_be_an_hour_off(
     }
     first = start_worker(crooked)
     job = submit(STEADY_DIGITS)
-    wait_until(has_resume_point(look, job), "it trains")
+    wait_until(has_snapshot(look, job), "it trains")
     assert abs(look(job).last_heartbeat_at.timestamp() - time.time()) < 60
 
     first.kill()
@@ -173,7 +173,7 @@ def test_the_clock_of_a_worker_may_be_an_hour_off(
     assert [a.outcome for a in attempts_of(job)] == ["lost", "succeeded"]
 
 
-def test_a_worker_that_starts_judges_nobody_for_a_lease(start_worker, submit, look, attempts_of):
+def test_a_worker_that_starts_reaps_nobody_for_a_lease(start_worker, submit, look, attempts_of):
     """Nothing can be known of others before they could be heard for as long as a lease."""
     first = start_worker()
     job = submit(STEADY_DIGITS)

@@ -19,7 +19,7 @@ def test_slots_go_round_the_devices():
     assert [slot.device.name for slot in slots] == ["GPU 0", "GPU 1", "GPU 0", "GPU 1"]
 
 
-def test_there_is_one_slot_a_device_unless_told_otherwise():
+def test_there_is_one_slot_a_device_unless_set_otherwise():
     assert len(divide(GPUS, None)) == 2
     assert len(divide([CPU], None)) == 1
 
@@ -87,24 +87,24 @@ def test_a_worker_can_give_what_its_row_lets_others_expect(devices, count):
     assert most == capacity_of(row)
     for device in ("cpu", "auto"):
         largest = most.largest(device)
-        assert len(choose(slots, device, largest)) == largest
-        assert choose(slots, device, largest + 1) is None
+        assert len(choose(slots, Requirements(device, largest))) == largest
+        assert choose(slots, Requirements(device, largest + 1)) is None
 
 
 def test_a_run_on_several_gpus_gets_those_with_the_most_room():
     slots = divide([*GPUS, Device("cuda", "GPU 2", "uuid-2", 10)], 6)
 
-    assert numbers(choose(slots, "auto", 2)) == [0, 1]
-    assert numbers(choose(slots[1:], "cuda", 2)) == [1, 2]
-    assert numbers(choose(slots[1:], "cuda", 3)) == [1, 2, 3]
-    assert numbers(choose(slots[1:], "cpu", 3)) == [1, 2, 3]
+    assert numbers(choose(slots, Requirements("auto", 2))) == [0, 1]
+    assert numbers(choose(slots[1:], Requirements("cuda", 2))) == [1, 2]
+    assert numbers(choose(slots[1:], Requirements("cuda", 3))) == [1, 2, 3]
+    assert numbers(choose(slots[1:], Requirements("cpu", 3))) == [1, 2, 3]
 
 
 def test_a_slot_is_exchanged_for_as_many_as_are_wanted():
     slots = Slots(divide(GPUS, 4))
     held = slots.take()
 
-    taken = slots.exchange([held], "cuda", 2)
+    taken = slots.exchange([held], Requirements("cuda", 2))
 
     assert numbers(taken) == [0, 1]
     assert numbers(iter(slots.take, None)) == [2, 3]
@@ -116,9 +116,9 @@ def test_what_cannot_be_had_whole_is_not_taken_in_part_and_nothing_is_kept():
     slots = Slots(divide(GPUS, 4))
     first, second = slots.take(), slots.take()
 
-    assert slots.exchange([second], "cuda", 3) == []
+    assert slots.exchange([second], Requirements("cuda", 3)) == []
 
-    assert numbers(slots.exchange([first], "cpu", 4)) == [0, 1, 2, 3]
+    assert numbers(slots.exchange([first], Requirements("cpu", 4))) == [0, 1, 2, 3]
     assert not slots.has_free()
 
 
@@ -130,7 +130,7 @@ def test_of_threads_that_hold_a_slot_each_and_look_for_all_one_gets_them():
 
     def exchange(slot):
         together.wait()
-        taken.append(slots.exchange([slot], "auto", 8))
+        taken.append(slots.exchange([slot], Requirements("auto", 8)))
 
     threads = [threading.Thread(target=exchange, args=(slot,)) for slot in held]
     for thread in threads:

@@ -199,7 +199,7 @@ def tail(path: Path) -> str:
 
 
 def readable(descriptors: Iterable[int], timeout: float) -> list[int]:
-    """Wait, at most `timeout` seconds, until one of some descriptors is readable; say which are."""
+    """Wait, at most `timeout` seconds, for readable descriptors, and return those that are."""
     poll = select.poll()
     for descriptor in descriptors:
         poll.register(descriptor, select.POLLIN)

@@ -16,9 +16,11 @@ import tempfile
 import threading
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from core import logs
 from core.errors import TrainyardError
-from core.protocol.orders import LARGEST_MESSAGE, READY, Forked, ForkRequest
+from core.protocol.orders import LARGEST_MESSAGE, READY, Forked, ForkFailed, ForkRequest
 from worker.processes.trainer import OUTPUT, Trainer, readable, tail
 from worker.slots import Slot
 
@@ -31,9 +33,12 @@ AMONG_THEMSELVES = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
 
 log = logs.get_logger(__name__)
 
+# the fields of each are refused by the other
+_ANSWER: TypeAdapter[Forked | ForkFailed] = TypeAdapter(Forked | ForkFailed)
+
 
 class ZygoteGone(TrainyardError):
-    """The zygote has died, or is not ready yet: nothing can be forked now."""
+    """The zygote has died, is not ready yet, or is at a limit: nothing can be forked now."""
 
 
 class Zygote:
@@ -171,7 +176,10 @@ class Zygote:
         message, received, _, _ = socket.recv_fds(self._control, LARGEST_MESSAGE, 1)
         if not message:
             raise ConnectionError("it has died")
-        return Forked.model_validate_json(message).process_id, received[0]
+        answer = _ANSWER.validate_json(message)
+        if isinstance(answer, ForkFailed):
+            raise ZygoteGone(f"The zygote cannot fork ({answer.reason}).")
+        return answer.process_id, received[0]
 
     def _kill(self) -> None:
         self._is_ready = False

@@ -129,7 +129,8 @@ class Supervisor:
             spec=TrainingSpec.model_validate(self._lease.spec),
             data=self._context.settings.data_folder,
             scratch=self._trainer.scratch,
-            device=self._slots[0].device_for(self._lease.device),
+            device=self._slots[0].device_for(self._lease.needs.device),
+            precision=self._lease.needs.precision,
             threads=self._slots[0].threads,
             resume_from=resume_from,
         )

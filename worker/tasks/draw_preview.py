@@ -118,7 +118,7 @@ class Previews:
         try:
             trainer = self._context.spares.fork(BESIDE_THE_SLOTS)
         except ZygoteGone as error:
-            raise NotDrawn("The worker cannot draw it now. Try again in a moment.") from error
+            raise NotDrawn(message("preview.try_again")) from error
         with trainer:
             order = PreviewOrder(
                 **asked,
@@ -142,8 +142,8 @@ class Previews:
                         log.warning("preview_process_failed", traceback=report.traceback)
                     raise NotDrawn(report.reason)
             if self._is_stopped.is_set():
-                raise NotDrawn("The worker was stopped. Try again in a moment.")
-        raise NotDrawn(f"It was not drawn within {TIME_LIMIT_S:g} s, and was given up.")
+                raise NotDrawn(message("preview.worker_stopped"))
+        raise NotDrawn(message("preview.too_slow", limit_s=TIME_LIMIT_S))
 
 
 class NotDrawn(TrainyardError):
@@ -155,4 +155,4 @@ def _read(picture: Path, trainer: Trainer) -> bytes:
         return picture.read_bytes()
     except FileNotFoundError:
         log.warning("preview_process_ended", output=trainer.output_tail())
-        raise NotDrawn("The process that drew it ended early; the worker's log says why.") from None
+        raise NotDrawn(message("preview.process_ended")) from None

@@ -175,8 +175,6 @@ class JobEvent(Base):
     """The attempt that was the newest then; 0: there was none yet."""
     payload: Mapped[dict[str, Any]]
     """`state`, where the job moved; `reason`, a message; and what else belongs to the kind."""
-    transaction_id: Mapped[int] = mapped_column(BigInteger)
-    """The transaction that wrote it: readers wait for those that began before."""
 
     __table_args__ = (
         CheckConstraint(one_of("kind", EVENT_KINDS), name="kind_is_known"),

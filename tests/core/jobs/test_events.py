@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import func, select, text, update
 
 from core import queries, workers
 from core.database.clock import now
@@ -21,6 +21,7 @@ from core.spec import presets
 from core.states import EVENT_KINDS, state_after
 from core.storage.blobs import Blob
 from core.workers import WorkerFacts
+from tests.services import wait_until
 
 ADA = Actor("user", "7", "Ada")
 STARTED = Started(device="CPU", threads=2, precision="fp32", epochs=3, batches=10)
@@ -138,6 +139,20 @@ def test_a_failed_run_that_is_retried_goes_on_in_the_same_history(database, clai
     assert replay(database, job_id) == "running"
 
 
+def test_a_pinned_run_that_waits_in_vain_may_start_over(database):
+    job_id = submit(database)
+    with database.writing() as session:
+        session.execute(update(Job).values(device="cuda", pinned_precision="bf16", secured_step=7))
+
+    job = lifecycle.retry(database, job_id, ADA, from_scratch=True)
+
+    assert (job.state, job.device, job.pinned_precision, job.secured_step) == (
+        *("queued", "auto"),
+        *(None, 0),
+    )
+    assert replay(database, job_id) == "queued"
+
+
 def test_a_lost_worker_is_told_by_trainyard_itself(database, claimant):
     job_id = submit(database)
     claim.claim(database, claimant, 30)
@@ -187,32 +202,40 @@ def test_who_follows_gets_what_comes_after_the_last_event_they_saw(database, cla
 
 
 @pytest.mark.parametrize("database_kind", ["postgresql"])
-def test_an_event_waits_for_those_before_it_that_are_not_committed_yet(database):
+def test_ids_appear_in_their_order_however_transactions_overlap(database):
     """PostgreSQL hands out ids before transactions end: a reader must not step over one."""
     job_id = submit(database)
+    with database.reading() as session:
+        position = events.newest_id(session)
     is_written, may_end = threading.Event(), threading.Event()
 
     def write_slowly():
         with database.writing() as session:
+            session.execute(select(func.txid_current()))  # its transaction is the older one
             events.append(session, job_id, ADA, "pause_requested", 0)
-            session.flush()
             is_written.set()
             may_end.wait(30)
 
-    thread = threading.Thread(target=write_slowly)
-    thread.start()
+    slow = threading.Thread(target=write_slowly)
+    slow.start()
     assert is_written.wait(30)
+    second = threading.Thread(target=submit, args=(database,))
+    second.start()
     with database.reading() as session:
-        position = events.newest_id(session)
-    submit(database)
-    with database.reading() as session:
+        wait_until(lambda: _waits_for_a_lock(session), "the second waits for the first", 30)
         assert events.after(session, position, 10) == []
     may_end.set()
-    thread.join()
+    slow.join()
+    second.join()
 
     with database.reading() as session:
         kinds = [each.kind for each in events.after(session, position, 10)]
     assert kinds == ["pause_requested", "submitted"]
+
+
+def _waits_for_a_lock(session):
+    query = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+    return session.scalar(query) > 0
 
 
 def test_the_table_of_moves_knows_every_kind_and_refuses_what_no_job_does():
@@ -261,4 +284,4 @@ def test_a_run_with_a_snapshot_waits_for_what_it_began_with(database, pin, worke
     assert waits.is_stuck != fits
     if not fits and kind == "cpu":
         assert waits.reason.code == "queue.pinned_elsewhere"
-        assert "fp32 on a CPU with 2 threads" in waits.reason.text
+        assert "a CPU and 2 threads" in waits.reason.text

@@ -95,7 +95,7 @@ def test_a_job_for_several_devices_is_claimed_by_who_holds_as_many(database, lar
     assert claim(database, large, Capacity(2, 1, has_gpus=True)) is None  # two slots of one GPU
     lease = claim(database, large, TWO_GPUS)
 
-    assert (lease.job_id, lease.device, lease.devices) == (job.id, "auto", 2)
+    assert (lease.job_id, lease.needs) == (job.id, Requirements("auto", 2))
 
 
 def test_on_the_cpu_a_job_takes_any_slots(database, large):
@@ -227,7 +227,7 @@ def test_a_retried_job_needs_as_many_devices_as_before(database, large):
     lifecycle.retry(database, job.id, LOCAL_OWNER)
 
     assert claim(database, large) is None
-    assert claim(database, large, TWO_GPUS).devices == 2
+    assert claim(database, large, TWO_GPUS).needs.devices == 2
 
 
 def test_a_claim_writes_the_attempt_and_the_lease(database, claimant):

@@ -207,7 +207,7 @@ def test_the_failure_of_rank_0_stays_as_it_is(scripted, wake):
     assert group.wait(60)
 
 
-def test_a_rank_that_ends_without_a_word_ends_all(scripted, wake):
+def test_a_rank_that_ends_without_a_report_ends_all(scripted, wake):
     group = scripted("say('line', text='x'); " + HANGS, "print('a library says why'); sys.exit(3)")
 
     reports = read_to_the_end(group, wake)

@@ -98,10 +98,10 @@ def rows(database, query, job):
         return query(session, job.id, 1000).items
 
 
-def newest_point(database, job):
+def newest_step(database, job):
     with database.reading() as session:
-        points = snapshots.newest_first(session, job.id)
-    return points[0].step if points else None
+        newest = snapshots.newest_first(session, job.id)
+    return newest[0].step if newest else None
 
 
 def run_undisturbed(context, database, submit, spec):
@@ -130,7 +130,7 @@ def test_two_processes_train_one_run_that_is_reported_once(context, database, su
 def test_both_processes_of_a_run_compute_in_a_slot_of_their_own(context, database, submit, ranks):
     job = submit(TWO | {"epochs": 1000})
     with running(context):
-        wait_until(lambda: look(database, job).epoch > 1, "training goes on")
+        wait_until(lambda: look(database, job).epoch > 1, "training is underway")
 
         assert not context.slots.has_free()
         assert all(rank.is_running() for rank in ranks)
@@ -148,7 +148,7 @@ def test_a_killed_process_ends_the_attempt_and_the_next_ends_with_the_same_weigh
     alone = run_undisturbed(context, database, submit, spec)
     job = submit(spec)
     with running(context):
-        wait_until(lambda: newest_point(database, job), "a snapshot is stored")
+        wait_until(lambda: newest_step(database, job), "a snapshot is stored")
         both = list(ranks)
         os.kill(both[rank].pid, signal.SIGKILL)
         wait_until(lambda: look(database, job).attempt == 1 and look(database, job).crashes, "ends")
@@ -172,17 +172,17 @@ def test_a_killed_process_ends_the_attempt_and_the_next_ends_with_the_same_weigh
     assert second.first_step > 0
 
 
-def test_a_paused_run_goes_on_to_the_same_weights(context, database, submit, ranks):
+def test_a_paused_run_resumes_to_the_same_weights(context, database, submit, ranks):
     spec = TWO | {"epochs": 20}
     alone = run_undisturbed(context, database, submit, spec)
     job = submit(spec)
     with running(context):
-        wait_until(lambda: look(database, job).epoch > 1, "training goes on")
+        wait_until(lambda: look(database, job).epoch > 1, "training is underway")
         lifecycle.pause(database, job.id, LOCAL_OWNER)
         context.pipes.wake(job.id)
     wait_until_gone(ranks)
     assert look(database, job).state == "paused"
-    assert newest_point(database, job) > 0
+    assert newest_step(database, job) > 0
 
     lifecycle.resume(database, job.id, LOCAL_OWNER)
     claiming.run_next(context)
@@ -200,7 +200,7 @@ def test_cancel_leaves_no_process(context, database, submit, ranks, monkeypatch,
         )
     job = submit(TWO | {"epochs": 1000})
     with running(context):
-        wait_until(lambda: look(database, job).epoch > 1, "training goes on")
+        wait_until(lambda: look(database, job).epoch > 1, "training is underway")
         lifecycle.cancel(database, job.id, LOCAL_OWNER)
         context.pipes.wake(job.id)
 

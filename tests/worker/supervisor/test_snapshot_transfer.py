@@ -44,7 +44,7 @@ def save(tmp_path):
 
 def kept(database, lease):
     with database.reading() as session:
-        return [point.step for point in snapshots.newest_first(session, lease.job_id)]
+        return [snapshot.step for snapshot in snapshots.newest_first(session, lease.job_id)]
 
 
 def test_a_snapshot_is_stored_written_down_and_fetched(
@@ -52,10 +52,10 @@ def test_a_snapshot_is_stored_written_down_and_fetched(
 ):
     stored = threading.Event()
     saved = save(10)
-    with SnapshotTransfer(storage, recorder, stored.set) as points:
-        points.take(saved)
+    with SnapshotTransfer(storage, recorder, stored.set) as transfer:
+        transfer.take(saved)
         assert stored.wait(60)
-        points.settle()
+        transfer.settle()
     recorder.flush()
 
     path, lines = snapshot_transfer.fetch(database, storage, lease, tmp_path)
@@ -77,12 +77,12 @@ def test_while_one_is_stored_only_the_newest_waits(
         return put(path)
 
     monkeypatch.setattr(storage, "put", slow)
-    with SnapshotTransfer(storage, recorder, lambda: None) as points:
+    with SnapshotTransfer(storage, recorder, lambda: None) as transfer:
         for step in (10, 20, 30):
-            points.take(save(step))
-        assert not points.wait(0)
+            transfer.take(save(step))
+        assert not transfer.wait(0)
         may_go_on.set()
-        while not points.wait(1):
+        while not transfer.wait(1):
             pass
     recorder.flush()
 
@@ -102,25 +102,25 @@ def test_a_store_that_is_away_is_logged_once_and_the_next_snapshot_is_tried(
         return put(path)
 
     monkeypatch.setattr(storage, "put", sometimes)
-    with SnapshotTransfer(storage, recorder, lambda: None) as points:
+    with SnapshotTransfer(storage, recorder, lambda: None) as transfer:
         for step in (10, 20, 30):
-            points.take(save(step))
-            while not points.wait(1):
+            transfer.take(save(step))
+            while not transfer.wait(1):
                 pass
-    said = [report.text for report in recorder._pending if isinstance(report, Line)]
+    texts = [report.text for report in recorder._pending if isinstance(report, Line)]
     recorder.flush()
 
-    assert len(said) == 1
-    assert "The store is away." in said[0]
+    assert len(texts) == 1
+    assert "The store is away." in texts[0]
     assert kept(database, lease) == [30]
 
 
-def test_a_file_that_is_gone_is_said_and_costs_nothing_else(storage, recorder, save):
+def test_a_file_that_is_gone_is_logged_and_costs_nothing_else(storage, recorder, save):
     saved = save(10)
     Path(saved.path).unlink()
-    with SnapshotTransfer(storage, recorder, lambda: None) as points:
-        points.take(saved)
-        while not points.wait(1):
+    with SnapshotTransfer(storage, recorder, lambda: None) as transfer:
+        transfer.take(saved)
+        while not transfer.wait(1):
             pass
 
     [line] = recorder._pending
@@ -128,16 +128,16 @@ def test_a_file_that_is_gone_is_said_and_costs_nothing_else(storage, recorder, s
 
 
 def test_while_the_database_is_away_blobs_do_not_pile_up(storage, recorder, save, database, lease):
-    with SnapshotTransfer(storage, recorder, lambda: None) as points:
+    with SnapshotTransfer(storage, recorder, lambda: None) as transfer:
         for step in (10, 20, 30, 40):
-            points.take(save(step))
-            while not points.wait(1):
+            transfer.take(save(step))
+            while not transfer.wait(1):
                 pass
         assert recorder.snapshots_waiting == 2
         assert len(blob_files(storage)) == 2
         recorder.flush()  # it is back
-        points.settle()
-        while not points.wait(1):
+        transfer.settle()
+        while not transfer.wait(1):
             pass
     recorder.flush()
 
@@ -145,11 +145,11 @@ def test_while_the_database_is_away_blobs_do_not_pile_up(storage, recorder, save
 
 
 @pytest.fixture
-def two_points(database, storage, recorder, save):
-    with SnapshotTransfer(storage, recorder, lambda: None) as points:
+def two_snapshots(database, storage, recorder, save):
+    with SnapshotTransfer(storage, recorder, lambda: None) as transfer:
         for step in (10, 20):
-            points.take(save(step))
-            while not points.wait(1):
+            transfer.take(save(step))
+            while not transfer.wait(1):
                 pass
     recorder.flush()
 
@@ -160,7 +160,7 @@ def blob_files(storage):
 
 @pytest.mark.parametrize("damage", ["changed", "cut short", "deleted"])
 def test_a_damaged_snapshot_is_skipped_and_logged(
-    database, storage, lease, two_points, tmp_path, damage
+    database, storage, lease, two_snapshots, tmp_path, damage
 ):
     [newest] = [f for f in blob_files(storage) if f.read_text() == "after 20 batches"]
     if damage == "deleted":
@@ -176,8 +176,8 @@ def test_a_damaged_snapshot_is_skipped_and_logged(
     assert "after 20 batches" in line.text
 
 
-def test_where_all_are_damaged_the_run_starts_over_and_says_so(
-    database, storage, lease, two_points, tmp_path
+def test_where_all_are_damaged_the_run_starts_over_and_its_log_says_so(
+    database, storage, lease, two_snapshots, tmp_path
 ):
     for file in blob_files(storage):
         file.write_text("nonsense")
@@ -190,7 +190,7 @@ def test_where_all_are_damaged_the_run_starts_over_and_says_so(
 
 
 def test_new_progress_gives_the_budget_back_and_old_progress_does_not(
-    database, storage, lease, recorder, save, two_points
+    database, storage, lease, recorder, save, two_snapshots
 ):
     def spend_and_save(step):
         with database.writing() as session:

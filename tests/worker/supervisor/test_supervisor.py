@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import json
+import logging
 import os
 import signal
 import threading
@@ -12,7 +15,7 @@ import pytest
 import torch
 from sqlalchemy import update
 
-from core import queries
+from core import logs, queries
 from core.database.clock import now
 from core.database.models import Job
 from core.errors import DatabaseUnavailable, Unavailable
@@ -57,7 +60,7 @@ def trainers(context):
 
 
 def wait_for_progress(database, job):
-    wait_until(lambda: look(database, job.id).epoch > 2, "training goes on")
+    wait_until(lambda: look(database, job.id).epoch > 2, "training is underway")
 
 
 def test_a_run_goes_from_the_queue_to_a_checkpoint_that_loads(context, database, submit, tmp_path):
@@ -69,9 +72,9 @@ def test_a_run_goes_from_the_queue_to_a_checkpoint_that_loads(context, database,
     assert (ended.state, ended.attempt, ended.epoch, ended.eta_s) == ("succeeded", 1, 2, 0)
     assert 0 < ended.test_accuracy <= 1
     assert [row.epoch for row in rows(database, queries.epochs, job.id)] == [1, 2]
-    points = rows(database, queries.metrics, job.id)
-    assert points[0].step == 1
-    assert points[-1].step == 2 * ended.batches
+    samples = rows(database, queries.metrics, job.id)
+    assert samples[0].step == 1
+    assert samples[-1].step == 2 * ended.batches
     [attempt] = [row for row, _worker in rows(database, queries.attempts, job.id)]
     assert (attempt.outcome, attempt.device, attempt.threads) == ("succeeded", "CPU", 1)
     files = {file.format: file for file in rows(database, queries.artifacts, job.id)}
@@ -141,32 +144,32 @@ def test_a_paused_job_keeps_a_snapshot_and_resumes_from_it(context, database, su
     assert (paused.crashes, paused.losses) == (0, 0)
     assert trainers(context) == []
     with database.reading() as session:
-        [point, *_] = snapshots.newest_first(session, job.id)
+        [snapshot, *_] = snapshots.newest_first(session, job.id)
     context.draining.clear()
 
     lifecycle.resume(database, job.id, LOCAL_OWNER)
     with running(context):
-        wait_until(lambda: look(database, job.id).epoch > point.epoch + 2, "it goes on")
+        wait_until(lambda: look(database, job.id).epoch > snapshot.epoch + 2, "it continues")
         lifecycle.cancel(database, job.id, LOCAL_OWNER)
 
     # no epoch is missing or doubled, and those from before the pause are of the first attempt
     epochs = rows(database, queries.epochs, job.id)
     assert [row.epoch for row in epochs] == list(range(1, len(epochs) + 1))
     assert [row.attempt for row in epochs] == sorted(row.attempt for row in epochs)
-    assert sum(row.attempt == 1 for row in epochs) == point.epoch
+    assert sum(row.attempt == 1 for row in epochs) == snapshot.epoch
 
 
-def test_a_drained_job_goes_on_from_where_it_was(context, database, submit):
+def test_a_drained_job_resumes_from_where_it_was(context, database, submit):
     job = submit(LONG_DIGITS)
     with running(context) as thread:
         wait_for_progress(database, job)
         context.drain()
         thread.join(30)
     with database.reading() as session:
-        [point, *_] = snapshots.newest_first(session, job.id)
+        [snapshot, *_] = snapshots.newest_first(session, job.id)
 
-    assert point.epoch >= 2
-    assert point.step >= look(database, job.id).batches * 2
+    assert snapshot.epoch >= 2
+    assert snapshot.step >= look(database, job.id).batches * 2
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
@@ -200,7 +203,7 @@ def test_a_job_can_be_stopped_while_its_snapshot_cannot_be_fetched(
     assert trainers(context) == []
 
 
-def test_a_run_waits_for_the_database_before_it_goes_on(context, database, submit, monkeypatch):
+def test_a_run_waits_for_the_database_before_it_resumes(context, database, submit, monkeypatch):
     fetch, tries = snapshot_transfer.fetch, iter(range(3))
 
     def away(*arguments):
@@ -220,12 +223,12 @@ def test_a_run_waits_for_the_database_before_it_goes_on(context, database, submi
     before = look(database, job.id).epoch
 
     with running(context):
-        wait_until(lambda: look(database, job.id).epoch > before, "it goes on")
+        wait_until(lambda: look(database, job.id).epoch > before, "it continues")
 
     assert next(tries, None) is None
 
 
-def test_a_lost_lease_ends_the_trainer_even_while_a_point_is_being_stored(
+def test_a_lost_lease_ends_the_trainer_even_while_a_snapshot_is_being_stored(
     context, database, submit, monkeypatch
 ):
     may_go_on, began = threading.Event(), threading.Event()
@@ -346,3 +349,31 @@ def test_jobs_run_one_after_the_other_until_none_is_left(context, database, subm
     assert [look(database, job.id).state for job in jobs] == ["succeeded"] * count
     starts = [look(database, job.id).started_at for job in jobs]
     assert starts == sorted(starts)
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_every_line_of_a_job_carries_its_number_and_attempt(context, submit, monkeypatch):
+    root, stream = logging.getLogger(), io.StringIO()
+    handlers, level = list(root.handlers), root.level
+    put, failures = context.storage.put, iter([Unavailable("The file store is away.")])
+
+    def away_once(path):
+        for error in failures:
+            raise error
+        return put(path)
+
+    monkeypatch.setattr(context.storage, "put", away_once)
+    monkeypatch.setattr(publishing, "FIRST_PAUSE_S", 0.01)
+    job = submit()
+    logs.configure("json", stream=stream, worker="test")
+    try:
+        claiming.run_next(context)
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert {"job_claimed", "job_succeeded"} <= {line["event"] for line in lines}
+    assert {(line["worker"], line["job_id"], line["attempt"]) for line in lines} == {
+        ("test", job.id, 1)
+    }

@@ -28,7 +28,7 @@ def drawer(context):
 
 @pytest.fixture
 def working(context):
-    """The previews of a worker, in their thread, heard through Redis."""
+    """The previews of a worker, in their thread, woken through Redis."""
     made, stop = Previews(context), threading.Event()
     listener = threading.Thread(
         target=context.wakeups.listen, args=("preview", made.wake, stop), daemon=True
@@ -149,7 +149,7 @@ def test_without_a_zygote_it_says_so(context, drawer, database, monkeypatch):
     assert "cannot draw it now" in previews.find(database, key).error.text
 
 
-def test_a_fault_of_our_own_is_told_and_ends_nothing(drawer, database, monkeypatch, caplog):
+def test_a_fault_of_our_own_is_logged_and_ends_nothing(drawer, database, monkeypatch, caplog):
     broken = ask(database, seed=0)
     monkeypatch.setattr(PreviewOrder, "__init__", lambda *_, **__: 1 / 0)
     drawer._look()

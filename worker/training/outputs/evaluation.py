@@ -25,8 +25,8 @@ BINS = 15
 MOST_MISTAKES = 100
 
 
-class NoNumbers(TrainyardError):
-    """A network gave scores that are infinite or no numbers."""
+class NonFiniteScores(TrainyardError):
+    """A network gave scores that are NaN or infinite."""
 
 
 @torch.inference_mode()
@@ -35,7 +35,7 @@ def predict(
 ) -> Tensor:
     """The scores that a network gives to images: float32 (images, classes), on the CPU.
 
-    The network is left in the mode, training or not, in which it was found.
+    The network is left in the mode, training or not, that it was in.
 
     Args:
         network: takes (batch, channels, size, size), gives (batch, classes).
@@ -68,22 +68,22 @@ def predict(
 
 @dataclass(frozen=True, slots=True)
 class ClassScore:
-    """How well one class is told from the others. What is undefined is 0.0."""
+    """Precision, recall and F1 of one class. What is undefined is 0.0."""
 
     name: str
     support: int
     """Images of the class."""
     precision: float
-    """The share of what was taken for the class that is of it; 0.0 where nothing was."""
+    """Of the images predicted as the class, the share that is of it; 0.0 where there are none."""
     recall: float
-    """The share of the class that was found; 0.0 where there are no images of it."""
+    """Of the images of the class, the share predicted as it; 0.0 where there are none."""
     f1: float
     """The harmonic mean of both; 0.0 where both are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """The images whose class was found with a probability above `lower`, up to `upper`."""
+    """The images predicted with a confidence above `lower`, up to `upper`."""
 
     lower: float
     upper: float
@@ -91,12 +91,12 @@ class Bin:
     confidence: float | None
     """The mean of the probabilities; None where there are no such images."""
     accuracy: float | None
-    """The share of the images whose class was right; None where there are no such images."""
+    """The share of the images that were predicted right; None where there are no such images."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Whether the network is right as often as it is sure (Guo and others, 2017)."""
+    """How well confidence agrees with accuracy (Guo and others, 2017)."""
 
     expected_calibration_error: float
     """How far accuracy lies from confidence in a bin: the mean over all images, 0 to 1."""
@@ -105,28 +105,28 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """An image whose class was not found."""
+    """A misclassified image."""
 
     index: int
     """Its place in the test set, from 0."""
     label: int
     predicted: int
     confidence: float
-    """The probability of the class that was found instead."""
+    """The probability of the predicted class."""
     image: str
     """A PNG of the image in its own size, as Base64."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationResult:
-    """What a network does on the test set."""
+    """The evaluation of a network on the test set."""
 
     count: int
     accuracy: float
     loss: float
     """Mean cross-entropy, whatever loss it was trained by."""
     confusion: list[list[int]]
-    """Images of each true class (rows) that were taken for each class (columns)."""
+    """Images of each true class (rows) that were predicted as each class (columns)."""
     classes: list[ClassScore]
     calibration: Calibration
     mistakes: list[Mistake]
@@ -140,7 +140,7 @@ class EvaluationResult:
 def evaluate(
     scores: Tensor, labels: Tensor, pixels: Tensor, dataset: DatasetInfo
 ) -> EvaluationResult:
-    """Say what a network's scores are worth. Probabilities are their softmax.
+    """Evaluate a network's scores. Probabilities are their softmax.
 
     Args:
         scores: (images, classes).
@@ -149,39 +149,39 @@ def evaluate(
         dataset: what the images are of.
 
     Raises:
-        NoNumbers: a score is infinite or no number.
+        NonFiniteScores: a score is NaN or infinite.
     """
     scores, labels = scores.cpu(), labels.cpu()
     if not scores.isfinite().all():
-        raise NoNumbers("The network's scores of the test images are infinite or no numbers.")
-    found = scores.argmax(1)
+        raise NonFiniteScores("The network's scores of the test images are NaN or infinite.")
+    predicted = scores.argmax(1)
     logarithms = scores.double().log_softmax(1)
-    confidence = logarithms.gather(1, found[:, None]).squeeze(1).exp()
-    is_right = found == labels
-    confusion = _confusion(labels, found, len(dataset.classes))
+    confidence = logarithms.gather(1, predicted[:, None]).squeeze(1).exp()
+    is_correct = predicted == labels
+    confusion = _confusion(labels, predicted, len(dataset.classes))
     return EvaluationResult(
         count=len(labels),
-        accuracy=is_right.double().mean().item(),
+        accuracy=is_correct.double().mean().item(),
         loss=functional.nll_loss(logarithms, labels).item(),
         confusion=confusion.tolist(),
         classes=_class_scores(confusion, dataset.classes),
-        calibration=_calibration(confidence, is_right),
-        mistakes=_mistakes(labels, found, confidence, pixels, dataset.largest_pixel),
+        calibration=_calibration(confidence, is_correct),
+        mistakes=_mistakes(labels, predicted, confidence, pixels, dataset.largest_pixel),
     )
 
 
-def _confusion(labels: Tensor, found: Tensor, classes: int) -> Tensor:
-    """int64 (classes, classes): a row for each true class, a column for each found one."""
-    return torch.bincount(labels * classes + found, minlength=classes**2).view(classes, classes)
+def _confusion(labels: Tensor, predicted: Tensor, classes: int) -> Tensor:
+    """int64 (classes, classes): a row for each true class, a column for each predicted one."""
+    return torch.bincount(labels * classes + predicted, minlength=classes**2).view(classes, classes)
 
 
 def _class_scores(confusion: Tensor, names: tuple[str, ...]) -> list[ClassScore]:
-    right, support, taken = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
+    correct, support, predicted = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
     columns = [
         support,
-        _ratio(right, taken),
-        _ratio(right, support),
-        _ratio(2 * right, support + taken),  # the harmonic mean of the two before
+        _ratio(correct, predicted),
+        _ratio(correct, support),
+        _ratio(2 * correct, support + predicted),  # the harmonic mean of the two before
     ]
     rows = zip(names, *(column.tolist() for column in columns), strict=True)
     return [ClassScore(*row) for row in rows]
@@ -192,11 +192,11 @@ def _ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
     return numerator.double() / denominator.clamp(min=1)
 
 
-def _calibration(confidence: Tensor, is_right: Tensor) -> Calibration:
+def _calibration(confidence: Tensor, is_correct: Tensor) -> Calibration:
     """Guo and others, "On calibration of modern neural networks" (2017), equations 3 and 5."""
     place = (confidence * BINS).ceil().long().sub(1).clamp(0, BINS - 1)
     counts = torch.bincount(place, minlength=BINS)
-    sums = torch.bincount(place, confidence, BINS), torch.bincount(place, is_right.double(), BINS)
+    sums = torch.bincount(place, confidence, BINS), torch.bincount(place, is_correct.double(), BINS)
     mean_confidence, accuracy = (_ratio(each, counts) for each in sums)
     error = (accuracy - mean_confidence).abs() @ counts.double() / len(confidence)
     measured = zip(counts.tolist(), mean_confidence.tolist(), accuracy.tolist(), strict=True)
@@ -210,12 +210,12 @@ def _calibration(confidence: Tensor, is_right: Tensor) -> Calibration:
 
 
 def _mistakes(
-    labels: Tensor, found: Tensor, confidence: Tensor, pixels: Tensor, largest_pixel: int
+    labels: Tensor, predicted: Tensor, confidence: Tensor, pixels: Tensor, largest_pixel: int
 ) -> list[Mistake]:
-    wrong = (found != labels).nonzero().squeeze(1)
+    wrong = (predicted != labels).nonzero().squeeze(1)
     order = confidence[wrong].argsort(descending=True, stable=True)[:MOST_MISTAKES]
     chosen = wrong[order]
-    columns = chosen, labels[chosen], found[chosen], confidence[chosen]
+    columns = chosen, labels[chosen], predicted[chosen], confidence[chosen]
     rows = zip(
         *(column.tolist() for column in columns),
         _images(pixels[chosen.to(pixels.device)].cpu(), largest_pixel),

@@ -58,8 +58,8 @@ def write_all(
         results: how the run went.
         examples: float32 (count, channels, size, size) in [0, 1]: some test images, with which an
             exported network is compared.
-        warn: told why there is no ONNX file, where one was wanted and its scores are not those of
-            the network. The run has trained for long, perhaps: its other files are published.
+        warn: called with why there is no ONNX file, where one was wanted and its scores are not
+            those of the network. The run may have trained for long: its other files are published.
 
     Returns:
         The digest of the weights, and the files.
@@ -91,11 +91,11 @@ def write_all(
         Published(kind, f"{stem}.{kind}", len(data), hashlib.sha256(data).hexdigest())
         for kind, data in contents.items()
     ]
-    told = card.content(spec, results, weights_sha256, published)
+    content = card.content(spec, results, weights_sha256, published)
     contents["card.json"] = (
-        json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     ).encode()
-    contents["card.md"] = card.markdown(told).encode()
+    contents["card.md"] = card.markdown(content).encode()
     return weights_sha256, [_write(folder, stem, kind, data) for kind, data in contents.items()]
 
 

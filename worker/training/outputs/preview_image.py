@@ -6,7 +6,6 @@ They are the first of a run's first batch, where all images are trained on and n
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,31 +15,16 @@ from torch import Tensor
 
 from core.datasets.builtin import DATASETS
 from core.errors import DataUnavailable
-from core.protocol.orders import PreviewOrder
-from core.protocol.reports import Report
 from core.spec.hyperparameters import Augmentation
 from worker.training import random
 from worker.training.data import datasets, download
 from worker.training.data.augmentation import Augmenter
-from worker.training.process.run_order import explain
 
 ROWS = 4
 CELL = 56
 """Pixels that an image is enlarged to, about: by a whole number, so that it stays crisp."""
 GAP = 2
 """Pixels between two images, through which the page is seen."""
-
-
-def carry_out(order: PreviewOrder, report: Callable[[Report], None]) -> None:
-    """Draw what is ordered, or report why not."""
-    torch.set_num_threads(1)  # runs need the others
-    try:
-        picture = draw(order.dataset, order.augmentation, order.seed, order.data)
-        part = order.picture.with_suffix(".part")
-        part.write_bytes(picture)
-        part.rename(order.picture)
-    except Exception as error:  # noqa: BLE001  (the boundary: every failure becomes a report)
-        report(explain(error))
 
 
 def draw(dataset: str, augmentation: Augmentation, seed: int, data: Path) -> bytes:

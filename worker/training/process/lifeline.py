@@ -22,5 +22,12 @@ def bind_lifetime(lifeline: int) -> None:
     fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
     flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)
     fcntl.fcntl(lifeline, fcntl.F_SETFL, flags | fcntl.FASYNC)
-    if select.select([lifeline], [], [], 0)[0]:  # it ended before we were listening
+    if is_readable(lifeline, 0):  # it ended before we were listening
         os._exit(1)
+
+
+def is_readable(descriptor: int, timeout_s: float) -> bool:
+    """Whether a descriptor is readable, or at its end, within some seconds."""
+    poll = select.poll()  # unlike select, it takes descriptors above 1023
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(timeout_s * 1000))

@@ -26,7 +26,7 @@ class Link:
         if not order:
             os._exit(0)  # the spare is not needed any more
         self.asked = _ORDERS.validate_json(order)
-        threading.Thread(target=self._hear, name="supervisor", daemon=True).start()
+        threading.Thread(target=self._receive, name="supervisor", daemon=True).start()
 
     @property
     def order(self) -> Order:
@@ -42,7 +42,7 @@ class Link:
         """Whether, and how, the supervisor asked to stop."""
         return self._stop
 
-    def _hear(self) -> None:
+    def _receive(self) -> None:
         for line in self._lines:
             if line in STOPS and self._stop != "stop":  # a cancel outweighs a pause
                 self._stop = STOPS[line]

@@ -1,4 +1,4 @@
-"""Carrying out an order: the device, the dataset, the loop, and words for what went wrong."""
+"""Carrying out an order: the device, the dataset, the loop, and the reason of a failure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CPU_IS_FULL = "DefaultCPUAllocator"
 
 
 def run(link: Link) -> None:
-    """Carry out the order, and say how it ended."""
+    """Carry out the order, and report how it ended."""
     order = link.order
     torch.set_num_threads(order.threads)
     try:
@@ -37,6 +37,7 @@ def run(link: Link) -> None:
             data=order.data,
             scratch=order.scratch,
             device=device,
+            precision=order.precision,
             report=link.report,
             stop_requested=link.stop_requested,
             peers=peers,

@@ -12,6 +12,7 @@ from core.protocol.orders import Stop
 from core.protocol.reports import Report
 from core.spec.spec import TrainingSpec
 from worker.training.run.distributed import Peers, SingleProcess
+from worker.training.run.precision import Precision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,8 @@ class RunContext:
     scratch: Path
     """Folder for the finished files and the snapshots."""
     device: torch.device
+    precision: Precision | None = None
+    """What the run began in, where its spec leaves that to the device; None: it begins now."""
     report: Callable[[Report], None]
     """Takes each report of rank 0; must not be slow."""
     stop_requested: Callable[[], Stop | None] = lambda: None

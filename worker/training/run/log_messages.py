@@ -15,8 +15,8 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
 
 
-def chosen(spec: TrainingSpec, device: torch.device, precision: Precision, processes: int) -> str:
-    """What a run computes with, and in what; and whether that was left open in the spec."""
+def started(spec: TrainingSpec, device: torch.device, precision: Precision, processes: int) -> str:
+    """The device and the precision of a run, and whether the precision was chosen for it."""
     return (
         f"Training on {device_name(device)} in {precision}"
         f"{' (auto)' if spec.compute.precision == 'auto' else ''}, "
@@ -26,21 +26,21 @@ def chosen(spec: TrainingSpec, device: torch.device, precision: Precision, proce
 
 
 def resumed(progress: Progress) -> str:
-    """Where a run goes on."""
+    """The place from which a run resumes."""
     done = f"epoch {progress.epochs}"
     if progress.batch:
         done = f"batch {progress.batch} of epoch {progress.epochs + 1}"
-    return f"Training goes on after {done}, from a snapshot."
+    return f"Resumed after {done}, from a snapshot."
 
 
 def sampled(progress: Progress, epochs: int, batches: int, mean_loss: float) -> str:
-    """How far a run is in an epoch, of so many epochs and batches."""
+    """A metric sample within an epoch, of so many epochs and batches."""
     place = f"epoch {progress.epochs + 1}/{epochs} batch {progress.batch}/{batches}"
     return f"{place} loss {mean_loss:.4f}"
 
 
 def measured(of: Measured, epochs: int) -> str:
-    """What was measured after an epoch, of so many."""
+    """The measurements after an epoch, of so many."""
     validation = ""
     if of.validation_loss is not None and of.validation_accuracy is not None:
         validation = (
@@ -54,26 +54,26 @@ def measured(of: Measured, epochs: int) -> str:
 
 
 def lowered(patience: int, factor: float) -> str:
-    """That the loss stands still and the learning rate falls."""
+    """A plateau, at which the learning rate is lowered."""
     return (
-        f"The loss got no better for {patience} epochs: the learning rate is multiplied by "
+        f"The loss did not improve for {patience} epochs: the learning rate is multiplied by "
         f"{factor:g}."
     )
 
 
 def shrunk(micro_batch: int) -> str:
-    """That batches are computed in parts from here on."""
+    """Micro-batches that became smaller because memory was full."""
     return (
-        "The device's memory is full: each batch is computed in parts of at most "
-        f"{micro_batch} images from here on, whose gradients are added up. The effective batch "
-        "stays the same; batch norm, where there is any, sees the parts."
+        "The device's memory is full: each batch is computed in micro-batches of at most "
+        f"{micro_batch} images from here on, whose gradients are summed. The effective batch size "
+        "stays the same; batch norm, where there is any, sees the micro-batches."
     )
 
 
 def unsaved(error: OSError) -> str:
-    """That there is no new snapshot."""
+    """A snapshot that could not be written."""
     return (
-        f"A snapshot could not be written ({error.strerror or error}). Training goes on; is "
+        f"A snapshot could not be written ({error.strerror or error}). Training continues; is "
         "the worker's disk full?"
     )
 

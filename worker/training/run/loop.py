@@ -36,7 +36,7 @@ SAVE_EPOCHS_EVERY_S = 1.0
 
 
 class StopRequested(TrainyardError):
-    """Somebody asked the run to stop."""
+    """The run ends before its end, because it was asked to stop."""
 
 
 def run(context: RunContext, resume_from: Path | None = None) -> nn.Module:
@@ -51,7 +51,7 @@ def run(context: RunContext, resume_from: Path | None = None) -> nn.Module:
 
     Raises:
         Diverged: the loss became NaN or infinite.
-        StopRequested: `context.stop_requested` said so.
+        StopRequested: `context.stop_requested` asked for it.
         DataUnavailable: the dataset is damaged or missing.
         Unusable: the snapshot is of another run or version.
     """

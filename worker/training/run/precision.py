@@ -19,8 +19,8 @@ Precision = Literal["fp32", "bf16", "fp16"]
 _TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def choose(choice: Compute, device: torch.device) -> Precision:
-    """The precision of a run.
+def choose(choice: Compute, device: torch.device, began_in: Precision | None = None) -> Precision:
+    """The precision of a run: that which it began in, where its spec leaves it to the device.
 
     `auto` is decided by the kind of device, not by a measurement, so that the same run is computed
     the same way each time: bf16 on a GPU that multiplies in it, fp32 on all else. On CPUs bf16 was
@@ -28,6 +28,8 @@ def choose(choice: Compute, device: torch.device) -> Precision:
     """
     if choice.precision != "auto":
         return choice.precision
+    if began_in is not None:
+        return began_in
     if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         return "bf16"
     return "fp32"

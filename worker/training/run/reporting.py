@@ -45,7 +45,7 @@ class Reporter:
             )
         )
         self.log(
-            log_messages.chosen(
+            log_messages.started(
                 context.spec, context.device, precision, processes=context.peers.size
             )
         )

@@ -118,6 +118,13 @@ def build_components(
         learning_rate=LearningRate(spec.schedule, span, optimization),
         average=average,
         stepper=Stepper(
-            spec, trained, optimization, average, device, context.peers, on_micro_batch_reduced
+            spec,
+            trained,
+            optimization,
+            average,
+            device,
+            context.peers,
+            on_micro_batch_reduced,
+            context.precision,
         ),
     )

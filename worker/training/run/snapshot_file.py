@@ -1,4 +1,4 @@
-"""Snapshots: a file from which a run goes on as if it had never stopped.
+"""Snapshots: a file from which a run resumes as if it had never stopped.
 
 It holds everything that the next batch depends on: weights, optimizer, averages, the progress of
 the run, and the losses of the epoch that is under way. What is drawn by chance is a function of the
@@ -39,7 +39,7 @@ MIGRATIONS: dict[int, Callable[[Contents], Contents]] = {3: _with_migrated_spec}
 
 
 class Unusable(TrainyardError):
-    """A snapshot that this version, or this run, cannot go on from."""
+    """A snapshot that this version, or this run, cannot resume from."""
 
 
 @dataclass(slots=True)

@@ -38,6 +38,7 @@ class Stepper:
         device: torch.device,
         peers: Peers,
         on_micro_batch_reduced: Callable[[int], None],
+        began_in: Precision | None = None,
     ) -> None:
         """Prepare the network and the precision.
 
@@ -50,6 +51,7 @@ class Stepper:
             peers: the processes that train this run.
             on_micro_batch_reduced: called with the images in a part when the memory was too small
                 for larger ones.
+            began_in: the precision that the run began in; None: it begins now.
         """
         self._spec = spec
         self._network = network
@@ -58,7 +60,7 @@ class Stepper:
         self._device = device
         self._peers = peers
         self._on_micro_batch_reduced = on_micro_batch_reduced
-        self.precision: Precision = precision.choose(spec.compute, device)
+        self.precision: Precision = precision.choose(spec.compute, device, began_in)
         precision.prepare(spec.compute, device)
         self._called = peers.wrap(precision.compiled(spec.compute, network))
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")

@@ -13,7 +13,7 @@ from torch import nn
 from core.datasets.builtin import DATASETS
 from worker.training.data import datasets
 from worker.training.outputs import evaluation
-from worker.training.outputs.evaluation import NoNumbers, judge, predict
+from worker.training.outputs.evaluation import NonFiniteScores, evaluate, predict
 
 DIGITS = DATASETS["digits"]
 
@@ -22,9 +22,9 @@ def blank(count, dataset=DIGITS):
     return torch.zeros(count, dataset.channels, dataset.size, dataset.size, dtype=torch.uint8)
 
 
-def judged(scores, labels, pixels=None, dataset=DIGITS):
+def result_of(scores, labels, pixels=None, dataset=DIGITS):
     pixels = blank(len(labels), dataset) if pixels is None else pixels
-    return judge(torch.tensor(scores), torch.tensor(labels), pixels, dataset)
+    return evaluate(torch.tensor(scores), torch.tensor(labels), pixels, dataset)
 
 
 def sure_of(found, probability=0.9):
@@ -33,12 +33,12 @@ def sure_of(found, probability=0.9):
     return [float(np.log(probability if place == found else rest)) for place in range(10)]
 
 
-def random_judgement(count=2000, seed=0):
+def random_evaluation(count=2000, seed=0):
     generator = torch.Generator().manual_seed(seed)
     labels = torch.randint(9, (count,), generator=generator)  # none is a nine
     scores = torch.randn(count, 10, generator=generator)
     scores[torch.arange(count), labels] += 2
-    return scores, labels, judge(scores, labels, blank(count), DIGITS)
+    return scores, labels, evaluate(scores, labels, blank(count), DIGITS)
 
 
 @pytest.fixture
@@ -77,35 +77,35 @@ def test_an_evaluation_may_be_ended_before_any_batch(data_folder, network):
 
 def test_accuracy_loss_and_confusion_are_those_of_other_libraries():
     metrics = pytest.importorskip("sklearn.metrics")
-    scores, labels, judgement = random_judgement()
+    scores, labels, result = random_evaluation()
 
     found, probabilities = scores.argmax(1), scores.double().softmax(1)
-    assert judgement.count == 2000
-    assert judgement.accuracy == metrics.accuracy_score(labels, found)
+    assert result.count == 2000
+    assert result.accuracy == metrics.accuracy_score(labels, found)
     expected = metrics.log_loss(labels, probabilities, labels=range(10))
-    assert judgement.loss == pytest.approx(expected)
+    assert result.loss == pytest.approx(expected)
     matrix = metrics.confusion_matrix(labels, found, labels=range(10))
-    assert judgement.confusion == matrix.tolist()
+    assert result.confusion == matrix.tolist()
 
 
 def test_precision_recall_and_f1_are_those_of_another_library():
     metrics = pytest.importorskip("sklearn.metrics")
-    scores, labels, judgement = random_judgement()
+    scores, labels, result = random_evaluation()
 
     expected = metrics.precision_recall_fscore_support(
         labels, scores.argmax(1), labels=range(10), zero_division=0.0
     )
-    for place, each in enumerate(judgement.classes):
+    for place, each in enumerate(result.classes):
         assert each.name == DIGITS.classes[place]
         measured = (each.precision, each.recall, each.f1, each.support)
         assert measured == pytest.approx([column[place] for column in expected])
-    assert judgement.classes[9].support == 0
+    assert result.classes[9].support == 0
 
 
 def test_what_is_undefined_of_a_class_is_nought():
-    judgement = judged([sure_of(0), sure_of(0)], [0, 1])
+    result = result_of([sure_of(0), sure_of(0)], [0, 1])
 
-    one, two = judgement.classes[1], judgement.classes[2]
+    one, two = result.classes[1], result.classes[2]
     assert (one.support, one.precision, one.recall, one.f1) == (1, 0.0, 0.0, 0.0)
     assert (two.support, two.precision, two.recall, two.f1) == (0, 0.0, 0.0, 0.0)
 
@@ -113,7 +113,7 @@ def test_what_is_undefined_of_a_class_is_nought():
 def test_calibration_compares_how_sure_with_how_right():
     scores = [sure_of(0, 0.95)] * 4 + [sure_of(0, 0.5)] * 2
 
-    calibration = judged(scores, [0, 0, 0, 1, 0, 0]).calibration
+    calibration = result_of(scores, [0, 0, 0, 1, 0, 0]).calibration
 
     filled = {at: each for at, each in enumerate(calibration.bins) if each.count}
     assert list(filled) == [7, 14]
@@ -125,7 +125,7 @@ def test_calibration_compares_how_sure_with_how_right():
 
 
 def test_the_bins_cover_all_probabilities_and_empty_ones_claim_nothing():
-    bins = judged([[1000.0] + [0.0] * 9], [0]).calibration.bins
+    bins = result_of([[1000.0] + [0.0] * 9], [0]).calibration.bins
 
     assert (bins[0].lower, bins[-1].upper, len(bins)) == (0.0, 1.0, 15)
     assert [each.upper for each in bins[:-1]] == [each.lower for each in bins[1:]]
@@ -134,7 +134,7 @@ def test_the_bins_cover_all_probabilities_and_empty_ones_claim_nothing():
 
 
 def test_the_calibration_error_is_that_of_the_definition():
-    scores, labels, judgement = random_judgement()
+    scores, labels, result = random_evaluation()
 
     confidence, found = scores.double().softmax(1).max(1)
     error = 0.0
@@ -143,13 +143,13 @@ def test_the_calibration_error_is_that_of_the_definition():
         if inside.any():
             right = (found == labels)[inside].double().mean()
             error += (right - confidence[inside].mean()).abs() * inside.sum() / len(labels)
-    assert judgement.calibration.expected_calibration_error == pytest.approx(float(error))
+    assert result.calibration.expected_calibration_error == pytest.approx(float(error))
 
 
 def test_the_most_confident_mistakes_come_first():
     surety = [0.6, 0.99, 0.7, 0.8]
 
-    mistakes = judged([sure_of(3, each) for each in surety], [1, 2, 3, 4]).mistakes
+    mistakes = result_of([sure_of(3, each) for each in surety], [1, 2, 3, 4]).mistakes
 
     assert [(each.index, each.label, each.predicted) for each in mistakes] == [
         (1, 2, 3),
@@ -160,11 +160,11 @@ def test_the_most_confident_mistakes_come_first():
 
 
 def test_at_most_a_hundred_mistakes_are_kept():
-    assert len(random_judgement()[2].mistakes) == 100
+    assert len(random_evaluation()[2].mistakes) == 100
 
 
 def test_no_mistakes_are_no_fault():
-    assert judged([sure_of(3)], [3]).mistakes == []
+    assert result_of([sure_of(3)], [3]).mistakes == []
 
 
 @pytest.mark.parametrize("name", ["digits", "mnist", "cifar10"])
@@ -175,7 +175,7 @@ def test_a_mistake_shows_its_image_in_its_size_and_full_brightness(name):
     pixels = torch.randint(dataset.largest_pixel + 1, shape, generator=generator).byte()
     pixels[0, 0, 0, 0] = dataset.largest_pixel
 
-    [mistake, _, _] = judged([sure_of(3)] * 3, [1] * 3, pixels, dataset).mistakes
+    [mistake, _, _] = result_of([sure_of(3)] * 3, [1] * 3, pixels, dataset).mistakes
 
     picture = Image.open(io.BytesIO(base64.b64decode(mistake.image)))
     assert picture.format == "PNG"
@@ -188,9 +188,9 @@ def test_a_mistake_shows_its_image_in_its_size_and_full_brightness(name):
 
 
 def test_its_content_is_plain_json_and_small():
-    *_, judgement = random_judgement()
+    *_, result = random_evaluation()
 
-    content = judgement.content()
+    content = result.content()
 
     assert json.loads(json.dumps(content, allow_nan=False)) == content
     assert set(content) == {
@@ -215,7 +215,7 @@ def test_its_content_is_plain_json_and_small():
 def test_scores_as_large_as_can_be_give_finite_numbers():
     largest = torch.finfo(torch.float32).max
 
-    content = judged([[-largest, largest] + [0.0] * 8], [0]).content()
+    content = result_of([[-largest, largest] + [0.0] * 8], [0]).content()
 
     assert content["loss"] == pytest.approx(2 * largest)
     json.dumps(content, allow_nan=False)
@@ -223,8 +223,8 @@ def test_scores_as_large_as_can_be_give_finite_numbers():
 
 @pytest.mark.parametrize("score", [torch.nan, torch.inf, -torch.inf])
 def test_scores_that_are_no_numbers_are_refused(score):
-    with pytest.raises(NoNumbers, match="no numbers"):
-        judged([[score] + [0.0] * 9], [1])
+    with pytest.raises(NonFiniteScores, match="NaN or infinite"):
+        result_of([[score] + [0.0] * 9], [1])
 
 
 def test_images_are_looked_at_in_fewer_where_the_memory_is_full(data_folder):

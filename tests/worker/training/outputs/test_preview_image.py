@@ -10,8 +10,6 @@ import torch
 from PIL import Image
 
 from core.errors import DataUnavailable
-from core.protocol.orders import PreviewOrder
-from core.protocol.reports import Failed
 from core.spec.hyperparameters import Handwriting, NoAugmentation
 from core.spec.spec import TrainingSpec
 from worker.training import random
@@ -97,29 +95,3 @@ def test_nothing_is_fetched_for_a_preview(tmp_path, monkeypatch):
 
     with pytest.raises(DataUnavailable, match="MNIST is not on this worker yet"):
         preview_image.draw("mnist", NONE, 0, tmp_path)
-
-
-def order(data, scratch, **changes):
-    asked = {"dataset": "digits", "augmentation": NONE, "seed": 0} | changes
-    return PreviewOrder(**asked, data=data, picture=scratch / "preview.png")
-
-
-def test_an_order_leaves_a_picture_and_no_word(data_folder, tmp_path):
-    reports = []
-
-    preview_image.carry_out(order(data_folder, tmp_path), reports.append)
-
-    assert reports == []
-    assert [path.name for path in tmp_path.iterdir()] == ["preview.png"]
-    assert len(cells((tmp_path / "preview.png").read_bytes())) == 16
-
-
-def test_an_order_that_cannot_be_carried_out_says_why(tmp_path):
-    reports = []
-
-    preview_image.carry_out(order(tmp_path, tmp_path, dataset="mnist"), reports.append)
-
-    [report] = reports
-    assert isinstance(report, Failed)
-    assert report.reason.text.startswith("MNIST is not on this worker yet")
-    assert not (tmp_path / "preview.png").exists()

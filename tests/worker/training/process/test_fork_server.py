@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -9,6 +13,7 @@ import threading
 import pytest
 import torch
 
+from core.protocol.orders import LARGEST_MESSAGE, READY, Forked, ForkFailed, ForkRequest
 from worker.processes.zygote import clean_environment
 from worker.training.process import fork_server
 
@@ -71,9 +76,9 @@ def test_a_touched_cuda_is_refused(monkeypatch):
 
 
 LEAVES_A_CHILD = """
-import os, time
-from worker.training.process.fork_server import Exited
-dead = Exited()
+import os, select, time
+from worker.training.process.fork_server import Children
+children = Children()
 readable, writable = os.pipe()
 process_id = os.fork()
 if process_id == 0:
@@ -82,10 +87,12 @@ if process_id == 0:
         while True:
             time.sleep(600)
     os._exit(3)
-dead.expect(process_id, writable)
-while dead._status:
-    dead.bury()
-    time.sleep(0.01)
+children.expect(process_id, writable)
+poll = select.poll()
+poll.register(children.descriptor, select.POLLIN)
+while children._status:
+    poll.poll()
+    children.reap()
 try:
     os.killpg(process_id, 0)
 except ProcessLookupError:
@@ -99,3 +106,97 @@ def test_what_a_trainer_has_started_is_killed_when_it_ends():
     )
 
     assert seen.stdout == "nothing is left\n"
+
+
+FORKS_ONCE = """
+import errno, os, socket, sys
+from pathlib import Path
+from worker.training.process import fork_server
+fork, allowed = os.fork, [True]
+def fork_within_the_limit():
+    if not allowed:
+        raise OSError(errno.EAGAIN, "no more processes")
+    allowed.pop()
+    return fork()
+os.fork = fork_within_the_limit
+fork_server.serve(socket.socket(fileno=int(sys.argv[1])), Path(sys.argv[2]))
+"""
+
+
+@pytest.fixture
+def at_a_limit(tmp_path):
+    """Our end of the socket of a zygote that can fork once."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-c", FORKS_ONCE, str(theirs.fileno()), str(tmp_path / "scratch")],
+            env=clean_environment(),
+            pass_fds=[theirs.fileno()],
+        )
+    with process, ours:
+        assert ours.recv(LARGEST_MESSAGE) == READY
+        yield ours
+
+
+def test_a_zygote_at_a_limit_refuses_and_still_sends_the_exit_status_of_others(
+    at_a_limit, tmp_path
+):
+    with contextlib.ExitStack() as stack:
+        forked, status = ask(at_a_limit, tmp_path, stack)
+        refused, _ = ask(at_a_limit, tmp_path, stack)
+        os.kill(Forked.model_validate_json(forked).process_id, signal.SIGKILL)
+
+        assert ForkFailed.model_validate_json(refused).reason == "no more processes"
+        assert status.readline() == f"{-signal.SIGKILL}\n"
+
+
+def ask(control, folder, stack):
+    """Ask for a trainer; give the answer, and the read end of the pipe for its exit status."""
+    connection, theirs = socket.socketpair()
+    stack.enter_context(connection)
+    line, lifeline = os.pipe()
+    stack.callback(os.close, lifeline)
+    status, status_end = os.pipe()
+    pipe = stack.enter_context(os.fdopen(status))
+    request = ForkRequest(threads=1, device="cpu", data=folder, environment={})
+    with theirs, (folder / "output.txt").open("w") as output:
+        descriptors = [theirs.fileno(), output.fileno(), line, status_end]
+        socket.send_fds(control, [request.model_dump_json().encode()], descriptors)
+        answer, received, _, _ = socket.recv_fds(control, LARGEST_MESSAGE, 1)
+    for descriptor in (line, status_end, *received):
+        os.close(descriptor)
+    return answer, pipe
+
+
+LEAVES_STOPS_TO_THE_WORKER = """
+import multiprocessing, os, signal, subprocess, sys, threading
+from worker.training.process import fork_server
+def wait(connection):
+    connection.send(None)
+    threading.Event().wait()
+fork_server.leave_stops_to_the_worker()
+os.register_at_fork(after_in_child=fork_server.restore_stop_signals)
+for number in fork_server.STOP_SIGNALS:
+    os.kill(os.getpid(), number)
+context = multiprocessing.get_context("fork")
+ours, theirs = context.Pipe()
+loader = context.Process(target=wait, args=(theirs,))
+loader.start()
+ours.recv()
+loader.terminate()
+loader.join()
+program = subprocess.Popen([sys.executable, "-c", "import threading; threading.Event().wait()"])
+program.terminate()
+print(loader.exitcode, program.wait())
+"""
+
+
+def test_signals_to_stop_pass_but_what_a_trainer_starts_can_be_terminated():
+    seen = subprocess.run(
+        [sys.executable, "-c", LEAVES_STOPS_TO_THE_WORKER],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert seen.stdout == f"{-signal.SIGTERM} {-signal.SIGTERM}\n"

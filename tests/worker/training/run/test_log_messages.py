@@ -9,7 +9,7 @@ from worker.training.run.snapshot_file import Measured, Progress
 
 def test_it_is_said_whether_the_precision_was_left_to_the_engine():
     open_, asked = (
-        log_messages.chosen(resolve("quick", changes), torch.device("cpu"), "fp32", processes=1)
+        log_messages.started(resolve("quick", changes), torch.device("cpu"), "fp32", processes=1)
         for changes in ({}, {"compute": {"precision": "fp32"}})
     )
 
@@ -20,14 +20,14 @@ def test_it_is_said_whether_the_precision_was_left_to_the_engine():
 def test_several_devices_are_counted():
     spec = resolve("quick", {})
 
-    assert log_messages.chosen(spec, torch.device("cpu"), "fp32", processes=2).endswith(
+    assert log_messages.started(spec, torch.device("cpu"), "fp32", processes=2).endswith(
         ", 2 devices."
     )
 
 
 def test_a_resumed_run_says_what_was_done_already():
-    assert "goes on after epoch 2," in log_messages.resumed(Progress(epochs=2))
-    assert "goes on after batch 7 of epoch 3," in log_messages.resumed(Progress(epochs=2, batch=7))
+    assert "Resumed after epoch 2," in log_messages.resumed(Progress(epochs=2))
+    assert "Resumed after batch 7 of epoch 3," in log_messages.resumed(Progress(epochs=2, batch=7))
 
 
 def test_an_epoch_speaks_of_validation_where_there_is_some():

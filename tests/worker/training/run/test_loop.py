@@ -310,7 +310,7 @@ def test_a_memory_that_is_too_small_is_said_and_the_run_goes_on(data_folder, tmp
 
     assert [each.micro_batch for each in of(Shrunk, reports)] == [32, 16]
     warnings = [line.text for line in of(Line, reports) if line.level == "warning"]
-    assert "parts of at most 16 images" in warnings[-1]
+    assert "micro-batches of at most 16 images" in warnings[-1]
     ends = of(EpochEnd, reports)
     assert ends[-1].train_loss == pytest.approx(expected[-1].train_loss, rel=1e-4)
 

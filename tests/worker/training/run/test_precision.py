@@ -24,3 +24,8 @@ def test_products_are_computed_in_the_precision(precision, kind):
         product = ones @ ones
 
     assert product.dtype == kind
+
+
+def test_a_run_that_resumes_computes_in_what_it_began_in_where_its_spec_leaves_that_open():
+    assert choose(Compute(precision="auto"), CPU, "bf16") == "bf16"
+    assert choose(Compute(precision="fp32"), CPU, "bf16") == "fp32"

@@ -374,8 +374,8 @@ def test_a_snapshot_of_the_first_release_is_read(run, tmp_path):
     old["accumulation"] = old.pop("micro_batches")
     torch.save(contents | {"format_version": 3, "spec": old}, path)
 
-    point = snapshot_file.SnapshotFile(
+    snapshot = snapshot_file.SnapshotFile(
         path, resolve("tutorial", BASE | {"micro_batches": 2}), "fp32"
     )
 
-    assert point.place.step == 5
+    assert snapshot.progress.step == 5

@@ -14,7 +14,7 @@ from tests.faults.conftest import (
     LONG_DIGITS,
     QUICK_DIGITS,
     STEADY_DIGITS,
-    has_resume_point,
+    has_snapshot,
     trains,
 )
 from tests.services import is_gone, wait_until, wait_until_gone
@@ -76,7 +76,7 @@ def test_a_training_job_is_cancelled_and_no_process_is_left_when_it_says_so(
     judge({job: "cancelled"})
 
 
-def test_a_job_is_cancelled_while_it_writes_a_resume_point(
+def test_a_job_is_cancelled_while_it_writes_a_snapshot(
     start_worker_with_disk, disk_faults, submit, cancel, judge, look
 ):
     worker = start_worker_with_disk(grace_seconds=1.0)
@@ -133,7 +133,7 @@ def test_a_cancel_that_races_the_end_has_one_outcome(
     assert all(len(attempts_of(job)) == 1 for job in jobs)
 
 
-def test_a_paused_job_frees_its_slot_and_goes_on_elsewhere(
+def test_a_paused_job_frees_its_slot_and_resumes_elsewhere(
     start_worker, submit, pause, judge, look, database, attempts_of
 ):
     worker = start_worker()
@@ -162,7 +162,7 @@ def test_a_paused_job_whose_worker_is_killed_stays_paused(
 ):
     first = start_worker()
     job = submit(STEADY_DIGITS)
-    wait_until(has_resume_point(look, job), "it trains")
+    wait_until(has_snapshot(look, job), "it trains")
     first.send(signal.SIGSTOP)
     pause(job)
     first.kill()
@@ -174,12 +174,12 @@ def test_a_paused_job_whose_worker_is_killed_stays_paused(
     judge({job: "succeeded"})
 
 
-def test_a_failed_job_is_retried_from_its_resume_point(
+def test_a_failed_job_is_retried_from_its_snapshot(
     start_worker, submit, look, judge, database, attempts_of
 ):
     worker = start_worker()
     job = submit(STEADY_DIGITS)
-    wait_until(has_resume_point(look, job), "there is a snapshot")
+    wait_until(has_snapshot(look, job), "there is a snapshot")
 
     def is_killed_again():
         if look(job).state == "running":

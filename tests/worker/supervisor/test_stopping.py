@@ -1,0 +1,110 @@
+"""How a running job is stopped, without a process."""
+
+from __future__ import annotations
+
+import pytest
+
+from worker.supervisor.stopping import Stopping
+
+
+class Process:
+    """A trainer that notes what is asked of it."""
+
+    def __init__(self):
+        self.asked = []
+        self.is_alive = True
+        self.kills = 0
+
+    def ask_to_stop(self, how):
+        self.asked.append(how)
+
+    def kill(self):
+        self.kills += 1
+
+
+@pytest.fixture
+def trainer():
+    return Process()
+
+
+def stopping(trainer, grace_seconds=60.0):
+    return Stopping(trainer, grace_seconds)
+
+
+def test_a_job_that_is_to_run_is_left_alone(trainer):
+    made = stopping(trainer)
+
+    made.apply_desired("run", is_draining=False)
+
+    assert not trainer.asked
+    assert not made.is_asked
+    assert made.kill_due is None
+
+
+@pytest.mark.parametrize(
+    ("desired", "is_draining", "how", "outcome"),
+    [
+        ("pause", False, "save", "paused"),
+        ("cancel", False, "stop", "cancelled"),
+        ("run", True, "save", "drained"),
+        ("cancel", True, "stop", "cancelled"),
+    ],
+)
+def test_a_job_is_stopped_as_is_desired(trainer, desired, is_draining, how, outcome):
+    made = stopping(trainer)
+
+    made.apply_desired(desired, is_draining=is_draining)
+
+    assert trainer.asked[-1] == how
+    assert made.outcome == outcome
+
+
+def test_a_trainer_is_asked_once(trainer):
+    made = stopping(trainer)
+
+    for _ in range(3):
+        made.apply_desired("pause", is_draining=False)
+
+    assert trainer.asked == ["save"]
+
+
+def test_a_cancel_outweighs_a_pause_but_a_pause_no_cancel(trainer):
+    made = stopping(trainer)
+    for desired in ("pause", "cancel", "pause"):
+        made.apply_desired(desired, is_draining=False)
+
+    assert trainer.asked == ["save", "stop"]
+    assert made.outcome == "cancelled"
+
+
+def test_the_grace_runs_from_the_first_asking(trainer):
+    made = stopping(trainer)
+    made.apply_desired("pause", is_draining=False)
+    due = made.kill_due
+
+    made.apply_desired("cancel", is_draining=False)
+
+    assert made.kill_due == due
+    assert not made.kill_if_due()
+    assert not trainer.kills
+
+
+def test_after_the_grace_the_trainer_is_killed_once(trainer):
+    made = stopping(trainer, grace_seconds=0.0)
+    made.apply_desired("cancel", is_draining=False)
+
+    assert made.kill_if_due()
+    assert not made.kill_if_due()
+    assert trainer.kills == 1
+
+
+def test_a_trainer_that_has_ended_meanwhile_was_not_killed(trainer):
+    made = stopping(trainer, grace_seconds=0.0)
+    made.apply_desired("cancel", is_draining=False)
+    trainer.is_alive = False
+
+    assert not made.kill_if_due()
+
+
+def test_a_trainer_that_stopped_without_being_asked_counts_as_drained(trainer):
+    assert stopping(trainer).outcome == "drained"
