@@ -54,7 +54,7 @@ def send(page):
 
 def test_a_run_from_the_form_to_the_downloaded_checkpoint(page, tmp_path):
     network = {"model.cnn.kernel_size": "3", "model.cnn.channels": "32, 64"}
-    fill(page, "from the form", dataset="digits", batch_size="8", epochs="12", **network)
+    fill(page, "from the form", dataset="digits", batch_size="8", epochs="6", **network)
     send(page)
     page.wait_for_url(re.compile(r"/jobs/\d+$"))
 
@@ -63,7 +63,7 @@ def test_a_run_from_the_form_to_the_downloaded_checkpoint(page, tmp_path):
     page.wait_for_function(SAMPLES_GROW_WHILE_RUNNING, arg=seen, timeout=90_000)
 
     expect(page.locator('#part-head[data-state="succeeded"]')).to_be_visible(timeout=120_000)
-    expect(page.locator("#epochs tr")).to_have_count(12)
+    expect(page.locator("#epochs tr")).to_have_count(6)
     expect(page.locator('[data-live="test_accuracy"]')).to_contain_text("%")
     with page.expect_download() as download:
         page.locator("a[data-download]", has_text=".pt").click()
