@@ -165,7 +165,7 @@ def ago(seconds: float | None) -> str:
 
 
 def last_heartbeat(seconds: float | None) -> str:
-    """How long ago a run was last heard of: to the second, while it is less than a minute."""
+    """How long ago the last heartbeat was: to the second, while it is less than a minute."""
     return _written("last_heartbeat", None if seconds is None else max(0.0, seconds))
 
 
@@ -176,15 +176,15 @@ def instant(value: datetime | str) -> datetime:
 
 def moment(value: datetime | str) -> str:
     """A time to the second, in UTC."""
-    return _told(value, "moment")
+    return _time(value, "moment")
 
 
 def clock(value: datetime | str) -> str:
     """The time of day, in UTC."""
-    return _told(value, "clock")
+    return _time(value, "clock")
 
 
-def _told(value: datetime | str, kind: str) -> str:
+def _time(value: datetime | str, kind: str) -> str:
     pattern = TIMES[kind]["pattern"]
     return str(format_datetime(instant(value), pattern, tzinfo=UTC, locale=LOCALE))
 

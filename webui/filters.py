@@ -9,7 +9,7 @@ from typing import Any
 
 from core import formats
 from core.formats import duration, instant
-from webui.forms.describing import inside
+from webui.forms.describing import lowercase_title
 
 
 def place(status: Mapping[str, Any]) -> str:
@@ -79,5 +79,5 @@ FILTERS: tuple[Callable[..., Any], ...] = (
     visible,
     seconds_since,
     seconds_between,
-    inside,
+    lowercase_title,
 )

@@ -145,8 +145,8 @@ def test_the_facts_of_the_chosen_data_set_stand_beside_it(page):
 def test_a_folded_section_tells_what_is_set_in_it_while_it_is_set(page):
     page.goto("/jobs/new?preset=tutorial")
     section = page.locator("details", has_text="Regularization")
-    expect(section.locator("[data-summary]")).to_be_empty()
-    expect(section.locator(".inside")).to_be_visible()
+    expect(section.locator(".summary")).to_be_empty()
+    expect(section.locator(".contents")).to_be_visible()
 
     section.locator("summary").click()
     named(page, "regularization.label_smoothing").fill("0.1")
@@ -154,19 +154,19 @@ def test_a_folded_section_tells_what_is_set_in_it_while_it_is_set(page):
     page.locator('[name="regularization.mix"][value="mixup"]').check(force=True)
 
     told = "label smoothing 0.1, mix images mixup, gradient clipping 5"
-    expect(section.locator("[data-summary]")).to_have_text(told)
+    expect(section.locator(".summary")).to_have_text(told)
     expect(page.locator("#changes")).to_have_text("3 fields differ from “Tutorial”.")
     files = page.locator("details", has_text="Files")
     files.locator("summary").click()
     named(page, "publishing.onnx").uncheck()
-    expect(files.locator("[data-summary]")).to_have_text("no ONNX")
+    expect(files.locator(".summary")).to_have_text("no ONNX")
 
 
 def test_what_a_folded_section_tells_is_the_same_from_the_server(page):
     page.goto("/jobs/new?preset=tutorial")
     page.get_by_text("Stopping early").click()
     named(page, "stopping.patience").fill("3")
-    told = page.locator("details", has_text="Stopping early").locator("[data-summary]")
+    told = page.locator("details", has_text="Stopping early").locator(".summary")
     expect(told).to_have_text("patience 3")
 
     page.get_by_role("button", name="Start run").click()

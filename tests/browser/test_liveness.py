@@ -52,9 +52,9 @@ def test_a_page_that_is_open_tells_of_a_pause_by_another_and_can_take_it_back(pa
     page.goto(f"/jobs/{job}")
     expect(page.get_by_text("No live worker serves queue nobody.")).to_be_visible()
 
-    httpx.post(f"{site.url}/api/v1/jobs/{job}/pause", json={"by": "ada"}).raise_for_status()
+    httpx.post(f"{site.url}/api/v1/jobs/{job}/pause", json={}).raise_for_status()
 
-    expect(page.get_by_text("Paused by ada")).to_be_visible()
+    expect(page.get_by_text("Paused by owner just now. It has not")).to_be_visible()
     expect(page.get_by_role("status").get_by_text("paused")).to_be_visible()
     page.get_by_role("button", name="Resume").click()
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
@@ -63,14 +63,14 @@ def test_a_page_that_is_open_tells_of_a_pause_by_another_and_can_take_it_back(pa
 
 COUNT = """
 async () => {
-  const { tellTimes } = await import("/static/js/lib/times.js");
+  const { writeTimes } = await import("/static/js/lib/times.js");
   const time = document.createElement("time");
-  time.dataset.heard = "";
+  time.dataset.heartbeat = "";
   document.body.append(time);
   const server = Date.parse(document.documentElement.dataset.serverTime);
   const told = [0, 7, 90].map((seconds) => {
     time.dateTime = new Date(server - seconds * 1000).toISOString();
-    tellTimes();
+    writeTimes();
     return time.textContent;
   });
   return told;
@@ -78,7 +78,7 @@ async () => {
 """
 
 
-def test_how_long_ago_a_run_was_heard_of_follows_its_moment(page):
+def test_how_long_ago_the_last_heartbeat_was_follows_its_moment(page):
     page.goto("/workers")
 
     now, earlier, long_ago = page.evaluate(COUNT)
@@ -115,7 +115,7 @@ def test_the_evaluation_of_a_run_is_fetched_when_its_reader_comes_to_it(page, fi
     page.goto(f"/jobs/{finished}")
     page.locator("#evaluation-place").scroll_into_view_if_needed()
 
-    expect(page.get_by_role("heading", name="test images")).to_be_visible()
+    expect(page.get_by_role("heading", name="Confusion matrix")).to_be_visible()
     expect(page.locator("#part-evaluation")).to_be_hidden()
     expect(page.locator(".confusion tbody tr")).to_have_count(10)
     expect(page.locator(".by-class tbody tr")).to_have_count(10)
@@ -135,7 +135,7 @@ def test_the_evaluation_is_a_page_of_its_own_without_script(open_page, finished)
     page = open_page(java_script_enabled=False)
     page.goto(f"/jobs/{finished}")
 
-    page.get_by_role("link", name="Confusion, precision").click()
+    page.get_by_role("link", name="Confusion matrix").click()
 
     expect(page.locator(".confusion tbody tr")).to_have_count(10)
     assert page.url.endswith(f"/jobs/{finished}/evaluation")

@@ -9,9 +9,11 @@ from core.errors import (
     Conflict,
     DatabaseUnavailable,
     FieldError,
+    Forbidden,
     InvalidInput,
     LeaseLost,
     NotFound,
+    TrainyardError,
     Unavailable,
 )
 from core.messages import message, plain
@@ -28,6 +30,7 @@ ERRORS = [
     (InvalidInput.one("epochs", "must be at least 1"), 422),
     (NotFound("There is no job 7."), 404),
     (Conflict("Run 7 has not failed."), 409),
+    (Forbidden("Ada may not cancel run 7."), 403),
     (Unavailable("The file store is away."), 503),
     (DatabaseUnavailable("The database is away."), 503),
     (LeaseLost("gone"), 500),
@@ -58,6 +61,8 @@ def test_every_error_is_answered_in_the_askers_language(raising, path, error, st
     if path.startswith("/api/"):
         assert response.content_type == "application/problem+json"
         assert response.json["status"] == status
+        is_coded = isinstance(error, TrainyardError) and not isinstance(error, InvalidInput)
+        assert ("code" in response.json) == ("params" in response.json) == is_coded
         assert response.json["title"]
         assert response.json["detail"]
     else:

@@ -65,7 +65,7 @@ def pause(job_id: int) -> Response:
 
 @blueprint.post("/jobs/<int:job_id>/resume")
 def resume(job_id: int) -> Response:
-    """Let a paused run go on; asking again changes nothing."""
+    """Let a paused run resume; asking again changes nothing."""
     actions.resume(current(), job_id, options())
     return show(job_id)
 

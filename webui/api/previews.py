@@ -38,15 +38,15 @@ def ask() -> Asked:
 
 @form.post("/previews")
 def ask_as_typed() -> Asked | Response:
-    """Ask for the preview of a form as it stands; a script asks, so it is told in JSON."""
+    """Ask for the preview of a form as it stands; a script asks, so the answer is JSON."""
     typed = reading.submission(request.form)["spec"]
     try:
         return _ask({name: typed[name] for name in previews.PARTS if name in typed})
     except InvalidInput as error:
         mistakes = reading.placed(reading.as_typed(request.form), error.errors)
-        told = "; ".join(f"{mistake.title}: {mistake.message}" for mistake in mistakes)
+        detail = "; ".join(f"{mistake.title}: {mistake.message}" for mistake in mistakes)
         errors = [each.as_json() for each in error.errors]
-        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, told, errors=errors)
+        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=errors)
 
 
 def _ask(asked: spec.Spec) -> Asked:
@@ -64,14 +64,14 @@ def _ask(asked: spec.Spec) -> Asked:
 @blueprint.get("/<string(length=64):key>.png")
 def show(key: str) -> Response:
     """The picture, or how far it is."""
-    found = previews.find(current().database, key)
-    if found is None:
+    preview = previews.find(current().database, key)
+    if preview is None:
         raise NotFound("There is no such preview any more. Ask for it again.")
-    if found.image is not None:
-        return _picture(found.image, key)
-    if found.error is not None:
-        return problem(HTTPStatus.FAILED_DEPENDENCY, found.error.text)
-    answer = jsonify({"status": "waiting", "detail": _why_it_waits(found)})
+    if preview.image is not None:
+        return _picture(preview.image, key)
+    if preview.error is not None:
+        return problem(HTTPStatus.FAILED_DEPENDENCY, preview.error.text)
+    answer = jsonify({"status": "waiting", "detail": _why_it_waits(preview)})
     answer.status_code = HTTPStatus.ACCEPTED
     answer.headers["Retry-After"] = str(LOOK_AGAIN_AFTER_S)
     return answer

@@ -16,7 +16,7 @@ def is_folded(section: Section) -> bool:
     return bool(section.path) and not section.has_kinds
 
 
-def inside(title: str) -> str:
+def lowercase_title(title: str) -> str:
     """A title within a sentence: `Mix images` is no name, `TF32` is."""
     return title if title[1:2].isupper() else title[:1].lower() + title[1:]
 
@@ -24,8 +24,10 @@ def inside(title: str) -> str:
 def in_short(each: Field, typed: str) -> str:
     """A field and its value in a few words."""
     if each.widget == "checkbox":
-        return inside(each.title) if typed == "true" else f"no {inside(each.title)}"
-    return f"{inside(each.title)} {typed.strip() or 'none'}"
+        return (
+            lowercase_title(each.title) if typed == "true" else f"no {lowercase_title(each.title)}"
+        )
+    return f"{lowercase_title(each.title)} {typed.strip() or 'none'}"
 
 
 def is_same(one: str, other: str) -> bool:

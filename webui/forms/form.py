@@ -6,12 +6,13 @@ appears here by itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
 from core.spec import fields
 from core.spec.fields import Field, Section, every_field, sections
+from core.spec.presets import PRESETS
 from webui.actions import Submission
 from webui.forms.describing import in_short, is_folded, is_same, preset_texts
 
@@ -29,13 +30,23 @@ class Mistake:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """An old run that is cloned."""
+
+    job_id: int
+    name: str
+    values: Mapping[str, str]
+    """What stood in each input of the spec."""
+
+
+@dataclass(frozen=True, slots=True)
 class Form:
     """The form as it is shown: what stands in each input, and what is wrong with it."""
 
     values: Mapping[str, str]
     preset: str = ""
-    source: str = ""
-    """Where the values come from, when it is not a preset: the name of an old run."""
+    source: Source | None = None
+    """Where the values come from, when it is not a preset."""
     mistakes: Sequence[Mistake] = field(default=())
 
     @property
@@ -60,15 +71,34 @@ class Form:
 
     def is_open(self, inputs: Sequence[Field]) -> bool:
         """Whether a folded section shows itself: something is wrong there, or was changed."""
-        base = preset_texts().get(self.preset)
-        return any(
-            self.errors(each.name)
-            or (
-                base is not None
-                and not is_same(self._typed(each), base.get(each.name, each.default))
-            )
-            for each in inputs
-        )
+        changed = self.changes
+        return any(self.errors(each.name) or each.name in changed for each in inputs)
+
+    @property
+    def start(self) -> str:
+        """What the values are compared with: the title of the preset, or the name of the run."""
+        if self.preset in PRESETS:
+            return PRESETS[self.preset].title
+        return self.source.name if self.source else ""
+
+    @property
+    def changes(self) -> list[str]:
+        """The inputs of the spec that differ from what the form was filled with."""
+        base = preset_texts().get(self.preset) or (self.source.values if self.source else {})
+        return [
+            name
+            for name in self._sent()
+            if name in base and not is_same(self.values.get(name, base[name]), base[name])
+        ]
+
+    def _sent(self) -> Iterator[str]:
+        """The inputs of the spec, without those of kinds that are not chosen."""
+        for section in sections():
+            if section.has_kinds:
+                yield section.kind_name
+            variant = section.variant(self.chosen(section) if section.has_kinds else None)
+            if variant:
+                yield from (each.name for each in variant.fields)
 
     def summary(self, inputs: Sequence[Field]) -> list[str]:
         """What is set in a folded section, in the few words that its summary has room for."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from werkzeug.datastructures import MultiDict
 
+from core.database.models import Job
 from core.errors import FieldError, InvalidInput
 from core.messages import message
 from core.spec import spec
@@ -14,7 +15,7 @@ from core.spec.fields import Field, every_field, sections
 from core.spec.presets import PRESETS
 from webui import networks
 from webui.forms.describing import preset_texts, texts
-from webui.forms.form import Form, Mistake, run_fields
+from webui.forms.form import Form, Mistake, Source, run_fields
 
 Post = MultiDict[str, str]
 
@@ -38,10 +39,16 @@ def from_preset(name: str) -> Form:
     return Form(values=_run_defaults() | preset_texts()[name], preset=name)
 
 
-def from_run(name: str, values: spec.Spec, priority: int, queue: str) -> Form:
+def source(job: Job) -> Source:
+    """An old run, as a form is filled from it."""
+    return Source(job.id, job.name, texts(job.spec))
+
+
+def from_run(job: Job) -> Form:
     """The form filled from an old run, to be run again with changes."""
-    run = {"name": name, "priority": str(priority), "queue": queue}
-    return Form(values=_run_defaults() | run | texts(values), source=name)
+    old = source(job)
+    run = {"name": job.name, "priority": str(job.priority), "queue": job.queue}
+    return Form(values=_run_defaults() | run | dict(old.values), source=old)
 
 
 def _run_defaults() -> dict[str, str]:

@@ -36,16 +36,16 @@ def history(database: Database, watchers: Watchers, after: int) -> Iterator[str]
         while not watchers.stopping:
             changed.clear()
             try:
-                found = _after(database, after)
+                happened = _after(database, after)
             except DatabaseUnavailable:
                 yield ": the database is away\n\n"
-                found = []
-            for event in found:
+                happened = []
+            for event in happened:
                 yield _encode(event)
                 after, last_sent = event.id, time.monotonic()
-            if len(found) == ROWS_AT_ONCE:
+            if len(happened) == ROWS_AT_ONCE:
                 continue
-            if found:
+            if happened:
                 watchers.pause(LOOK_AT_MOST_EVERY_S)  # many changes make one look
             elif time.monotonic() - last_sent > HEARTBEAT_S:
                 yield ": still here\n\n"  # a write is how a lost viewer is noticed

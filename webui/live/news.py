@@ -47,7 +47,7 @@ class Source:
     query: Callable[[Session, int, int, str], Page[Any]]
     shape: Callable[[Any], shapes.Shape]
     moves: Mapping[str, str]
-    """The parts of the position by which it goes on, and the column that each is read from."""
+    """The parts of the position from which it continues, and the column that each is read from."""
     former_event: str = ""
     """Its event's name in version 0.1."""
 
@@ -133,15 +133,15 @@ class _News:
 
 def news(database: Database, job_id: int, seen: Position) -> list[Event]:
     """What is new about a job since `seen`, in the order in which a page should show it."""
-    found = _News(seen)
+    fresh = _News(seen)
     with database.reading() as session:
         # the job is read first, so its revision is never newer than the rows read after it
         job, worker = queries.job(session, job_id)
         if job.revision != seen.revision:
-            found.add_reset(job)
+            fresh.add_reset(job)
             for source in SOURCES:
-                found.add_rows(session, job, source)
-            found.add_evaluation(session, job)
-            found.add_job(session, job, worker)
-        found.add_end(job)
-    return found.events
+                fresh.add_rows(session, job, source)
+            fresh.add_evaluation(session, job)
+            fresh.add_job(session, job, worker)
+        fresh.add_end(job)
+    return fresh.events

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from flask import Response, render_template, request
 
 from core import previews, queries
+from core.database.models import Job
 from core.errors import InvalidInput
 from core.spec.presets import PRESETS
 from webui import actions, networks
@@ -28,11 +30,20 @@ def _starting_form() -> Form:
     old = request.args.get("from", "")
     if not old:
         return reading.from_preset(request.args.get("preset") or FIRST_PRESET)
-    if not (old.isascii() and old.isdigit() and len(old) < 19):  # a key's digits
+    return reading.from_run(_job(old))
+
+
+def _job(number: str) -> Job:
+    if not (number.isascii() and number.isdigit() and len(number) < 19):  # a key's digits
         raise InvalidInput.one("from", "name a run by its number")
     with current().database.reading() as session:
-        job, _ = queries.job(session, int(old))
-        return reading.from_run(job.name, job.spec, job.priority, job.queue)
+        return queries.job(session, int(number))[0]
+
+
+def _with_source(form: Form) -> Form:
+    """A form that was posted, with the old run that it was filled from."""
+    old = request.form.get("from", "")
+    return replace(form, source=reading.source(_job(old))) if old else form
 
 
 @blueprint.post("/jobs")
@@ -41,16 +52,16 @@ def submit() -> Response | tuple[str, int]:
     try:
         job = actions.submit(current(), reading.submission(request.form))
     except InvalidInput as error:
-        return _form_page(reading.refused(request.form, error.errors)), 422
+        return _form_page(_with_source(reading.refused(request.form, error.errors))), 422
     return to_run(job.id)
 
 
 @blueprint.post("/jobs/new")
 def show_typed() -> str:
-    """The form as it is typed so far, or only what its network looks like. Nothing is queued."""
-    form = reading.as_typed(request.form)
-    if request.args.get("part") == "network":
-        return render_template("new_run/_network.html", **_network(form))
+    """The form as it is typed so far, or only what follows from that. Nothing is queued."""
+    form = _with_source(reading.as_typed(request.form))
+    if "part" in request.args:
+        return render_template("new_run/_typed.html", form=form, **_network(form))
     return _form_page(form)
 
 
@@ -59,8 +70,7 @@ def _form_page(form: Form) -> str:
         "new_run/page.html",
         form=form,
         presets=PRESETS.values(),
-        preset_texts=describing.preset_texts(),
-        network_parts=networks.PARTS,
+        fillings=describing.preset_texts() | ({"": form.source.values} if form.source else {}),
         preview_parts=previews.PARTS,
         **_network(form),
     )

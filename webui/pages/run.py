@@ -57,7 +57,7 @@ def _facts(session: Session, row: Job) -> dict[str, Any]:
 
 
 def _records(session: Session, row: Job, shown: JSON, newest_event: int) -> dict[str, Any]:
-    """What a run has reported so far, and the place in the stream from which it goes on."""
+    """What a run has reported so far, and the place in the stream from which it continues."""
     epochs, all_epochs = _rows(session, row.id, queries.epochs)
     metrics, all_metrics = _rows(session, row.id, queries.metrics)
     lines, all_lines = _rows(session, row.id, queries.logs)
@@ -122,7 +122,7 @@ def pause(job_id: int) -> Response:
 
 @blueprint.post("/jobs/<int:job_id>/resume")
 def resume(job_id: int) -> Response:
-    """Let a paused run go on."""
+    """Let a paused run resume."""
     actions.resume(current(), job_id)
     return to_run(job_id)
 

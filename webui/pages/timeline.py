@@ -27,8 +27,10 @@ class Entry:
     def of(cls, milestone: Milestone) -> Entry:
         """The entry of an event, or of several snapshots."""
         event, count = milestone
-        said = describe_snapshots(event, count) if event.kind == "snapshot" else describe(event)
-        return cls(event.id, timestamp(event.at), event.kind, said.text)
+        description = (
+            describe_snapshots(event, count) if event.kind == "snapshot" else describe(event)
+        )
+        return cls(event.id, timestamp(event.at), event.kind, description.text)
 
 
 @dataclass(frozen=True, slots=True)

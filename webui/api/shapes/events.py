@@ -29,9 +29,11 @@ class EventShape(Shape):
     @classmethod
     def of(cls, row: JobEvent) -> EventShape:
         """The shape of an event."""
-        said = describe(row)
+        description = describe(row)
         return cls(
-            **{name: getattr(row, name) for name in _AS_STORED}, **as_json(said), text=said.text
+            **{name: getattr(row, name) for name in _AS_STORED},
+            **as_json(description),
+            text=description.text,
         )
 
 

@@ -206,7 +206,7 @@ def list_of_jobs(session: Session, page: Page[tuple[Job, str | None]]) -> Listin
 
 
 def whole_job(session: Session, row: Job, worker_name: str | None) -> JobShape:
-    """A job by itself: it tells besides where it can resume, and how its batches are computed."""
+    """A job by itself: besides, where it can resume, and how its batches are computed."""
     waits = status.explain(session, [row]).get(row.id)
     newest = next(iter(snapshots.newest_first(session, row.id)), None)
     attempt = session.get(Attempt, (row.id, row.attempt))

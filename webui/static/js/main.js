@@ -3,9 +3,9 @@
 import { offerCopies } from "./lib/copy.js";
 import { keepFresh } from "./lib/refresh.js";
 import { offerThemes } from "./lib/theme.js";
-import { keepTelling } from "./lib/times.js";
+import { keepTimesFresh } from "./lib/times.js";
 
 offerThemes();
 offerCopies();
-keepTelling();
+keepTimesFresh();
 for (const element of document.querySelectorAll("[data-refresh]")) keepFresh(element);

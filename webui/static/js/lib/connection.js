@@ -1,4 +1,4 @@
-// Says that the server is not heard, and takes it back. What is shown stays.
+// Says that the connection is lost, until it is restored. What is shown stays.
 
 const notice = document.getElementById("connection");
 
@@ -7,6 +7,6 @@ export function lost() {
   notice.hidden = false;
 }
 
-export function heard() {
+export function restored() {
   notice.hidden = true;
 }

@@ -43,13 +43,13 @@ export const ago = (seconds) => written("ago", atLeastZero(seconds));
 export const lastHeartbeat = (seconds) => written("last_heartbeat", atLeastZero(seconds));
 
 // Times are in the reader's own zone.
-const told = (kind) => {
+const timeWriter = (kind) => {
   const format = new Intl.DateTimeFormat(table.locale, table.times[kind].options);
   return (text) => format.format(new Date(text));
 };
 
-export const moment = told("moment");
-export const clock = told("clock");
+export const moment = timeWriter("moment");
+export const clock = timeWriter("clock");
 
 // Control characters become signs, so that none acts on the page.
 export function visible(text) {

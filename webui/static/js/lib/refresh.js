@@ -3,7 +3,7 @@
 
 import { Idiomorph } from "../../node_modules/idiomorph/dist/idiomorph.esm.js";
 import * as connection from "./connection.js";
-import { tellTimes } from "./times.js";
+import { writeTimes } from "./times.js";
 
 const EVERY_MS = 2000;
 const EVERY_MS_WHILE_FOLLOWING = 10_000; // progress is no event
@@ -17,7 +17,7 @@ export async function fetchPart(address) {
 }
 
 export function morph(element, fresh, morphStyle) {
-  tellTimes(fresh); // else each time would change to the server's words and back
+  writeTimes(fresh); // else each time would change to the server's words and back
   Idiomorph.morph(element, fresh, { morphStyle, ignoreActiveValue: true });
 }
 
@@ -25,7 +25,7 @@ async function refresh(element) {
   try {
     const fresh = await fetchPart(element.dataset.refresh);
     morph(element, fresh.body, "innerHTML");
-    connection.heard();
+    connection.restored();
   } catch {
     connection.lost();
   }
@@ -62,12 +62,12 @@ export function keepFresh(element) {
   plan(EVERY_MS);
 }
 
-// Tells of each event of the history. While the stream is away, looking has to do.
+// Notifies of each event of the history. While the stream is away, looking has to do.
 class Follower {
-  constructor(element, tell) {
+  constructor(element, notify) {
     this.address = element.dataset.events;
     this.position = element.dataset.after;
-    this.tell = tell;
+    this.notify = notify;
     this.source = null;
   }
 
@@ -80,7 +80,7 @@ class Follower {
     this.source = new EventSource(`${this.address}?after=${this.position}`);
     this.source.addEventListener("happened", (event) => {
       this.position = event.lastEventId;
-      this.tell();
+      this.notify();
     });
   }
 

@@ -23,7 +23,7 @@ export class Stream {
   open() {
     if (this.ended || this.source) return;
     this.source = new EventSource(`${this.address}?after=${encodeURIComponent(this.position)}`);
-    this.source.addEventListener("open", () => this.#heard());
+    this.source.addEventListener("open", () => this.#restored());
     this.source.addEventListener("error", () => this.#lost());
     for (const [name, handle] of Object.entries(this.handlers)) {
       this.source.addEventListener(name, (event) => {
@@ -43,12 +43,12 @@ export class Stream {
   end() {
     this.ended = true;
     this.close();
-    connection.heard();
+    connection.restored();
   }
 
-  #heard() {
+  #restored() {
     this.pause = FIRST_PAUSE_MS;
-    connection.heard();
+    connection.restored();
   }
 
   async #lost() {

@@ -12,14 +12,14 @@ function choose(theme) {
   else root.dataset.theme = theme;
   const age = asSystem ? 0 : 365 * 86400;
   document.cookie = `theme=${theme}; path=/; max-age=${age}; SameSite=Strict`;
-  tell();
+  announce();
 }
 
-const tell = () => document.dispatchEvent(new Event("themechange"));
+const announce = () => document.dispatchEvent(new Event("themechange"));
 
 export function offerThemes() {
   const button = document.getElementById("theme");
   button.hidden = false;
   button.addEventListener("click", () => choose(shown() === "dark" ? "light" : "dark"));
-  dark.addEventListener("change", tell);
+  dark.addEventListener("change", announce);
 }

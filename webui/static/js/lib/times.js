@@ -11,7 +11,7 @@ function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-export function tellTimes(root = document) {
+export function writeTimes(root = document) {
   for (const time of root.querySelectorAll("time[data-ago]")) {
     write(time, ago(secondsSince(time.dateTime)));
     time.title = moment(time.dateTime);
@@ -28,14 +28,14 @@ export function tellTimes(root = document) {
   }
 }
 
-export function tellLocalClock(root) {
+export function writeLocalClock(root) {
   for (const time of root.querySelectorAll("time")) {
     time.textContent = clock(time.dateTime);
     time.title = moment(time.dateTime);
   }
 }
 
-export function keepTelling() {
-  tellTimes();
-  setInterval(tellTimes, 1000);
+export function keepTimesFresh() {
+  writeTimes();
+  setInterval(writeTimes, 1000);
 }

@@ -36,14 +36,14 @@ async function draw() {
   asking = new AbortController();
   const { signal } = asking;
   asked.append("csrf_token", form.elements.csrf_token.value);
-  tell("drawing", "Drawing…");
+  showStatus("drawing", "Drawing…");
   try {
     while (!(await isDrawn(asked, signal)));
   } catch (error) {
     if (signal.aborted) return;
     if (!(error instanceof Refused)) shown = null; // asked again at the next change
     image.hidden = true;
-    tell("missing", error instanceof Refused ? error.message : "The server does not answer.");
+    showStatus("missing", error instanceof Refused ? error.message : "The server does not answer.");
   }
 }
 
@@ -58,7 +58,7 @@ async function isDrawn(asked, signal) {
       return true;
     }
     const { detail } = await answerOf(answer);
-    if (pause > 500) tell("drawing", detail);
+    if (pause > 500) showStatus("drawing", detail);
     await new Promise((resolve) => setTimeout(resolve, pause));
     signal.throwIfAborted();
   }
@@ -81,10 +81,10 @@ async function show(url, signal) {
   signal.throwIfAborted();
   image.src = url;
   image.hidden = false;
-  tell("drawn", "");
+  showStatus("drawn", "");
 }
 
-function tell(state, text) {
+function showStatus(state, text) {
   figure.dataset.state = state;
   status.textContent = text;
 }

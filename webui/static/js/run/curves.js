@@ -106,7 +106,7 @@ class Curve {
           axis(this.options.values, { size: 52, space: 36 }),
         ],
         series: [{}, ...this.options.series],
-        hooks: { setCursor: [(plot) => this.options.tell(plot.cursor.idx)] },
+        hooks: { setCursor: [(plot) => this.options.onCursor(plot.cursor.idx)] },
       },
       this.data,
       this.place,
@@ -153,7 +153,7 @@ const last = (values) => values.findLast((value) => value != null);
 const keysOf = (figure) => [...figure.querySelectorAll("[data-key]")].map((key) => key.dataset.key);
 
 // Writes the values where the reader points, or the last ones.
-function tellKeys(figure, keys, curve, index, write) {
+function writeKeys(figure, keys, curve, index, write) {
   keys.forEach((key, place) => {
     const values = curve?.data[place + 1] ?? [];
     const value = index == null ? last(values) : (values[index] ?? last(values.slice(0, index)));
@@ -172,7 +172,7 @@ export class LossCurve {
       ),
       scale: () => ({ distr: this.log ? 3 : 1, range: (_plot, min, max) => this.#range(min, max) }),
       values: (_plot, splits) => splits.map((split) => (split == null ? "" : String(Number(split.toPrecision(3))))),
-      tell: (index) => this.#tell(index),
+      onCursor: (index) => this.#showCursor(index),
     });
     this.#offerLogScale();
   }
@@ -184,7 +184,7 @@ export class LossCurve {
     const empty = [[], ...this.keys.map(() => [])];
     const data = metrics.length || epochs.length ? uPlot.join([train, test]) : empty;
     this.curve.show(data, horizon(reach, epochsOf(this.figure), over), metrics.length);
-    this.#tell(null);
+    this.#showCursor(null);
   }
 
   #range(min, max) {
@@ -193,8 +193,8 @@ export class LossCurve {
     return [0, max * 1.05 || 1];
   }
 
-  #tell(index) {
-    tellKeys(this.figure, this.keys, this.curve, index, number);
+  #showCursor(index) {
+    writeKeys(this.figure, this.keys, this.curve, index, number);
   }
 
   #offerLogScale() {
@@ -218,7 +218,7 @@ export class AccuracyCurve {
       series: this.keys.map((key) => line(key, 2, { points: dotsWhileFew(key) })),
       scale: () => ({ range: (_plot, min, max) => this.#range(min, max) }),
       values: (_plot, splits) => splits.map((split) => `${Number((split * 100).toFixed(2))}%`),
-      tell: (index) => this.#tell(index),
+      onCursor: (index) => this.#showCursor(index),
     });
   }
 
@@ -226,7 +226,7 @@ export class AccuracyCurve {
     const measured = this.keys.map((key) => epochs.map((epoch) => epoch[ACCURACIES[key]]));
     const data = [epochs.map((epoch) => epoch.epoch), ...measured];
     this.curve.show(data, horizon(reach, epochsOf(this.figure), over), epochs.length);
-    this.#tell(null);
+    this.#showCursor(null);
   }
 
   // never beyond 100%, and never so close that noise looks like news
@@ -236,8 +236,8 @@ export class AccuracyCurve {
     return [Math.max(0, min - room), Math.min(1, max + room)];
   }
 
-  #tell(index) {
-    tellKeys(this.figure, this.keys, this.curve, index, percent);
+  #showCursor(index) {
+    writeKeys(this.figure, this.keys, this.curve, index, percent);
   }
 }
 

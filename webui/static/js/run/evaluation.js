@@ -21,7 +21,7 @@ export class Evaluation {
   // Called when the parts of the page are new: there may be an evaluation now, or none any more.
   look() {
     if (!this.#address()) this.panel.replaceChildren();
-    this.near.unobserve(this.place); // to be told again where it is
+    this.near.unobserve(this.place); // to hear again where it is
     this.near.observe(this.place);
   }
 

@@ -1,7 +1,7 @@
 // The log of a run. It follows the newest line unless the reader has scrolled up.
 
 import { clock, moment, visible } from "../lib/format.js";
-import { tellLocalClock } from "../lib/times.js";
+import { writeLocalClock } from "../lib/times.js";
 
 const MOST_LINES = 10000;
 const NEAR_PX = 24;
@@ -10,7 +10,7 @@ export class Log {
   constructor(element, button) {
     this.element = element;
     this.button = button;
-    tellLocalClock(element);
+    writeLocalClock(element);
     this.#follow();
     element.addEventListener("scroll", () => (button.hidden = this.#isAtEnd()), { passive: true });
     button.addEventListener("click", () => {

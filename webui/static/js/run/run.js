@@ -7,7 +7,7 @@ import { Evaluation } from "./evaluation.js";
 import { Log } from "./log.js";
 import { fetchPart, morph } from "../lib/refresh.js";
 import { Stream } from "../lib/stream.js";
-import { tellTimes } from "../lib/times.js";
+import { writeTimes } from "../lib/times.js";
 
 const LOOK_WHILE_QUEUED_MS = 5000;
 const FINAL = new Set(["succeeded", "failed", "cancelled"]);
@@ -59,7 +59,7 @@ function showHeartbeat() {
   for (const time of page.querySelectorAll("time[data-heartbeat]")) {
     time.dateTime = job.last_heartbeat_at ?? time.dateTime;
   }
-  tellTimes(page);
+  writeTimes(page);
 }
 
 function showNumbers() {
@@ -86,7 +86,7 @@ async function showParts() {
   for (const part of fresh.querySelectorAll("[data-part]")) {
     morph(document.getElementById(part.id), part, "outerHTML");
   }
-  tellTimes();
+  writeTimes();
   evaluation.look();
   return fresh.getElementById("part-head").dataset.state;
 }

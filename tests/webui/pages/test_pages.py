@@ -29,6 +29,7 @@ from core.spec.presets import PRESETS, resolve
 from core.storage.blobs import Blob
 from tests.reported import epoch_end, evaluated, started
 from webui.context import Context
+from webui.forms.describing import preset_texts
 
 VOID = {"input", "meta", "link"}
 
@@ -140,7 +141,7 @@ def running(database, submitted, worker_id):
 
     def start(name: str = "a run", line: str = "hello") -> tuple[int, Lease]:
         job = submitted(name)
-        lease = claim.claim(database, Claimant(worker_id, ["default"]), 600)
+        lease = claim.claim(database, Claimant(worker_id, ["default"], name="yard-one"), 600)
         assert lease is not None
         recorder = Recorder(database, lease, 600)
         for report in (
@@ -189,7 +190,7 @@ def report(database, worker_id):
 
     def write(changes: dict, *reports, ended: bool = True, **ending) -> int:
         job = lifecycle.submit(database, LOCAL_OWNER, name="a run", spec=resolve(None, changes))
-        lease = claim.claim(database, Claimant(worker_id, ["default"]), 600)
+        lease = claim.claim(database, Claimant(worker_id, ["default"], name="yard-one"), 600)
         assert lease is not None
         recorder = Recorder(database, lease, 600)
         for each in (started(), *reports):
@@ -398,7 +399,7 @@ def test_a_folded_section_with_an_error_is_open_and_tells_what_was_typed(client)
     page = Page(post_run(client, name="x", **{"stopping.patience": "3"}).text)
     [stopping] = [e for e in page.all("details") if e.text.startswith("Stopping")]
     assert "open" in stopping.attributes
-    assert "patience 3" in page.all("span", data_summary=None)[2].text
+    assert "patience 3" in page.one("span", id="summary-stopping").text
     assert "validation split" in page.one("p", id="stopping.patience-error").text
 
 
@@ -418,28 +419,48 @@ def test_the_form_shows_the_blocks_of_its_network(client):
     assert "parameters" in page.one("p", **{"class": "totals"}).text
 
 
-def network_of(client, **fields: str):
+def follows(client, **fields: str):
+    """What follows from what is typed in the form."""
     data = {"csrf_token": token(client), **fields}
-    answer = client.post("/jobs/new?part=network", data=data)
+    answer = client.post("/jobs/new?part=typed", data=data)
     assert answer.status_code == 200
     return Page(answer.text)
 
 
+def test_what_is_typed_is_counted_and_summarized_by_the_server(client):
+    typed = preset_texts()["quick"] | {"epochs": "9", "stopping.patience": "3"}
+    part = follows(client, preset="quick", **typed)
+    assert part.one("p", id="changes").attributes["data-fields"] == "epochs stopping.patience"
+    assert part.one("p", id="changes").text == "2 fields differ from “Quick”."
+    assert part.one("span", id="summary-stopping").text == "patience 3"
+    assert part.one("span", id="summary-regularization").text == ""
+
+
+def test_a_clone_that_is_refused_still_says_what_differs_from_the_run(client, submitted):
+    job = submitted("the old one", epochs=3)
+    typed = {"from": str(job.id), "preset": "", "epochs": "none"}
+    page = Page(client.post("/jobs", data={"csrf_token": token(client), **typed}).text)
+    assert page.one("input", name="from").attributes["value"] == str(job.id)
+    assert "differ" in page.one("p", id="changes").text
+    assert page.one("p", id="changes").text.endswith("from “the old one”.")
+
+
 def test_the_blocks_of_another_network_are_asked_for_alone(client):
-    part = network_of(client, dataset="digits", **{"model.kind": "mlp", "model.mlp.hidden": "32"})
+    part = follows(client, dataset="digits", **{"model.kind": "mlp", "model.mlp.hidden": "32"})
     assert not part.all("html")
     assert "Total2,4102,368" in part.one("table").text
 
 
 def test_a_network_that_cannot_be_built_is_a_sentence(client):
-    part = network_of(client, **{"model.kind": "mlp", "model.mlp.hidden": "many"})
+    part = follows(client, **{"model.kind": "mlp", "model.mlp.hidden": "many"})
     assert not part.all("table")
-    assert part.one("p").text.startswith("This network cannot be built yet. Hidden layers: ")
-    assert "whole number" in part.one("p").text
+    said = part.one("p", **{"class": "totals"}).text
+    assert said.startswith("This network cannot be built yet. Hidden layers: ")
+    assert "whole number" in said
 
 
 def test_what_is_wrong_elsewhere_does_not_hide_the_network(client):
-    assert network_of(client, epochs="none", batch_size="").all("table")
+    assert follows(client, epochs="none", batch_size="").all("table")
 
 
 def test_the_form_as_typed_can_be_looked_at_again_without_queueing(client, database):
@@ -636,7 +657,7 @@ def test_a_failed_run_shows_its_error_and_traceback(client, database, running):
 def test_a_run_with_several_attempts_shows_each(client, database, running, worker_id):
     job_id, lease = running()
     endings.end(database, lease, "lost", Failure("lost", plain("not heard from")))
-    claim.claim(database, Claimant(worker_id, ["default"]), 600)
+    claim.claim(database, Claimant(worker_id, ["default"], name="yard-one"), 600)
     page = get(client, f"/jobs/{job_id}")
     assert "not heard from" in page.one("li", id="attempt-1").text
     assert "Attempt 2 running" in page.one("li", id="attempt-2").text

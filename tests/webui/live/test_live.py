@@ -209,7 +209,9 @@ def test_the_stream_of_an_ended_run_tells_it_all_and_ends(client, database, reco
     assert response.content_type.startswith("text/event-stream")
     events = events_of(response)
     names = [name for name, _ in events]
-    assert names == ["reset", "logs", "epochs", "points", "metrics", "job", "end"]
+    assert names == ["reset", "logs", "epochs", "points", "metrics", "history", "job", "end"]
+    kinds = [each["kind"] for each in dict(events)["history"]]
+    assert kinds == ["submitted", "claimed", "started", "finished"]
     assert dict(events)["logs"][0]["text"] == "a\r\nb\u2028c"
     assert dict(events)["job"]["state"] == "succeeded"
     last_id = [x for x in response.get_data(as_text=True).splitlines() if x.startswith("id: ")][-1]
@@ -263,7 +265,7 @@ def test_open_streams_end_when_the_server_stops(app, database, recorder):
 def test_the_largest_position_is_answered_like_any_other(client, database, recorder):
     write(recorder, STARTED, reading(1), Line(text="one"))
     endings.succeed(database, recorder.lease, "c" * 64, [])
-    beyond = ".".join(["1", "1", *[str(LARGEST_PART)] * 5])
+    beyond = ".".join(["1", "1", *[str(LARGEST_PART)] * 7])
 
     response = client.get(f"/api/v1/jobs/{recorder.lease.job_id}/events?after={beyond}")
 
@@ -453,6 +455,7 @@ def test_a_viewer_who_comes_back_gets_what_is_new_and_nothing_twice(
         "points",
         "metrics",
         "job",
+        "history",
         "job",
         "end",
     ]
@@ -490,7 +493,7 @@ def test_a_job_that_others_move_on_in_the_line_is_sent_again(
     )
     recorder.lease = dataclasses.replace(recorder.lease, job_id=waits.id)
     with watching(browser, recorder) as events:
-        [first] = until(events, "job")
+        first = until(events, "job")[-1]
         lifecycle.cancel(database, ahead.id, LOCAL_OWNER)
         [second] = until(events, "job")
 
@@ -506,8 +509,9 @@ def test_a_run_that_is_tried_again_can_be_followed_again(browser, database, reco
         failed = until(events, "end")
     lifecycle.retry(database, recorder.lease.job_id, LOCAL_OWNER)
     with watching(browser, recorder, failed[-1].id) as events:
-        [again] = until(events, "job")
+        retried, again = until(events, "job")
 
+    assert [each["text"] for each in retried.json()] == ["Retried by owner"]
     assert again.json()["state"] == "queued"
 
 
@@ -523,7 +527,7 @@ def test_a_new_attempt_resets_an_open_stream(browser, database, recorder, claima
         write(again, STARTED, reading(1))
         told = until(events, "job")
 
-    assert [each.event for each in told] == ["reset", "points", "metrics", "job"]
+    assert [each.event for each in told] == ["reset", "points", "metrics", "history", "job"]
     assert told[0].json() == {"attempt": 2}
     assert steps_of(told) == [1]
 

@@ -14,7 +14,7 @@ from core.datasets.builtin import DATASETS
 from core.messages import plain
 from core.workers import WorkerFacts
 from tests.services import wait_until
-from tests.webui.test_pages import token
+from tests.webui.pages.test_pages import token
 from webui.context import current
 
 PICTURE = b"\x89PNG and so on"

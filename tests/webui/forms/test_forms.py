@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated, Literal
 
 import pytest
 from pydantic import BaseModel, Field
 from werkzeug.datastructures import MultiDict
 
+from core.database.models import Job
 from core.errors import FieldError, InvalidInput
 from core.messages import plain
 from core.spec import fields as spec_fields
@@ -244,7 +246,7 @@ def test_what_was_typed_is_kept_also_for_kinds_that_were_not_chosen():
 
 def test_an_old_run_fills_the_form_even_where_its_spec_is_of_another_version():
     old = {"epochs": 7, "gone": 1, "optimizer": {"kind": "adam", "learning_rate": 0.5}}
-    form = reading.from_run("again", old, 3, "night")
+    form = reading.from_run(Job(id=1, name="again", spec=old, priority=3, queue="night"))
     assert form.values["epochs"] == "7"
     assert form.values["optimizer.adam.learning_rate"] == "0.5"
     assert form.values["optimizer.sgd.learning_rate"] == "0.1"
@@ -324,9 +326,25 @@ def test_a_folded_section_opens_where_it_differs_from_its_preset_or_has_an_error
 
 def test_an_old_run_does_not_open_what_was_set_in_it():
     values = presets.resolve(None, {"regularization": {"ema": 0.99}}).model_dump(mode="json")
-    form = reading.from_run("old", values, 0, "default")
+    form = reading.from_run(Job(id=1, name="old", spec=values, priority=0, queue="default"))
     assert form.summary(section("regularization")) == ["weight averaging 0.99"]
     assert not form.is_open(section("regularization"))
+
+
+def test_what_differs_is_counted_for_the_kinds_that_are_chosen_alone():
+    form = reading.from_preset("quick")
+    typed = dict(form.values) | {"epochs": "9", "schedule.kind": "constant"}
+    typed["schedule.one_cycle.warmup"] = "0.9"  # of a kind that is not chosen any more
+    changed = dataclasses.replace(form, values=typed)
+    assert changed.changes == ["epochs", "schedule.kind"]
+    assert changed.start == PRESETS["quick"].title
+
+
+def test_the_clone_of_a_run_is_compared_with_that_run():
+    form = reading.from_run(Job(id=7, name="old", spec={"epochs": 7}, priority=0, queue="night"))
+    assert (form.changes, form.start) == ([], "old")
+    changed = dataclasses.replace(form, values={**form.values, "epochs": "8"})
+    assert changed.changes == ["epochs"]
 
 
 # the network

@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 import socket
-import time
+from unittest.mock import ANY
 
 import httpx
 import pytest
@@ -25,6 +25,7 @@ from core.jobs.endings import Failure, Publication
 from core.jobs.recorder import Recorder
 from core.jobs.snapshots import SnapshotRef
 from core.messages import plain
+from core.messaging import notify
 from core.protocol.reports import Line, Shrunk, StepMetrics
 from core.settings import Settings
 from core.spec.presets import PRESETS
@@ -32,7 +33,7 @@ from core.storage import store
 from core.storage.blobs import Blob
 from core.workers import WorkerFacts
 from tests.reported import epoch_end, evaluated, started
-from tests.webui.test_live import serving
+from tests.webui.live.test_live import serving
 from webui.app import create_app
 from webui.context import current
 
@@ -465,6 +466,7 @@ def test_a_queued_run_is_paused_goes_on_and_says_who_asked(client):
         "reason": "paused by owner",
         "eta_s": None,
         "is_stuck": False,
+        "key": ANY,
     }
     assert (resumed.json["state"], resumed.json["desired_by"]) == ("queued", "owner")
     assert client.get("/api/v1/jobs?state=paused").json["items"] == []
@@ -573,18 +575,20 @@ def test_a_wish_for_what_does_not_exist_is_404(client, action):
 def test_a_queued_run_says_its_place_and_why_it_waits(client, lease):
     first, second = submitted(client), submitted(client)
 
-    told = client.get(f"/api/v1/jobs/{second}").json["queue_status"]
+    shown = client.get(f"/api/v1/jobs/{second}").json["queue_status"]
 
-    assert told == {
+    assert shown == {
         "position": 2,
         "code": "queue.behind",
         "params": {"ahead": 1, "slots": {"code": "queue.cpu_slots", "params": {"count": 1}}},
         "reason": "1 run ahead on 1 CPU slot",
         "eta_s": None,
         "is_stuck": False,
+        "key": ANY,
     }
     listed = {job["id"]: job["queue_status"] for job in client.get("/api/v1/jobs").json["items"]}
-    assert listed[second] == told
+    assert listed[second] == shown
+    assert listed[first]["key"] != shown["key"]
     assert listed[first]["reason"] == "next in line on 1 CPU slot"
     assert listed[lease.job_id] is None
 
@@ -869,30 +873,40 @@ def serve():
 
 @contextlib.contextmanager
 def silent_server():
-    """The address of a server that takes connections and never answers."""
+    """The address of a server that never answers, and what counts its new connections."""
     with socket.create_server(("127.0.0.1", 0), backlog=50) as server:
-        yield f"redis://127.0.0.1:{server.getsockname()[1]}/0"
+        server.setblocking(False)
+
+        def new_connections():
+            number = 0
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    server.accept()[0].close()
+                    number += 1
+            return number
+
+        yield f"redis://127.0.0.1:{server.getsockname()[1]}/0", new_connections
 
 
-def test_submits_do_not_wait_for_a_redis_that_never_answers(settings, serve):
-    with silent_server() as address:
+def test_only_the_first_submit_waits_for_a_redis_that_never_answers(settings, serve, monkeypatch):
+    monkeypatch.setattr(notify, "PAUSE_AFTER_FAILURE_S", 600)
+    with silent_server() as (address, new_connections):
         client = serve(settings.model_copy(update={"redis_url": address}))
-        began = time.monotonic()
-        for _ in range(3):
+        assert client.post("/api/v1/jobs", json={"name": "x"}).status_code == 201
+        assert new_connections() > 0
+        for _ in range(2):
             assert client.post("/api/v1/jobs", json={"name": "x"}).status_code == 201
+        assert new_connections() == 0
 
-    assert time.monotonic() - began < 4  # one of them has tried
     assert count(client) == 3
 
 
-def test_a_submit_with_redis_away_succeeds_soon(settings, serve):
+def test_a_submit_with_redis_away_succeeds(settings, serve):
     client = serve(settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}))
-    began = time.monotonic()
 
     response = client.post("/api/v1/jobs", json={"name": "x"})
 
     assert response.status_code == 201
-    assert time.monotonic() - began < 3
     assert client.get("/readyz").status_code == 200
 
 
