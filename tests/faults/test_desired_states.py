@@ -51,7 +51,7 @@ def test_a_queued_job_is_cancelled_and_never_runs(start_worker, submit, cancel, 
 
 def test_a_starting_job_is_cancelled(start_worker, submit, cancel, judge, look):
     worker = start_worker()
-    trainer = worker.processes.trainer()
+    trainer = worker.trainer()
     job = submit(LONG_DIGITS)
     wait_until(lambda: look(job).state == "running", "it is claimed")
 
@@ -67,7 +67,7 @@ def test_a_training_job_is_cancelled_and_no_process_is_left_when_it_says_so(
     worker = start_worker(lease_seconds=600.0)  # nothing but the wake-up makes it look soon
     job = submit(LONG_DIGITS)
     wait_until(trains(look, job), "it trains")
-    trainer = worker.processes.trainer()
+    trainer = worker.trainer()
 
     cancel(job)
     wait_until(lambda: look(job).state == "cancelled", "it is cancelled")
@@ -82,7 +82,7 @@ def test_a_job_is_cancelled_while_it_writes_a_snapshot(
     worker = start_worker_with_disk(grace_seconds=1.0)
     job = submit(LONG_DIGITS)
     wait_until(trains(look, job), "it trains")
-    trainer = worker.processes.trainer()
+    trainer = worker.trainer()
     (disk_faults / "hangs").touch()
     wait_until(lambda: any(f.path.endswith(".part") for f in trainer.open_files()), "it writes")
 
@@ -99,7 +99,7 @@ def test_a_trainer_that_does_not_answer_is_killed_after_the_grace(
     worker = start_worker(grace_seconds=1.0)
     job = submit(LONG_DIGITS)
     wait_until(trains(look, job), "it trains")
-    trainer = worker.processes.trainer()
+    trainer = worker.trainer()
     trainer.send_signal(signal.SIGSTOP)
 
     cancel(job)
@@ -139,7 +139,7 @@ def test_a_paused_job_frees_its_slot_and_resumes_elsewhere(
     worker = start_worker()
     job = submit(STEADY_DIGITS)
     wait_until(trains(look, job), "it trains")
-    trainer = worker.processes.trainer()
+    trainer = worker.trainer()
 
     pause(job)
     wait_until(lambda: look(job).state == "paused", "it is paused")

@@ -81,7 +81,7 @@ def test_a_group_does_not_notice_that_its_zygote_is_killed(start_worker, submit,
     job = submit(TWO)
     wait_until(trains(look, job), "it trains")
 
-    worker.processes.zygote.kill()
+    worker.zygote.kill()
 
     later = submit(TWO | QUICK_DIGITS)
     undisturbed(job)

@@ -13,7 +13,7 @@ from tests.services import is_gone, wait_until, wait_until_gone
 
 def test_a_trainer_killed_as_it_starts_is_tried_again(start_worker, submit, look, judge):
     worker = start_worker()
-    spare = worker.processes.trainer()
+    spare = worker.trainer()
     job = submit(STEADY_DIGITS)
     wait_until(lambda: look(job).state == "running", "it is claimed")
 
@@ -30,7 +30,7 @@ def test_a_trainer_killed_in_mid_epoch_resumes_from_its_snapshot(
     job = submit(STEADY_DIGITS)
     wait_until(has_snapshot(look, job), "there is a snapshot")
 
-    worker.processes.trainer().kill()
+    worker.trainer().kill()
 
     judge({job: "succeeded"})
     first, second = attempts_of(job)
@@ -45,7 +45,7 @@ def test_a_trainer_killed_while_it_writes_a_snapshot_resumes_from_the_one_before
     worker = start_worker_with_disk()
     job = submit(STEADY_DIGITS)
     wait_until(has_snapshot(look, job), "there is a snapshot")
-    trainer = worker.processes.trainer()
+    trainer = worker.trainer()
     (disk_faults / "hangs").touch()
     wait_until(lambda: any(f.path.endswith(".part") for f in trainer.open_files()), "it writes")
 
@@ -89,7 +89,7 @@ def test_jobs_do_not_notice_that_their_zygote_is_killed(start_worker, submit, lo
     job = submit(STEADY_DIGITS)
     wait_until(trains(look, job), "it trains")
 
-    worker.processes.zygote.kill()
+    worker.zygote.kill()
 
     later = submit(QUICK_DIGITS)
     judge({job: "succeeded", later: "succeeded"})
@@ -98,7 +98,7 @@ def test_jobs_do_not_notice_that_their_zygote_is_killed(start_worker, submit, lo
 
 def test_an_idle_worker_replaces_a_killed_zygote_and_keeps_its_spare(start_worker, submit, judge):
     worker = start_worker()
-    zygote, spare = worker.processes.zygote, worker.processes.trainer()
+    zygote, spare = worker.zygote, worker.trainer()
 
     zygote.kill()
 
@@ -106,7 +106,7 @@ def test_an_idle_worker_replaces_a_killed_zygote_and_keeps_its_spare(start_worke
     assert not is_gone(spare)
     first, second = submit(QUICK_DIGITS), submit(QUICK_DIGITS)
     judge({first: "succeeded", second: "succeeded"})
-    assert worker.processes.zygote.pid != zygote.pid
+    assert worker.zygote.pid != zygote.pid
 
 
 @pytest.mark.parametrize("when", ["idle", "training", "stopped"])
@@ -137,7 +137,7 @@ def test_a_killed_workers_files_are_cleared_away(start_worker, submit, look):
     worker = start_worker()
     job = submit(STEADY_DIGITS)
     wait_until(has_snapshot(look, job), "there are files")
-    zygote = worker.processes.zygote
+    zygote = worker.zygote
     scratch = Path(zygote.cmdline()[-1])
     assert list(scratch.iterdir())
 
