@@ -10,6 +10,7 @@ import torch
 from core.errors import InvalidInput
 from core.spec.presets import PRESETS
 from trainyard import TrainingSpec, preset, train, training
+from worker.training.data import datasets
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "how-to" / "notebook.md"
 QUICK = {"dataset": "digits", "model": {"channels": [4]}, "epochs": 2}
@@ -45,7 +46,7 @@ def test_a_preset_may_be_taken_as_it_is():
 def test_the_network_that_comes_back_is_the_one_that_was_measured(spec, data_folder):
     result = train(spec, data=data_folder, progress=False)
 
-    _, test = training.loop.datasets.load("digits", data_folder)
+    _, test = datasets.load("digits", data_folder)
     images, labels = test.batch(torch.arange(len(test)))
     probabilities = result.predict(images)
     assert not result.network.training
