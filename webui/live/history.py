@@ -45,9 +45,8 @@ def history(database: Database, watchers: Watchers, after: int) -> Iterator[str]
                 after, last_sent = event.id, time.monotonic()
             if len(happened) == ROWS_AT_ONCE:
                 continue
-            if happened:
-                watchers.pause(LOOK_AT_MOST_EVERY_S)  # many changes make one look
-            elif time.monotonic() - last_sent > HEARTBEAT_S:
+            watchers.pause(LOOK_AT_MOST_EVERY_S)  # many changes make one look
+            if not happened and time.monotonic() - last_sent > HEARTBEAT_S:
                 yield ": still here\n\n"  # a write is how a lost viewer is noticed
                 last_sent = time.monotonic()
             if not changed.is_set():

@@ -35,8 +35,10 @@ export function keepFresh(element) {
   const follower = element.dataset.events ? new Follower(element, () => soon()) : null;
   let timer = null;
   let busy = false;
+  let due = Infinity;
   const plan = (pause) => {
     clearTimeout(timer);
+    due = document.hidden ? Infinity : performance.now() + pause;
     timer = document.hidden ? null : setTimeout(look, pause);
   };
   const look = async () => {
@@ -46,7 +48,10 @@ export function keepFresh(element) {
     busy = false;
     plan(follower?.isOpen() ? EVERY_MS_WHILE_FOLLOWING : EVERY_MS);
   };
-  const soon = () => plan(GATHER_MS);
+  const soon = () => {
+    // events that never end must not put the look off for ever
+    if (due > performance.now() + GATHER_MS) plan(GATHER_MS);
+  };
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) {
       follower?.close();
