@@ -17,12 +17,13 @@ from httpx_sse import SSEError, connect_sse
 from core.errors import (
     Conflict,
     FieldError,
+    Forbidden,
     InvalidInput,
     NotFound,
     TrainyardError,
     Unavailable,
 )
-from core.messages import plain
+from core.messages import Message, from_json, message, plain
 
 JSON = dict[str, Any]
 
@@ -120,12 +121,14 @@ class Client:
                     sha256.update(part)
                     file.write(part)
             if sha256.hexdigest() != artifact["sha256"]:
-                raise TrainyardError("The download is damaged: its SHA-256 is wrong. Try again.")
+                raise TrainyardError(message("client.damaged_download"))
             scratch.replace(target)
         except httpx.TransportError as error:
             raise Unavailable(self._away(error)) from error
         except OSError as error:
-            raise TrainyardError(f"{target} cannot be written ({error.strerror}).") from error
+            raise TrainyardError(
+                message("client.not_writable", path=str(target), detail=error.strerror)
+            ) from error
         finally:
             with contextlib.suppress(OSError):
                 scratch.unlink()
@@ -140,11 +143,8 @@ class Client:
             _raise_problem(response)
         return response
 
-    def _away(self, error: Exception) -> str:
-        return (
-            f"No Trainyard server answers at {self.url} ({error}). Start one with `trainyard up` "
-            "(or `make up`), or name another with --url or TRAINYARD_URL."
-        )
+    def _away(self, error: Exception) -> Message:
+        return message("client.no_answer", url=self.url, detail=str(error))
 
 
 def _json(response: httpx.Response) -> Any:
@@ -156,7 +156,7 @@ def _json(response: httpx.Response) -> Any:
 
 def _not_ours(response: httpx.Response) -> Unavailable:
     return Unavailable(
-        f"{response.url.host} answered {response.status_code}, not as a Trainyard server does."
+        message("client.not_ours", host=response.url.host, status=response.status_code)
     )
 
 
@@ -164,15 +164,27 @@ def _raise_problem(response: httpx.Response) -> NoReturn:
     """Turn a problem+json answer back into the error that it was made from."""
     try:
         problem = response.json()
-        detail = str(problem["detail"])
+        reason = _reason(problem, "detail")
     except (ValueError, KeyError, TypeError):
         raise _not_ours(response) from None
     if problem.get("errors"):
-        raise InvalidInput([FieldError(e["field"], plain(e["message"])) for e in problem["errors"]])
-    if response.status_code == httpx.codes.NOT_FOUND:
-        raise NotFound(detail)
-    if response.status_code == httpx.codes.CONFLICT:
-        raise Conflict(detail)
-    if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
-        raise Unavailable(detail)
-    raise TrainyardError(detail)
+        raise InvalidInput(
+            [FieldError(each["field"], _reason(each, "message")) for each in problem["errors"]]
+        )
+    raise _ERRORS.get(response.status_code, TrainyardError)(reason)
+
+
+def _reason(sent: JSON, sentence: str) -> Message:
+    """The code and parameters that a server sent; of an earlier release, its sentence."""
+    try:
+        return from_json(sent)
+    except (KeyError, TypeError, AttributeError):
+        return plain(str(sent[sentence]))
+
+
+_ERRORS: dict[int, type[TrainyardError]] = {
+    httpx.codes.NOT_FOUND: NotFound,
+    httpx.codes.CONFLICT: Conflict,
+    httpx.codes.FORBIDDEN: Forbidden,
+    httpx.codes.SERVICE_UNAVAILABLE: Unavailable,
+}

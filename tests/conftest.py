@@ -31,12 +31,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give each of several test processes a core of its own, and so all that it starts.
+    """Give each test process a core of its own, and so all that it starts.
 
-    Trainers take a thread a core; two that share two cores wait for each other all the time.
+    Trainers take a thread a core: two that share two cores wait for each other all the time, and
+    what a run ends with depends on its threads. A process that runs all tests by itself has one
+    core too, so that a test alone is the same test.
     """
-    number = getattr(config, "workerinput", {}).get("workerid", "").removeprefix("gw")
-    if number and hasattr(os, "sched_setaffinity"):
+    number = getattr(config, "workerinput", {}).get("workerid", "gw0").removeprefix("gw")
+    is_alone_or_one_of_several = hasattr(config, "workerinput") or not config.getoption(
+        "numprocesses", None
+    )
+    if is_alone_or_one_of_several and hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores[int(number) % len(cores)]})
 

@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from core.errors import TrainyardError
+from core.messages import message
 from worker.training.model.network import digest, portable_weights
 from worker.training.outputs.exports import FORMAT_VERSION, rebuild
 
@@ -56,15 +57,13 @@ def load(file: Path | str) -> nn.Module:
     try:
         network = rebuild(saved.spec)
     except (ValidationError, ValueError, TypeError, KeyError) as error:
-        raise NotACheckpoint(
-            f"{path} is of a spec that this release does not read. Is it of a later one?"
-        ) from error
+        raise _refused("checkpoint.spec_not_readable", path) from error
     try:
         network.load_state_dict(saved.weights)
     except RuntimeError as error:
-        raise NotACheckpoint(f"The weights in {path} do not fit its spec's network.") from error
+        raise _refused("checkpoint.weights_do_not_fit", path) from error
     if digest(portable_weights(network)) != saved.weights_sha256:
-        raise NotACheckpoint(f"The weights in {path} are not those that were published: damaged?")
+        raise _refused("checkpoint.other_weights", path)
     return network
 
 
@@ -75,21 +74,20 @@ def _read(path: Path) -> _Saved:
         return _read_pt(path)
     if beginning[8:] == b"{":  # after the length of a header of JSON
         return _read_safetensors(path)
-    hint = " Run it with onnxruntime; its card says how." if path.suffix == ".onnx" else ""
-    raise NotACheckpoint(f"{path} is no checkpoint: that is a .pt or .safetensors file.{hint}")
+    raise _refused("checkpoint.onnx" if path.suffix == ".onnx" else "checkpoint.other_kind", path)
 
 
 def _read_pt(path: Path) -> _Saved:
     if not zipfile.is_zipfile(path):  # of half a file torch says that its place is invalid
-        raise NotACheckpoint(f"{path} is damaged: it breaks off.")
+        raise _refused("checkpoint.truncated", path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
-        raise NotACheckpoint(f"{path} is damaged, or no checkpoint of Trainyard's.") from error
+        raise _refused("checkpoint.not_readable", path) from error
     if not isinstance(content, dict) or "state_dict" not in content or "spec" not in content:
-        raise NotACheckpoint(f"{path} is a file of PyTorch's, but no checkpoint of Trainyard's.")
+        raise _refused("checkpoint.of_another_program", path)
     if content["format_version"] > FORMAT_VERSION:
-        raise NotACheckpoint(f"{path} was written by a later release. Upgrade Trainyard.")
+        raise _refused("checkpoint.of_later_release", path)
     return _Saved(content["spec"], content["state_dict"], content["weights_sha256"])
 
 
@@ -99,7 +97,11 @@ def _read_safetensors(path: Path) -> _Saved:
             facts = file.metadata() or {}
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
-        raise NotACheckpoint(f"{path} is damaged.") from error
+        raise _refused("checkpoint.not_readable", path) from error
     if "spec" not in facts or "weights_sha256" not in facts:
-        raise NotACheckpoint(f"{path} holds weights, but they are not of a run of Trainyard's.")
+        raise _refused("checkpoint.of_another_program", path)
     return _Saved(json.loads(facts["spec"]), weights, facts["weights_sha256"])
+
+
+def _refused(code: str, path: Path) -> NotACheckpoint:
+    return NotACheckpoint(message(code, path=str(path)))

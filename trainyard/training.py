@@ -20,6 +20,7 @@ from rich.progress import (
 from torch import Tensor, nn
 
 from core.errors import InvalidInput
+from core.messages import message
 from core.protocol.reports import EpochEnd, Evaluated, Finished, Line, Report, Started, StepMetrics
 from core.spec.spec import TrainingSpec
 from worker.training.data import download
@@ -117,11 +118,9 @@ def train(
 
 def _device(spec: TrainingSpec) -> torch.device:
     if spec.devices > 1:
-        raise InvalidInput.one(
-            "devices", "several devices need a process each: submit the run to a worker"
-        )
+        raise InvalidInput.one("devices", message("spec.devices_need_a_worker"))
     if spec.device == "cuda" and not torch.cuda.is_available():
-        raise InvalidInput.one("device", "torch sees no CUDA GPU here; choose auto or cpu")
+        raise InvalidInput.one("device", message("spec.no_gpu_here"))
     return torch.device("cuda" if spec.device != "cpu" and torch.cuda.is_available() else "cpu")
 
 

@@ -13,6 +13,7 @@ from cli.render import tables, text
 from core import settings
 from core.datasets.builtin import DATASETS
 from core.errors import InvalidInput
+from core.messages import message
 
 KNOWN = ", ".join(DATASETS)
 
@@ -28,7 +29,9 @@ def fetch(names: tuple[str, ...]) -> None:
     """Fetch datasets into the data folder."""
     unknown = [name for name in names if name not in DATASETS]
     if unknown:
-        raise InvalidInput.one("NAME", f"there is no dataset {unknown[0]}; known: {KNOWN}")
+        raise InvalidInput.one(
+            "NAME", message("input.unknown_dataset", name=unknown[0], known=list(DATASETS))
+        )
     folder = settings.load().data_folder
     # what fetches them imports torch, and the terminal never does
     command = [sys.executable, "-m", "worker.training.data.download", str(folder), *names]

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from core.errors import InvalidInput
+from core.messages import message
 from core.spec import spec
 from core.spec.fields import KIND, Field, Section, sections, spec_fields
 from core.spec.presets import PRESETS
@@ -95,7 +96,7 @@ def read_spec(assignments: Sequence[str], given: dict[str, Any]) -> dict[str, An
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
         if not equals or not path.strip():
-            raise InvalidInput.one("--set", f"write field=value, not {assignment!r}")
+            raise InvalidInput.one("--set", message("input.assignment", text=assignment))
         values[path.strip()] = read_field(path.strip(), text.strip())
     return spec.nest(values)
 

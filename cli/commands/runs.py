@@ -17,6 +17,7 @@ from cli.render.evaluation import evaluation as show_evaluation
 from cli.render.follow import follow as follow_run
 from core import formats
 from core.errors import NotFound
+from core.messages import message
 from core.spec import facts
 
 JSON = dict[str, Any]
@@ -245,9 +246,11 @@ def _report_end(client: Client, job: JSON) -> None:
 
 def _refuse_download(job: JSON, files: list[JSON], wanted: str) -> NoReturn:
     if files:
-        known = ", ".join(sorted({file["format"] for file in files}))
-        raise NotFound(f"Run {job['id']} has no {wanted} file; it has: {known}.")
-    raise NotFound(f"Run {job['id']} is {job['state']} and has no file to download.")
+        known = sorted({file["format"] for file in files})
+        raise NotFound(
+            message("run.has_no_such_file", job_id=job["id"], format=wanted, known=known)
+        )
+    raise NotFound(message("run.has_no_files", job_id=job["id"], state=job["state"]))
 
 
 COMMANDS = (

@@ -20,6 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from core.errors import DatabaseUnavailable
+from core.messages import Message, message
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 BUSY_TIMEOUT_S = 20.0
@@ -171,20 +172,20 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except _AWAY as error:
-        raise DatabaseUnavailable(_sentence(error)) from error
+        raise DatabaseUnavailable(_reason(error)) from error
     except DBAPIError as error:
         state = getattr(error.orig, "sqlstate", None)
         if error.connection_invalidated or state in _AWAY_STATES:
-            raise DatabaseUnavailable(_sentence(error)) from error
+            raise DatabaseUnavailable(_reason(error)) from error
         raise
 
 
-def _sentence(error: Exception) -> str:
+def _reason(error: Exception) -> Message:
     cause = getattr(error, "orig", None) or error
     first_line = str(cause).strip().splitlines()[0] if str(cause).strip() else repr(cause)
     hint: Callable[[str], bool] = first_line.__contains__
     if hint("no such ") or ("FATAL" not in first_line and hint("does not exist")):
-        return f"The database's tables are not there ({first_line}). Run: trainyard db upgrade"
+        return message("database.no_tables", detail=first_line)
     if hint("disk is full"):
-        return f"The database's disk is full ({first_line}). Free some space, then try again."
-    return f"The database does not answer ({first_line}). Is it running, and is the address right?"
+        return message("database.disk_full", detail=first_line)
+    return message("database.no_answer", detail=first_line)

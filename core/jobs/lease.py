@@ -17,6 +17,7 @@ from core.database.models import Job
 from core.errors import LeaseLost
 from core.jobs.actors import Actor
 from core.jobs.capacity import Requirements
+from core.messages import message
 from core.states import Desired
 
 
@@ -56,5 +57,5 @@ def guarded_update(session: Session, lease: Lease, values: dict[str, Any]) -> De
         .execution_options(synchronize_session=False)
     )
     if desired is None:
-        raise LeaseLost(f"job {lease.job_id}: attempt {lease.attempt} no longer holds it")
+        raise LeaseLost(message("lease.lost", job_id=lease.job_id, attempt=lease.attempt))
     return desired

@@ -20,11 +20,9 @@ from core.jobs import eta
 from core.jobs.capacity import capacity_of, requirements
 from core.jobs.endings import CRASH_BUDGET, LOSS_BUDGET
 from core.jobs.eta import Forecast, forecast
-from core.messages import Message, message, plain
+from core.messages import Message, message
 from core.states import Outcome
 from core.workers import live
-
-LONGEST_WHY = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +144,7 @@ def _held(job: Job, outcome: Outcome | None, why: Message | None, moment: dateti
     if outcome not in tries:
         return QueueStatus(None, message("queue.delayed", wait_s=wait_s), wait_s)
     code, attempt, budget = tries[outcome]
-    reason = message(code, why=_in_short(why), attempt=attempt, budget=budget, wait_s=wait_s)
+    reason = message(code, why=why, attempt=attempt, budget=budget, wait_s=wait_s)
     return QueueStatus(None, reason, wait_s)
 
 
@@ -181,13 +179,3 @@ def _slots(job: Job, workers: Sequence[Worker]) -> Message:
     elif have_gpus == {True}:
         code = "queue.gpu_slots"
     return message(code, count=sum(worker.slots for worker in workers))
-
-
-def _in_short(why: Message | None) -> Message:
-    """The reason of an attempt's end in brackets, or nothing."""
-    if why is None:
-        return plain("")
-    first = why.text.strip().splitlines()[0].rstrip(".") if why.text.strip() else ""
-    if not first:
-        return plain("")
-    return plain(f" ({first if len(first) <= LONGEST_WHY else f'{first[: LONGEST_WHY - 1]}…'})")

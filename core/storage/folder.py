@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import uuid
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from core.errors import NotFound, Unavailable
+from core.messages import message
 from core.storage.blobs import Blob, digest
 
 
@@ -38,35 +40,34 @@ class Folder:
             if scratch is not None:
                 with contextlib.suppress(OSError):
                     scratch.unlink()
-            raise Unavailable(
-                f"The file store {self.folder} cannot be written ({error.strerror}). "
-                "Free some space or mend its permissions, then try again."
-            ) from error
+            raise self._not_writable(error) from error
         return blob
 
     def open(self, blob: Blob) -> IO[bytes]:
         try:
             return self._path(blob).open("rb")
         except FileNotFoundError:
-            raise NotFound(f"The file store has no blob {blob.sha256}.") from None
+            raise NotFound(message("storage.no_blob", sha256=blob.sha256)) from None
         except OSError as error:
-            raise Unavailable(f"The file store cannot be read ({error.strerror}).") from error
+            raise Unavailable(message("storage.not_readable", detail=error.strerror)) from error
 
     def delete(self, blob: Blob) -> None:
         try:
             self._path(blob).unlink(missing_ok=True)
         except OSError as error:
-            raise Unavailable(f"The file store cannot be written ({error.strerror}).") from error
+            raise self._not_writable(error) from error
 
     def check(self) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise Unavailable(
-                f"The file store {self.folder} is not there ({error.strerror})."
-            ) from error
+            raise self._not_writable(error) from error
         if not os.access(self.folder, os.W_OK):
-            raise Unavailable(f"The file store {self.folder} cannot be written.")
+            raise self._not_writable(PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+
+    def _not_writable(self, error: OSError) -> Unavailable:
+        detail = error.strerror or str(error)
+        return Unavailable(message("storage.not_writable", place=str(self.folder), detail=detail))
 
     def _path(self, blob: Blob) -> Path:
         return self.folder / blob.sha256[:2] / blob.sha256

@@ -12,6 +12,7 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from core.errors import NotFound, Unavailable
+from core.messages import message
 from core.storage.blobs import Blob, digest
 
 RETRIES = 3
@@ -49,7 +50,7 @@ class ObjectStore:
             obstore.head(self._store, blob.sha256)
             reader = obstore.open_reader(self._store, blob.sha256, size=blob.size)
         except FileNotFoundError:
-            raise NotFound(f"The file store has no blob {blob.sha256}.") from None
+            raise NotFound(message("storage.no_blob", sha256=blob.sha256)) from None
         except BaseError as error:
             raise self._away(error) from error
         return cast("IO[bytes]", io.BufferedReader(_Raw(reader)))
@@ -68,7 +69,7 @@ class ObjectStore:
 
     def _away(self, error: Exception) -> Unavailable:
         first_line = str(error).splitlines()[0][:300]
-        return Unavailable(f"The file store {self.address} does not answer ({first_line}).")
+        return Unavailable(message("storage.no_answer", place=self.address, detail=first_line))
 
 
 class _Raw(io.RawIOBase):
@@ -94,6 +95,6 @@ class _Raw(io.RawIOBase):
             data = memoryview(self._reader.read(len(buffer)))
         except _AWAY as error:
             first_line = str(error).splitlines()[0][:300]
-            raise Unavailable(f"The file store stopped answering ({first_line}).") from error
+            raise Unavailable(message("storage.stopped_answering", detail=first_line)) from error
         buffer[: len(data)] = data
         return len(data)

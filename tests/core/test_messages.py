@@ -11,9 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.messages import (
-    CATALOG,
     Message,
-    Plural,
     as_json,
     from_json,
     from_stored,
@@ -21,6 +19,8 @@ from core.messages import (
     plain,
     stored,
 )
+from core.messages.english import CATALOG
+from core.messages.template import Plural
 
 SAMPLES = {
     "about": 200.0,
@@ -29,6 +29,7 @@ SAMPLES = {
     "digits": 2.0,
     "g": 0.25,
     "list": ["a", "b"],
+    "clauses": ["a", "b"],
     "either": ["a", "b", "c"],
 }
 """A parameter for each way of writing one."""

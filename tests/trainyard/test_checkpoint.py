@@ -88,7 +88,7 @@ def test_half_a_file_is_refused(published, kind):
 def test_another_file_of_pytorch_is_refused(tmp_path, content):
     torch.save(content, tmp_path / "other.pt")
 
-    with pytest.raises(NotACheckpoint, match="no checkpoint of Trainyard's"):
+    with pytest.raises(NotACheckpoint, match="not of a run of Trainyard's"):
         load(tmp_path / "other.pt")
 
 

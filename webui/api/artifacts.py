@@ -14,6 +14,7 @@ from werkzeug.wsgi import wrap_file
 from core import queries
 from core.database.models import Artifact
 from core.errors import NotFound
+from core.messages import message
 from core.storage.blobs import Blob
 from webui.api.blueprint import blueprint
 from webui.api.jobs import rows_of_job
@@ -54,7 +55,7 @@ def download_checkpoint(artifact_id: int) -> Response:
     """A file that is no card, at its address of version 0.1."""
     row = _artifact(artifact_id)
     if row.kind not in FORMER_CHECKPOINTS:
-        raise NotFound(f"Artifact {artifact_id} is no checkpoint, it is a {row.kind}.")
+        raise NotFound(message("artifact.not_a_checkpoint", artifact_id=artifact_id, kind=row.kind))
     return _sent(row)
 
 

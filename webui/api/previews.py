@@ -66,7 +66,7 @@ def show(key: str) -> Response:
     """The picture, or how far it is."""
     preview = previews.find(current().database, key)
     if preview is None:
-        raise NotFound("There is no such preview any more. Ask for it again.")
+        raise NotFound(message("preview.expired"))
     if preview.image is not None:
         return _picture(preview.image, key)
     if preview.error is not None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from core.database.engine import Database
 from core.errors import DatabaseUnavailable, InvalidInput
 from core.jobs import events
+from core.messages import message
 from webui.api.shapes import EventShape
 from webui.live.stream import HEARTBEAT_S, LOOK_AT_MOST_EVERY_S, LOOK_EVERY_S, RETRY
 from webui.live.watchers import ALL_JOBS, Watchers
@@ -24,7 +25,7 @@ def event_id(text: str) -> int:
         InvalidInput: the text is none.
     """
     if not (text.isascii() and text.isdigit() and len(text) <= LARGEST_DIGITS):
-        raise InvalidInput.one("after", "send back the id of the last event as it was given")
+        raise InvalidInput.one("after", message("input.event_id"))
     return int(text)
 
 

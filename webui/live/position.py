@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass, fields
 
 from core.errors import InvalidInput
+from core.messages import message
 
 LARGEST_PART = 10**18 - 1
 """The parts of a position serve as cursors, and these have at most 18 digits."""
@@ -42,7 +43,5 @@ class Position:
             if not possible or not len(fields(cls)) - 2 <= len(parts) <= len(fields(cls)):
                 raise ValueError
         except ValueError:
-            raise InvalidInput.one(
-                "Last-Event-ID", "send back the id of the last event as it was given"
-            ) from None
+            raise InvalidInput.one("Last-Event-ID", message("input.event_id")) from None
         return cls(*parts)

@@ -10,6 +10,7 @@ from flask import Response, render_template, request
 from core import previews, queries
 from core.database.models import Job
 from core.errors import InvalidInput
+from core.messages import message
 from core.spec.presets import PRESETS
 from webui import actions, networks
 from webui.context import current
@@ -35,7 +36,7 @@ def _starting_form() -> Form:
 
 def _job(number: str) -> Job:
     if not (number.isascii() and number.isdigit() and len(number) < 19):  # a key's digits
-        raise InvalidInput.one("from", "name a run by its number")
+        raise InvalidInput.one("from", message("input.run_number"))
     with current().database.reading() as session:
         return queries.job(session, int(number))[0]
 

@@ -20,6 +20,7 @@ from pydantic import TypeAdapter
 
 from core import logs
 from core.errors import TrainyardError
+from core.messages import message
 from core.protocol.orders import LARGEST_MESSAGE, READY, Forked, ForkFailed, ForkRequest
 from worker.processes.trainer import OUTPUT, Trainer, readable, tail
 from worker.slots import Slot
@@ -73,7 +74,7 @@ class Zygote:
         """
         with self._lock:
             if not self._receive_ready(timeout):
-                raise ZygoteGone(f"The zygote did not start. {tail(self._output)}")
+                raise ZygoteGone(message("zygote.not_started", output=tail(self._output)))
 
     def revive(self) -> None:
         """Start the process again where it has died. Returns at once."""
@@ -92,7 +93,7 @@ class Zygote:
         """
         with self._lock:
             if not self._receive_ready(0.0):
-                raise ZygoteGone("The zygote is not ready.")
+                raise ZygoteGone(message("zygote.not_ready"))
             request = ForkRequest(
                 threads=slot.threads,
                 device=slot.device.kind,
@@ -158,7 +159,7 @@ class Zygote:
             except OSError as error:
                 # an answer that came late would be taken for that to the next request
                 self._kill()
-                raise ZygoteGone(f"The zygote does not answer ({error}).") from error
+                raise ZygoteGone(message("zygote.no_answer", detail=str(error))) from error
             ours.pop_all()
         return Trainer(
             process_id,
@@ -173,12 +174,12 @@ class Zygote:
         socket.send_fds(self._control, [request.model_dump_json().encode()], descriptors)
         if not readable([self._control.fileno()], FORK_TIMEOUT_S):
             raise TimeoutError(f"no answer for {FORK_TIMEOUT_S:.0f} s")
-        message, received, _, _ = socket.recv_fds(self._control, LARGEST_MESSAGE, 1)
-        if not message:
+        answered, received, _, _ = socket.recv_fds(self._control, LARGEST_MESSAGE, 1)
+        if not answered:
             raise ConnectionError("it has died")
-        answer = _ANSWER.validate_json(message)
+        answer = _ANSWER.validate_json(answered)
         if isinstance(answer, ForkFailed):
-            raise ZygoteGone(f"The zygote cannot fork ({answer.reason}).")
+            raise ZygoteGone(message("zygote.cannot_fork", detail=answer.reason))
         return answer.process_id, received[0]
 
     def _kill(self) -> None:

@@ -18,6 +18,7 @@ from core.jobs import snapshots
 from core.jobs.lease import Lease
 from core.jobs.recorder import Recorder
 from core.jobs.snapshots import SnapshotRef
+from core.messages import message
 from core.protocol.reports import Line, Saved
 from core.storage.blobs import Blob, Storage, digest
 
@@ -148,4 +149,4 @@ def _read(source: IO[bytes]) -> bytes:
     try:
         return source.read(CHUNK_BYTES)
     except OSError as error:
-        raise Unavailable(f"The file store cannot be read ({error.strerror}).") from error
+        raise Unavailable(message("storage.not_readable", detail=error.strerror)) from error

@@ -223,10 +223,7 @@ class Supervisor:
         """The end of a run whose file store was away for too long, or until it was stopped."""
         if self._stopping.is_asked:
             return Stopped()
-        return Failed(
-            error_kind="storage_unavailable",
-            reason=message("storage.unavailable", detail=str(error)),
-        )
+        return Failed(error_kind="storage_unavailable", reason=error.reason)
 
     def _end(self, ending: Failed | Stopped) -> None:
         """End the attempt; its process is gone."""

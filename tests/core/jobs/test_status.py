@@ -17,6 +17,7 @@ from core.jobs.claim import Claimant
 from core.jobs.endings import Failure
 from core.jobs.recorder import Recorder
 from core.messages import plain
+from core.messages.template import LONGEST_WHY
 from core.protocol.reports import Started, StepMetrics
 from core.spec import presets
 from core.workers import SILENT_AFTER_S, WorkerFacts
@@ -397,7 +398,7 @@ def test_a_long_reason_is_cut(database):
     )
     change(database, job, available_at=now(3))
 
-    assert f"({'y' * (queue_status.LONGEST_WHY - 1)}…)" in explain(database, job).reason
+    assert f"({'y' * (LONGEST_WHY - 1)}…)" in explain(database, job).reason
 
 
 def test_a_job_that_is_held_for_no_known_reason_says_when_it_may_start(database):

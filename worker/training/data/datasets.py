@@ -18,6 +18,7 @@ from torch import Tensor
 from core.datasets.builtin import DATASETS
 from core.datasets.info import DatasetInfo
 from core.errors import DataUnavailable
+from core.messages import message
 from worker.training import random
 
 IN_IDX_FILES = ("mnist", "fashion_mnist", "kmnist")
@@ -65,7 +66,7 @@ def load(name: str, folder: Path) -> tuple[Images, Images]:
     place = folder / dataset.folder
     if not place.is_dir():
         raise DataUnavailable(
-            f"{dataset.title} is not in {place}. Fetch it: trainyard data fetch {name}"
+            message("data.not_fetched", dataset=dataset.title, folder=str(place), name=name)
         )
     try:
         return (
@@ -73,10 +74,14 @@ def load(name: str, folder: Path) -> tuple[Images, Images]:
             _part(dataset, place, "test", dataset.test_count),
         )
     except (OSError, ValueError, EOFError) as error:  # numpy has the last for an empty file
-        raise DataUnavailable(
-            f"The files of {dataset.title} in {place} are damaged: {error}. Delete that folder and "
-            f"fetch the dataset again: trainyard data fetch {name}"
-        ) from error
+        reason = message(
+            "data.damaged",
+            dataset=dataset.title,
+            folder=str(place),
+            name=name,
+            detail=str(error),
+        )
+        raise DataUnavailable(reason) from error
 
 
 def split(

@@ -20,6 +20,7 @@ from rich.progress import DownloadColumn, Progress
 
 from core.datasets.builtin import DATASETS
 from core.errors import DataUnavailable, NotFound, TrainyardError
+from core.messages import Message, message
 from worker.training.data.datasets import is_present
 from worker.training.data.sources import (
     Fetched,
@@ -78,20 +79,25 @@ def _fetch(name: str, folder: Path, scratch: Path, say: Say) -> Fetched:
         except SourceFailed as error:
             failures.append(f"{source.title}: {error}")
             say(failures[-1])
-    raise DataUnavailable(
-        f"{DATASETS[name].title} could not be fetched. {'; '.join(failures)}. "
-        f"Connect this machine to a network, or run `trainyard data fetch {name}` where there is "
-        f"one and copy {DATASETS[name].folder} into this machine's data folder, {folder}"
-        f"{_or_by_hand(name)}."
+    reason = message(
+        "data.not_fetchable",
+        dataset=DATASETS[name].title,
+        failures=failures,
+        name=name,
+        dataset_folder=DATASETS[name].folder,
+        data_folder=str(folder),
+        by_hand=_by_hand(name),
     )
+    raise DataUnavailable(reason)
 
 
-def _or_by_hand(name: str) -> str:
+def _by_hand(name: str) -> Message | None:
+    """How a person can put a dataset in its place, where its files are published one by one."""
     files = published(archive_of(name))
     if not files:
-        return ""
-    source, place = DATASETS[name].source, place_by_hand(name)
-    return f"; or put {', '.join(files)} from {source} into {place} in it and try again"
+        return None
+    source, folder = DATASETS[name].source, place_by_hand(name)
+    return message("data.by_hand", files=list(files), source=source, folder=folder)
 
 
 def _move(name: str, place: Path, folder: Path, say: Say) -> None:
@@ -118,7 +124,7 @@ def _main() -> None:
 
 def _fetch_in_view(name: str, folder: Path, console: Console) -> None:
     if name not in DATASETS:
-        raise NotFound(f"There is no dataset {name}. Known: {', '.join(DATASETS)}")
+        raise NotFound(message("data.unknown", name=name, known=list(DATASETS)))
     if is_present(name, folder):
         console.print(f"{DATASETS[name].title} is in {folder / DATASETS[name].folder}")
         return

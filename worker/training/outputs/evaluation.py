@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from core.datasets.info import DatasetInfo
 from core.errors import TrainyardError
+from core.messages import message
 from worker.training.data.datasets import Images
 
 BATCH = 1000
@@ -153,7 +154,7 @@ def evaluate(
     """
     scores, labels = scores.cpu(), labels.cpu()
     if not scores.isfinite().all():
-        raise NonFiniteScores("The network's scores of the test images are NaN or infinite.")
+        raise NonFiniteScores(message("run.scores_not_finite"))
     predicted = scores.argmax(1)
     logarithms = scores.double().log_softmax(1)
     confidence = logarithms.gather(1, predicted[:, None]).squeeze(1).exp()

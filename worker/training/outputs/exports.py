@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from core.datasets.builtin import DATASETS
 from core.errors import TrainyardError
+from core.messages import message
 from core.protocol.reports import File
 from core.spec.spec import TrainingSpec
 from worker.training.model.network import build, digest, portable_weights
@@ -198,13 +199,10 @@ def _prove(exported: bytes, network: nn.Module, images: Tensor) -> None:
     scores = torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
     allowed = TOLERANCE * max(1.0, expected.abs().max().item())
     if scores.shape != expected.shape:
-        raise ExportFailed("The ONNX file gives scores of another shape.")
+        raise ExportFailed(message("run.export_of_another_shape"))
     difference = (scores - expected).abs().max().item()
     if not difference < allowed:  # nor where it is no number
-        raise ExportFailed(
-            f"The ONNX file gives scores that are up to {difference:.2g} away from the network's "
-            f"own, where {allowed:.2g} is allowed."
-        )
+        raise ExportFailed(message("run.export_differs", difference=difference, allowed=allowed))
 
 
 def _write(folder: Path, stem: str, kind: str, content: bytes) -> File:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from core.datasets.builtin import DATASETS
 from core.errors import DataUnavailable
+from core.messages import message
 from core.spec.hyperparameters import Augmentation
 from worker.training import random
 from worker.training.data import datasets, download
@@ -46,9 +47,7 @@ def draw(dataset: str, augmentation: Augmentation, seed: int, data: Path) -> byt
     if dataset == "digits":  # they lie in a Python package: nothing is fetched
         download.ensure(dataset, data, lambda _text: None)
     if not datasets.is_present(dataset, data):
-        raise DataUnavailable(
-            f"{facts.title} is not on this worker yet; it is fetched when the first run needs it."
-        )
+        raise DataUnavailable(message("data.not_on_worker", dataset=facts.title))
     train, _ = datasets.load(dataset, data)
     images, _ = train.batch(random.order(seed, 1, len(train))[: ROWS**2])
     numbers = Augmenter.draw(random.generator(seed, "augmentation", 1, 1), len(images))

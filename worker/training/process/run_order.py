@@ -7,7 +7,7 @@ import traceback
 
 import torch
 
-from core.errors import DataUnavailable
+from core.errors import DataUnavailable, TrainyardError
 from core.messages import Message, message
 from core.protocol.orders import Order
 from core.protocol.reports import Failed, Line, Stopped
@@ -71,14 +71,15 @@ def explain(error: Exception) -> Failed:
     if isinstance(error, Unusable):
         return Failed(error_kind="snapshot", reason=error.reason)
     if isinstance(error, DataUnavailable):
-        reason = message("run.data_unavailable", detail=str(error))
-        return Failed(error_kind="data_unavailable", reason=reason)
+        return Failed(error_kind="data_unavailable", reason=error.reason)
     if isinstance(error, torch.OutOfMemoryError | MemoryError) or _CPU_IS_FULL in str(error):
         return _with_traceback("out_of_memory", message("run.out_of_memory"))
     if isinstance(error, OSError):
         detail = str(error.strerror or error)
         return _with_traceback("storage", message("run.file_error", detail=detail))
     name = type(error).__name__
+    if isinstance(error, TrainyardError):
+        return _with_traceback(name, error.reason)
     detail = str(error) or "no further information"
     return _with_traceback(name, message("run.error", type=name, detail=detail))
 

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from core.errors import TrainyardError
-from core.messages import stored
+from core.messages import message, stored
 from core.spec.hyperparameters import Plateau
 from worker.training.data.batches import Batch
 from worker.training.run import decisions, log_messages, memory
@@ -231,4 +231,4 @@ class _Run:
             if self._state.progress.batch > self._state.progress.reported_batch:
                 self._sample()
             self._saver.save()
-        raise StopRequested("Stopped because it was asked to.")
+        raise StopRequested(message("run.stop_requested"))

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from core.errors import TrainyardError
+from core.messages import message
 from core.spec.hyperparameters import Compute
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -60,8 +61,5 @@ def compiled(choice: Compute, network: nn.Module) -> nn.Module:
         NoCompiler: torch would need a C++ compiler, and there is none.
     """
     if choice.compile and not any(map(shutil.which, (os.environ.get("CXX", "g++"), "clang++"))):
-        raise NoCompiler(
-            "compute.compile needs a C++ compiler, and this worker has none. Install g++ there, or "
-            "turn it off."
-        )
+        raise NoCompiler(message("run.needs_compiler"))
     return torch.compile(network) if choice.compile else network  # type: ignore[return-value]

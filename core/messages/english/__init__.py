@@ -1,0 +1,23 @@
+"""The English catalog: the sentence of every code, a file a topic."""
+
+from __future__ import annotations
+
+from core.messages.english.events import EVENTS
+from core.messages.english.failures import FAILURES
+from core.messages.english.inputs import INPUTS
+from core.messages.english.queue import QUEUE
+from core.messages.english.refusals import REFUSALS
+from core.messages.english.services import SERVICES
+from core.messages.english.spec import SPEC
+from core.messages.template import Template
+
+CATALOG: dict[str, Template] = {
+    "text": "{text}",  # a sentence of an earlier release, or words of a program that is not ours
+    **QUEUE,
+    **FAILURES,
+    **SERVICES,
+    **EVENTS,
+    **REFUSALS,
+    **INPUTS,
+    **SPEC,
+}

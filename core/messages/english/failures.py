@@ -1,0 +1,48 @@
+"""How an attempt or a run ended, and why it cannot go on."""
+
+from __future__ import annotations
+
+from core.messages.template import Plural, Template
+
+FAILURES: dict[str, Template] = {
+    "run.diverged": "Loss became NaN or infinite at epoch {epoch}, batch {batch}, at learning rate "
+    "{learning_rate:g}. Try a smaller learning rate, warm-up, or gradient clipping. {snapshot}",
+    "run.no_snapshot": "There is no snapshot yet.",
+    "run.last_snapshot": "The last good snapshot is that after {step} batches.",
+    "run.out_of_memory": "The device's memory is full. Try a smaller batch size, more "
+    "micro-batches, or a smaller network.",
+    "run.file_error": "A file could not be written or read ({detail}). Is the worker's disk full? "
+    "Free some space, then retry the run.",
+    "run.error": "{type}: {detail}",
+    "run.failed_on_rank": "Rank {rank}: {reason}",
+    "process.ended_by_signal": "The training process was ended by {signal}.",
+    "process.ended_with_status": "The training process ended with status {status}.",
+    "process.ended_unknown": "The training process ended, and its zygote too: how is unknown.",
+    "stop.no_improvement": Plural(
+        "epochs",
+        "Ended early: the validation loss did not improve for {epochs} epoch.",
+        "Ended early: the validation loss did not improve for {epochs} epochs.",
+    ),
+    "stop.time_limit": "Ended early: time limit of {limit_s:duration} reached.",
+    "stop.target_reached": "Ended early: the validation accuracy of "
+    "{accuracy:percent} reached the target.",
+    "snapshot.of_another_version": "The snapshot was written by a version of Trainyard that this "
+    "one cannot read. Restart the run from scratch.",
+    "snapshot.of_another_run": "The snapshot is of another run. Restart the run from scratch.",
+    "snapshot.of_another_precision": "The run began in {began_in}, on another kind of device, and "
+    "would resume in {here} here. Restart it from scratch, or choose a precision.",
+    "worker.lost": "Worker lost: no heartbeat for {lease_s:duration}.",
+    "worker.supervisor_failed": "The worker failed to supervise the run; its log says why.",
+    "run.scores_not_finite": "The network's scores of the test images are NaN or infinite.",
+    "run.export_of_another_shape": "The ONNX file gives scores of another shape.",
+    "run.export_differs": "The ONNX file gives scores that are up to {difference:.2g} away from "
+    "the network's own, where {allowed:.2g} is allowed.",
+    "run.needs_compiler": "compute.compile needs a C++ compiler, and this worker has none. "
+    "Install g++ there, or turn it off.",
+    "run.stop_requested": "Stopped on request.",
+    "lease.lost": "Attempt {attempt} of run {job_id} no longer holds its lease.",
+    "zygote.not_started": "The zygote did not start. {output}",
+    "zygote.not_ready": "The zygote is not ready.",
+    "zygote.no_answer": "The zygote does not answer ({detail}).",
+    "zygote.cannot_fork": "The zygote cannot fork ({detail}).",
+}

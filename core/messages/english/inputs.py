@@ -1,0 +1,39 @@
+"""What is wrong with a value that was sent."""
+
+from __future__ import annotations
+
+from core.messages.template import Template
+
+INPUTS: dict[str, Template] = {
+    "input.required": "Required",
+    "input.unknown_field": "Unknown field",
+    "input.unknown_field_of_these": "Unknown field; send {parts:list}",
+    "input.duplicate_field": "Duplicate field",
+    "input.one_of": "choose one of {choices:either}",
+    "input.whole_number": "write a whole number",
+    "input.number_too_large": "this number is too large",
+    "input.number": "write a number",
+    "input.finite_number": "write a finite number",
+    "input.true_or_false": "write true or false",
+    "input.text": "write text",
+    "input.numbers": "write a list of numbers, such as 8, 16, 32",
+    "input.fields": "write an object with named fields",
+    "input.more_than": "must be more than {bound:digits}",
+    "input.at_least": "must be at least {bound:digits}",
+    "input.less_than": "must be less than {bound:digits}",
+    "input.at_most": "must be at most {bound:digits}",
+    "input.name_characters": "use letters, digits, and . _ - only",
+    "input.characters": "use at most {most} characters",
+    "input.too_few": "give at least {least}",
+    "input.too_many": "give at most {most}",
+    "input.has_no_parts": "{field} is a single value and has no parts",
+    "input.has_parts": "{field} is no single value: parts of it are set too",
+    "input.json_object": "send a JSON object",
+    "input.limit": "choose a number from 1 to {most}",
+    "input.cursor": "use the cursor of an earlier page as it was given",
+    "input.unknown_state": "there is no state {state}; known: {known:list}",
+    "input.event_id": "send back the id of the last event as it was given",
+    "input.run_number": "name a run by its number",
+    "input.unknown_dataset": "there is no dataset {name}; known: {known:list}",
+    "input.assignment": "write field=value, not {text!r}",
+}

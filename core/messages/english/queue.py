@@ -1,0 +1,48 @@
+"""Why a job that is queued or paused is not running, and what would let it."""
+
+from __future__ import annotations
+
+from core.messages.template import Plural, Template
+
+QUEUE: dict[str, Template] = {
+    "queue.paused": "paused",
+    "queue.paused_by": "paused by {name}",
+    "queue.starting": "about to start",
+    "queue.far": "more than {count:number} runs ahead",
+    "queue.next": "next in line on {slots}",
+    "queue.behind": Plural(
+        "ahead", "{ahead:number} run ahead on {slots}", "{ahead:number} runs ahead on {slots}"
+    ),
+    "queue.next_of_several": "next in line on {slots}, needs {devices} of one worker at once "
+    "({free} free)",
+    "queue.behind_for_several": Plural(
+        "ahead",
+        "{ahead:number} run ahead on {slots}, needs {devices} of one worker at once",
+        "{ahead:number} runs ahead on {slots}, needs {devices} of one worker at once",
+    ),
+    "queue.with_time": "{reason}, {eta_s:about}",
+    "spec.no_gpus": "of the live workers that serve queue {queue} none has a GPU; choose another "
+    "device or queue, or start a worker on a host with {devices} GPUs",
+    "spec.too_many_devices": "of the live workers that serve queue {queue} none can give one run "
+    "{devices} devices, the most is {most}; choose at most {most}, or another queue, or start a "
+    "worker with more GPUs or with more slots of a CPU (TRAINYARD_SLOTS)",
+    "queue.slots": Plural("count", "{count} slot", "{count} slots"),
+    "queue.cpu_slots": Plural("count", "{count} CPU slot", "{count} CPU slots"),
+    "queue.gpu_slots": Plural("count", "{count} GPU slot", "{count} GPU slots"),
+    "queue.retry_after_crash": "its last attempt crashed{why:in_brackets}; "
+    "try {attempt} of {budget} in {wait_s:about}",
+    "queue.retry_after_loss": "its last attempt was lost{why:in_brackets}; "
+    "try {attempt} of {budget} in {wait_s:about}",
+    "queue.delayed": "it may start in {wait_s:about}",
+    "queue.no_workers": "no worker is live",
+    "queue.not_served": "no live worker serves queue {queue}",
+    "queue.nothing_fits": "no live worker that serves queue {queue} has {needs}",
+    "queue.pinned_elsewhere": "it began with {pin}, and no live worker that serves queue {queue} "
+    "has that; start one, or restart it from scratch",
+    "needs.gpu": "a CUDA GPU",
+    "needs.gpus": "{count} CUDA GPUs",
+    "needs.cpu_slots": "{count} CPU slots",
+    "needs.devices": "{count} devices",
+    "pin.cpu": Plural("threads", "a CPU and a thread", "a CPU and {threads} threads"),
+    "pin.cuda": "{precision} on a CUDA GPU",
+}

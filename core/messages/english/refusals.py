@@ -1,0 +1,30 @@
+"""What cannot be done, or is not there."""
+
+from __future__ import annotations
+
+from core.messages.template import Template
+
+REFUSALS: dict[str, Template] = {
+    "run.not_pausable": "Run {job_id} is {state}: there is nothing to pause.",
+    "run.not_resumable": "Run {job_id} is {state}: it cannot be resumed.",
+    "run.retry_instead": "Run {job_id} is {state}: it cannot be resumed. Retry it instead.",
+    "run.being_cancelled": "Run {job_id} is being cancelled: it can be neither paused nor resumed.",
+    "run.not_retryable": "Run {job_id} is {state}: only a failed run can be retried.",
+    "run.has_no_evaluation": "Run {job_id} is {state} and has no evaluation: one is made when "
+    "training has ended.",
+    "run.unknown": "There is no job {job_id}.",
+    "run.unknown_newest": "There is no job {job_id}; the newest is {newest}.",
+    "run.unknown_none": "There is no job {job_id}; there are none yet.",
+    "artifact.unknown": "There is no artifact {artifact_id}.",
+    "preview.try_again": "The worker cannot draw it now. Try again in a moment.",
+    "preview.worker_stopped": "The worker was stopped. Try again in a moment.",
+    "preview.too_slow": "It was not drawn within {limit_s:duration}, and was given up.",
+    "preview.process_ended": "The process that drew it ended early; the worker's log says why.",
+    "preview.worker_failed": "The worker failed to draw it; its log says why.",
+    "actor.may_not_submit": "{name} may not submit runs.",
+    "actor.may_not": "{name} may not {action} run {job_id}.",
+    "artifact.not_a_checkpoint": "Artifact {artifact_id} is no checkpoint, it is a {kind}.",
+    "preview.expired": "There is no such preview any more. Ask for it again.",
+    "run.has_no_such_file": "Run {job_id} has no {format} file; it has: {known:list}.",
+    "run.has_no_files": "Run {job_id} is {state} and has no file to download.",
+}

@@ -1,0 +1,47 @@
+"""What a service, the data folder or a file cannot give, and what to do."""
+
+from __future__ import annotations
+
+from core.messages.template import Template
+
+SERVICES: dict[str, Template] = {
+    "data.not_fetched": "{dataset} is not in {folder}. Fetch it: trainyard data fetch {name}",
+    "data.damaged": "The files of {dataset} in {folder} are damaged: {detail}. Delete that folder "
+    "and fetch the dataset again: trainyard data fetch {name}",
+    "data.not_fetchable": "{dataset} could not be fetched. {failures:clauses}. Connect this "
+    "machine to a network, or run `trainyard data fetch {name}` where there is one and copy "
+    "{dataset_folder} into this machine's data folder, {data_folder}{by_hand:optional}.",
+    "data.by_hand": "; or put {files:list} from {source} into {folder} in it and try again",
+    "data.not_on_worker": "{dataset} is not on this worker yet; it is fetched when the first run "
+    "needs it.",
+    "data.unknown": "There is no dataset {name}. Known: {known:list}",
+    "database.no_tables": "The database's tables are not there ({detail}). "
+    "Run: trainyard db upgrade",
+    "database.disk_full": "The database's disk is full ({detail}). Free some space, then try "
+    "again.",
+    "database.no_answer": "The database does not answer ({detail}). Is it running, and is the "
+    "address right?",
+    "storage.no_blob": "The file store has no blob {sha256}.",
+    "storage.not_readable": "The file store cannot be read ({detail}).",
+    "storage.not_writable": "The file store {place} cannot be written ({detail}). Free some space "
+    "or correct its permissions, then try again.",
+    "storage.no_answer": "The file store {place} does not answer ({detail}).",
+    "storage.stopped_answering": "The file store stopped answering ({detail}).",
+    "client.no_answer": "No Trainyard server answers at {url} ({detail}). Start one with "
+    "`trainyard up` (or `make up`), or name another with --url or TRAINYARD_URL.",
+    "client.not_ours": "{host} answered {status}, not as a Trainyard server does.",
+    "client.damaged_download": "The download is damaged: its SHA-256 is wrong. Try again.",
+    "client.not_writable": "{path} cannot be written ({detail}).",
+    "checkpoint.spec_not_readable": "{path} is of a spec that this release does not read. Is it of "
+    "a later one?",
+    "checkpoint.weights_do_not_fit": "The weights in {path} do not fit its spec's network.",
+    "checkpoint.other_weights": "The weights in {path} are not those that were published: damaged?",
+    "checkpoint.other_kind": "{path} is no checkpoint: that is a .pt or .safetensors file.",
+    "checkpoint.onnx": "{path} is no checkpoint: that is a .pt or .safetensors file. Run it with "
+    "onnxruntime; its card says how.",
+    "checkpoint.truncated": "{path} is damaged: it breaks off.",
+    "checkpoint.not_readable": "{path} is damaged, or no checkpoint of Trainyard's.",
+    "checkpoint.of_another_program": "{path} holds weights, but they are not of a run of "
+    "Trainyard's.",
+    "checkpoint.of_later_release": "{path} was written by a later release. Upgrade Trainyard.",
+}

@@ -1,0 +1,108 @@
+"""Templates: text with named places, and how a parameter is written in its place.
+
+`{eta_s:about}` writes a parameter by one of `_FORMATS`. A parameter may be a message. A template
+with `Plural` forms is chosen by one of its parameters.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from core import formats
+
+Params = Mapping[str, Any]
+
+LONGEST_WHY = 100
+"""The characters of a reason that is named in brackets within another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plural:
+    """The forms of a template for one and for any other number of something."""
+
+    by: str
+    one: str
+    other: str
+
+    def form(self, params: Params) -> str:
+        """The template for a number."""
+        return self.one if params[self.by] == 1 else self.other
+
+
+Template = str | Plural
+
+
+def fill(template: Template, params: Params) -> str:
+    """The sentence of a template with its parameters.
+
+    Raises:
+        LookupError: a parameter is missing.
+        ArithmeticError, TypeError, ValueError: one cannot be written in its format.
+    """
+    form = template.form(params) if isinstance(template, Plural) else template
+    return _FORMATTER.vformat(form, (), params)
+
+
+def places(template: Template) -> set[str]:
+    """The names of a template's parameters."""
+    forms = [template.one, template.other] if isinstance(template, Plural) else [template]
+    named = {name for form in forms for _, name, _, _ in string.Formatter().parse(form) if name}
+    return named | ({template.by} if isinstance(template, Plural) else set())
+
+
+def _about(seconds: float) -> str:
+    """A duration that nobody knows exactly: `about 3 min`."""
+    whole = max(1, round(seconds))
+    if whole < 60:
+        return f"about {whole} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"about {minutes} min"
+    return f"about {minutes // 60} h {minutes % 60:02} min"
+
+
+def _digits(number: float) -> str:
+    """Every digit of a bound; a whole number has no point."""
+    return str(int(number)) if number == int(number) else str(number)
+
+
+def _either(choices: Sequence[Any]) -> str:
+    """Values of which one is to be chosen: `3, 5 or 7`."""
+    *others, last = (str(choice) for choice in choices)
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def _in_brackets(reason: Any) -> str:
+    """The first line of a reason, shortened, in brackets; nothing where there is none."""
+    lines = "" if reason is None else str(reason).strip()
+    if not lines:
+        return ""
+    first = lines.splitlines()[0].rstrip(".")
+    return f" ({first if len(first) <= LONGEST_WHY else f'{first[: LONGEST_WHY - 1]}…'})"
+
+
+_FORMATS: dict[str, Callable[[Any], str]] = {
+    "about": _about,
+    "duration": lambda seconds: f"{seconds:g} s",
+    "number": formats.whole,
+    "percent": formats.percent,
+    "digits": _digits,
+    "list": lambda values: ", ".join(str(value) for value in values),
+    "either": _either,
+    "clauses": lambda values: "; ".join(str(value) for value in values),
+    "in_brackets": _in_brackets,
+    "optional": lambda value: "" if value is None else str(value),
+}
+
+
+class _Formatter(string.Formatter):
+    def format_field(self, value: Any, format_spec: str) -> str:
+        if format_spec in _FORMATS:
+            return _FORMATS[format_spec](value)
+        return str(super().format_field(value, format_spec))
+
+
+_FORMATTER = _Formatter()
