@@ -649,7 +649,8 @@ def test_every_list_of_a_run_goes_page_by_page_and_brings_each_row_once(
     again = claim.claim(database, worker, 30)
     (tmp_path / "model.pt").write_bytes(CONTENT)
     blob = store.connect(settings.storage_address).put(tmp_path / "model.pt")
-    files = [Publication(blob, 3, "pt", name) for name in ("a.pt", "b.pt", "c.pt")]
+    names = ("a.card.json", "b.pt", "c.card.md", "d.card.json", "e.onnx")
+    files = [Publication(blob, 3, name.split(".", 1)[1], name) for name in names]
     endings.succeed(database, again, "c" * 64, files)
 
     def visited(name, key):
@@ -657,6 +658,7 @@ def test_every_list_of_a_run_goes_page_by_page_and_brings_each_row_once(
         while cursor is not None:
             address = f"/api/v1/jobs/{lease.job_id}/{name}?limit=1&cursor={cursor}"
             page = client.get(address).json
+            assert len(page["items"]) == 1, name
             found += [row[key] for row in page["items"]]
             cursor = page["next"]
         return found
@@ -665,7 +667,8 @@ def test_every_list_of_a_run_goes_page_by_page_and_brings_each_row_once(
     assert visited("points", "step") == [1, 2, 3]
     assert visited("logs", "text") == ["1", "2", "3"]
     assert visited("attempts", "outcome") == ["drained", "succeeded"]
-    assert visited("checkpoints", "filename") == ["a.pt", "b.pt", "c.pt"]
+    assert visited("artifacts", "filename") == list(names)
+    assert visited("checkpoints", "filename") == ["b.pt", "e.onnx"]
 
 
 def test_the_largest_cursor_is_past_the_end(client, finished):
