@@ -10,10 +10,10 @@ PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md")),
     *sorted(path for path in ROOT.glob("docs/**/*.md")),
 ]
-ROOMS = "trainyard|core|worker|webui|cli|migrations|tests|bench|docs|scripts|requirements"
+PACKAGES = "trainyard|core|worker|webui|cli|migrations|tests|bench|docs|scripts|requirements"
 
 # `core/spec/spec.py`, `worker/training/`, `core/jobs/lease.py guarded_update`
-NAMED = re.compile(rf"`((?:{ROOMS})/[\w./-]*)[^`]*`")
+NAMED = re.compile(rf"`((?:{PACKAGES})/[\w./-]*)[^`]*`")
 MADE = re.compile(r"tests/screenshots|node_modules|bench/out")  # by tools: not in the repository
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
