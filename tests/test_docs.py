@@ -30,6 +30,22 @@ def test_each_path_that_a_page_names_is_there(page):
     assert missing == set()
 
 
+def test_the_map_of_the_packages_names_every_file():
+    text = (ROOT / "docs/explanation/architecture.md").read_text()
+    rows = re.findall(r"^\| `([\w/]+)/` \| (.*) \|$", text, re.MULTILINE)
+    named = {
+        f"{package}/{file}" for package, files in rows for file in re.findall(r"\w+\.py", files)
+    }
+
+    there = {
+        str(path.relative_to(ROOT))
+        for package in ("core", "worker", "webui", "cli", "trainyard")
+        for path in (ROOT / package).rglob("*.py")
+        if "node_modules" not in path.parts and not path.name.startswith("__")
+    }
+    assert named == there
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_each_link_between_pages_leads_somewhere(page):
     links = [link for link in LINK.findall(page.read_text()) if "://" not in link]
