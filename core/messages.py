@@ -22,15 +22,24 @@ Params = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Plural:
-    """The forms of a template for one and for any other number of something."""
+    """The forms of a template for one, for none and for any other number of something."""
 
     by: str
     one: str
     other: str
+    none: str | None = None
+    """As `other`, where it is left out."""
 
     def form(self, params: Params) -> str:
         """The template for a number."""
+        if params[self.by] == 0 and self.none is not None:
+            return self.none
         return self.one if params[self.by] == 1 else self.other
+
+    @property
+    def forms(self) -> list[str]:
+        """Every form."""
+        return [form for form in (self.one, self.other, self.none) if form is not None]
 
 
 Template = str | Plural
@@ -131,11 +140,13 @@ CATALOG: dict[str, Template] = {
         "epoch",
         "Snapshot at step {step:number}, {epoch} epoch done",
         "Snapshot at step {step:number}, {epoch} epochs done",
+        "Snapshot at step {step:number}, in epoch 1",
     ),
     "event.snapshots": Plural(
         "epoch",
         "{count:number} snapshots, the last at step {step:number}, {epoch} epoch done",
         "{count:number} snapshots, the last at step {step:number}, {epoch} epochs done",
+        "{count:number} snapshots, the last at step {step:number}, in epoch 1",
     ),
     "event.crashed": "Crashed",
     "event.crashed_because": "Crashed: {reason}",
@@ -340,7 +351,7 @@ def from_stored(text: str) -> Message:
 
 def _places(template: Template) -> set[str]:
     """The names of a template's parameters."""
-    forms = [template.one, template.other] if isinstance(template, Plural) else [template]
+    forms = template.forms if isinstance(template, Plural) else [template]
     named = {name for form in forms for _, name, _, _ in string.Formatter().parse(form) if name}
     return named | ({template.by} if isinstance(template, Plural) else set())
 
