@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import os
 import shutil
@@ -18,7 +17,7 @@ from rich.text import Text
 
 from cli.render import text
 from cli.stack import broker, endpoint
-from core import formats, queries, workers
+from core import formats, queries, versions, workers
 from core.database.engine import Database
 from core.datasets.builtin import DATASETS
 from core.errors import TrainyardError
@@ -94,13 +93,11 @@ def _home(settings: Settings) -> Check:
 
 
 def _packages() -> Check:
-    versions = []
-    for package in ("torch", "torchvision", "celery", "sqlalchemy", "flask"):
-        try:
-            versions.append(f"{package} {importlib.metadata.version(package)}")
-        except importlib.metadata.PackageNotFoundError:
-            versions.append(f"no {package}")
-    return Check("packages", "good", ", ".join(versions))
+    told = []
+    for package in ("trainyard", "torch", "torchvision", "celery", "sqlalchemy", "flask"):
+        found = versions.of_package(package)
+        told.append(f"{package} {found}" if found else f"no {package}")
+    return Check("packages", "good", ", ".join(told))
 
 
 def _libraries() -> Check:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from cli.commands import admin, data, runs, stack
+from core import versions
 from core.errors import InvalidInput, TrainyardError
 
 EXIT_FAILED = 1
@@ -30,7 +31,7 @@ class Program(click.Group):
 
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="trainyard")
+@click.version_option(versions.own())
 def main() -> None:
     """Queue, train, watch and download runs of convolutional networks."""
 

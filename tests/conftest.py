@@ -37,11 +37,10 @@ def pytest_configure(config: pytest.Config) -> None:
     what a run ends with depends on its threads. A process that runs all tests by itself has one
     core too, so that a test alone is the same test.
     """
-    number = getattr(config, "workerinput", {}).get("workerid", "gw0").removeprefix("gw")
-    is_alone_or_one_of_several = hasattr(config, "workerinput") or not config.getoption(
-        "numprocesses", None
-    )
-    if is_alone_or_one_of_several and hasattr(os, "sched_setaffinity"):
+    given: dict[str, str] = getattr(config, "workerinput", {})
+    divides_them = bool(config.getoption("numprocesses", None)) and not given
+    if not divides_them and hasattr(os, "sched_setaffinity"):
+        number = given.get("workerid", "gw0").removeprefix("gw")
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores[int(number) % len(cores)]})
 

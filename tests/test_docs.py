@@ -10,10 +10,10 @@ PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md")),
     *sorted(path for path in ROOT.glob("docs/**/*.md")),
 ]
-ROOMS = "trainyard|core|worker|webui|cli|migrations|tests|bench|docs|scripts|requirements"
+PACKAGES = "trainyard|core|worker|webui|cli|migrations|tests|bench|docs|scripts|requirements"
 
 # `core/spec/spec.py`, `worker/training/`, `core/jobs/lease.py guarded_update`
-NAMED = re.compile(rf"`((?:{ROOMS})/[\w./-]*)[^`]*`")
+NAMED = re.compile(rf"`((?:{PACKAGES})/[\w./-]*)[^`]*`")
 MADE = re.compile(r"tests/screenshots|node_modules|bench/out")  # by tools: not in the repository
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
@@ -28,6 +28,22 @@ def test_each_path_that_a_page_names_is_there(page):
 
     missing = {path for path in named if not (ROOT / path).exists() and not MADE.search(path)}
     assert missing == set()
+
+
+def test_the_map_of_the_packages_names_every_file():
+    text = (ROOT / "docs/explanation/architecture.md").read_text()
+    rows = re.findall(r"^\| `([\w/]+)/` \| (.*) \|$", text, re.MULTILINE)
+    named = {
+        f"{package}/{file}" for package, files in rows for file in re.findall(r"\w+\.py", files)
+    }
+
+    there = {
+        str(path.relative_to(ROOT))
+        for package in ("core", "worker", "webui", "cli", "trainyard")
+        for path in (ROOT / package).rglob("*.py")
+        if "node_modules" not in path.parts and not path.name.startswith("__")
+    }
+    assert named == there
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -31,7 +31,7 @@ EARLIER_WORDS = {
 }
 """Earlier words, and those of today."""
 
-ROOMS = (
+PLACES = (
     "core",
     "worker",
     "webui",
@@ -63,7 +63,7 @@ READS_THE_OLD = {
 
 def _texts() -> list[Path]:
     listed = subprocess.run(
-        ["git", "ls-files", "-z", *ROOMS], cwd=ROOT, capture_output=True, text=True, check=True
+        ["git", "ls-files", "-z", *PLACES], cwd=ROOT, capture_output=True, text=True, check=True
     )
     names = [name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
     return [

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
-from importlib.metadata import version
 
-from core import logs, workers
+from core import logs, versions, workers
 from core.database.engine import Database
 from core.errors import DatabaseUnavailable
 from core.jobs.claim import Claimant
@@ -75,7 +74,7 @@ def _facts(settings: Settings, devices: Sequence[Device], slots: Sequence[Slot])
     return WorkerFacts(
         name=settings.worker_name,
         process_id=os.getpid(),
-        version=version("trainyard"),
+        version=versions.own(),
         queues=settings.queues,
         devices=[device.facts() for device in devices],
         slots=len(slots),

@@ -113,14 +113,13 @@ def _files(rows: Sequence[JSON]) -> Table:
 
 
 def history(events: Sequence[JSON]) -> Table:
-    """What happened to a run, oldest first."""
+    """What happened to a run, oldest first; what happened names who did it, where a person did."""
     return table(
-        ("TIME", "EVENT", "BY", "ATTEMPT", "WHAT"),
+        ("TIME", "EVENT", "ATTEMPT", "WHAT"),
         (
             (
                 formats.moment(event["at"]),
                 event["kind"],
-                event["actor"]["name"],
                 event["attempt"] or None,  # 0: before the first
                 event["text"],
             )

@@ -21,15 +21,24 @@ LONGEST_WHY = 100
 
 @dataclass(frozen=True, slots=True)
 class Plural:
-    """The forms of a template for one and for any other number of something."""
+    """The forms of a template for one, for none and for any other number of something."""
 
     by: str
     one: str
     other: str
+    none: str | None = None
+    """As `other`, where it is left out."""
 
     def form(self, params: Params) -> str:
         """The template for a number."""
+        if params[self.by] == 0 and self.none is not None:
+            return self.none
         return self.one if params[self.by] == 1 else self.other
+
+    @property
+    def forms(self) -> list[str]:
+        """Every form."""
+        return [form for form in (self.one, self.other, self.none) if form is not None]
 
 
 Template = str | Plural
@@ -48,7 +57,7 @@ def fill(template: Template, params: Params) -> str:
 
 def places(template: Template) -> set[str]:
     """The names of a template's parameters."""
-    forms = [template.one, template.other] if isinstance(template, Plural) else [template]
+    forms = template.forms if isinstance(template, Plural) else [template]
     named = {name for form in forms for _, name, _, _ in string.Formatter().parse(form) if name}
     return named | ({template.by} if isinstance(template, Plural) else set())
 

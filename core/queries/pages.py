@@ -31,10 +31,12 @@ class Page(Generic[Row]):
 
 
 def rows_of_job(
-    session: Session, table: Any, job_id: int, limit: int, cursor: str, *keys: Any
+    session: Session, table: Any, job_id: int, limit: int, cursor: str, *keys: Any, only: Any = None
 ) -> Page[Any]:
-    """A page of the rows of one job, in the order of `keys`."""
+    """A page of the rows of one job, in the order of `keys`; of those that `only` selects."""
     query: Select[Any] = select(table).where(table.job_id == job_id).order_by(*keys)
+    if only is not None:
+        query = query.where(only)
     if cursor:
         query = query.where(tuple_(*keys) > tuple_(*key_of(cursor, len(keys))))
     found = session.scalars(query.limit(checked_limit(limit) + 1)).all()

@@ -64,10 +64,15 @@ def attempts(
 
 
 def artifacts(
-    session: Session, job_id: int, limit: int = DEFAULT_LIMIT, cursor: str = ""
+    session: Session,
+    job_id: int,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str = "",
+    kinds: Sequence[str] = (),
 ) -> Page[Artifact]:
-    """A page of a job's published files."""
-    return rows_of_job(session, Artifact, job_id, limit, cursor, Artifact.id)
+    """A page of a job's published files; of some kinds alone, where they are named."""
+    only = Artifact.kind.in_(kinds) if kinds else None
+    return rows_of_job(session, Artifact, job_id, limit, cursor, Artifact.id, only=only)
 
 
 def artifact(session: Session, artifact_id: int) -> Artifact:

@@ -7,6 +7,7 @@ import pytest
 from flask import Flask
 
 from core.settings import Settings
+from tests.webui import addresses
 from webui import security
 from webui.context import current
 
@@ -62,23 +63,24 @@ def test_a_form_without_its_token_is_refused_and_queues_nothing(client):
     assert client.get("/api/v1/jobs").json["items"] == []
 
 
-@pytest.mark.parametrize("path", ["/", "/jobs/new", "/workers", "/api/v1/jobs", "/nothing"])
-def test_every_answer_forbids_foreign_script_and_framing(client, path):
-    headers = client.get(path).headers
+def test_every_answer_forbids_foreign_script_and_framing(client, app):
+    for path in addresses.of_pages(app) | {"/api/v1/jobs", "/nothing"}:
+        headers = client.get(path).headers
 
-    assert "script-src 'self'" in headers["Content-Security-Policy"]
-    assert "'unsafe-inline'" not in headers["Content-Security-Policy"].partition("style-src")[0]
-    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
-    assert headers["X-Content-Type-Options"] == "nosniff"
+        policy = headers["Content-Security-Policy"]
+        assert "script-src 'self'" in policy, path
+        assert "'unsafe-inline'" not in policy.partition("style-src")[0]
+        assert "frame-ancestors 'none'" in policy
+        assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-@pytest.mark.parametrize("path", ["/", "/jobs/new", "/workers"])
-def test_no_page_holds_script_of_its_own(client, path):
-    page = client.get(path).get_data(as_text=True)
+def test_no_page_holds_script_of_its_own(client, app):
+    for path in addresses.of_pages(app):
+        page = client.get(path).get_data(as_text=True)
 
-    assert "onclick" not in page
-    for script in page.split("<script")[1:]:
-        assert 'src="/static/' in script or 'type="application/json"' in script
+        assert "onclick" not in page, path
+        for script in page.split("<script")[1:]:
+            assert 'src="/static/' in script or 'type="application/json"' in script, path
 
 
 def test_the_web_and_the_terminal_load_without_torch():
@@ -241,7 +243,7 @@ def test_markup_in_a_name_is_text_on_every_page(client, name):
 def test_the_key_is_never_in_an_answer(client, app):
     with app.app_context():
         key = current().settings.secret_key
-    for path in ("/", "/jobs/new", "/workers", "/api/v1/spec", "/readyz", "/nothing"):
+    for path in addresses.of_pages(app) | {"/api/v1/spec", "/readyz", "/nothing"}:
         response = client.get(path)
         assert key not in response.text
         assert key not in str(response.headers)

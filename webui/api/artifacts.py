@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 from flask import Response, request
-from sqlalchemy.orm import Session
 from werkzeug.exceptions import PreconditionFailed, RequestedRangeNotSatisfiable
 from werkzeug.wsgi import wrap_file
 
@@ -34,14 +33,8 @@ def artifacts(job_id: int) -> Response:
 @blueprint.get("/jobs/<int:job_id>/checkpoints")
 def checkpoints(job_id: int) -> Response:
     """A page of a run's files without its cards, at the address of version 0.1."""
-    return rows_of_job(job_id, _former_checkpoints, ArtifactShape.model_validate)
-
-
-def _former_checkpoints(
-    session: Session, job_id: int, limit: int, cursor: str
-) -> queries.Page[Artifact]:
-    page = queries.artifacts(session, job_id, limit, cursor)
-    return replace(page, items=[row for row in page.items if row.kind in FORMER_CHECKPOINTS])
+    query = partial(queries.artifacts, kinds=FORMER_CHECKPOINTS)
+    return rows_of_job(job_id, query, ArtifactShape.model_validate)
 
 
 @blueprint.get("/artifacts/<int:artifact_id>/download")

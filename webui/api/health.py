@@ -18,7 +18,7 @@ def healthz() -> Response:
 
 @blueprint.get("/readyz")
 def readyz() -> Response:
-    """What is needed to serve is there. Redis may be away: submits and runs go on without it."""
+    """What is needed to serve is there. Redis may be away: submits and runs continue without it."""
     context = current()
     with context.database.reading() as session:
         queries.jobs(session, limit=1)

@@ -21,11 +21,13 @@ EVENTS: dict[str, Template] = {
         "epoch",
         "Snapshot at step {step:number}, {epoch} epoch done",
         "Snapshot at step {step:number}, {epoch} epochs done",
+        "Snapshot at step {step:number}, in epoch 1",
     ),
     "event.snapshots": Plural(
         "epoch",
         "{count:number} snapshots, the last at step {step:number}, {epoch} epoch done",
         "{count:number} snapshots, the last at step {step:number}, {epoch} epochs done",
+        "{count:number} snapshots, the last at step {step:number}, in epoch 1",
     ),
     "event.crashed": "Crashed",
     "event.crashed_because": "Crashed: {reason}",

@@ -23,7 +23,7 @@ def test_a_line_that_warns_says_so(line, told):
     assert runs.log_line(line).plain == told
 
 
-def test_a_history_is_told_with_who_did_what():
+def test_a_history_is_told_line_by_line_and_names_nobody_twice():
     written = io.StringIO()
     events = [
         {
@@ -33,7 +33,7 @@ def test_a_history_is_told_with_who_did_what():
             "actor": {"kind": "user", "name": "ada[b]"},
             "attempt": attempt,
             "payload": {},
-            "text": "paused\x1b",
+            "text": "Paused by ada[b]\x1b",
         }
         for attempt in (0, 2)
     ]
@@ -41,8 +41,9 @@ def test_a_history_is_told_with_who_did_what():
     Console(file=written, width=120).print(runs.history(events))
 
     lines = [line.split() for line in written.getvalue().splitlines()]
+    what = ["Paused", "by", "ada[b]\ufffd"]
     assert lines == [
-        ["TIME", "EVENT", "BY", "ATTEMPT", "WHAT"],
-        ["2026-11-25", "20:00:00", "UTC", "paused", "ada[b]", "paused\ufffd"],
-        ["2026-11-25", "20:00:00", "UTC", "paused", "ada[b]", "2", "paused\ufffd"],
+        ["TIME", "EVENT", "ATTEMPT", "WHAT"],
+        ["2026-11-25", "20:00:00", "UTC", "paused", *what],
+        ["2026-11-25", "20:00:00", "UTC", "paused", "2", *what],
     ]

@@ -28,6 +28,7 @@ SAID = [
         event("started", **FACTS | {"threads": 1}, step=1938, epoch=2),
         "Resumed at step 1,938 on CPU in fp32, 1 thread",
     ),
+    (event("snapshot", step=400, epoch=0), "Snapshot at step 400, in epoch 1"),
     (event("snapshot", step=938, epoch=1), "Snapshot at step 938, 1 epoch done"),
     (event("crashed", **BAD_LUCK), "Crashed: bad luck"),
     (event("crashed"), "Crashed"),
@@ -66,6 +67,8 @@ def test_several_snapshots_say_how_many_and_where_the_last_is():
     newest = event("snapshot", step=2000, epoch=2)
 
     assert describe_snapshots(newest, 1).text == "Snapshot at step 2,000, 2 epochs done"
+    first = event("snapshot", step=400, epoch=0)
+    assert describe_snapshots(first, 3).text == "3 snapshots, the last at step 400, in epoch 1"
     assert (
         describe_snapshots(newest, 12).text == "12 snapshots, the last at step 2,000, 2 epochs done"
     )

@@ -33,6 +33,7 @@ from core.storage import store
 from core.storage.blobs import Blob
 from core.workers import WorkerFacts
 from tests.reported import epoch_end, evaluated, started
+from tests.webui import addresses
 from tests.webui.live.test_live import serving
 from webui.app import create_app
 from webui.context import current
@@ -345,20 +346,6 @@ def test_a_body_that_is_no_json_is_told_where_it_goes_wrong(client):
 
 
 MISSING = [
-    "/api/v1/jobs/7",
-    "/api/v1/jobs/7/epochs",
-    "/api/v1/jobs/7/points",
-    "/api/v1/jobs/7/logs",
-    "/api/v1/jobs/7/checkpoints",
-    "/api/v1/jobs/7/attempts",
-    "/api/v1/jobs/7/events",
-    "/api/v1/jobs/7/evaluation",
-    "/api/v1/checkpoints/7/download",
-    f"/api/v1/jobs/{2**63}",
-    f"/api/v1/jobs/{10**40}/epochs",
-    f"/api/v1/checkpoints/{2**70}/download",
-    f"/api/v1/jobs/{2**63 - 1}",
-    f"/api/v1/jobs/{2**63}/events",
     f"/api/v1/jobs/{'9' * 5000}",
     "/api/v1/jobs/0",
     "/api/v1/jobs/-1",
@@ -369,9 +356,15 @@ MISSING = [
 ]
 
 
-def test_what_does_not_exist_is_404(client):
-    for path in MISSING:
-        response = client.get(path)
+def test_what_does_not_exist_is_404(client, app):
+    named = [
+        (method, addresses.filled(rule, number))
+        for method, rule in addresses.of_api(app)
+        if "<" in rule
+        for number in (7, 2**63 - 1, 2**63, 10**40)
+    ]
+    for method, path in named + [("GET", path) for path in MISSING]:
+        response = client.open(path, method=method)
         assert response.status_code == 404, path
         assert response.content_type == "application/problem+json"
 
@@ -649,7 +642,8 @@ def test_every_list_of_a_run_goes_page_by_page_and_brings_each_row_once(
     again = claim.claim(database, worker, 30)
     (tmp_path / "model.pt").write_bytes(CONTENT)
     blob = store.connect(settings.storage_address).put(tmp_path / "model.pt")
-    files = [Publication(blob, 3, "pt", name) for name in ("a.pt", "b.pt", "c.pt")]
+    names = ("a.card.json", "b.pt", "c.card.md", "d.card.json", "e.onnx")
+    files = [Publication(blob, 3, name.split(".", 1)[1], name) for name in names]
     endings.succeed(database, again, "c" * 64, files)
 
     def visited(name, key):
@@ -657,6 +651,7 @@ def test_every_list_of_a_run_goes_page_by_page_and_brings_each_row_once(
         while cursor is not None:
             address = f"/api/v1/jobs/{lease.job_id}/{name}?limit=1&cursor={cursor}"
             page = client.get(address).json
+            assert len(page["items"]) == 1, name
             found += [row[key] for row in page["items"]]
             cursor = page["next"]
         return found
@@ -665,7 +660,8 @@ def test_every_list_of_a_run_goes_page_by_page_and_brings_each_row_once(
     assert visited("points", "step") == [1, 2, 3]
     assert visited("logs", "text") == ["1", "2", "3"]
     assert visited("attempts", "outcome") == ["drained", "succeeded"]
-    assert visited("checkpoints", "filename") == ["a.pt", "b.pt", "c.pt"]
+    assert visited("artifacts", "filename") == list(names)
+    assert visited("checkpoints", "filename") == ["b.pt", "e.onnx"]
 
 
 def test_the_largest_cursor_is_past_the_end(client, finished):
@@ -927,32 +923,26 @@ def test_with_the_database_away_everything_is_503_and_says_when_to_come_back(
     assert client.get("/healthz").status_code == 200
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("POST", "/api/v1/jobs"),
-        ("POST", "/api/v1/jobs/1/cancel"),
-        ("POST", "/api/v1/jobs/1/pause"),
-        ("POST", "/api/v1/jobs/1/resume"),
-        ("POST", "/api/v1/jobs/1/retry"),
-        ("GET", "/api/v1/jobs/1/events"),
-        ("GET", "/api/v1/checkpoints/1/download"),
-        ("GET", "/api/v1/workers"),
-    ],
-)
-def test_with_the_database_away_no_request_is_a_fault(redis_url, tmp_path, method, path, serve):
+NEEDS_NO_DATABASE = {"/healthz", "/api/v1/spec", "/api/v1/network"}
+
+
+def test_with_the_database_away_no_request_is_a_fault(redis_url, tmp_path, app, serve):
     address = "postgresql+psycopg://nobody:hunter2@127.0.0.1:1/none"
     client = serve(
         Settings(home=tmp_path, database_url=address, redis_url=redis_url, secret_key="x")
     )
 
-    body = {"name": "x"} if path.endswith("/jobs") else None
-    response = client.open(path, method=method, json=body)
+    for method, rule in sorted(addresses.of_api(app)):
+        if rule in NEEDS_NO_DATABASE:
+            continue
+        body = {"name": "x"} if rule.endswith("/jobs") else {} if method == "POST" else None
+        path = addresses.filled(rule, "0" * 64 if "key" in rule else 1)
+        response = client.open(path, method=method, json=body)
 
-    assert response.status_code == 503
-    assert int(response.headers["Retry-After"]) > 0
-    assert response.content_type == "application/problem+json"
-    assert "hunter2" not in response.text
+        assert response.status_code == 503, path
+        assert int(response.headers["Retry-After"]) > 0
+        assert response.content_type == "application/problem+json"
+        assert "hunter2" not in response.text
 
 
 def test_a_database_without_tables_is_503_and_says_what_to_do(empty_database_address, serve):

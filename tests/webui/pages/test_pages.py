@@ -28,6 +28,7 @@ from core.spec import shapes
 from core.spec.presets import PRESETS, resolve
 from core.storage.blobs import Blob
 from tests.reported import epoch_end, evaluated, started
+from tests.webui import addresses
 from webui.context import Context
 from webui.forms.describing import preset_texts
 
@@ -281,8 +282,8 @@ def test_every_label_belongs_to_an_input_and_every_description_exists(client):
             assert set((element.attributes.get(name) or "").split()) <= ids
 
 
-def test_no_id_is_used_twice(client, succeeded):
-    for address in ("/jobs/new", "/", f"/jobs/{succeeded()}", "/workers"):
+def test_no_id_is_used_twice(client, app, succeeded):
+    for address in addresses.of_pages(app) | {f"/jobs/{succeeded()}"}:
         ids = [e.attributes["id"] for e in get(client, address).elements if "id" in e.attributes]
         assert len(ids) == len(set(ids)), address
 
@@ -938,20 +939,19 @@ def test_without_workers_the_page_says_how_to_start_one(client):
 # every page
 
 
-@pytest.mark.parametrize("address", ["/", "/jobs/new", "/workers", "/nowhere"])
-def test_no_page_has_script_of_its_own(client, address):
-    answer = client.get(address)
-    page = Page(answer.text)
-    for script in page.all("script"):
-        assert script.attributes.get("type") in ("module", "application/json")
-        assert not script.text.strip() or script.attributes["type"] == "application/json"
-    assert "script-src 'self'" in answer.headers["Content-Security-Policy"]
-    assert not [name for e in page.elements for name in e.attributes if name.startswith("on")]
+def test_no_page_has_script_of_its_own(client, app):
+    for address in addresses.of_pages(app) | {"/nowhere"}:
+        answer = client.get(address)
+        page = Page(answer.text)
+        for script in page.all("script"):
+            assert script.attributes.get("type") in ("module", "application/json"), address
+            assert not script.text.strip() or script.attributes["type"] == "application/json"
+        assert "script-src 'self'" in answer.headers["Content-Security-Policy"]
+        assert not [name for e in page.elements for name in e.attributes if name.startswith("on")]
 
 
-def test_every_file_that_a_page_names_exists(client, succeeded):
-    job_id = succeeded()
-    for address in ("/", "/jobs/new", f"/jobs/{job_id}"):
+def test_every_file_that_a_page_names_exists(client, app, succeeded):
+    for address in addresses.of_pages(app) | {f"/jobs/{succeeded()}"}:
         page = get(client, address)
         files = [e.attributes["href"] for e in page.all("link")]
         files += [e.attributes["src"] for e in page.all("script") if "src" in e.attributes]

@@ -10,11 +10,11 @@ import json
 import platform
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import torch
 
+from core import versions
 from core.datasets.builtin import DATASETS
 from core.datasets.info import DatasetInfo
 from core.spec.hyperparameters import Data
@@ -22,8 +22,8 @@ from core.spec.shapes import summary
 from core.spec.spec import TrainingSpec
 
 FORMAT_VERSION = 1
-PACKAGES = ("trainyard", "safetensors", "onnx", "onnxruntime")
-"""Those that had a part in the files, besides torch."""
+PACKAGES = ("safetensors", "onnx", "onnxruntime")
+"""Those that had a part in the files, besides torch and Trainyard."""
 
 Content = dict[str, Any]
 
@@ -142,14 +142,8 @@ def _dataset(data: Data, dataset: DatasetInfo) -> Content:
 def _versions() -> dict[str, str]:
     # torch's own word, which names its build too
     first = {"python": platform.python_version(), "torch": str(torch.__version__)}
-    return first | {name: _version(name) for name in PACKAGES}
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:  # used from its folder, without being installed
-        return "not installed"
+    first["trainyard"] = versions.own()
+    return first | {name: versions.of_package(name) or versions.NOT_INSTALLED for name in PACKAGES}
 
 
 def _load(filename: str) -> str:

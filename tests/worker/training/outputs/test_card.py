@@ -202,13 +202,11 @@ def test_it_counts_the_images_that_were_trained_on(data_folder, data):
 
 
 def test_a_package_that_is_not_installed_is_called_so(monkeypatch):
-    def version(name):
-        raise card.PackageNotFoundError(name)
-
-    monkeypatch.setattr(card, "version", version)
+    monkeypatch.setattr(card.versions, "of_package", lambda name: None)
     content = card.content(resolve("tutorial", {}), RESULTS, "0" * 64, [])
 
     assert content["versions"]["trainyard"] == "not installed"
+    assert content["versions"]["onnx"] == "not installed"
 
 
 def test_it_names_no_folder_and_its_tables_are_whole(tmp_path):

@@ -1,0 +1,37 @@
+"""The addresses that an application answers, from its own map: a new one is tried by itself."""
+
+from __future__ import annotations
+
+import re
+
+from flask import Flask
+
+PREFIX = "/api/v1"
+PLACE = re.compile(r"<(?:[^:<>]+:)?(\w+)>")  # `<int:job_id>`
+
+
+def of_api(app: Flask) -> set[tuple[str, str]]:
+    """Method and rule of each address for programs."""
+    return {each for each in _rules(app) if each[1].startswith((PREFIX, "/healthz", "/readyz"))}
+
+
+def of_pages(app: Flask) -> set[str]:
+    """Each page that can be opened without anything to show."""
+    return {
+        rule
+        for method, rule in _rules(app) - of_api(app)
+        if method == "GET" and not PLACE.search(rule)
+    }
+
+
+def filled(rule: str, value: object) -> str:
+    """A rule with a value at each of its places."""
+    return PLACE.sub(str(value), rule)
+
+
+def _rules(app: Flask) -> set[tuple[str, str]]:
+    return {
+        (method, rule.rule)
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
