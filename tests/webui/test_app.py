@@ -77,12 +77,12 @@ def test_two_applications_share_nothing(nowhere, tmp_path):
 
 
 def test_every_address_of_the_api_is_written_down(app):
-    told = (ROOT / "docs" / "reference" / "api.md").read_text()
+    reference = (ROOT / "docs" / "reference" / "api.md").read_text()
     for rule in app.url_map.iter_rules():
         if rule.endpoint.startswith(("api.", "health.")):
             address = re.sub(r"<int:\w+>", "{id}", rule.rule).removeprefix("/api/v1")
             last = address.rsplit("/", 1)[-1]
-            assert f"/{last}" in told, address
+            assert f"/{last}" in reference, address
 
 
 def test_fields_come_in_the_order_in_which_the_contract_names_them(client):

@@ -79,7 +79,7 @@ def test_only_a_field_that_may_be_empty_is_emptied_by_none(path, text, value):
     ],
 )
 def test_the_help_of_a_field_tells_whose_it_is_its_bounds_and_its_default(path, words):
-    told = CliRunner().invoke(main, ["submit", "--help"], terminal_width=10_000).stdout
+    help_text = CliRunner().invoke(main, ["submit", "--help"], terminal_width=10_000).stdout
 
-    [line] = [line for line in told.splitlines() if line.strip().startswith(f"--{path} ")]
+    [line] = [line for line in help_text.splitlines() if line.strip().startswith(f"--{path} ")]
     assert line.endswith(words)

@@ -17,7 +17,7 @@ def test_every_name_that_a_spec_may_give_has_an_entry_and_every_entry_a_name():
     assert all(name == dataset.name for name, dataset in DATASETS.items())
 
 
-def test_each_channel_has_a_mean_and_a_deviation_of_scaled_pixels(dataset):
+def test_each_channel_has_a_mean_and_a_std_of_scaled_pixels(dataset):
     assert len(dataset.mean) == len(dataset.std) == dataset.channels
     assert all(0 < mean < 1 for mean in dataset.mean)
     # no values from 0 to 1 lie further from their mean

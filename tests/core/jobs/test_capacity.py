@@ -40,9 +40,9 @@ def refusal(database, device, devices, queue="default"):
     try:
         refuse_more_than_there_are(database, queue, device, devices)
     except InvalidInput as error:
-        [told] = error.errors
-        assert told.field == "devices"
-        return told.message
+        [error_of_devices] = error.errors
+        assert error_of_devices.field == "devices"
+        return error_of_devices.message
     return None
 
 

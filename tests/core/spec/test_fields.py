@@ -177,8 +177,8 @@ def test_a_value_is_written_as_a_person_would_type_it(value, text):
         ("dataset", "gone", "gone"),
     ],
 )
-def test_a_value_is_told_as_a_person_reads_it(path, value, words):
-    assert spec_fields()[path][0].told(value) == words
+def test_a_value_has_a_label_for_a_person(path, value, words):
+    assert spec_fields()[path][0].label(value) == words
 
 
 @pytest.mark.parametrize(

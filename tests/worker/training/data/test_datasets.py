@@ -35,7 +35,7 @@ def test_a_batch_is_floats_from_0_to_1_with_their_labels(data_folder):
     assert labels.tolist() == train.labels[[5, 2]].tolist()
 
 
-def test_mean_and_deviation_of_the_catalogue_are_those_of_the_digits(data_folder):
+def test_mean_and_std_of_the_catalog_are_those_of_the_digits(data_folder):
     train, _ = datasets.load("digits", data_folder)
     pixels = train.pixels.double() / train.largest_pixel
 
@@ -177,7 +177,7 @@ def test_an_array_of_objects_is_not_unpickled(tmp_path):
 
 
 def numbered(labels):
-    """Images that can be told apart: each one's pixels are its number."""
+    """Images that can be distinguished: each one's pixels are its number."""
     numbers = torch.arange(len(labels), dtype=torch.uint8).reshape(-1, 1, 1, 1)
     return Images(numbers.expand(-1, 1, 2, 2), torch.tensor(labels, dtype=torch.int64), 255)
 

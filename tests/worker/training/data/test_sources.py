@@ -177,12 +177,12 @@ def test_emnist_is_turned_upright_and_its_labels_begin_at_0(
 
 def test_one_archive_brings_both_parts_of_emnist_and_is_thrown_away(mirror, data, monkeypatch):
     publish_emnist(mirror, monkeypatch)
-    said = []
+    messages = []
 
     download.ensure("emnist_letters", data, quiet)
-    download.ensure("emnist_balanced", data, said.append)
+    download.ensure("emnist_balanced", data, messages.append)
 
-    assert said == []
+    assert messages == []
     names = ("test-images.npy", "test-labels.npy", "train-images.npy", "train-labels.npy")
     assert files_in(data) == [
         f"EMNIST/{part}/{name}" for part in ("balanced", "letters") for name in names

@@ -275,7 +275,7 @@ def test_a_perceptron_drops_features_before_its_last_layer_only():
     )
 
 
-def test_images_are_normalised_inside_the_network():
+def test_images_are_normalized_inside_the_network():
     network = build(CNN(), PHOTOS, normalize=True).eval()
     images = images_of(PHOTOS, 2)
     by_hand = torch.stack(
@@ -285,7 +285,7 @@ def test_images_are_normalised_inside_the_network():
     torch.testing.assert_close(network(images), network.network(by_hand))
 
 
-def test_normalising_draws_no_numbers_and_trains_no_weights():
+def test_normalization_draws_no_numbers_and_trains_no_weights():
     torch.manual_seed(0)
     plain = build(CNN(), DATASETS["digits"])
     torch.manual_seed(0)

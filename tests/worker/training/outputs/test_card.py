@@ -173,7 +173,7 @@ def test_it_says_what_the_images_are_and_how_they_must_look(dataset):
     assert "There is no other normalization." in markdown
 
 
-def test_it_says_that_the_network_normalises_by_itself():
+def test_it_says_that_the_network_normalizes_by_itself():
     spec = resolve("tutorial", {"dataset": "cifar10", **NORMALIZED})
     dataset = DATASETS["cifar10"]
 
@@ -195,10 +195,10 @@ def test_it_counts_the_images_that_were_trained_on(data_folder, data):
         images, subset=data.subset, validation=data.validation, seed=0, classes=10
     )
 
-    told = card.content(spec, RESULTS, "0" * 64, [])["dataset"]
+    described = card.content(spec, RESULTS, "0" * 64, [])["dataset"]
 
-    assert told["train_count"] == len(train)
-    assert told["validation_count"] == len(validation or ())
+    assert described["train_count"] == len(train)
+    assert described["validation_count"] == len(validation or ())
 
 
 def test_a_package_that_is_not_installed_is_called_so(monkeypatch):

@@ -242,11 +242,11 @@ def test_a_run_ends_when_its_patience_is_at_its_end_and_publishes_the_best(
     validation = iter([3.0, 1.0, 2.0, 2.0, 2.0, 2.0])
     original = losses.measure
 
-    def told(kind, scores, labels):
+    def recorded(kind, scores, labels):
         loss, accuracy = original(kind, scores, labels)
         return (next(validation) if len(labels) == 287 else loss), accuracy
 
-    monkeypatch.setattr(losses, "measure", told)
+    monkeypatch.setattr(losses, "measure", recorded)
     changes = learning(stopping={"patience": 3}, publishing={"weights": "best"})
 
     reports = run(changes, data_folder, tmp_path)
