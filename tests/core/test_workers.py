@@ -64,7 +64,7 @@ def test_a_worker_that_is_silent_for_too_long_is_written_off(database, worker_id
     assert live(database) == ([worker_id] if is_live else [])
 
 
-def test_a_worker_that_was_written_off_comes_back_when_it_is_heard(database, worker_id):
+def test_a_worker_that_was_marked_lost_is_live_again_at_its_next_heartbeat(database, worker_id):
     last_seen(database, 1000)
     workers.mark_silent_stopped(database)
 

@@ -64,7 +64,9 @@ def refused(context, values):
     return {error.field: error.message for error in caught.value.errors}
 
 
-def test_the_bell_rings_once_the_job_can_be_seen_and_a_failed_ring_is_no_error(context):
+def test_a_worker_is_notified_once_the_job_can_be_seen_and_a_failed_notification_is_no_error(
+    context,
+):
     submission.submit(context, {"name": "a", "queue": "gpu"})
 
     assert context.notifier.found == [("gpu", [("gpu", "queued")])]
@@ -92,7 +94,7 @@ def test_any_number_of_devices_is_queued_while_no_worker_is_there_to_ask(context
     assert job.devices == 4
 
 
-def test_an_unknown_preset_and_a_bad_name_are_both_told(context):
+def test_an_unknown_preset_and_a_bad_name_are_both_reported(context):
     assert set(refused(context, {"name": "", "preset": "slow"})) == {"name", "preset"}
 
 
@@ -176,7 +178,7 @@ def forget(context):
     context.notifier.found.clear()
 
 
-def test_a_pause_wakes_the_worker_and_the_viewers_and_rings_for_nobody(context):
+def test_a_pause_wakes_the_worker_and_the_viewers_and_notifies_nobody(context):
     job = submission.submit(context, {"name": "a"})
     forget(context)
 
@@ -186,7 +188,7 @@ def test_a_pause_wakes_the_worker_and_the_viewers_and_rings_for_nobody(context):
     assert context.notifier.found == []
 
 
-def test_a_resume_rings_once_the_job_can_be_claimed(context):
+def test_a_resume_notifies_once_the_job_can_be_claimed(context):
     job = submission.submit(context, {"name": "a", "queue": "gpu"})
     submission.pause(context, job.id)
     forget(context)
@@ -197,7 +199,7 @@ def test_a_resume_rings_once_the_job_can_be_claimed(context):
     assert context.wakeups.announced == [("asked", job.id), ("changed", job.id)]
 
 
-def test_a_retry_rings_once_the_job_can_be_claimed(context):
+def test_a_retry_notifies_once_the_job_can_be_claimed(context):
     job = submission.submit(context, {"name": "a", "queue": "gpu"})
     fail(context, job)
     forget(context)

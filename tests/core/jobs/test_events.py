@@ -86,7 +86,7 @@ def test_what_people_ask_is_told_with_who_asked(database, claimant):
     lifecycle.resume(database, job_id, ADA)
     lease = claim.claim(database, claimant, 30)
     lifecycle.pause(database, job_id, ADA)
-    lifecycle.pause(database, job_id, ADA)  # changes nothing, and tells nothing
+    lifecycle.pause(database, job_id, ADA)  # changes nothing, and records nothing
     lifecycle.resume(database, job_id, ADA)
     lifecycle.cancel(database, job_id, ADA)
     endings.end(database, lease, "cancelled")
@@ -126,7 +126,7 @@ def test_however_an_attempt_ends_its_history_leads_to_the_state_of_the_job(
     assert replay(database, job_id) == state == look(database, job_id).state
 
 
-def test_a_failed_run_that_is_retried_goes_on_in_the_same_history(database, claimant):
+def test_a_failed_run_that_is_retried_continues_the_same_history(database, claimant):
     job_id = submit(database)
     endings.end(database, claim.claim(database, claimant, 30), "failed", Failure("x", plain("y")))
     lifecycle.retry(database, job_id, ADA, from_scratch=True)

@@ -224,7 +224,7 @@ def test_a_run_that_is_about_to_end_still_holds_its_slot(database):
     assert explain(database, submit(database)).reason == "next in line on 1 CPU slot, about 1 s"
 
 
-def test_with_nothing_to_go_by_no_time_is_told(database):
+def test_without_measurements_no_time_is_estimated(database):
     claimant = start_worker(database)
     submit(database)
     claim.claim(database, claimant, 30)

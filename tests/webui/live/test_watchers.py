@@ -25,7 +25,7 @@ def announce(app):
         yield lambda job_id: context.wakeups.announce("changed", job_id)
 
 
-def test_a_wake_up_brings_news_long_before_the_next_look(
+def test_a_wake_up_brings_news_long_before_the_next_poll(
     announce, browser, database, recorder, monkeypatch
 ):
     monkeypatch.setattr(live, "LOOK_EVERY_S", 300)

@@ -119,7 +119,7 @@ def worker_id(database) -> int:
     return workers.register(
         database,
         workers.WorkerFacts(
-            "yard-one", 4711, "1.2.3", ["default"], [{"kind": "cpu", "name": "CPU, 2 cores"}], 2
+            "worker-one", 4711, "1.2.3", ["default"], [{"kind": "cpu", "name": "CPU, 2 cores"}], 2
         ),
     )
 
@@ -130,7 +130,7 @@ def running(database, submitted, worker_id):
 
     def start(name: str = "a run", line: str = "hello") -> tuple[int, Lease]:
         job = submitted(name)
-        lease = claim.claim(database, Claimant(worker_id, ["default"], name="yard-one"), 600)
+        lease = claim.claim(database, Claimant(worker_id, ["default"], name="worker-one"), 600)
         assert lease is not None
         recorder = Recorder(database, lease, 600)
         for report in (
@@ -179,7 +179,7 @@ def report(database, worker_id):
 
     def write(changes: dict, *reports, ended: bool = True, **ending) -> int:
         job = lifecycle.submit(database, LOCAL_OWNER, name="a run", spec=resolve(None, changes))
-        lease = claim.claim(database, Claimant(worker_id, ["default"], name="yard-one"), 600)
+        lease = claim.claim(database, Claimant(worker_id, ["default"], name="worker-one"), 600)
         assert lease is not None
         recorder = Recorder(database, lease, 600)
         for each in (started(), *reports):

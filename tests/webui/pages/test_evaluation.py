@@ -52,9 +52,9 @@ def test_a_bar_of_few_images_is_faint():
     assert [opacity(count) for count in (1, 15, 30, 9000)] == [0.25, 0.5, 1, 1]
 
 
-@pytest.mark.parametrize(("wrong", "all_told"), [(30, True), (31, False)])
-def test_it_is_known_whether_these_are_all_errors(wrong, all_told):
-    assert shown(confusion=[[70, wrong], [0, 100]]).has_all_errors is all_told
+@pytest.mark.parametrize(("wrong", "are_all_shown"), [(30, True), (31, False)])
+def test_it_is_known_whether_these_are_all_errors(wrong, are_all_shown):
+    assert shown(confusion=[[70, wrong], [0, 100]]).has_all_errors is are_all_shown
 
 
 def test_errors_are_shown_by_the_names_of_their_classes():

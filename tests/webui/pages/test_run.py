@@ -30,7 +30,7 @@ def test_a_run_that_does_not_exist_is_an_error_page_that_says_which_do(client, s
 def test_a_running_run_shows_how_far_it_is(client, running):
     job_id, _ = running("moving")
     page = get(client, f"/jobs/{job_id}")
-    for text in ("100 of 469", "0.5123", "12,346", "1 min 15 s", "on yard-one"):
+    for text in ("100 of 469", "0.5123", "12,346", "1 min 15 s", "on worker-one"):
         assert text in page.text
     bar = page.one("span", role="progressbar")
     assert bar.attributes["aria-valuenow"] == "21"

@@ -15,7 +15,7 @@ def test_an_empty_list_invites_to_make_the_first_run(client):
 def test_the_list_shows_what_a_run_has_come_to(client, succeeded):
     job_id = succeeded("done one")
     row = get(client, "/").one("tr", id=f"job-{job_id}")
-    for text in ("succeeded", "done one", "epoch 1 of 1", "98.76%", "0.2000", "yard-one"):
+    for text in ("succeeded", "done one", "epoch 1 of 1", "98.76%", "0.2000", "worker-one"):
         assert text in row.text
 
 

@@ -20,7 +20,7 @@ from tests.webui.pages.conftest import get
 def test_a_run_with_several_attempts_shows_each(client, database, running, worker_id):
     job_id, lease = running()
     endings.end(database, lease, "lost", Failure("lost", plain("not heard from")))
-    claim.claim(database, Claimant(worker_id, ["default"], name="yard-one"), 600)
+    claim.claim(database, Claimant(worker_id, ["default"], name="worker-one"), 600)
     page = get(client, f"/jobs/{job_id}")
     assert "not heard from" in page.one("li", id="attempt-1").text
     assert "Attempt 2 running" in page.one("li", id="attempt-2").text
@@ -36,7 +36,7 @@ def test_a_timeline_shows_who_did_what_the_newest_first(client, database, runnin
     assert re.fullmatch("Attempt 1 crashed took [0-9.]+ s Crashed: killed by SIGKILL", heading)
     assert entries == [
         "Started on CPU in fp32, 2 threads",
-        "Claimed by yard-one as attempt 1",
+        "Claimed by worker-one as attempt 1",
         "",
     ]
     assert page.one("li", id="attempt-0").text == "Submitted by owner just now"
@@ -63,5 +63,5 @@ def test_an_attempt_of_an_earlier_release_shows_its_facts(client, database, runn
     with database.writing() as session:
         session.execute(delete(JobEvent))
     shown = get(client, f"/jobs/{job_id}").one("li", id="attempt-1").text
-    for text in ("crashed", "on yard-one", "started just now", "killed by SIGKILL"):
+    for text in ("crashed", "on worker-one", "started just now", "killed by SIGKILL"):
         assert text in shown

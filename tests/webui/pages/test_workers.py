@@ -9,7 +9,7 @@ from tests.webui.pages.conftest import get
 def test_the_workers_page_shows_who_is_there_and_what_they_run(client, running):
     job_id, _ = running()
     row = get(client, "/workers").one("tr", id="worker-1")
-    for text in ("live", "yard-one", "CPU, 2 cores", "1 of 2", f"#{job_id}", "default", "1.2.3"):
+    for text in ("live", "worker-one", "CPU, 2 cores", "1 of 2", f"#{job_id}", "default", "1.2.3"):
         assert text in row.text
     assert get(client, "/workers").one("a", href=f"/jobs/{job_id}")
 

@@ -1,4 +1,4 @@
-"""The model card: it tells the truth about the files beside it, and how to load them."""
+"""The model card: it describes the files beside it truly, and how to load them."""
 
 import hashlib
 import itertools
@@ -132,10 +132,10 @@ def test_what_was_not_measured_is_not_in_its_table(tmp_path):
 
 
 def test_it_calls_scores_probabilities_only_where_they_are(tmp_path):
-    for loss, is_said in (("cross_entropy", True), ("multi_margin", False)):
+    for loss, is_stated in (("cross_entropy", True), ("multi_margin", False)):
         markdown = cards(write(resolve("tutorial", {"loss": loss}), tmp_path)[1])[1]
 
-        assert ("gives probabilities" in markdown) is is_said
+        assert ("gives probabilities" in markdown) is is_stated
         assert f"Loss ({loss})" in markdown
 
 

@@ -294,7 +294,7 @@ def test_a_plateau_lowers_the_learning_rate(data_folder, tmp_path, monkeypatch):
     assert [end.learning_rate for end in ends] == [0.01, 0.01, 0.01, 0.005, 0.005, 0.0025]
 
 
-def test_a_memory_that_is_too_small_is_said_and_the_run_goes_on(data_folder, tmp_path, monkeypatch):
+def test_too_little_memory_is_logged_and_the_run_continues(data_folder, tmp_path, monkeypatch):
     room = 20
     whole = step.Stepper._backward
 
@@ -315,7 +315,7 @@ def test_a_memory_that_is_too_small_is_said_and_the_run_goes_on(data_folder, tmp
     assert ends[-1].train_loss == pytest.approx(expected[-1].train_loss, rel=1e-4)
 
 
-def test_what_auto_has_chosen_is_said(data_folder, tmp_path):
+def test_what_auto_has_chosen_is_logged(data_folder, tmp_path):
     reports = run({"epochs": 1}, data_folder, tmp_path)
 
     assert of(Started, reports)[0].precision == "fp32"

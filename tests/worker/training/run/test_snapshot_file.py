@@ -190,7 +190,7 @@ def test_it_does_not_matter_where_a_run_is_stopped(run, asking):
     assert measured(stopped) == measured(undisturbed)
 
 
-def test_a_run_that_is_stopped_before_every_batch_goes_on_all_the_same(run):
+def test_a_run_that_is_stopped_before_every_batch_resumes_all_the_same(run):
     undisturbed = run({"epochs": 1})
 
     stopped = run({"epochs": 1}, stops=[1] * BATCHES)
@@ -199,7 +199,7 @@ def test_a_run_that_is_stopped_before_every_batch_goes_on_all_the_same(run):
     assert measured(stopped) == measured(undisturbed)
 
 
-def test_the_run_says_from_where_it_goes_on(run):
+def test_the_run_logs_from_where_it_resumes(run):
     _, resumed = run({}, stops=(BATCHES + 1 + 10,))
 
     started = of(Started, resumed)[0]
@@ -279,7 +279,7 @@ def test_two_equal_points_are_different_files(run):
     assert Path(first.path).read_bytes() != Path(second.path).read_bytes()
 
 
-def test_a_full_disk_is_said_and_the_run_goes_on(run, monkeypatch):
+def test_a_full_disk_is_logged_and_the_run_continues(run, monkeypatch):
     def no_room(*_):
         raise OSError(28, "No space left on device")
 
