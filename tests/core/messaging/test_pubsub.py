@@ -35,7 +35,7 @@ def announce_until_received(wakeups, received, *announcements):
     wait_until(is_received, "the wake-up is received")
 
 
-def test_a_wake_up_is_heard_by_its_topic_alone(redis_url):
+def test_a_wake_up_is_received_by_its_topic_alone(redis_url):
     wakeups = Wakeups(redis_url)
     with listening(wakeups) as received:
         announce_until_received(wakeups, received, ("changed", 1), ("asked", 2))
@@ -43,14 +43,14 @@ def test_a_wake_up_is_heard_by_its_topic_alone(redis_url):
     assert set(received) == {2}
 
 
-def test_every_listener_hears(redis_url):
+def test_every_listener_receives_each_wake_up(redis_url):
     wakeups = Wakeups(redis_url)
     with listening(wakeups) as one, listening(Wakeups(redis_url)) as other:
         announce_until_received(wakeups, one, ("asked", 1))
         announce_until_received(wakeups, other, ("asked", 2))
 
 
-def test_databases_of_one_server_do_not_hear_each_other(redis_url):
+def test_databases_of_one_server_do_not_receive_each_others_wake_ups(redis_url):
     here, there = Wakeups(redis_url), Wakeups(redis_url.removesuffix("0") + "1")
     with listening(here) as received:
         there.announce("asked", 1)
