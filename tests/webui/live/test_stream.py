@@ -92,11 +92,17 @@ def test_a_stream_brings_what_happens_while_it_is_open(
 def test_open_streams_end_when_the_server_stops(app, database, recorder):
     with app.app_context():
         watchers = current().watchers
-    stream = live.stream(database, watchers, recorder.lease.job_id, Position())
-    next(stream)
-    threading.Timer(0.2, watchers.stop).start()
+    is_open = threading.Event()
+    stopper = threading.Thread(target=lambda: is_open.wait() and watchers.stop())
+    stopper.start()
+    found = []
+    for text in live.stream(database, watchers, recorder.lease.job_id, Position()):
+        found.append(text)
+        if "event: job" in text:
+            is_open.set()
+    stopper.join()
 
-    assert "event: job" in "".join(stream)
+    assert "event: end" not in "".join(found)
 
 
 def test_a_stream_can_be_cut_anywhere_and_nothing_is_doubled_or_missed(
