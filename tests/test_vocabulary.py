@@ -18,7 +18,7 @@ EARLIER_WORDS = {
     r"\bYard\b|\byard\.": "WorkerContext",
     r"\b(bury|buries|buried|burial|strike)\b|\bdie_with\b|\b_?Dead\b": "reap, kill, bind_lifetime",
     r"\badd_up\b|\bAlone\b|\bKeepsakes\b": "all_reduce, SingleProcess, SnapshotExtras",
-    r"\bdata sets?\b|\bData sets?\b": "dataset",
+    r"[Dd]ata[ _]sets?(\b|_)": "dataset",
     r"\blicen[c]e[ds]?\b|\bcolours?\b|\bnormalis|\bneighbour": "American English",
     r"\bfrom[_-]nothing\b|(Retry|again) from nothing": "from scratch",
     r"\b(begins?|began|begun) anew\b|\banew\b": "starts over, again",

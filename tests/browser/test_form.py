@@ -130,7 +130,7 @@ def test_the_blocks_of_the_network_follow_what_is_chosen(page):
     expect(network).to_contain_text("8 × 28 × 28")
 
 
-def test_the_facts_of_the_chosen_data_set_stand_beside_it(page):
+def test_the_facts_of_the_chosen_dataset_stand_beside_it(page):
     page.goto("/jobs/new?preset=tutorial")
     mnist, digits = (page.locator(f'dl[data-choice="{name}"]') for name in ("mnist", "digits"))
     expect(mnist).to_contain_text("60,000 to train on")

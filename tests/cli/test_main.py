@@ -326,7 +326,7 @@ def test_a_run_that_was_not_evaluated_says_so(trainyard):
     assert "has no evaluation" in result.stderr
 
 
-def test_the_data_sets_are_listed_with_what_is_here(trainyard, tmp_path):
+def test_the_datasets_are_listed_with_what_is_here(trainyard, tmp_path):
     (tmp_path / "terminal" / "data" / DATASETS["digits"].folder).mkdir(parents=True)
 
     datasets = json.loads(trainyard("data", "list", "--json").stdout)

@@ -96,7 +96,7 @@ def test_askers_at_once_ask_for_one_row(database, database_address):
     assert len(keys) == count(database) == 1
 
 
-def test_a_worker_without_the_data_set_leaves_it_to_others_at_first(database):
+def test_a_worker_without_the_dataset_leaves_it_to_others_at_first(database):
     key = previews.ask(database, request())
 
     assert previews.take(database, []) is None

@@ -47,7 +47,7 @@ def test_small_letters_of_emnist_balanced_are_classes_only_where_they_look_diffe
     assert "".join(classes) == "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt"
 
 
-def test_no_data_set_lies_in_the_folder_of_another():
+def test_no_dataset_lies_in_the_folder_of_another():
     folders = [f"{dataset.folder}/" for dataset in DATASETS.values()]
 
     for folder in folders:

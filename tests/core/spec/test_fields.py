@@ -137,7 +137,7 @@ def test_every_kind_has_a_name_that_a_person_would_write():
     }
 
 
-def test_a_data_set_comes_with_its_facts():
+def test_a_dataset_comes_with_its_facts():
     [dataset] = spec_fields()["dataset"]
     facts = {choice.value: dict(choice.facts) for choice in dataset.choices}
 

@@ -141,7 +141,7 @@ def test_programs_send_json(client):
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
-def test_every_data_set_can_be_shown_as_it_is(client, database, dataset):
+def test_every_dataset_can_be_shown_as_it_is(client, database, dataset):
     assert client.post(ADDRESS, json={"dataset": dataset}).status_code == 202
     assert take(database)[1]["augmentation"] == {"kind": "none"}
 

@@ -116,7 +116,7 @@ small = pytest.mark.usefixtures("_small")
 
 @small
 @pytest.mark.parametrize("name", DATASETS)
-def test_every_data_set_is_mapped_in_its_shape(tmp_path, name):
+def test_every_dataset_is_mapped_in_its_shape(tmp_path, name):
     lay(tmp_path, name)
     facts = DATASETS[name]
 
@@ -128,7 +128,7 @@ def test_every_data_set_is_mapped_in_its_shape(tmp_path, name):
         assert images.labels.tolist() == [number % len(facts.classes) for number in range(count)]
 
 
-def test_a_data_set_that_is_not_there_is_asked_for_with_the_command(tmp_path):
+def test_a_dataset_that_is_not_there_is_asked_for_with_the_command(tmp_path):
     with pytest.raises(DataUnavailable, match="trainyard data fetch kmnist"):
         datasets.load("kmnist", tmp_path)
 

@@ -39,7 +39,7 @@ def fake_npm(content):
     return run
 
 
-def test_a_data_set_that_is_there_is_not_fetched_again(data_folder):
+def test_a_dataset_that_is_there_is_not_fetched_again(data_folder):
     messages = []
 
     download.ensure("digits", data_folder, messages.append)
@@ -114,7 +114,7 @@ def test_a_debian_package_is_verified_by_its_unpacked_files(tmp_path, no_mirrors
     assert datasets.is_present("fashion_mnist", tmp_path)
 
 
-def test_two_that_want_the_same_data_set_fetch_it_once(tmp_path, monkeypatch):
+def test_two_that_want_the_same_dataset_fetch_it_once(tmp_path, monkeypatch):
     fetched = []
     real = sources._digits_from_scikit_learn
 

@@ -58,7 +58,7 @@ def mirror(tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def _small_data_sets(monkeypatch):
+def _small_datasets(monkeypatch):
     for name, dataset in list(DATASETS.items()):
         small = replace(dataset, train_count=TRAIN, test_count=TEST)
         monkeypatch.setitem(DATASETS, name, small)
@@ -317,6 +317,6 @@ def test_a_mirror_that_says_nothing_is_given_up_and_the_timeout_is_what_it_was(d
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_every_data_set_has_a_source_and_a_size(name, data):
+def test_every_dataset_has_a_source_and_a_size(name, data):
     assert sources.sources_of(name, data)
     assert download.DOWNLOAD_BYTES[name] > 0
