@@ -1,4 +1,4 @@
-"""The contenders of bench/training.py: each a process that does one thing when told to.
+"""The contenders of bench/training.py: each a process that trains a slice at each request.
 
 `python -m bench.contenders NAME DATA DEVICE THREADS` reads lines from its input. At each it trains
 a slice of the tutorial's run (MNIST, batches of 64, SGD 0.1): a hundred batches, or what is left of
@@ -176,8 +176,8 @@ def bare(data: Path, device: torch.device) -> Iterator[Answer]:
 
 
 def engine(data: Path, device: torch.device) -> Iterator[Answer]:
-    """The engine; it stands still in some of its reports until it is told to go on."""
-    told = _told()
+    """The engine; it pauses in some of its reports until the next request."""
+    requests = _requests()
     at: dict[str, float] = {}
 
     def report(sent: Report) -> None:
@@ -185,20 +185,20 @@ def engine(data: Path, device: torch.device) -> Iterator[Answer]:
         if isinstance(sent, StepMetrics) and sent.batch == at["batches"]:
             at["trained"] = now
         elif isinstance(sent, StepMetrics) and sent.batch % SLICE == 0:
-            go_on(_answer(now - at["began"], device))
+            send_and_wait(_answer(now - at["began"], device))
         elif isinstance(sent, EpochEnd):
             trained = at["trained"] - at["began"]
-            go_on(_answer(trained, device, now - at["trained"], sent.test_accuracy))
+            send_and_wait(_answer(trained, device, now - at["trained"], sent.test_accuracy))
         elif isinstance(sent, Started):
             at["batches"] = sent.batches
 
-    def go_on(answer: Answer) -> None:
-        _say(answer)
-        next(told)
+    def send_and_wait(answer: Answer) -> None:
+        _send(answer)
+        next(requests)
         at["began"] = time.perf_counter()
 
     changes = {"epochs": EPOCHS, "device": device.type}
-    next(told)
+    next(requests)
     at["began"] = time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch:
         loop.run(
@@ -254,12 +254,12 @@ def _answer(
     return answer
 
 
-def _told() -> Iterator[None]:
+def _requests() -> Iterator[None]:
     for _ in sys.stdin:
         yield
 
 
-def _say(answer: Answer) -> None:
+def _send(answer: Answer) -> None:
     print(json.dumps(answer), flush=True)
 
 
@@ -272,8 +272,8 @@ def main(name: str, data: str, device: str, threads: str) -> None:
     if name == "engine":
         next(answers, None)
         return
-    for _ in _told():
-        _say(next(answers))
+    for _ in _requests():
+        _send(next(answers))
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ def main() -> None:
         )
         quick = [submit("quick", {"seed": seed}) for seed in range(chosen.seeds)]
         digits = [submit("digits_seconds", {"seed": seed}) for seed in range(chosen.seeds)]
-    result = judged(rows, quick, loop_s)
+    result = summarize(rows, quick, loop_s)
     result["digits_seconds"] = [
         {"seconds": each["whole_s"], "accuracy": each["accuracy"]} for each in digits
     ]
@@ -108,8 +108,8 @@ def rounds(count: int, data: Path, device: str, submit: Any) -> dict[str, list[A
                 rows[name].append(row)
             rows["platform"].append(submit("tutorial", {"epochs": 1, "device": device}))
             time.sleep(SETTLE_S)
-            told = ", ".join(f"{name} {each[-1]['train_s']:.2f} s" for name, each in rows.items())
-            print(f"round {number}: {told}", flush=True)
+            times = ", ".join(f"{name} {each[-1]['train_s']:.2f} s" for name, each in rows.items())
+            print(f"round {number}: {times}", flush=True)
     return rows
 
 
@@ -184,7 +184,7 @@ def _has_ended(tables: Database, job_id: int) -> bool:
         return session.scalar(select(Job.finished_at).where(Job.id == job_id)) is not None
 
 
-def judged(rows: dict[str, list[Answer]], quick: list[Answer], loop_s: float) -> dict[str, Any]:
+def summarize(rows: dict[str, list[Answer]], quick: list[Answer], loop_s: float) -> dict[str, Any]:
     """Rates, and their ratios: the median over the rounds of the ratio within a round."""
 
     def ratio(name: str, other: str) -> float:

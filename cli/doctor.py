@@ -93,11 +93,11 @@ def _home(settings: Settings) -> Check:
 
 
 def _packages() -> Check:
-    told = []
+    installed = []
     for package in ("trainyard", "torch", "torchvision", "celery", "sqlalchemy", "flask"):
-        found = versions.of_package(package)
-        told.append(f"{package} {found}" if found else f"no {package}")
-    return Check("packages", "good", ", ".join(told))
+        version = versions.of_package(package)
+        installed.append(f"{package} {version}" if version else f"no {package}")
+    return Check("packages", "good", ", ".join(installed))
 
 
 def _libraries() -> Check:

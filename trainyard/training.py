@@ -99,7 +99,7 @@ def train(
     files = Path(folder) if folder else Path(tempfile.mkdtemp(prefix="trainyard-"))
     files.mkdir(parents=True, exist_ok=True)
     with _Screen(shown=progress) as screen:
-        download.ensure(spec.dataset, place, screen.say)
+        download.ensure(spec.dataset, place, screen.print)
         context = RunContext(
             spec=spec, data=place, scratch=files, device=device, report=screen.take
         )
@@ -170,7 +170,7 @@ class _Screen:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def say(self, text: str) -> None:
+    def print(self, text: str) -> None:
         self._progress.console.print(text)
 
     def take(self, report: Report) -> None:
@@ -185,12 +185,12 @@ class _Screen:
                 self._progress.update(self._task, completed=report.step, description=text)
             case EpochEnd():
                 self.epochs.append(report)
-                self.say(f"epoch {report.epoch}/{self._planned} done: {_measured(report)}")
+                self.print(f"epoch {report.epoch}/{self._planned} done: {_measured(report)}")
             case Evaluated():
                 self.evaluation = report.content
             case Finished():
                 self.finished = report
             case Line(level="warning" | "error"):
-                self.say(report.text)
+                self.print(report.text)
             case _:
                 pass

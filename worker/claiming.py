@@ -65,7 +65,7 @@ class _SlotHolder:
             lease = claim.claim(
                 context.database, context.claimant, context.settings.lease_seconds, held
             )
-        except BaseException:
+        except BaseException:  # it is raised again
             self._put_back(trainers)
             raise
         if lease is None:

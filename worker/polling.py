@@ -47,7 +47,7 @@ class Poller:
             except DatabaseUnavailable as error:
                 log.warning("database_unavailable", reason=str(error))
                 self._heartbeat.postpone_reaping()
-            except Exception:
+            except Exception:  # a fault of one round must not end the polling
                 log.exception("polling_failed")
             self._stop.wait(pause_s)
 

@@ -38,7 +38,7 @@ class Forked(BaseModel):
 
 
 class ForkFailed(BaseModel):
-    """The zygote's answer where it could not fork. It goes on and may be asked again."""
+    """The zygote's answer where it could not fork. It continues and may be asked again."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -86,12 +86,12 @@ class Field:
             return repr(value).removesuffix(".0")
         return str(value)
 
-    def told(self, value: Any) -> str:
-        """A value as a person reads it: the choice's label, yes and no, none for an empty field."""
+    def label(self, value: Any) -> str:
+        """The label of a value: that of its choice, yes or no, none for an empty field."""
         if isinstance(value, bool):
             return "yes" if value else "no"
-        label = next((choice.label for choice in self.choices if choice.value == value), None)
-        return label or self.text(value) or "none"
+        chosen = next((choice.label for choice in self.choices if choice.value == value), None)
+        return chosen or self.text(value) or "none"
 
     def value(self, text: str) -> Any:
         """The text as a value. What cannot be read stays text: the model's error says why."""

@@ -53,7 +53,7 @@ class Site:
         httpx.post(f"{self.url}/api/v1/jobs/{job_id}/cancel").raise_for_status()
 
     def job(self, job_id: int) -> dict[str, object]:
-        """A run as the API tells it."""
+        """A run as the API shows it."""
         job: dict[str, object] = httpx.get(f"{self.url}/api/v1/jobs/{job_id}").json()
         return job
 

@@ -130,7 +130,7 @@ def test_the_blocks_of_the_network_follow_what_is_chosen(page):
     expect(network).to_contain_text("8 × 28 × 28")
 
 
-def test_the_facts_of_the_chosen_data_set_stand_beside_it(page):
+def test_the_facts_of_the_chosen_dataset_stand_beside_it(page):
     page.goto("/jobs/new?preset=tutorial")
     mnist, digits = (page.locator(f'dl[data-choice="{name}"]') for name in ("mnist", "digits"))
     expect(mnist).to_contain_text("60,000 to train on")
@@ -153,8 +153,8 @@ def test_a_folded_section_tells_what_is_set_in_it_while_it_is_set(page):
     named(page, "regularization.gradient_clip").fill("5")
     page.locator('[name="regularization.mix"][value="mixup"]').check(force=True)
 
-    told = "label smoothing 0.1, mix images mixup, gradient clipping 5"
-    expect(section.locator(".summary")).to_have_text(told)
+    summary = "label smoothing 0.1, mix images mixup, gradient clipping 5"
+    expect(section.locator(".summary")).to_have_text(summary)
     expect(page.locator("#changes")).to_have_text("3 fields differ from “Tutorial”.")
     files = page.locator("details", has_text="Files")
     files.locator("summary").click()
@@ -166,13 +166,13 @@ def test_what_a_folded_section_tells_is_the_same_from_the_server(page):
     page.goto("/jobs/new?preset=tutorial")
     page.get_by_text("Stopping early").click()
     named(page, "stopping.patience").fill("3")
-    told = page.locator("details", has_text="Stopping early").locator(".summary")
-    expect(told).to_have_text("patience 3")
+    summary = page.locator("details", has_text="Stopping early").locator(".summary")
+    expect(summary).to_have_text("patience 3")
 
     page.get_by_role("button", name="Start run").click()
 
     expect(page.locator("#mistakes")).to_contain_text("validation split")
-    expect(told).to_have_text("patience 3")
+    expect(summary).to_have_text("patience 3")
     expect(named(page, "stopping.patience")).to_be_visible()
 
 

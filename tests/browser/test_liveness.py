@@ -68,12 +68,12 @@ async () => {
   time.dataset.heartbeat = "";
   document.body.append(time);
   const server = Date.parse(document.documentElement.dataset.serverTime);
-  const told = [0, 7, 90].map((seconds) => {
+  const texts = [0, 7, 90].map((seconds) => {
     time.dateTime = new Date(server - seconds * 1000).toISOString();
     writeTimes();
     return time.textContent;
   });
-  return told;
+  return texts;
 }
 """
 

@@ -35,7 +35,7 @@ def drawn(preview):
     return image.get_attribute("src")
 
 
-def test_the_sheet_follows_the_data_set_the_augmentation_and_the_seed(page, screenshots):
+def test_the_sheet_follows_the_dataset_the_augmentation_and_the_seed(page, screenshots):
     preview = open_form(page)
     first = drawn(preview)
 

@@ -75,7 +75,7 @@ def test_a_fresh_home_is_only_noted(examine):
 
 
 def test_people_get_a_table(trainyard):
-    told = trainyard("doctor").stdout
+    output = trainyard("doctor").stdout
 
-    assert "python" in told
-    assert "data fashion_mnist" in told
+    assert "python" in output
+    assert "data fashion_mnist" in output

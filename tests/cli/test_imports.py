@@ -14,11 +14,11 @@ HEAVY = ("torch", "torchvision", "sklearn", "numpy")
 def test_importing_a_program_loads_no_torch(module):
     script = f"import sys, {module}; print([n for n in {HEAVY} if n in sys.modules])"
 
-    told = subprocess.run(
+    finished = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
 
-    assert told.stdout.strip() == "[]"
+    assert finished.stdout.strip() == "[]"
 
 
 def test_the_terminal_does_not_load_the_web():
@@ -26,8 +26,8 @@ def test_the_terminal_does_not_load_the_web():
         "import sys, cli.main; print([n for n in ('flask', 'webui', 'worker') if n in sys.modules])"
     )
 
-    told = subprocess.run(
+    finished = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
 
-    assert told.stdout.strip() == "[]"
+    assert finished.stdout.strip() == "[]"

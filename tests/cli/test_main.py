@@ -93,23 +93,23 @@ def test_the_words_for_wrong_fields_are_those_of_the_api(trainyard, client):
 
 @pytest.mark.parametrize("path", spec_fields())
 def test_each_field_of_the_spec_is_an_option_with_its_help(path):
-    told = CliRunner().invoke(main, ["submit", "--help"], terminal_width=10_000).stdout
+    output = CliRunner().invoke(main, ["submit", "--help"], terminal_width=10_000).stdout
 
-    assert f"--{path} VALUE" in told
-    assert spec_fields()[path][0].help.split(".")[0].split()[0] in told
+    assert f"--{path} VALUE" in output
+    assert spec_fields()[path][0].help.split(".")[0].split()[0] in output
 
 
 def test_the_help_of_submit_goes_section_by_section():
-    told = CliRunner().invoke(main, ["submit", "--help"], terminal_width=100).stdout
-    headings = [line[:-1] for line in told.splitlines() if re.fullmatch(r"\S.*:", line)]
+    output = CliRunner().invoke(main, ["submit", "--help"], terminal_width=100).stdout
+    headings = [line[:-1] for line in output.splitlines() if re.fullmatch(r"\S.*:", line)]
 
     assert headings == ["Options", *(section.title for section in sections())]
-    own, _, fields = told.partition("Training:")
+    own, _, fields = output.partition("Training:")
     assert "--preset" in own
     assert "--help" in own
     assert "--epochs" in fields
     assert "--epochs" not in own
-    assert max(map(len, told.splitlines())) <= 100
+    assert max(map(len, output.splitlines())) <= 100
 
 
 def test_a_field_that_may_be_empty_is_emptied_by_none(trainyard):
@@ -173,7 +173,7 @@ def test_without_any_run_the_list_says_how_to_start_one(trainyard):
     assert "trainyard submit" in trainyard("jobs").stdout
 
 
-def test_a_log_is_told_as_json_for_programs_and_untouched(trainyard, finished):
+def test_a_log_is_written_as_json_for_programs_and_untouched(trainyard, finished):
     lines = json.loads(trainyard("logs", finished, "--json").stdout)
 
     assert [line["text"] for line in lines] == [LOGGED]
@@ -225,14 +225,14 @@ def test_a_running_run_is_asked_to_pause_and_may_be_resumed(trainyard, database,
         (("--from-nothing",), None),
     ],
 )
-def test_a_failed_run_is_tried_again(trainyard, database, claimant, flags, point):
+def test_a_failed_run_is_retried(trainyard, database, claimant, flags, point):
     failed(trainyard, database, claimant)
     assert "at a retry, from epoch 3" in trainyard("show", "1").stdout
 
-    told = trainyard("retry", "1", *flags, "--json")
+    retried = trainyard("retry", "1", *flags, "--json")
 
-    assert told.exit_code == 0
-    job = json.loads(told.stdout)
+    assert retried.exit_code == 0
+    job = json.loads(retried.stdout)
     assert (job["state"], job["desired_by"], job["snapshot"]) == ("queued", "owner", point)
     assert ("from epoch 3" in trainyard("show", "1").stdout) == (point is not None)
 
@@ -248,7 +248,7 @@ def test_what_does_not_fit_the_state_is_a_sentence_and_exits_with_1(trainyard):
 
 
 @pytest.mark.parametrize("command", ["pause", "resume", "cancel"])
-def test_what_becomes_of_a_wish_is_told_as_json(trainyard, command):
+def test_the_answer_to_an_action_is_written_as_json(trainyard, command):
     trainyard("submit", "--preset", "quick")
     if command == "resume":
         trainyard("pause", "1")
@@ -261,18 +261,18 @@ def test_what_becomes_of_a_wish_is_told_as_json(trainyard, command):
 def test_a_run_is_followed_over_a_pause(trainyard, database, claimant):
     trainyard("submit", "--preset", "quick")
     trainyard("pause", "1")
-    told = []
-    follower = threading.Thread(target=lambda: told.append(trainyard("follow", "1")))
+    finished_follow = []
+    follower = threading.Thread(target=lambda: finished_follow.append(trainyard("follow", "1")))
     follower.start()
     trainyard("resume", "1")
     endings.succeed(database, claim.claim(database, claimant, 30), "c" * 64, [])
     follower.join()
 
-    assert told[0].exit_code == 0, told[0].output
-    assert "run 1 is succeeded" in told[0].stderr
+    assert finished_follow[0].exit_code == 0, finished_follow[0].output
+    assert "run 1 is succeeded" in finished_follow[0].stderr
 
 
-def test_runs_are_listed_shown_and_told_as_json(trainyard, finished):
+def test_runs_are_listed_shown_and_written_as_json(trainyard, finished):
     assert "succeeded" in trainyard("jobs").output
     assert "90.00%" in trainyard("show", finished).output
     assert json.loads(trainyard("jobs", "--json").output)["items"][0]["name"] == "done"
@@ -289,21 +289,21 @@ def test_a_run_is_shown_with_what_was_measured_and_why_it_ended(trainyard, datab
     recorder.flush()
     endings.succeed(database, lease, "c" * 64, [], plain("Ended after epoch 1: its 5 s were up."))
 
-    told = trainyard("show", "1").stdout
+    output = trainyard("show", "1").stdout
 
     for words in ("its 5 s were up", "VALIDATION LOSS", "0.3141", "92.71%", "412 MB", "0.75"):
-        assert words in told
+        assert words in output
 
 
 def test_what_no_epoch_has_takes_no_column(trainyard, finished):
     assert "VALIDATION" not in trainyard("show", finished).stdout
 
 
-def test_an_evaluation_is_told_class_by_class_with_the_commonest_confusions(trainyard, finished):
-    told = trainyard("evaluation", finished).stdout
+def test_an_evaluation_is_shown_class_by_class_with_the_most_common_confusions(trainyard, finished):
+    output = trainyard("evaluation", finished).stdout
 
-    assert told.startswith("20 test images, accuracy 85.00%, loss 0.4321")
-    assert [line.split()[:4] for line in told.splitlines() if "%" in line][1:] == [
+    assert output.startswith("20 test images, accuracy 85.00%, loss 0.4321")
+    assert [line.split()[:4] for line in output.splitlines() if "%" in line][1:] == [
         ["cat", "80.00%", "75.00%", "77.40%"],
         ["dog", "80.00%", "75.00%", "77.40%"],
         ["cat", "dog", "2", "20.00%"],
@@ -311,10 +311,10 @@ def test_an_evaluation_is_told_class_by_class_with_the_commonest_confusions(trai
     ]
 
 
-def test_an_evaluation_is_told_as_json_and_whole(trainyard, finished):
-    told = json.loads(trainyard("evaluation", finished, "--json").stdout)
+def test_an_evaluation_is_written_as_json_and_whole(trainyard, finished):
+    answer = json.loads(trainyard("evaluation", finished, "--json").stdout)
 
-    assert told == {"attempt": 1, **evaluated().content}
+    assert answer == {"attempt": 1, **evaluated().content}
 
 
 def test_a_run_that_was_not_evaluated_says_so(trainyard):
@@ -326,14 +326,14 @@ def test_a_run_that_was_not_evaluated_says_so(trainyard):
     assert "has no evaluation" in result.stderr
 
 
-def test_the_data_sets_are_listed_with_what_is_here(trainyard, tmp_path):
+def test_the_datasets_are_listed_with_what_is_here(trainyard, tmp_path):
     (tmp_path / "terminal" / "data" / DATASETS["digits"].folder).mkdir(parents=True)
 
-    told = json.loads(trainyard("data", "list", "--json").stdout)
+    datasets = json.loads(trainyard("data", "list", "--json").stdout)
     table = trainyard("data", "list").stdout
 
-    assert [dataset["name"] for dataset in told] == list(DATASETS)
-    assert [dataset["name"] for dataset in told if dataset["is_here"]] == ["digits"]
+    assert [dataset["name"] for dataset in datasets] == list(DATASETS)
+    assert [dataset["name"] for dataset in datasets if dataset["is_here"]] == ["digits"]
     assert "Fashion-MNIST" in table
     assert "60,000" in table
 
@@ -355,7 +355,7 @@ def test_a_run_is_followed_to_its_end(trainyard, finished):
 
 
 @pytest.mark.parametrize(("command", "shown"), [("follow", "no luck"), ("show", "no luck")])
-def test_a_run_that_failed_is_told_with_its_reason(trainyard, database, claimant, command, shown):
+def test_a_run_that_failed_is_shown_with_its_reason(trainyard, database, claimant, command, shown):
     trainyard("submit", "--preset", "quick")
     lease = claim.claim(database, claimant, 30)
     endings.end(

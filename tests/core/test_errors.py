@@ -1,4 +1,4 @@
-"""Errors that are raised on purpose: what a person, and what a program, is told."""
+"""Errors that are raised on purpose: their message for a person and their fields for a program."""
 
 from __future__ import annotations
 

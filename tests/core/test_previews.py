@@ -96,7 +96,7 @@ def test_askers_at_once_ask_for_one_row(database, database_address):
     assert len(keys) == count(database) == 1
 
 
-def test_a_worker_without_the_data_set_leaves_it_to_others_at_first(database):
+def test_a_worker_without_the_dataset_leaves_it_to_others_at_first(database):
     key = previews.ask(database, request())
 
     assert previews.take(database, []) is None
@@ -120,7 +120,7 @@ def test_what_is_drawn_or_being_drawn_is_not_drawn_again(database):
     assert previews.find(database, key).image == b"a picture"
 
 
-def test_what_has_failed_is_drawn_anew_when_it_is_asked_for_again(database):
+def test_a_failed_preview_is_drawn_again_when_it_is_requested_again(database):
     key = previews.ask(database, request())
     previews.take(database, DIGITS)
     previews.fail(database, key, plain("the disk is\0 full"))
@@ -133,7 +133,7 @@ def test_what_has_failed_is_drawn_anew_when_it_is_asked_for_again(database):
     assert previews.take(database, DIGITS) == (key, request())
 
 
-def test_what_a_worker_died_over_is_drawn_anew_when_it_is_asked_for_again(database):
+def test_a_preview_that_killed_its_worker_is_drawn_again_when_it_is_requested_again(database):
     key = previews.ask(database, request())
     previews.take(database, DIGITS)
     age(database, key, previews.FORGOTTEN_AFTER_S + 1, "taken_at")

@@ -75,16 +75,16 @@ def test_an_empty_variable_is_one_that_is_not_set(monkeypatch, variable):
 
 def test_names_are_split_at_commas(monkeypatch):
     monkeypatch.setenv("TRAINYARD_QUEUES", "gpu, default,")
-    monkeypatch.setenv("TRAINYARD_TRUSTED_HOSTS", "yard.example.org")
+    monkeypatch.setenv("TRAINYARD_TRUSTED_HOSTS", "trains.example.org")
 
     assert settings.load().queues == ("gpu", "default")
-    assert settings.load().trusted_hosts == ("yard.example.org",)
+    assert settings.load().trusted_hosts == ("trains.example.org",)
 
 
 def test_the_address_of_the_server_has_no_slash_at_its_end(monkeypatch):
-    monkeypatch.setenv("TRAINYARD_URL", "https://yard.example.org/")
+    monkeypatch.setenv("TRAINYARD_URL", "https://trains.example.org/")
 
-    assert settings.load().url == "https://yard.example.org"
+    assert settings.load().url == "https://trains.example.org"
 
 
 def test_the_server_is_kept_on_loopback_unless_the_risk_is_named(monkeypatch):
@@ -122,8 +122,8 @@ def test_everything_lies_in_the_home_folder_by_default(tmp_path):
     [
         {},
         {"queues": ("a", "b"), "slots": 2, "port": 9000, "secret_key": "s"},
-        {"host": "0.0.0.0", "allow_anyone_on_the_network": True, "trusted_hosts": ("yard", "b")},
-        {"database_url": "postgresql://user:p%40ss@host:5432/name", "url": "http://yard:80"},
+        {"host": "0.0.0.0", "allow_anyone_on_the_network": True, "trusted_hosts": ("web", "b")},
+        {"database_url": "postgresql://user:p%40ss@host:5432/name", "url": "http://web:80"},
         {"storage_url": "s3://bucket/prefix", "lease_seconds": 4.5, "data": "/data"},
     ],
     ids=["defaults", "worker", "open", "database", "store"],

@@ -15,7 +15,7 @@ def test_a_package_that_is_not_there_has_no_version():
 
 
 def test_the_terminal_says_the_version_that_is_installed():
-    told = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-m", "cli.main", "--version"],
         cwd=ROOT,
         capture_output=True,
@@ -23,7 +23,7 @@ def test_the_terminal_says_the_version_that_is_installed():
         check=True,
     )
 
-    assert told.stdout.split()[-1] == versions.own() == metadata.version("trainyard")
+    assert output.stdout.split()[-1] == versions.own() == metadata.version("trainyard")
 
 
 def test_one_file_alone_asks_for_versions():

@@ -1,4 +1,4 @@
-"""The workers' own rows: who is there, and who was not heard from."""
+"""The workers' own rows: who is live, and whose heartbeats have stopped."""
 
 import pytest
 from sqlalchemy import update
@@ -30,7 +30,7 @@ def test_a_worker_is_written_down_as_it_told_of_itself(database, worker_id):
     with database.reading() as session:
         worker = session.get(Worker, worker_id)
 
-    told = WorkerFacts(
+    reported = WorkerFacts(
         worker.name,
         worker.process_id,
         worker.version,
@@ -38,7 +38,7 @@ def test_a_worker_is_written_down_as_it_told_of_itself(database, worker_id):
         worker.devices,
         worker.slots,
     )
-    assert told == FACTS
+    assert reported == FACTS
     assert worker.stopped_at is None
 
 
@@ -64,7 +64,7 @@ def test_a_worker_that_is_silent_for_too_long_is_written_off(database, worker_id
     assert live(database) == ([worker_id] if is_live else [])
 
 
-def test_a_worker_that_was_written_off_comes_back_when_it_is_heard(database, worker_id):
+def test_a_worker_that_was_marked_lost_is_live_again_at_its_next_heartbeat(database, worker_id):
     last_seen(database, 1000)
     workers.mark_silent_stopped(database)
 

@@ -97,7 +97,7 @@ class Engine:
 
 
 @dataclass
-class Yard:
+class Deployment:
     """The containers of one try."""
 
     engine: Engine
@@ -134,8 +134,8 @@ class Yard:
 
     def _healthy(self, container: str) -> bool:
         if self.engine.program == "docker":
-            said = self.engine.run("inspect", "--format", "{{.State.Health.Status}}", container)
-            return said.strip() == "healthy"
+            status = self.engine.run("inspect", "--format", "{{.State.Health.Status}}", container)
+            return status.strip() == "healthy"
         # podman leaves the timing of health checks to systemd, which may not be there: ask now
         with contextlib.suppress(Failed):
             self.engine.run("healthcheck", "run", container)
@@ -313,15 +313,15 @@ def verify_download(api: httpx.Client, artifact: dict[str, Any]) -> None:
         raise Failed(f"{artifact['filename']}: {size} bytes, {digest.hexdigest()}: {artifact}")
 
 
-def check_production(yard: Yard, timings: Timings) -> str:
+def check_production(deployment: Deployment, timings: Timings) -> str:
     """Everything that is promised of the containers, and a line that sums the run up."""
     with timings.step("start"):
-        yard.up()
-    with httpx.Client(base_url=f"http://127.0.0.1:{yard.port}", timeout=15) as api:
+        deployment.up()
+    with httpx.Client(base_url=f"http://127.0.0.1:{deployment.port}", timeout=15) as api:
         with timings.step("wait until ready"):
             until(READY_S, "the web server is ready", ready, api)
         with timings.step("wait until healthy"):
-            until(READY_S, "web and worker are healthy", yard.healthy, "web", "worker-cpu")
+            until(READY_S, "web and worker are healthy", deployment.healthy, "web", "worker-cpu")
         with timings.step("submit, and train a little"):
             answer = api.post("/api/v1/jobs", json=RUN)
             if not answer.is_success:
@@ -330,7 +330,7 @@ def check_production(yard: Yard, timings: Timings) -> str:
             before = until(RUN_S, "the run trains", training, api, job_id)
         with timings.step("restart postgres and redis"):
             restarted = datetime.now(UTC)
-            yard.restart("postgres", "redis")
+            deployment.restart("postgres", "redis")
         with timings.step("wait until the run has ended"):
             after = until(RUN_S, "the run has ended", ended, api, job_id)
         if after["state"] != "succeeded":
@@ -345,7 +345,13 @@ def check_production(yard: Yard, timings: Timings) -> str:
                 verify_download(api, artifact)
         with timings.step("wait until healthy again"):
             until(
-                READY_S, "all are healthy", yard.healthy, "postgres", "redis", "web", "worker-cpu"
+                READY_S,
+                "all are healthy",
+                deployment.healthy,
+                "postgres",
+                "redis",
+                "web",
+                "worker-cpu",
             )
     files = ", ".join(f"{a['filename']} ({a['size']:,} bytes)" for a in artifacts)
     return (
@@ -367,16 +373,18 @@ def main() -> None:
             with timings.step(f"build {target}"):
                 engine.build(target)
         port = free_port()
-        yard = Yard(engine, f"trainyard-test-{secrets.token_hex(4)}", Path(folder) / "env", port)
-        write_env_file(yard.env_file, port)
+        deployment = Deployment(
+            engine, f"trainyard-test-{secrets.token_hex(4)}", Path(folder) / "env", port
+        )
+        write_env_file(deployment.env_file, port)
         try:
-            summary = check_production(yard, timings)
+            summary = check_production(deployment, timings)
         except BaseException:
-            yard.print_logs()
+            deployment.print_logs()
             raise
         finally:
             with timings.step("take everything down"):
-                yard.down()
+                deployment.down()
     print(f"\n{summary}\n\n{timings}\n\npassed with {engine.program}")
 
 

@@ -69,9 +69,11 @@ def trainyard_commands() -> list[tuple[str, ...]]:
     found = {tuple(s["command"]) for s in OURS.values() if "command" in s}
     for target in ("web", "worker"):
         found |= {tuple(json.loads(i[4:])) for i in layers(target) if i.startswith("CMD ")}
-    told = re.findall(r"docker compose run .* (trainyard data fetch \w+)$", COMPOSE, re.MULTILINE)
-    assert told
-    return sorted(found | {tuple(line.split()) for line in told})
+    commands = re.findall(
+        r"docker compose run .* (trainyard data fetch \w+)$", COMPOSE, re.MULTILINE
+    )
+    assert commands
+    return sorted(found | {tuple(line.split()) for line in commands})
 
 
 def example() -> dict[str, re.Match[str]]:

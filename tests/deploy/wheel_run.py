@@ -6,7 +6,7 @@ Makes a virtualenv and a home folder of their own, far from the repository, inst
 its extras by pip alone, runs `trainyard demo`, then brings `trainyard up` up and follows every
 script, style sheet and import of the demo's page. Everything is removed, whatever happens.
 
-Takes some minutes and a few GB of disk: torch is installed anew.
+Takes some minutes and a few GB of disk: torch is installed again.
 """
 
 from __future__ import annotations
@@ -130,10 +130,10 @@ def install(wheel: Path, folder: Path) -> Installation:
 
 def check_demo(installation: Installation) -> float:
     """Train the demo, and return its accuracy in per cent."""
-    told = installation.run(installation.program, "demo", timeout=DEMO_S)
-    accuracy = re.search(r"test accuracy\s+([\d.]+)\s?%", told)
+    output = installation.run(installation.program, "demo", timeout=DEMO_S)
+    accuracy = re.search(r"test accuracy\s+([\d.]+)\s?%", output)
     if not accuracy:
-        raise Failed(f"the demo tells no accuracy:\n{told}")
+        raise Failed(f"the demo shows no accuracy:\n{output}")
     if float(accuracy[1]) < LEAST_ACCURACY:
         raise Failed(f"the demo's accuracy is {accuracy[1]}%, less than {LEAST_ACCURACY}%")
     return float(accuracy[1])

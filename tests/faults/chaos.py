@@ -161,7 +161,7 @@ class Storm:
             self._make_redis_forget,
             self._restart_redis,
             self._take_the_database_away,
-            self._ring_ten_times,
+            self._notify_ten_times,
             self._damage_a_snapshot,
             self._pause_and_resume_a_run,
             self._cancel_a_run,
@@ -362,7 +362,7 @@ class Storm:
         assert proxy is not None
         return proxy.cut_at_commit_after("UPDATE jobs").wait(10)
 
-    def _ring_ten_times(self) -> bool:
+    def _notify_ten_times(self) -> bool:
         return all(self._doorbell.notify("default") for _ in range(10))
 
     def _damage_a_snapshot(self) -> bool:

@@ -1,4 +1,4 @@
-"""An independent judge of what a run has left behind: it reads the database and the blobs alone.
+"""An independent checker of what a run has left behind: it reads the database and the blobs alone.
 
 It knows nothing of workers, supervisors or trainers, and asks only whether the rows can be true.
 """
@@ -270,7 +270,7 @@ def _files(seen: _Evidence, storage: Storage) -> Iterator[str]:
 
 
 def _sameness(seen: _Evidence, reference: Reference) -> Iterator[str]:
-    """A disturbed run ends as one that was left alone: to the last bit, to the last digit."""
+    """A disturbed run ends as an undisturbed one: to the last bit, to the last digit."""
     if seen.job.weights_sha256 != reference.weights_sha256:
         yield f"its weights are not those of an undisturbed run of {json.dumps(seen.job.spec)}"
     rows = tuple(

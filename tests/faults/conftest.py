@@ -1,4 +1,4 @@
-"""Whole programs as processes, real services that fail, and a judge of what is left."""
+"""Whole programs as processes, real services that fail, and a checker of what is left."""
 
 from __future__ import annotations
 
@@ -210,8 +210,8 @@ def start_worker(
         program.end()
     wait_until_gone(marked(mark))
     for program in started:
-        said = program.log.read_text()
-        assert not [words for words in FAULTS_OF_OUR_OWN if words in said], said
+        written = program.log.read_text()
+        assert not [words for words in FAULTS_OF_OUR_OWN if words in written], written
     with contextlib.suppress(DatabaseUnavailable):  # a test may leave it so
         assert checker.left_behind(database, storage) == []
 
@@ -265,7 +265,7 @@ def references(data_folder: Path) -> References:
 
 
 @pytest.fixture
-def judge(
+def verify(
     database: Database,
     storage: Folder,
     references: References,
@@ -273,7 +273,7 @@ def judge(
 ) -> Callable[..., None]:
     """Waits until jobs have ended as they should, then has the checker look at everything."""
 
-    def verdict(expected: dict[Job, str], timeout: float = 120.0) -> None:
+    def wait_and_verify(expected: dict[Job, str], timeout: float = 120.0) -> None:
         for job, state in expected.items():
 
             def is_so(job: Job = job, state: str = state) -> bool:
@@ -282,7 +282,7 @@ def judge(
             wait_until(is_so, f"job {job.id} is {state}, not {look(job).state}", timeout)
         assert checker.problems(database, storage, references) == []
 
-    return verdict
+    return wait_and_verify
 
 
 FAULTS_OF_OUR_OWN = ("supervisor_failed", "polling_failed", "Exception in thread")

@@ -13,29 +13,29 @@ from worker.polling import POLL_EVERY_S
 
 
 def test_ten_messages_at_once_and_again_after_success_make_one_run(
-    start_worker, submit, judge, settings, attempts_of
+    start_worker, submit, verify, settings, attempts_of
 ):
     start_worker(slots=2)
     start_worker(slots=2)
     job = submit(QUICK_DIGITS)
     notifier = Notifier(settings.redis_url)
     assert all(notifier.notify("default") for _ in range(10))
-    judge({job: "succeeded"})
+    verify({job: "succeeded"})
 
     assert all(notifier.notify("default") for _ in range(10))
 
-    wait_until(lambda: is_heard(settings.redis_url), "all messages are heard")
+    wait_until(lambda: is_received(settings.redis_url), "all messages are received")
     other = submit(QUICK_DIGITS)
-    judge({job: "succeeded", other: "succeeded"})
+    verify({job: "succeeded", other: "succeeded"})
     assert len(attempts_of(job)) == 1
 
 
-def is_heard(redis_url):
+def is_received(redis_url):
     with redis.Redis.from_url(redis_url) as connection:
         return connection.llen("default") == 0
 
 
-def test_redis_may_forget_everything(start_worker, submit, look, judge, redis_server, settings):
+def test_redis_may_forget_everything(start_worker, submit, look, verify, redis_server, settings):
     start_worker()
     running = submit(STEADY_DIGITS)
     wait_until(trains(look, running), "it trains")
@@ -45,12 +45,12 @@ def test_redis_may_forget_everything(start_worker, submit, look, judge, redis_se
     redis_server.flush()
 
     later = submit(QUICK_DIGITS)
-    judge(dict.fromkeys([running, queued, later], "succeeded"))
+    verify(dict.fromkeys([running, queued, later], "succeeded"))
     assert look(running).attempt == 1
 
 
 def test_jobs_are_submitted_and_run_while_redis_is_away_for_half_a_minute(
-    start_worker, submit, look, judge, redis_server, settings
+    start_worker, submit, look, verify, redis_server, settings
 ):
     worker = start_worker()
     before = submit(STEADY_DIGITS)
@@ -60,22 +60,22 @@ def test_jobs_are_submitted_and_run_while_redis_is_away_for_half_a_minute(
     stopped_at = time.monotonic()
     try:
         during = submit(QUICK_DIGITS)
-        judge({before: "succeeded", during: "succeeded"})
+        verify({before: "succeeded", during: "succeeded"})
         wait_until(lambda: time.monotonic() - stopped_at > 30, "half a minute has passed")
         late = submit(QUICK_DIGITS)
-        judge({late: "succeeded"})
+        verify({late: "succeeded"})
     finally:
         redis_server.start()
 
-    rung = submit(QUICK_DIGITS)
+    later_job = submit(QUICK_DIGITS)
     Notifier(settings.redis_url).notify("default")
-    judge({rung: "succeeded"})
-    wait_until(lambda: is_heard(settings.redis_url), "the ring is heard")
+    verify({later_job: "succeeded"})
+    wait_until(lambda: is_received(settings.redis_url), "the notification is received")
     assert worker.is_running()
 
 
 def test_redis_may_restart_five_times_in_fifteen_seconds(
-    start_worker, submit, look, judge, redis_server, settings
+    start_worker, submit, look, verify, redis_server, settings
 ):
     worker = start_worker()
     jobs = []
@@ -87,10 +87,12 @@ def test_redis_may_restart_five_times_in_fifteen_seconds(
         Notifier(settings.redis_url).notify("default")
         wait_until(lambda began=began: time.monotonic() - began > 3, "three seconds have passed")
 
-    judge(dict.fromkeys(jobs, "succeeded"))
-    # it hears again, and does not only look
-    heard = submit(QUICK_DIGITS)
+    verify(dict.fromkeys(jobs, "succeeded"))
+    # it is notified again, and does not only poll
+    last = submit(QUICK_DIGITS)
     Notifier(settings.redis_url).notify("default")
-    judge({heard: "succeeded"})
-    wait_until(lambda: is_heard(settings.redis_url), "the ring is heard", 20 * POLL_EVERY_S)
+    verify({last: "succeeded"})
+    wait_until(
+        lambda: is_received(settings.redis_url), "the notification is received", 20 * POLL_EVERY_S
+    )
     assert worker.is_running()

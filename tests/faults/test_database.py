@@ -27,7 +27,7 @@ THE_END = "weights_sha256="
 @pytest.mark.parametrize("statement", [THE_CLAIM, THE_RENEWAL, THE_END])
 @on_postgresql
 def test_the_answer_to_a_commit_may_be_lost(
-    proxied, start_worker, submit, look, judge, attempts_of, statement
+    proxied, start_worker, submit, look, verify, attempts_of, statement
 ):
     proxy, address = proxied
     worker = start_worker(database_url=address)
@@ -35,7 +35,7 @@ def test_the_answer_to_a_commit_may_be_lost(
 
     job = submit(QUICK_DIGITS | {"epochs": 40})
 
-    judge({job: "succeeded"})
+    verify({job: "succeeded"})
     assert happened.is_set()
     assert len(attempts_of(job)) == 1
     assert worker.is_running()
@@ -43,7 +43,7 @@ def test_the_answer_to_a_commit_may_be_lost(
 
 @on_postgresql
 def test_postgresql_may_crash_and_restart_while_jobs_wait_run_and_end(
-    postgres, start_worker, submit, look, judge, attempts_of
+    postgres, start_worker, submit, look, verify, attempts_of
 ):
     start_worker(slots=2)
     long = submit(STEADY_DIGITS)
@@ -54,12 +54,12 @@ def test_postgresql_may_crash_and_restart_while_jobs_wait_run_and_end(
         postgres.stop()
         postgres.start()
 
-    judge(dict.fromkeys([long, *jobs], "succeeded"))
+    verify(dict.fromkeys([long, *jobs], "succeeded"))
     assert [a.outcome for a in attempts_of(long)] == ["succeeded"]
 
 
 @pytest.fixture
-def unharmed(start_worker, submit, look, judge, attempts_of):
+def unharmed(start_worker, submit, look, verify, attempts_of):
     """Has two workers train, lets something last for two leases, and sees that it cost nothing."""
 
     @contextmanager
@@ -74,7 +74,7 @@ def unharmed(start_worker, submit, look, judge, attempts_of):
             wait_until(lambda: time.monotonic() - began > 2 * LEASE_S, "two leases have passed")
 
         yield last_for_two_leases
-        judge(dict.fromkeys(jobs, "succeeded"))
+        verify(dict.fromkeys(jobs, "succeeded"))
         for job in jobs:
             assert [a.outcome for a in attempts_of(job)] == ["succeeded"]
 

@@ -38,18 +38,18 @@ def pause(database, settings):
     return ask
 
 
-def test_a_queued_job_is_cancelled_and_never_runs(start_worker, submit, cancel, judge, look):
+def test_a_queued_job_is_cancelled_and_never_runs(start_worker, submit, cancel, verify, look):
     job = submit(QUICK_DIGITS)
     cancel(job)
     start_worker()
     other = submit(QUICK_DIGITS)
 
-    judge({other: "succeeded", job: "cancelled"})
+    verify({other: "succeeded", job: "cancelled"})
 
     assert look(job).attempt == 0
 
 
-def test_a_starting_job_is_cancelled(start_worker, submit, cancel, judge, look):
+def test_a_starting_job_is_cancelled(start_worker, submit, cancel, verify, look):
     worker = start_worker()
     trainer = worker.trainer()
     job = submit(LONG_DIGITS)
@@ -57,12 +57,12 @@ def test_a_starting_job_is_cancelled(start_worker, submit, cancel, judge, look):
 
     cancel(job)
 
-    judge({job: "cancelled"})
+    verify({job: "cancelled"})
     assert is_gone(trainer)
 
 
 def test_a_training_job_is_cancelled_and_no_process_is_left_when_it_says_so(
-    start_worker, submit, cancel, judge, look
+    start_worker, submit, cancel, verify, look
 ):
     worker = start_worker(lease_seconds=600.0)  # nothing but the wake-up makes it look soon
     job = submit(LONG_DIGITS)
@@ -73,11 +73,11 @@ def test_a_training_job_is_cancelled_and_no_process_is_left_when_it_says_so(
     wait_until(lambda: look(job).state == "cancelled", "it is cancelled")
 
     assert is_gone(trainer)
-    judge({job: "cancelled"})
+    verify({job: "cancelled"})
 
 
 def test_a_job_is_cancelled_while_it_writes_a_snapshot(
-    start_worker_with_disk, disk_faults, submit, cancel, judge, look
+    start_worker_with_disk, disk_faults, submit, cancel, verify, look
 ):
     worker = start_worker_with_disk(grace_seconds=1.0)
     job = submit(LONG_DIGITS)
@@ -90,11 +90,11 @@ def test_a_job_is_cancelled_while_it_writes_a_snapshot(
     wait_until_gone([trainer])  # its grace ends while it writes
     (disk_faults / "hangs").unlink()
 
-    judge({job: "cancelled"})
+    verify({job: "cancelled"})
 
 
 def test_a_trainer_that_does_not_answer_is_killed_after_the_grace(
-    start_worker, submit, cancel, judge, look, lines_of
+    start_worker, submit, cancel, verify, look, lines_of
 ):
     worker = start_worker(grace_seconds=1.0)
     job = submit(LONG_DIGITS)
@@ -104,14 +104,14 @@ def test_a_trainer_that_does_not_answer_is_killed_after_the_grace(
 
     cancel(job)
 
-    judge({job: "cancelled"})
+    verify({job: "cancelled"})
     assert is_gone(trainer)
     assert any("did not stop within 1 s" in line for line in lines_of(job))
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_cancel_that_races_the_end_has_one_outcome(
-    start_worker, submit, cancel, judge, look, seed, attempts_of
+    start_worker, submit, cancel, verify, look, seed, attempts_of
 ):
     worker = start_worker()
     chance = random.Random(seed)
@@ -127,14 +127,14 @@ def test_a_cancel_that_races_the_end_has_one_outcome(
         wait_until(lambda job=job: look(job).finished_at, "it has ended")
         jobs[job] = look(job).state
 
-    judge(jobs)
+    verify(jobs)
     assert set(jobs.values()) <= {"succeeded", "cancelled"}
     assert worker.is_running()
     assert all(len(attempts_of(job)) == 1 for job in jobs)
 
 
 def test_a_paused_job_frees_its_slot_and_resumes_elsewhere(
-    start_worker, submit, pause, judge, look, database, attempts_of
+    start_worker, submit, pause, verify, look, database, attempts_of
 ):
     worker = start_worker()
     job = submit(STEADY_DIGITS)
@@ -146,19 +146,19 @@ def test_a_paused_job_frees_its_slot_and_resumes_elsewhere(
 
     assert is_gone(trainer)
     other = submit(QUICK_DIGITS)
-    judge({other: "succeeded", job: "paused"})
+    verify({other: "succeeded", job: "paused"})
     worker.send(signal.SIGTERM)
     worker.wait(60)
     start_worker()
     lifecycle.resume(database, job.id, LOCAL_OWNER)
-    judge({job: "succeeded"})
+    verify({job: "succeeded"})
     first, second = attempts_of(job)
     assert (first.outcome, look(job).crashes, look(job).losses) == ("paused", 0, 0)
     assert second.first_step == first.secured_step
 
 
 def test_a_paused_job_whose_worker_is_killed_stays_paused(
-    start_worker, submit, pause, judge, look, database
+    start_worker, submit, pause, verify, look, database
 ):
     first = start_worker()
     job = submit(STEADY_DIGITS)
@@ -168,14 +168,14 @@ def test_a_paused_job_whose_worker_is_killed_stays_paused(
     first.kill()
     start_worker()
 
-    judge({job: "paused"})
+    verify({job: "paused"})
 
     lifecycle.resume(database, job.id, LOCAL_OWNER)
-    judge({job: "succeeded"})
+    verify({job: "succeeded"})
 
 
 def test_a_failed_job_is_retried_from_its_snapshot(
-    start_worker, submit, look, judge, database, attempts_of
+    start_worker, submit, look, verify, database, attempts_of
 ):
     worker = start_worker()
     job = submit(STEADY_DIGITS)
@@ -191,6 +191,6 @@ def test_a_failed_job_is_retried_from_its_snapshot(
 
     lifecycle.retry(database, job.id, LOCAL_OWNER)
 
-    judge({job: "succeeded"})
+    verify({job: "succeeded"})
     *before, last = attempts_of(job)
     assert last.first_step == max(attempt.secured_step or 0 for attempt in before) > 0

@@ -29,7 +29,7 @@ def test_a_killed_workers_group_resumes_elsewhere_to_the_same_weights(
     start_worker, submit, look, attempts_of, undisturbed
 ):
     first = start_worker(slots=2)
-    alone = undisturbed(submit(TWO))
+    expected = undisturbed(submit(TWO))
     job = submit(TWO)
     wait_until(has_snapshot(look, job), "there is a snapshot")
     processes = first.all_processes()
@@ -39,7 +39,7 @@ def test_a_killed_workers_group_resumes_elsewhere_to_the_same_weights(
 
     wait_until_gone(processes)
     start_worker(slots=2)
-    assert undisturbed(job) == alone
+    assert undisturbed(job) == expected
     lost, done = attempts_of(job)
     assert (lost.outcome, done.outcome) == ("lost", "succeeded")
     assert done.first_step == lost.secured_step > 0

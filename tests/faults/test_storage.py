@@ -15,7 +15,7 @@ PATIENT_DIGITS = STEADY_DIGITS | {"epochs": 300}
 
 
 @pytest.fixture
-def points_of(database):
+def snapshots_of(database):
     def read(job):
         with database.reading() as session:
             return snapshots.newest_first(session, job.id)
@@ -24,7 +24,7 @@ def points_of(database):
 
 
 def test_a_damaged_snapshot_is_skipped_for_the_one_before(
-    start_worker, submit, look, judge, database, settings, storage, points_of, lines_of
+    start_worker, submit, look, verify, database, settings, storage, snapshots_of, lines_of
 ):
     start_worker()
     job = submit(STEADY_DIGITS)
@@ -32,20 +32,20 @@ def test_a_damaged_snapshot_is_skipped_for_the_one_before(
     lifecycle.pause(database, job.id, LOCAL_OWNER)
     Wakeups(settings.redis_url).announce("asked", job.id)
     wait_until(lambda: look(job).state == "paused", "it is paused")
-    newest, older = points_of(job)
+    newest, older = snapshots_of(job)
     file = storage.folder / newest.blob.sha256[:2] / newest.blob.sha256
     file.write_bytes(file.read_bytes()[:-1] + b"?")
 
     lifecycle.resume(database, job.id, LOCAL_OWNER)
 
-    judge({job: "succeeded"})
-    said = "\n".join(lines_of(job))
-    assert f"after {newest.step} batches is damaged; it is skipped" in said
+    verify({job: "succeeded"})
+    log = "\n".join(lines_of(job))
+    assert f"after {newest.step} batches is damaged; it is skipped" in log
     assert older.step < newest.step
 
 
 def test_a_store_that_cannot_be_written_for_a_while_costs_no_run(
-    start_worker, submit, look, judge, storage, lines_of, attempts_of
+    start_worker, submit, look, verify, storage, lines_of, attempts_of
 ):
     start_worker()
     job = submit(STEADY_DIGITS)
@@ -54,39 +54,41 @@ def test_a_store_that_cannot_be_written_for_a_while_costs_no_run(
 
     storage.folder.rename(aside)
     storage.folder.write_text("in the way")
-    wait_until(lambda: any("could not be stored" in line for line in lines_of(job)), "it is said")
+    wait_until(lambda: any("could not be stored" in line for line in lines_of(job)), "it is logged")
     storage.folder.unlink()
     aside.rename(storage.folder)
 
-    judge({job: "succeeded"})
+    verify({job: "succeeded"})
     assert len(attempts_of(job)) == 1
 
 
 def test_a_full_disk_costs_the_snapshot_but_not_the_run(
-    start_worker_with_disk, disk_faults, submit, look, judge, lines_of, attempts_of
+    start_worker_with_disk, disk_faults, submit, look, verify, lines_of, attempts_of
 ):
     start_worker_with_disk()
     job = submit(PATIENT_DIGITS)
     wait_until(has_snapshot(look, job), "there is a snapshot")
 
     (disk_faults / "full").touch()
-    wait_until(lambda: any("could not be written" in line for line in lines_of(job)), "it is said")
+    wait_until(
+        lambda: any("could not be written" in line for line in lines_of(job)), "it is logged"
+    )
     (disk_faults / "full").unlink()
 
-    judge({job: "succeeded"})
+    verify({job: "succeeded"})
     assert len(attempts_of(job)) == 1
     assert any("No space left" in line for line in lines_of(job))
 
 
 def test_a_disk_that_is_full_at_the_end_fails_the_run_and_a_retry_finishes_it(
-    start_worker_with_disk, disk_faults, submit, look, judge, database, attempts_of
+    start_worker_with_disk, disk_faults, submit, look, verify, database, attempts_of
 ):
     start_worker_with_disk()
     job = submit(STEADY_DIGITS)
     wait_until(has_snapshot(look, job), "there is a snapshot")
     (disk_faults / "full").touch()
 
-    judge({job: "failed"})
+    verify({job: "failed"})
     assert look(job).error_kind == "storage"
     assert "disk full" in look(job).error_message.text
     assert trains(look, job)() is False
@@ -94,6 +96,6 @@ def test_a_disk_that_is_full_at_the_end_fails_the_run_and_a_retry_finishes_it(
 
     lifecycle.retry(database, job.id, LOCAL_OWNER)
 
-    judge({job: "succeeded"})
+    verify({job: "succeeded"})
     failed, done = attempts_of(job)
     assert done.first_step == failed.secured_step > 0

@@ -11,7 +11,7 @@ from tests.faults.conftest import QUICK_DIGITS, STEADY_DIGITS, has_snapshot, tra
 from tests.services import is_gone, wait_until, wait_until_gone
 
 
-def test_a_trainer_killed_as_it_starts_is_tried_again(start_worker, submit, look, judge):
+def test_a_trainer_killed_as_it_starts_is_tried_again(start_worker, submit, look, verify):
     worker = start_worker()
     spare = worker.trainer()
     job = submit(STEADY_DIGITS)
@@ -19,12 +19,12 @@ def test_a_trainer_killed_as_it_starts_is_tried_again(start_worker, submit, look
 
     spare.kill()
 
-    judge({job: "succeeded"})
+    verify({job: "succeeded"})
     assert look(job).attempt == 2
 
 
 def test_a_trainer_killed_in_mid_epoch_resumes_from_its_snapshot(
-    start_worker, submit, look, judge, attempts_of
+    start_worker, submit, look, verify, attempts_of
 ):
     worker = start_worker()
     job = submit(STEADY_DIGITS)
@@ -32,7 +32,7 @@ def test_a_trainer_killed_in_mid_epoch_resumes_from_its_snapshot(
 
     worker.trainer().kill()
 
-    judge({job: "succeeded"})
+    verify({job: "succeeded"})
     first, second = attempts_of(job)
     assert (first.outcome, second.outcome) == ("crashed", "succeeded")
     assert "SIGKILL" in first.reason.text
@@ -40,7 +40,7 @@ def test_a_trainer_killed_in_mid_epoch_resumes_from_its_snapshot(
 
 
 def test_a_trainer_killed_while_it_writes_a_snapshot_resumes_from_the_one_before(
-    start_worker_with_disk, disk_faults, submit, look, judge, attempts_of
+    start_worker_with_disk, disk_faults, submit, look, verify, attempts_of
 ):
     worker = start_worker_with_disk()
     job = submit(STEADY_DIGITS)
@@ -52,29 +52,29 @@ def test_a_trainer_killed_while_it_writes_a_snapshot_resumes_from_the_one_before
     trainer.kill()
     (disk_faults / "hangs").unlink()
 
-    judge({job: "succeeded"})
+    verify({job: "succeeded"})
     first, second = attempts_of(job)
     assert second.first_step == first.secured_step > 0
 
 
-def test_a_job_that_always_crashes_spends_its_budget_and_its_neighbours_go_on(
-    start_worker, submit, look, judge, attempts_of
+def test_a_job_that_always_crashes_spends_its_budget_and_its_neighbors_continue(
+    start_worker, submit, look, verify, attempts_of
 ):
     worker = start_worker(slots=2)
     neighbor = submit(STEADY_DIGITS)
     wait_until(trains(look, neighbor), "the neighbor trains")
-    of_the_neighbour = busiest(worker)
+    neighbor_process = busiest(worker)
     doomed = submit(STEADY_DIGITS | {"seed": 1})
 
     def is_killed_again():
         if look(doomed).state == "running":
             for trainer in worker.trainers():
-                if trainer.pid != of_the_neighbour.pid:
+                if trainer.pid != neighbor_process.pid:
                     trainer.kill()
         return look(doomed).state == "failed"
 
     wait_until(is_killed_again, "the budget is spent")
-    judge({doomed: "failed", neighbor: "succeeded"})
+    verify({doomed: "failed", neighbor: "succeeded"})
     assert [attempt.outcome for attempt in attempts_of(doomed)] == ["crashed"] * 3
     assert "SIGKILL" in look(doomed).error_message.text
     assert look(neighbor).attempt == 1
@@ -84,7 +84,7 @@ def busiest(worker):
     return max(worker.trainers(), key=lambda process: sum(process.cpu_times()[:2]))
 
 
-def test_jobs_do_not_notice_that_their_zygote_is_killed(start_worker, submit, look, judge):
+def test_jobs_do_not_notice_that_their_zygote_is_killed(start_worker, submit, look, verify):
     worker = start_worker()
     job = submit(STEADY_DIGITS)
     wait_until(trains(look, job), "it trains")
@@ -92,11 +92,11 @@ def test_jobs_do_not_notice_that_their_zygote_is_killed(start_worker, submit, lo
     worker.zygote.kill()
 
     later = submit(QUICK_DIGITS)
-    judge({job: "succeeded", later: "succeeded"})
+    verify({job: "succeeded", later: "succeeded"})
     assert look(job).attempt == 1
 
 
-def test_an_idle_worker_replaces_a_killed_zygote_and_keeps_its_spare(start_worker, submit, judge):
+def test_an_idle_worker_replaces_a_killed_zygote_and_keeps_its_spare(start_worker, submit, verify):
     worker = start_worker()
     zygote, spare = worker.zygote, worker.trainer()
 
@@ -105,7 +105,7 @@ def test_an_idle_worker_replaces_a_killed_zygote_and_keeps_its_spare(start_worke
     wait_until_gone([zygote])
     assert not is_gone(spare)
     first, second = submit(QUICK_DIGITS), submit(QUICK_DIGITS)
-    judge({first: "succeeded", second: "succeeded"})
+    verify({first: "succeeded", second: "succeeded"})
     assert worker.zygote.pid != zygote.pid
 
 

@@ -27,7 +27,7 @@ AN_HOUR = "3600"
 
 
 def test_a_killed_workers_job_resumes_elsewhere_from_its_snapshot(
-    start_worker, submit, look, judge, attempts_of
+    start_worker, submit, look, verify, attempts_of
 ):
     first = start_worker()
     job = submit(STEADY_DIGITS)
@@ -38,14 +38,14 @@ def test_a_killed_workers_job_resumes_elsewhere_from_its_snapshot(
 
     wait_until_gone(processes)
     start_worker()
-    judge({job: "succeeded"})
+    verify({job: "succeeded"})
     lost, done = attempts_of(job)
     assert (lost.outcome, done.outcome) == ("lost", "succeeded")
     assert done.first_step == lost.secured_step > 0
 
 
 def test_a_stopped_worker_loses_its_job_and_leaves_no_trace_when_it_continues(
-    start_worker, submit, look, judge, attempts_of
+    start_worker, submit, look, verify, attempts_of
 ):
     first = start_worker()
     job = submit(STEADY_DIGITS)
@@ -58,7 +58,7 @@ def test_a_stopped_worker_loses_its_job_and_leaves_no_trace_when_it_continues(
     first.send(signal.SIGCONT)
 
     wait_until_gone([trainer])
-    judge({job: "succeeded"})
+    verify({job: "succeeded"})
     assert [a.outcome for a in attempts_of(job)] == ["lost", "succeeded"]
     assert first.is_running()
     assert second.is_running()
@@ -68,7 +68,7 @@ def test_a_stopped_worker_loses_its_job_and_leaves_no_trace_when_it_continues(
 @pytest.mark.parametrize("fault", [Proxy.cut, Proxy.stall], ids=["cut", "stalled"])
 @on_postgresql
 def test_a_worker_that_is_cut_off_loses_its_job_and_its_writes_are_refused(
-    proxied, start_worker, submit, look, judge, attempts_of, fault
+    proxied, start_worker, submit, look, verify, attempts_of, fault
 ):
     proxy, address = proxied
     first = start_worker(database_url=address)
@@ -82,14 +82,14 @@ def test_a_worker_that_is_cut_off_loses_its_job_and_its_writes_are_refused(
     proxy.heal()
 
     wait_until_gone([trainer])
-    judge({job: "succeeded"})
+    verify({job: "succeeded"})
     assert [a.outcome for a in attempts_of(job)] == ["lost", "succeeded"]
     assert first.is_running()
 
 
 @on_postgresql
 def test_a_worker_that_stands_still_inside_a_transaction_keeps_its_job_from_nobody(
-    proxied, start_worker, submit, look, judge, attempts_of
+    proxied, start_worker, submit, look, verify, attempts_of
 ):
     """The server ends its transaction, or the row would stay locked."""
     proxy, address = proxied
@@ -104,12 +104,12 @@ def test_a_worker_that_stands_still_inside_a_transaction_keeps_its_job_from_nobo
     wait_until(lambda: look(job).attempt == 2, "it runs elsewhere")
     first.send(signal.SIGCONT)
     proxy.heal()
-    judge({job: "succeeded"})
+    verify({job: "succeeded"})
     assert [a.outcome for a in attempts_of(job)] == ["lost", "succeeded"]
 
 
 def test_a_drained_worker_hands_three_jobs_back_with_a_snapshot_at_no_cost(
-    start_worker, submit, look, judge, attempts_of
+    start_worker, submit, look, verify, attempts_of
 ):
     worker = start_worker(slots=3, grace_seconds=10.0)
     jobs = [submit(STEADY_DIGITS | {"epochs": 60, "seed": seed}) for seed in range(3)]
@@ -128,13 +128,13 @@ def test_a_drained_worker_hands_three_jobs_back_with_a_snapshot_at_no_cost(
         assert waiting.secured_step > waiting.batches  # the place where it was stopped
         assert [a.outcome for a in attempts_of(job)] == ["drained"]
     start_worker(slots=3)
-    judge(dict.fromkeys(jobs, "succeeded"))
+    verify(dict.fromkeys(jobs, "succeeded"))
     for job in jobs:
         first, second = attempts_of(job)
         assert second.first_step == first.secured_step
 
 
-def test_two_reapers_take_each_lost_job_back_once(start_worker, submit, look, judge, attempts_of):
+def test_two_reapers_take_each_lost_job_back_once(start_worker, submit, look, verify, attempts_of):
     first = start_worker(slots=3)
     jobs = [submit(QUICK_DIGITS | {"epochs": 40, "seed": seed}) for seed in range(3)]
     wait_until(lambda: all(look(job).state == "running" for job in jobs), "all run")
@@ -143,7 +143,7 @@ def test_two_reapers_take_each_lost_job_back_once(start_worker, submit, look, ju
     start_worker(slots=2)
     first.send(signal.SIGKILL)
 
-    judge(dict.fromkeys(jobs, "succeeded"))
+    verify(dict.fromkeys(jobs, "succeeded"))
 
     for job in jobs:
         assert [a.outcome for a in attempts_of(job)] == ["lost", "succeeded"]
@@ -152,7 +152,7 @@ def test_two_reapers_take_each_lost_job_back_once(start_worker, submit, look, ju
 @on_postgresql  # SQLite has no clock but that of the process
 @pytest.mark.parametrize("offset", ["+", "-"])
 def test_the_clock_of_a_worker_may_be_an_hour_off(
-    start_worker, submit, look, judge, attempts_of, offset
+    start_worker, submit, look, verify, attempts_of, offset
 ):
     library = next(Path(libfaketime.__file__).parent.rglob("libfaketime.so*"))
     crooked = {
@@ -169,12 +169,12 @@ def test_the_clock_of_a_worker_may_be_an_hour_off(
     first.kill()
     start_worker()
 
-    judge({job: "succeeded"})
+    verify({job: "succeeded"})
     assert [a.outcome for a in attempts_of(job)] == ["lost", "succeeded"]
 
 
 def test_a_worker_that_starts_reaps_nobody_for_a_lease(start_worker, submit, look, attempts_of):
-    """Nothing can be known of others before they could be heard for as long as a lease."""
+    """No other worker can be known to be lost before a whole lease has been watched."""
     first = start_worker()
     job = submit(STEADY_DIGITS)
     wait_until(trains(look, job), "it trains")
@@ -193,13 +193,13 @@ def test_a_worker_that_starts_reaps_nobody_for_a_lease(start_worker, submit, loo
 
 
 def test_a_job_for_a_device_that_is_not_there_waits_and_is_not_claimed(
-    start_worker, submit, look, judge, database, attempts_of
+    start_worker, submit, look, verify, database, attempts_of
 ):
     start_worker()
     job = submit(QUICK_DIGITS | {"device": "cuda"})
     other = submit(QUICK_DIGITS)
 
-    judge({other: "succeeded"})
+    verify({other: "succeeded"})
 
     assert look(job).state == "queued"
     assert attempts_of(job) == []

@@ -12,13 +12,13 @@ HEAVY = ("torch", "flask", "sqlalchemy", "celery", "core", "worker", "webui", "c
 
 def loaded_after(program):
     """Which of the heavy packages a program in a fresh interpreter has loaded."""
-    told = subprocess.run(
+    finished = subprocess.run(
         [sys.executable, "-c", f"{program}; import sys; print(*sys.modules)"],
         capture_output=True,
         text=True,
         check=True,
     )
-    return set(told.stdout.split()).intersection(HEAVY)
+    return set(finished.stdout.split()).intersection(HEAVY)
 
 
 def test_importing_the_package_loads_neither_torch_nor_flask_nor_any_of_ours():
@@ -55,13 +55,13 @@ def test_an_unknown_name_is_an_attribute_error():
 def test_without_torch_a_sentence_says_what_to_install(name):
     program = f"import sys; sys.modules['torch'] = None; from trainyard import {name}"
 
-    told = subprocess.run(
+    finished = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
 
-    assert told.returncode != 0
-    assert f"trainyard.{name} needs PyTorch" in told.stderr
-    assert "trainyard[worker]" in told.stderr
+    assert finished.returncode != 0
+    assert f"trainyard.{name} needs PyTorch" in finished.stderr
+    assert "trainyard[worker]" in finished.stderr
 
 
 def test_the_training_package_is_imported_without_torch():

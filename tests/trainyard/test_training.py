@@ -54,16 +54,14 @@ def test_the_network_that_comes_back_is_the_one_that_was_measured(spec, data_fol
     assert (probabilities.argmax(1) == labels).double().mean() == result.test_accuracy
 
 
-def test_a_run_goes_on_from_a_resume_point_to_the_same_bytes(
-    spec, data_folder, tmp_path, monkeypatch
-):
+def test_a_run_resumes_from_a_snapshot_to_the_same_bytes(spec, data_folder, tmp_path, monkeypatch):
     monkeypatch.setattr(training.loop, "SAVE_EPOCHS_EVERY_S", 0.0)
-    alone = train(spec, data=data_folder, folder=tmp_path / "alone", progress=False)
-    [first, *_] = sorted((tmp_path / "alone").glob("resume-*.pt"))
+    undisturbed = train(spec, data=data_folder, folder=tmp_path / "undisturbed", progress=False)
+    [first, *_] = sorted((tmp_path / "undisturbed").glob("resume-*.pt"))
 
     resumed = train(spec, data=data_folder, resume_from=first, progress=False)
 
-    assert resumed.weights_sha256 == alone.weights_sha256
+    assert resumed.weights_sha256 == undisturbed.weights_sha256
     assert [end.epoch for end in resumed.epochs] == [2]
 
 
@@ -89,8 +87,8 @@ def test_what_is_not_here_is_refused_with_a_sentence(data_folder):
     ("variables", "place"),
     [
         ({}, "~/.trainyard/data"),
-        ({"TRAINYARD_HOME": "/yard"}, "/yard/data"),
-        ({"TRAINYARD_HOME": "/yard", "TRAINYARD_DATA": "/sets"}, "/sets"),
+        ({"TRAINYARD_HOME": "/home"}, "/home/data"),
+        ({"TRAINYARD_HOME": "/home", "TRAINYARD_DATA": "/sets"}, "/sets"),
     ],
 )
 def test_the_data_is_looked_for_where_the_platform_keeps_it(monkeypatch, variables, place):

@@ -1,4 +1,4 @@
-"""What is asked of the queue: checked whole, written first, rung for afterwards."""
+"""What is asked of the queue: checked whole, written first, notified of afterwards."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CONTROLS = [chr(code) for code in range(0x110000) if unicodedata.category(chr(co
 
 
 class Bell:
-    """A notifier that looks, when it is rung, at what a worker would find."""
+    """A notifier that looks, when it notifies, at what a worker would find."""
 
     def __init__(self, database):
         self.database = database
@@ -42,10 +42,10 @@ class Heralds:
     """Wake-ups that are only noted."""
 
     def __init__(self):
-        self.said = []
+        self.announced = []
 
     def announce(self, topic, job_id):
-        self.said.append((topic, job_id))
+        self.announced.append((topic, job_id))
 
 
 @pytest.fixture
@@ -64,7 +64,9 @@ def refused(context, values):
     return {error.field: error.message for error in caught.value.errors}
 
 
-def test_the_bell_rings_once_the_job_can_be_seen_and_a_failed_ring_is_no_error(context):
+def test_a_worker_is_notified_once_the_job_can_be_seen_and_a_failed_notification_is_no_error(
+    context,
+):
     submission.submit(context, {"name": "a", "queue": "gpu"})
 
     assert context.notifier.found == [("gpu", [("gpu", "queued")])]
@@ -92,7 +94,7 @@ def test_any_number_of_devices_is_queued_while_no_worker_is_there_to_ask(context
     assert job.devices == 4
 
 
-def test_an_unknown_preset_and_a_bad_name_are_both_told(context):
+def test_an_unknown_preset_and_a_bad_name_are_both_reported(context):
     assert set(refused(context, {"name": "", "preset": "slow"})) == {"name", "preset"}
 
 
@@ -154,14 +156,14 @@ def test_a_cancel_wakes_the_worker_and_the_viewers(context):
 
     submission.cancel(context, job.id)
 
-    assert context.wakeups.said == [("asked", job.id), ("changed", job.id)]
+    assert context.wakeups.announced == [("asked", job.id), ("changed", job.id)]
 
 
 def test_a_cancel_of_nothing_wakes_nobody(context):
     with pytest.raises(NotFound):
         submission.cancel(context, 99)
 
-    assert context.wakeups.said == []
+    assert context.wakeups.announced == []
 
 
 def fail(context, job):
@@ -172,21 +174,21 @@ def fail(context, job):
 
 
 def forget(context):
-    context.wakeups.said.clear()
+    context.wakeups.announced.clear()
     context.notifier.found.clear()
 
 
-def test_a_pause_wakes_the_worker_and_the_viewers_and_rings_for_nobody(context):
+def test_a_pause_wakes_the_worker_and_the_viewers_and_notifies_nobody(context):
     job = submission.submit(context, {"name": "a"})
     forget(context)
 
     submission.pause(context, job.id, {"by": "ada"})
 
-    assert context.wakeups.said == [("asked", job.id), ("changed", job.id)]
+    assert context.wakeups.announced == [("asked", job.id), ("changed", job.id)]
     assert context.notifier.found == []
 
 
-def test_a_resume_rings_once_the_job_can_be_claimed(context):
+def test_a_resume_notifies_once_the_job_can_be_claimed(context):
     job = submission.submit(context, {"name": "a", "queue": "gpu"})
     submission.pause(context, job.id)
     forget(context)
@@ -194,10 +196,10 @@ def test_a_resume_rings_once_the_job_can_be_claimed(context):
     submission.resume(context, job.id)
 
     assert context.notifier.found == [("gpu", [("gpu", "queued")])]
-    assert context.wakeups.said == [("asked", job.id), ("changed", job.id)]
+    assert context.wakeups.announced == [("asked", job.id), ("changed", job.id)]
 
 
-def test_a_retry_rings_once_the_job_can_be_claimed(context):
+def test_a_retry_notifies_once_the_job_can_be_claimed(context):
     job = submission.submit(context, {"name": "a", "queue": "gpu"})
     fail(context, job)
     forget(context)
@@ -205,7 +207,7 @@ def test_a_retry_rings_once_the_job_can_be_claimed(context):
     submission.retry(context, job.id, {"from_scratch": True})
 
     assert context.notifier.found == [("gpu", [("gpu", "queued")])]
-    assert ("changed", job.id) in context.wakeups.said
+    assert ("changed", job.id) in context.wakeups.announced
 
 
 @pytest.mark.parametrize("ask", [submission.pause, submission.resume, submission.retry])
@@ -219,7 +221,7 @@ def test_what_does_not_fit_or_does_not_exist_wakes_nobody(context, ask):
     with pytest.raises(NotFound):
         ask(context, 99)
 
-    assert (context.wakeups.said, context.notifier.found) == ([], [])
+    assert (context.wakeups.announced, context.notifier.found) == ([], [])
 
 
 WRONG_WISHES = [
@@ -244,13 +246,13 @@ def test_a_wrong_field_is_named_and_nothing_is_asked(context, ask, values, field
         ask(context, job.id, values)
 
     assert {error.field for error in caught.value.errors} == fields
-    assert context.wakeups.said == []
+    assert context.wakeups.announced == []
     with context.database.reading() as session:
         assert queries.job(session, job.id)[0].revision == job.revision
 
 
 @pytest.mark.parametrize("value", [1, "true", None, "", []])
-def test_from_nothing_is_yes_or_no(value):
+def test_from_scratch_is_a_boolean(value):
     with pytest.raises(ValidationError):
         RetryOptions(from_scratch=value)
 

@@ -45,7 +45,7 @@ def test_a_wrong_field_is_named(asked, field):
     assert [error.field for error in caught.value.errors] == [field]
 
 
-def test_defaults_that_do_not_suit_a_data_set_do_not_stand_in_the_way(monkeypatch):
+def test_defaults_that_do_not_suit_a_dataset_do_not_stand_in_the_way(monkeypatch):
     def refuse(*_):
         raise InvalidInput.one("batch_size", "is too large here")
 

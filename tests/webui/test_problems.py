@@ -88,9 +88,9 @@ def test_a_problem_names_each_field_that_is_wrong(raising):
         [FieldError("a", plain("one")), FieldError("b.c", message("input.too_many", most=2))]
     )
 
-    told = raising.test_client().get("/api/v1/raise").json
+    body = raising.test_client().get("/api/v1/raise").json
 
-    assert told == {
+    assert body == {
         "type": "about:blank",
         "title": "Unprocessable Entity",
         "status": 422,
@@ -107,7 +107,7 @@ def test_a_problem_names_each_field_that_is_wrong(raising):
     }
 
 
-def test_the_time_to_come_back_is_told(raising):
+def test_the_retry_after_header_is_sent(raising):
     raising.extensions["raised"] = DatabaseUnavailable("away")
 
     response = raising.test_client().get("/raise")

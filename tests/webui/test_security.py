@@ -123,11 +123,11 @@ def test_hosts_that_the_settings_name_are_known(tmp_path):
         secret_key="x",
         host="10.0.0.7",
         allow_anyone_on_the_network=True,
-        trusted_hosts="trains.example, yard.example",
+        trusted_hosts="trains.example, web.example",
     )
 
     assert known(settings, "10.0.0.7:8327")
-    assert known(settings, "yard.example")
+    assert known(settings, "web.example")
     assert known(settings, "TRAINS.example:80")
     assert not known(settings, "other.example")
 

@@ -94,11 +94,11 @@ def test_a_lease_that_runs_out_after_the_heartbeat_is_not_reaped(
 def test_a_store_that_hangs_delays_no_heartbeat(
     heartbeat, database, storage, stranger, monkeypatch, tmp_path
 ):
-    may_go_on = threading.Event()
+    released = threading.Event()
     delete = storage.delete
 
     def hang(blob):
-        assert may_go_on.wait(60)
+        assert released.wait(60)
         delete(blob)
 
     (tmp_path / "snapshot").write_text("a snapshot")
@@ -115,6 +115,6 @@ def test_a_store_that_hangs_delays_no_heartbeat(
 
     assert heartbeat._sweeper.is_alive()
     assert look(database, stranger).state == "queued"
-    may_go_on.set()
+    released.set()
     heartbeat._sweeper.join(60)
     assert not [path for path in storage.folder.rglob("*") if path.is_file()]

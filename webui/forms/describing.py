@@ -90,4 +90,4 @@ def described(values: spec.Spec) -> tuple[list[Group], list[Group]]:
 
 
 def _row(each: Field, part: Mapping[str, Any]) -> tuple[str, str]:
-    return each.title, each.told(part[each.key])
+    return each.title, each.label(part[each.key])

@@ -32,7 +32,7 @@ class Watchers:
             if self._listener is None:  # not before it is needed: nothing connects at import
                 self._listener = threading.Thread(
                     target=self._wakeups.listen,
-                    args=("changed", self._hear, self._stop),
+                    args=("changed", self._wake, self._stop),
                     name="wakeups",
                     daemon=True,
                 )
@@ -62,7 +62,7 @@ class Watchers:
         """Wait, but not longer than the server lives."""
         self._stop.wait(seconds)
 
-    def _hear(self, job_id: int) -> None:
+    def _wake(self, job_id: int) -> None:
         with self._lock:
             for watched in (job_id, ALL_JOBS):
                 for event in self._events.get(watched, ()):

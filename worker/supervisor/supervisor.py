@@ -73,7 +73,7 @@ class Supervisor:
                 self._run()
             except LeaseLost:
                 log.warning("lease_lost")
-            except Exception:
+            except Exception:  # the thread's boundary: its slot must become free
                 log.exception("supervisor_failed")
                 self._give_up()
             finally:

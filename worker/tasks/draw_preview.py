@@ -74,7 +74,7 @@ class Previews:
                 self._look()
             except DatabaseUnavailable as error:
                 log.warning("database_unavailable", reason=str(error))
-            except Exception:
+            except Exception:  # a fault of one round must not end the drawing of previews
                 log.exception("previews_failed")
 
     def _look(self) -> None:
@@ -108,7 +108,7 @@ class Previews:
         except NotDrawn as error:
             log.warning("preview_not_drawn", preview=key[:8], reason=str(error))
             previews.fail(database, key, error.reason)
-        except Exception:
+        except Exception:  # whatever it is, who waits for the preview gets an answer
             log.exception("preview_failed", preview=key[:8])
             previews.fail(database, key, message("preview.worker_failed"))
         else:

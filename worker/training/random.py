@@ -1,6 +1,6 @@
 """Random numbers as a function of the run's seed and of a place in the run.
 
-A generator is made afresh from its names each time, so nothing depends on what was drawn before.
+A generator is made from its names each time, so nothing depends on what was drawn before.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""StepMetrics `--set field=value` and the options that are made from the spec."""
+"""Reading `--set field=value`, and the options that are made from the spec."""
+
+import json
 
 import pytest
 from click.testing import CliRunner
@@ -37,8 +39,10 @@ def test_a_value_is_read_as_a_person_means_it(text, value):
 
 
 @given(st.text())
-def test_no_value_makes_the_reading_fail(text):
-    options.read_value(text)
+def test_any_text_is_read_as_a_value_that_json_can_hold(text):
+    value = options.read_value(text)
+
+    assert json.loads(json.dumps(value, allow_nan=False)) == value
 
 
 def test_assignments_come_after_options_and_may_hold_an_equals_sign():
@@ -79,7 +83,7 @@ def test_only_a_field_that_may_be_empty_is_emptied_by_none(path, text, value):
     ],
 )
 def test_the_help_of_a_field_tells_whose_it_is_its_bounds_and_its_default(path, words):
-    told = CliRunner().invoke(main, ["submit", "--help"], terminal_width=10_000).stdout
+    help_text = CliRunner().invoke(main, ["submit", "--help"], terminal_width=10_000).stdout
 
-    [line] = [line for line in told.splitlines() if line.strip().startswith(f"--{path} ")]
+    [line] = [line for line in help_text.splitlines() if line.strip().startswith(f"--{path} ")]
     assert line.endswith(words)

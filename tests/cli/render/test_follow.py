@@ -23,8 +23,8 @@ def written():
 
 def waiting(code, **params):
     """Why a run waits, as the API sends it."""
-    said = message(code, **params)
-    return {"queue_status": messages.as_json(said) | {"reason": said.text}}
+    why = message(code, **params)
+    return {"queue_status": messages.as_json(why) | {"reason": why.text}}
 
 
 def in_line(code, eta_s, **more):
@@ -32,7 +32,7 @@ def in_line(code, eta_s, **more):
     return waiting("queue.with_time", reason=message(code, slots=slots, **more), eta_s=eta_s)
 
 
-def test_why_a_run_waits_is_told_once_and_again_when_the_line_moves(written):
+def test_why_a_run_waits_is_shown_once_and_again_when_the_queue_moves(written):
     view = Lines(Console(file=written, width=40))
     for state, more in (
         ("queued", in_line("queue.behind", 50, ahead=2)),
@@ -102,7 +102,7 @@ def test_a_long_line_stays_one_line_in_a_pipe(written):
         (event(test_accuracy=0.9, validation_accuracy=0.8), ["90.00%  validation 80.00%"]),
     ],
 )
-def test_a_bar_tells_how_far_a_run_is(written, job, words):
+def test_a_bar_shows_the_progress_of_a_run(written, job, words):
     console = Console(file=written, force_terminal=True, width=160, color_system=None)
     with Bar(console) as view:
         view.take("job", job)
@@ -112,12 +112,12 @@ def test_a_bar_tells_how_far_a_run_is(written, job, words):
         assert word in written.getvalue()
 
 
-@pytest.mark.parametrize(("view", "told"), [(Lines, ["far", "done"]), (Bar, ["done"])])
-def test_a_bar_leaves_out_the_lines_that_tell_how_far_an_epoch_is(written, view, told):
+@pytest.mark.parametrize(("view", "lines"), [(Lines, ["far", "done"]), (Bar, ["done"])])
+def test_a_bar_leaves_out_the_progress_lines_of_an_epoch(written, view, lines):
     with view(Console(file=written, force_terminal=False)) as shown:
         shown.take("logs", [{"text": "far", "level": "progress"}, {"text": "done"}])
 
     assert [
-        line.strip() for line in written.getvalue().splitlines() if line.strip() in told
-    ] == told
-    assert ("far" in written.getvalue()) == ("far" in told)
+        line.strip() for line in written.getvalue().splitlines() if line.strip() in lines
+    ] == lines
+    assert ("far" in written.getvalue()) == ("far" in lines)

@@ -9,7 +9,7 @@ from cli.render import runs
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "text"),
     [
         ({"text": "fine", "level": "info"}, "fine"),
         ({"text": "epoch 1", "level": "progress"}, "epoch 1"),
@@ -19,8 +19,8 @@ from cli.render import runs
         ({"text": "without a level"}, "without a level"),
     ],
 )
-def test_a_line_that_warns_says_so(line, told):
-    assert runs.log_line(line).plain == told
+def test_a_line_that_warns_says_so(line, text):
+    assert runs.log_line(line).plain == text
 
 
 def test_a_history_is_told_line_by_line_and_names_nobody_twice():

@@ -9,8 +9,8 @@ from core.messages import message
 
 def waiting(code, **params):
     """The status of a run that waits, as the API sends it."""
-    said = message(code, **params)
-    return {"queue_status": messages.as_json(said) | {"reason": said.text}}
+    reason = message(code, **params)
+    return {"queue_status": messages.as_json(reason) | {"reason": reason.text}}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Finding the server: by what was said, by what is up, else by default."""
+"""Finding the server: by what was given, by what is up, else by default."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def test_the_running_stack_of_a_home_is_found(tmp_path, up):
 
 
 def test_an_address_that_was_given_goes_before_a_running_stack(tmp_path, up):
-    assert endpoint.find_url(Settings(home=tmp_path, url="http://yard:80")) == "http://yard:80"
+    assert endpoint.find_url(Settings(home=tmp_path, url="http://web:80")) == "http://web:80"
 
 
 def test_without_any_the_default_port_is_meant(tmp_path):

@@ -43,9 +43,9 @@ def test_a_home_that_cannot_be_made_is_refused(tmp_path):
 
 
 def test_the_broker_listens_on_loopback_with_a_password_and_keeps_nothing():
-    told = broker.configuration(7000, "secret").decode().splitlines()
+    lines = broker.configuration(7000, "secret").decode().splitlines()
 
-    assert {"bind 127.0.0.1", "port 7000", "requirepass secret", 'save ""'} <= set(told)
+    assert {"bind 127.0.0.1", "port 7000", "requirepass secret", 'save ""'} <= set(lines)
 
 
 @pytest.mark.parametrize(("size", "is_kept"), [(10, True), (child.LARGEST_LOG_BYTES + 1, False)])

@@ -1,10 +1,21 @@
 """The migrations and the models describe the same tables, on both databases."""
 
 import alembic.command
-from sqlalchemy import text
+from sqlalchemy import MetaData, text
 
 from core.database import engine
 from core.database.engine import Database
+
+
+def columns(address):
+    """The columns of every table, as the database describes them."""
+    found = MetaData()
+    with Database(address) as tables:
+        found.reflect(tables.engine)
+    return {
+        name: [(column.name, str(column.type), column.nullable) for column in table.columns]
+        for name, table in found.tables.items()
+    }
 
 
 def test_the_migrations_lead_to_the_tables_of_the_models(empty_database_address):
@@ -15,16 +26,22 @@ def test_the_migrations_lead_to_the_tables_of_the_models(empty_database_address)
 
 def test_upgrading_twice_changes_nothing(empty_database_address):
     engine.upgrade(empty_database_address)
+    before = columns(empty_database_address)
 
     engine.upgrade(empty_database_address)
+
+    assert columns(empty_database_address) == before
 
 
 def test_the_migrations_can_be_taken_back(empty_database_address):
     engine.upgrade(empty_database_address)
+    before = columns(empty_database_address)
 
     alembic.command.downgrade(engine.alembic_config(empty_database_address), "base")
 
+    assert set(columns(empty_database_address)) == {"alembic_version"}
     engine.upgrade(empty_database_address)
+    assert columns(empty_database_address) == before
 
 
 def test_an_upgrade_keeps_what_the_tables_hold(empty_database_address):

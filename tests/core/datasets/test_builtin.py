@@ -17,7 +17,7 @@ def test_every_name_that_a_spec_may_give_has_an_entry_and_every_entry_a_name():
     assert all(name == dataset.name for name, dataset in DATASETS.items())
 
 
-def test_each_channel_has_a_mean_and_a_deviation_of_scaled_pixels(dataset):
+def test_each_channel_has_a_mean_and_a_std_of_scaled_pixels(dataset):
     assert len(dataset.mean) == len(dataset.std) == dataset.channels
     assert all(0 < mean < 1 for mean in dataset.mean)
     # no values from 0 to 1 lie further from their mean
@@ -47,7 +47,7 @@ def test_small_letters_of_emnist_balanced_are_classes_only_where_they_look_diffe
     assert "".join(classes) == "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt"
 
 
-def test_no_data_set_lies_in_the_folder_of_another():
+def test_no_dataset_lies_in_the_folder_of_another():
     folders = [f"{dataset.folder}/" for dataset in DATASETS.values()]
 
     for folder in folders:

@@ -7,8 +7,10 @@ from core import workers
 from core.database.clock import now
 from core.database.models import Worker
 from core.errors import InvalidInput
-from core.jobs.capacity import Capacity, refuse_more_than_there_are
+from core.jobs.capacity import Capacity, Requirements, refuse_more_than_there_are
+from core.jobs.claim import Claimant
 from core.workers import WorkerFacts
+from tests.core.jobs.conftest import TWO_GPUS, claim, submit
 
 CPU = {"kind": "cpu", "name": "CPU"}
 GPU = {"kind": "cuda", "name": "GPU"}
@@ -38,9 +40,9 @@ def refusal(database, device, devices, queue="default"):
     try:
         refuse_more_than_there_are(database, queue, device, devices)
     except InvalidInput as error:
-        [told] = error.errors
-        assert told.field == "devices"
-        return told.message
+        [error_of_devices] = error.errors
+        assert error_of_devices.field == "devices"
+        return error_of_devices.message
     return None
 
 
@@ -80,3 +82,20 @@ def test_a_worker_that_was_not_heard_for_long_is_not_asked(database):
         session.execute(update(Worker).values(last_heartbeat_at=now(-workers.SILENT_AFTER_S - 1)))
 
     assert refusal(database, "auto", 64) is None
+
+
+@pytest.mark.parametrize(
+    ("capacity", "needs", "fits"),
+    [
+        (Capacity(2, 1, has_gpus=True), Requirements("cpu", 2), True),
+        (Capacity(2, 1, has_gpus=True), Requirements("auto", 2), False),
+        (TWO_GPUS, Requirements("cuda", 2), True),
+        (TWO_GPUS, Requirements("cpu", 3), False),
+    ],
+)
+def test_capacity_means_the_same_in_the_database(database, claimant, capacity, needs, fits):
+    submit(database, device=needs.device, devices=needs.devices)
+    everything = Claimant(claimant.worker_id, ["default"], Capacity(9, 9, has_gpus=True))
+
+    assert capacity.fits(needs) is fits
+    assert (claim(database, everything, capacity) is not None) is fits

@@ -1,4 +1,4 @@
-"""The history: every move of a job is told in its transaction, and makes a legal path."""
+"""The history: every transition of a job is recorded in its transaction, and makes a legal path."""
 
 import threading
 
@@ -38,7 +38,7 @@ def history(database, job_id):
         return session.scalars(query).all()
 
 
-def told(database, job_id):
+def kinds_and_attempts(database, job_id):
     return [(each.kind, each.attempt) for each in history(database, job_id)]
 
 
@@ -86,12 +86,12 @@ def test_what_people_ask_is_told_with_who_asked(database, claimant):
     lifecycle.resume(database, job_id, ADA)
     lease = claim.claim(database, claimant, 30)
     lifecycle.pause(database, job_id, ADA)
-    lifecycle.pause(database, job_id, ADA)  # changes nothing, and tells nothing
+    lifecycle.pause(database, job_id, ADA)  # changes nothing, and records nothing
     lifecycle.resume(database, job_id, ADA)
     lifecycle.cancel(database, job_id, ADA)
     endings.end(database, lease, "cancelled")
 
-    assert told(database, job_id) == [
+    assert kinds_and_attempts(database, job_id) == [
         ("submitted", 0),
         ("paused", 0),
         ("resumed", 0),
@@ -126,13 +126,13 @@ def test_however_an_attempt_ends_its_history_leads_to_the_state_of_the_job(
     assert replay(database, job_id) == state == look(database, job_id).state
 
 
-def test_a_failed_run_that_is_retried_goes_on_in_the_same_history(database, claimant):
+def test_a_failed_run_that_is_retried_continues_the_same_history(database, claimant):
     job_id = submit(database)
     endings.end(database, claim.claim(database, claimant, 30), "failed", Failure("x", plain("y")))
     lifecycle.retry(database, job_id, ADA, from_scratch=True)
     claim.claim(database, claimant, 30)
 
-    assert [kind for kind, _ in told(database, job_id)] == [
+    assert [kind for kind, _ in kinds_and_attempts(database, job_id)] == [
         *("submitted", "claimed", "failed", "retried", "claimed")
     ]
     assert history(database, job_id)[3].payload == {"from_scratch": True, "state": "queued"}
@@ -179,8 +179,8 @@ def test_a_flush_whose_answer_was_lost_tells_of_each_thing_once(database, claima
 
     again.flush()
 
-    assert [kind for kind, _ in told(database, job_id)].count("started") == 1
-    assert [kind for kind, _ in told(database, job_id)].count("snapshot") == 1
+    assert [kind for kind, _ in kinds_and_attempts(database, job_id)].count("started") == 1
+    assert [kind for kind, _ in kinds_and_attempts(database, job_id)].count("snapshot") == 1
 
 
 def test_who_follows_gets_what_comes_after_the_last_event_they_saw(database, claimant):

@@ -21,7 +21,7 @@ def lease(database, claimant):
     return claim.claim(database, claimant, 30)
 
 
-def reading(step, loss=1.0):
+def metrics(step, loss=1.0):
     return StepMetrics(
         step=step,
         epoch=1,
@@ -63,7 +63,7 @@ def look(database, lease):
 
 def test_reports_reach_their_tables_and_the_jobs_own_row(database, lease):
     recorder = Recorder(database, lease, 30)
-    for report in (STARTED, reading(1), Line(text="hello"), epoch_end(1), reading(11, 0.25)):
+    for report in (STARTED, metrics(1), Line(text="hello"), epoch_end(1), metrics(11, 0.25)):
         recorder.record(report)
 
     assert recorder.flush() == "run"
@@ -78,7 +78,7 @@ def test_a_stale_lease_cannot_record_an_epoch(database, lease, claimant):
     endings.end(database, lease, "drained")
     claim.claim(database, claimant, 30)
     recorder = Recorder(database, lease, 30)
-    for report in (STARTED, reading(1), Line(text="hello"), epoch_end(1)):
+    for report in (STARTED, metrics(1), Line(text="hello"), epoch_end(1)):
         recorder.record(report)
     before = look(database, lease)
 
@@ -91,13 +91,13 @@ def test_a_stale_lease_cannot_record_an_epoch(database, lease, claimant):
 
 def test_a_flush_that_is_tried_again_doubles_nothing(database, lease):
     recorder = Recorder(database, lease, 30)
-    for report in (STARTED, reading(1), Line(text="one"), Line(text="two"), epoch_end(1)):
+    for report in (STARTED, metrics(1), Line(text="one"), Line(text="two"), epoch_end(1)):
         recorder.record(report)
     lose_the_answer_to_the_next_commit(database)
 
     with pytest.raises(DatabaseUnavailable):
         recorder.flush()
-    recorder.record(reading(2))
+    recorder.record(metrics(2))
     recorder.flush()
 
     assert written(database, lease.job_id) == ([1, 2], [1], ["one", "two"])
@@ -116,7 +116,7 @@ def test_text_that_a_database_refuses_is_made_storable(database, lease):
 
 def test_a_new_attempt_takes_back_what_it_begins_again(database, lease, claimant):
     recorder = Recorder(database, lease, 30)
-    for report in (STARTED, reading(1), epoch_end(1), reading(11), Line(text="first")):
+    for report in (STARTED, metrics(1), epoch_end(1), metrics(11), Line(text="first")):
         recorder.record(report)
     recorder.flush()
     endings.end(database, lease, "drained")
@@ -134,7 +134,7 @@ def test_a_new_attempt_takes_back_what_it_begins_again(database, lease, claimant
 
 def test_a_resumed_attempt_keeps_what_lies_before_it(database, lease, claimant):
     recorder = Recorder(database, lease, 30)
-    for report in (STARTED, reading(1), epoch_end(1), reading(11), reading(12)):
+    for report in (STARTED, metrics(1), epoch_end(1), metrics(11), metrics(12)):
         recorder.record(report)
     recorder.flush()
     endings.end(database, lease, "drained")
@@ -185,7 +185,7 @@ def test_what_piled_up_while_the_database_was_away_is_written_in_one_flush(datab
     many = 11_000  # more values than one statement of either database takes
     for number in range(many):
         recorder.record(Line(text=str(number)))
-        recorder.record(reading(number + 1))
+        recorder.record(metrics(number + 1))
 
     recorder.flush()
 
@@ -203,8 +203,8 @@ def test_lines_are_numbered_on_over_several_flushes_and_keep_their_level(databas
 
     with database.reading() as session:
         lines = session.scalars(select(LogLine).order_by(LogLine.number)).all()
-        told = [(line.attempt, line.number, line.level, line.text) for line in lines]
-    assert told == [(1, 1, "info", "one"), (1, 2, "error", "two")]
+        rows = [(line.attempt, line.number, line.level, line.text) for line in lines]
+    assert rows == [(1, 1, "info", "one"), (1, 2, "error", "two")]
     assert lines[0].time <= lines[1].time
 
 

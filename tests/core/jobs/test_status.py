@@ -39,7 +39,7 @@ def start_worker(database, queues=("default",), devices=(CPU,), slots=1):
 
 
 def run(database, claimant, eta_s=None, held=None):
-    """Claim a job, and have it say when it will have ended."""
+    """Claim a job, and have it report its estimated end."""
     lease = claim.claim(database, claimant, 30, held)
     recorder = Recorder(database, lease, 30)
     recorder.record(Started(device="CPU", threads=1, precision="fp32", epochs=1, batches=10))
@@ -64,7 +64,7 @@ def leave_a_finished_run(database, seconds, dataset="mnist", epochs=1):
     workers.mark_stopped(database, claimant.worker_id)
 
 
-class Told(NamedTuple):
+class ShownStatus(NamedTuple):
     """A status with its reason in English."""
 
     position: int | None
@@ -80,8 +80,8 @@ class Told(NamedTuple):
 def explain(database, *jobs):
     with database.reading() as session:
         rows = [session.get(Job, job.id) for job in jobs]
-        told = queue_status.explain(session, rows)
-    found = [Told.of(told[job.id]) if job.id in told else None for job in jobs]
+        statuses = queue_status.explain(session, rows)
+    found = [ShownStatus.of(statuses[job.id]) if job.id in statuses else None for job in jobs]
     return found[0] if len(jobs) == 1 else found
 
 
@@ -140,14 +140,14 @@ def test_a_job_with_a_free_slot_is_about_to_start(database):
     start_worker(database, slots=2)
     first, second, third = (submit(database) for _ in range(3))
 
-    told = explain(database, first, second, third)
+    statuses = explain(database, first, second, third)
 
-    assert [(each.position, each.reason, each.eta_s) for each in told] == [
+    assert [(each.position, each.reason, each.eta_s) for each in statuses] == [
         (1, "about to start", 0.0),
         (2, "about to start", 0.0),
         (3, "2 runs ahead on 2 CPU slots", None),
     ]
-    assert not any(each.is_stuck for each in told)
+    assert not any(each.is_stuck for each in statuses)
 
 
 def test_the_next_in_line_waits_for_the_run_that_ends_first(database):
@@ -187,7 +187,7 @@ def test_a_run_that_has_not_said_how_long_takes_a_typical_time(database):
     assert explain(database, submit(database)).eta_s == pytest.approx(50, abs=1)
 
 
-def test_what_a_resume_point_has_secured_is_not_done_again(database):
+def test_work_that_a_snapshot_has_secured_is_not_counted_again(database):
     leave_a_finished_run(database, 100)
     claimant = start_worker(database)
     submit(database)
@@ -225,7 +225,7 @@ def test_a_run_that_is_about_to_end_still_holds_its_slot(database):
     assert explain(database, submit(database)).reason == "next in line on 1 CPU slot, about 1 s"
 
 
-def test_with_nothing_to_go_by_no_time_is_told(database):
+def test_without_measurements_no_time_is_estimated(database):
     claimant = start_worker(database)
     submit(database)
     claim.claim(database, claimant, 30)
@@ -241,10 +241,10 @@ def test_slots_of_both_kinds_are_told_without_a_kind_unless_one_is_asked_for(dat
         submit(database)
         run(database, claimant, eta_s=7200)
 
-    told = explain(database, submit(database), submit(database, device="cuda"))
+    statuses = explain(database, submit(database), submit(database, device="cuda"))
 
-    assert told[0].reason == "next in line on 2 slots, about 2 h 00 min"
-    assert told[1].reason == "1 run ahead on 1 GPU slot, about 2 h 00 min"
+    assert statuses[0].reason == "next in line on 2 slots, about 2 h 00 min"
+    assert statuses[1].reason == "1 run ahead on 1 GPU slot, about 2 h 00 min"
 
 
 def test_a_job_that_no_one_can_run_takes_no_slot_from_those_behind_it(database):
@@ -301,12 +301,12 @@ def test_what_is_behind_a_large_run_waits_for_it_and_its_slots(database):
     run_beside(database, start_worker(database, slots=2), 40)
     large, behind, another = (submit(database, devices=devices) for devices in (2, 1, 2))
 
-    told = explain(database, large, behind, another)
+    statuses = explain(database, large, behind, another)
 
-    assert [each.position for each in told] == [1, 2, 3]
-    assert [each.eta_s for each in told] == pytest.approx([40, 140, 240], abs=2)
-    assert told[1].reason == "1 run ahead on 2 CPU slots, about 2 min"
-    assert told[2].reason == (
+    assert [each.position for each in statuses] == [1, 2, 3]
+    assert [each.eta_s for each in statuses] == pytest.approx([40, 140, 240], abs=2)
+    assert statuses[1].reason == "1 run ahead on 2 CPU slots, about 2 min"
+    assert statuses[2].reason == (
         "2 runs ahead on 2 CPU slots, needs 2 of one worker at once, about 4 min"
     )
 
@@ -315,9 +315,9 @@ def test_a_worker_that_is_too_small_for_a_large_run_does_not_wait_for_it(databas
     run_beside(database, start_worker(database, slots=3), 40)
     run_beside(database, start_worker(database), 3)
 
-    told = explain(database, submit(database, devices=3), submit(database))
+    statuses = explain(database, submit(database, devices=3), submit(database))
 
-    assert [each.eta_s for each in told] == [40, 3]
+    assert [each.eta_s for each in statuses] == [40, 3]
 
 
 def test_a_large_run_that_runs_holds_all_of_its_slots(database):
@@ -333,10 +333,10 @@ def test_with_nothing_to_go_by_no_time_is_told_of_what_is_behind_a_large_run(dat
     submit(database)
     claim.claim(database, claimant, 30)
 
-    told = explain(database, submit(database, devices=2), submit(database))
+    statuses = explain(database, submit(database, devices=2), submit(database))
 
-    assert [each.eta_s for each in told] == [None, None]
-    assert told[1].reason == "1 run ahead on 2 CPU slots"
+    assert [each.eta_s for each in statuses] == [None, None]
+    assert statuses[1].reason == "1 run ahead on 2 CPU slots"
 
 
 def test_slots_that_share_a_gpu_are_room_for_a_run_on_the_cpu(database):
@@ -362,9 +362,9 @@ def test_places_follow_the_order_in_which_jobs_are_claimed(database):
     low, high, held, also_low = (submit(database, priority=p) for p in (0, 5, 9, 0))
     change(database, held, available_at=now(100))
 
-    told = explain(database, low, high, held, also_low)
+    statuses = explain(database, low, high, held, also_low)
 
-    assert [each.position for each in told] == [2, 1, None, 3]
+    assert [each.position for each in statuses] == [2, 1, None, 3]
 
 
 @pytest.mark.parametrize(
@@ -425,10 +425,10 @@ def test_beyond_so_many_a_job_has_no_place(database, monkeypatch):
     start_worker(database)
     jobs = [submit(database) for _ in range(3)]
 
-    told = explain(database, *jobs)
+    statuses = explain(database, *jobs)
 
-    assert [each.position for each in told] == [1, 2, None]
-    assert (told[2].reason, told[2].eta_s) == ("more than 2 runs ahead", None)
+    assert [each.position for each in statuses] == [1, 2, None]
+    assert (statuses[2].reason, statuses[2].eta_s) == ("more than 2 runs ahead", None)
 
 
 def test_a_job_that_was_claimed_meanwhile_is_about_to_start(database):
@@ -450,9 +450,9 @@ def test_only_jobs_that_wait_are_explained_and_a_page_without_any_costs_nothing(
     with database.reading() as session:
         rows = [session.get(Job, job.id) for job in (running, ended)]
         with counted(database) as statements:
-            told = queue_status.explain(session, rows)
+            statuses = queue_status.explain(session, rows)
 
-    assert told == {}
+    assert statuses == {}
     assert statements == []
 
 

@@ -15,69 +15,69 @@ NOBODY = "redis://127.0.0.1:1/0"
 
 @contextmanager
 def listening(wakeups, topic="asked"):
-    """Yields what is heard, as it comes."""
-    heard, stop = [], threading.Event()
-    listener = threading.Thread(target=wakeups.listen, args=(topic, heard.append, stop))
+    """Yields the wake-ups that are received, as they come."""
+    received, stop = [], threading.Event()
+    listener = threading.Thread(target=wakeups.listen, args=(topic, received.append, stop))
     listener.start()
     try:
-        yield heard
+        yield received
     finally:
         stop.set()
         listener.join()
 
 
-def announced_until_heard(wakeups, heard, *announcements):
-    def is_heard():
+def announce_until_received(wakeups, received, *announcements):
+    def is_received():
         for topic, job_id in announcements:
             wakeups.announce(topic, job_id)
-        return announcements[-1][1] in heard
+        return announcements[-1][1] in received
 
-    wait_until(is_heard, "the wake-up is heard")
+    wait_until(is_received, "the wake-up is received")
 
 
-def test_a_wake_up_is_heard_by_its_topic_alone(redis_url):
+def test_a_wake_up_is_received_by_its_topic_alone(redis_url):
     wakeups = Wakeups(redis_url)
-    with listening(wakeups) as heard:
-        announced_until_heard(wakeups, heard, ("changed", 1), ("asked", 2))
+    with listening(wakeups) as received:
+        announce_until_received(wakeups, received, ("changed", 1), ("asked", 2))
 
-    assert set(heard) == {2}
+    assert set(received) == {2}
 
 
-def test_every_listener_hears(redis_url):
+def test_every_listener_receives_each_wake_up(redis_url):
     wakeups = Wakeups(redis_url)
     with listening(wakeups) as one, listening(Wakeups(redis_url)) as other:
-        announced_until_heard(wakeups, one, ("asked", 1))
-        announced_until_heard(wakeups, other, ("asked", 2))
+        announce_until_received(wakeups, one, ("asked", 1))
+        announce_until_received(wakeups, other, ("asked", 2))
 
 
-def test_databases_of_one_server_do_not_hear_each_other(redis_url):
+def test_databases_of_one_server_do_not_receive_each_others_wake_ups(redis_url):
     here, there = Wakeups(redis_url), Wakeups(redis_url.removesuffix("0") + "1")
-    with listening(here) as heard:
+    with listening(here) as received:
         there.announce("asked", 1)
-        announced_until_heard(here, heard, ("asked", 2))
+        announce_until_received(here, received, ("asked", 2))
         there.announce("asked", 1)
-        announced_until_heard(here, heard, ("asked", 3))
+        announce_until_received(here, received, ("asked", 3))
 
-    assert 1 not in heard
+    assert 1 not in received
 
 
 def test_a_message_that_is_no_wake_up_ends_no_listener(redis_url):
     wakeups = Wakeups(redis_url)
-    with listening(wakeups) as heard, redis.Redis.from_url(redis_url) as connection:
-        announced_until_heard(wakeups, heard, ("asked", 1))
+    with listening(wakeups) as received, redis.Redis.from_url(redis_url) as connection:
+        announce_until_received(wakeups, received, ("asked", 1))
         connection.publish("trainyard:0:asked", "not a number")
-        announced_until_heard(wakeups, heard, ("asked", 2))
+        announce_until_received(wakeups, received, ("asked", 2))
 
 
 def test_a_listener_comes_back_after_redis_did(redis_server):
     redis_server.flush()
     wakeups = Wakeups(redis_server.url)
-    with listening(wakeups) as heard:
-        announced_until_heard(wakeups, heard, ("asked", 1))
+    with listening(wakeups) as received:
+        announce_until_received(wakeups, received, ("asked", 1))
         redis_server.stop()
         wakeups.announce("asked", 2)  # nobody is there: nothing is raised
         redis_server.start()
-        announced_until_heard(wakeups, heard, ("asked", 3))
+        announce_until_received(wakeups, received, ("asked", 3))
 
 
 def test_a_listener_can_be_stopped_while_redis_is_away(caplog):

@@ -1,4 +1,4 @@
-"""What others are told of a spec, so that they need not know its fields."""
+"""The facts of a spec, so that others need not know its fields."""
 
 from __future__ import annotations
 

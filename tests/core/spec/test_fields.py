@@ -137,7 +137,7 @@ def test_every_kind_has_a_name_that_a_person_would_write():
     }
 
 
-def test_a_data_set_comes_with_its_facts():
+def test_a_dataset_comes_with_its_facts():
     [dataset] = spec_fields()["dataset"]
     facts = {choice.value: dict(choice.facts) for choice in dataset.choices}
 
@@ -177,8 +177,8 @@ def test_a_value_is_written_as_a_person_would_type_it(value, text):
         ("dataset", "gone", "gone"),
     ],
 )
-def test_a_value_is_told_as_a_person_reads_it(path, value, words):
-    assert spec_fields()[path][0].told(value) == words
+def test_a_value_has_a_label_for_a_person(path, value, words):
+    assert spec_fields()[path][0].label(value) == words
 
 
 @pytest.mark.parametrize(

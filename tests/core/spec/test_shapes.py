@@ -1,4 +1,4 @@
-"""What a network is said to look like, held against the network that torch builds and runs."""
+"""The described shapes of a network, compared with the network that torch builds and runs."""
 
 from dataclasses import replace
 

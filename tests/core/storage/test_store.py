@@ -31,7 +31,7 @@ def s3_endpoint():
 
 @pytest.fixture
 def s3(s3_endpoint, monkeypatch):
-    """The settings of an S3 server that has the bucket `yard`."""
+    """The settings of an S3 server that has the bucket `blobs`."""
     for name, value in {
         "AWS_ENDPOINT_URL": s3_endpoint,
         "AWS_ACCESS_KEY_ID": "test",
@@ -40,7 +40,7 @@ def s3(s3_endpoint, monkeypatch):
     }.items():
         monkeypatch.setenv(name, value)
     client = boto3.client("s3", endpoint_url=s3_endpoint)
-    client.create_bucket(Bucket="yard")
+    client.create_bucket(Bucket="blobs")
     client.close()
 
 
@@ -49,7 +49,7 @@ def store(request, tmp_path):
     if request.param == "folder":
         return storage.connect((tmp_path / "a folder").as_uri())
     request.getfixturevalue("s3")
-    return storage.connect("s3://yard/blobs")
+    return storage.connect("s3://blobs/trainyard")
 
 
 @pytest.fixture
@@ -215,6 +215,6 @@ def test_an_object_store_that_is_away_is_said_in_a_sentence(monkeypatch, file):
     monkeypatch.setenv("AWS_REGION", "us-east-1")
 
     with pytest.raises(Unavailable, match="does not answer"):
-        storage.connect("s3://yard/blobs").put(file)
+        storage.connect("s3://blobs/trainyard").put(file)
     with pytest.raises(Unavailable, match="does not answer"):
-        storage.connect("s3://yard/blobs").delete(Blob("0" * 64, 5))
+        storage.connect("s3://blobs/trainyard").delete(Blob("0" * 64, 5))

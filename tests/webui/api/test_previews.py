@@ -14,7 +14,7 @@ from core.datasets.builtin import DATASETS
 from core.messages import plain
 from core.workers import WorkerFacts
 from tests.services import wait_until
-from tests.webui.pages.test_pages import token
+from tests.webui.pages.conftest import token
 from webui.context import current
 
 PICTURE = b"\x89PNG and so on"
@@ -45,28 +45,28 @@ def take(database):
 def test_what_is_asked_for_is_drawn_for_its_address(client, database, worker):
     asked = {"augmentation": {"kind": "handwriting", "rotation": 30}, "seed": 3}
 
-    told = ask(client, **asked)
+    preview = ask(client, **asked)
 
     key, request = take(database)
-    assert told == {"key": key, "url": f"{ADDRESS}/{key}.png"}
+    assert preview == {"key": key, "url": f"{ADDRESS}/{key}.png"}
     assert (request["dataset"], request["seed"]) == ("digits", 3)
     assert request["augmentation"]["rotation"] == 30
     previews.finish(database, key, PICTURE)
-    shown = client.get(told["url"])
+    shown = client.get(preview["url"])
     assert (shown.status_code, shown.content_type, shown.data) == (200, "image/png", PICTURE)
     assert shown.headers["Cache-Control"] == "private, max-age=86400"
-    again = client.get(told["url"], headers={"If-None-Match": shown.headers["ETag"]})
+    again = client.get(preview["url"], headers={"If-None-Match": shown.headers["ETag"]})
     assert again.status_code == 304
 
 
 def test_an_ask_wakes_the_workers(client, app):
-    heard, stop = [], threading.Event()
+    received, stop = [], threading.Event()
     with app.app_context():
         wakeups = current().wakeups
-    listener = threading.Thread(target=wakeups.listen, args=("preview", heard.append, stop))
+    listener = threading.Thread(target=wakeups.listen, args=("preview", received.append, stop))
     listener.start()
     try:
-        wait_until(lambda: ask(client) and heard, "the wake-up is heard")
+        wait_until(lambda: ask(client) and received, "the wake-up is received")
     finally:
         stop.set()
         listener.join()
@@ -98,16 +98,16 @@ def test_without_a_live_worker_it_says_so(client, database, worker, is_silent):
 
 
 def test_what_could_not_be_drawn_says_why_and_can_be_asked_for_again(client, database, worker):
-    told = ask(client)
+    preview = ask(client)
     take(database)
-    previews.fail(database, told["key"], plain("Digits are out."))
+    previews.fail(database, preview["key"], plain("Digits are out."))
 
-    answer = client.get(told["url"])
+    answer = client.get(preview["url"])
 
     assert (answer.status_code, answer.content_type) == (424, "application/problem+json")
     assert answer.json["detail"] == "Digits are out."
-    assert ask(client) == told
-    assert client.get(told["url"]).status_code == 202
+    assert ask(client) == preview
+    assert client.get(preview["url"]).status_code == 202
 
 
 @pytest.mark.parametrize("name", ["0" * 64, "x", "0" * 63 + "%00"])
@@ -141,7 +141,7 @@ def test_programs_send_json(client):
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
-def test_every_data_set_can_be_shown_as_it_is(client, database, dataset):
+def test_every_dataset_can_be_shown_as_it_is(client, database, dataset):
     assert client.post(ADDRESS, json={"dataset": dataset}).status_code == 202
     assert take(database)[1]["augmentation"] == {"kind": "none"}
 

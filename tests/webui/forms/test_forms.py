@@ -350,7 +350,7 @@ def test_the_clone_of_a_run_is_compared_with_that_run():
 # the network
 
 
-def test_the_network_of_a_form_is_its_data_set_and_the_chosen_kind():
+def test_the_network_of_a_form_is_its_dataset_and_the_chosen_kind():
     form = reading.as_typed(as_post({}, dataset="digits", **{"model.kind": "mlp"}))
     asked = reading.network_of(form)
     assert asked == {

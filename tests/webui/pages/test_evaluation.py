@@ -1,10 +1,11 @@
-"""An evaluation as its page shows it: shades, and a diagram's geometry."""
+"""The page of an evaluation: its shades, the geometry of its diagram, and where it is linked."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.reported import evaluated
+from tests.webui.pages.conftest import Page, get
 from webui.pages.evaluation import FIRST_ERRORS, SIDE
 from webui.pages.evaluation import shown as prepared
 
@@ -51,9 +52,9 @@ def test_a_bar_of_few_images_is_faint():
     assert [opacity(count) for count in (1, 15, 30, 9000)] == [0.25, 0.5, 1, 1]
 
 
-@pytest.mark.parametrize(("wrong", "all_told"), [(30, True), (31, False)])
-def test_it_is_known_whether_these_are_all_errors(wrong, all_told):
-    assert shown(confusion=[[70, wrong], [0, 100]]).has_all_errors is all_told
+@pytest.mark.parametrize(("wrong", "are_all_shown"), [(30, True), (31, False)])
+def test_it_is_known_whether_these_are_all_errors(wrong, are_all_shown):
+    assert shown(confusion=[[70, wrong], [0, 100]]).has_all_errors is are_all_shown
 
 
 def test_errors_are_shown_by_the_names_of_their_classes():
@@ -74,3 +75,53 @@ def test_no_error_is_lost_between_those_shown_and_those_folded_away(count):
 @pytest.mark.parametrize(("names", "long"), [(("0", "12"), False), (("Bag", "1"), True)])
 def test_names_that_do_not_fit_over_a_column_are_noticed(names, long):
     assert prepared(evaluated(names).content).has_long_names is long
+
+
+def test_a_run_leads_to_its_evaluation_once_there_is_one(client, report):
+    going = get(client, f"/jobs/{report({}, evaluated(), ended=False)}")
+    without = get(client, f"/jobs/{report({})}")
+    done = report({}, evaluated())
+    page = get(client, f"/jobs/{done}")
+
+    assert going.all("section", data_evaluation="/jobs/1/evaluation?part=1") == []
+    assert without.all("a", href="/jobs/2/evaluation") == []
+    assert page.one("a", href=f"/jobs/{done}/evaluation")
+    assert page.one("section", data_evaluation=f"/jobs/{done}/evaluation?part=1")
+
+
+def test_an_evaluation_is_a_page_of_its_own_and_a_part(client, report):
+    job_id = report({}, evaluated())
+    page = get(client, f"/jobs/{job_id}/evaluation")
+    part = Page(client.get(f"/jobs/{job_id}/evaluation?part=1").text)
+
+    assert page.one("h1").text == "a run"
+    assert page.one("a", href=f"/jobs/{job_id}")
+    assert part.one("section", id="evaluation").text == page.one("section", id="evaluation").text
+    assert not part.all("html")
+    for text in ("Test-set evaluation", "85.00%", "0.4321", "77.40%", "0.0321"):
+        assert text in page.text
+
+
+def test_a_cell_of_the_confusion_matrix_is_shaded_by_its_share_of_the_class(client, report):
+    page = get(client, f"/jobs/{report({}, evaluated())}/evaluation")
+    [wrong] = page.all("td", title="cat: 2 of 10 predicted as dog")
+    [right] = page.all("td", title="dog: 9 of 10 correct")
+    assert (wrong.text, wrong.attributes["style"]) == ("2", "--shade: 0.447")
+    assert right.attributes["class"] == "right"
+
+
+def test_most_errors_are_folded(client, report):
+    page = get(client, f"/jobs/{report({}, evaluated())}/evaluation")
+    first, others = page.all("ol", **{"class": "error-list"})
+    assert (first.text.count("cat → dog"), others.text.count("cat → dog")) == (24, 6)
+    assert "6 more" in [summary.text for summary in page.all("summary")]
+    pictures = page.all("img")
+    assert len(pictures) == 30
+    assert pictures[0].attributes["src"].startswith("data:image/png;base64,iVBOR")
+    assert pictures[0].attributes["alt"] == "Test image 7"
+
+
+def test_a_run_that_was_not_evaluated_has_no_such_page(client, submitted):
+    job = submitted()
+    assert "has no evaluation" in get(client, f"/jobs/{job.id}/evaluation", 404).text
+    assert "There is no job 99" in get(client, "/jobs/99/evaluation", 404).text

@@ -97,7 +97,7 @@ def scripted(tmp_path, clock):
 
 
 def trainer_of(stack, script, scratch):
-    """A trainer whose process runs a script, and whose exit status nobody tells."""
+    """A trainer whose process runs a script, and whose exit status is unknown."""
     ours, theirs = socket.socketpair()
     line, lifeline = os.pipe()
     status, status_end = os.pipe()

@@ -60,3 +60,5 @@ def test_the_end_of_a_supervisor_ends_its_pipe():
 
     pipes.wake(1)
     pipes.wake_all()
+
+    assert pipes._pipes == []

@@ -145,7 +145,7 @@ def test_a_killed_process_ends_the_attempt_and_the_next_ends_with_the_same_weigh
     context, database, submit, ranks, monkeypatch, rank
 ):
     spec = TWO | {"epochs": 25}
-    alone = run_undisturbed(context, database, submit, spec)
+    undisturbed = run_undisturbed(context, database, submit, spec)
     job = submit(spec)
     with running(context):
         wait_until(lambda: newest_step(database, job), "a snapshot is stored")
@@ -164,7 +164,7 @@ def test_a_killed_process_ends_the_attempt_and_the_next_ends_with_the_same_weigh
 
     ended = look(database, job)
     assert (ended.state, ended.attempt) == ("succeeded", 2)
-    assert ended.weights_sha256 == alone.weights_sha256
+    assert ended.weights_sha256 == undisturbed.weights_sha256
     epochs = rows(database, queries.epochs, job)
     assert [row.epoch for row in epochs] == list(range(1, 26))
     assert [row.attempt for row in epochs] == sorted(row.attempt for row in epochs)
@@ -174,7 +174,7 @@ def test_a_killed_process_ends_the_attempt_and_the_next_ends_with_the_same_weigh
 
 def test_a_paused_run_resumes_to_the_same_weights(context, database, submit, ranks):
     spec = TWO | {"epochs": 20}
-    alone = run_undisturbed(context, database, submit, spec)
+    undisturbed = run_undisturbed(context, database, submit, spec)
     job = submit(spec)
     with running(context):
         wait_until(lambda: look(database, job).epoch > 1, "training is underway")
@@ -188,7 +188,7 @@ def test_a_paused_run_resumes_to_the_same_weights(context, database, submit, ran
     claiming.run_next(context)
 
     ended = look(database, job)
-    assert (ended.state, ended.weights_sha256) == ("succeeded", alone.weights_sha256)
+    assert (ended.state, ended.weights_sha256) == ("succeeded", undisturbed.weights_sha256)
 
 
 @pytest.mark.parametrize("hears", [True, False])

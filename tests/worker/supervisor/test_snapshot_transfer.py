@@ -69,11 +69,11 @@ def test_a_snapshot_is_stored_written_down_and_fetched(
 def test_while_one_is_stored_only_the_newest_waits(
     database, storage, lease, recorder, save, monkeypatch
 ):
-    may_go_on = threading.Event()
+    released = threading.Event()
     put = storage.put
 
     def slow(path):
-        assert may_go_on.wait(60)
+        assert released.wait(60)
         return put(path)
 
     monkeypatch.setattr(storage, "put", slow)
@@ -81,7 +81,7 @@ def test_while_one_is_stored_only_the_newest_waits(
         for step in (10, 20, 30):
             transfer.take(save(step))
         assert not transfer.wait(0)
-        may_go_on.set()
+        released.set()
         while not transfer.wait(1):
             pass
     recorder.flush()

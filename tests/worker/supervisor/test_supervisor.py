@@ -231,11 +231,11 @@ def test_a_run_waits_for_the_database_before_it_resumes(context, database, submi
 def test_a_lost_lease_ends_the_trainer_even_while_a_snapshot_is_being_stored(
     context, database, submit, monkeypatch
 ):
-    may_go_on, began = threading.Event(), threading.Event()
+    released, began = threading.Event(), threading.Event()
 
     def hang(_path):
         began.set()
-        assert may_go_on.wait(60)
+        assert released.wait(60)
         raise Unavailable("The file store is away.")
 
     monkeypatch.setattr(context.storage, "put", hang)
@@ -250,7 +250,7 @@ def test_a_lost_lease_ends_the_trainer_even_while_a_snapshot_is_being_stored(
         wait_until_gone([trainer])
 
         assert thread.is_alive()
-        may_go_on.set()
+        released.set()
 
 
 def test_a_killed_trainer_gives_the_job_another_try_after_a_pause(context, database, submit):

@@ -71,14 +71,16 @@ def test_auto_is_bf16_where_the_gpu_has_it(run):
 @pytest.mark.parametrize("compiled", [False, True])
 def test_a_resumed_run_ends_where_the_undisturbed_one_did(run, compiled):
     changes = {"compute": {"precision": "fp32", "compile": compiled}}
-    alone = of(EpochEnd, run(changes))
+    undisturbed = of(EpochEnd, run(changes))
 
     stopped = run(changes, stop_before=60)
     resumed = run(changes, resume_from=of(Saved, stopped)[-1].path)
 
     assert of(Finished, resumed)
     # GPUs add up in no fixed order
-    assert of(EpochEnd, resumed)[-1].train_loss == pytest.approx(alone[-1].train_loss, rel=0.05)
+    assert of(EpochEnd, resumed)[-1].train_loss == pytest.approx(
+        undisturbed[-1].train_loss, rel=0.05
+    )
 
 
 def test_streamed_batches_are_those_on_the_device(gpu, data_folder):

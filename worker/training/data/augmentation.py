@@ -1,7 +1,7 @@
-"""Augmentation: every training image is varied differently each time it is seen, on the device.
+"""Augmentation of training images, on the device: different at each epoch.
 
-All that is random comes from numbers that are drawn beforehand, a row an image; what is done with
-them is a function. So a batch can be split over devices, or computed again, and stays the same.
+The random numbers are drawn beforehand, a row for each image, and the transformation is a function
+of them. So a batch can be split over devices, or computed again, with the same result.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _GREY = (0.299, 0.587, 0.114)
 
 @dataclass(frozen=True, slots=True)
 class _Ranges:
-    """How much of each change there may be; 0 is none of it."""
+    """The ranges of the transformations, in the units of the spec; 0 turns one off."""
 
     shift: float = 0.0
     rotation: float = 0.0
@@ -40,7 +40,7 @@ class _Ranges:
 
 
 class Augmenter:
-    """The variations that a spec asks for."""
+    """The transformations that a spec asks for, applied to batches of images."""
 
     def __init__(self, choice: Augmentation, dataset: DatasetInfo) -> None:
         self._ranges = ranges = _Ranges(**choice.model_dump(exclude={"kind"}))
@@ -54,15 +54,18 @@ class Augmenter:
 
     @staticmethod
     def draw(generator: torch.Generator, count: int) -> Tensor:
-        """Draw the numbers for `count` images: float32 (count, 13), each evenly from [0, 1)."""
+        """Draw the random numbers for `count` images: float32 (count, 13), uniform on [0, 1)."""
         return torch.rand((count, _COLUMNS), generator=generator)
 
     def apply(self, images: Tensor, numbers: Tensor) -> Tensor:
-        """Vary images.
+        """Augment a batch of images.
 
         Args:
             images: float32 (count, channels, size, size) in [0, 1]; 0 is what lies around an image.
             numbers: a row of `draw` for each of them, on the same device.
+
+        Returns:
+            The augmented images, of the same type and shape.
         """
         if self._moves:
             images = self._move(images, numbers)
@@ -73,16 +76,16 @@ class Augmenter:
         return images
 
     def _move(self, images: Tensor, numbers: Tensor) -> Tensor:
-        """Shift, turn, scale, shear, mirror and crop, in one resampling."""
+        """Shift, rotate, scale, shear, flip and crop, in one bilinear resampling."""
         grid = functional.affine_grid(
             self._matrices(numbers), list(images.shape), align_corners=False
         )
         return functional.grid_sample(images, grid, align_corners=False)
 
     def _matrices(self, numbers: Tensor) -> Tensor:
-        """From each place in the new image to one in the old: float32 (count, 2, 3).
+        """The affine maps from places in the new images to the old: float32 (count, 2, 3).
 
-        The coordinates of both go from -1 to 1.
+        Coordinates go from -1 to 1, as `torch.nn.functional.affine_grid` has them.
         """
         ranges = self._ranges
         spread = numbers * 2 - 1
@@ -124,7 +127,10 @@ class Augmenter:
         return (images * weights).sum(1, keepdim=True)
 
     def _erase(self, images: Tensor, numbers: Tensor) -> Tensor:
-        """Blank a square around a random pixel; it may reach over the edge."""
+        """Blank a square around a random pixel; it may reach over the edge.
+
+        This is Cutout (DeVries and Taylor, 2017).
+        """
         place = torch.arange(self._size, device=images.device)
 
         def is_inside(column: int) -> Tensor:

@@ -1,7 +1,7 @@
-"""The batches of a run: which images, in which order, on which device, varied how.
+"""The batches of a run: their images, in order, augmented and mixed, on the device.
 
 Everything is a function of the seed and of the place in the run: the order of an epoch, how each
-image is varied, what is mixed with what. So the same batch comes again after a stop, on however
+image is augmented, what is mixed with what. So the same batch comes again after a stop, on however
 many devices, and whether the images lie on the device or are loaded as they are needed.
 """
 
@@ -23,14 +23,14 @@ from worker.training.data.augmentation import Augmenter
 from worker.training.data.datasets import Images
 
 LARGEST_SHARE_OF_MEMORY = 0.5
-"""Of a GPU's free memory that a dataset may take."""
+"""The share of a GPU's free memory that a dataset may take."""
 LOADERS = 2
 """Processes that load batches for a GPU ahead of their turn."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Images and what is to be learned of them, on the device."""
+    """Images with their labels, on the device: a batch, or a process's part of one."""
 
     images: Tensor
     """float32 (count, channels, size, size) in [0, 1], channels last."""
@@ -39,12 +39,12 @@ class Batch:
     other_labels: Tensor | None = None
     """int64 (count,): the labels of the images that were mixed in, where there are such."""
     share: Tensor | None = None
-    """float32 (): how much of each image is its own; the rest is of the other."""
+    """float32 (): the weight of `labels` in the loss, from 0 to 1; `other_labels` have the rest."""
     whole: int = 0
     """Images in the whole batch, of which this may be a part."""
 
     def split(self, largest: int) -> list[Batch]:
-        """The same batch in parts of at most so many images, as few and as equal as can be."""
+        """Split into micro-batches of at most `largest` images, as few and as equal as possible."""
         count = len(self.labels)
         if count <= largest:
             return [self]
@@ -63,14 +63,17 @@ class Batch:
 
 
 class Source(Protocol):
-    """Where images come from."""
+    """A source of images and labels by their index in the dataset."""
 
     def fetch(self, wanted: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Pixels (uint8) and labels for each tensor of indices in turn, on the device."""
+        """Yield pixels and labels for each tensor of indices in turn, on the device.
+
+        Pixels are uint8 (count, channels, size, size), labels int64 (count,).
+        """
 
 
 class OnDevice:
-    """All images lie in the device's memory; on a CPU, in files that are mapped into it."""
+    """A source that holds all images in the device's memory; on a CPU, in memory-mapped files."""
 
     def __init__(self, images: Images, device: torch.device) -> None:
         self._images = images.to(device)
@@ -84,7 +87,7 @@ class OnDevice:
 
 
 class Streamed:
-    """Batches are loaded as they are needed; for a GPU ahead of their turn, by other processes."""
+    """A source that loads batches as they are needed; for a GPU, ahead of time in processes."""
 
     def __init__(self, images: Images, device: torch.device) -> None:
         self._images = images
@@ -123,7 +126,7 @@ class _Chosen(Dataset[tuple[Tensor, Tensor]]):
 
 
 def source(placement: str, images: Images, device: torch.device) -> Source:
-    """Choose where images come from; `auto`: from the device where they fit."""
+    """Build the source for a placement: `device`, `stream`, or `auto`: the device if it fits."""
     if placement == "auto":
         placement = "device" if _fits(images, device) else "stream"
     return OnDevice(images, device) if placement == "device" else Streamed(images, device)
@@ -138,7 +141,7 @@ def _fits(images: Images, device: torch.device) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What one batch is made of, before any image is looked at."""
+    """The composition of one batch, drawn before any image is loaded."""
 
     indices: Tensor
     """int64: the images of this process, then, where others are mixed into them and lie in other
@@ -148,7 +151,7 @@ class _Plan:
     whole: int
     """Images in the whole batch."""
     numbers: Tensor | None = None
-    """What the augmentation draws, a row for each of `indices`."""
+    """The random numbers of the augmentation, a row for each of `indices`."""
     partners: Tensor | None = None
     """int64 (count,): which of the fetched images is mixed into each."""
     mix: _Mix | None = None
@@ -159,9 +162,9 @@ class _Mix:
     """How the images of a batch are mixed."""
 
     share: float
-    """Of each image that is its own."""
+    """The weight of an image's own label, from 0 to 1."""
     box: tuple[slice, slice] | None
-    """Rows and columns that are the other's; None: the two are blended."""
+    """Rows and columns that are taken from the other image; None: the two are blended."""
 
 
 class Batches:
@@ -175,14 +178,14 @@ class Batches:
         rank: int = 0,
         processes: int = 1,
     ) -> None:
-        """Take the images to train on.
+        """Build the source and the augmentation.
 
         Args:
             spec: of the run.
-            images: what is trained on.
+            images: the images to train on.
             device: where the batches go.
-            rank: which part of each batch is ours.
-            processes: in how many parts it is shared.
+            rank: of this process, from 0: it gets that part of each batch.
+            processes: how many there are.
         """
         self._spec = spec
         self._count = len(images)
@@ -200,7 +203,7 @@ class Batches:
 
         Args:
             number: the epoch; 1 is the first.
-            done: batches of it that are not wanted any more.
+            done: its first batches that are skipped, because they were trained on before.
         """
         order = random.order(self._spec.seed, number, self._count)
         plans = [

@@ -1,7 +1,7 @@
-"""Datasets as tensors: the whole set, as the bytes that its files hold, mapped into memory.
+"""Datasets as tensors: all images of a dataset, memory-mapped from its files as bytes.
 
-MNIST and its kin lie in the files that their authors publish, in the IDX format. All other sets are
-brought into arrays of numpy when they are fetched: what their authors publish cannot be mapped.
+MNIST and its kin lie in the files that their authors publish, in the IDX format. All other datasets
+are converted to NumPy arrays when they are fetched: what their authors publish cannot be mapped.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Images:
         return Images(self.pixels.to(device), self.labels.to(device), self.largest_pixel)
 
     def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Images as float32 in [0, 1], channels last, and their labels."""
+        """The images at `indices` as float32 in [0, 1], channels last, and their labels."""
         chosen = self.pixels[indices]
         images = chosen.to(torch.float32, memory_format=torch.channels_last)
         return images.div_(self.largest_pixel), self.labels[indices]
@@ -87,21 +87,21 @@ def load(name: str, folder: Path) -> tuple[Images, Images]:
 def split(
     train: Images, *, subset: int | None, validation: float, seed: int, classes: int
 ) -> tuple[Images, Images | None]:
-    """Divide the images to train on: those to learn from, and those to choose by.
+    """Split the training images into a training set and a validation set, stratified by class.
 
-    Each class gives its share. Both parts keep the order of the file, and the first stays mapped
-    from it where nothing is kept apart.
+    Both keep the order of the file, and the training set stays mapped from it where there is no
+    validation set.
 
     Args:
-        train: all images that there are to train on.
-        subset: go by the first so many of them only; None: by all.
-        validation: the share that is kept apart, from 0 to below 1.
-        seed: of the run; decides which are kept apart.
+        train: all training images of the dataset.
+        subset: use the first so many of them only; None: all.
+        validation: the share of the validation set, from 0 to below 1.
+        seed: of the run; decides which images are in which set.
         classes: how many classes there are.
 
     Returns:
-        The images to learn from; and those kept apart, `round(count * validation)` of them, or None
-        where that is none.
+        The training set; and the validation set of `round(count * validation)` images, or None
+        where that is 0.
     """
     images = train if subset is None else _take(train, slice(subset))
     count = round(len(images) * validation)
@@ -117,7 +117,7 @@ def split(
 
 
 def _shares(labels: Tensor, count: int, classes: int) -> list[int]:
-    """How many of `count` images each class gives: its part of them, by largest remainder."""
+    """The images of each class among `count`, in proportion: by the largest-remainder method."""
     sizes = torch.bincount(labels, minlength=classes).tolist()
     parts = [divmod(count * size, len(labels)) for size in sizes]
     shares = [whole for whole, _ in parts]
@@ -167,7 +167,7 @@ def _part(dataset: DatasetInfo, place: Path, part: str, count: int) -> Images:
 def _check(
     dataset: DatasetInfo, part: str, count: int, pixels: np.ndarray, labels: np.ndarray
 ) -> None:
-    """Raise ValueError where files hold something else than the catalogue says."""
+    """Raise ValueError where the files do not hold what the catalog says."""
     size, classes = dataset.size, len(dataset.classes)
     shape: tuple[int, ...] = (count, dataset.channels, size, size)
     if pixels.ndim == 3 and dataset.channels == 1:  # IDX files have no dimension for the channel

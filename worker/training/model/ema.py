@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class Average:
-    """A second network, whose weights are the running average of the first's."""
+    """An exponential moving average of a network's weights, held in a copy of the network."""
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         """Start with the weights as they are.
@@ -30,7 +30,7 @@ class Average:
 
     @torch.no_grad()
     def follow(self, steps: int) -> None:
-        """Take the weights in after a step.
+        """Update the average after a step.
 
         Args:
             steps: steps done, this one included.
@@ -46,7 +46,7 @@ class Average:
         return self.network.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Put back what `state_dict` gave."""
+        """Restore the weights that `state_dict` returned."""
         self.network.load_state_dict(state)
 
 

@@ -18,15 +18,15 @@ from core.spec.shapes import is_pooled
 
 
 def build(model: Model, dataset: DatasetInfo, *, normalize: bool = False) -> nn.Module:
-    """Make a network for images of a dataset: (batch, channels, size, size) to (batch, classes).
+    """Build a network for images of a dataset: (batch, channels, size, size) to (batch, classes).
 
-    What it looks like from outside is in `core/spec/shapes.py`.
+    `core/spec/shapes.py` knows its shapes and parameters without torch.
 
     Args:
         model: the part of the spec that describes it.
         dataset: whose images, with pixels between 0 and 1, it takes.
-        normalize: begin with a layer that does to the images what `data.normalize` asks for; so
-            wherever the network goes, it takes plain images.
+        normalize: begin with a layer `Normalize`, so that the network takes plain images wherever
+            it is used.
     """
     network = _KINDS[model.kind](model, dataset)
     if not normalize:
@@ -35,7 +35,7 @@ def build(model: Model, dataset: DatasetInfo, *, normalize: bool = False) -> nn.
 
 
 class Normalize(nn.Module):
-    """Subtract the mean of a dataset's pixels from images, and divide by their deviation."""
+    """Standardizes images by the mean and standard deviation of a dataset's pixels, by channel."""
 
     mean: Tensor
     deviation: Tensor
@@ -79,7 +79,7 @@ def _cnn(model: CNN, dataset: DatasetInfo) -> nn.Sequential:
 
 
 class FlattenByPixel(nn.Module):
-    """Maps in one row, pixel by pixel, each with its channels side by side.
+    """Flattens feature maps into one row an image, pixel by pixel, with adjacent channels.
 
     `nn.Flatten` goes channel by channel. Maps lie in memory pixel by pixel (channels last), so that
     is a copy, and its gradient comes back in another layout than the maps': together a tenth of the
@@ -91,7 +91,10 @@ class FlattenByPixel(nn.Module):
 
 
 class LinearByPixel(nn.Linear):
-    """What `nn.Linear` behind `nn.Flatten` is, with the same weights, behind `FlattenByPixel`."""
+    """The linear layer after `FlattenByPixel`; equals `nn.Linear` after `nn.Flatten`.
+
+    Its weights are those of `nn.Linear`, in the same order.
+    """
 
     def __init__(self, channels: int, size: int, classes: int) -> None:
         super().__init__(channels * size * size, classes)
@@ -144,7 +147,7 @@ AVX2 and one thread, oneDNN's own kernel writes beyond its memory (seen with tor
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions whose result is added to what went in.
+    """A residual block (He and others, 2015): two 3x3 convolutions, added to their input.
 
     Like torchvision's `BasicBlock`, which would cost every run the import of torchvision.
     """
@@ -152,7 +155,7 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels: int, width: int, stride: int = 1) -> None:
         super().__init__()
         self.thinned = 1
-        """Of so many rows and columns the shortcut sees one."""
+        """The stride at which the shortcut reads rows and columns."""
         self.convolutions = nn.Sequential(
             *_convolution(channels, width, 3, stride),
             nn.ReLU(inplace=True),
@@ -180,13 +183,13 @@ def _convolution(
 
 
 def _draw_convolution(module: nn.Module) -> None:
-    """Draw a convolution's weights as He and others do, and torchvision after them."""
+    """Draw a convolution's weights (He and others, 2015: "Delving deep into rectifiers")."""
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
 def _resnet18(_: ResNet18, dataset: DatasetInfo) -> nn.Module:
-    """Torchvision's, with the beginning of a network for small images: nothing is halved there."""
+    """Torchvision's ResNet-18 with a stem for small images: 3x3, stride 1, no pooling."""
     # this import takes 1.3 s where torch is there already, so other runs go without it
     from torchvision.models import resnet18  # noqa: PLC0415
 
@@ -206,7 +209,7 @@ _KINDS: dict[str, Callable[[Any, DatasetInfo], nn.Module]] = {
 
 
 def portable_weights(network: nn.Module) -> OrderedDict[str, Tensor]:
-    """The network's state on the CPU, in the plain memory layout, in the order of its layers."""
+    """The network's state on the CPU, contiguous, in the order of its layers."""
     return OrderedDict(
         (name, value.detach().to("cpu", copy=True).contiguous())
         for name, value in network.state_dict().items()

@@ -12,11 +12,11 @@ Loss = Literal["cross_entropy", "multi_margin"]
 
 
 def loss_of(kind: Loss, scores: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Mean loss.
+    """The mean loss of a batch: float32 ().
 
     Args:
-        kind: which.
-        scores: (count, classes).
+        kind: of loss.
+        scores: float32 (count, classes), before any softmax.
         labels: int64 (count,).
         label_smoothing: share of each label that is spread over all classes; cross-entropy only.
     """
@@ -26,7 +26,7 @@ def loss_of(kind: Loss, scores: Tensor, labels: Tensor, label_smoothing: float =
 
 
 def measure(kind: Loss, scores: Tensor, labels: Tensor) -> tuple[float, float]:
-    """Mean loss, and the share of images whose class has the highest score (0 to 1)."""
+    """The mean loss and the accuracy, from 0 to 1, of scores (count, classes)."""
     labels = labels.to(scores.device)
     correct = (scores.argmax(1) == labels).sum(dtype=torch.float64)
     return loss_of(kind, scores, labels).item(), correct.item() / len(labels)

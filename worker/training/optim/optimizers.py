@@ -13,7 +13,7 @@ from core.spec import hyperparameters
 
 
 class Optimization:
-    """What changes the weights: one optimizer, or several that share them out among themselves."""
+    """The optimizers of a network: one, or several with some of its weights each."""
 
     def __init__(self, optimizers: Sequence[torch.optim.Optimizer]) -> None:
         self.optimizers = optimizers
@@ -25,13 +25,13 @@ class Optimization:
         return float(self.optimizers[0].param_groups[0]["lr"])
 
     def set_lr_factor(self, factor: float) -> None:
-        """Multiply the learning rate of the next step, as the spec has it, by a factor."""
+        """Set the learning rates of the next step to those of the spec times a factor."""
         for optimizer, rates in zip(self.optimizers, self._rates, strict=True):
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * factor
 
     def zero_grad(self) -> None:
-        """Forget the gradients."""
+        """Discard the gradients of all weights."""
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
 
@@ -40,13 +40,13 @@ class Optimization:
         return [optimizer.state_dict() for optimizer in self.optimizers]
 
     def load_state_dict(self, states: Sequence[dict[str, Any]]) -> None:
-        """Put back what `state_dict` gave."""
+        """Restore the states that `state_dict` returned."""
         for optimizer, state in zip(self.optimizers, states, strict=True):
             optimizer.load_state_dict(state)
 
 
 def build_optimization(choice: hyperparameters.Optimizer, network: nn.Module) -> Optimization:
-    """Make the optimizer of a network that is on its device, in its memory layout already."""
+    """Build the optimizers of a network that is on its device, in its memory layout already."""
     if isinstance(choice, hyperparameters.Muon):
         return Optimization(_muon(choice, network))
     return Optimization([_KINDS[choice.kind](choice, list(network.parameters()))])
@@ -82,9 +82,9 @@ _KINDS: dict[str, Callable[[Any, Any], torch.optim.Optimizer]] = {
 
 
 class _Muon(torch.optim.Muon):
-    """Torch's Muon, which takes matrices only, for convolutions too.
+    """Muon (Jordan and others, 2024) for convolutions too; torch's takes matrices only.
 
-    A kernel (out, in, height, width) is seen as the matrix (out, in * height * width); in which
+    A kernel (out, in, height, width) is viewed as the matrix (out, in * height * width); in which
     order its columns lie makes no difference to an orthogonal step.
     """
 
@@ -95,7 +95,7 @@ class _Muon(torch.optim.Muon):
         super().__init__(self._matrices, **settings)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients of the weights, and of the matrices that they are seen as."""
+        """Discard the gradients of the weights, and of the matrices that they are viewed as."""
         super().zero_grad(set_to_none)
         for weight in self._weights:
             weight.grad = None
@@ -110,7 +110,7 @@ class _Muon(torch.optim.Muon):
 
 
 def _turned(tensor: Tensor, weight: Tensor) -> Tensor:
-    """A weight, or its gradient, with its dimensions in the order in which the weight's lie."""
+    """A weight, or its gradient, with its dimensions in the order of the weight's memory."""
     if weight.dim() == 4 and weight.is_contiguous(memory_format=torch.channels_last):
         return tensor.permute(0, 2, 3, 1)
     return tensor

@@ -19,7 +19,7 @@ _LAST = _FIRST / 1e4
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """How long a run is at most."""
+    """The length of a run that does not stop early."""
 
     steps: int
     """Steps in all."""
@@ -29,6 +29,9 @@ class Span:
 
 def factor(choice: Schedule, span: Span, step: int, reductions: int = 0) -> float:
     """The factor that the learning rate is multiplied by for one step.
+
+    One-cycle is that of Smith and Topin (2017), cosine that of Loshchilov and Hutter (2016) without
+    restarts. All but one-cycle begin with a linear warm-up.
 
     Args:
         choice: the schedule.
@@ -97,7 +100,7 @@ class PlateauWatch:
         """Epochs since then."""
 
     def see(self, loss: float) -> bool:
-        """Take the loss of an epoch; return whether patience ran out, and count from 0 if so."""
+        """Count the loss of an epoch; return whether patience ran out, and count from 0 if so."""
         if loss < self.best:
             self.best, self.since = loss, 0
         else:

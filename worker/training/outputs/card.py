@@ -33,9 +33,9 @@ class Results:
     """How a run went: losses are those of the spec, accuracies shares from 0 to 1."""
 
     epoch: int
-    """Whose weights are published."""
+    """The epoch whose weights are published."""
     epochs: int
-    """How many were done."""
+    """The epochs that were trained."""
     test_loss: float
     test_accuracy: float
     validation_loss: float | None
@@ -48,7 +48,7 @@ class Results:
     """Why the run ended before its last epoch, or None where it did not."""
 
     def metrics(self) -> dict[str, float | None]:
-        """What was measured of the published weights."""
+        """The metrics of the published weights."""
         return {
             "epoch": self.epoch,
             "train_loss": self.train_loss,
@@ -166,10 +166,10 @@ _LOADING = {"pt": _load, "safetensors": _load, "onnx": _load_onnx}
 
 
 def markdown(card: Content) -> str:
-    """The card, to be read.
+    """The card as Markdown.
 
     Args:
-        card: what `content` gave.
+        card: as `content` returned it.
     """
     parts = (
         f"# {card['name']}",
@@ -313,7 +313,7 @@ def _list(items: Iterable[str]) -> str:
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table whose columns, but the first, stand to the right, as numbers do."""
+    """A Markdown table; all columns but the first are aligned to the right, as numbers are."""
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

@@ -39,7 +39,7 @@ where that is above 1. Float32 itself is about 1e-7 of it."""
 
 
 class ExportFailed(TrainyardError):
-    """An exported network does not do what the trained one does. It is not published."""
+    """The scores of an exported network differ from the trained one's. It is not published."""
 
 
 def write_all(
@@ -101,7 +101,7 @@ def write_all(
 
 
 def rebuild(spec: Mapping[str, Any] | str) -> nn.Module:
-    """Build the network of a published file, for its weights to be put in.
+    """Build the network of a published file, with initial weights, for the file's to be loaded.
 
     Args:
         spec: as a `.pt` holds it, or the JSON of it, as `.safetensors` and `.onnx` do.
@@ -151,7 +151,7 @@ def _safetensors(weights: OrderedDict[str, Tensor], facts: dict[str, str]) -> by
 
 
 def _onnx(network: nn.Module, facts: dict[str, str], examples: Tensor) -> bytes:
-    """The whole network, for any number of images at once, proven on the examples."""
+    """The whole network as ONNX, for any number of images at once, compared on the examples."""
     import onnx  # noqa: PLC0415  (0.1 s, and nobody needs it before a run has ended)
 
     portable = copy.deepcopy(network).cpu().to(memory_format=torch.contiguous_format).eval()
@@ -188,7 +188,11 @@ def _traced(network: nn.Module, image: Tensor) -> bytes:
 
 @torch.inference_mode()
 def _prove(exported: bytes, network: nn.Module, images: Tensor) -> None:
-    """Refuse an exported network whose scores are not the network's own."""
+    """Compare the scores of an exported network with the network's own.
+
+    Raises:
+        ExportFailed: they differ by more than `TOLERANCE`.
+    """
     import onnxruntime  # noqa: PLC0415  (0.1 s, and nobody needs it before a run has ended)
 
     options = onnxruntime.SessionOptions()

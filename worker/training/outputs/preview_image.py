@@ -1,4 +1,4 @@
-"""A preview: sixteen training images on one sheet, varied as a run would vary them.
+"""The preview of an augmentation: a sheet of sixteen training images, as a run would see them.
 
 They are the first of a run's first batch, where all images are trained on and none are mixed.
 """
@@ -29,12 +29,12 @@ GAP = 2
 
 
 def draw(dataset: str, augmentation: Augmentation, seed: int, data: Path) -> bytes:
-    """Draw a sheet.
+    """Draw the sheet of an augmentation.
 
     Args:
         dataset: a name of the catalogue.
-        augmentation: how the images are varied.
-        seed: decides which images, and how.
+        augmentation: of the images.
+        seed: of the run; decides which images, and the random numbers of the augmentation.
         data: folder of the datasets.
 
     Returns:

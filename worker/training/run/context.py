@@ -17,7 +17,7 @@ from worker.training.run.precision import Precision
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunContext:
-    """What a run is given. It does not change while the run trains."""
+    """The inputs of a run. They do not change while it trains."""
 
     spec: TrainingSpec
     data: Path
@@ -26,7 +26,7 @@ class RunContext:
     """Folder for the finished files and the snapshots."""
     device: torch.device
     precision: Precision | None = None
-    """What the run began in, where its spec leaves that to the device; None: it begins now."""
+    """The precision that the run began in, where its spec says `auto`; None: it begins now."""
     report: Callable[[Report], None]
     """Takes each report of rank 0; must not be slow."""
     stop_requested: Callable[[], Stop | None] = lambda: None

@@ -1,7 +1,7 @@
 """The processes that train one run together: each on a device of its own, on a part of each batch.
 
-All of them hold the same weights and take the same steps: DistributedDataParallel adds up their
-gradients. Rank 0 is the one that measures, reports, saves and decides; the others follow.
+All of them hold the same weights and take the same steps: DistributedDataParallel averages
+their gradients. Rank 0 is the one that measures, reports, saves and decides; the others follow.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ class Peers(Protocol):
     size: int
 
     def wrap(self, network: nn.Module) -> nn.Module:
-        """The network as it is to be called, so that all processes take the same step."""
+        """Wrap a network so that its gradients are averaged over all processes."""
 
     def no_sync(self, network: nn.Module) -> AbstractContextManager[object]:
-        """Within, gradients are summed in this process alone."""
+        """A context in which gradients accumulate in this process alone."""
 
     def all_reduce(self, value: Tensor) -> None:
         """Replace a value by its sum over all processes."""
@@ -97,6 +97,6 @@ class ProcessGroup:
 
 
 def leave() -> None:
-    """Let go of the others, where there are any: for processes that live on."""
+    """Destroy the process group, where there is one: for processes that live on."""
     if distributed.is_initialized():
         distributed.destroy_process_group()

@@ -17,12 +17,13 @@ from torch import Tensor, nn
 from worker.training.data.batches import Batch
 
 WARM_UPS = 3
+"""Passes before the capture, as PyTorch's notes on CUDA graphs ask for."""
 
 ScaledLoss = Callable[[nn.Module, Batch], tuple[Tensor, Tensor]]
 
 
 class Capture:
-    """A graph of one network and one size of batch, captured when the first such batch comes."""
+    """A CUDA graph of one network and one batch size, captured at the first such batch."""
 
     def __init__(self, network: nn.Module, scaled_loss: ScaledLoss, size: int) -> None:
         self._network = network
@@ -38,7 +39,7 @@ class Capture:
         return len(batch.labels) == self._size
 
     def replay(self, batch: Batch) -> Tensor:
-        """Compute the gradients of a batch, into the weights' `grad`, and return its mean loss."""
+        """Compute the gradients of a batch into the weights' `grad`; return the mean loss ()."""
         if self._graph is None:
             self._capture(batch)
         mine = self._batch

@@ -61,7 +61,7 @@ def run(context: RunContext, resume_from: Path | None = None) -> nn.Module:
 
 
 class _Run:
-    """One run: its parts, and the order in which they act."""
+    """One run: its components, and the order in which they act."""
 
     def __init__(self, context: RunContext) -> None:
         self._context = context

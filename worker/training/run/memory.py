@@ -1,4 +1,4 @@
-"""How much memory a run takes, and that it keeps what it has."""
+"""The memory of a run: its peak, and how the allocator keeps it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 
 def most_taken(device: torch.device) -> int:
-    """The most bytes that were taken so far: of the GPU's memory, or by this process on a CPU."""
+    """The peak memory so far, in bytes: allocated on the GPU, or resident of this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
@@ -21,7 +21,7 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 
 
 def keep_freed() -> None:
-    """Have this process keep the memory that it frees, and use it again.
+    """Configure the allocator of this process to keep the memory that it frees.
 
     glibc gives large blocks back to the system, and gets them again page by page, each zeroed: for
     the tutorial's network two thousand page faults a step. Where there is no glibc nothing is done.

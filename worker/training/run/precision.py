@@ -1,4 +1,4 @@
-"""The numbers that a network computes in, and what makes them faster."""
+"""The precision of a run, and its compilation: fp32, TF32, bf16, fp16; torch.compile."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def choose(choice: Compute, device: torch.device, began_in: Precision | None = N
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
-    """Compute in a precision within; weights and losses stay in fp32."""
+    """A context in which a network computes in a precision; weights and losses stay in fp32."""
     if precision == "fp32":
         return contextlib.nullcontext()
     return torch.autocast(device.type, _TYPES[precision])
 
 
 def prepare(choice: Compute, device: torch.device) -> None:
-    """Set what holds for the whole process: whether fp32 products may be rounded to TF32."""
+    """Set, for the whole process, whether fp32 products on a GPU may be rounded to TF32."""
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high" if choice.tf32 else "highest")
         torch.backends.cudnn.allow_tf32 = choice.tf32

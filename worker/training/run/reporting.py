@@ -117,7 +117,7 @@ class Reporter:
         self.log(log_messages.measured(last, self._context.spec.epochs))
 
     def micro_batch_reduced(self, micro_batch: int) -> None:
-        """Report that batches are computed in parts of so many images from here on."""
+        """Report that batches are computed in micro-batches of so many images from here on."""
         self.send(Shrunk(micro_batch=micro_batch))
         self.warn(log_messages.shrunk(micro_batch))
 

@@ -30,7 +30,7 @@ class RunData:
     """The images of a run, on its device."""
 
     batches: Batches
-    """What is trained on."""
+    """The batches to train on."""
     sizes: Tensor
     """float64 (batches of an epoch,): the images in each, over all processes."""
     span: Span
@@ -68,7 +68,7 @@ def load_data(context: RunContext) -> RunData:
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """What is trained, and what trains it."""
+    """The network of a run, and the components that train it."""
 
     network: nn.Module
     optimization: Optimization
@@ -84,7 +84,7 @@ class Components:
 
     @property
     def stateful(self) -> StatefulParts:
-        """The parts whose state a snapshot holds, by the names that it has for them."""
+        """The components whose state a snapshot holds, by their names in it."""
         parts: StatefulParts = {
             "network": self.network,
             "optimization": self.optimization,
@@ -96,13 +96,13 @@ class Components:
 def build_components(
     context: RunContext, span: Span, on_micro_batch_reduced: Callable[[int], None]
 ) -> Components:
-    """Build the network of a run, with its first weights, and what trains it.
+    """Build the network of a run, with its initial weights, and the components that train it.
 
     Args:
         context: of the run.
         span: its length.
         on_micro_batch_reduced: called with the new size, in images, when the device's memory was
-            too small for a larger part of a batch.
+            too small for larger micro-batches.
     """
     spec, device = context.spec, context.device
     random.seed_torch(spec.seed, device)

@@ -35,7 +35,7 @@ def _with_migrated_spec(contents: Contents) -> Contents:
 
 
 MIGRATIONS: dict[int, Callable[[Contents], Contents]] = {3: _with_migrated_spec}
-"""By version: what brings the contents of a file to the next version."""
+"""By version: the migration of a file's contents to the next version."""
 
 
 class Unusable(TrainyardError):
@@ -56,7 +56,7 @@ class Measured:
 
 @dataclass(slots=True)
 class Progress:
-    """How far a run has come, and what it has to remember of the way."""
+    """The progress of a run: its place, and the measurements that later decisions need."""
 
     epochs: int = 0
     """Whole epochs done, their evaluation included."""
@@ -72,7 +72,7 @@ class Progress:
     """Seconds trained before this epoch."""
     learning_rate: float = 0.0
     gradient_norm: float = 0.0
-    """As it was measured last."""
+    """The Euclidean norm of the gradient, when it was last measured."""
     reductions: int = 0
     """How often a plateau lowered the learning rate."""
     plateau_best: float = math.inf
@@ -92,22 +92,22 @@ class Progress:
 
 
 class Stateful(Protocol):
-    """A part of a run that changes from batch to batch."""
+    """A component of a run whose state changes from batch to batch."""
 
     def state_dict(self) -> Any:
-        """Its state."""
+        """The component's state."""
 
     def load_state_dict(self, state: Any) -> Any:
-        """Put a state back."""
+        """Restore a state that `state_dict` returned."""
 
 
 StatefulParts = dict[str, Stateful]
-"""What of a run changes from batch to batch, by name."""
+"""The stateful components of a run, by their names in a snapshot."""
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotExtras:
-    """Tensors of a run that are no part's state."""
+    """Tensors of a snapshot that are no component's state."""
 
     losses: torch.Tensor
     """The mean loss of each batch of the epoch that is under way; float32 (batches done,)."""
@@ -211,6 +211,6 @@ class SnapshotFile:
         self.extras = SnapshotExtras(self._contents["losses"], self._contents["best_weights"])
 
     def restore(self, parts: StatefulParts) -> None:
-        """Put every part back to where it was."""
+        """Restore the state of every component."""
         for name, part in parts.items():
             part.load_state_dict(self._contents["parts"][name])

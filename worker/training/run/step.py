@@ -1,7 +1,7 @@
 """One step of training: forward, backward, and what the gradients do to the weights.
 
-A batch may be computed in parts whose gradients are added up: because the spec asks for it, or
-because the device's memory was too small for the whole.
+A batch may be computed in micro-batches whose gradients are summed: because the spec asks for it,
+or because the device's memory was too small for the whole.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class Stepper:
             average: of the weights, where the spec asks for one.
             device: where to compute.
             peers: the processes that train this run.
-            on_micro_batch_reduced: called with the images in a part when the memory was too small
-                for larger ones.
+            on_micro_batch_reduced: called with the new size, in images, when the memory was too
+                small for larger micro-batches.
             began_in: the precision that the run began in; None: it begins now.
         """
         self._spec = spec
@@ -67,14 +67,14 @@ class Stepper:
         # of the largest share of a batch that one process gets
         share = -(-spec.batch_size // peers.size)
         self.requested_micro_batch = -(-share // spec.micro_batches)
-        """Images in the largest part of a batch, as the spec has it."""
+        """Images in the largest micro-batch that the spec asks for."""
         self.micro_batch = self.requested_micro_batch
-        """The same, as the memory allows."""
+        """Images in the largest micro-batch that fits into the memory."""
         # batch norm cannot work on a single value
         narrowest = shapes.smallest_map(spec.model, DATASETS[spec.dataset])
         self._least = 2 if narrowest == 1 else 1
         self._is_proven = False
-        """Whether parts of this size have fitted."""
+        """Whether micro-batches of this size have fitted."""
         self._weights = list(network.parameters())
         self._is_random = any(isinstance(each, nn.Dropout) and each.p for each in network.modules())
         self._capture = (
@@ -89,7 +89,7 @@ class Stepper:
         """Take a step.
 
         Args:
-            batch: our part of the batch.
+            batch: this process's part of the batch.
             epoch: the epoch, from 1.
             number: the batch in it, from 1.
             steps: steps taken before.
@@ -156,7 +156,7 @@ class Stepper:
         return loss
 
     def _scaled_loss(self, network: nn.Module, part: Batch) -> tuple[Tensor, Tensor]:
-        """A part's share in the mean loss of the whole batch, and what its gradient is taken of."""
+        """A part's contribution to the mean loss of the batch, and that, scaled, for `backward`."""
         with precision.autocast(self.precision, self._device):
             scores: Tensor = network(part.images)
         loss = self._loss(scores.float(), part)
@@ -190,10 +190,10 @@ class Stepper:
         return nn.utils.get_total_norm(gradients)
 
     def state_dict(self) -> dict[str, Any]:
-        """What the next step depends on, besides weights and optimizers."""
+        """The state that the next step depends on, besides weights and optimizers."""
         return {"micro_batch": self.micro_batch, "scaler": self.scaler.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Put back what `state_dict` gave."""
+        """Restore the state that `state_dict` returned."""
         self.micro_batch = state["micro_batch"]
         self.scaler.load_state_dict(state["scaler"])

@@ -111,7 +111,7 @@ def test_an_erased_square_at_the_edge_is_cut_off():
     assert (erased == 0).sum() == 4 * 4
 
 
-def test_colours_change_within_their_bounds_and_stay_colours():
+def test_colors_change_within_their_bounds_and_stay_colors():
     photo = picture(channels=3, size=32)
     augmenter = Augmenter(Photos(flip=False, crop=0, color=0.5, **STILL), DATASETS["mnist"])
 

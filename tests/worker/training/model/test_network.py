@@ -109,7 +109,7 @@ def test_batch_norm_and_dropout_take_their_places_in_the_tutorials_network():
 @pytest.mark.parametrize("kernel_size", [3, 5, 7])
 @pytest.mark.parametrize("channels", [(4,), (4, 4), (2, 3, 4, 5, 6, 7)])
 @pytest.mark.parametrize("stem", ["pool", "stride"])
-def test_every_convolutional_network_takes_every_data_set(dataset, kernel_size, channels, stem):
+def test_every_convolutional_network_takes_every_dataset(dataset, kernel_size, channels, stem):
     model = CNN(kernel_size=kernel_size, channels=channels, stem=stem, batch_norm=True, dropout=0.5)
 
     scores = build(model, dataset)(images_of(dataset, 3))
@@ -119,7 +119,7 @@ def test_every_convolutional_network_takes_every_data_set(dataset, kernel_size, 
 
 @each_format
 @each_model
-def test_every_network_takes_every_data_set(model, dataset):
+def test_every_network_takes_every_dataset(model, dataset):
     scores = build(model, dataset)(images_of(dataset, 3))
 
     assert scores.shape == (3, len(dataset.classes))
@@ -275,7 +275,7 @@ def test_a_perceptron_drops_features_before_its_last_layer_only():
     )
 
 
-def test_images_are_normalised_inside_the_network():
+def test_images_are_normalized_inside_the_network():
     network = build(CNN(), PHOTOS, normalize=True).eval()
     images = images_of(PHOTOS, 2)
     by_hand = torch.stack(
@@ -285,7 +285,7 @@ def test_images_are_normalised_inside_the_network():
     torch.testing.assert_close(network(images), network.network(by_hand))
 
 
-def test_normalising_draws_no_numbers_and_trains_no_weights():
+def test_normalization_draws_no_numbers_and_trains_no_weights():
     torch.manual_seed(0)
     plain = build(CNN(), DATASETS["digits"])
     torch.manual_seed(0)

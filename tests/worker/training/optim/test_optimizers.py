@@ -113,7 +113,7 @@ def test_muon_with_one_matrix_only_is_adamw():
     "choice",
     [spec.SGD(momentum=0.9), spec.Adam(), spec.AdamW(), spec.RMSprop(momentum=0.5), spec.Muon()],
 )
-def test_an_optimization_goes_on_from_its_state(choice):
+def test_an_optimization_resumes_from_its_state(choice):
     made = network()
     optimization = build_optimization(choice, made)
 

@@ -66,7 +66,7 @@ def test_schedules_work_for_very_short_runs(choice, steps):
 
 
 @pytest.mark.parametrize("choice", [Constant, Step, Cosine, Plateau])
-def test_a_warm_up_rises_evenly_from_nothing_on_any_schedule(choice):
+def test_a_warm_up_rises_linearly_from_zero_on_any_schedule(choice):
     used = shares(choice(warmup=0.2))
 
     rises = [after - before for before, after in itertools.pairwise(used[:20])]

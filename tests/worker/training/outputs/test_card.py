@@ -1,4 +1,4 @@
-"""The model card: it tells the truth about the files beside it, and how to load them."""
+"""The model card: it describes the files beside it truly, and how to load them."""
 
 import hashlib
 import itertools
@@ -132,10 +132,10 @@ def test_what_was_not_measured_is_not_in_its_table(tmp_path):
 
 
 def test_it_calls_scores_probabilities_only_where_they_are(tmp_path):
-    for loss, is_said in (("cross_entropy", True), ("multi_margin", False)):
+    for loss, is_stated in (("cross_entropy", True), ("multi_margin", False)):
         markdown = cards(write(resolve("tutorial", {"loss": loss}), tmp_path)[1])[1]
 
-        assert ("gives probabilities" in markdown) is is_said
+        assert ("gives probabilities" in markdown) is is_stated
         assert f"Loss ({loss})" in markdown
 
 
@@ -173,7 +173,7 @@ def test_it_says_what_the_images_are_and_how_they_must_look(dataset):
     assert "There is no other normalization." in markdown
 
 
-def test_it_says_that_the_network_normalises_by_itself():
+def test_it_says_that_the_network_normalizes_by_itself():
     spec = resolve("tutorial", {"dataset": "cifar10", **NORMALIZED})
     dataset = DATASETS["cifar10"]
 
@@ -195,10 +195,10 @@ def test_it_counts_the_images_that_were_trained_on(data_folder, data):
         images, subset=data.subset, validation=data.validation, seed=0, classes=10
     )
 
-    told = card.content(spec, RESULTS, "0" * 64, [])["dataset"]
+    described = card.content(spec, RESULTS, "0" * 64, [])["dataset"]
 
-    assert told["train_count"] == len(train)
-    assert told["validation_count"] == len(validation or ())
+    assert described["train_count"] == len(train)
+    assert described["validation_count"] == len(validation or ())
 
 
 def test_a_package_that_is_not_installed_is_called_so(monkeypatch):

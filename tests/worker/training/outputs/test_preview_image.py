@@ -74,7 +74,7 @@ def test_the_same_seed_draws_the_same_bytes_and_another_seed_others(data_folder)
     assert preview_image.draw("digits", TURNED, 4, data_folder) != drawn
 
 
-def test_a_sheet_in_colour_keeps_its_colours():
+def test_a_sheet_in_color_keeps_its_colors():
     images = torch.zeros(16, 3, 32, 32)
     images[:, 0] = 1.5  # red, and more of it than can be shown
 

@@ -1,4 +1,4 @@
-"""Two processes that train one run, over gloo on the CPU: the same run as one process alone."""
+"""Two processes that train one run, over gloo on the CPU: the same run as a single process."""
 
 import multiprocessing
 import pickle
@@ -83,7 +83,7 @@ def of(kind, reports):
     return [report for report in reports if isinstance(report, kind)]
 
 
-def alone(changes, data_folder, folder):
+def run_single_process(changes, data_folder, folder):
     reports = []
     network = loop.run(
         RunContext(
@@ -118,7 +118,7 @@ def measured(reports):
     ids=["plain", "everything"],
 )
 def test_two_processes_train_what_one_trains(run, data_folder, tmp_path, changes):
-    _, expected = alone(changes, data_folder, tmp_path)
+    _, expected = run_single_process(changes, data_folder, tmp_path)
 
     reports = run(changes)
 
@@ -127,7 +127,7 @@ def test_two_processes_train_what_one_trains(run, data_folder, tmp_path, changes
     assert [r.step for r in of(StepMetrics, reports)][-1] == 2 * 23
 
 
-def test_a_stopped_run_of_two_goes_on_to_the_same_bytes(run):
+def test_a_stopped_run_of_two_resumes_to_the_same_bytes(run):
     changes = {
         "model": {"channels": [4], "dropout": 0.3, "batch_norm": True},
         "optimizer": {"kind": "sgd", "momentum": 0.9},

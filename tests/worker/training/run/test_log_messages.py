@@ -45,7 +45,7 @@ def test_an_epoch_speaks_of_validation_where_there_is_some():
 def test_a_divergence_names_the_place_the_rate_and_what_is_left():
     nothing, a_point = (log_messages.diverged(2, 5, 0.30, saved).text for saved in (None, 0))
 
-    for said in (nothing, a_point):
-        assert "epoch 2, batch 5, at learning rate 0.3" in said
+    for text in (nothing, a_point):
+        assert "epoch 2, batch 5, at learning rate 0.3" in text
     assert "no snapshot yet" in nothing
     assert "that after 0 batches" in a_point

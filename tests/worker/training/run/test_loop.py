@@ -242,11 +242,11 @@ def test_a_run_ends_when_its_patience_is_at_its_end_and_publishes_the_best(
     validation = iter([3.0, 1.0, 2.0, 2.0, 2.0, 2.0])
     original = losses.measure
 
-    def told(kind, scores, labels):
+    def recorded(kind, scores, labels):
         loss, accuracy = original(kind, scores, labels)
         return (next(validation) if len(labels) == 287 else loss), accuracy
 
-    monkeypatch.setattr(losses, "measure", told)
+    monkeypatch.setattr(losses, "measure", recorded)
     changes = learning(stopping={"patience": 3}, publishing={"weights": "best"})
 
     reports = run(changes, data_folder, tmp_path)
@@ -294,7 +294,7 @@ def test_a_plateau_lowers_the_learning_rate(data_folder, tmp_path, monkeypatch):
     assert [end.learning_rate for end in ends] == [0.01, 0.01, 0.01, 0.005, 0.005, 0.0025]
 
 
-def test_a_memory_that_is_too_small_is_said_and_the_run_goes_on(data_folder, tmp_path, monkeypatch):
+def test_too_little_memory_is_logged_and_the_run_continues(data_folder, tmp_path, monkeypatch):
     room = 20
     whole = step.Stepper._backward
 
@@ -315,7 +315,7 @@ def test_a_memory_that_is_too_small_is_said_and_the_run_goes_on(data_folder, tmp
     assert ends[-1].train_loss == pytest.approx(expected[-1].train_loss, rel=1e-4)
 
 
-def test_what_auto_has_chosen_is_said(data_folder, tmp_path):
+def test_what_auto_has_chosen_is_logged(data_folder, tmp_path):
     reports = run({"epochs": 1}, data_folder, tmp_path)
 
     assert of(Started, reports)[0].precision == "fp32"

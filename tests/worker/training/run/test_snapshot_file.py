@@ -1,4 +1,4 @@
-"""A run that was stopped and went on ends as the run that was left alone: to the last bit."""
+"""A run that was stopped and resumed ends as the undisturbed run: to the last bit."""
 
 import contextlib
 import itertools
@@ -120,25 +120,25 @@ def weights(parts):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_a_resumed_run_ends_with_the_same_bytes_and_rows(run, optimizer, schedule):
     spec = {"optimizer": OPTIMIZERS[optimizer], "schedule": SCHEDULES[schedule]}
-    alone = run(spec)
+    undisturbed = run(spec)
 
     stopped_twice = run(spec, stops=(10, 30))
 
-    assert weights(stopped_twice) == weights(alone)
-    assert measured(stopped_twice) == measured(alone)
+    assert weights(stopped_twice) == weights(undisturbed)
+    assert measured(stopped_twice) == measured(undisturbed)
     assert [row[0] for row in measured(stopped_twice)] == list(range(1, EPOCHS + 1))
 
 
 @pytest.mark.parametrize("knob", KNOBS)
 def test_a_resumed_run_is_exact_with_every_knob(run, knob):
     # stopped within the second epoch and the third, or at the end of the last where they are short
-    alone = run(KNOBS[knob])
+    undisturbed = run(KNOBS[knob])
 
     stopped_twice = run(KNOBS[knob], stops=(27, 12))
 
     assert len(stopped_twice) == 3
-    assert weights(stopped_twice) == weights(alone)
-    assert measured(stopped_twice) == measured(alone)
+    assert weights(stopped_twice) == weights(undisturbed)
+    assert measured(stopped_twice) == measured(undisturbed)
 
 
 def test_patience_is_counted_over_a_stop(run):
@@ -149,11 +149,11 @@ def test_patience_is_counted_over_a_stop(run):
         "publishing": {"weights": "best"},
         "epochs": 8,
     }
-    alone = run(changes)
+    undisturbed = run(changes)
 
     stopped = run(changes, stops=(25,))
 
-    [mine], [theirs] = of(Finished, stopped[-1]), of(Finished, alone[-1])
+    [mine], [theirs] = of(Finished, stopped[-1]), of(Finished, undisturbed[-1])
     assert mine.reason == theirs.reason
     assert mine.epoch == theirs.epoch
     assert mine.weights_sha256 == theirs.weights_sha256
@@ -168,13 +168,13 @@ def test_a_memory_that_was_too_small_is_remembered_over_a_stop(run, monkeypatch)
         return whole(self, part)
 
     monkeypatch.setattr(step.Stepper, "_backward", in_little_memory)
-    alone = run({"model": {"channels": [4]}})
+    undisturbed = run({"model": {"channels": [4]}})
 
     first, second = run({"model": {"channels": [4]}}, stops=(10,))
 
     assert len(of(Shrunk, first)) == 2
     assert [each.micro_batch for each in of(Shrunk, second)] == [16]  # the page must not forget it
-    assert weights([second]) == weights(alone)
+    assert weights([second]) == weights(undisturbed)
 
 
 # an epoch asks before each of its 23 batches and once before the only batch of the evaluation
@@ -182,24 +182,24 @@ def test_a_memory_that_was_too_small_is_remembered_over_a_stop(run, monkeypatch)
     "asking", [0, 1, 22, BATCHES, BATCHES + 1, BATCHES + 2, EPOCHS * (BATCHES + 1) - 1]
 )
 def test_it_does_not_matter_where_a_run_is_stopped(run, asking):
-    alone = run({})
+    undisturbed = run({})
 
     stopped = run({}, stops=(asking,))
 
-    assert weights(stopped) == weights(alone)
-    assert measured(stopped) == measured(alone)
+    assert weights(stopped) == weights(undisturbed)
+    assert measured(stopped) == measured(undisturbed)
 
 
-def test_a_run_that_is_stopped_before_every_batch_goes_on_all_the_same(run):
-    alone = run({"epochs": 1})
+def test_a_run_that_is_stopped_before_every_batch_resumes_all_the_same(run):
+    undisturbed = run({"epochs": 1})
 
     stopped = run({"epochs": 1}, stops=[1] * BATCHES)
 
-    assert weights(stopped) == weights(alone)
-    assert measured(stopped) == measured(alone)
+    assert weights(stopped) == weights(undisturbed)
+    assert measured(stopped) == measured(undisturbed)
 
 
-def test_the_run_says_from_where_it_goes_on(run):
+def test_the_run_logs_from_where_it_resumes(run):
     _, resumed = run({}, stops=(BATCHES + 1 + 10,))
 
     started = of(Started, resumed)[0]
@@ -208,7 +208,7 @@ def test_the_run_says_from_where_it_goes_on(run):
 
 
 def test_a_point_that_the_run_saved_by_itself_serves_as_well(run, monkeypatch):
-    alone = run({})
+    undisturbed = run({})
     monkeypatch.setattr(loop, "SAVE_EVERY_S", 0.0)
     monkeypatch.setattr(loop, "SAVE_EPOCHS_EVERY_S", 0.0)
     monkeypatch.setattr(loop, "REPORT_EVERY_S", 0.0)
@@ -216,8 +216,8 @@ def test_a_point_that_the_run_saved_by_itself_serves_as_well(run, monkeypatch):
     stopped = run({}, stops=(BATCHES + 5,))
 
     assert len(of(Saved, stopped[0])) >= BATCHES
-    assert weights(stopped) == weights(alone)
-    assert measured(stopped) == measured(alone)
+    assert weights(stopped) == weights(undisturbed)
+    assert measured(stopped) == measured(undisturbed)
 
 
 @pytest.mark.parametrize("stop", [BATCHES, BATCHES + 1])
@@ -225,16 +225,16 @@ def test_one_batch_is_saved_once_however_many_reasons_there_are(run, monkeypatch
     """By the minute, after the epoch, and because it is asked to stop there."""
     monkeypatch.setattr(loop, "SAVE_EVERY_S", 0.0)
     monkeypatch.setattr(loop, "SAVE_EPOCHS_EVERY_S", 0.0)
-    alone = run({})
+    undisturbed = run({})
 
     stopped = run({}, stops=(stop,))
 
     steps = [saved.step for saved in of(Saved, stopped[0])]
     assert steps == sorted(set(steps))
     assert steps[-1] == BATCHES
-    assert weights(stopped) == weights(alone)
-    # an evaluation may be done again; the journal then takes the first one back
-    assert list({row[0]: row for row in measured(stopped)}.values()) == measured(alone)
+    assert weights(stopped) == weights(undisturbed)
+    # an evaluation may be done again; the recorder then discards the first one
+    assert list({row[0]: row for row in measured(stopped)}.values()) == measured(undisturbed)
 
 
 def test_the_seconds_of_an_epoch_are_those_of_all_its_parts(run, monkeypatch):
@@ -249,7 +249,7 @@ def test_the_seconds_of_an_epoch_are_those_of_all_its_parts(run, monkeypatch):
 
 def test_a_resumed_run_computes_with_the_threads_it_began_with(run, monkeypatch):
     torch.set_num_threads(2)
-    alone = weights(run({}))
+    undisturbed = weights(run({}))
     original = snapshot_file.SnapshotFile.restore
 
     def on_another_machine(*arguments):
@@ -262,7 +262,7 @@ def test_a_resumed_run_computes_with_the_threads_it_began_with(run, monkeypatch)
         datasets, "load", with_threads(datasets.load, lambda: 2 if next(stops) else 1)
     )
 
-    assert weights(run({}, stops=(10,))) == alone
+    assert weights(run({}, stops=(10,))) == undisturbed
 
 
 def with_threads(load, threads):
@@ -279,7 +279,7 @@ def test_two_equal_points_are_different_files(run):
     assert Path(first.path).read_bytes() != Path(second.path).read_bytes()
 
 
-def test_a_full_disk_is_said_and_the_run_goes_on(run, monkeypatch):
+def test_a_full_disk_is_logged_and_the_run_continues(run, monkeypatch):
     def no_room(*_):
         raise OSError(28, "No space left on device")
 

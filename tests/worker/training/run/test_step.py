@@ -88,15 +88,15 @@ def test_a_batch_in_parts_is_the_same_step(parts):
     assert max(in_parts.seen) == -(-12 // parts)
 
 
-def test_a_memory_that_is_too_small_makes_the_parts_smaller_and_the_step_stays():
+def test_too_little_memory_makes_the_micro_batches_smaller_and_the_step_stays():
     whole, small = Small(), Small(room=3)
-    told = []
-    made = stepper(small, shrunk=told.append)
+    reported = []
+    made = stepper(small, shrunk=reported.append)
 
     take(stepper(whole))
     take(made)
 
-    assert told == [6, 3]
+    assert reported == [6, 3]
     assert made.micro_batch == 3
     torch.testing.assert_close(weights(small), weights(whole))
 

@@ -19,7 +19,7 @@ def place(epoch=5, best=5, accuracy=0.5, test_accuracy=1.0):
     return Progress(last=last, best=Measured(best, validation_loss=0.9))
 
 
-def test_a_run_without_limits_goes_on():
+def test_a_run_without_limits_is_not_stopped():
     assert why_stop(spec(), place(), time_is_up=False) is None
 
 

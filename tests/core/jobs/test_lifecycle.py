@@ -1,0 +1,259 @@
+"""What a person does with a job: submit, cancel, pause, resume, retry."""
+
+import pytest
+from sqlalchemy import update
+
+from core.database.models import Job
+from core.errors import Conflict, Forbidden, NotFound
+from core.jobs import endings, lifecycle, polling
+from core.jobs.actors import LOCAL_OWNER, of_worker
+from core.jobs.endings import Failure
+from core.jobs.recorder import Recorder
+from core.messages import plain
+from core.states import FINAL
+from tests.core.jobs.conftest import ADA, TWO_GPUS, attempts, claim, look, secure, steps, submit
+
+
+def test_a_queued_job_is_cancelled_at_once_and_never_claimed(database, claimant):
+    job = submit(database)
+
+    assert lifecycle.cancel(database, job.id, LOCAL_OWNER).state == "cancelled"
+    assert claim(database, claimant) is None
+
+
+def test_a_running_job_is_asked_to_stop_and_asking_again_changes_nothing(database, claimant):
+    job = submit(database)
+    claim(database, claimant)
+
+    first = lifecycle.cancel(database, job.id, LOCAL_OWNER)
+    second = lifecycle.cancel(database, job.id, LOCAL_OWNER)
+
+    assert (first.state, first.desired) == ("running", "cancel")
+    assert second.revision == first.revision
+
+
+def test_cancelling_too_late_changes_nothing(database, claimant):
+    job = submit(database)
+    endings.succeed(database, claim(database, claimant), "b" * 64, [])
+    before = look(database, job.id)
+
+    after = lifecycle.cancel(database, job.id, LOCAL_OWNER)
+
+    assert (after.state, after.desired, after.revision) == ("succeeded", "run", before.revision)
+
+
+@pytest.mark.parametrize("job_id", [7, 0, 2**63, 2**200])
+@pytest.mark.parametrize(
+    "ask", [lifecycle.cancel, lifecycle.pause, lifecycle.resume, lifecycle.retry]
+)
+def test_a_job_that_does_not_exist_is_not_found(database, job_id, ask):
+    with pytest.raises(NotFound, match=f"no job {job_id}"):
+        ask(database, job_id, LOCAL_OWNER)
+
+
+def bring_to(database, claimant, situation):
+    """A job in one of the situations in which something may be asked of it."""
+    job = submit(database)
+    if situation == "paused":
+        lifecycle.pause(database, job.id, LOCAL_OWNER)
+    elif situation == "cancelled":
+        lifecycle.cancel(database, job.id, LOCAL_OWNER)
+    elif situation != "queued":
+        lease = claim(database, claimant)
+        if situation == "succeeded":
+            endings.succeed(database, lease, "b" * 64, [])
+        elif situation == "failed":
+            endings.end(database, lease, "failed", Failure("ValueError", plain("no"), "tb"))
+        elif situation == "pausing":
+            lifecycle.pause(database, job.id, LOCAL_OWNER)
+        elif situation == "cancelling":
+            lifecycle.cancel(database, job.id, LOCAL_OWNER)
+    return look(database, job.id)
+
+
+# state and desired state after the action; None: nothing changed; a text: of the refusal
+ASKED = {
+    lifecycle.pause: {
+        "queued": ("paused", "pause"),
+        "running": ("running", "pause"),
+        "pausing": None,
+        "paused": None,
+        "cancelling": "being cancelled",
+        "succeeded": "is succeeded",
+        "failed": "is failed",
+        "cancelled": "is cancelled",
+    },
+    lifecycle.resume: {
+        "queued": None,
+        "running": None,
+        "pausing": ("running", "run"),
+        "paused": ("queued", "run"),
+        "cancelling": "being cancelled",
+        "succeeded": "is succeeded",
+        "failed": "Retry it instead",
+        "cancelled": "is cancelled",
+    },
+    lifecycle.retry: {
+        "queued": "is queued",
+        "running": "is running",
+        "pausing": "is running",
+        "paused": "is paused",
+        "cancelling": "is running",
+        "succeeded": "is succeeded",
+        "failed": ("queued", "run"),
+        "cancelled": "is cancelled",
+    },
+    lifecycle.cancel: {
+        "queued": ("cancelled", "cancel"),
+        "running": ("running", "cancel"),
+        "pausing": ("running", "cancel"),
+        "paused": ("cancelled", "cancel"),
+        "cancelling": None,
+        "succeeded": None,
+        "failed": None,
+        "cancelled": None,
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("ask", "situation", "answer"),
+    [(ask, *each) for ask, answers in ASKED.items() for each in answers.items()],
+    ids=[f"{ask.__name__}-{each}" for ask, answers in ASKED.items() for each in answers],
+)
+def test_what_is_asked_of_a_job_is_done_refused_or_changes_nothing(
+    database, claimant, ask, situation, answer
+):
+    before = bring_to(database, claimant, situation)
+
+    if isinstance(answer, str):
+        with pytest.raises(Conflict, match=answer):
+            ask(database, before.id, ADA)
+    else:
+        changed = ask(database, before.id, ADA)
+        state, desired = answer or (before.state, before.desired)
+        assert (changed.state, changed.desired) == (state, desired)
+        if answer:
+            assert (changed.desired_by, changed.revision) == ("Ada", before.revision + 1)
+            assert changed.desired_at is not None
+
+    after = look(database, before.id)
+    if not isinstance(answer, tuple):
+        assert (after.revision, after.desired, after.desired_by) == (
+            before.revision,
+            before.desired,
+            before.desired_by,
+        )
+    assert (after.finished_at is None) == (after.state not in FINAL)
+
+
+def test_a_second_retry_is_refused_while_the_first_waits(database, claimant):
+    job = bring_to(database, claimant, "failed")
+    lifecycle.retry(database, job.id, LOCAL_OWNER)
+
+    with pytest.raises(Conflict, match="only a failed run"):
+        lifecycle.retry(database, job.id, LOCAL_OWNER)
+
+
+def test_a_paused_job_is_claimed_only_when_it_is_resumed(database, claimant):
+    job = bring_to(database, claimant, "paused")
+    assert claim(database, claimant) is None
+    assert polling.unnotified_queues(database, ["default"]) == set()
+    assert endings.reap(database, 30) == []
+
+    lifecycle.resume(database, job.id, LOCAL_OWNER)
+
+    assert claim(database, claimant).job_id == job.id
+
+
+def test_a_running_job_learns_of_the_pause_and_of_its_end(database, claimant):
+    job = submit(database)
+    lease = claim(database, claimant)
+    recorder = Recorder(database, lease, 30)
+    lifecycle.pause(database, job.id, LOCAL_OWNER)
+    assert recorder.flush() == "pause"
+    lifecycle.resume(database, job.id, LOCAL_OWNER)
+    assert recorder.flush() == "run"
+    lifecycle.pause(database, job.id, LOCAL_OWNER)
+
+    assert endings.end(database, lease, "paused") == "paused"
+    assert [a.outcome for a in attempts(database, job.id)] == ["paused"]
+    assert (look(database, job.id).crashes, look(database, job.id).losses) == (0, 0)
+
+
+def test_a_resumed_job_is_due_at_once_however_it_was_paused(database, claimant):
+    job = submit(database)
+    lease = claim(database, claimant)
+    lifecycle.pause(database, job.id, LOCAL_OWNER)
+    endings.end(database, lease, "crashed", Failure("crash", plain("gone")))
+
+    lifecycle.resume(database, job.id, LOCAL_OWNER)
+
+    assert claim(database, claimant).job_id == job.id
+
+
+def test_a_retried_job_needs_as_many_devices_as_before(database, large):
+    job = submit(database, devices=2)
+    endings.end(database, claim(database, large, TWO_GPUS), "failed", Failure("x", plain("y")))
+
+    lifecycle.retry(database, job.id, LOCAL_OWNER)
+
+    assert claim(database, large) is None
+    assert claim(database, large, TWO_GPUS).needs.devices == 2
+
+
+@pytest.mark.parametrize(
+    ("from_scratch", "kept", "secured"),
+    [(False, [10], 10), (True, [], 0)],
+    ids=["resumes", "starts over"],
+)
+def test_a_retry_has_its_whole_budget_and_resumes_or_starts_over(
+    database, claimant, from_scratch, kept, secured
+):
+    job = submit(database)
+    lease = claim(database, claimant)
+    secure(database, job.id)
+    endings.end(database, lease, "failed", Failure("ValueError", plain("no"), "tb"))
+    with database.writing() as session:
+        session.execute(update(Job).values(crashes=2, losses=9, secured_step=10))
+
+    lifecycle.retry(database, job.id, LOCAL_OWNER, from_scratch=from_scratch)
+
+    again = look(database, job.id)
+    assert (again.crashes, again.losses, again.secured_step) == (0, 0, secured)
+    assert (again.error_kind, again.error_message, again.error_traceback) == (None, None, None)
+    assert again.finished_at is None
+    assert steps(database, job.id) == kept
+    assert claim(database, claimant).attempt == 2
+    assert [a.outcome for a in attempts(database, job.id)] == ["failed", None]
+
+
+@pytest.mark.parametrize("situation", ["queued", "paused"])
+def test_a_cancelled_job_keeps_no_snapshot(database, claimant, situation):
+    job = bring_to(database, claimant, situation)
+    secure(database, job.id)
+
+    lifecycle.cancel(database, job.id, LOCAL_OWNER)
+
+    assert steps(database, job.id) == []
+
+
+@pytest.mark.parametrize(
+    "ask", [lifecycle.cancel, lifecycle.pause, lifecycle.resume, lifecycle.retry]
+)
+def test_only_a_person_may_act_on_a_job(database, ask):
+    job = submit(database)
+
+    with pytest.raises(Forbidden, match=f"w may not {ask.__name__} run {job.id}"):
+        ask(database, job.id, of_worker(3, "w"))
+
+    assert look(database, job.id).revision == job.revision
+
+
+def test_a_cancelled_queued_job_has_no_attempt_and_is_never_reaped(database):
+    job = submit(database)
+    lifecycle.cancel(database, job.id, LOCAL_OWNER)
+
+    assert endings.reap(database, 30) == []
+    assert attempts(database, job.id) == []
+    assert lifecycle.cancel(database, job.id, LOCAL_OWNER).desired_at is not None

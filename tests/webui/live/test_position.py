@@ -1,0 +1,33 @@
+"""The position of a viewer in a stream: read from any text, trusted with nothing."""
+
+from __future__ import annotations
+
+from core.jobs import endings
+from core.protocol.reports import Line
+from tests.webui.live.conftest import STARTED, events_of, reading, write
+from webui.live.position import LARGEST_PART, Position
+
+
+def test_a_position_of_an_earlier_version_is_understood():
+    assert Position.parse("15.1.0.12.1.5.3") == Position(15, 1, 0, 12, 1, 5, 3)
+
+
+def test_a_made_up_position_is_refused(client, recorder):
+    for text in (
+        *("x", "1", "1.2.3", "x.0.0.0.0.0.0", "-1.0.0.0.0.0.0", "1." * 7, "1.0.0.0.0.0"),
+        *(f"1.0.0.0.0.0.{LARGEST_PART + 1}", f"1.0.{'9' * 5000}.0.0.0.0", "inf.0.0.0.0.0.0"),
+        "1.0.0.0.0.0.0.0.0.0",
+    ):
+        address = f"/api/v1/jobs/{recorder.lease.job_id}/events"
+        assert client.get(address, headers={"Last-Event-ID": text}).status_code == 422, text
+        assert client.get(f"{address}?after={text}").status_code == 422, text
+
+
+def test_the_largest_position_is_answered_like_any_other(client, database, recorder):
+    write(recorder, STARTED, reading(1), Line(text="one"))
+    endings.succeed(database, recorder.lease, "c" * 64, [])
+    beyond = ".".join(["1", "1", *[str(LARGEST_PART)] * 7])
+
+    response = client.get(f"/api/v1/jobs/{recorder.lease.job_id}/events?after={beyond}")
+
+    assert [name for name, _ in events_of(response)] == ["job", "end"]

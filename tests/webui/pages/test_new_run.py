@@ -1,0 +1,217 @@
+"""The form of a new run: what is typed is kept, checked, summarized and queued."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from core import queries
+from core.datasets.builtin import DATASETS
+from core.spec import shapes
+from core.spec.presets import PRESETS
+from tests.webui.pages.conftest import Page, get, post_run, token
+from webui.forms.describing import preset_texts
+
+
+def test_the_form_starts_from_the_preset_that_was_chosen(client):
+    page = get(client, "/jobs/new?preset=tutorial")
+    assert page.one("input", id="epochs").attributes["value"] == "10"
+    assert page.one("input", name="preset").attributes["value"] == "tutorial"
+    assert "Tutorial" in page.one("a", aria_current="true").text
+
+
+def test_an_unknown_preset_in_the_address_is_refused(client):
+    assert "no such preset" in get(client, "/jobs/new?preset=bogus", 422).text
+
+
+def test_every_label_belongs_to_an_input_and_every_description_exists(client):
+    page = get(client, "/jobs/new")
+    ids = {element.attributes.get("id") for element in page.elements}
+    for label in page.all("label"):
+        assert label.attributes.get("for") in ids
+    for element in page.elements:
+        for name in ("aria-describedby", "aria-labelledby"):
+            assert set((element.attributes.get(name) or "").split()) <= ids
+
+
+def test_a_filled_form_queues_a_run_and_leads_to_its_page(client, database):
+    answer = post_run(client, name="from the form", epochs="2", queue="night", priority="-3")
+    assert answer.status_code == 303
+    page = get(client, answer.headers["Location"])
+    assert page.one("h1").text == "from the form"
+    with database.reading() as session:
+        job, _ = queries.job(session, 1)
+    assert (job.spec["epochs"], job.queue, job.priority) == (2, "night", -3)
+    assert job.spec["model"] == PRESETS["quick"].spec.model_dump(mode="json")["model"]
+
+
+def test_the_form_as_it_stands_makes_the_run_of_its_preset(client, database):
+    page = get(client, "/jobs/new?preset=quick")
+    data: dict[str, str] = {}
+    for each in page.all("input"):
+        kind, name = each.attributes.get("type"), each.attributes.get("name")
+        if name and (kind not in ("checkbox", "radio") or "checked" in each.attributes):
+            data[name] = each.attributes.get("value") or ""
+    data |= {"name": "as it stands", "optimizer.kind": "sgd", "schedule.kind": "one_cycle"}
+    data["dataset"] = "mnist"
+    assert client.post("/jobs", data=data).status_code == 303
+    with database.reading() as session:
+        job, _ = queries.job(session, 1)
+    assert job.spec == PRESETS["quick"].spec.model_dump(mode="json")
+
+
+def test_a_wrong_field_keeps_what_was_typed_and_says_what_is_wrong_beside_it(client, database):
+    answer = post_run(
+        client, name="kept", epochs="a few", **{"optimizer.kind": "adam", "seed": "7"}
+    )
+    assert answer.status_code == 422
+    page = Page(answer.text)
+    wrong = page.one("input", id="epochs")
+    assert wrong.attributes["value"] == "a few"
+    assert wrong.attributes["aria-invalid"] == "true"
+    message = page.one("p", id="epochs-error")
+    assert "epochs-error" in wrong.attributes["aria-describedby"]
+    assert "whole number" in message.text
+    assert page.one("a", href="#epochs").text == "Epochs"
+    assert page.one("input", id="name").attributes["value"] == "kept"
+    assert page.one("input", id="seed").attributes["value"] == "7"
+    assert "selected" in page.one("option", value="adam").attributes
+    with database.reading() as session:
+        assert not queries.jobs(session).items
+
+
+def test_all_wrong_fields_are_shown_at_once(client):
+    page = Page(post_run(client, name=" ", epochs="0", queue="no spaces", priority="x").text)
+    for name in ("name", "epochs", "queue", "priority"):
+        assert page.one("p", id=f"{name}-error").text
+        assert page.one("a", href=f"#{name}")
+
+
+def test_an_error_of_a_rule_between_fields_is_shown_at_its_field(client):
+    fields = {"optimizer.kind": "sgd", "optimizer.sgd.momentum": "0"}
+    page = Page(post_run(client, name="x", **fields, **{"optimizer.sgd.nesterov": "true"}).text)
+    assert "momentum" in page.one("p", id="optimizer.sgd.nesterov-error").text
+
+
+def test_what_was_typed_is_shown_as_text_in_its_input(client):
+    typed = '"><script>alert(1)</script>'
+    page = Page(post_run(client, name="x", epochs=typed).text)
+    assert page.one("input", id="epochs").attributes["value"] == typed
+    assert not [script for script in page.all("script") if "alert" in script.text]
+
+
+def test_an_old_run_can_be_cloned(client, submitted):
+    job = submitted("the old one", epochs=3, optimizer={"kind": "adam"}, queue="night")
+    page = get(client, f"/jobs/new?from={job.id}")
+    assert page.one("input", id="name").attributes["value"] == "the old one"
+    assert page.one("input", id="epochs").attributes["value"] == "3"
+    assert page.one("input", id="queue").attributes["value"] == "night"
+    assert "selected" in page.one("option", value="adam").attributes
+    assert page.one("input", name="preset").attributes["value"] == ""
+
+
+@pytest.mark.parametrize(("old", "status"), [("99", 404), ("x", 422), ("9" * 40, 422)])
+def test_cloning_what_does_not_exist_is_an_error_page(client, old, status):
+    get(client, f"/jobs/new?from={old}", status)
+
+
+def test_advanced_sections_are_folded_and_name_their_fields(client):
+    page = get(client, "/jobs/new?preset=tutorial")
+    folded = {e.text.split()[0]: e for e in page.all("details", **{"class": "panel folded"})}
+    assert set(folded) == {
+        "Images",
+        "Regularization",
+        "Stopping",
+        "Computing",
+        "Files",
+        "Scheduling",
+    }
+    assert not any("open" in e.attributes for e in folded.values())
+    [summary] = [e for e in page.all("summary") if e.text.startswith("Regularization")]
+    assert "label smoothing, mix images" in summary.text
+
+
+def test_a_folded_section_with_an_error_is_open_and_shows_what_was_typed(client):
+    page = Page(post_run(client, name="x", **{"stopping.patience": "3"}).text)
+    [stopping] = [e for e in page.all("details") if e.text.startswith("Stopping")]
+    assert "open" in stopping.attributes
+    assert "patience 3" in page.one("span", id="summary-stopping").text
+    assert "validation split" in page.one("p", id="stopping.patience-error").text
+
+
+def test_the_facts_of_each_dataset_stand_by_its_choice(client):
+    facts = get(client, "/jobs/new").one("dl", data_choice="fashion_mnist")
+    assert "60,000 to train on" in facts.text
+    assert "Ankle boot" in facts.text
+
+
+def test_the_form_shows_the_blocks_of_its_network(client):
+    page = get(client, "/jobs/new?preset=tutorial")
+    table = page.one("table", **{"class": "blocks"})
+    spec = PRESETS["tutorial"].spec
+    blocks = shapes.summary(spec.model, DATASETS[spec.dataset])
+    assert f"Total{blocks.parameters:,}{blocks.multiply_adds:,}" in table.text
+    assert "8 × 28 × 28" in table.text
+    assert "parameters" in page.one("p", **{"class": "totals"}).text
+
+
+def follows(client, **fields: str):
+    """What follows from what is typed in the form."""
+    data = {"csrf_token": token(client), **fields}
+    answer = client.post("/jobs/new?part=typed", data=data)
+    assert answer.status_code == 200
+    return Page(answer.text)
+
+
+def test_what_is_typed_is_counted_and_summarized_by_the_server(client):
+    typed = preset_texts()["quick"] | {"epochs": "9", "stopping.patience": "3"}
+    part = follows(client, preset="quick", **typed)
+    assert part.one("p", id="changes").attributes["data-fields"] == "epochs stopping.patience"
+    assert part.one("p", id="changes").text == "2 fields differ from “Quick”."
+    assert part.one("span", id="summary-stopping").text == "patience 3"
+    assert part.one("span", id="summary-regularization").text == ""
+
+
+def test_a_clone_that_is_refused_still_says_what_differs_from_the_run(client, submitted):
+    job = submitted("the old one", epochs=3)
+    typed = {"from": str(job.id), "preset": "", "epochs": "none"}
+    page = Page(client.post("/jobs", data={"csrf_token": token(client), **typed}).text)
+    assert page.one("input", name="from").attributes["value"] == str(job.id)
+    assert "differ" in page.one("p", id="changes").text
+    assert page.one("p", id="changes").text.endswith("from “the old one”.")
+
+
+def test_the_blocks_of_another_network_are_asked_for_alone(client):
+    part = follows(client, dataset="digits", **{"model.kind": "mlp", "model.mlp.hidden": "32"})
+    assert not part.all("html")
+    assert "Total2,4102,368" in part.one("table").text
+
+
+def test_a_network_that_cannot_be_built_is_a_sentence(client):
+    part = follows(client, **{"model.kind": "mlp", "model.mlp.hidden": "many"})
+    assert not part.all("table")
+    message = part.one("p", **{"class": "totals"}).text
+    assert message.startswith("This network cannot be built yet. Hidden layers: ")
+    assert "whole number" in message
+
+
+def test_what_is_wrong_elsewhere_does_not_hide_the_network(client):
+    assert follows(client, epochs="none", batch_size="").all("table")
+
+
+def test_the_form_as_typed_can_be_looked_at_again_without_queueing(client, database):
+    data = {"csrf_token": token(client), "name": "kept", "preset": "quick", "model.kind": "mlp"}
+    page = Page(client.post("/jobs/new", data=data).text)
+    assert page.one("input", id="name").attributes["value"] == "kept"
+    assert "selected" in page.one("option", value="mlp").attributes
+    assert "Flatten" in page.one("table", **{"class": "blocks"}).text
+    with database.reading() as session:
+        assert not queries.jobs(session).items
+
+
+def test_a_preset_shows_its_measured_result(client, monkeypatch):
+    measured = dataclasses.replace(PRESETS["quick"], result="99.1% in 6 s")
+    monkeypatch.setitem(PRESETS, "quick", measured)
+    card = get(client, "/jobs/new").one("a", data_preset="quick")
+    assert card.text.endswith("99.1% in 6 s")

@@ -1,0 +1,196 @@
+"""The page of a run in each of its states, without JavaScript."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from sqlalchemy import update
+
+from core import workers
+from core.database.models import Epoch
+from core.jobs import endings, lifecycle
+from core.jobs.actors import LOCAL_OWNER
+from core.jobs.endings import Failure
+from core.messages import plain
+from core.protocol.reports import Line, Shrunk
+from core.spec.presets import resolve
+from tests.reported import epoch_end
+from tests.webui.pages.conftest import MEASURED, VALIDATED, Page, get
+
+
+def test_a_run_that_does_not_exist_is_an_error_page_that_says_which_do(client, submitted):
+    job = submitted()
+    page = get(client, "/jobs/999", 404)
+    assert f"the newest is {job.id}" in page.text
+    assert page.one("a", href="/jobs/new")
+
+
+def test_a_running_run_shows_how_far_it_is(client, running):
+    job_id, _ = running("moving")
+    page = get(client, f"/jobs/{job_id}")
+    for text in ("100 of 469", "0.5123", "12,346", "1 min 15 s", "on worker-one"):
+        assert text in page.text
+    bar = page.one("span", role="progressbar")
+    assert bar.attributes["aria-valuenow"] == "21"
+
+
+def test_the_page_of_a_run_holds_what_its_curves_are_drawn_from(client, running):
+    job_id, _ = running()
+    data = json.loads(get(client, f"/jobs/{job_id}").one("script", id="run-data").text)
+    assert data["metrics"] == [{"step": 100, "train_loss": 0.51234}]
+    assert data["over"] is False
+    assert data["job"]["id"] == job_id
+
+
+def test_the_stream_continues_where_the_page_ends(client, running, succeeded):
+    ended = succeeded()
+    data = json.loads(get(client, f"/jobs/{ended}").one("script", id="run-data").text)
+    assert data["over"] is True
+    answer = client.get(f"/api/v1/jobs/{ended}/events?after={data['position']}")
+    assert answer.status_code == 204  # nothing is left to tell
+
+
+def test_a_finished_run_shows_its_files_with_their_digests(client, succeeded):
+    page = get(client, f"/jobs/{succeeded()}")
+    files = [link.attributes["href"] for link in page.all("a", **{"class": "file"})]
+    assert files == [f"/api/v1/artifacts/{number}/download" for number in (1, 2, 3)]
+    assert "ab" * 32 in [code.text for code in page.all("code")]
+    assert page.one("code", id="weights").text == "9f" * 32
+    for text in ("1.2 MB", "98.76%", "model.pt"):
+        assert text in page.text
+    assert not page.all("form", action="/jobs/1/cancel")
+
+
+def test_each_file_says_what_it_is_for(client, succeeded):
+    page = get(client, f"/jobs/{succeeded()}")
+    assert "weights and spec, for torch · 1.2 MB" in page.one("li", id="file-1").text
+    assert "runs without torch" in page.one("li", id="file-2").text
+    assert page.one("li", id="file-3").text.startswith("model.zip 321 B")
+
+
+def test_what_a_validation_split_measures_is_shown_where_there_is_one(client, report):
+    with_split = get(client, f"/jobs/{report(VALIDATED, MEASURED)}")
+    without = get(client, f"/jobs/{report({}, epoch_end())}")
+
+    for text in ("Validation loss", "0.3141", "Validation accuracy", "92.71%"):
+        assert text in with_split.text
+        assert text not in without.text
+    assert len(with_split.all("b", data_key="validation")) == 2
+    assert without.all("b", data_key="validation") == []
+
+
+def test_the_table_of_epochs_shows_every_measurement(client, report):
+    page = get(client, f"/jobs/{report(VALIDATED, MEASURED)}")
+    row = page.one("tr", data_epoch="1")
+    assert row.text == "10.20000.31410.100092.71%90.00%0.10.75412 MB2.0 s9"
+    data = json.loads(page.one("script", id="run-data").text)
+    assert [key for key, _ in data["columns"]][2:5] == [
+        *("validation_loss", "test_loss", "validation_accuracy"),
+    ]
+
+
+def test_an_epoch_of_an_earlier_version_has_no_norm_and_no_memory(client, report, database):
+    job_id = report({}, epoch_end())
+    with database.writing() as session:
+        session.execute(update(Epoch).values(gradient_norm=None, memory_bytes=None))
+    assert "0.1––2.0 s" in get(client, f"/jobs/{job_id}").one("tr", data_epoch="1").text
+
+
+def test_a_run_that_ended_early_says_why(client, report):
+    why = "Stopped after epoch 1: the validation loss did not improve for 5 epochs."
+    page = get(client, f"/jobs/{report(VALIDATED, MEASURED, stop_reason=plain(why))}")
+    assert [e.text for e in page.all("section", **{"class": "notice"})] == [why]
+
+
+def test_a_run_whose_batches_did_not_fit_says_how_they_are_computed(client, report):
+    page = get(client, f"/jobs/{report({}, Shrunk(micro_batch=16), ended=False)}")
+    notice = page.one("section", **{"class": "notice warn"}).text
+    assert "computed in micro-batches of 16 images" in notice
+    assert "Batch norm" in notice
+
+
+def test_an_attempt_says_in_what_precision_it_computes(client, report):
+    timeline = get(client, f"/jobs/{report({}, ended=False)}").one("section", id="part-timeline")
+    assert "Started on CPU in fp32, 2 threads" in timeline.text
+
+
+def test_a_run_on_several_devices_says_so(client, database):
+    job = lifecycle.submit(database, LOCAL_OWNER, name="wide", spec=resolve(None, {"devices": 4}))
+    assert "4 devices" in get(client, f"/jobs/{job.id}").one("header", id="part-head").text
+    one = lifecycle.submit(database, LOCAL_OWNER, name="narrow", spec=resolve(None, {}))
+    assert "devices" not in get(client, f"/jobs/{one.id}").one("header", id="part-head").text
+
+
+def test_a_warning_in_the_log_is_marked(client, report):
+    job_id = report({}, Line(text="fine"), Line(level="warning", text="careful"))
+    lines = get(client, f"/jobs/{job_id}").all("div", **{"class": "line"})
+    assert [line.attributes["data-level"] for line in lines] == ["info", "warning"]
+
+
+def test_a_failed_run_shows_its_error_and_traceback(client, database, running):
+    job_id, lease = running()
+    failure = Failure("ValueError", plain("the loss is <nan>"), "Traceback <module>")
+    endings.end(database, lease, "failed", failure)
+    page = get(client, f"/jobs/{job_id}")
+    assert page.one("section", role="alert").text.startswith("ValueError the loss is <nan>")
+    assert page.one("pre").text == "Traceback <module>"
+
+
+def test_a_queued_run_says_that_no_worker_is_live(client, submitted):
+    assert "No worker is live" in get(client, f"/jobs/{submitted().id}").text
+
+
+def test_a_queued_run_says_that_no_worker_serves_its_queue(client, submitted, worker_id):
+    job = submitted(queue="night")
+    notice = get(client, f"/jobs/{job.id}").one("section", **{"class": "notice warn"})
+    assert notice.text.startswith("No live worker serves queue night.")
+
+
+def test_a_queued_run_says_that_no_worker_has_its_device(client, submitted, worker_id):
+    job = submitted(device="cuda")
+    page = get(client, f"/jobs/{job.id}")
+    assert "No live worker that serves queue default has a CUDA GPU." in page.text
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+def test_a_queued_run_that_has_a_slot_is_about_to_start(client, submitted, worker_id, device):
+    page = get(client, f"/jobs/{submitted(device=device).id}")
+    notice = page.one("section", **{"class": "notice"})
+    assert notice.text.startswith("About to start. It has not started yet.")
+
+
+def test_a_queued_run_says_its_place_on_its_page_and_in_the_list(client, running, submitted):
+    running()
+    submitted("before it")
+    submitted("before it")
+    job = submitted("waits")
+    assert "Next in line" not in get(client, f"/jobs/{job.id}").text
+    assert "2 runs ahead on 2 CPU slots" in get(client, f"/jobs/{job.id}").text
+    assert "3rd in line" in get(client, "/").one("tr", id=f"job-{job.id}").text
+
+
+def test_a_stopped_worker_counts_as_gone(client, database, submitted, worker_id):
+    workers.mark_stopped(database, worker_id)
+    assert "No worker is live" in get(client, f"/jobs/{submitted().id}").text
+
+
+def test_a_running_run_shows_its_last_heartbeat(client, database, running):
+    job_id, lease = running()
+    heartbeats = [
+        e for e in get(client, f"/jobs/{job_id}").all("time") if "data-heartbeat" in e.attributes
+    ]
+    assert [bool(re.fullmatch("[0-9]+ s ago", element.text)) for element in heartbeats] == [True]
+    endings.end(database, lease, "drained")
+    assert "last heartbeat" not in get(client, f"/jobs/{job_id}").text
+
+
+def test_the_parts_that_change_are_the_same_alone_as_in_the_page(client, running):
+    job_id, _ = running()
+    whole = get(client, f"/jobs/{job_id}")
+    part = Page(client.get(f"/jobs/{job_id}?part=1").text)
+    ids = {e.attributes["id"] for e in part.elements if "data-part" in e.attributes}
+    assert ids == {e.attributes["id"] for e in whole.elements if "data-part" in e.attributes}
+    assert len(ids) == 6
+    assert not part.all("script")

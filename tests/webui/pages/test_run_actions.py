@@ -1,0 +1,143 @@
+"""The buttons of a run's page: cancel, pause, resume, retry."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from core.jobs import endings, lifecycle, snapshots
+from core.jobs.actors import Actor
+from core.jobs.endings import Failure
+from core.jobs.snapshots import SnapshotRef
+from core.messages import plain
+from core.storage.blobs import Blob
+from tests.webui.pages.conftest import Page, get, token
+
+
+def test_cancelling_a_queued_run_ends_it(client, submitted):
+    job = submitted()
+    answer = client.post(f"/jobs/{job.id}/cancel", data={"csrf_token": token(client)})
+    assert answer.status_code == 303
+    head = get(client, answer.headers["Location"]).one("header", id="part-head")
+    assert head.attributes["data-state"] == "cancelled"
+
+
+def test_a_running_run_that_is_cancelled_says_so_with_the_seconds(client, running):
+    job_id, _ = running()
+    client.post(f"/jobs/{job_id}/cancel", data={"csrf_token": token(client)})
+    page = get(client, f"/jobs/{job_id}")
+    head = page.one("header", id="part-head")
+    assert head.attributes["data-state"] == "running"
+    assert "Cancelling, " in head.text
+    assert buttons(page) == ["[Cancelling, … s]"]  # how many depends on how busy the machine is
+
+
+@pytest.mark.parametrize("action", ["cancel", "pause", "resume", "retry"])
+def test_an_action_on_what_does_not_exist_is_an_error_page(client, action):
+    answer = client.post(f"/jobs/9/{action}", data={"csrf_token": token(client)})
+    assert answer.status_code == 404
+
+
+def press(client, job_id: int, action: str, **fields: str) -> Page:
+    """Send the form of a button of a run's page, and see what the page is then."""
+    page = get(client, f"/jobs/{job_id}")
+    assert page.all("form", action=f"/jobs/{job_id}/{action}")
+    token = page.all("input", name="csrf_token")[0].attributes["value"]
+    answer = client.post(f"/jobs/{job_id}/{action}", data={"csrf_token": token, **fields})
+    assert answer.status_code == 303
+    return get(client, answer.headers["Location"])
+
+
+def buttons(page: Page) -> list[str]:
+    """What can be asked of a run, and, in brackets, what cannot."""
+    return [
+        f"[{re.sub('[0-9]+ s', '… s', button.text)}]"
+        if "disabled" in button.attributes
+        else button.text
+        for button in page.all("button")
+        if "button" in (button.attributes.get("class") or "").split()
+    ]
+
+
+def secure(database, job_id: int) -> None:
+    with database.writing() as session:
+        snapshots.add(session, job_id, 1, SnapshotRef(2, 950, Blob("a" * 64, 5)))
+
+
+def test_a_queued_run_can_be_paused_and_resumed(client, submitted):
+    job = submitted()
+    assert buttons(get(client, f"/jobs/{job.id}")) == ["Pause", "Cancel"]
+    paused = press(client, job.id, "pause")
+    assert buttons(paused) == ["Resume", "Cancel"]
+    head = paused.one("header", id="part-head")
+    assert head.attributes["data-state"] == "paused"
+    assert paused.all("span", **{"class": "badge", "data-state": "paused"})
+    notice = paused.one("section", **{"class": "notice"})
+    assert notice.text == "Paused by owner just now. It has not started yet."
+    assert buttons(press(client, job.id, "resume")) == ["Pause", "Cancel"]
+
+
+def test_a_run_that_is_being_paused_shows_the_seconds_and_can_be_resumed(client, running):
+    job_id, _ = running()
+    pausing = press(client, job_id, "pause")
+    assert buttons(pausing) == ["[Pausing, … s]", "Resume", "Cancel"]
+    assert pausing.one("span", **{"class": "badge", "data-state": "pausing"})
+    assert buttons(press(client, job_id, "resume")) == ["Pause", "Cancel"]
+
+
+def test_a_paused_run_shows_who_paused_it_and_from_where_it_resumes(client, database, running):
+    job_id, lease = running()
+    secure(database, job_id)
+    lifecycle.pause(database, job_id, Actor("user", "u", "ada <b>"))
+    endings.end(database, lease, "paused")
+    page = get(client, f"/jobs/{job_id}")
+    notice = page.one("section", **{"class": "notice"})
+    assert notice.text == "Paused by ada <b> just now. It resumes from epoch 3, batch 13."
+    attempt = page.one("li", id="attempt-1").text
+    assert "Paused just now Pause requested by ada <b> just now" in attempt
+    row = get(client, "/?state=paused").one("tr", id=f"job-{job_id}")
+    assert "epoch 1 of 1" in row.text
+
+
+def test_a_failed_run_can_be_retried(client, database, running):
+    job_id, lease = running()
+    endings.end(database, lease, "failed", Failure("ValueError", plain("no")))
+    failed = get(client, f"/jobs/{job_id}")
+    assert buttons(failed) == ["Retry"]
+    assert "A retry starts from scratch." in failed.text
+    again = press(client, job_id, "retry")
+    assert again.one("header", id="part-head").attributes["data-state"] == "queued"
+    assert json.loads(again.one("script", id="run-data").text)["over"] is False
+    assert not again.all("section", role="alert")
+    assert "Resumed by owner just now." in again.text
+
+
+@pytest.mark.parametrize(
+    ("from_scratch", "place"),
+    [("", "resumes from epoch 3, batch 13"), ("true", "starts from scratch")],
+)
+def test_a_retry_resumes_from_a_snapshot_or_starts_from_scratch(
+    client, database, running, from_scratch, place
+):
+    job_id, lease = running()
+    secure(database, job_id)
+    endings.end(database, lease, "failed", Failure("ValueError", plain("no")))
+    failed = get(client, f"/jobs/{job_id}")
+    assert buttons(failed) == ["Restart from scratch", "Retry"]
+    assert [each.attributes["value"] for each in failed.all("input", name="from_scratch")] == [
+        "true"
+    ]
+    assert "A retry resumes from epoch 3, batch 13." in failed.text
+    again = press(client, job_id, "retry", from_scratch=from_scratch)
+    assert f"It {place}." in again.text
+
+
+@pytest.mark.parametrize("action", ["pause", "resume", "retry"])
+def test_what_does_not_fit_the_state_is_an_error_page_with_a_sentence(client, succeeded, action):
+    job_id = succeeded()
+    assert buttons(get(client, f"/jobs/{job_id}")) == []
+    answer = client.post(f"/jobs/{job_id}/{action}", data={"csrf_token": token(client)})
+    assert answer.status_code == 409
+    assert f"Run {job_id} is succeeded" in Page(answer.text).text

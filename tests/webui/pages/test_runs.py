@@ -1,0 +1,53 @@
+"""The list of runs: filtered, paged and kept up to date."""
+
+from __future__ import annotations
+
+from core import queries
+from tests.webui.pages.conftest import Page, get
+
+
+def test_an_empty_list_invites_to_make_the_first_run(client):
+    page = get(client, "/")
+    assert "No runs yet" in page.text
+    assert page.one("a", href="/jobs/new?preset=quick").text == "Start your first run"
+
+
+def test_the_list_shows_what_a_run_has_come_to(client, succeeded):
+    job_id = succeeded("done one")
+    row = get(client, "/").one("tr", id=f"job-{job_id}")
+    for text in ("succeeded", "done one", "epoch 1 of 1", "98.76%", "0.2000", "worker-one"):
+        assert text in row.text
+
+
+def test_the_list_can_be_filtered_by_state(client, submitted, running):
+    running("runs")
+    submitted("waits")
+    page = get(client, "/?state=queued")
+    assert "waits" in page.text
+    assert "runs" not in page.one("table").text
+    assert page.one("a", aria_current="true").text == "queued"
+    assert "No run is failed" in get(client, "/?state=failed").text
+
+
+def test_an_unknown_state_is_refused_with_the_known_ones(client):
+    assert "succeeded" in get(client, "/?state=lazy", 422).text
+
+
+def test_older_and_newest_lead_through_the_list(client, submitted):
+    for number in range(queries.DEFAULT_LIMIT + 1):
+        submitted(f"run {number}")
+    first = get(client, "/")
+    assert not [link for link in first.all("a") if "Newest" in link.text]
+    older = get(client, first.one("a", rel="next").attributes["href"])
+    assert [link.text for link in older.all("a") if "run " in link.text.lower()][-1] == "run 0"
+    assert [link.attributes["href"] for link in older.all("a") if "Newest" in link.text] == ["/"]
+    assert not older.all("a", rel="next")
+
+
+def test_the_list_keeps_itself_fresh_by_a_part_of_its_own_address(client, submitted):
+    submitted("waits")
+    address = get(client, "/?state=queued").one("div", id="fresh").attributes["data-refresh"]
+    part = Page(client.get(address).text)
+    assert "waits" in part.one("table").text
+    assert not part.all("html")
+    assert not part.all("header")
