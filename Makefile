@@ -39,9 +39,9 @@ imports: $(BIN)/.ready
 	@$(STEP) "import rules" $(BIN)/lint-imports --no-logo
 
 tests: setup
-	@$(STEP) "tests" $(BIN)/python -m pytest -q -n 2 --dist loadgroup --faults-on postgresql $(PYTEST)
+	@$(STEP) "tests" $(BIN)/python -m pytest -q -n 2 --dist loadgroup --faults-on postgresql -m "not variant" $(PYTEST)
 
-faults: setup ## The suite of faults alone, on both databases (FAULTS_ON=sqlite: on one)
+faults: setup ## The whole suite of faults, on both databases (FAULTS_ON=sqlite: on one)
 	@$(STEP) "faults" $(BIN)/python -m pytest -q -n 2 --dist loadgroup --faults-on $(FAULTS_ON) tests/faults
 
 browser: ## Have a Chromium for the tests, where this machine's packages bring one

@@ -39,17 +39,30 @@ def forget_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(variable(field), raising=False)
 
 
+LOOKS_COST = 9
+"""One part in ten of the time is spent on looking."""
+
+SLOWEST_LOOK_S = 0.2
+
+
 def wait_until(
     condition: Callable[[], object],
     what: str,
     timeout: float = START_TIMEOUT_S,
     every: float = 0.02,
 ) -> None:
-    """Look again and again until a condition holds; a test fails with `what` when it does not."""
+    """Look again and again until a condition holds; a test fails with `what` when it does not.
+
+    A look that is dear is taken less often: most of the core is left to what is waited for.
+    """
     deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {timeout:.0f} s in vain: {what}"
-        time.sleep(every)
+    while True:
+        looked_at = time.monotonic()
+        if condition():
+            return
+        now = time.monotonic()
+        assert now < deadline, f"waited {timeout:.0f} s in vain: {what}"
+        time.sleep(min(max(every, LOOKS_COST * (now - looked_at)), SLOWEST_LOOK_S))
 
 
 def wait_until_gone(processes: Sequence[psutil.Process], timeout: float = START_TIMEOUT_S) -> None:

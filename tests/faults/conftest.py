@@ -30,13 +30,16 @@ from tests.worker.conftest import LONG_DIGITS, QUICK_DIGITS, data_folder, submit
 __all__ = ["data_folder", "submit"]
 
 LEASE_S = 4.0
+
+VARIANT = pytest.mark.variant
+"""Another way to the same end as a test that stays in `make check`; `make faults` runs it."""
 DISK = Path(__file__).parent / "disk"
 MARK = "FAULT_TEST"
 
 # a few seconds of training, so that there is time to disturb it; what can go wrong in a resume
 # (momentum, schedule, random numbers, running means) is in it
 STEADY_DIGITS = LONG_DIGITS | {
-    "epochs": 150,
+    "epochs": 100,
     "model": {"channels": [8], "dropout": 0.2},
     "optimizer": {"kind": "adamw"},
     "schedule": {"kind": "one_cycle"},

@@ -7,7 +7,7 @@ import time
 import redis
 
 from core.messaging.notify import Notifier
-from tests.faults.conftest import QUICK_DIGITS, STEADY_DIGITS, trains
+from tests.faults.conftest import QUICK_DIGITS, STEADY_DIGITS, VARIANT, trains
 from tests.services import wait_until
 from worker.polling import POLL_EVERY_S
 
@@ -49,6 +49,7 @@ def test_redis_may_forget_everything(start_worker, submit, look, verify, redis_s
     assert look(running).attempt == 1
 
 
+@VARIANT
 def test_jobs_are_submitted_and_run_while_redis_is_away_for_half_a_minute(
     start_worker, submit, look, verify, redis_server, settings
 ):
@@ -74,6 +75,7 @@ def test_jobs_are_submitted_and_run_while_redis_is_away_for_half_a_minute(
     assert worker.is_running()
 
 
+@VARIANT
 def test_redis_may_restart_five_times_in_fifteen_seconds(
     start_worker, submit, look, verify, redis_server, settings
 ):

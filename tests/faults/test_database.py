@@ -13,6 +13,7 @@ from tests.faults.conftest import (
     LEASE_S,
     QUICK_DIGITS,
     STEADY_DIGITS,
+    VARIANT,
     on_postgresql,
     on_sqlite,
     trains,
@@ -24,7 +25,10 @@ THE_RENEWAL = "last_heartbeat_at="
 THE_END = "weights_sha256="
 
 
-@pytest.mark.parametrize("statement", [THE_CLAIM, THE_RENEWAL, THE_END])
+@pytest.mark.parametrize(
+    "statement",
+    [THE_CLAIM, pytest.param(THE_RENEWAL, marks=VARIANT), pytest.param(THE_END, marks=VARIANT)],
+)
 @on_postgresql
 def test_the_answer_to_a_commit_may_be_lost(
     proxied, start_worker, submit, look, verify, attempts_of, statement
@@ -89,6 +93,7 @@ def test_no_live_run_is_lost_while_the_database_is_away_for_longer_than_a_lease(
         postgres.start()
 
 
+@VARIANT
 @on_sqlite
 def test_no_live_run_is_lost_while_sqlite_is_locked_for_longer_than_a_lease(
     database_address, unharmed
@@ -100,6 +105,7 @@ def test_no_live_run_is_lost_while_sqlite_is_locked_for_longer_than_a_lease(
         other.rollback()
 
 
+@VARIANT
 @on_postgresql
 def test_no_live_run_is_lost_when_every_connection_stalls_for_longer_than_a_lease(
     proxied, unharmed

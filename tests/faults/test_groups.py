@@ -8,7 +8,7 @@ import pytest
 
 from core.jobs import lifecycle
 from core.jobs.actors import LOCAL_OWNER
-from tests.faults.conftest import QUICK_DIGITS, STEADY_DIGITS, has_snapshot, trains
+from tests.faults.conftest import QUICK_DIGITS, STEADY_DIGITS, VARIANT, has_snapshot, trains
 from tests.services import is_gone, wait_until, wait_until_gone
 
 TWO = STEADY_DIGITS | {"epochs": 30, "devices": 2, "device": "cpu"}
@@ -45,6 +45,7 @@ def test_a_killed_workers_group_resumes_elsewhere_to_the_same_weights(
     assert done.first_step == lost.secured_step > 0
 
 
+@VARIANT
 def test_a_group_that_stands_still_dies_with_its_worker(start_worker, submit, look):
     worker = start_worker(slots=2)
     job = submit(TWO)
@@ -58,6 +59,7 @@ def test_a_group_that_stands_still_dies_with_its_worker(start_worker, submit, lo
     wait_until_gone([zygote, *trainers])
 
 
+@VARIANT
 def test_a_drained_workers_group_is_handed_back_with_a_snapshot_at_no_cost(
     start_worker, submit, look, attempts_of
 ):
@@ -76,6 +78,7 @@ def test_a_drained_workers_group_is_handed_back_with_a_snapshot_at_no_cost(
     assert attempt.secured_step > 0
 
 
+@VARIANT
 def test_a_group_does_not_notice_that_its_zygote_is_killed(start_worker, submit, look, undisturbed):
     worker = start_worker(slots=2)
     job = submit(TWO)

@@ -13,7 +13,7 @@ import pytest
 from cli.stack import endpoint
 from cli.stack.ports import free_port
 from core.settings import Settings
-from tests.faults.conftest import Program
+from tests.faults.conftest import VARIANT, Program
 from tests.services import wait_until, wait_until_gone
 from tests.worker.conftest import LONG_DIGITS, QUICK_DIGITS
 
@@ -63,7 +63,7 @@ def test_everything_stops_with_it_and_the_next_one_carries_on(stack):
     )
 
 
-@pytest.mark.parametrize("name", ["webui", "worker"])
+@pytest.mark.parametrize("name", [pytest.param("webui", marks=VARIANT), "worker"])
 def test_a_child_that_dies_is_started_again_and_a_line_says_so(stack, name):
     process = up(stack)
 

@@ -7,7 +7,7 @@ import pytest
 from core.jobs import lifecycle, snapshots
 from core.jobs.actors import LOCAL_OWNER
 from core.messaging.pubsub import Wakeups
-from tests.faults.conftest import STEADY_DIGITS, has_snapshot, trains
+from tests.faults.conftest import STEADY_DIGITS, VARIANT, has_snapshot, trains
 from tests.services import wait_until
 
 # so that several snapshots are due after the first
@@ -80,6 +80,7 @@ def test_a_full_disk_costs_the_snapshot_but_not_the_run(
     assert any("No space left" in line for line in lines_of(job))
 
 
+@VARIANT
 def test_a_disk_that_is_full_at_the_end_fails_the_run_and_a_retry_finishes_it(
     start_worker_with_disk, disk_faults, submit, look, verify, database, attempts_of
 ):

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.conftest import QUICK_DIGITS, STEADY_DIGITS, has_snapshot, trains
+from tests.faults.conftest import QUICK_DIGITS, STEADY_DIGITS, VARIANT, has_snapshot, trains
 from tests.services import is_gone, wait_until, wait_until_gone
 
 
+@VARIANT
 def test_a_trainer_killed_as_it_starts_is_tried_again(start_worker, submit, look, verify):
     worker = start_worker()
     spare = worker.trainer()
@@ -96,6 +97,7 @@ def test_jobs_do_not_notice_that_their_zygote_is_killed(start_worker, submit, lo
     assert look(job).attempt == 1
 
 
+@VARIANT
 def test_an_idle_worker_replaces_a_killed_zygote_and_keeps_its_spare(start_worker, submit, verify):
     worker = start_worker()
     zygote, spare = worker.zygote, worker.trainer()
@@ -109,7 +111,7 @@ def test_an_idle_worker_replaces_a_killed_zygote_and_keeps_its_spare(start_worke
     assert worker.zygote.pid != zygote.pid
 
 
-@pytest.mark.parametrize("when", ["idle", "training", "stopped"])
+@pytest.mark.parametrize("when", [pytest.param("idle", marks=VARIANT), "training", "stopped"])
 def test_trainers_and_spares_die_with_their_worker_however_they_are(
     start_worker, submit, look, when
 ):

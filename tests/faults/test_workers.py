@@ -15,6 +15,7 @@ from tests.faults.conftest import (
     LEASE_S,
     QUICK_DIGITS,
     STEADY_DIGITS,
+    VARIANT,
     has_snapshot,
     on_postgresql,
     trains,
@@ -65,7 +66,9 @@ def test_a_stopped_worker_loses_its_job_and_leaves_no_trace_when_it_continues(
 
 
 # cut: it knows at once; stalled: a write of it is on its way, and arrives late
-@pytest.mark.parametrize("fault", [Proxy.cut, Proxy.stall], ids=["cut", "stalled"])
+@pytest.mark.parametrize(
+    "fault", [pytest.param(Proxy.cut, marks=VARIANT), Proxy.stall], ids=["cut", "stalled"]
+)
 @on_postgresql
 def test_a_worker_that_is_cut_off_loses_its_job_and_its_writes_are_refused(
     proxied, start_worker, submit, look, verify, attempts_of, fault
@@ -87,6 +90,7 @@ def test_a_worker_that_is_cut_off_loses_its_job_and_its_writes_are_refused(
     assert first.is_running()
 
 
+@VARIANT
 @on_postgresql
 def test_a_worker_that_stands_still_inside_a_transaction_keeps_its_job_from_nobody(
     proxied, start_worker, submit, look, verify, attempts_of
@@ -150,7 +154,7 @@ def test_two_reapers_take_each_lost_job_back_once(start_worker, submit, look, ve
 
 
 @on_postgresql  # SQLite has no clock but that of the process
-@pytest.mark.parametrize("offset", ["+", "-"])
+@pytest.mark.parametrize("offset", ["+", pytest.param("-", marks=VARIANT)])
 def test_the_clock_of_a_worker_may_be_an_hour_off(
     start_worker, submit, look, verify, attempts_of, offset
 ):

@@ -24,6 +24,9 @@ BASE = {
     "devices": 2,
 }
 
+FORKED = multiprocessing.get_context("forkserver")
+FORKED.set_forkserver_preload([loop.__name__, "torch._dynamo"])  # torch is imported once
+
 
 def _be(rank, spec, data, folder, stop_before, resume_from):
     """A process of the run: writes down what it reported."""
@@ -57,9 +60,8 @@ def run(data_folder, tmp_path_factory):
         """Give what rank 0 reported; when it was stopped, the other is killed as a worker does."""
         folder = tmp_path_factory.mktemp("run")
         spec = resolve("tutorial", BASE | (changes or {}))
-        context = multiprocessing.get_context("spawn")
         processes = [
-            context.Process(
+            FORKED.Process(
                 target=_be, args=(rank, spec, data_folder, folder, stop_before, resume_from)
             )
             for rank in range(2)
