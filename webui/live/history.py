@@ -34,8 +34,10 @@ def history(database: Database, watchers: Watchers, after: int) -> Iterator[str]
     yield RETRY
     last_sent = time.monotonic()
     with watchers.watching(ALL_JOBS) as changed:
-        while not watchers.stopping:
-            changed.clear()
+        while True:
+            changed.clear()  # before the look: a stop or a change in between is not missed
+            if watchers.stopping:
+                return
             try:
                 happened = _after(database, after)
             except DatabaseUnavailable:

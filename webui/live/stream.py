@@ -35,8 +35,10 @@ def stream(
     last_sent = time.monotonic()
     sent: str | None = None  # the key of why it waits, as it was last sent
     with watchers.watching(job_id) as changed:
-        while not watchers.stopping:
-            changed.clear()
+        while True:
+            changed.clear()  # before the look: a stop or a change in between is not missed
+            if watchers.stopping:
+                return
             before = position
             try:
                 events = news(database, job_id, position)

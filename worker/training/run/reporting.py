@@ -89,7 +89,8 @@ class Reporter:
         )
         if progress.batch % LOG_EVERY_BATCHES == 0:
             epochs, batches = self._context.spec.epochs, self._span.batches
-            self.log(log_messages.sampled(progress, epochs, batches, mean_loss))
+            text = log_messages.sampled(progress, epochs, batches, mean_loss)
+            self.send(Line(level="progress", text=text))
         progress.reported_batch = progress.batch
 
     def epoch_end(self, progress: Progress, images: float) -> None:
