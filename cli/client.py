@@ -175,11 +175,12 @@ def _raise_problem(response: httpx.Response) -> NoReturn:
 
 
 def _reason(sent: JSON, sentence: str) -> Message:
-    """The code and parameters that a server sent; of an earlier release, its sentence."""
+    """The reason that a server sent, or its sentence where this release does not know the code."""
     try:
-        return from_json(sent)
+        reason = from_json(sent)
     except (KeyError, TypeError, AttributeError):
         return plain(str(sent[sentence]))
+    return reason if reason.is_known else plain(str(sent[sentence]))
 
 
 _ERRORS: dict[int, type[TrainyardError]] = {

@@ -23,6 +23,11 @@ class Message:
     params: Params = field(default_factory=dict)
 
     @property
+    def is_known(self) -> bool:
+        """Whether this release has the sentence of its code."""
+        return self.code in CATALOG
+
+    @property
     def text(self) -> str:
         """The English sentence. A message of another release is shown with its parameters."""
         try:

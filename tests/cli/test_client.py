@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from contextlib import contextmanager
 from pathlib import Path
@@ -126,3 +127,19 @@ def test_a_damaged_download_leaves_the_file_that_was_there(tmp_path):
         Client(url).download({"id": 1, "sha256": SHA256_OF_NOTHING}, target)
 
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("m.pt", "old")]
+
+
+@pytest.mark.parametrize(
+    ("code", "known"), [("run.unknown_none", True), ("run.of_a_later_release", False)]
+)
+def test_the_code_that_a_server_sends_is_kept_where_this_release_knows_it(code, known):
+    sent = {"detail": "There is no job 1.", "code": code, "params": {"job_id": 1}}
+
+    with (
+        serving(answering(page(json.dumps(sent), 404, "application/problem+json"))) as url,
+        pytest.raises(NotFound) as refusal,
+    ):
+        Client(url).get("jobs/1")
+
+    assert refusal.value.reason.code == (code if known else "text")
+    assert str(refusal.value).startswith("There is no job 1")
