@@ -16,6 +16,7 @@ import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -40,6 +41,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     seconds = parser.parse_args().seconds
     data = os.environ.get("TRAINYARD_DATA")
+    chosen_data: dict[str, Any] = {"data": Path(data)} if data else {}
     with tempfile.TemporaryDirectory() as folder, RedisServer(Path(folder)) as redis:
         counts = Path(folder) / "counts"
         settings = Settings(
@@ -47,7 +49,7 @@ def main() -> None:
             redis_url=redis.url,
             slots=1,
             worker_name=NAME,
-            **({"data": Path(data)} if data else {}),
+            **chosen_data,
         )
         for name in ("mnist", "digits"):
             download.ensure(name, settings.data_folder, print)

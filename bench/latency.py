@@ -26,6 +26,7 @@ import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psutil
 from celery import Celery
@@ -57,12 +58,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, RedisServer(Path(folder)) as redis:
         home, redis_url = Path(folder) / "home", redis.url
         data = os.environ.get("TRAINYARD_DATA")
+        chosen_data: dict[str, Any] = {"data": Path(data)} if data else {}
         settings = Settings(
             home=home,
             redis_url=redis_url,
             slots=1,
             worker_name=NAME,
-            **({"data": Path(data)} if data else {}),
+            **chosen_data,
         )
         download.ensure("mnist", settings.data_folder, print)
         engine.upgrade(settings.database_address)

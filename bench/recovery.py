@@ -35,6 +35,7 @@ from core.database import engine
 from core.database.engine import Database
 from core.database.models import Attempt, Job
 from core.jobs import lifecycle
+from core.jobs.actors import LOCAL_OWNER
 from core.messaging.pubsub import Wakeups
 from core.settings import Settings
 from core.spec.presets import resolve
@@ -101,7 +102,7 @@ class Bench:
             trainer = self._trainer(name)
             time.sleep(self._chance.uniform(0.0, 0.5))
             began = time.monotonic()
-            lifecycle.cancel(self._tables, job.id)
+            lifecycle.cancel(self._tables, job.id, LOCAL_OWNER)
             self._wakeups.announce("asked", job.id)
             wait_until(lambda trainer=trainer: is_gone(trainer), "the trainer is gone", every=0.002)
             seconds.append(time.monotonic() - began)
@@ -164,12 +165,14 @@ class Bench:
         return names
 
     def _train(self) -> Job:
-        job = lifecycle.submit(self._tables, name="recovery", spec=resolve("quick", SPEC))
+        job = lifecycle.submit(
+            self._tables, LOCAL_OWNER, name="recovery", spec=resolve("quick", SPEC)
+        )
         wait_until(lambda: self._trains(job, 1), "it trains")
         return job
 
     def _cancel(self, job: Job) -> None:
-        lifecycle.cancel(self._tables, job.id)
+        lifecycle.cancel(self._tables, job.id, LOCAL_OWNER)
         self._wakeups.announce("asked", job.id)
         wait_until(lambda: look(self._tables, job.id).state == "cancelled", "it is cancelled")
 

@@ -193,7 +193,7 @@ def summarize(rows: dict[str, list[Answer]], quick: list[Answer], loop_s: float)
             for mine, theirs in zip(rows[name], rows[other], strict=True)
         )
 
-    table = [
+    table: list[dict[str, Any]] = [
         {
             "name": NAMES[name],
             "images_per_s": IMAGES / statistics.median(each["train_s"] for each in found),

@@ -283,7 +283,8 @@ def job(api: httpx.Client, job_id: int) -> dict[str, Any] | None:
     with contextlib.suppress(httpx.TransportError):
         answer = api.get(f"/api/v1/jobs/{job_id}")
         if answer.is_success:
-            return answer.json()
+            found: dict[str, Any] = answer.json()
+            return found
         if answer.status_code < 500:
             raise Failed(f"job {job_id}: {answer.status_code} {answer.text}")
     return None

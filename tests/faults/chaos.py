@@ -35,6 +35,7 @@ from core.database.engine import Database
 from core.database.models import Attempt, Job
 from core.errors import Conflict, DatabaseUnavailable, NotFound
 from core.jobs import endings, lifecycle, snapshots
+from core.jobs.actors import LOCAL_OWNER
 from core.messaging.notify import Notifier
 from core.messaging.pubsub import Wakeups
 from core.settings import Settings
@@ -52,6 +53,7 @@ from worker.training.data import download
 LEASE_S = 4.0
 LONGEST_S = 1800.0
 MARK = "CHAOS"
+
 
 LOSING = (
     "kill a worker",
@@ -126,8 +128,8 @@ class Storm:
         download.ensure("digits", self._settings.data_folder, lambda _text: None)
         engine.upgrade(address)
         self._tables = stack.enter_context(Database(address))
-        self._artifacts = Folder(self._settings.home / "artifacts")
-        self._doorbell = Notifier(self._redis.url)
+        self._storage = Folder(self._settings.home / "artifacts")
+        self._notifier = Notifier(self._redis.url)
         self._wakeups = Wakeups(self._redis.url)
         self._done: Counter[str] = Counter()
         self._cancelled: set[int] = set()
@@ -147,8 +149,10 @@ class Storm:
                 "device": "cpu",
             }
             changes["model"] = changes["model"] | {"channels": [8], "batch_norm": True}
-            lifecycle.submit(self._tables, name=f"chaos {number}", spec=resolve("quick", changes))
-        self._doorbell.notify("default")
+            lifecycle.submit(
+                self._tables, LOCAL_OWNER, name=f"chaos {number}", spec=resolve("quick", changes)
+            )
+        self._notifier.notify("default")
 
     def rage(self) -> None:
         """Do the faults, one after the other; those that last heal by themselves."""
@@ -201,10 +205,10 @@ class Storm:
                 for job in self._jobs():
                     if job.state == "paused" or job.desired == "pause":
                         with contextlib.suppress(Conflict):
-                            lifecycle.resume(self._tables, job.id)
+                            lifecycle.resume(self._tables, job.id, LOCAL_OWNER)
                     if job.state == "failed" and job.error_kind == "crash":
                         self._retried.add(job.id)
-                        lifecycle.retry(self._tables, job.id)
+                        lifecycle.retry(self._tables, job.id, LOCAL_OWNER)
                         left.append(job)
                 if not left:
                     return
@@ -220,8 +224,8 @@ class Storm:
         """Print what was done and what is wrong; 1 where something is."""
         references = References(self._settings.data_folder, threads=1)
         jobs = self._jobs()
-        problems = checker.problems(self._tables, self._artifacts, references)
-        problems += checker.left_behind(self._tables, self._artifacts)
+        problems = checker.problems(self._tables, self._storage, references)
+        problems += checker.left_behind(self._tables, self._storage)
         problems += self._faults_of_our_own()
         with self._tables.reading() as session:
             outcomes = Counter(session.scalars(select(Attempt.outcome)))
@@ -363,7 +367,7 @@ class Storm:
         return proxy.cut_at_commit_after("UPDATE jobs").wait(10)
 
     def _notify_ten_times(self) -> bool:
-        return all(self._doorbell.notify("default") for _ in range(10))
+        return all(self._notifier.notify("default") for _ in range(10))
 
     def _damage_a_snapshot(self) -> bool:
         running = [job for job in self._jobs() if job.state == "running"]
@@ -372,7 +376,7 @@ class Storm:
             with self._tables.reading() as session:
                 points = snapshots.newest_first(session, job.id)
             for point in points[:1]:
-                file = self._artifacts.folder / point.blob.sha256[:2] / point.blob.sha256
+                file = self._storage.folder / point.blob.sha256[:2] / point.blob.sha256
                 with contextlib.suppress(FileNotFoundError):
                     file.write_bytes(file.read_bytes()[:-1])
                     return True
@@ -384,13 +388,13 @@ class Storm:
             return False
         job = self._chance.choice(running)
         with contextlib.suppress(Conflict):
-            lifecycle.pause(self._tables, job.id, by="chaos")
+            lifecycle.pause(self._tables, job.id, LOCAL_OWNER)
             self._wakeups.announce("asked", job.id)
 
             def resume() -> None:
                 with contextlib.suppress(Conflict, DatabaseUnavailable):
-                    lifecycle.resume(self._tables, job.id)
-                    self._doorbell.notify("default")
+                    lifecycle.resume(self._tables, job.id, LOCAL_OWNER)
+                    self._notifier.notify("default")
 
             self._heal_after(self._chance.uniform(0, 3), resume)
             return True
@@ -404,7 +408,7 @@ class Storm:
         job = self._chance.choice(alive)
         self._cancelled.add(job.id)
         with contextlib.suppress(NotFound):
-            lifecycle.cancel(self._tables, job.id)
+            lifecycle.cancel(self._tables, job.id, LOCAL_OWNER)
             self._wakeups.announce("asked", job.id)
         return True
 
