@@ -126,9 +126,9 @@ class Client:
         except httpx.TransportError as error:
             raise Unavailable(self._away(error)) from error
         except OSError as error:
-            raise TrainyardError(
-                message("client.not_writable", path=str(target), detail=error.strerror)
-            ) from error
+            detail = error.strerror or str(error)
+            reason = message("client.not_writable", path=str(target), detail=detail)
+            raise TrainyardError(reason) from error
         finally:
             with contextlib.suppress(OSError):
                 scratch.unlink()
@@ -165,12 +165,12 @@ def _raise_problem(response: httpx.Response) -> NoReturn:
     try:
         problem = response.json()
         reason = _reason(problem, "detail")
-    except (ValueError, KeyError, TypeError):
+        fields = problem.get("errors") or []
+        errors = [FieldError(each["field"], _reason(each, "message")) for each in fields]
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise _not_ours(response) from None
-    if problem.get("errors"):
-        raise InvalidInput(
-            [FieldError(each["field"], _reason(each, "message")) for each in problem["errors"]]
-        )
+    if errors:
+        raise InvalidInput(errors)
     raise _ERRORS.get(response.status_code, TrainyardError)(reason)
 
 

@@ -40,13 +40,20 @@ def reason(item: JSON) -> Message | None:
     if "code" not in status:  # a server of an earlier release sends the sentence alone
         return messages.plain(status["reason"])
     found = messages.from_json(status)
-    return None if found.code == "queue.paused" else found
+    if found.code == "queue.paused":
+        return None
+    return found if found.is_known else messages.plain(status["reason"])
+
+
+def why(item: JSON) -> str:
+    """The same as the server says it: with about how long."""
+    return text.one_line(item["queue_status"]["reason"]) if reason(item) else ""
 
 
 def now(item: JSON) -> str:
     """Why a run is not running, or when it was last heard of; nothing where it has ended."""
-    if why := reason(item):
-        return why.text
+    if waits := why(item):
+        return waits
     if item.get("last_heartbeat_at"):
         seconds = text.seconds_since(item["last_heartbeat_at"])
         return f"last heartbeat {formats.last_heartbeat(seconds)}"
@@ -55,12 +62,10 @@ def now(item: JSON) -> str:
 
 def with_reason(item: JSON) -> str:
     """A run's state and, where it waits, why."""
-    why = reason(item)
-    if why is None:
+    waits = why(item)
+    if not waits:
         return state(item).plain
-    if item["state"] == "paused":  # whose reasons begin with the state
-        return text.one_line(why.text)
-    return f"{state(item).plain}: {text.one_line(why.text)}"
+    return waits if item["state"] == "paused" else f"{state(item).plain}: {waits}"
 
 
 def place_to_resume(item: JSON) -> str:

@@ -41,7 +41,7 @@ def workers(items: Sequence[JSON]) -> Table:
             (
                 worker["id"],
                 worker["name"],
-                "stopped" if worker["stopped_at"] else "up",
+                _liveness(worker),
                 ", ".join(device["name"] for device in worker["devices"]),
                 worker["slots"],
                 ", ".join(str(job_id) for job_id in worker["running"]),
@@ -51,3 +51,10 @@ def workers(items: Sequence[JSON]) -> Table:
             for worker in items
         ),
     )
+
+
+def _liveness(worker: JSON) -> str:
+    """Whether a worker is live, as the server says it; a server of an earlier release does not."""
+    if worker["stopped_at"]:
+        return "stopped"
+    return "live" if worker.get("is_live", True) else "silent"

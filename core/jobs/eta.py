@@ -128,7 +128,7 @@ class _Slots:
 
     def start_of(self, wanted: Requirements) -> tuple[float, int]:
         """In how many seconds a worker has that many slots free at once, and which worker."""
-        if wanted.devices == 1 and wanted.precision is None:
+        if wanted.devices == 1 and wanted.precision is None and wanted.threads is None:
             return self.free_in_s[0]
         times: defaultdict[int, list[float]] = defaultdict(list)
         for time, worker_id in sorted(self.free_in_s):

@@ -14,6 +14,7 @@ from core.jobs import events, snapshots
 from core.jobs.actors import Actor, may, refuse_unless_allowed
 from core.jobs.moves import UNPINNED, asked, change, ended, locked
 from core.messages import message
+from core.spec import facts
 from core.spec.spec import TrainingSpec
 from core.states import FINAL
 
@@ -145,17 +146,19 @@ def retry(database: Database, job_id: int, actor: Actor, *, from_scratch: bool =
     """Give a failed job another try, with its whole budget. The caller notifies its workers.
 
     It resumes from its last snapshot, or starts over where `from_scratch`, bound to no device.
-    A job that waits for a device that it is pinned to may be started over as well.
+    A queued job that is pinned to what it began with may be started over as well.
 
     Raises:
         NotFound: there is no such job.
         Forbidden: the actor may not.
-        Conflict: it has not failed.
+        Conflict: it has not failed, and is not a pinned one that is to start over.
     """
     with locked(database, job_id) as (session, job):
         refuse_unless_allowed(actor, "retry", job)
-        is_stuck = from_scratch and job.state == "queued" and job.device != job.spec["device"]
-        if job.state != "failed" and not is_stuck:
+        device = facts.device(job.spec)
+        is_pinned = job.device != device or any(getattr(job, column) for column in UNPINNED)
+        is_freed = from_scratch and job.state == "queued" and is_pinned
+        if job.state != "failed" and not is_freed:
             raise Conflict(message("run.not_retryable", job_id=job.id, state=job.state))
         values = asked("run", actor) | {
             "available_at": now(),
@@ -168,8 +171,8 @@ def retry(database: Database, job_id: int, actor: Actor, *, from_scratch: bool =
             values |= {"state": "queued", **dict.fromkeys(cleared)}
         if from_scratch:
             snapshots.discard(session, job.id)
-            values |= {"secured_step": 0, "device": job.spec["device"], **UNPINNED}
+            values |= {"secured_step": 0, "device": device, **UNPINNED}
         change(session, job, values)
-        payload = {"from_scratch": from_scratch} | ({} if is_stuck else {"state": "queued"})
+        payload = {"from_scratch": from_scratch} | ({} if is_freed else {"state": "queued"})
         events.append(session, job.id, actor, "retried", job.attempt, payload)
     return job

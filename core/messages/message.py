@@ -24,8 +24,8 @@ class Message:
 
     @property
     def is_known(self) -> bool:
-        """Whether this release has the sentence of its code."""
-        return self.code in CATALOG
+        """Whether this release has a sentence for its code and its parameters."""
+        return self.code in CATALOG and places(CATALOG[self.code]) == set(self.params)
 
     @property
     def text(self) -> str:
@@ -40,14 +40,8 @@ class Message:
 
     def timeless(self) -> Message:
         """The same without how long it is still true for: parameters that end in `_s`."""
-        return Message(
-            self.code,
-            {
-                name: value.timeless() if isinstance(value, Message) else value
-                for name, value in self.params.items()
-                if not name.endswith("_s")
-            },
-        )
+        kept = {name: each for name, each in self.params.items() if not name.endswith("_s")}
+        return Message(self.code, {name: _timeless(each) for name, each in kept.items()})
 
 
 def message(code: str, **params: Any) -> Message:
@@ -80,18 +74,26 @@ def _json(value: Any) -> Any:
     """A parameter as JSON. NUL, which PostgreSQL refuses and pages cannot show, is its symbol."""
     if isinstance(value, Message):
         return as_json(value)
+    if isinstance(value, list | tuple):
+        return [_json(each) for each in value]
     return value.replace("\0", "\N{SYMBOL FOR NULL}") if isinstance(value, str) else value
 
 
 def from_json(value: Mapping[str, Any]) -> Message:
     """The message that `as_json` wrote."""
-    return Message(
-        value["code"],
-        {
-            name: from_json(each) if isinstance(each, Mapping) and "code" in each else each
-            for name, each in value["params"].items()
-        },
-    )
+    return Message(value["code"], {name: _param(each) for name, each in value["params"].items()})
+
+
+def _param(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_param(each) for each in value]
+    return from_json(value) if isinstance(value, Mapping) and "code" in value else value
+
+
+def _timeless(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_timeless(each) for each in value]
+    return value.timeless() if isinstance(value, Message) else value
 
 
 def stored(message: Message) -> str:

@@ -87,9 +87,9 @@ def _either(choices: Sequence[Any]) -> str:
 def _in_brackets(reason: Any) -> str:
     """The first line of a reason, shortened, in brackets; nothing where there is none."""
     lines = "" if reason is None else str(reason).strip()
-    if not lines:
+    first = lines.partition("\n")[0].rstrip(".")
+    if not first:
         return ""
-    first = lines.splitlines()[0].rstrip(".")
     return f" ({first if len(first) <= LONGEST_WHY else f'{first[: LONGEST_WHY - 1]}…'})"
 
 

@@ -64,6 +64,11 @@ def _optimizer(optimizer: Spec) -> list[str]:
     return [optimizer[KIND]] if rate is None else [optimizer[KIND], f"{rate:g}"]
 
 
+def device(spec: Spec) -> str:
+    """The kind of device that a run asks for."""
+    return str(spec.get("device", "auto"))
+
+
 def leaves_precision_open(spec: Spec) -> bool:
     """Whether the device that a run gets decides what it computes in."""
     return bool(spec.get("compute", {}).get("precision", "auto") == "auto")

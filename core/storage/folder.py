@@ -49,7 +49,8 @@ class Folder:
         except FileNotFoundError:
             raise NotFound(message("storage.no_blob", sha256=blob.sha256)) from None
         except OSError as error:
-            raise Unavailable(message("storage.not_readable", detail=error.strerror)) from error
+            detail = error.strerror or str(error)
+            raise Unavailable(message("storage.not_readable", detail=detail)) from error
 
     def delete(self, blob: Blob) -> None:
         try:

@@ -68,7 +68,7 @@ class ObjectStore:
             raise self._away(error) from error
 
     def _away(self, error: Exception) -> Unavailable:
-        first_line = str(error).splitlines()[0][:300]
+        first_line = _first_line(error)
         return Unavailable(message("storage.no_answer", place=self.address, detail=first_line))
 
 
@@ -94,7 +94,11 @@ class _Raw(io.RawIOBase):
         try:
             data = memoryview(self._reader.read(len(buffer)))
         except _AWAY as error:
-            first_line = str(error).splitlines()[0][:300]
+            first_line = _first_line(error)
             raise Unavailable(message("storage.stopped_answering", detail=first_line)) from error
         buffer[: len(data)] = data
         return len(data)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]

@@ -149,4 +149,5 @@ def _read(source: IO[bytes]) -> bytes:
     try:
         return source.read(CHUNK_BYTES)
     except OSError as error:
-        raise Unavailable(message("storage.not_readable", detail=error.strerror)) from error
+        detail = error.strerror or str(error)
+        raise Unavailable(message("storage.not_readable", detail=detail)) from error

@@ -6,8 +6,9 @@ import pytest
 from rich.console import Console
 
 from cli.render.follow import Bar, Lines
-from core import messages
+from core.jobs.status import QueueStatus
 from core.messages import message
+from webui.api.shapes.jobs import QueueStatusShape
 
 
 def event(state="running", **more):
@@ -23,13 +24,16 @@ def written():
 
 def waiting(code, **params):
     """Why a run waits, as the API sends it."""
-    why = message(code, **params)
-    return {"queue_status": messages.as_json(why) | {"reason": why.text}}
+    return {"queue_status": sent(QueueStatus(None, message(code, **params), None))}
 
 
 def in_line(code, eta_s, **more):
-    slots = message("queue.cpu_slots", count=1)
-    return waiting("queue.with_time", reason=message(code, slots=slots, **more), eta_s=eta_s)
+    reason = message(code, slots=message("queue.cpu_slots", count=1), **more)
+    return {"queue_status": sent(QueueStatus(1, reason, eta_s))}
+
+
+def sent(status):
+    return QueueStatusShape.of(status).as_json()
 
 
 def test_why_a_run_waits_is_shown_once_and_again_when_the_queue_moves(written):

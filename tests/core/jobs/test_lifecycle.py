@@ -257,3 +257,32 @@ def test_a_cancelled_queued_job_has_no_attempt_and_is_never_reaped(database):
     assert endings.reap(database, 30) == []
     assert attempts(database, job.id) == []
     assert lifecycle.cancel(database, job.id, LOCAL_OWNER).desired_at is not None
+
+
+@pytest.mark.parametrize(
+    ("device", "pin"),
+    [
+        ("cpu", {"pinned_threads": 4}),
+        ("cuda", {"pinned_precision": "bf16"}),
+        ("auto", {"device": "cuda", "pinned_precision": "bf16"}),
+    ],
+)
+def test_a_queued_job_that_is_pinned_may_start_over_anywhere(database, device, pin):
+    job = submit(database, device=device)
+    secure(database, job.id)
+    with database.writing() as session:
+        session.execute(update(Job).values(secured_step=10, **pin))
+
+    lifecycle.retry(database, job.id, LOCAL_OWNER, from_scratch=True)
+
+    freed = look(database, job.id)
+    assert (freed.state, freed.device, freed.secured_step) == ("queued", device, 0)
+    assert (freed.pinned_precision, freed.pinned_threads) == (None, None)
+    assert steps(database, job.id) == []
+
+
+def test_a_queued_job_that_is_pinned_to_nothing_cannot_be_retried(database):
+    job = submit(database)
+
+    with pytest.raises(Conflict, match="only a failed run"):
+        lifecycle.retry(database, job.id, LOCAL_OWNER, from_scratch=True)

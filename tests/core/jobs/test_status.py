@@ -490,3 +490,19 @@ def test_an_attempt_that_is_not_written_down_is_no_reason(database):
         session.execute(update(Attempt).values(reason=None))
 
     assert explain(database, job).reason == "its last attempt crashed; try 2 of 3 in about 3 s"
+
+
+def test_a_run_that_is_pinned_waits_for_the_worker_that_has_the_threads(database):
+    leave_a_finished_run(database, 600)
+    facts = WorkerFacts("fast", 1, "0", ("default",), (CPU,), 1, threads=4)
+    fast = Claimant(workers.register(database, facts), ("default",), Capacity(1, 1, threads=4))
+    submit(database, priority=1)
+    run(database, fast, eta_s=600)
+    start_worker(database)  # with one thread, and idle
+    job = submit(database)
+    change(database, job, pinned_threads=4, device="cpu")
+
+    shown = explain(database, job)
+
+    assert shown.eta_s == pytest.approx(600, abs=5)
+    assert not shown.is_stuck

@@ -101,7 +101,7 @@ def _by_hand(name: str) -> Message | None:
     files = published(archive_of(name))
     if not files:
         return None
-    source, folder = DATASETS[name].source, place_by_hand(name)
+    source, folder = DATASETS[name].source, str(place_by_hand(name))
     return message("data.by_hand", files=list(files), source=source, folder=folder)
 
 
