@@ -49,12 +49,21 @@ def message(code: str, **params: Any) -> Message:
 
     Raises:
         KeyError: the catalog has no such code.
-        TypeError: the template's places are others than the parameters.
+        TypeError: the template's places are others than the parameters, or a parameter can be no
+            JSON.
     """
     expected = places(CATALOG[code])
     if expected != set(params):
         raise TypeError(f"{code} takes {sorted(expected)}, not {sorted(params)}")
+    if odd := [name for name, value in params.items() if not _can_be_json(value)]:
+        raise TypeError(f"{code} takes JSON values and messages; {odd} are none")
     return Message(code, params)
+
+
+def _can_be_json(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(_can_be_json, value))
+    return value is None or isinstance(value, str | int | float | Message)
 
 
 def plain(text: str) -> Message:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import string
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -181,3 +182,20 @@ def test_times_within_a_nested_message_are_left_out_too():
 )
 def test_a_parameter_is_written_as_its_template_asks(made, text):
     assert made.text == text
+
+
+def test_a_list_of_messages_is_stored_and_read_again():
+    failures = [message("input.required"), "no route"]
+    folders = {"dataset_folder": "mnist", "data_folder": "/data", "by_hand": None}
+    made = message(
+        "data.not_fetchable", dataset="MNIST", name="mnist", failures=failures, **folders
+    )
+
+    assert from_stored(stored(made)) == made
+    assert "could not be fetched. Required; no route. Connect" in made.text
+
+
+@pytest.mark.parametrize("value", [Path("/data"), object(), {"a": 1}, [Path("/data")]])
+def test_a_parameter_that_cannot_be_stored_is_refused(value):
+    with pytest.raises(TypeError, match="JSON"):
+        message("input.unknown_state", state="x", known=value)
