@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import update
 
 from core import workers
-from core.database.models import Epoch
+from core.database.models import Epoch, Job
 from core.jobs import endings, lifecycle
 from core.jobs.actors import LOCAL_OWNER
 from core.jobs.endings import Failure
@@ -17,7 +17,7 @@ from core.messages import plain
 from core.protocol.reports import Line, Shrunk
 from core.spec.presets import resolve
 from tests.reported import epoch_end
-from tests.webui.pages.conftest import MEASURED, VALIDATED, Page, get
+from tests.webui.pages.conftest import MEASURED, VALIDATED, Page, get, token
 
 
 def test_a_run_that_does_not_exist_is_an_error_page_that_says_which_do(client, submitted):
@@ -152,6 +152,24 @@ def test_a_queued_run_says_that_no_worker_has_its_device(client, submitted, work
     job = submitted(device="cuda")
     page = get(client, f"/jobs/{job.id}")
     assert "No live worker that serves queue default has a CUDA GPU." in page.text
+
+
+def test_a_run_that_no_worker_can_resume_may_be_restarted_from_scratch(
+    client, database, submitted, worker_id
+):
+    job = submitted(device="cpu")
+    assert "Restart from scratch" not in get(client, f"/jobs/{job.id}").text
+    with database.writing() as session:
+        session.execute(update(Job).values(pinned_threads=64))
+
+    page = get(client, f"/jobs/{job.id}")
+
+    assert "It began with a CPU and 64 threads" in page.text
+    assert "Restart from scratch" in page.text
+    form = {"csrf_token": token(client), "from_scratch": "true"}
+    client.post(f"/jobs/{job.id}/retry", data=form)
+    with database.reading() as session:
+        assert session.get(Job, job.id).pinned_threads is None
 
 
 @pytest.mark.parametrize("device", ["auto", "cpu"])
