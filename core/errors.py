@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from core.messages import Message, as_json, plain
+from core.messages import Message, as_json, message, plain
 
 
 class TrainyardError(Exception):
@@ -51,7 +51,8 @@ class InvalidInput(TrainyardError):
 
     def __init__(self, errors: list[FieldError]) -> None:
         self.errors = errors
-        super().__init__("; ".join(f"{error.field}: {error.message}" for error in errors))
+        problems = [message("input.field", field=e.field, reason=e.reason) for e in errors]
+        super().__init__(message("input.wrong_fields", problems=problems))
 
     @classmethod
     def one(cls, field: str, reason: Message | str) -> InvalidInput:

@@ -23,6 +23,9 @@ from worker.training.outputs.exports import FORMAT_VERSION, rebuild
 _ZIP = b"PK\x03\x04"
 
 
+KEYS_OF_PT = {"format_version", "spec", "state_dict", "weights_sha256"}
+
+
 class NotACheckpoint(TrainyardError):
     """A file is no checkpoint of Trainyard's, is damaged, or is of a later release."""
 
@@ -84,7 +87,7 @@ def _read_pt(path: Path) -> _Saved:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
         raise _refused("checkpoint.not_readable", path) from error
-    if not isinstance(content, dict) or "state_dict" not in content or "spec" not in content:
+    if not isinstance(content, dict) or not content.keys() >= KEYS_OF_PT:
         raise _refused("checkpoint.of_another_program", path)
     if content["format_version"] > FORMAT_VERSION:
         raise _refused("checkpoint.of_later_release", path)

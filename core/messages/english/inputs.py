@@ -5,6 +5,8 @@ from __future__ import annotations
 from core.messages.template import Template
 
 INPUTS: dict[str, Template] = {
+    "input.wrong_fields": "{problems:clauses}",
+    "input.field": "{field}: {reason}",
     "input.required": "Required",
     "input.unknown_field": "Unknown field",
     "input.unknown_field_of_these": "Unknown field; send {parts:list}",
