@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from core import queries
 from core.database.engine import Database
 from core.errors import DatabaseUnavailable
+from core.logs import bound
 from webui.api import shapes
 from webui.live.news import Event, news
 from webui.live.position import Position
@@ -34,7 +35,7 @@ def stream(
     yield RETRY
     last_sent = time.monotonic()
     sent: str | None = None  # the key of why it waits, as it was last sent
-    with watchers.watching(job_id) as changed:
+    with bound(job_id=job_id), watchers.watching(job_id) as changed:
         while True:
             changed.clear()  # before the look: a stop or a change in between is not missed
             if watchers.stopping:
