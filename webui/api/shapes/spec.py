@@ -62,11 +62,12 @@ class SpecShape(Shape):
         cls, schema: JSON, presets: Iterable[Preset], datasets: Iterable[DatasetInfo]
     ) -> SpecShape:
         """The shape of all that there is."""
-        return cls(
-            schema=schema,
-            presets=[PresetShape.of(preset) for preset in presets],
-            datasets=[DatasetShape.model_validate(dataset) for dataset in datasets],
-        )
+        parts = {
+            "schema": schema,
+            "presets": [PresetShape.of(preset) for preset in presets],
+            "datasets": [DatasetShape.model_validate(dataset) for dataset in datasets],
+        }
+        return cls.model_validate(parts)
 
 
 class Block(Shape):
