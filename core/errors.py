@@ -7,6 +7,9 @@ TrainyardError
 │   └── DatabaseUnavailable
 ├── Conflict            what is asked does not fit the state of the run; says what would
 ├── Forbidden           the actor may not do that
+├── BadRequest          a request cannot be read
+│   └── UnsupportedMediaType  it is not in the format that is read
+├── PreconditionFailed  what a request takes for granted is not so
 ├── LeaseLost           the job belongs to another attempt now; stop and leave no trace
 └── DataUnavailable     a dataset could be had from none of its sources
 
@@ -70,6 +73,18 @@ class Conflict(TrainyardError):
 
 class Forbidden(TrainyardError):
     """The actor may not do what was asked for. Nothing was changed."""
+
+
+class BadRequest(TrainyardError):
+    """A request cannot be read. Nothing was changed."""
+
+
+class UnsupportedMediaType(BadRequest):
+    """A request is not in the format that is read. Nothing was changed."""
+
+
+class PreconditionFailed(TrainyardError):
+    """What a request takes for granted is not so. Nothing was changed."""
 
 
 class Unavailable(TrainyardError):

@@ -19,7 +19,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from core.errors import TrainyardError
-from core.spec.validation import explain
+from core.messages import message
+from core.spec.validation import WrongValue, explain
 
 PREFIX = "TRAINYARD_"
 DEFAULT_PORT = 8327
@@ -127,7 +128,7 @@ class Settings(BaseSettings):
     @classmethod
     def _some_queue(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not value:
-            raise ValueError("name at least one queue, such as: default")
+            raise WrongValue(message("setting.queues"))
         return value
 
     @field_validator("database_url")
@@ -138,12 +139,12 @@ class Settings(BaseSettings):
         try:
             url = make_url(value)
         except (ArgumentError, ValueError):
-            raise ValueError("write it as postgresql://user:password@host/name") from None
+            raise WrongValue(message("setting.database_address")) from None
         backend = url.get_backend_name()
         if backend not in ("sqlite", "postgresql"):
-            raise ValueError(f"{backend} is not supported; use postgresql:// or sqlite:///")
+            raise WrongValue(message("setting.other_database", backend=backend))
         if backend == "sqlite" and url.database in (None, "", ":memory:"):
-            raise ValueError("SQLite needs a file here: sqlite:////folder/file.db")
+            raise WrongValue(message("setting.sqlite_file"))
         if backend == "postgresql":
             url = url.set(drivername="postgresql+psycopg")
         return url.render_as_string(hide_password=False)
@@ -152,31 +153,27 @@ class Settings(BaseSettings):
     @classmethod
     def _known_broker(cls, value: str) -> str:
         if not value.startswith(("redis://", "rediss://")) or not _has_good_port(value):
-            raise ValueError("write it as redis://host:port/number")
+            raise WrongValue(message("setting.redis_address"))
         return value
 
     @field_validator("storage_url")
     @classmethod
     def _known_store(cls, value: str) -> str:
         if value and not value.startswith("file:///") and not _names_a_bucket(value):
-            raise ValueError("write it as file:///folder or s3://bucket/prefix")
+            raise WrongValue(message("setting.storage_address"))
         return value
 
     @field_validator("url")
     @classmethod
     def _http(cls, value: str | None) -> str | None:
         if value and not _is_web_address(value):
-            raise ValueError("write it as http://host:port")
+            raise WrongValue(message("setting.server_address"))
         return value.rstrip("/") if value else None
 
     @model_validator(mode="after")
     def _loopback_alone(self) -> Self:
         if not self.allow_anyone_on_the_network and not _is_loopback(self.host):
-            raise ValueError(
-                f"{PREFIX}HOST: {self.host} can be reached by others, and there are no accounts "
-                f"yet. Keep 127.0.0.1, or set {PREFIX}ALLOW_ANYONE_ON_THE_NETWORK=1 behind "
-                "something that keeps others out."
-            )
+            raise WrongValue(message("setting.open_to_others", prefix=PREFIX, host=self.host))
         return self
 
     @cached_property
@@ -243,7 +240,7 @@ def load(**overrides: Any) -> Settings:
         lines = []
         for problem in error.errors():
             name = f"{variable(str(problem['loc'][0]))}: " if problem["loc"] else ""
-            lines.append(name + explain(problem).text)
+            lines.append(name + explain(Settings, problem).text)
         raise BadSettings("\n".join(lines)) from None
 
 

@@ -23,7 +23,7 @@ from core.jobs.actors import LOCAL_OWNER
 from core.jobs.capacity import refuse_more_than_there_are
 from core.messages import message
 from core.spec import presets
-from core.spec.validation import explain
+from core.spec.validation import WrongValue, explain
 from webui.context import Context
 
 LARGEST_PRIORITY = 1000
@@ -93,7 +93,7 @@ class RetryOptions(ActionOptions):
 
 def _without_controls(value: str) -> str:
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
-        raise ValueError("leave out control characters")
+        raise WrongValue(message("input.control_characters"))
     return value
 
 
@@ -112,7 +112,7 @@ def submit(context: Context, values: Mapping[str, Any]) -> Job:
     try:
         submission = Submission.model_validate(values)
     except ValidationError as error:
-        errors += [_field_error(problem) for problem in error.errors()]
+        errors += [_field_error(Submission, problem) for problem in error.errors()]
     # the spec is checked even where the name is wrong: a form shows every wrong field
     preset, spec = values.get("preset"), values.get("spec") or {}
     checked = None
@@ -175,10 +175,12 @@ def resume(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) -
 def retry(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) -> Job:
     """Give a failed job another try, notify the workers, and wake its viewers.
 
+    One that waits for the device that it is pinned to may be started from scratch as well.
+
     Raises:
         InvalidInput: naming every wrong field.
         NotFound: there is no such job.
-        Conflict: it has not failed.
+        Conflict: it is neither.
     """
     asked = _checked(RetryOptions, values)
     job = lifecycle.retry(context.database, job_id, LOCAL_OWNER, from_scratch=asked.from_scratch)
@@ -189,7 +191,7 @@ def _checked(model: type[Options], values: Mapping[str, Any]) -> Options:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise InvalidInput([_field_error(problem) for problem in error.errors()]) from None
+        raise InvalidInput([_field_error(model, problem) for problem in error.errors()]) from None
 
 
 def _announced(context: Context, job: Job, *, notify: bool = False) -> Job:
@@ -201,8 +203,8 @@ def _announced(context: Context, job: Job, *, notify: bool = False) -> Job:
     return job
 
 
-def _field_error(problem: Any) -> FieldError:
-    reason = explain(problem)
+def _field_error(model: type[BaseModel], problem: Any) -> FieldError:
+    reason = explain(model, problem)
     if problem["type"] == "string_pattern_mismatch":
         reason = message("input.name_characters")
     return FieldError(".".join(str(part) for part in problem["loc"]) or "body", reason)

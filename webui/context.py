@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 
-from flask import Flask, current_app
+from flask import Flask, current_app, g, request
 
 from core.database.engine import Database
+from core.logs import bound
 from core.messaging.notify import Notifier
 from core.messaging.pubsub import Wakeups
 from core.settings import Settings
@@ -29,8 +31,10 @@ class Context:
 
 
 def attach(app: Flask, context: Context) -> None:
-    """Give an application its context."""
+    """Give an application its context, and each line that a request logs its job."""
     app.extensions[_KEY] = context
+    app.before_request(_bind_job)
+    app.teardown_request(_unbind_job)
 
 
 def current() -> Context:
@@ -38,3 +42,14 @@ def current() -> Context:
     context = current_app.extensions[_KEY]
     assert isinstance(context, Context)
     return context
+
+
+def _bind_job() -> None:
+    """Every line that is logged meanwhile carries the job that the address names."""
+    named = {name: value for name, value in (request.view_args or {}).items() if name == "job_id"}
+    g.bound = ExitStack()
+    g.bound.enter_context(bound(**named))
+
+
+def _unbind_job(_error: BaseException | None) -> None:
+    g.pop("bound", ExitStack()).close()

@@ -11,9 +11,20 @@ from typing import Any
 from flask import Flask, Response, json, render_template, request
 from werkzeug.exceptions import HTTPException, SecurityError
 
-from core.errors import Conflict, Forbidden, InvalidInput, NotFound, TrainyardError, Unavailable
+from core.errors import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    PreconditionFailed,
+    TrainyardError,
+    Unavailable,
+    UnsupportedMediaType,
+)
 from core.logs import get_logger
-from core.messages import as_json
+from core.messages import Message, as_json, message
+from webui.api.shapes import Problem
 
 RETRY_AFTER_S = 5
 
@@ -24,6 +35,9 @@ _STATUS: dict[type[TrainyardError], int] = {
     NotFound: HTTPStatus.NOT_FOUND,
     Conflict: HTTPStatus.CONFLICT,
     Forbidden: HTTPStatus.FORBIDDEN,
+    UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,  # before BadRequest, which it is too
+    BadRequest: HTTPStatus.BAD_REQUEST,
+    PreconditionFailed: HTTPStatus.PRECONDITION_FAILED,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
@@ -36,13 +50,17 @@ def install(app: Flask) -> None:
 
 
 def problem(status: int, detail: str, **more: Any) -> Response:
-    """A problem+json answer."""
-    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
+    """A problem+json answer; `more` is a `code` with its `params`, or `errors`."""
+    title = HTTPStatus(status).phrase
+    body = Problem(type="about:blank", title=title, status=status, detail=detail, **more)
     return Response(
-        json.dumps(body | {"detail": detail} | more),
-        status=status,
-        content_type="application/problem+json",
+        json.dumps(body.as_json()), status=status, content_type="application/problem+json"
     )
+
+
+def refusal(status: int, reason: Message) -> Response:
+    """A problem+json answer that has a reason."""
+    return problem(status, reason.text, **as_json(reason))
 
 
 def wants_json() -> bool:
@@ -68,16 +86,16 @@ def _on_trainyard_error(error: TrainyardError) -> Response:
 
 
 def _on_http_error(error: HTTPException) -> Response:
-    if isinstance(error, SecurityError):  # no page: its links would name a host that we refuse
-        return problem(HTTPStatus.BAD_REQUEST, str(error.description))
     status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
+    code = f"http.{error.name.lower().replace(' ', '_')}"
+    if isinstance(error, SecurityError):  # no page: its links would name a host that we refuse
+        return problem(status, str(error.description), code=code, params={})
     if status < HTTPStatus.BAD_REQUEST:  # a redirect is raised as an error too
         return Response(error.get_response().get_data(), status, error.get_response().headers)
     if status == HTTPStatus.NOT_FOUND:  # ours are not HTTP errors: no route leads there
-        detail = "There is nothing at this address."
-    else:
-        detail = error.description or HTTPStatus(status).phrase
-    response = _answer(status, detail)
+        return _refused(status, message("request.unknown_address"))
+    detail = error.description or HTTPStatus(status).phrase
+    response = _answer(status, detail, code=code, params={})
     for name, value in error.get_headers():
         if name.lower() not in ("content-type", "content-length"):
             response.headers[name] = value
@@ -86,13 +104,15 @@ def _on_http_error(error: HTTPException) -> Response:
 
 def _on_surprise(error: Exception) -> Response:
     log.error("request_failed", **_asked(), exc_info=error)
-    return _answer(
-        HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here; the server's log says what."
-    )
+    return _refused(HTTPStatus.INTERNAL_SERVER_ERROR, message("request.failed"))
 
 
 def _asked() -> dict[str, str]:
     return {"method": request.method, "path": request.path}
+
+
+def _refused(status: int, reason: Message) -> Response:
+    return _answer(status, reason.text, **as_json(reason))
 
 
 def _answer(status: int, detail: str, **more: Any) -> Response:

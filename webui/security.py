@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, abort, request
+from flask import Flask, Response, request
 from flask_wtf.csrf import CSRFProtect
-from werkzeug.exceptions import SecurityError
 
+from core.errors import Forbidden
+from core.messages import message
 from core.settings import Settings
-from webui.problems import problem
+from webui.problems import refusal
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
@@ -34,11 +36,14 @@ def install(app: Flask, settings: Settings) -> CSRFProtect:
     )
     known = {"localhost", "127.0.0.1", "::1", *_own_host(settings), *settings.trusted_hosts}
 
-    def refuse_unknown_hosts() -> None:
+    def refuse_unknown_hosts() -> Response | None:
         """Refuse a page elsewhere that points a name of its own at this address."""
         # Flask's TRUSTED_HOSTS would do, but it cannot name an IPv6 address
-        if urlsplit(f"//{request.host}").hostname not in known:
-            raise SecurityError(f"The host {request.host!r} is not known here.")
+        host = request.host
+        if urlsplit(f"//{host}").hostname not in known:
+            # no page: its links would name a host that we refuse
+            return refusal(HTTPStatus.BAD_REQUEST, message("request.unknown_host", host=host))
+        return None
 
     app.before_request(refuse_unknown_hosts)
     app.before_request(_refuse_foreign_posts)
@@ -50,17 +55,14 @@ def _own_host(settings: Settings) -> list[str]:
     return [] if settings.host in ("0.0.0.0", "::") else [settings.host]  # noqa: S104
 
 
-def _refuse_foreign_posts() -> Response | None:
+def _refuse_foreign_posts() -> None:
     """Refuse what another site makes a browser send here; programs send no Origin."""
     if request.method in ("GET", "HEAD", "OPTIONS"):
-        return None
+        return
     origin = request.headers.get("Origin")
     foreign = origin is not None and _place(origin) != request.host
     if foreign or request.headers.get("Sec-Fetch-Site") == "cross-site":
-        if request.path.startswith("/api/"):
-            return problem(403, "Requests from other sites are refused.")
-        abort(403, "Requests from other sites are refused.")
-    return None
+        raise Forbidden(message("request.from_another_site"))
 
 
 def _place(origin: str) -> str | None:

@@ -12,8 +12,9 @@ import click
 from core.errors import InvalidInput
 from core.messages import message
 from core.spec import spec
-from core.spec.fields import KIND, Field, Section, sections, spec_fields
+from core.spec.fields import Field, Section, sections, spec_fields
 from core.spec.presets import PRESETS
+from core.spec.validation import KIND
 
 Command = Callable[..., Any]
 

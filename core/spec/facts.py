@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from core.datasets.builtin import DATASETS
 from core.spec import shapes
-from core.spec.fields import KIND
 from core.spec.hyperparameters import Hyperparameters
 from core.spec.spec import Spec, merge
+from core.spec.validation import KIND
 
 DATASET = "dataset"
 """The field that names the images, for queries: runs that share it take about the same time."""

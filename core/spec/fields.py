@@ -19,9 +19,7 @@ from pydantic_core import PydanticUndefined
 from core.spec.hyperparameters.base import DescribedBy
 from core.spec.migrate import earlier_keys
 from core.spec.spec import TrainingSpec
-
-KIND = "kind"
-"""The field that tells the variants of a section apart."""
+from core.spec.validation import KIND
 
 Widget = Literal["text", "checkbox", "choice"]
 

@@ -18,7 +18,7 @@ from core.messages import message
 from core.spec import rules
 from core.spec.hyperparameters import Hyperparameters
 from core.spec.migrate import migrate
-from core.spec.validation import Incompatible, explain
+from core.spec.validation import KIND, Incompatible, explain
 
 Spec = Mapping[str, Any]
 
@@ -97,7 +97,7 @@ def _field_errors(problem: Any) -> list[FieldError]:
     cause = (problem.get("ctx") or {}).get("error")
     if isinstance(cause, Incompatible):
         return [FieldError(_path(*place, each.field), each.reason) for each in cause.mistakes]
-    return [FieldError(_path(*place) or "spec", explain(problem))]
+    return [FieldError(_path(*place) or "spec", explain(TrainingSpec, problem))]
 
 
 def _place(problem: Any) -> list[int | str]:
@@ -105,7 +105,7 @@ def _place(problem: Any) -> list[int | str]:
     if len(location) > 1 and location[0] in _SECTIONS_WITH_VARIANTS:
         del location[1]  # pydantic names the variant here
     if problem["type"].startswith("union_tag_"):
-        location.append("kind")
+        location.append(KIND)
     return location
 
 

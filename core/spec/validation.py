@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
 
 from core.errors import FieldError
-from core.messages import Message, message, plain
+from core.messages import Message, message
+
+KIND = "kind"
+"""The field that tells the variants of a section apart."""
+
+
+class WrongValue(ValueError):
+    """A value that cannot be used. Raised by a model's own validators."""
+
+    def __init__(self, reason: Message) -> None:
+        super().__init__(reason.text)
+        self.reason = reason
 
 
 class Incompatible(ValueError):
@@ -33,8 +47,6 @@ _MESSAGES: dict[str, Callable[[Mapping[str, Any]], Message]] = {
     "string_too_short": _just("input.required"),
     "extra_forbidden": _just("input.unknown_field"),
     "union_tag_not_found": _just("input.required"),
-    "union_tag_invalid": lambda limits: _one_of(limits["expected_tags"]),
-    "literal_error": lambda limits: _one_of(limits["expected"]),
     "int_parsing": _just("input.whole_number"),
     "int_type": _just("input.whole_number"),
     "int_from_float": _just("input.whole_number"),
@@ -45,6 +57,8 @@ _MESSAGES: dict[str, Callable[[Mapping[str, Any]], Message]] = {
     "bool_parsing": _just("input.true_or_false"),
     "bool_type": _just("input.true_or_false"),
     "string_type": _just("input.text"),
+    "string_unicode": _just("input.unicode"),
+    "path_type": _just("input.text"),
     "tuple_type": _just("input.numbers"),
     "dict_type": _just("input.fields"),
     "model_type": _just("input.fields"),
@@ -59,14 +73,56 @@ _MESSAGES: dict[str, Callable[[Mapping[str, Any]], Message]] = {
 }
 
 
-def explain(problem: Any) -> Message:
-    """The message for one problem of a `ValidationError`. Our own validators write their own."""
-    if problem["type"] in _MESSAGES:
-        return _MESSAGES[problem["type"]](problem.get("ctx") or {})
-    return plain(str(problem["msg"]).removeprefix("Value error, "))
+def explain(model: type[BaseModel], problem: Any) -> Message:
+    """The message for one problem of a model's `ValidationError`."""
+    kind, facts = problem["type"], problem.get("ctx") or {}
+    if kind in _MESSAGES:
+        return _MESSAGES[kind](facts)
+    if kind in ("literal_error", "union_tag_invalid"):
+        return message("input.one_of", choices=_choices(model, problem["loc"]))
+    cause = facts.get("error")
+    if isinstance(cause, WrongValue):
+        return cause.reason
+    return message("input.invalid", kind=kind, detail=str(cause or problem["msg"]))
 
 
-def _one_of(expected: str) -> Message:
-    """The choices, which pydantic tells as `'a', 'b' or 'c'`."""
-    choices = expected.replace("'", "").replace(" or ", ", ").split(", ")
-    return message("input.one_of", choices=choices)
+def _choices(model: type[BaseModel], place: Sequence[int | str]) -> list[str]:
+    """What a field may be, as it is typed. pydantic itself tells it as a sentence only."""
+    found: list[Any] = [model]
+    for part in place:
+        found = [each for one in found for each in _below(one, part)]
+    values: list[Any] = []
+    for each in found:
+        values += _kinds(each) if _is_model(each) else get_args(each)
+    return [str(value) for value in values]
+
+
+def _below(annotation: Any, part: int | str) -> list[Any]:
+    """The types of what a part of a pydantic location names within a type."""
+    if _is_model(annotation):
+        if part in annotation.model_fields:
+            return list(_members(annotation.model_fields[part].annotation))
+        return [annotation] if part in _kinds(annotation) else []  # it names the variant here
+    members = [each for each in get_args(annotation) if each is not ...]
+    return list(_members(members[-1])) if members else []
+
+
+def _members(annotation: Any) -> Iterator[Any]:
+    """The types that a value may be of: the branches of a union, without their annotations."""
+    if get_origin(annotation) is Annotated:
+        yield from _members(get_args(annotation)[0])
+    elif get_origin(annotation) in (Union, types.UnionType):
+        for each in get_args(annotation):
+            yield from _members(each)
+    elif _is_model(annotation) or get_origin(annotation) is not None:
+        yield annotation
+
+
+def _kinds(model: type[BaseModel]) -> tuple[Any, ...]:
+    """By what the variant that a model is of a section is chosen."""
+    annotation = model.model_fields[KIND].annotation if KIND in model.model_fields else None
+    return get_args(annotation) if get_origin(annotation) is Literal else ()
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

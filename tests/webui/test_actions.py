@@ -13,9 +13,10 @@ from pydantic import ValidationError
 
 from core import queries, workers
 from core.database.models import NAME_LENGTH, QUEUE_LENGTH
-from core.errors import Conflict, InvalidInput, NotFound
+from core.errors import Conflict, FieldError, InvalidInput, NotFound
 from core.jobs import claim, endings
 from core.jobs.claim import Claimant
+from core.messages import message
 from core.workers import WorkerFacts
 from webui import actions as submission
 from webui.actions import LARGEST_PRIORITY, ActionOptions, RetryOptions, Submission
@@ -76,6 +77,16 @@ def test_what_is_wrong_with_the_name_and_with_the_spec_is_told_at_once(context):
     wrong = refused(context, {"name": " ", "queue": "", "spec": {"epochs": 0, "speed": 1}})
 
     assert set(wrong) == {"name", "queue", "epochs", "speed"}
+
+
+def test_a_control_character_in_a_name_has_a_code(context):
+    with pytest.raises(InvalidInput) as caught:
+        submission.submit(context, {"name": "a\nb"})
+    assert caught.value.errors == [FieldError("name", message("input.control_characters"))]
+
+    with pytest.raises(InvalidInput) as caught:
+        submission.submit(context, {"name": "\ud800"})
+    assert caught.value.errors == [FieldError("name", message("input.unicode"))]
 
 
 def test_more_devices_than_any_live_worker_has_are_refused_by_the_largest_there_is(context):

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import json
+import logging
+
 import pytest
 from flask import abort
 
+from core import logs, queries
 from core.errors import (
+    BadRequest,
     Conflict,
     DatabaseUnavailable,
     FieldError,
@@ -13,10 +19,14 @@ from core.errors import (
     InvalidInput,
     LeaseLost,
     NotFound,
-    TrainyardError,
+    PreconditionFailed,
     Unavailable,
+    UnsupportedMediaType,
 )
+from core.logs import get_logger
 from core.messages import message, plain
+from webui.context import current
+from webui.live import stream
 from webui.problems import RETRY_AFTER_S, problem
 
 
@@ -31,6 +41,9 @@ ERRORS = [
     (NotFound("There is no job 7."), 404),
     (Conflict("Run 7 has not failed."), 409),
     (Forbidden("Ada may not cancel run 7."), 403),
+    (BadRequest("What is that?"), 400),
+    (UnsupportedMediaType("Send JSON."), 415),
+    (PreconditionFailed("It is another."), 412),
     (Unavailable("The file store is away."), 503),
     (DatabaseUnavailable("The database is away."), 503),
     (LeaseLost("gone"), 500),
@@ -61,7 +74,7 @@ def test_every_error_is_answered_in_the_askers_language(raising, path, error, st
     if path.startswith("/api/"):
         assert response.content_type == "application/problem+json"
         assert response.json["status"] == status
-        is_coded = isinstance(error, TrainyardError) and not isinstance(error, InvalidInput)
+        is_coded = not isinstance(error, InvalidInput)
         assert ("code" in response.json) == ("params" in response.json) == is_coded
         assert response.json["title"]
         assert response.json["detail"]
@@ -147,6 +160,8 @@ def test_an_address_that_leads_nowhere_is_404(client, path, kind):
     assert response.status_code == 404
     assert response.content_type == kind
     assert "There is nothing at this address." in response.text
+    if kind == "application/problem+json":
+        assert response.json["code"] == "request.unknown_address"
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
@@ -187,8 +202,57 @@ def test_an_error_keeps_the_headers_that_explain_it(app):
 
 
 def test_a_problem_is_whole_json_whatever_it_says(app):
+    wrong = {"field": "\ud800", "message": "x", "code": "y", "params": {"\ud800": "\ud800"}}
     with app.app_context():
-        response = problem(422, "\ud800 \u2028 é", errors=[{"field": "\ud800", "message": "x"}])
+        response = problem(422, "\ud800 \u2028 é", errors=[wrong])
 
     assert response.get_data().isascii()
     assert response.json["detail"] == "\ud800 \u2028 é"
+
+
+@pytest.fixture
+def lines():
+    """What is logged, as a program reads it."""
+    root, stream = logging.getLogger(), io.StringIO()
+    handlers, level = root.handlers[:], root.level
+    logs.configure("json", stream=stream)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def test_each_line_carries_the_job_that_the_address_names(raising, lines, monkeypatch):
+    def fails(*_arguments):
+        raise raising.extensions["raised"]
+
+    monkeypatch.setattr(queries, "job", fails)
+    client = raising.test_client()
+    for error in (KeyError("x"), DatabaseUnavailable("away")):
+        raising.extensions["raised"] = error
+        for path in ("/api/v1/jobs/7", "/jobs/8", "/api/v1/jobs/7/epochs"):
+            assert client.get(path).status_code >= 500
+    assert client.get("/raise").status_code == 503
+
+    logged = [(line["event"], line.get("job_id")) for line in lines()]
+    jobs = (7, 8, 7)
+    assert logged == [
+        *[("request_failed", job) for job in jobs],
+        *[("service_unavailable", job) for job in jobs],
+        ("service_unavailable", None),
+    ]
+
+
+def test_the_lines_of_a_stream_carry_its_job_too_and_no_line_after_it(app, lines, monkeypatch):
+    job = app.test_client().post("/api/v1/jobs", json={"name": "x"}).json["id"]
+
+    def looks(*_arguments):
+        get_logger("here").info("looked")
+        current().watchers.stop()
+        return []
+
+    monkeypatch.setattr(stream, "news", looks)
+    assert app.test_client().get(f"/api/v1/jobs/{job}/events").text
+    get_logger("here").info("over")
+
+    logged = [(line["event"], line.get("job_id")) for line in lines() if line["logger"] == "here"]
+    assert logged == [("looked", job), ("over", None)]

@@ -23,6 +23,8 @@ def test_an_unknown_host_is_refused(client, path):
     response = client.get(path, headers={"Host": "evil.example"})
 
     assert response.status_code == 400
+    assert response.json["code"] == "request.unknown_host"
+    assert response.json["params"] == {"host": "evil.example"}
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8327", "localhost", "[::1]:8327"])
@@ -48,6 +50,7 @@ def test_a_post_from_another_site_is_refused(client, headers):
     response = client.post("/api/v1/jobs", json={"name": "x"}, headers=headers)
 
     assert response.status_code == 403
+    assert response.json["code"] == "request.from_another_site"
     assert client.get("/api/v1/jobs").json["items"] == []
 
 

@@ -7,12 +7,12 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Response, request
-from werkzeug.exceptions import PreconditionFailed, RequestedRangeNotSatisfiable
+from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.wsgi import wrap_file
 
 from core import queries
 from core.database.models import Artifact
-from core.errors import NotFound
+from core.errors import NotFound, PreconditionFailed
 from core.messages import message
 from core.storage.blobs import Blob
 from webui.api.blueprint import blueprint
@@ -75,7 +75,7 @@ def _sent(row: Artifact) -> Response:
         raise
     if response.status_code == HTTPStatus.PRECONDITION_FAILED:
         response.close()
-        raise PreconditionFailed("The file is not the one that If-Match names.")
+        raise PreconditionFailed(message("artifact.changed"))
     return response
 
 

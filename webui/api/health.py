@@ -5,6 +5,8 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify
 
 from core import queries
+from core.messages import as_json, message
+from webui.api.shapes import HealthShape
 from webui.context import current
 
 blueprint = Blueprint("health", __name__)
@@ -13,7 +15,7 @@ blueprint = Blueprint("health", __name__)
 @blueprint.get("/healthz")
 def healthz() -> Response:
     """The process is alive and serves requests."""
-    return jsonify({"status": "ok"})
+    return jsonify(HealthShape(status="ok").as_json())
 
 
 @blueprint.get("/readyz")
@@ -23,5 +25,9 @@ def readyz() -> Response:
     with context.database.reading() as session:
         queries.jobs(session, limit=1)
     context.storage.check()
-    redis = "ok" if context.wakeups.check() else "away: runs start a few seconds later"
-    return jsonify({"status": "ok", "database": "ok", "storage": "ok", "redis": redis})
+    there = {"status": "ok", "database": "ok", "storage": "ok"}
+    if context.wakeups.check():
+        return jsonify(HealthShape(**there, redis="ok").as_json())
+    reason = message("redis.away")
+    away = HealthShape(**there, redis="away", detail=reason.text, **as_json(reason))
+    return jsonify(away.as_json())

@@ -111,7 +111,8 @@ def attempts(job_id: int) -> Response:
 def evaluation(job_id: int) -> Response:
     """What a run's published weights do on the test set."""
     with current().database.reading() as session:
-        return jsonify(shapes.evaluation(queries.evaluation(session, job_id)))
+        row = queries.evaluation(session, job_id)
+        return jsonify(shapes.EvaluationShape.of(row).as_json())
 
 
 def rows_of_job(job_id: int, query: Any, shape: Any) -> Response:

@@ -14,13 +14,14 @@ from flask import Blueprint, Response, jsonify, request, url_for
 from core import previews, workers
 from core.database.models import Preview
 from core.errors import InvalidInput, NotFound
-from core.messages import message
+from core.messages import Message, message
 from core.messaging.pubsub import NO_JOB
 from core.spec import presets, spec
 from webui.api.requests import json_object
+from webui.api.shapes import PreviewShape, WaitingShape
 from webui.context import current
 from webui.forms import reading
-from webui.problems import problem
+from webui.problems import problem, refusal
 
 blueprint = Blueprint("previews", __name__, url_prefix="/api/v1/previews")
 form = Blueprint("preview_form", __name__)
@@ -58,7 +59,8 @@ def _ask(asked: spec.Spec) -> Asked:
     key = previews.ask(context.database, previews.request(presets.resolve(None, asked)))
     context.wakeups.announce("preview", NO_JOB)
     url = url_for("previews.show", key=key)
-    return jsonify({"key": key, "url": url}), HTTPStatus.ACCEPTED, {"Location": url}
+    shape = PreviewShape(key=key, url=url)
+    return jsonify(shape.as_json()), HTTPStatus.ACCEPTED, {"Location": url}
 
 
 @blueprint.get("/<string(length=64):key>.png")
@@ -70,21 +72,21 @@ def show(key: str) -> Response:
     if preview.image is not None:
         return _picture(preview.image, key)
     if preview.error is not None:
-        return problem(HTTPStatus.FAILED_DEPENDENCY, preview.error.text)
-    answer = jsonify({"status": "waiting", "detail": _why_it_waits(preview)})
+        return refusal(HTTPStatus.FAILED_DEPENDENCY, preview.error)
+    answer = jsonify(WaitingShape.of(_why_it_waits(preview)).as_json())
     answer.status_code = HTTPStatus.ACCEPTED
     answer.headers["Retry-After"] = str(LOOK_AGAIN_AFTER_S)
     return answer
 
 
-def _why_it_waits(preview: Preview) -> str:
+def _why_it_waits(preview: Preview) -> Message:
     if preview.taken_at is not None:
-        return "It is being drawn."
+        return message("preview.being_drawn")
     with current().database.reading() as session:
         live = workers.live(session)
     if live:
-        return "It waits for a worker."
-    return "No worker is there to draw it. Start one: trainyard worker"
+        return message("preview.waits")
+    return message("preview.no_worker")
 
 
 def _picture(image: bytes, key: str) -> Response:

@@ -6,23 +6,22 @@ import json
 from typing import Any
 
 from flask import request
-from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from core import queries
-from core.errors import InvalidInput
+from core.errors import BadRequest, InvalidInput, UnsupportedMediaType
 from core.messages import message
 
 
 def json_object() -> dict[str, Any]:
     """The body, which must be a JSON object that names no field twice."""
     if not request.is_json:
-        raise UnsupportedMediaType("Send JSON, with the header Content-Type: application/json.")
+        raise UnsupportedMediaType(message("request.not_json"))
     try:
         body = json.loads(request.get_data(), object_pairs_hook=_without_duplicates)
     except ValueError as error:
-        raise BadRequest(f"The body is not JSON: {error}") from None
+        raise BadRequest(message("request.invalid_json", detail=str(error))) from None
     except RecursionError:
-        raise BadRequest("The body is nested too deeply.") from None
+        raise BadRequest(message("request.too_deep")) from None
     if not isinstance(body, dict):
         raise InvalidInput.one("body", message("input.json_object"))
     return body

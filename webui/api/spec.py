@@ -10,19 +10,14 @@ from core.spec.presets import PRESETS
 from webui import networks
 from webui.api.blueprint import blueprint
 from webui.api.requests import json_object
-from webui.api.shapes import DatasetShape, NetworkShape, PresetShape
+from webui.api.shapes import NetworkShape, SpecShape
 
 
 @blueprint.get("/spec")
 def spec_schema() -> Response:
     """The JSON Schema of a spec, the presets, and the datasets with their facts."""
-    return jsonify(
-        {
-            "schema": spec.schema(),
-            "presets": [PresetShape.of(preset).as_json() for preset in PRESETS.values()],
-            "datasets": [DatasetShape.model_validate(d).as_json() for d in DATASETS.values()],
-        }
-    )
+    shape = SpecShape.of(spec.schema(), PRESETS.values(), DATASETS.values())
+    return jsonify(shape.as_json())
 
 
 @blueprint.post("/network")

@@ -7,8 +7,9 @@ from functools import cache
 from typing import Any
 
 from core.spec import spec
-from core.spec.fields import KIND, Field, Section, every_field, sections
+from core.spec.fields import Field, Section, every_field, sections
 from core.spec.presets import PRESETS
+from core.spec.validation import KIND
 
 
 def is_folded(section: Section) -> bool:

@@ -1,5 +1,6 @@
 """Live streams: what is new since what a viewer has seen, as server-sent events.
 
-The database is the source. An event's id is a position; after a lost connection the browser sends
-it back and the stream continues from there. A wake-up only makes the stream look sooner.
+The database is the source. An event's id is a position in a run's stream, or in the history of all
+runs; after a lost connection the browser sends it back and the stream continues from there. A
+wake-up only makes the stream look sooner.
 """

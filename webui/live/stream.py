@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from core import queries
 from core.database.engine import Database
 from core.errors import DatabaseUnavailable
+from core.logs import bound
 from webui.api import shapes
 from webui.live.news import Event, news
 from webui.live.position import Position
@@ -23,10 +24,14 @@ RETRY = f"retry: {RECONNECT_AFTER_MS}\n\n"
 def stream(
     database: Database, watchers: Watchers, job_id: int, position: Position
 ) -> Iterator[str]:
-    """Everything about a job after `position`, then what happens, until the job has ended.
+    """Everything about a job after `position`, then what happens.
+
+    It ends once the job has and all of it was sent, and without an `end` where the server stops.
 
     Yields:
-        Events: `job` (the job), `epochs`, `metrics`, `logs`, `artifacts`, `history` (lists of
+        The time after which to connect again; comments, where nothing was sent for long or the
+        database is away; and events: `job` (the job, also where only its place in the line has
+        changed), `epochs`, `metrics`, `logs`, `artifacts`, `history` (lists of
         new rows), `evaluation` (there is one), `reset` (epochs and metrics shown so far are void:
         training starts over), `end`. `points` and `checkpoints` bring metrics and artifacts by
         the names of version 0.1.
@@ -34,7 +39,7 @@ def stream(
     yield RETRY
     last_sent = time.monotonic()
     sent: str | None = None  # the key of why it waits, as it was last sent
-    with watchers.watching(job_id) as changed:
+    with bound(job_id=job_id), watchers.watching(job_id) as changed:
         while True:
             changed.clear()  # before the look: a stop or a change in between is not missed
             if watchers.stopping:

@@ -14,7 +14,7 @@ ALL_JOBS = 0
 
 
 class Watchers:
-    """The streams that wait for news of a job."""
+    """The streams that wait for news of a job, or of all of them."""
 
     def __init__(self, wakeups: Wakeups) -> None:
         self._wakeups = wakeups
@@ -25,7 +25,7 @@ class Watchers:
 
     @contextmanager
     def watching(self, job_id: int) -> Iterator[threading.Event]:
-        """An event that is set at each wake-up for a job, or for any of `ALL_JOBS`."""
+        """An event that is set at each wake-up for a job, or any of `ALL_JOBS`, and by a stop."""
         event = threading.Event()
         with self._lock:
             self._events[job_id].add(event)

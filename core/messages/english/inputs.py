@@ -1,4 +1,4 @@
-"""What is wrong with a value that was sent."""
+"""What is wrong with a value that was sent, or set."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ INPUTS: dict[str, Template] = {
     "input.finite_number": "write a finite number",
     "input.true_or_false": "write true or false",
     "input.text": "write text",
+    "input.unicode": "write whole characters: half a surrogate pair is none",
+    "input.control_characters": "leave out control characters",
     "input.numbers": "write a list of numbers, such as 8, 16, 32",
     "input.fields": "write an object with named fields",
     "input.more_than": "must be more than {bound:digits}",
@@ -37,5 +39,16 @@ INPUTS: dict[str, Template] = {
     "input.event_id": "send back the id of the last event as it was given",
     "input.run_number": "name a run by its number",
     "input.unknown_dataset": "there is no dataset {name}; known: {known:list}",
+    "input.invalid": "{detail} ({kind})",
     "input.assignment": "write field=value, not {text!r}",
+    "setting.queues": "name at least one queue, such as: default",
+    "setting.database_address": "write it as postgresql://user:password@host/name",
+    "setting.other_database": "{backend} is not supported; use postgresql:// or sqlite:///",
+    "setting.sqlite_file": "SQLite needs a file here: sqlite:////folder/file.db",
+    "setting.redis_address": "write it as redis://host:port/number",
+    "setting.storage_address": "write it as file:///folder or s3://bucket/prefix",
+    "setting.server_address": "write it as http://host:port",
+    "setting.open_to_others": "{prefix}HOST: {host} can be reached by others, and there are no "
+    "accounts yet. Keep 127.0.0.1, or set {prefix}ALLOW_ANYONE_ON_THE_NETWORK=1 behind something "
+    "that keeps others out.",
 }

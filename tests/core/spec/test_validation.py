@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
@@ -10,15 +12,21 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from core.errors import FieldError, InvalidInput
 from core.messages import message, plain
 from core.spec import presets, spec
-from core.spec.validation import Incompatible, explain
+from core.spec.fields import spec_fields
+from core.spec.validation import Incompatible, WrongValue, explain
 
 
 class Cat(BaseModel):
     kind: Literal["cat"] = "cat"
+    coat: Literal["long", "short"] = "long"
 
 
 class Dog(BaseModel):
     kind: Literal["dog"] = "dog"
+
+
+class Toy(BaseModel):
+    color: Annotated[Literal["red", "blue"], Field()] = "red"
 
 
 class Request(BaseModel):
@@ -32,21 +40,39 @@ class Request(BaseModel):
     places: Annotated[tuple[int, ...], Field(min_length=1, max_length=2)] = (1,)
     labels: dict[str, int] = {}
     animal: Annotated[Cat | Dog, Field(discriminator="kind")] = Cat()
+    pet: Cat | Dog | None = Field(None, discriminator="kind")
+    words: Literal["this or that", "it's, well"] | None = None
+    steps: Annotated[tuple[Literal["a", "b"], ...], Field()] = ()
+    shelf: dict[str, Toy] = {}
+    animals: list[Annotated[Cat | Dog, Field(discriminator="kind")]] = []
+    folder: Path = Path()
+    day: date | None = None
     even: int = 2
+    odd: int = 1
 
     @field_validator("even")
     @classmethod
     def _is_even(cls, value: int) -> int:
         if value % 2:
-            raise ValueError("choose an even number")
+            raise WrongValue(message("input.at_least", bound=value + 1))
         return value
+
+    @field_validator("odd")
+    @classmethod
+    def _is_odd(cls, value: int) -> int:
+        if not value % 2:
+            raise ValueError("an odd number")
+        return value
+
+
+COATS = ["long", "short"]
 
 
 def reason_of(**values):
     with pytest.raises(ValidationError) as caught:
         Request.model_validate({"name": "a"} | values)
     [problem] = caught.value.errors()
-    return explain(problem)
+    return explain(Request, problem)
 
 
 @pytest.mark.parametrize(
@@ -77,18 +103,65 @@ def reason_of(**values):
         ({"animal": 5}, message("input.fields")),
         ({"animal": {}}, message("input.required")),
         ({"animal": {"kind": "cow"}}, message("input.one_of", choices=["cat", "dog"])),
-        ({"even": 3}, plain("choose an even number")),
+        ({"animal": {"coat": "x", "kind": "cat"}}, message("input.one_of", choices=COATS)),
+        ({"pet": {"kind": "cow"}}, message("input.one_of", choices=["cat", "dog"])),
+        ({"pet": {"coat": "x", "kind": "cat"}}, message("input.one_of", choices=COATS)),
+        ({"animals": [{}, {"kind": 3}][1:]}, message("input.one_of", choices=["cat", "dog"])),
+        ({"animals": [{"kind": "cat", "coat": 1}]}, message("input.one_of", choices=COATS)),
+        ({"words": "x"}, message("input.one_of", choices=["this or that", "it's, well"])),
+        ({"steps": ["a", "c"]}, message("input.one_of", choices=["a", "b"])),
+        ({"shelf": {"top": {"color": 3}}}, message("input.one_of", choices=["red", "blue"])),
+        ({"name": "\ud800"}, message("input.unicode")),
+        ({"folder": 3}, message("input.text")),
+        ({"even": 3}, message("input.at_least", bound=4)),
+        (
+            {"odd": 2},
+            message("input.invalid", kind="value_error", detail="an odd number"),
+        ),
     ],
 )
 def test_each_problem_has_its_message(values, reason):
     assert reason_of(**values) == reason
 
 
+def test_what_has_no_code_of_its_own_is_told_by_its_type_and_in_its_words():
+    reason = reason_of(day="yesterday")
+
+    assert (reason.code, reason.params["kind"]) == ("input.invalid", "date_from_datetime_parsing")
+    assert reason.params["detail"] in reason.text
+    assert reason.params["kind"] in reason.text
+
+
+def test_a_wrong_value_reads_as_its_reason():
+    assert str(WrongValue(message("input.text"))) == "write text"
+
+
+def test_the_choices_of_every_field_of_the_spec_are_found():
+    asked = {each.path: each for each in every_path() if each.choices}
+    assert len(asked) > 10
+
+    for path, each in asked.items():
+        section = path.rpartition(".")[0]
+        kind = each.name.removeprefix(f"{section}.").rpartition(".")[0]
+        values = {path: "?"} | ({f"{section}.kind": kind} if section and kind else {})
+        with pytest.raises(InvalidInput) as caught:
+            spec.parse(spec.nest(values))
+
+        known = [str(choice.value) for choice in each.choices]
+        assert caught.value.errors == [FieldError(path, message("input.one_of", choices=known))]
+
+
+def every_path():
+    return (each for fields in spec_fields().values() for each in fields)
+
+
 def test_a_missing_field_is_required():
     with pytest.raises(ValidationError) as caught:
         Request.model_validate({})
 
-    assert [explain(problem) for problem in caught.value.errors()] == [message("input.required")]
+    assert [explain(Request, problem) for problem in caught.value.errors()] == [
+        message("input.required")
+    ]
 
 
 def test_every_problem_of_the_spec_has_a_code_of_its_own():

@@ -89,6 +89,7 @@ def test_a_download_of_another_file_than_was_meant_is_refused(client, finished):
 
     assert refused.status_code == 412
     assert refused.content_type == "application/problem+json"
+    assert refused.json["code"] == "artifact.changed"
     assert download(client, finished, **{"If-Match": tag}).data == CONTENT
     assert download(client, finished, **{"If-Match": "*"}).data == CONTENT
 

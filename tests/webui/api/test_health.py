@@ -16,8 +16,9 @@ from webui.context import current
 
 
 def test_the_server_reports_its_health(client):
-    assert client.get("/healthz").json == {"status": "ok"}
-    assert client.get("/readyz").json["redis"] == "ok"
+    assert client.get("/healthz").text == '{"status":"ok"}\n'
+    whole = '{"status":"ok","database":"ok","storage":"ok","redis":"ok"}\n'
+    assert client.get("/readyz").text == whole
 
 
 @pytest.fixture
@@ -71,7 +72,11 @@ def test_a_submit_with_redis_away_succeeds(settings, serve):
     response = client.post("/api/v1/jobs", json={"name": "x"})
 
     assert response.status_code == 201
-    assert client.get("/readyz").status_code == 200
+    ready = client.get("/readyz")
+    assert ready.status_code == 200
+    assert (ready.json["redis"], ready.json["code"]) == ("away", "redis.away")
+    assert ready.json["params"] == {}
+    assert "a few seconds later" in ready.json["detail"]
 
 
 @pytest.mark.parametrize(

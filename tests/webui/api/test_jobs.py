@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from unittest.mock import ANY
 
 import pytest
@@ -12,7 +13,7 @@ from core.jobs.claim import Claimant
 from core.jobs.endings import Failure, Publication
 from core.jobs.recorder import Recorder
 from core.messages import plain
-from core.protocol.reports import Line, Shrunk, StepMetrics
+from core.protocol.reports import Evaluated, Line, Shrunk, StepMetrics
 from core.spec.presets import PRESETS
 from core.storage import store
 from tests.reported import epoch_end, evaluated, started
@@ -101,6 +102,31 @@ def test_an_epoch_and_an_attempt_show_what_was_measured(client, database, lease)
     job = client.get(address).json
     assert (job["validation_loss"], job["validation_accuracy"]) == (0.3, 0.8)
     assert (job["devices"], job["stop_reason"]) == (1, "Ended after epoch 1.")
+
+
+def test_an_evaluation_is_sent_as_the_worker_wrote_it_down(client, database, lease):
+    written = {
+        "count": 2,
+        "accuracy": 0.5,
+        "loss": 1.0,
+        "confusion": [[1, 1]],
+        "classes": [{"name": "a", "support": 2, "precision": 1.0, "recall": 0.0, "f1": 0.25}],
+        "calibration": {
+            "expected_calibration_error": 0.01,
+            "bins": [
+                {"lower": 0.0, "upper": 0.5, "count": 0, "confidence": None, "accuracy": None}
+            ],
+        },
+        "mistakes": [{"index": 1, "label": 0, "predicted": 1, "confidence": 0.9, "image": "aGk="}],
+        "of_a_later_worker": [1],
+    }
+    recorder = Recorder(database, lease, 30)
+    recorder.record(Evaluated(content=written))
+    recorder.flush()
+
+    sent = client.get(f"/api/v1/jobs/{lease.job_id}/evaluation").text
+
+    assert sent == json.dumps({"attempt": 1} | written, separators=(",", ":")) + "\n"
 
 
 def test_an_evaluation_is_404_with_a_sentence_until_there_is_one(client, database, lease):

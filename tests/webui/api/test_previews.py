@@ -11,7 +11,7 @@ from core import previews, workers
 from core.database.clock import now
 from core.database.models import Worker
 from core.datasets.builtin import DATASETS
-from core.messages import plain
+from core.messages import message
 from core.workers import WorkerFacts
 from tests.services import wait_until
 from tests.webui.pages.conftest import token
@@ -78,10 +78,16 @@ def test_while_it_waits_it_says_for_what(client, database, worker):
     waiting = client.get(url)
 
     assert (waiting.status_code, waiting.headers["Retry-After"]) == (202, "1")
-    assert waiting.json == {"status": "waiting", "detail": "It waits for a worker."}
+    assert list(waiting.json.items()) == [
+        ("status", "waiting"),
+        ("detail", "It waits for a worker."),
+        ("code", "preview.waits"),
+        ("params", {}),
+    ]
     assert waiting.headers["Cache-Control"] == "no-store"
     take(database)
     assert client.get(url).json["detail"] == "It is being drawn."
+    assert client.get(url).json["code"] == "preview.being_drawn"
 
 
 @pytest.mark.parametrize("is_silent", [False, True])
@@ -94,18 +100,21 @@ def test_without_a_live_worker_it_says_so(client, database, worker, is_silent):
     answer = client.get(url)
 
     assert answer.status_code == 202
+    assert answer.json["code"] == "preview.no_worker"
     assert "No worker is there" in answer.json["detail"]
 
 
 def test_what_could_not_be_drawn_says_why_and_can_be_asked_for_again(client, database, worker):
     preview = ask(client)
     take(database)
-    previews.fail(database, preview["key"], plain("Digits are out."))
+    reason = message("preview.too_slow", limit_s=20.0)
+    previews.fail(database, preview["key"], reason)
 
     answer = client.get(preview["url"])
 
     assert (answer.status_code, answer.content_type) == (424, "application/problem+json")
-    assert answer.json["detail"] == "Digits are out."
+    assert answer.json["detail"] == reason.text
+    assert (answer.json["code"], answer.json["params"]) == (reason.code, {"limit_s": 20.0})
     assert ask(client) == preview
     assert client.get(preview["url"]).status_code == 202
 

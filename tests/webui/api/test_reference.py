@@ -9,7 +9,7 @@ import pytest
 
 from tests.webui import addresses
 from webui.api import shapes
-from webui.api.shapes import jobs, spec
+from webui.api.shapes import jobs, problems, records, spec
 
 REFERENCE = (Path(__file__).parents[3] / "docs" / "reference" / "api.md").read_text()
 
@@ -34,6 +34,17 @@ DESCRIBED = [
     ("POST /network", spec.Block),
     ("GET /spec", shapes.PresetShape),
     ("GET /spec", shapes.DatasetShape),
+    ("GET /spec", shapes.SpecShape),
+    ("GET /jobs/{id}/evaluation", shapes.EvaluationShape),
+    ("GET /jobs/{id}/evaluation", records.ClassScore),
+    ("GET /jobs/{id}/evaluation", records.Calibration),
+    ("GET /jobs/{id}/evaluation", records.Bin),
+    ("GET /jobs/{id}/evaluation", records.Mistake),
+    ("POST /previews", shapes.PreviewShape),
+    ("GET /previews/{key}.png", shapes.WaitingShape),
+    ("GET /healthz", shapes.HealthShape),
+    ("Errors", shapes.Problem),
+    ("Errors", problems.FieldProblem),
 ]
 """Under which heading each shape is described."""
 
@@ -82,11 +93,12 @@ def test_the_reference_names_the_addresses_that_are_there_and_no_other(app):
 def test_the_reference_names_every_field(heading, shape):
     text = section(heading)
 
-    assert [name for name in shape.model_fields if f'"{name}"' not in text] == []
+    names = [info.alias or name for name, info in shape.model_fields.items()]
+    assert [name for name in names if f'"{name}"' not in text] == []
 
 
 def test_every_shape_of_an_answer_is_described():
-    known = {shape for _, shape in DESCRIBED} | {shapes.Listing, shapes.Shape}
+    known = {shape for _, shape in DESCRIBED} | {shapes.Listing, shapes.SparseShape}
 
     def below(shape):
         for each in shape.__subclasses__():

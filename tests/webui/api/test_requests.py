@@ -54,7 +54,24 @@ def test_a_malformed_body_is_a_problem_not_a_fault_and_queues_nothing(client):
         assert response.status_code == status, (data[:80], response.text)
         assert response.content_type == "application/problem+json"
         assert response.json["detail"]
+        coded = response.json["errors"] if status == 422 else [response.json]
+        assert all("." in each["code"] and "params" in each for each in coded), data[:80]
     assert count(client) == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "content_type", "code"),
+    [
+        (b"{}", "text/plain", "request.not_json"),
+        (b"{", JSON, "request.invalid_json"),
+        (b"[" * 100_000, JSON, "request.too_deep"),
+        (b"x" * 2**21, JSON, "http.request_entity_too_large"),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_refused_by_a_code(client, data, content_type, code):
+    response = client.post("/api/v1/jobs", data=data, content_type=content_type)
+
+    assert response.json["code"] == code
 
 
 @pytest.mark.parametrize(
@@ -80,6 +97,7 @@ def test_a_body_that_is_not_json_is_refused_with_the_position_of_the_error(clien
 
     detail = "The body is not JSON: Expecting value: line 1 column 10 (char 9)"
     assert response.json["detail"] == detail
+    assert response.json["params"] == {"detail": "Expecting value: line 1 column 10 (char 9)"}
 
 
 MISSING = [
@@ -125,6 +143,7 @@ def test_a_wrong_method_is_405_and_names_the_right_ones(client):
 
     assert response.status_code == 405
     assert "POST" in response.headers["Allow"]
+    assert (response.json["code"], response.json["params"]) == ("http.method_not_allowed", {})
     assert response.content_type == "application/problem+json"
 
 

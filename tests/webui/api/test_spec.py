@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from core.datasets.builtin import DATASETS
+from core.spec import spec
 from core.spec.presets import PRESETS
 from tests.webui.api.conftest import count, errors
 
@@ -63,3 +66,12 @@ def test_the_spec_has_its_schema_the_presets_and_the_datasets(client):
         assert len(dataset["mean"]) == len(dataset["std"]) == dataset["channels"]
         assert dataset["license"]
         assert dataset["source"]
+
+
+def test_what_can_be_asked_for_is_sent_field_by_field_in_its_order(client):
+    answer = client.get("/api/v1/spec")
+
+    assert list(answer.json) == ["schema", "presets", "datasets"]
+    sent = json.dumps(spec.schema(), separators=(",", ":"))
+    assert answer.text.startswith('{"schema":' + sent + ',"presets":[{"name":')
+    assert list(answer.json["presets"][0]) == ["name", "title", "reason", "result", "spec"]

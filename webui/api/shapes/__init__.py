@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from webui.api.shapes.artifacts import ArtifactShape
-from webui.api.shapes.base import JSON, Listing, Reason, Shape, timestamp
+from webui.api.shapes.base import JSON, Listing, Reason, Shape, SparseShape, timestamp
 from webui.api.shapes.events import EventShape
+from webui.api.shapes.health import HealthShape
 from webui.api.shapes.jobs import JobShape, list_of_jobs, whole_job
-from webui.api.shapes.records import AttemptShape, Epoch, LogLine, MetricSample, evaluation
-from webui.api.shapes.spec import DatasetShape, NetworkShape, PresetShape
+from webui.api.shapes.previews import PreviewShape, WaitingShape
+from webui.api.shapes.problems import Problem
+from webui.api.shapes.records import AttemptShape, Epoch, EvaluationShape, LogLine, MetricSample
+from webui.api.shapes.spec import DatasetShape, NetworkShape, PresetShape, SpecShape
 from webui.api.shapes.workers import WorkerShape
 
 __all__ = [
@@ -16,17 +19,23 @@ __all__ = [
     "AttemptShape",
     "DatasetShape",
     "Epoch",
+    "EvaluationShape",
     "EventShape",
+    "HealthShape",
     "JobShape",
     "Listing",
     "LogLine",
     "MetricSample",
     "NetworkShape",
     "PresetShape",
+    "PreviewShape",
+    "Problem",
     "Reason",
     "Shape",
+    "SparseShape",
+    "SpecShape",
+    "WaitingShape",
     "WorkerShape",
-    "evaluation",
     "list_of_jobs",
     "timestamp",
     "whole_job",

@@ -30,7 +30,15 @@ class Shape(BaseModel):
 
     def as_json(self) -> JSON:
         """The answer as JSON values: what is sent, and what a page's template is given."""
-        return self.model_dump(mode="json")
+        return self.model_dump(mode="json", by_alias=True)
+
+
+class SparseShape(Shape):
+    """An answer that lacks the fields that were not given."""
+
+    def as_json(self) -> JSON:
+        """The answer as JSON values, of the fields that were given."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
 class Reason(Shape):

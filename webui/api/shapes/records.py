@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from core.database.models import Attempt, Evaluation
 from core.messages import as_json
@@ -85,7 +85,58 @@ _OF_AN_ATTEMPT = [
 ]
 
 
-def evaluation(row: Evaluation) -> dict[str, Any]:
-    """What the published weights do on the test set: as the worker wrote it down."""
-    content: JSON = row.content
-    return {"attempt": row.attempt, **content}
+class ClassScore(Shape):
+    """Precision, recall and F1 of a class."""
+
+    name: str
+    support: int
+    precision: float
+    recall: float
+    f1: float
+
+
+class Bin(Shape):
+    """The predictions of about the same confidence."""
+
+    lower: float
+    upper: float
+    count: int
+    confidence: float | None
+    accuracy: float | None
+
+
+class Calibration(Shape):
+    """How well confidence agrees with accuracy."""
+
+    expected_calibration_error: float
+    bins: list[Bin]
+
+
+class Mistake(Shape):
+    """A misclassified image."""
+
+    index: int
+    label: int
+    predicted: int
+    confidence: float
+    image: Annotated[str, Field(description="A PNG in Base64.")]
+
+
+class EvaluationShape(Shape):
+    """What the published weights do on the test set; what a later worker adds is sent too."""
+
+    model_config = ConfigDict(extra="allow")
+
+    attempt: int
+    count: int
+    accuracy: float
+    loss: float
+    confusion: list[list[int]]
+    classes: list[ClassScore]
+    calibration: Calibration
+    mistakes: list[Mistake]
+
+    @classmethod
+    def of(cls, row: Evaluation) -> EvaluationShape:
+        """The shape of an evaluation, which the worker wrote down in these fields."""
+        return cls(attempt=row.attempt, **row.content)

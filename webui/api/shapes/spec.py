@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Annotated
+
+from pydantic import Field
+
+from core.datasets.info import DatasetInfo
 from core.spec.presets import Preset
 from webui.api.shapes.base import JSON, Shape
 
@@ -42,6 +48,26 @@ class DatasetShape(Shape):
     std: list[float]
     license: str
     source: str
+
+
+class SpecShape(Shape):
+    """What can be asked for: the JSON Schema of a spec, presets and datasets."""
+
+    json_schema: Annotated[JSON, Field(alias="schema")]
+    presets: list[PresetShape]
+    datasets: list[DatasetShape]
+
+    @classmethod
+    def of(
+        cls, schema: JSON, presets: Iterable[Preset], datasets: Iterable[DatasetInfo]
+    ) -> SpecShape:
+        """The shape of all that there is."""
+        parts = {
+            "schema": schema,
+            "presets": [PresetShape.of(preset) for preset in presets],
+            "datasets": [DatasetShape.model_validate(dataset) for dataset in datasets],
+        }
+        return cls.model_validate(parts)
 
 
 class Block(Shape):

@@ -10,7 +10,9 @@ import torch
 from PIL import Image
 from torch import nn
 
+from core.database.models import Evaluation
 from core.datasets.builtin import DATASETS
+from webui.api.shapes import EvaluationShape
 from worker.training.data import datasets
 from worker.training.outputs import evaluation
 from worker.training.outputs.evaluation import NonFiniteScores, evaluate, predict
@@ -210,6 +212,14 @@ def test_its_content_is_plain_json_and_small():
         "accuracy",
     }
     assert len(json.dumps(content)) < 300_000
+
+
+def test_the_api_sends_the_content_as_it_is():
+    content = random_evaluation()[-1].content()
+
+    sent = EvaluationShape.of(Evaluation(attempt=1, content=content)).as_json()
+
+    assert json.dumps(sent) == json.dumps({"attempt": 1} | content)
 
 
 def test_scores_as_large_as_can_be_give_finite_numbers():
