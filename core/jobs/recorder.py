@@ -26,9 +26,9 @@ from core.states import Desired, EventKind
 LONGEST_LINE = 10_000
 
 # what a report sets in the job's own row
-_READING = {"epoch", "batch", "train_loss", "images_per_s", "eta_s"}
+_STEP_METRICS = {"epoch", "batch", "train_loss", "images_per_s", "eta_s"}
 _MEASURED = {"validation_loss", "validation_accuracy", "test_loss", "test_accuracy"}
-_EPOCH_END = _READING | _MEASURED
+_EPOCH_END = _STEP_METRICS | _MEASURED
 
 _STARTED = {"device", "device_kind", "threads", "precision", "epoch", "step"}
 """What the history tells of a beginning."""
@@ -62,12 +62,12 @@ class Recorder:
                 "pinned_threads": report.threads if report.device_kind == "cpu" else None,
             }
 
-    def secure(self, point: SnapshotRef) -> None:
+    def secure(self, snapshot: SnapshotRef) -> None:
         """Take a snapshot whose bytes are in the blob store, to be written by the next flush.
 
         The reports of all that it contains were recorded before.
         """
-        self._secured.append(point)
+        self._secured.append(snapshot)
 
     @property
     def snapshots_waiting(self) -> int:
@@ -261,7 +261,7 @@ def _summary(report: Report) -> dict[str, Any]:
                 "eta_s": None,
             }
         case StepMetrics():
-            return report.model_dump(include=_READING)
+            return report.model_dump(include=_STEP_METRICS)
         case EpochEnd():
             return report.model_dump(include=_EPOCH_END)
         case _:
