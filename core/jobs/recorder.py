@@ -120,8 +120,8 @@ class Recorder:
                 self._write_rows(
                     session, Epoch, "epoch", [r for r in reports if isinstance(r, EpochEnd)]
                 )
-                for point in secured:
-                    snapshots.add(session, self._lease.job_id, self._lease.attempt, point)
+                for snapshot in secured:
+                    snapshots.add(session, self._lease.job_id, self._lease.attempt, snapshot)
                 self._append_events(session, reports, secured)
         except DatabaseUnavailable:
             self._may_be_written = True
@@ -168,7 +168,7 @@ class Recorder:
             for report in reports
             if isinstance(report, Started)
         ]
-        moves += [("snapshot", {"epoch": point.epoch, "step": point.step}) for point in secured]
+        moves += [("snapshot", {"epoch": each.epoch, "step": each.step}) for each in secured]
         append = events.append_once if self._may_be_written else events.append
         for kind, payload in moves:
             append(

@@ -148,7 +148,7 @@ class Finished(_Report):
 
 
 class Failed(_Report):
-    """The run cannot go on, and a new try would end the same way."""
+    """The run cannot continue, and a new try would end the same way."""
 
     kind: Literal["failed"] = "failed"
     error_kind: str

@@ -1,4 +1,4 @@
-"""How an attempt or a run ended, and why it cannot go on."""
+"""How an attempt or a run ended, and why it cannot continue."""
 
 from __future__ import annotations
 
