@@ -27,7 +27,7 @@ SAMPLES = {
     "duration": 15.0,
     "number": 1234,
     "digits": 2.0,
-    "g": 0.25,
+    "short": 0.25,
     "list": ["a", "b"],
     "clauses": ["a", "b"],
     "either": ["a", "b", "c"],

@@ -7,7 +7,7 @@ from core.messages.template import Template
 SPEC: dict[str, Template] = {
     "spec.unknown_preset": "there is no such preset; known: {known:list}",
     "spec.subset_too_large": "{dataset} has {images} images to train on; choose at most that",
-    "spec.validation_too_small": "{share:g} of {images} images are {split}, and {dataset} has "
+    "spec.validation_too_small": "{share:digits} of {images} images are {split}, and {dataset} has "
     "{classes} classes; choose a larger share or a larger data.subset",
     "spec.patience_without_validation": "early stopping is decided by a validation split, and "
     "there is none; set data.validation above 0, or leave this empty",
