@@ -26,7 +26,7 @@ test: setup browser tests ## Run all tests, on real services that they start the
 
 check: setup browser format lint types imports tests ## Format, lint, types, import rules, tests
 
-format: $(BIN)/.ready ## Say what is not formatted (mend it: .venv/bin/ruff format)
+format: $(BIN)/.ready ## Say what is not formatted (fix it: .venv/bin/ruff format)
 	@$(STEP) "format" $(BIN)/ruff format --check --quiet .
 
 lint: $(BIN)/.ready
@@ -65,7 +65,7 @@ bench-presets: setup ## Train presets over several seeds (PRESETS="quick best --
 bench-latency: setup ## Time from submit to first batch on an idle worker, part by part
 	@$(STEP) "bench" $(BIN)/python -m bench.latency
 
-bench-recovery: setup ## Time cancels, and runs that go on after a kill
+bench-recovery: setup ## Time cancels, and runs that resume after a kill
 	@$(STEP) "bench" $(BIN)/python -m bench.recovery
 
 bench-idle: setup ## Measure what an idle worker and a running job cost

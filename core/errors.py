@@ -2,7 +2,7 @@
 
 TrainyardError
 ├── InvalidInput        something a person typed is wrong; carries one message a field
-├── NotFound            no such job, checkpoint, preset, dataset; names what there is
+├── NotFound            no such job, artifact, preset, dataset; names what there is
 ├── Unavailable         a service is away; says which, and what to do
 │   └── DatabaseUnavailable
 ├── Conflict            what is asked does not fit the state of the run; says what would

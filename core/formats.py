@@ -54,6 +54,7 @@ def _digits(count: int, **more: Any) -> Options:
 _GROUPED = _digits(0, useGrouping=True)
 _FLOOR = _digits(0, roundingMode="floor")
 _SIGNIFICANT: Options = {"maximumSignificantDigits": 3, "useGrouping": False}
+_EXACT: Options = {"maximumFractionDigits": 17, "useGrouping": False}
 _TWO_PLACES: Options = {**_digits(0), "minimumIntegerDigits": 2}
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _HALF_A_SECOND = 0.5
@@ -72,7 +73,16 @@ NUMBERS: dict[str, list[Band]] = {
         _band(10_000, _digits(2, notation="scientific")),
     ],
     "percent": [_band(0, _digits(2, style="percent"))],
+    # how much of a run is done: 100% is all of it
+    "progress": [_band(0, _digits(0, style="percent", roundingMode="floor"))],
     "whole": [_band(0, _GROUPED)],
+    # a value as it was given, such as a bound
+    "exact": [_band(0, _EXACT)],
+    # beside the lines of a curve
+    "tick": [_band(0, {"maximumFractionDigits": 2, "useGrouping": False})],
+    "percent_tick": [
+        _band(0, {"maximumFractionDigits": 2, "style": "percent", "useGrouping": False})
+    ],
     "short": [
         _band(0, {"maximumFractionDigits": 2, "notation": "scientific"}),
         _band(0.0001, _SIGNIFICANT),
@@ -100,6 +110,14 @@ NUMBERS: dict[str, list[Band]] = {
         _band(_MINUTE - _HALF_A_SECOND, _TWO_PLACES, "{0} min {1} s", _MINUTE, 1),
         _band(_HOUR - _HALF_A_SECOND, _TWO_PLACES, "{0} h {1} min", _HOUR, _MINUTE),
         _band(_DAY - _HALF_A_SECOND, _digits(0), "{0} d {1} h", _DAY, _HOUR),
+    ],
+    # a limit, in the unit that it is set in
+    "seconds": [_band(0, _EXACT, "{0} s")],
+    # an estimate
+    "about": [
+        _band(0, _digits(0), "about {0} s"),
+        _band(_MINUTE, _digits(0), "about {0} min", _MINUTE),
+        _band(_HOUR, _TWO_PLACES, "about {0} h {1} min", _HOUR, _MINUTE),
     ],
     # clocks of two machines differ by some seconds
     "ago": [_band(0, {}, "just now"), {**_SECONDS_AGO, "at_least": 5}, *_LONGER_AGO],
@@ -134,6 +152,16 @@ def percent(share: float | None) -> str:
     return _written("percent", share)
 
 
+def progress(fraction: float | None) -> str:
+    """How much is done, as a percentage without decimals, rounded down."""
+    return _written("progress", fraction)
+
+
+def exact(value: float | None) -> str:
+    """Every digit of a number; a whole one has no point."""
+    return _written("exact", value)
+
+
 def whole(value: float | None) -> str:
     """A count, with its thousands set apart."""
     return _written("whole", value)
@@ -157,6 +185,17 @@ def size(count: int | None) -> str:
 def duration(seconds: float | None) -> str:
     """A length of time in its two largest units."""
     return _written("duration", None if seconds is None else max(0.0, seconds))
+
+
+def seconds(value: float | None) -> str:
+    """A limit: every digit of its seconds."""
+    return _written("seconds", value)
+
+
+def about(seconds: float) -> str:
+    """A length of time that nobody knows exactly, to its larger unit or to the minute."""
+    unit = 1 if seconds < _MINUTE - _HALF_A_SECOND else _MINUTE
+    return _written("about", max(1, math.floor(seconds / unit + 0.5) * unit))
 
 
 def ago(seconds: float | None) -> str:
@@ -196,7 +235,12 @@ def _written(kind: str, value: float | None) -> str:
         return str(value)
     size = abs(value) or 1  # zero is written as one is
     band = [each for each in NUMBERS[kind] if each["at_least"] <= size][-1]
-    return band["text"].format(*_parts(Decimal(value), band))
+    return band["text"].format(*_parts(_as_read(value), band))
+
+
+def _as_read(value: float) -> Decimal:
+    """The decimal number that a float is written as, which `Intl` rounds too."""
+    return Decimal(repr(float(value))) if isinstance(value, float) else Decimal(value)
 
 
 def _parts(value: Decimal, band: Band) -> list[str]:

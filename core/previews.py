@@ -24,7 +24,8 @@ from core.spec import facts
 from core.spec.spec import TrainingSpec
 
 FORGOTTEN_AFTER_S = 30.0
-"""Whoever took one so long ago has died over it: it takes much less, or is given up."""
+"""A preview that was taken so long ago is free again: its worker has exited or hangs, since drawing
+one takes much less, or is given up."""
 
 LEFT_TO_OTHERS_S = 1.0
 """What a worker without the dataset leaves to those that have it, before it says so."""

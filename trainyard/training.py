@@ -19,6 +19,7 @@ from rich.progress import (
 )
 from torch import Tensor, nn
 
+from core import formats
 from core.errors import InvalidInput
 from core.messages import message
 from core.protocol.reports import EpochEnd, Evaluated, Finished, Line, Report, Started, StepMetrics
@@ -132,16 +133,14 @@ def _data_folder() -> Path:
 
 def _measured(end: EpochEnd) -> str:
     values = {
-        "average loss": f"{end.train_loss:.4f}",
-        "validation accuracy": _percent(end.validation_accuracy),
-        "test loss": f"{end.test_loss:.4f}",
-        "test accuracy": _percent(end.test_accuracy),
+        "average loss": formats.number(end.train_loss),
+        "validation accuracy": None
+        if end.validation_accuracy is None
+        else formats.percent(end.validation_accuracy),
+        "test loss": formats.number(end.test_loss),
+        "test accuracy": formats.percent(end.test_accuracy),
     }
     return ", ".join(f"{name} {value}" for name, value in values.items() if value)
-
-
-def _percent(part: float | None) -> str:
-    return "" if part is None else f"{part:.2%}"
 
 
 class _Screen:
@@ -181,7 +180,7 @@ class _Screen:
                     self._task, total=report.batches * report.epochs, completed=report.step
                 )
             case StepMetrics():
-                text = f"epoch {report.epoch}, loss {report.train_loss:.4f}"
+                text = f"epoch {report.epoch}, loss {formats.number(report.train_loss)}"
                 self._progress.update(self._task, completed=report.step, description=text)
             case EpochEnd():
                 self.epochs.append(report)

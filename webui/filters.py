@@ -30,7 +30,9 @@ def place(status: Mapping[str, Any]) -> str:
 
 def _ordinal(number: int) -> str:
     teen = number % 100 in (11, 12, 13)
-    return f"{number:,}" + ("th" if teen else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th"))
+    return formats.whole(number) + (
+        "th" if teen else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    )
 
 
 def sentence(words: str) -> str:

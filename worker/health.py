@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from core import settings, workers
+from core import formats, settings, workers
 from core.database.engine import Database
 from core.errors import TrainyardError
 from worker.naming import worker_name
@@ -23,7 +23,8 @@ def main() -> None:
     except TrainyardError as error:
         sys.exit(str(error))
     if not is_live:
-        sys.exit(f"No heartbeat of worker {name} in the last {workers.SILENT_AFTER_S:.0f} seconds.")
+        silence = formats.seconds(workers.SILENT_AFTER_S)
+        sys.exit(f"No heartbeat of worker {name} in the last {silence}.")
 
 
 if __name__ == "__main__":

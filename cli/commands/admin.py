@@ -30,7 +30,7 @@ def upgrade() -> None:
 @as_json
 @with_client
 def workers(client: Client, as_json: bool) -> None:
-    """List workers, newest first."""
+    """List workers: first those that have not stopped, then by their start, newest first."""
     page = client.get("/workers")
     if as_json:
         click.echo(text.as_json(page))

@@ -114,7 +114,7 @@ def show(client: Client, job_id: int, as_json: bool) -> None:
 @as_json
 @with_client
 def evaluation(client: Client, job_id: int, as_json: bool) -> None:
-    """Show what a run predicts on the test set, class by class, and what it confuses."""
+    """Show the test-set evaluation of a run: its scores for each class, and what it confuses."""
     content = client.get(f"/jobs/{job_id}/evaluation")
     if as_json:
         click.echo(text.as_json(content))

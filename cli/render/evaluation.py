@@ -13,7 +13,7 @@ JSON = dict[str, Any]
 
 
 def evaluation(console: Console, content: JSON) -> None:
-    """What a run predicts on the test set, class by class, and what it confuses most."""
+    """The test-set evaluation of a run: its scores for each class, and what it confuses most."""
     calibration = content["calibration"]["expected_calibration_error"]
     console.print(
         f"{formats.whole(content['count'])} test images, accuracy "

@@ -29,7 +29,7 @@ def listed(items: Sequence[JSON]) -> Table:
                 job["id"],
                 state(job),
                 job["name"],
-                f"{job['progress']['fraction']:.0%}",
+                formats.progress(job["progress"]["fraction"]),
                 written(formats.number, job["train_loss"]),
                 written(formats.percent, job["test_accuracy"]),
                 ago(job["created_at"]),
@@ -56,13 +56,14 @@ def whole(console: Console, item: JSON, epochs: Sequence[JSON], files: Sequence[
 def _facts(item: JSON) -> list[tuple[str, Any]]:
     """What is known of a run, label by label; a value may be empty."""
     progress, error = item["progress"], item["error"]
+    done = formats.progress(progress["fraction"])
     left = progress["eta_s"] if item["state"] == "running" else None
     return [
         ("run", f"{item['id']}  {item['name']}"),
         ("state", state(item)),
         ("now", now(item)),
         ("resumes", place_to_resume(item)),
-        ("progress", f"epoch {progress['epoch']}/{progress['epochs']}, {progress['fraction']:.0%}"),
+        ("progress", f"epoch {progress['epoch']}/{progress['epochs']}, {done}"),
         ("left", written(formats.duration, left)),
         ("stopped", item["stop_reason"]),
         ("loss", written(formats.number, item["train_loss"])),

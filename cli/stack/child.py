@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from core import formats
+
 FIRST_BACKOFF_S = 1.0
 LONGEST_BACKOFF_S = 30.0
 STEADY_AFTER_S = 30.0
@@ -80,7 +82,7 @@ class Child:
             self.process = None
             say(
                 f"{self.name} ended unexpectedly ({_how(status)}); starting it again in "
-                f"{pause:.0f} s. Its log: {self.log}"
+                f"{formats.seconds(pause)}. Its log: {self.log}"
             )
         elif now >= self.restart_at:
             self.start()

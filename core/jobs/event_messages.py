@@ -26,7 +26,7 @@ def describe_snapshots(newest: JobEvent, count: int) -> Message:
     return (
         describe(newest)
         if count == 1
-        else message("event.snapshots", count=count, **_point(newest.payload))
+        else message("event.snapshots", count=count, **_progress(newest.payload))
     )
 
 
@@ -43,10 +43,10 @@ def _started(event: JobEvent) -> Message:
 
 
 def _snapshot(event: JobEvent) -> Message:
-    return message("event.snapshot", **_point(event.payload))
+    return message("event.snapshot", **_progress(event.payload))
 
 
-def _point(payload: Mapping[str, Any]) -> dict[str, int]:
+def _progress(payload: Mapping[str, Any]) -> dict[str, int]:
     return {"step": payload["step"], "epoch": payload["epoch"]}
 
 

@@ -26,9 +26,9 @@ from core.states import Desired, EventKind
 LONGEST_LINE = 10_000
 
 # what a report sets in the job's own row
-_READING = {"epoch", "batch", "train_loss", "images_per_s", "eta_s"}
+_STEP_METRICS = {"epoch", "batch", "train_loss", "images_per_s", "eta_s"}
 _MEASURED = {"validation_loss", "validation_accuracy", "test_loss", "test_accuracy"}
-_EPOCH_END = _READING | _MEASURED
+_EPOCH_END = _STEP_METRICS | _MEASURED
 
 _STARTED = {"device", "device_kind", "threads", "precision", "epoch", "step"}
 """What the history tells of a beginning."""
@@ -62,12 +62,12 @@ class Recorder:
                 "pinned_threads": report.threads if report.device_kind == "cpu" else None,
             }
 
-    def secure(self, point: SnapshotRef) -> None:
+    def secure(self, snapshot: SnapshotRef) -> None:
         """Take a snapshot whose bytes are in the blob store, to be written by the next flush.
 
         The reports of all that it contains were recorded before.
         """
-        self._secured.append(point)
+        self._secured.append(snapshot)
 
     @property
     def snapshots_waiting(self) -> int:
@@ -120,8 +120,8 @@ class Recorder:
                 self._write_rows(
                     session, Epoch, "epoch", [r for r in reports if isinstance(r, EpochEnd)]
                 )
-                for point in secured:
-                    snapshots.add(session, self._lease.job_id, self._lease.attempt, point)
+                for snapshot in secured:
+                    snapshots.add(session, self._lease.job_id, self._lease.attempt, snapshot)
                 self._append_events(session, reports, secured)
         except DatabaseUnavailable:
             self._may_be_written = True
@@ -168,7 +168,7 @@ class Recorder:
             for report in reports
             if isinstance(report, Started)
         ]
-        moves += [("snapshot", {"epoch": point.epoch, "step": point.step}) for point in secured]
+        moves += [("snapshot", {"epoch": each.epoch, "step": each.step}) for each in secured]
         append = events.append_once if self._may_be_written else events.append
         for kind, payload in moves:
             append(
@@ -261,7 +261,7 @@ def _summary(report: Report) -> dict[str, Any]:
                 "eta_s": None,
             }
         case StepMetrics():
-            return report.model_dump(include=_READING)
+            return report.model_dump(include=_STEP_METRICS)
         case EpochEnd():
             return report.model_dump(include=_EPOCH_END)
         case _:

@@ -1,6 +1,6 @@
-"""Snapshots: where a run can go on from, and when their blobs may be deleted.
+"""Snapshots: where a run can resume from, and when their blobs may be deleted.
 
-Each point's bytes are a blob that no other row names (the trainer puts a random name into them),
+Each snapshot's bytes are a blob that no other row names (the trainer puts a random name into them),
 so it can be deleted when its row is discarded. A row outlives its blob, never the other way round:
 a crash in between leaves work for the next sweep, and nothing that dangles.
 """
@@ -40,33 +40,33 @@ class SnapshotRef:
     blob: Blob
 
 
-def add(session: Session, job_id: int, attempt: int, point: SnapshotRef) -> None:
-    """Write a point down, and discard those that are not needed beside it.
+def add(session: Session, job_id: int, attempt: int, snapshot: SnapshotRef) -> None:
+    """Write a snapshot down, and discard those that are not needed beside it.
 
-    Adding the same point again, because the answer was lost, changes nothing.
+    Adding the same snapshot again, because the answer was lost, changes nothing.
     """
     session.execute(
         delete(Snapshot).where(
             Snapshot.job_id == job_id,
             Snapshot.attempt == attempt,
-            Snapshot.step == point.step,
+            Snapshot.step == snapshot.step,
         )
     )
     session.execute(
         insert(Snapshot).values(
             job_id=job_id,
             attempt=attempt,
-            step=point.step,
-            epoch=point.epoch,
-            size=point.blob.size,
-            sha256=point.blob.sha256,
+            step=snapshot.step,
+            epoch=snapshot.epoch,
+            size=snapshot.blob.size,
+            sha256=snapshot.blob.sha256,
             created_at=now(),
         )
     )
     session.execute(
         update(Attempt)
         .where(Attempt.job_id == job_id, Attempt.number == attempt)
-        .values(secured_step=point.step)
+        .values(secured_step=snapshot.step)
         .execution_options(synchronize_session=False)
     )
     kept = (
@@ -81,12 +81,12 @@ def add(session: Session, job_id: int, attempt: int, point: SnapshotRef) -> None
 
 
 def discard(session: Session, job_id: int, after_step: int = -1) -> None:
-    """Discard the points of a job, or those of them beyond a step."""
+    """Discard the snapshots of a job, or those of them beyond a step."""
     _discard(session, Snapshot.job_id == job_id, Snapshot.step > after_step)
 
 
 def newest_first(session: Session, job_id: int) -> Sequence[SnapshotRef]:
-    """The points that a job may go on from."""
+    """The snapshots that a job may resume from."""
     rows = session.scalars(
         select(Snapshot)
         .where(Snapshot.job_id == job_id, Snapshot.discarded_at.is_(None))
@@ -96,7 +96,7 @@ def newest_first(session: Session, job_id: int) -> Sequence[SnapshotRef]:
 
 
 def sweep(database: Database, storage: Storage) -> int:
-    """Delete the blobs of discarded points, some at a time. Any number of workers may do so.
+    """Delete the blobs of discarded snapshots, some at a time. Any number of workers may do so.
 
     Returns:
         How many were deleted.

@@ -62,22 +62,6 @@ def places(template: Template) -> set[str]:
     return named | ({template.by} if isinstance(template, Plural) else set())
 
 
-def _about(seconds: float) -> str:
-    """A duration that nobody knows exactly: `about 3 min`."""
-    whole = max(1, round(seconds))
-    if whole < 60:
-        return f"about {whole} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"about {minutes} min"
-    return f"about {minutes // 60} h {minutes % 60:02} min"
-
-
-def _digits(number: float) -> str:
-    """Every digit of a bound; a whole number has no point."""
-    return str(int(number)) if number == int(number) else str(number)
-
-
 def _either(choices: Sequence[Any]) -> str:
     """Values of which one is to be chosen: `3, 5 or 7`."""
     *others, last = (str(choice) for choice in choices)
@@ -94,11 +78,12 @@ def _in_brackets(reason: Any) -> str:
 
 
 _FORMATS: dict[str, Callable[[Any], str]] = {
-    "about": _about,
-    "duration": lambda seconds: f"{seconds:g} s",
+    "about": formats.about,
+    "duration": formats.seconds,
     "number": formats.whole,
+    "short": formats.short,
     "percent": formats.percent,
-    "digits": _digits,
+    "digits": formats.exact,
     "list": lambda values: ", ".join(str(value) for value in values),
     "either": _either,
     "clauses": lambda values: "; ".join(str(value) for value in values),

@@ -53,9 +53,9 @@ class Started(_Report):
 
 
 class StepMetrics(_Report):
-    """The training loss in mid-epoch: the mean over the batches since the reading before."""
+    """A metric sample within an epoch: the mean loss over the batches since the one before."""
 
-    kind: Literal["reading"] = "reading"
+    kind: Literal["step_metrics"] = "step_metrics"
     step: int
     epoch: int
     batch: int
@@ -128,7 +128,7 @@ class File(_Report):
 
 
 class Evaluated(_Report):
-    """What the published weights do on the test set, class by class."""
+    """The test-set evaluation of the published weights, per class too."""
 
     kind: Literal["evaluated"] = "evaluated"
     content: dict[str, Any]
@@ -148,7 +148,7 @@ class Finished(_Report):
 
 
 class Failed(_Report):
-    """The run cannot go on, and a new try would end the same way."""
+    """The run cannot continue, and a new try would end the same way."""
 
     kind: Literal["failed"] = "failed"
     error_kind: str

@@ -5,6 +5,7 @@ These read stored specs, which may be of an earlier version and lack fields that
 
 from __future__ import annotations
 
+from core import formats
 from core.datasets.builtin import DATASETS
 from core.spec import shapes
 from core.spec.hyperparameters import Hyperparameters
@@ -61,7 +62,7 @@ def network(spec: Hyperparameters) -> shapes.Summary:
 
 def _optimizer(optimizer: Spec) -> list[str]:
     rate = optimizer.get("learning_rate")
-    return [optimizer[KIND]] if rate is None else [optimizer[KIND], f"{rate:g}"]
+    return [optimizer[KIND]] if rate is None else [optimizer[KIND], formats.short(rate)]
 
 
 def device(spec: Spec) -> str:

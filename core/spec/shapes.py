@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from core import formats
 from core.datasets.info import DatasetInfo
 from core.spec.hyperparameters import CNN, MLP, Model, ResNet, ResNet18
 
@@ -41,7 +42,7 @@ class Summary:
 def summary(model: Model, dataset: DatasetInfo) -> Summary:
     """Describe a network for images of a dataset.
 
-    Multiply-adds are those of convolutions and linear layers, for one image on its way forward.
+    MACs are those of convolutions and linear layers, for one image on its way forward.
     Norms, ReLU, pools and biases are left out, as is usual: they are few.
     """
     blocks = tuple(_KINDS[model.kind](model, dataset))
@@ -183,7 +184,7 @@ def _convolution(
 
 def _decision(before: Shape, dropout: float, dataset: DatasetInfo) -> Iterator[Block]:
     if dropout:
-        yield Block(f"Dropout {dropout:g}", before, 0, 0)
+        yield Block(f"Dropout {formats.exact(dropout)}", before, 0, 0)
     yield _linear(before, len(dataset.classes))
 
 

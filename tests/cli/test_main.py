@@ -218,14 +218,14 @@ def test_a_running_run_is_asked_to_pause_and_may_be_resumed(trainyard, database,
 
 
 @pytest.mark.parametrize(
-    ("flags", "point"),
+    ("flags", "snapshot"),
     [
         ((), {"epoch": 2, "batch": 0, "step": 950}),
         (("--from-scratch",), None),
         (("--from-nothing",), None),
     ],
 )
-def test_a_failed_run_is_retried(trainyard, database, claimant, flags, point):
+def test_a_failed_run_is_retried(trainyard, database, claimant, flags, snapshot):
     failed(trainyard, database, claimant)
     assert "at a retry, from epoch 3" in trainyard("show", "1").stdout
 
@@ -233,8 +233,8 @@ def test_a_failed_run_is_retried(trainyard, database, claimant, flags, point):
 
     assert retried.exit_code == 0
     job = json.loads(retried.stdout)
-    assert (job["state"], job["desired_by"], job["snapshot"]) == ("queued", "owner", point)
-    assert ("from epoch 3" in trainyard("show", "1").stdout) == (point is not None)
+    assert (job["state"], job["desired_by"], job["snapshot"]) == ("queued", "owner", snapshot)
+    assert ("from epoch 3" in trainyard("show", "1").stdout) == (snapshot is not None)
 
 
 def test_what_does_not_fit_the_state_is_a_sentence_and_exits_with_1(trainyard):
@@ -287,11 +287,11 @@ def test_a_run_is_shown_with_what_was_measured_and_why_it_ended(trainyard, datab
     recorder.record(started())
     recorder.record(epoch_end(validation_loss=0.3141, validation_accuracy=0.9271))
     recorder.flush()
-    endings.succeed(database, lease, "c" * 64, [], plain("Ended after epoch 1: its 5 s were up."))
+    endings.succeed(database, lease, "c" * 64, [], plain("Ended early: time limit of 5 s reached."))
 
     output = trainyard("show", "1").stdout
 
-    for words in ("its 5 s were up", "VALIDATION LOSS", "0.3141", "92.71%", "412 MB", "0.75"):
+    for words in ("limit of 5 s reached", "VALIDATION LOSS", "0.3141", "92.71%", "412 MB", "0.75"):
         assert words in output
 
 

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
 from core import formats
+
+ROOT = Path(__file__).parents[2]
+PLACES = ("core", "cli", "webui", "worker", "trainyard")
+
+WRITE_BY_THE_TABLE = ("core/formats.py", "webui/static/js/lib/format.js")
+
+BY_HAND = re.compile(
+    r"\{[^{}]*:[<>^]?\d*(?:[,_]|,?\.\d+[%efgEFG]?|[,%efgEFG]|0?\d*[%efgEFG])\}"
+    r"|\.to(?:Fixed|Precision|Exponential|Locale\w*)\(|\bIntl\."
+)
+"""A number or a time that is written by a format of Python or of JavaScript."""
 
 
 @pytest.mark.parametrize(
@@ -21,6 +35,20 @@ from core import formats
         (formats.number(float("nan")), "nan"),
         (formats.percent(0.98765), "98.77%"),
         (formats.percent(1), "100.00%"),
+        (formats.percent(0.00125), "0.13%"),
+        (formats.progress(0.9999), "99%"),
+        (formats.progress(0.29), "29%"),
+        (formats.exact(2.0), "2"),
+        (formats.exact(0.1), "0.1"),
+        (formats.exact(2**31 - 1), "2147483647"),
+        (formats.exact(1e-8), "0.00000001"),
+        (formats.seconds(60.0), "60 s"),
+        (formats.seconds(0.5), "0.5 s"),
+        (formats.about(0.2), "about 1 s"),
+        (formats.about(59.4), "about 59 s"),
+        (formats.about(59.6), "about 1 min"),
+        (formats.about(3599), "about 1 h 00 min"),
+        (formats.about(3779), "about 1 h 03 min"),
         (formats.whole(12345.6), "12,346"),
         (formats.whole(2.5), "3"),
         (formats.rough(9_999), "9,999"),
@@ -65,3 +93,50 @@ from core import formats
 )
 def test_values_are_written_for_people(written, expected):
     assert written == expected
+
+
+def _written_by_hand(names):
+    return [
+        f"{name}:{number}: {line.strip()}"
+        for name in names
+        for number, line in enumerate((ROOT / name).read_text().splitlines(), 1)
+        if BY_HAND.search(line)
+    ]
+
+
+def test_no_number_is_written_by_hand_beside_the_table():
+    listed = subprocess.run(
+        ["git", "ls-files", *PLACES], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    names = [
+        name
+        for name in listed.stdout.splitlines()
+        if name.endswith((".py", ".js", ".html")) and (ROOT / name).is_file()
+    ]
+
+    assert _written_by_hand(set(names) - set(WRITE_BY_THE_TABLE)) == []
+    assert names
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'f"{count:,}"',
+        'f"{share:.2%}"',
+        'f"{share:.0%}"',
+        'f"{row[1]:8.3f}"',
+        '"{rate:g} s"',
+        "x.toFixed(2)",
+        "new Intl.NumberFormat()",
+        "date.toLocaleTimeString()",
+    ],
+)
+def test_a_format_by_hand_is_seen(line):
+    assert BY_HAND.search(line)
+
+
+@pytest.mark.parametrize(
+    "line", ['f"{label:11}"', '"{eta_s:about}"', '"{count:number}"', 'f"{hour:02}"']
+)
+def test_what_is_no_format_of_a_number_is_left_alone(line):
+    assert not BY_HAND.search(line)

@@ -20,7 +20,7 @@ from core.messages import (
     plain,
     stored,
 )
-from core.messages.english import CATALOG
+from core.messages.english import CATALOG, TOPICS
 from core.messages.template import Plural
 
 SAMPLES = {
@@ -28,7 +28,7 @@ SAMPLES = {
     "duration": 15.0,
     "number": 1234,
     "digits": 2.0,
-    "g": 0.25,
+    "short": 0.25,
     "list": ["a", "b"],
     "clauses": ["a", "b"],
     "either": ["a", "b", "c"],
@@ -140,6 +140,19 @@ def test_any_words_of_another_program_survive(words):
 def test_wrong_parameters_are_refused(params):
     with pytest.raises(TypeError, match=r"queue\.slots takes \['count'\]"):
         message("queue.slots", **params)
+
+
+def test_no_code_stands_in_two_topics():
+    codes = [code for topic in TOPICS for code in topic]
+
+    assert sorted(codes) == sorted(CATALOG.keys() - {"text"})
+
+
+def test_a_prefix_belongs_to_one_topic():
+    prefixes = [prefix for topic in TOPICS for prefix in {code.split(".")[0] for code in topic}]
+
+    # `run`: how one ended, and what cannot be done with one
+    assert {prefix for prefix in prefixes if prefixes.count(prefix) > 1} == {"run"}
 
 
 def test_an_unknown_code_is_refused_where_it_is_made():

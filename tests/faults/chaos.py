@@ -195,7 +195,7 @@ class Storm:
                 print(f"{self._done.total():4} {name}", flush=True)
 
     def wait_for_the_end(self) -> None:
-        """Wait until every job has ended; go on with what was paused or spent its budget."""
+        """Wait until every job has ended; resume what was paused or spent its budget."""
         deadline = time.monotonic() + LONGEST_S
         for healing in self._healing:
             healing.join()
@@ -374,9 +374,9 @@ class Storm:
         self._chance.shuffle(running)
         for job in running:
             with self._tables.reading() as session:
-                points = snapshots.newest_first(session, job.id)
-            for point in points[:1]:
-                file = self._storage.folder / point.blob.sha256[:2] / point.blob.sha256
+                saved = snapshots.newest_first(session, job.id)
+            for snapshot in saved[:1]:
+                file = self._storage.folder / snapshot.blob.sha256[:2] / snapshot.blob.sha256
                 with contextlib.suppress(FileNotFoundError):
                     file.write_bytes(file.read_bytes()[:-1])
                     return True

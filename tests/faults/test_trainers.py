@@ -129,7 +129,7 @@ def test_trainers_and_spares_die_with_their_worker_however_they_are(
 
     trainers = [process for process in processes if process.pid != processes[0].pid]
     wait_until_gone(trainers)
-    for process in processes:  # a zygote that is stopped cannot end before it may go on
+    for process in processes:  # a zygote that is stopped cannot end before it is resumed
         if not is_gone(process):
             process.send_signal(signal.SIGCONT)
     wait_until_gone(processes)

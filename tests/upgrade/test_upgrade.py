@@ -1,4 +1,4 @@
-"""An earlier release's home goes on under this one: every page, every answer, every run."""
+"""An earlier release's home is served by this one: every page, every answer, every run."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import render_template
 
-from core import queries
+from core import formats, queries
 from webui.context import current
 from webui.pages.blueprint import blueprint, whole_or_part
 
@@ -151,7 +151,7 @@ def _cell(names: Sequence[str], true: int, predicted: int, count: int, of: int) 
         count=count,
         shade=round((count / of) ** 0.5, 3) if of else 0,
         is_correct=is_correct,
-        title=f"{names[true]}: {count:,} of {of:,} {kind}",
+        title=f"{names[true]}: {formats.whole(count)} of {formats.whole(of)} {kind}",
     )
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from core import logs
+from core import formats, logs
 from core.errors import TrainyardError
 from core.messages import message
 from core.protocol.orders import LARGEST_MESSAGE, READY, Forked, ForkFailed, ForkRequest
@@ -173,7 +173,7 @@ class Zygote:
     def _exchange(self, request: ForkRequest, descriptors: list[int]) -> tuple[int, int]:
         socket.send_fds(self._control, [request.model_dump_json().encode()], descriptors)
         if not readable([self._control.fileno()], FORK_TIMEOUT_S):
-            raise TimeoutError(f"no answer for {FORK_TIMEOUT_S:.0f} s")
+            raise TimeoutError(f"no answer for {formats.seconds(FORK_TIMEOUT_S)}")
         answered, received, _, _ = socket.recv_fds(self._control, LARGEST_MESSAGE, 1)
         if not answered:
             raise ConnectionError("it has died")

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TypeVar
 
-from core import logs
+from core import formats, logs
 from core.errors import DatabaseUnavailable, Unavailable
 from core.jobs.endings import Publication
 from core.protocol.reports import File
@@ -72,7 +72,8 @@ class StoreAccess:
                 log.warning("store_unavailable", reason=str(error))
                 if is_store and waited < FIRST_PAUSE_S:
                     self._writer.log(
-                        f"{error} Waiting for it, at most {STORE_PATIENCE_S:.0f} s.", "warning"
+                        f"{error} Waiting for it, at most {formats.seconds(STORE_PATIENCE_S)}.",
+                        "warning",
                     )
             time.sleep(pause)
             pause = min(LONGEST_PAUSE_S, pause * 2)

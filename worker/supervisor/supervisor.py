@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from core import logs
+from core import formats, logs
 from core.errors import DatabaseUnavailable, LeaseLost, Unavailable
 from core.jobs import endings
 from core.jobs.endings import Failure
@@ -178,8 +178,8 @@ class Supervisor:
     def _kill_if_due(self) -> None:
         if self._stopping.kill_if_due():
             self._writer.log(
-                f"The training process did not stop within {self._stopping.grace_seconds:g} s and "
-                "was killed.",
+                "The training process did not stop within "
+                f"{formats.seconds(self._stopping.grace_seconds)} and was killed.",
                 "warning",
             )
 

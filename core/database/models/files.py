@@ -11,7 +11,7 @@ from core.database.types import ArtifactKind, Base, BigKey
 
 
 class Snapshot(Base):
-    """A place in a run from which training can go on exactly. The bytes are a blob of its own."""
+    """A place in a run from which training can resume exactly. The bytes are a blob of its own."""
 
     __tablename__ = "snapshots"
 

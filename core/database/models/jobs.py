@@ -55,7 +55,7 @@ class Job(Base):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     desired_at: Mapped[datetime | None]
-    """When somebody last asked for something: a pause, a cancel, to go on."""
+    """When somebody last asked for something: a pause, a cancel, to resume."""
 
     desired_by: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
     """The name of the actor who asked."""

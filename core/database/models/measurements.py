@@ -32,7 +32,7 @@ class Epoch(Base):
 
 
 class MetricSample(Base):
-    """A reading of the training loss between epochs: the mean since the reading before."""
+    """A metric sample between epochs: the mean of the training loss since the sample before."""
 
     __tablename__ = "metrics"
 

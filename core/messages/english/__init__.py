@@ -11,13 +11,9 @@ from core.messages.english.services import SERVICES
 from core.messages.english.spec import SPEC
 from core.messages.template import Template
 
+TOPICS = (QUEUE, FAILURES, SERVICES, EVENTS, REFUSALS, INPUTS, SPEC)
+
 CATALOG: dict[str, Template] = {
     "text": "{text}",  # a sentence of an earlier release, or words of a program that is not ours
-    **QUEUE,
-    **FAILURES,
-    **SERVICES,
-    **EVENTS,
-    **REFUSALS,
-    **INPUTS,
-    **SPEC,
+    **{code: template for topic in TOPICS for code, template in topic.items()},
 }

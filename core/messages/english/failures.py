@@ -1,4 +1,4 @@
-"""How an attempt or a run ended, and why it cannot go on."""
+"""How an attempt or a run ended, and why it cannot continue."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from core.messages.template import Plural, Template
 
 FAILURES: dict[str, Template] = {
     "run.diverged": "Loss became NaN or infinite at epoch {epoch}, batch {batch}, at learning rate "
-    "{learning_rate:g}. Try a smaller learning rate, warm-up, or gradient clipping. {snapshot}",
+    "{learning_rate:short}. Try a smaller learning rate, warm-up, or gradient clipping. {snapshot}",
     "run.no_snapshot": "There is no snapshot yet.",
     "run.last_snapshot": "The last good snapshot is that after {step} batches.",
     "run.out_of_memory": "The device's memory is full. Try a smaller batch size, more "
@@ -35,8 +35,8 @@ FAILURES: dict[str, Template] = {
     "worker.supervisor_failed": "The worker failed to supervise the run; its log says why.",
     "run.scores_not_finite": "The network's scores of the test images are NaN or infinite.",
     "run.export_of_another_shape": "The ONNX file gives scores of another shape.",
-    "run.export_differs": "The ONNX file gives scores that are up to {difference:.2g} away from "
-    "the network's own, where {allowed:.2g} is allowed.",
+    "run.export_differs": "The ONNX file gives scores that are up to {difference:short} away from "
+    "the network's own, where {allowed:short} is allowed.",
     "run.needs_compiler": "compute.compile needs a C++ compiler, and this worker has none. "
     "Install g++ there, or turn it off.",
     "run.stop_requested": "Stopped on request.",

@@ -21,11 +21,6 @@ QUEUE: dict[str, Template] = {
         "{ahead:number} runs ahead on {slots}, needs {devices} of one worker at once",
     ),
     "queue.with_time": "{reason}, {eta_s:about}",
-    "spec.no_gpus": "of the live workers that serve queue {queue} none has a GPU; choose another "
-    "device or queue, or start a worker on a host with {devices} GPUs",
-    "spec.too_many_devices": "of the live workers that serve queue {queue} none can give one run "
-    "{devices} devices, the most is {most}; choose at most {most}, or another queue, or start a "
-    "worker with more GPUs or with more slots of a CPU (TRAINYARD_SLOTS)",
     "queue.slots": Plural("count", "{count} slot", "{count} slots"),
     "queue.cpu_slots": Plural("count", "{count} CPU slot", "{count} CPU slots"),
     "queue.gpu_slots": Plural("count", "{count} GPU slot", "{count} GPU slots"),

@@ -1,4 +1,4 @@
-"""What cannot work together in a spec."""
+"""What cannot work together in a spec, or on the workers that are live."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from core.messages.template import Template
 SPEC: dict[str, Template] = {
     "spec.unknown_preset": "there is no such preset; known: {known:list}",
     "spec.subset_too_large": "{dataset} has {images} images to train on; choose at most that",
-    "spec.validation_too_small": "{share:g} of {images} images are {split}, and {dataset} has "
+    "spec.validation_too_small": "{share:digits} of {images} images are {split}, and {dataset} has "
     "{classes} classes; choose a larger share or a larger data.subset",
     "spec.patience_without_validation": "early stopping is decided by a validation split, and "
     "there is none; set data.validation above 0, or leave this empty",
@@ -45,4 +45,9 @@ SPEC: dict[str, Template] = {
     "spec.nesterov_needs_momentum": "set momentum above 0, or turn nesterov off",
     "spec.devices_need_a_worker": "several devices need a process each: submit the run to a worker",
     "spec.no_gpu_here": "torch sees no CUDA GPU here; choose auto or cpu",
+    "spec.no_gpus": "of the live workers that serve queue {queue} none has a GPU; choose another "
+    "device or queue, or start a worker on a host with {devices} GPUs",
+    "spec.too_many_devices": "of the live workers that serve queue {queue} none can give one run "
+    "{devices} devices, the most is {most}; choose at most {most}, or another queue, or start a "
+    "worker with more GPUs or with more slots of a CPU (TRAINYARD_SLOTS)",
 }

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from core import formats
 from core.datasets.builtin import DATASETS, DatasetName
 from core.spec.hyperparameters.base import DescribedBy, Description, Section
 
@@ -13,10 +14,11 @@ from core.spec.hyperparameters.base import DescribedBy, Description, Section
 def _described(name: str) -> Description:
     dataset = DATASETS[name]
     color = "gray" if dataset.channels == 1 else "color"
+    train, test = formats.whole(dataset.train_count), formats.whole(dataset.test_count)
     return Description(
         dataset.title,
         (
-            ("Images", f"{dataset.train_count:,} to train on, {dataset.test_count:,} to test on"),
+            ("Images", f"{train} to train on, {test} to test on"),
             ("Pixels", f"{dataset.size} \N{MULTIPLICATION SIGN} {dataset.size}, {color}"),
             ("Classes", f"{len(dataset.classes)}: {', '.join(dataset.classes)}"),
             ("License", dataset.license),

@@ -1,4 +1,4 @@
-"""The catalogue: what it says of each dataset fits together."""
+"""The built-in datasets: what is said of each fits together."""
 
 from typing import get_args
 

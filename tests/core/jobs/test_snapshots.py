@@ -24,7 +24,7 @@ def store(storage, tmp_path):
     """Puts a file of its own into the blob store."""
 
     def put(text):
-        path = tmp_path / "point"
+        path = tmp_path / "snapshot"
         path.write_text(str(text))
         return storage.put(path)
 
@@ -33,14 +33,14 @@ def store(storage, tmp_path):
 
 def add(database, job_id, store, *steps, attempt=1):
     for step in steps:
-        point = SnapshotRef(step // 10, step, store(f"{job_id} {attempt} {step}"))
+        snapshot = SnapshotRef(step // 10, step, store(f"{job_id} {attempt} {step}"))
         with database.writing() as session:
-            snapshots.add(session, job_id, attempt, point)
+            snapshots.add(session, job_id, attempt, snapshot)
 
 
 def usable(database, job_id):
     with database.reading() as session:
-        return [point.step for point in snapshots.newest_first(session, job_id)]
+        return [snapshot.step for snapshot in snapshots.newest_first(session, job_id)]
 
 
 def rows(database):
@@ -59,15 +59,15 @@ def test_the_newest_two_are_kept_and_older_ones_discarded(database, job_id, stor
     assert sorted(row.step for row in rows(database) if row.discarded_at) == [10, 20]
 
 
-def test_a_point_tells_its_epochs_and_its_blob(database, job_id, store):
+def test_a_snapshot_tells_its_epochs_and_its_blob(database, job_id, store):
     add(database, job_id, store, 25)
 
     with database.reading() as session:
-        [point] = snapshots.newest_first(session, job_id)
-    assert (point.epoch, point.step, point.blob) == (2, 25, store(f"{job_id} 1 25"))
+        [snapshot] = snapshots.newest_first(session, job_id)
+    assert (snapshot.epoch, snapshot.step, snapshot.blob) == (2, 25, store(f"{job_id} 1 25"))
 
 
-def test_points_of_one_job_leave_those_of_another_alone(database, job_id, store):
+def test_snapshots_of_one_job_leave_those_of_another_alone(database, job_id, store):
     other = lifecycle.submit(
         database, LOCAL_OWNER, name="other", spec=presets.resolve("quick", {})
     ).id
@@ -80,7 +80,7 @@ def test_points_of_one_job_leave_those_of_another_alone(database, job_id, store)
     assert (usable(database, job_id), usable(database, other)) == ([20, 10], [])
 
 
-def test_points_beyond_a_step_are_discarded_and_those_up_to_it_stay(database, job_id, store):
+def test_snapshots_beyond_a_step_are_discarded_and_those_up_to_it_stay(database, job_id, store):
     add(database, job_id, store, 10, 20)
 
     with database.writing() as session:
@@ -109,7 +109,7 @@ def test_discarding_again_changes_nothing(database, job_id, store):
     assert rows(database)[0].discarded_at == before.discarded_at
 
 
-def test_a_point_whose_answer_was_lost_can_be_written_again(database, job_id, store):
+def test_a_snapshot_whose_answer_was_lost_can_be_written_again(database, job_id, store):
     add(database, job_id, store, 10)
     lose_the_answer_to_the_next_commit(database)
     with pytest.raises(DatabaseUnavailable):

@@ -194,5 +194,5 @@ def test_a_network_that_leaves_nothing_of_the_image_is_refused(monkeypatch):
 
 @pytest.mark.parametrize("dataset", DATASETS.values(), ids=lambda dataset: dataset.name)
 @pytest.mark.parametrize("stem", ["pool", "stride"])
-def test_no_network_of_the_spec_makes_an_image_of_the_catalogue_vanish(dataset, stem):
+def test_no_network_of_the_spec_makes_an_image_of_a_dataset_vanish(dataset, stem):
     assert not vanishes(CNN(channels=(4,) * 6, stem=stem), dataset)

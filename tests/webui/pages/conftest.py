@@ -126,7 +126,7 @@ def worker_id(database) -> int:
 
 @pytest.fixture
 def running(database, submitted, worker_id):
-    """Starts a run and writes down an epoch, a point and a line of it."""
+    """Starts a run and writes down an epoch, a metric sample and a line of it."""
 
     def start(name: str = "a run", line: str = "hello") -> tuple[int, Lease]:
         job = submitted(name)

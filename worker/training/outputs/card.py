@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from core import versions
+from core import formats, versions
 from core.datasets.builtin import DATASETS
 from core.datasets.info import DatasetInfo
 from core.spec.hyperparameters import Data
@@ -183,7 +183,7 @@ def markdown(card: Content) -> str:
         "## Files",
         _table(
             ("File", "Bytes", "SHA-256"),
-            ((f["filename"], f"{f['size']:,}", f"`{f['sha256']}`") for f in card["files"]),
+            ((f["filename"], formats.whole(f["size"]), f"`{f['sha256']}`") for f in card["files"]),
         ),
         f"SHA-256 of the weights, whatever file they are in: `{card['weights_sha256']}`",
         "## The network",
@@ -199,11 +199,12 @@ def markdown(card: Content) -> str:
 
 def _headline(card: Content) -> Iterator[str]:
     dataset, metrics = card["dataset"], card["metrics"]
+    parameters = formats.whole(card["network"]["parameters"])
     yield (
-        f"A network (`{card['network']['kind']}`, {card['network']['parameters']:,} parameters) "
+        f"A network (`{card['network']['kind']}`, {parameters} parameters) "
         f"that tells the {len(card['output']['classes'])} classes of {dataset['title']} apart. "
-        f"It finds the class of {metrics['test_accuracy']:.2%} of the {dataset['test_count']:,} "
-        "test images."
+        f"It finds the class of {formats.percent(metrics['test_accuracy'])} of the "
+        f"{formats.whole(dataset['test_count'])} test images."
     )
 
 
@@ -257,7 +258,12 @@ def _measured(metrics: Content, dataset: Content, loss_name: str) -> str:
     return _table(
         ("Images", "Count", "Accuracy", f"Loss ({loss_name})"),
         (
-            (name, f"{count:,}", "" if accuracy is None else f"{accuracy:.2%}", f"{loss:.4f}")
+            (
+                name,
+                formats.whole(count),
+                "" if accuracy is None else formats.percent(accuracy),
+                formats.number(loss),
+            )
             for name, count, accuracy, loss in rows
             if loss is not None
         ),
@@ -265,14 +271,17 @@ def _measured(metrics: Content, dataset: Content, loss_name: str) -> str:
 
 
 def _network(network: Content) -> str:
-    whole = ("**All**", "", network["parameters"], network["multiply_adds"])
+    total = ("**Total**", "", network["parameters"], network["multiply_adds"])
     blocks = [
         (b["name"], _shape(b["shape"]), b["parameters"], b["multiply_adds"])
         for b in network["blocks"]
     ]
     return _table(
-        ("Layer", "What comes out", "Parameters", "Multiply-adds"),
-        ((name, shape, f"{size:,}", f"{work:,}") for name, shape, size, work in [*blocks, whole]),
+        ("Layer", "What comes out", "Parameters", "MACs"),
+        (
+            (name, shape, formats.whole(size), formats.whole(work))
+            for name, shape, size, work in [*blocks, total]
+        ),
     )
 
 
@@ -280,9 +289,9 @@ def _images(dataset: Content) -> Iterator[str]:
     yield f"{dataset['title']}: {dataset['description']}"
     kept = dataset["validation_count"]
     yield (
-        f"Trained on {dataset['train_count']:,} images, "
-        + (f"with {kept:,} kept apart as a validation split, " if kept else "")
-        + f"tested on {dataset['test_count']:,}."
+        f"Trained on {formats.whole(dataset['train_count'])} images, "
+        + (f"with {formats.whole(kept)} kept apart as a validation split, " if kept else "")
+        + f"tested on {formats.whole(dataset['test_count'])}."
     )
     yield (
         f"Mean {_numbers(dataset['mean'])}, standard deviation {_numbers(dataset['std'])}, of the "
@@ -327,4 +336,4 @@ def _shape(shape: Sequence[int | str]) -> str:
 
 
 def _numbers(values: Sequence[float]) -> str:
-    return ", ".join(f"{value:.4f}" for value in values)
+    return ", ".join(formats.number(value) for value in values)

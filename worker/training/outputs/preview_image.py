@@ -32,7 +32,7 @@ def draw(dataset: str, augmentation: Augmentation, seed: int, data: Path) -> byt
     """Draw the sheet of an augmentation.
 
     Args:
-        dataset: a name of the catalogue.
+        dataset: a dataset's name (`core/datasets/builtin.py`).
         augmentation: of the images.
         seed: of the run; decides which images, and the random numbers of the augmentation.
         data: folder of the datasets.

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch.nn import functional
 
+from core import formats
 from core.datasets.builtin import DATASETS
 from core.protocol.orders import DeviceKind
 from core.spec.spec import TrainingSpec
@@ -37,6 +38,7 @@ def warm_up(threads: int, device: DeviceKind, data: Path) -> None:
         for name in DATASETS:
             if datasets.is_present(name, data):
                 datasets.load(name, data)
+        formats.number(0.0)  # Babel reads its locale's data at the first number
         for name in EXPORTERS:
             importlib.import_module(name)
     except Exception:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from core import formats
 from core.messages import Message, message
 from core.spec.spec import TrainingSpec
 from worker.training.run.precision import Precision
@@ -36,7 +37,7 @@ def resumed(progress: Progress) -> str:
 def sampled(progress: Progress, epochs: int, batches: int, mean_loss: float) -> str:
     """A metric sample within an epoch, of so many epochs and batches."""
     place = f"epoch {progress.epochs + 1}/{epochs} batch {progress.batch}/{batches}"
-    return f"{place} loss {mean_loss:.4f}"
+    return f"{place} loss {formats.number(mean_loss)}"
 
 
 def measured(of: Measured, epochs: int) -> str:
@@ -44,12 +45,13 @@ def measured(of: Measured, epochs: int) -> str:
     validation = ""
     if of.validation_loss is not None and of.validation_accuracy is not None:
         validation = (
-            f"validation loss {of.validation_loss:.4f}, validation accuracy "
-            f"{of.validation_accuracy:.2%}, "
+            f"validation loss {formats.number(of.validation_loss)}, "
+            f"validation accuracy {formats.percent(of.validation_accuracy)}, "
         )
     return (
-        f"epoch {of.epoch}/{epochs} done: average loss {of.train_loss:.4f}, {validation}"
-        f"test loss {of.test_loss:.4f}, test accuracy {of.test_accuracy:.2%}"
+        f"epoch {of.epoch}/{epochs} done: average loss {formats.number(of.train_loss)}, "
+        f"{validation}test loss {formats.number(of.test_loss)}, "
+        f"test accuracy {formats.percent(of.test_accuracy)}"
     )
 
 
@@ -57,7 +59,7 @@ def lowered(patience: int, factor: float) -> str:
     """A plateau, at which the learning rate is lowered."""
     return (
         f"The loss did not improve for {patience} epochs: the learning rate is multiplied by "
-        f"{factor:g}."
+        f"{formats.short(factor)}."
     )
 
 

@@ -174,8 +174,8 @@ class Stepper:
         return torch.lerp(self._of_labels(scores, part.other_labels), loss, part.share)
 
     def _of_labels(self, scores: Tensor, labels: Tensor) -> Tensor:
-        smoothing = self._spec.regularization.label_smoothing
-        return loss_of(self._spec.loss, scores, labels, smoothing)
+        label_smoothing = self._spec.regularization.label_smoothing
+        return loss_of(self._spec.loss, scores, labels, label_smoothing)
 
     def _norm(self, *, measure: bool) -> Tensor | None:
         longest = self._spec.regularization.gradient_clip

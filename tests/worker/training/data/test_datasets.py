@@ -16,7 +16,7 @@ from worker.training.data import datasets
 from worker.training.data.datasets import Images
 
 
-def test_the_digits_have_the_sizes_of_the_catalogue(data_folder):
+def test_the_digits_have_the_sizes_that_are_stated(data_folder):
     train, test = datasets.load("digits", data_folder)
 
     assert (len(train), len(test)) == (1437, 360)

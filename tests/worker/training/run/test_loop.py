@@ -67,7 +67,7 @@ def test_the_first_batch_is_reported_at_once_then_every_hundredth(
 
     reports = run({"batch_size": 6, "epochs": 1}, data_folder, tmp_path)
 
-    assert [reading.batch for reading in of(StepMetrics, reports)] == [1, 100, 200, 240]
+    assert [sample.batch for sample in of(StepMetrics, reports)] == [1, 100, 200, 240]
     lines = [line.text for line in of(Line, reports)]
     assert [line.partition(" loss")[0] for line in lines if " batch " in line] == [
         "epoch 1/1 batch 100/240",
@@ -80,9 +80,9 @@ def test_a_slow_run_is_reported_once_a_second_and_oftener_if_so_set(
 ):
     monkeypatch.setattr(loop, "REPORT_EVERY_S", 0)
 
-    readings = of(StepMetrics, run({}, data_folder, tmp_path))
+    samples = of(StepMetrics, run({}, data_folder, tmp_path))
 
-    assert [reading.step for reading in readings] == list(range(1, 47))
+    assert [sample.step for sample in samples] == list(range(1, 47))
 
 
 def test_the_epochs_loss_is_the_mean_over_its_images(data_folder, tmp_path, monkeypatch):
@@ -90,9 +90,9 @@ def test_the_epochs_loss_is_the_mean_over_its_images(data_folder, tmp_path, monk
 
     reports = run({"epochs": 1}, data_folder, tmp_path)
 
-    readings = of(StepMetrics, reports)
+    samples = of(StepMetrics, reports)
     sizes = [64] * 22 + [1437 - 22 * 64]
-    mean = sum(r.train_loss * size for r, size in zip(readings, sizes, strict=True)) / 1437
+    mean = sum(r.train_loss * size for r, size in zip(samples, sizes, strict=True)) / 1437
     assert of(EpochEnd, reports)[0].train_loss == pytest.approx(mean)
 
 

@@ -44,7 +44,7 @@ KNOBS = {
     "photos": {"augmentation": {"kind": "photos", "color": 0}},
     "mixup": {"regularization": {"mix": "mixup"}},
     "cutmix": {"regularization": {"mix": "cutmix"}},
-    "smoothing and clipping": {"regularization": {"label_smoothing": 0.1, "gradient_clip": 0.5}},
+    "soft labels and clipping": {"regularization": {"label_smoothing": 0.1, "gradient_clip": 0.5}},
     "ema": {"regularization": {"ema": 0.9}},
     "micro_batches": {"micro_batches": 3},
     "margin": {"loss": "multi_margin"},

@@ -34,6 +34,9 @@ const atLeastZero = (seconds) => (seconds == null ? null : Math.max(0, seconds))
 
 export const number = (value) => written("number", value);
 export const percent = (share) => written("percent", share);
+export const progress = (fraction) => written("progress", fraction);
+export const tick = (value) => written("tick", value);
+export const percentTick = (share) => written("percent_tick", share);
 export const whole = (value) => written("whole", value);
 export const rough = (value) => written("rough", value);
 export const short = (value) => written("short", value);

@@ -1,7 +1,7 @@
 // The curves of a run: the losses by epoch, and the accuracies by epoch.
 
 import uPlot from "../../node_modules/uplot/dist/uPlot.esm.js";
-import { number, percent } from "../lib/format.js";
+import { number, percent, percentTick, short, tick } from "../lib/format.js";
 
 const HEIGHT = 240;
 const NARROW_HEIGHT = 200;
@@ -45,9 +45,7 @@ function axis(values, more = {}) {
 
 // Parts of an epoch are named only where there is nothing else to name.
 const epochNumbers = (plot, splits) =>
-  splits.map((split) =>
-    Number.isInteger(split) || plot.scales.x.max <= 1 ? String(Number(split.toFixed(2))) : "",
-  );
+  splits.map((split) => (Number.isInteger(split) || plot.scales.x.max <= 1 ? tick(split) : ""));
 
 class Curve {
   constructor(figure, options) {
@@ -171,7 +169,7 @@ export class LossCurve {
         key === "train" ? line("train", 1.5) : line(key, 2, { points: dotsWhileFew(key) }),
       ),
       scale: () => ({ distr: this.log ? 3 : 1, range: (_plot, min, max) => this.#range(min, max) }),
-      values: (_plot, splits) => splits.map((split) => (split == null ? "" : String(Number(split.toPrecision(3))))),
+      values: (_plot, splits) => splits.map((split) => (split == null ? "" : short(split))),
       onCursor: (index) => this.#showCursor(index),
     });
     this.#offerLogScale();
@@ -217,7 +215,7 @@ export class AccuracyCurve {
     this.curve = new Curve(figure, {
       series: this.keys.map((key) => line(key, 2, { points: dotsWhileFew(key) })),
       scale: () => ({ range: (_plot, min, max) => this.#range(min, max) }),
-      values: (_plot, splits) => splits.map((split) => `${Number((split * 100).toFixed(2))}%`),
+      values: (_plot, splits) => splits.map(percentTick),
       onCursor: (index) => this.#showCursor(index),
     });
   }

@@ -2,7 +2,7 @@
 
 import { AccuracyCurve, LossCurve } from "./curves.js";
 import * as format from "../lib/format.js";
-import { duration, NOTHING, number, percent, whole } from "../lib/format.js";
+import { duration, NOTHING, number, percent, progress, whole } from "../lib/format.js";
 import { Evaluation } from "./evaluation.js";
 import { Log } from "./log.js";
 import { fetchPart, morph } from "../lib/refresh.js";
@@ -70,8 +70,8 @@ function showNumbers() {
   const { fraction } = job.progress;
   const bar = page.querySelector("#part-progress .bar");
   bar.setAttribute("aria-valuenow", Math.floor(fraction * 100));
-  bar.firstElementChild.style.transform = `scaleX(${fraction.toFixed(4)})`;
-  document.title = job.state === "running" ? `${Math.floor(fraction * 100)}% · ${title}` : title;
+  bar.firstElementChild.style.transform = `scaleX(${fraction})`;
+  document.title = job.state === "running" ? `${progress(fraction)} · ${title}` : title;
 }
 
 // What the server renders of a run changes with its history and with these facts alone; everything
