@@ -28,7 +28,7 @@ class Epoch(Shape):
 
 
 class MetricSample(Shape):
-    """A reading of the training loss within an epoch."""
+    """A sample of the training loss within an epoch."""
 
     step: int
     epoch: int
