@@ -30,6 +30,7 @@ EARLIER_WORDS = {
     r"\bJournal\b|\bjournal\b": "Recorder",
     r"\b(told|said|heard|judged)\b *=[^=]|\.(told|said|heard|judged)\b[^ ]": "a noun for a name",
     r"\breadings\b|= \"reading\"|\bpoint\.(step|epoch|batch|blob|size)\b|\bpoint: [A-Z]"
+    r"|\b_point\b|\[point\]"
     r"|\b([Tt]he|[Tt]his|newest|same) point (before|of a run)\b": "metric sample, snapshot",
     r"(?<!standard )\bdeviations?\b|(?<![Ll]abel[ _])(?<!-)\bsmoothing\b": "std, alpha",
     r"\b(go|goes|going|gone|went) on\b": "resumes, continues",
