@@ -110,14 +110,19 @@ def test_an_evaluation_is_sent_as_the_worker_wrote_it_down(client, database, lea
         "accuracy": 0.5,
         "loss": 1.0,
         "confusion": [[1, 1]],
-        "classes": [{"name": "a", "support": 2, "precision": 1.0, "recall": 0.0, "f1": 0.25}],
+        "classes": [
+            {"name": "a", "support": 2, "precision": 1.0, "recall": 0.0, "f1": 0.25, "later": 1}
+        ],
         "calibration": {
             "expected_calibration_error": 0.01,
             "bins": [
                 {"lower": 0.0, "upper": 0.5, "count": 0, "confidence": None, "accuracy": None}
             ],
+            "later": 2,
         },
-        "mistakes": [{"index": 1, "label": 0, "predicted": 1, "confidence": 0.9, "image": "aGk="}],
+        "mistakes": [
+            {"index": 1, "label": 0, "predicted": 1, "confidence": 0.9, "image": "aGk=", "later": 3}
+        ],
         "of_a_later_worker": [1],
     }
     recorder = Recorder(database, lease, 30)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from webui.api.shapes.artifacts import ArtifactShape
-from webui.api.shapes.base import JSON, Listing, Reason, Shape, SparseShape, timestamp
+from webui.api.shapes.base import JSON, Listing, OpenShape, Reason, Shape, SparseShape, timestamp
 from webui.api.shapes.events import EventShape
 from webui.api.shapes.health import HealthShape
 from webui.api.shapes.jobs import JobShape, list_of_jobs, whole_job
@@ -27,6 +27,7 @@ __all__ = [
     "LogLine",
     "MetricSample",
     "NetworkShape",
+    "OpenShape",
     "PresetShape",
     "PreviewShape",
     "Problem",

@@ -33,6 +33,12 @@ class Shape(BaseModel):
         return self.model_dump(mode="json", by_alias=True)
 
 
+class OpenShape(Shape):
+    """A part of what a worker wrote down as JSON; what a later worker adds is sent too."""
+
+    model_config = ConfigDict(extra="allow")
+
+
 class SparseShape(Shape):
     """An answer that lacks the fields that were not given."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from core.database.models import Attempt, Evaluation
 from core.messages import as_json
-from webui.api.shapes.base import JSON, Shape, Timestamp
+from webui.api.shapes.base import JSON, OpenShape, Shape, Timestamp
 
 
 class Epoch(Shape):
@@ -85,7 +85,7 @@ _OF_AN_ATTEMPT = [
 ]
 
 
-class ClassScore(Shape):
+class ClassScore(OpenShape):
     """Precision, recall and F1 of a class."""
 
     name: str
@@ -95,7 +95,7 @@ class ClassScore(Shape):
     f1: float
 
 
-class Bin(Shape):
+class Bin(OpenShape):
     """The predictions of about the same confidence."""
 
     lower: float
@@ -105,14 +105,14 @@ class Bin(Shape):
     accuracy: float | None
 
 
-class Calibration(Shape):
+class Calibration(OpenShape):
     """How well confidence agrees with accuracy."""
 
     expected_calibration_error: float
     bins: list[Bin]
 
 
-class Mistake(Shape):
+class Mistake(OpenShape):
     """A misclassified image."""
 
     index: int
@@ -122,10 +122,8 @@ class Mistake(Shape):
     image: Annotated[str, Field(description="A PNG in Base64.")]
 
 
-class EvaluationShape(Shape):
-    """What the published weights do on the test set; what a later worker adds is sent too."""
-
-    model_config = ConfigDict(extra="allow")
+class EvaluationShape(OpenShape):
+    """What the published weights do on the test set."""
 
     attempt: int
     count: int
