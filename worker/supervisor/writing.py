@@ -11,7 +11,7 @@ from core.errors import DatabaseUnavailable
 from core.jobs.lease import Lease
 from core.jobs.recorder import Recorder
 from core.messaging.pubsub import Wakeups
-from core.protocol.reports import Line, Report
+from core.protocol.reports import Line, Report, Started
 from core.states import Desired
 
 STATEMENTS_PER_S = 5.0
@@ -42,19 +42,24 @@ class ReportWriter:
         self._lease = lease
         self._wakeups = wakeups
         self._write_due = 0.0
+        self._is_postponed = False
         self._renew_due = time.monotonic() + self.renew_every_s
 
     def record(self, report: Report) -> None:
         """Keep a report for the next write."""
         self._recorder.record(report)
+        if self._is_postponed and not isinstance(report, Started | Line):
+            self._is_postponed = False  # the first batch is done: whoever waits shall see it
+            self._write_due = 0.0
 
     def log(self, text: str, level: Literal["info", "warning", "error"] = "info") -> None:
         """Keep a line of the run's log for the next write."""
         self.record(Line(level=level, text=text))
 
     def postpone(self) -> None:
-        """Let what was just recorded wait a moment for the first reports, to travel with them."""
+        """Let what was just recorded wait a moment for the first batch, to travel with it."""
         self._write_due = time.monotonic() + FIRST_WRITE_AFTER_S
+        self._is_postponed = True
 
     def renew_now(self) -> None:
         """Make the next write due at once, to read the desired state."""
@@ -93,6 +98,7 @@ class ReportWriter:
 
     def _write(self) -> None:
         had_news = self._recorder.has_news
+        self._is_postponed = False
         try:
             self.desired = self._recorder.flush()
         except DatabaseUnavailable as error:
