@@ -9,7 +9,7 @@ STEP := ./scripts/step
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test check format lint types imports tests faults lock browser \
-	compose-test wheel wheel-test bench-api bench-training bench-steps bench-together bench-presets bench-latency bench-recovery bench-idle chaos clean
+	compose-test wheel wheel-test bench-api bench-training bench-steps bench-together bench-presets bench-neighbor bench-latency bench-recovery bench-idle chaos clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ bench-together: setup ## Several small runs on one device at once (TOGETHER=8)
 
 bench-presets: setup ## Train presets over several seeds (PRESETS="quick best --seeds 3")
 	@$(STEP) "bench" $(BIN)/python -m bench.presets $(PRESETS)
+
+bench-neighbor: setup ## Steps of each preset beside busy processes (NEIGHBOR="quick --rounds 5")
+	@$(STEP) "bench" $(BIN)/python -m bench.neighbor $(NEIGHBOR)
 
 bench-latency: setup ## Time from submit to first batch on an idle worker, part by part
 	@$(STEP) "bench" $(BIN)/python -m bench.latency

@@ -14,8 +14,6 @@ row: how long until
 from __future__ import annotations
 
 import argparse
-import contextlib
-import multiprocessing
 import os
 import random
 import statistics
@@ -23,12 +21,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 
+from bench.busy import computing
 from bench.state import look, worker_is_there
 from core import queries
 from core.database import engine
@@ -189,24 +187,6 @@ class Bench:
         with self._tables.reading() as session:
             row = session.get(Attempt, (job.id, attempt))
             return row is not None and row.first_step is not None
-
-
-@contextlib.contextmanager
-def computing(count: int) -> Iterator[None]:
-    """Keep processes busy."""
-    processes = [multiprocessing.Process(target=compute, daemon=True) for _ in range(count)]
-    for process in processes:
-        process.start()
-    try:
-        yield
-    finally:
-        for process in processes:
-            process.terminate()
-
-
-def compute() -> None:
-    while True:
-        sum(range(10_000))
 
 
 if __name__ == "__main__":

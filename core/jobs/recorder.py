@@ -59,7 +59,7 @@ class Recorder:
             self._pin = {
                 "device": report.device_kind,
                 "pinned_precision": report.precision if self._is_precision_open else None,
-                "pinned_threads": report.threads if report.device_kind == "cpu" else None,
+                "pinned_threads": report.threads if _is_bound_to_threads(report) else None,
             }
 
     def secure(self, snapshot: SnapshotRef) -> None:
@@ -234,6 +234,11 @@ class Recorder:
                 delete(table).where(table.job_id == self._lease.job_id, column >= first)
             )
         session.execute(insert(table), rows)
+
+
+def _is_bound_to_threads(report: Started) -> bool:
+    """Whether the bytes of a run depend on the number of its threads."""
+    return report.device_kind == "cpu" and report.shards is None
 
 
 def _progress(step: int) -> dict[str, Any]:

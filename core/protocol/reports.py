@@ -43,6 +43,9 @@ class Started(_Report):
     device: str
     device_kind: Literal["cpu", "cuda"] = "cpu"
     threads: int
+    shards: int | None = None
+    """Shards of a batch, whose number decides the bytes of a run on a CPU; None: there are none,
+    and the number of threads decides."""
     precision: str
     """What the network computes in: fp32, bf16 or fp16."""
     epochs: int

@@ -9,8 +9,10 @@ from core.errors import DatabaseUnavailable, LeaseLost
 from core.jobs import claim, endings, lifecycle
 from core.jobs.actors import LOCAL_OWNER
 from core.jobs.recorder import LONGEST_LINE, Recorder
+from core.jobs.snapshots import SnapshotRef
 from core.protocol.reports import Evaluated, Line, Shrunk, StepMetrics
 from core.spec import presets
+from core.storage.blobs import Blob
 from tests import reported
 from tests.core.conftest import lose_the_answer_to_the_next_commit
 
@@ -285,3 +287,22 @@ def test_an_attempt_that_begins_takes_back_the_evaluation_of_one_that_did_not_en
 
     with database.reading() as session:
         assert session.get(Evaluation, lease.job_id) is None
+
+
+@pytest.mark.parametrize(
+    ("began", "threads"),
+    [
+        ({"device_kind": "cpu", "threads": 2, "shards": None}, 2),
+        ({"device_kind": "cpu", "threads": 2, "shards": 4}, None),
+        ({"device_kind": "cpu", "threads": 2, "shards": 1}, None),
+        ({"device_kind": "cuda", "threads": 2, "shards": None}, None),
+    ],
+)
+def test_only_a_run_without_shards_is_bound_to_its_threads(database, lease, began, threads):
+    recorder = Recorder(database, lease, 30)
+    recorder.record(reported.started(**began))
+    recorder.secure(SnapshotRef(1, 10, Blob("a" * 64, 5)))
+
+    recorder.flush()
+
+    assert look(database, lease).pinned_threads == threads

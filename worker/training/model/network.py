@@ -73,9 +73,21 @@ def _cnn(model: CNN, dataset: DatasetInfo) -> nn.Sequential:
         channels = width
     layers.append(FlattenByPixel())
     if model.dropout:
-        layers.append(nn.Dropout(model.dropout))
+        layers.append(Dropout(model.dropout))
     layers.append(LinearByPixel(channels, size, len(dataset.classes)))
     return nn.Sequential(*layers)
+
+
+class Dropout(nn.Dropout):
+    """Dropout that can draw from a generator of its own, as several threads at once must."""
+
+    generator: torch.Generator | None = None
+
+    def forward(self, images: Tensor) -> Tensor:
+        if self.generator is None or not self.training:
+            return super().forward(images)
+        kept = torch.empty_like(images).bernoulli_(1 - self.p, generator=self.generator)
+        return images * kept.div_(1 - self.p)
 
 
 class FlattenByPixel(nn.Module):
@@ -116,7 +128,7 @@ def _mlp(model: MLP, dataset: DatasetInfo) -> nn.Sequential:
 
 def _decision(features: int, dropout: float, dataset: DatasetInfo) -> Iterator[nn.Module]:
     if dropout:
-        yield nn.Dropout(dropout)
+        yield Dropout(dropout)
     yield nn.Linear(features, len(dataset.classes))
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,10 +18,11 @@ from core.datasets.info import DatasetInfo
 from core.errors import TrainyardError
 from core.messages import message
 from worker.training.data.datasets import Images
+from worker.training.team import Team
 
 BATCH = 1000
 BATCH_ON_CPU = 200
-"""What a layer leaves fits into the caches of the cores then."""
+"""What a layer leaves fits into the cache of a core then."""
 BINS = 15
 """Of confidence, as many as Guo and others have."""
 MOST_MISTAKES = 100
@@ -30,9 +32,11 @@ class NonFiniteScores(TrainyardError):
     """A network gave scores that are NaN or infinite."""
 
 
-@torch.inference_mode()
 def predict(
-    network: nn.Module, images: Images, before_batch: Callable[[], None] = lambda: None
+    network: nn.Module,
+    images: Images,
+    before_batch: Callable[[], None] = lambda: None,
+    team: Team | None = None,
 ) -> Tensor:
     """The scores that a network gives to images: float32 (images, classes), on the CPU.
 
@@ -41,30 +45,44 @@ def predict(
     Args:
         network: takes (batch, channels, size, size), gives (batch, classes).
         images: on the network's device.
-        before_batch: called before each thousand images; may raise to end the evaluation.
+        before_batch: called before each thousand images or so; may raise to end the evaluation.
+        team: computes several batches at once, on a CPU; None: one after the other.
     """
-    size = BATCH_ON_CPU if images.labels.device.type == "cpu" else BATCH
+    team = team or Team()
+    places = torch.arange(len(images), device=images.labels.device)
+    parts = torch.split(places, BATCH_ON_CPU if places.device.type == "cpu" else BATCH)
+    at_once = team.threads * max(1, BATCH // (len(parts[0]) * team.threads))
+    scores: list[Tensor] = []
     was_training = network.training
     network.eval()
     try:
-        scores: list[Tensor] = []
-        places = torch.arange(len(images), device=images.labels.device)
-        for indices in torch.split(places, BATCH):
+        for first in range(0, len(parts), at_once):
             before_batch()
-            at = 0
-            while at < len(indices):
-                try:
-                    part = indices[at : at + size]
-                    scores.append(network(images.batch(part)[0]).float())
-                    at += len(part)
-                except torch.OutOfMemoryError:
-                    if size == 1:
-                        raise
-                    torch.cuda.empty_cache()
-                    size = -(-size // 2)
+            wave = parts[first : first + at_once]
+            scores += team.map(partial(_scores_of_part, network, images, wave), len(wave))
         return torch.cat(scores).cpu()  # the one place that waits for the device
     finally:
         network.train(was_training)
+
+
+def _scores_of_part(
+    network: nn.Module, images: Images, parts: Sequence[Tensor], number: int
+) -> Tensor:
+    return _scores(network, images, parts[number])
+
+
+@torch.inference_mode()
+def _scores(network: nn.Module, images: Images, places: Tensor) -> Tensor:
+    """The scores of some images, in smaller parts where the memory is too small."""
+    try:
+        scores: Tensor = network(images.batch(places)[0]).float()
+    except torch.OutOfMemoryError:
+        if len(places) == 1:
+            raise
+        torch.cuda.empty_cache()
+    else:
+        return scores
+    return torch.cat([_scores(network, images, half) for half in places.chunk(2)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,6 @@ _CPU_IS_FULL = "DefaultCPUAllocator"
 def run(link: Link) -> None:
     """Carry out the order, and report how it ended."""
     order = link.order
-    torch.set_num_threads(order.threads)
     try:
         device = choose_device(order)
         peers = _peers(order, device)
@@ -37,6 +36,7 @@ def run(link: Link) -> None:
             data=order.data,
             scratch=order.scratch,
             device=device,
+            threads=order.threads,
             precision=order.precision,
             report=link.report,
             stop_requested=link.stop_requested,

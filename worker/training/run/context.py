@@ -25,6 +25,8 @@ class RunContext:
     scratch: Path
     """Folder for the finished files and the snapshots."""
     device: torch.device
+    threads: int = field(default_factory=torch.get_num_threads)
+    """The threads that it may compute with on a CPU."""
     precision: Precision | None = None
     """The precision that the run began in, where its spec says `auto`; None: it begins now."""
     report: Callable[[Report], None]

@@ -11,6 +11,7 @@ from worker.training.optim import losses
 from worker.training.outputs import evaluation
 from worker.training.run.setup import RunData
 from worker.training.run.snapshot_file import Measured
+from worker.training.team import Team
 
 
 def evaluate_epoch(
@@ -21,6 +22,7 @@ def evaluate_epoch(
     epoch: int,
     train_loss: float,
     before_batch: Callable[[], None],
+    team: Team,
 ) -> tuple[Measured, Tensor]:
     """Measure a network after an epoch.
 
@@ -31,13 +33,14 @@ def evaluate_epoch(
         epoch: the epoch that is done, from 1.
         train_loss: its mean loss.
         before_batch: called before each batch of the evaluation; may raise to end it.
+        team: computes several batches at once, on a CPU.
 
     Returns:
         The measurements, and the network's scores of the test set, float32 (images, classes).
     """
 
     def measure(images: Images) -> tuple[float, float, Tensor]:
-        scores = evaluation.predict(network, images, before_batch)
+        scores = evaluation.predict(network, images, before_batch, team)
         return *losses.measure(loss, scores, images.labels), scores
 
     validation_loss = validation_accuracy = None

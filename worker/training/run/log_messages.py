@@ -16,13 +16,14 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
 
 
-def started(spec: TrainingSpec, device: torch.device, precision: Precision, processes: int) -> str:
+def started(
+    spec: TrainingSpec, device: torch.device, precision: Precision, threads: int, processes: int
+) -> str:
     """The device and the precision of a run, and whether the precision was chosen for it."""
     return (
         f"Training on {device_name(device)} in {precision}"
         f"{' (auto)' if spec.compute.precision == 'auto' else ''}, "
-        f"{torch.get_num_threads()} CPU threads"
-        + (f", {processes} devices." if processes > 1 else ".")
+        f"{threads} CPU threads" + (f", {processes} devices." if processes > 1 else ".")
     )
 
 

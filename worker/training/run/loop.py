@@ -57,7 +57,11 @@ def run(context: RunContext, resume_from: Path | None = None) -> nn.Module:
     """
     if context.device.type == "cpu":
         memory.keep_freed()
-    return _Run(context).train(resume_from)
+    run = _Run(context)
+    try:
+        return run.train(resume_from)
+    finally:
+        run.close()
 
 
 class _Run:
@@ -74,11 +78,16 @@ class _Run:
         self._check = DivergenceCheck(self._data, self._components, self._state)
         self._saver = Saver(context, self._components, self._state, self._check, self._reporter)
 
+    def close(self) -> None:
+        self._components.sharding.close()
+
     def train(self, resume_from: Path | None) -> nn.Module:
         if resume_from is not None:
             self._saver.resume(resume_from)
         self._saver.start()
-        self._reporter.start(self._state.progress, self._components.stepper.precision)
+        self._reporter.start(
+            self._state.progress, self._components.stepper.precision, self._components.sharding
+        )
         while not self._has_ended():
             self._train_epoch()
             self._end_epoch()
@@ -171,6 +180,7 @@ class _Run:
             epoch=progress.epochs + 1,
             train_loss=float(state.losses[: progress.batch].double().cpu() @ sizes) / images,
             before_batch=self._stop_if_requested,
+            team=self._components.sharding.team,
         )
         self._check.evaluation(measured.validation_loss, measured.test_loss)
         state.test_scores = measured.epoch, scores

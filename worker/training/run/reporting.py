@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 
-import torch
 from torch import Tensor
 
 from core.protocol.reports import EpochEnd, Line, Report, Shrunk, Started, StepMetrics
@@ -13,6 +12,7 @@ from worker.training.optim.schedule import Span
 from worker.training.run import log_messages, memory
 from worker.training.run.context import RunContext
 from worker.training.run.precision import Precision
+from worker.training.run.sharding import Sharding
 from worker.training.run.snapshot_file import Progress
 
 LOG_EVERY_BATCHES = 100
@@ -27,7 +27,7 @@ class Reporter:
         self._began = self._epoch_began = self._reported_at = time.monotonic()
         self._began_at_step = 0
 
-    def start(self, progress: Progress, precision: Precision) -> None:
+    def start(self, progress: Progress, precision: Precision, sharding: Sharding) -> None:
         """Report that training begins, or resumes."""
         context = self._context
         self._began = time.monotonic()
@@ -36,7 +36,8 @@ class Reporter:
             Started(
                 device=log_messages.device_name(context.device),
                 device_kind="cuda" if context.device.type == "cuda" else "cpu",
-                threads=torch.get_num_threads(),
+                threads=sharding.threads,
+                shards=sharding.shards,
                 precision=precision,
                 epochs=context.spec.epochs,
                 batches=self._span.batches,
@@ -46,7 +47,11 @@ class Reporter:
         )
         self.log(
             log_messages.started(
-                context.spec, context.device, precision, processes=context.peers.size
+                context.spec,
+                context.device,
+                precision,
+                threads=sharding.threads,
+                processes=context.peers.size,
             )
         )
 

@@ -16,6 +16,7 @@ from worker.training.run.reporting import Reporter
 from worker.training.run.setup import Components, RunData
 from worker.training.run.snapshot_file import Measured, Progress
 from worker.training.run.state import RunState
+from worker.training.team import Team
 
 EXAMPLES = 256
 """Test images that an exported network is checked with."""
@@ -46,7 +47,8 @@ def write_results(
     if state.best_weights is not None and state.progress.best is not None:
         published = state.progress.best
         network.load_state_dict(state.best_weights)
-    scores = _test_scores(network, data, state, published.epoch, before_batch)
+    team = components.sharding.team
+    scores = _test_scores(network, data, state, published.epoch, before_batch, team)
     evaluated = evaluation.evaluate(
         scores, data.test.labels, data.test.pixels, DATASETS[context.spec.dataset]
     )
@@ -77,11 +79,12 @@ def _test_scores(
     state: RunState,
     epoch: int,
     before_batch: Callable[[], None],
+    team: Team,
 ) -> Tensor:
     """The scores of the test set after an epoch: those of its evaluation, where they are known."""
     if state.test_scores is not None and state.test_scores[0] == epoch:
         return state.test_scores[1]
-    return evaluation.predict(network, data.test, before_batch)
+    return evaluation.predict(network, data.test, before_batch, team)
 
 
 def _results(
@@ -97,6 +100,6 @@ def _results(
         test_accuracy=published.test_accuracy,
         device=log_messages.device_name(context.device),
         precision=components.stepper.precision,
-        threads=torch.get_num_threads(),
+        threads=components.sharding.threads,
         reason=progress.stop_reason.text if progress.stop_reason else None,
     )

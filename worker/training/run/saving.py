@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import torch
-
 from core.protocol.reports import Saved
 from worker.training.run import log_messages, snapshot_file
 from worker.training.run.context import RunContext
@@ -51,7 +49,7 @@ class Saver:
         """
         state, stepper = self._state, self._components.stepper
         snapshot = SnapshotFile(path, self._context.spec, stepper.precision)
-        torch.set_num_threads(snapshot.threads)
+        self._components.sharding.use(snapshot.shards, snapshot.threads)
         snapshot.restore(self._components.stateful)
         state.progress = snapshot.progress
         state.saved_step = snapshot.progress.step
@@ -81,6 +79,7 @@ class Saver:
                 path,
                 self._context.spec,
                 self._components.stepper.precision,
+                self._components.sharding,
                 self._components.stateful,
                 progress,
                 SnapshotExtras(state.losses[: progress.batch], state.best_weights),

@@ -21,6 +21,7 @@ from worker.training.model.ema import Average
 from worker.training.optim.optimizers import Optimization, build_optimization
 from worker.training.optim.schedule import LearningRate, Span
 from worker.training.run.context import RunContext
+from worker.training.run.sharding import Sharding, shard_count
 from worker.training.run.snapshot_file import StatefulParts
 from worker.training.run.step import Stepper
 
@@ -76,6 +77,8 @@ class Components:
     average: Average | None
     """The exponential moving average of the weights, where the spec asks for one."""
     stepper: Stepper
+    sharding: Sharding
+    """How their operations are spread over the threads of a CPU."""
 
     @property
     def evaluated_network(self) -> nn.Module:
@@ -112,6 +115,7 @@ def build_components(
     optimization = build_optimization(spec.optimizer, trained)
     decay = spec.regularization.ema
     average = Average(trained, decay) if decay else None
+    sharding = Sharding(_shards(context), context.threads)
     return Components(
         network=trained,
         optimization=optimization,
@@ -125,6 +129,20 @@ def build_components(
             device,
             context.peers,
             on_micro_batch_reduced,
+            sharding,
             context.precision,
         ),
+        sharding=sharding,
     )
+
+
+def _shards(context: RunContext) -> int | None:
+    """The shards of a batch; None where they are not for this run.
+
+    A GPU needs none, a compiled network is one piece, and the processes of a group add their
+    gradients up while they are computed.
+    """
+    is_one_piece = context.spec.compute.compile or context.peers.size > 1
+    if context.device.type != "cpu" or is_one_piece:
+        return None
+    return shard_count(context.spec)

@@ -3,7 +3,8 @@
 It holds everything that the next batch depends on: weights, optimizer, averages, the progress of
 the run, and the losses of the epoch that is under way. What is drawn by chance is a function of the
 seed and of the place, so no random state is kept. On a CPU the bytes of a run depend on the number
-of threads too, so that is kept, and a resumed run computes with as many.
+of shards that a batch is computed in, or, where there are none, on the number of threads; so both
+are kept, and a resumed run computes with as many.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from core.messages import Message, from_stored, message
 from core.spec.migrate import migrate
 from core.spec.spec import TrainingSpec, parse
 from worker.training.run.precision import Precision
+from worker.training.run.sharding import Sharding
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 
 Contents = dict[str, Any]
 
@@ -34,7 +36,12 @@ def _with_migrated_spec(contents: Contents) -> Contents:
     return contents | {"spec": migrate(contents["spec"])}
 
 
-MIGRATIONS: dict[int, Callable[[Contents], Contents]] = {3: _with_migrated_spec}
+def _with_shards(contents: Contents) -> Contents:
+    """Version 5 has shards."""
+    return contents | {"shards": None}
+
+
+MIGRATIONS: dict[int, Callable[[Contents], Contents]] = {3: _with_migrated_spec, 4: _with_shards}
 """By version: the migration of a file's contents to the next version."""
 
 
@@ -119,6 +126,7 @@ def write(
     path: Path,
     spec: TrainingSpec,
     precision: Precision,
+    sharding: Sharding,
     parts: StatefulParts,
     progress: Progress,
     extras: SnapshotExtras,
@@ -131,7 +139,7 @@ def write(
     scratch = path.with_suffix(".part")
     try:
         with scratch.open("wb") as file:
-            torch.save(_contents(spec, precision, parts, progress, extras), file)
+            torch.save(_contents(spec, precision, sharding, parts, progress, extras), file)
             file.flush()
             os.fsync(file.fileno())
         scratch.replace(path)
@@ -144,6 +152,7 @@ def write(
 def _contents(
     spec: TrainingSpec,
     precision: Precision,
+    sharding: Sharding,
     parts: StatefulParts,
     progress: Progress,
     extras: SnapshotExtras,
@@ -154,7 +163,8 @@ def _contents(
         "name": secrets.token_hex(16),
         "spec": spec.model_dump(mode="json"),
         "precision": precision,
-        "threads": torch.get_num_threads(),
+        "shards": sharding.shards,
+        "threads": sharding.threads,
         "place": asdict(progress),
         "parts": {name: part.state_dict() for name, part in parts.items()},
         "losses": extras.losses.clone(),
@@ -207,6 +217,7 @@ class SnapshotFile:
         self.progress = Progress(
             **place | {"last": Measured(**place["last"]), "best": best and Measured(**best)}
         )
+        self.shards: int | None = self._contents["shards"]
         self.threads: int = self._contents["threads"]
         self.extras = SnapshotExtras(self._contents["losses"], self._contents["best_weights"])
 

@@ -24,6 +24,7 @@ from worker.training.run import precision
 from worker.training.run.distributed import Peers
 from worker.training.run.graphs import Capture
 from worker.training.run.precision import Precision
+from worker.training.run.sharding import ShardedNetwork, Sharding
 
 
 class Stepper:
@@ -38,6 +39,7 @@ class Stepper:
         device: torch.device,
         peers: Peers,
         on_micro_batch_reduced: Callable[[int], None],
+        sharding: Sharding,
         began_in: Precision | None = None,
     ) -> None:
         """Prepare the network and the precision.
@@ -51,6 +53,7 @@ class Stepper:
             peers: the processes that train this run.
             on_micro_batch_reduced: called with the new size, in images, when the memory was too
                 small for larger micro-batches.
+            sharding: how batches are spread over the threads of a CPU.
             began_in: the precision that the run began in; None: it begins now.
         """
         self._spec = spec
@@ -60,6 +63,8 @@ class Stepper:
         self._device = device
         self._peers = peers
         self._on_micro_batch_reduced = on_micro_batch_reduced
+        self._sharding = sharding
+        self._sharded: ShardedNetwork | None = None
         self.precision: Precision = precision.choose(spec.compute, device, began_in)
         precision.prepare(spec.compute, device)
         self._called = peers.wrap(precision.compiled(spec.compute, network))
@@ -99,9 +104,9 @@ class Stepper:
             The mean loss over the whole batch, on the device; and the Euclidean norm of the
             gradient of all weights, before clipping, where it was wanted or needed.
         """
+        self._shard()
         if self._is_random:
-            place = ("dropout", epoch, number, self._peers.rank)
-            random.seed_torch(random.seed_for(self._spec.seed, *place), self._device)
+            self._seed("dropout", epoch, number, self._peers.rank)
         loss = self._gradients(batch)
         norm = self._norm(measure=measure)
         for optimizer in self._optimization.optimizers:
@@ -111,6 +116,18 @@ class Stepper:
             self._average.follow(steps + 1)
         self._peers.all_reduce(loss)
         return loss, norm
+
+    def _shard(self) -> None:
+        """Make the replicas, once it is known in how many shards the run computes."""
+        if self._sharded is None and (self._sharding.shards or 1) > 1:
+            self._sharded = ShardedNetwork(self._network, self._sharding, self._scaled_loss)
+
+    def _seed(self, *place: str | int) -> None:
+        """Seed what is drawn in a step."""
+        if self._sharded is not None:
+            self._sharded.seed(self._spec.seed, *place)
+        else:
+            random.seed_torch(random.seed_for(self._spec.seed, *place), self._device)
 
     def _gradients(self, batch: Batch) -> Tensor:
         """Compute the gradients of a batch, in smaller parts where the memory is too small."""
@@ -151,6 +168,8 @@ class Stepper:
         return loss + self._backward(last)
 
     def _backward(self, part: Batch) -> Tensor:
+        if self._sharded is not None:
+            return self._sharded.backward(self._sharding.split(part))
         loss, scaled = self._scaled_loss(self._called, part)
         scaled.backward()  # type: ignore[no-untyped-call]
         return loss

@@ -251,4 +251,4 @@ def test_images_are_looked_at_in_fewer_where_the_memory_is_full(data_folder):
     scores = predict(Small(), images)
 
     assert len(scores) == len(images) == sum(seen)
-    assert max(seen) == 13  # 200, 100, 50, 25, 13
+    assert 10 < max(seen) <= 20  # halved until it fits

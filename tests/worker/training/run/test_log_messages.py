@@ -9,7 +9,9 @@ from worker.training.run.snapshot_file import Measured, Progress
 
 def test_it_is_said_whether_the_precision_was_left_to_the_engine():
     open_, asked = (
-        log_messages.started(resolve("quick", changes), torch.device("cpu"), "fp32", processes=1)
+        log_messages.started(
+            resolve("quick", changes), torch.device("cpu"), "fp32", threads=2, processes=1
+        )
         for changes in ({}, {"compute": {"precision": "fp32"}})
     )
 
@@ -20,7 +22,7 @@ def test_it_is_said_whether_the_precision_was_left_to_the_engine():
 def test_several_devices_are_counted():
     spec = resolve("quick", {})
 
-    assert log_messages.started(spec, torch.device("cpu"), "fp32", processes=2).endswith(
+    assert log_messages.started(spec, torch.device("cpu"), "fp32", threads=2, processes=2).endswith(
         ", 2 devices."
     )
 

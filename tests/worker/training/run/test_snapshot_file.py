@@ -10,11 +10,13 @@ import torch
 from core.protocol.reports import EpochEnd, Finished, Line, Saved, Shrunk, Started
 from core.spec.presets import resolve
 from worker.training.data import datasets
-from worker.training.run import loop, snapshot_file, step
+from worker.training.run import loop, setup, snapshot_file, step
 from worker.training.run.context import RunContext
 from worker.training.run.loop import StopRequested
+from worker.training.run.sharding import Sharding
 from worker.training.run.snapshot_file import Progress, Unusable
 
+SHARDING = Sharding(1, 1)
 EPOCHS, BATCHES = 3, 23
 BASE = {
     "dataset": "digits",
@@ -247,20 +249,39 @@ def test_the_seconds_of_an_epoch_are_those_of_all_its_parts(run, monkeypatch):
     assert end.images_per_s == pytest.approx(1437 / end.seconds)
 
 
-def test_a_resumed_run_computes_with_the_threads_it_began_with(run, monkeypatch):
+WIDE = {"batch_size": 128, "model": {"kind": "cnn", "channels": [64, 128], "kernel_size": 3}}
+"""Work enough for several shards."""
+
+
+def test_a_run_in_shards_resumes_on_any_number_of_threads(run, monkeypatch):
+    changes = WIDE | {"epochs": 2}
+    torch.set_num_threads(2)
+    undisturbed = run(changes)
+    started = of(Started, undisturbed[0])[0]
+    assert (started.threads, started.shards) == (2, 4)
+    counts = iter([1, 3])
+    monkeypatch.setattr(datasets, "load", with_threads(datasets.load, lambda: next(counts)))
+    original = setup.Sharding
+    monkeypatch.setattr(
+        setup, "Sharding", lambda shards, _: original(shards, torch.get_num_threads())
+    )
+
+    assert weights(run(changes, stops=(7,))) == weights(undisturbed)
+
+
+def test_a_run_without_shards_resumes_with_the_threads_it_began_with(run, monkeypatch):
+    """A snapshot of an earlier release, or of a compiled network."""
+    shards = iter([None, None, 1])
+    monkeypatch.setattr(setup, "_shards", lambda _: next(shards))
     torch.set_num_threads(2)
     undisturbed = weights(run({}))
     original = snapshot_file.SnapshotFile.restore
 
-    def on_another_machine(*arguments):
+    def restored(*arguments):
         original(*arguments)
         assert torch.get_num_threads() == 2
 
-    monkeypatch.setattr(snapshot_file.SnapshotFile, "restore", on_another_machine)
-    stops = iter([True, False])
-    monkeypatch.setattr(
-        datasets, "load", with_threads(datasets.load, lambda: 2 if next(stops) else 1)
-    )
+    monkeypatch.setattr(snapshot_file.SnapshotFile, "restore", restored)
 
     assert weights(run({}, stops=(10,))) == undisturbed
 
@@ -305,7 +326,13 @@ def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch):
 
     with pytest.raises(OSError, match="unexpected pos"):
         snapshot_file.write(
-            tmp_path / "resume-1.pt", resolve("tutorial", BASE), "fp32", {}, Progress(), None
+            tmp_path / "resume-1.pt",
+            resolve("tutorial", BASE),
+            "fp32",
+            SHARDING,
+            {},
+            Progress(),
+            None,
         )
 
     assert list(tmp_path.iterdir()) == []
@@ -344,7 +371,13 @@ def test_a_field_that_a_later_release_adds_leaves_snapshots_usable(tmp_path, pat
     spec = resolve(None, {"dataset": "digits"})
     file = tmp_path / "snapshot.pt"
     snapshot_file.write(
-        file, spec, "fp32", {}, Progress(), snapshot_file.SnapshotExtras(torch.zeros(0), None)
+        file,
+        spec,
+        "fp32",
+        SHARDING,
+        {},
+        Progress(),
+        snapshot_file.SnapshotExtras(torch.zeros(0), None),
     )
     contents = torch.load(file, weights_only=True)
     section = contents["spec"]

@@ -12,6 +12,7 @@ from worker.training.data.batches import Batch
 from worker.training.model.ema import Average
 from worker.training.optim.optimizers import build_optimization
 from worker.training.run.distributed import SingleProcess
+from worker.training.run.sharding import Sharding
 from worker.training.run.step import Stepper
 
 CPU = torch.device("cpu")
@@ -51,6 +52,7 @@ def stepper(network, average=None, shrunk=None, **changes):
         CPU,
         SingleProcess(),
         shrunk or (lambda size: pytest.fail(f"shrunk to {size}")),
+        Sharding(1, 1),
     )
 
 
@@ -277,6 +279,7 @@ def test_a_captured_step_is_the_step(gpu):
             gpu,
             SingleProcess(),
             pytest.fail,
+            Sharding(None, 1),
         )
         if not is_captured:
             made._capture = None
