@@ -22,7 +22,6 @@ from core.jobs.endings import CRASH_BUDGET, LOSS_BUDGET
 from core.jobs.eta import Forecast, forecast
 from core.messages import Message, message
 from core.states import Outcome
-from core.workers import live
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +63,9 @@ def _paused(job: Job) -> QueueStatus:
 
 def _explain_queued(session: Session, jobs: Sequence[Job]) -> dict[int, QueueStatus]:
     moment = session.scalars(select(now())).one()
-    workers = live(session)
-    line = forecast(session, {job.queue for job in jobs}, workers)
     held = [job for job in jobs if job.available_at > moment]
+    line = forecast(session, [job for job in jobs if job.available_at <= moment])
+    workers = line.workers
     ends = _last_ends(session, held) if held else {}
 
     def status(job: Job) -> QueueStatus:
@@ -77,9 +76,9 @@ def _explain_queued(session: Session, jobs: Sequence[Job]) -> dict[int, QueueSta
             return _held(job, *ends[job.id], moment)
         if job.id in line.places:
             return _in_line(job, line, workers)
-        if line.lengths.get(job.queue, 0) < eta.LOOKED_AT:  # it was claimed while we looked
-            return QueueStatus(None, message("queue.starting"), 0.0)
-        return QueueStatus(None, message("queue.far", count=eta.LOOKED_AT), None)
+        if line.is_far(job):
+            return QueueStatus(None, message("queue.far", count=eta.LOOKED_AT), None)
+        return QueueStatus(None, message("queue.starting"), 0.0)  # claimed while we looked
 
     return {job.id: status(job) for job in jobs}
 

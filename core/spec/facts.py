@@ -65,6 +65,16 @@ def _optimizer(optimizer: Spec) -> list[str]:
     return [optimizer[KIND]] if rate is None else [optimizer[KIND], formats.short(rate)]
 
 
+def dataset(spec: Spec) -> str:
+    """The dataset that a run trains on."""
+    return str(spec.get(DATASET, ""))
+
+
+def model(spec: Spec) -> str:
+    """The kind of network that a run trains."""
+    return str(spec.get("model", {}).get(KIND, ""))
+
+
 def device(spec: Spec) -> str:
     """The kind of device that a run asks for."""
     return str(spec.get("device", "auto"))
