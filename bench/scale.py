@@ -31,6 +31,7 @@ from core.jobs.capacity import Capacity
 from core.jobs.claim import Claimant
 from core.jobs.recorder import Recorder
 from core.protocol.reports import EpochEnd, Started, StepMetrics
+from core.queries import Selection
 from core.spec import presets
 from core.workers import WorkerFacts
 from tests.services import Postgres, UnavailableHereError
@@ -181,6 +182,9 @@ def scatter(database: Database) -> None:
                 "WHERE state = 'succeeded'"
             )
         )
+        for tag, which in (("tenth", "id % 10 = 0"), ("few", "id <= 20")):
+            chosen = f"SELECT '{tag}', id FROM jobs WHERE {which}"
+            session.execute(text(f"INSERT INTO job_tags (tag, job_id) {chosen}"))
 
 
 def settle(database: Database) -> None:
@@ -244,13 +248,28 @@ def lists(database: Database) -> Iterator[Case]:
     def listed(name: str, limit_ms: float, **chosen: Any) -> Case:
         def read() -> None:
             with database.reading() as session:
-                list_of_jobs(session, queries.jobs(session, **chosen))
+                list_of_jobs(session, queries.jobs(session, Selection(**chosen)))
 
         return Case(f"list: {name}", read, limit_ms)
 
     yield listed("newest 50", 12)
-    yield listed("succeeded", 12, states=["succeeded"])
+    yield listed("queued", 12, states=["queued"])
     yield listed("running", 12, states=["running"])
+    yield listed("running, failed", 12, states=["running", "failed"])
+    yield listed("dataset", 30, dataset="digits")
+    yield listed("a dataset of no run", 30, dataset="none")
+    yield listed("dataset and state", 30, dataset="digits", states=["succeeded"])
+    yield listed("two that exclude each other", 30, dataset="digits", model="none")
+    yield listed("text of some", 30, text="RUN 7 of")
+    yield listed("text of none", 30, text="nobody")
+    yield listed("a tag of a tenth", 30, tag="tenth")
+    yield listed("a tag of 20", 30, tag="few")
+    for sort in ("-test_accuracy", "test_loss"):
+        yield listed(f"by {sort}", 30, sort=sort)
+    yield listed("by -test_accuracy, dataset", 30, sort="-test_accuracy", dataset="digits")
+    yield listed("by -test_accuracy, text of none", 30, sort="-test_accuracy", text="nobody")
+    yield listed("by -test_accuracy, a tag of 20", 30, sort="-test_accuracy", tag="few")
+    yield listed("by -test_accuracy, tag of 1/10", 30, sort="-test_accuracy", tag="tenth")
 
 
 def times_of(case: Case) -> list[float]:
@@ -267,10 +286,10 @@ def times_of(case: Case) -> list[float]:
 def _print(measured: dict[str, dict[tuple[str, int], list[float]]]) -> None:
     columns = list(dict.fromkeys(column for row in measured.values() for column in row))
     print(f"\n{datetime.now(UTC):%Y-%m-%d}, {TIMES} times each, median / 95% in ms")
-    print(f"{'':28}" + "".join(f"{kind} {rows:>9,}".rjust(24) for kind, rows in columns))
+    print(f"{'':32}" + "".join(f"{kind} {rows:>9,}".rjust(24) for kind, rows in columns))
     for name, row in measured.items():
         cells = [f"{statistics.median(t):8.2f} /{t[int(len(t) * 0.95)]:8.2f}" for t in row.values()]
-        print(f"{name:28}" + "".join(cell.rjust(24) for cell in cells))
+        print(f"{name:32}" + "".join(cell.rjust(24) for cell in cells))
 
 
 if __name__ == "__main__":

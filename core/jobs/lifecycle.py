@@ -6,9 +6,11 @@ notifies workers or watchers; neither message carries anything that can go stale
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from core.database.clock import now
 from core.database.engine import Database
-from core.database.models import Job
+from core.database.models import Job, JobTag
 from core.errors import Conflict, Forbidden
 from core.jobs import events, lanes, snapshots
 from core.jobs.actors import Actor, may, refuse_unless_allowed
@@ -29,6 +31,7 @@ def submit(
     preset: str | None = None,
     priority: int = 0,
     queue: str = "default",
+    tags: Sequence[str] = (),
 ) -> Job:
     """Put a job into the queue. The caller notifies the queue's workers afterwards.
 
@@ -45,6 +48,7 @@ def submit(
         dataset=facts.dataset(stored),
         model=facts.model(stored),
         owner=actor.name,
+        tags=list(dict.fromkeys(tags)),
         priority=priority,
         queue=queue,
         device=spec.device,
@@ -69,6 +73,7 @@ def submit(
         session.add(job)
         session.flush()
         session.refresh(job)
+        session.add_all(JobTag(job_id=job.id, tag=tag) for tag in job.tags)
         payload = {"state": "queued", "name": name, "queue": queue, "priority": priority}
         events.append(session, job.id, actor, "submitted", 0, payload | {"preset": preset})
     return job

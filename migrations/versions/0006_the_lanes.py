@@ -1,4 +1,4 @@
-"""The lanes of the queues; a run's dataset, network, owner and tags as columns and rows
+"""The lanes of the queues; what lists filter and sort by: columns, tags, indexes
 
 Revision ID: 0006
 Revises: 0005
@@ -18,6 +18,20 @@ OF_A_JOB = (
     "jobs.queue, jobs.device, jobs.devices, "
     "coalesce(jobs.pinned_precision, ''), coalesce(jobs.pinned_threads, 0)"
 )
+
+LISTED = ("state", "dataset", "model", "preset", "owner", "name")
+MEASURED = (
+    "train_loss",
+    "validation_loss",
+    "validation_accuracy",
+    "test_loss",
+    "test_accuracy",
+)
+LISTS = {
+    **{f"ix_jobs_{name}_id": (name, "id") for name in ("dataset", "model", "preset", "owner")},
+    "ix_jobs_list": ("id", *LISTED),
+    **{f"ix_jobs_by_{name}": (name, "id", *LISTED) for name in MEASURED},
+}
 
 
 def upgrade() -> None:
@@ -48,6 +62,7 @@ def upgrade() -> None:
         sa.Column("dataset", sa.String(length=60), nullable=True),
         sa.Column("model", sa.String(length=60), nullable=True),
         sa.Column("owner", sa.String(length=120), nullable=True),
+        sa.Column("tags", sa.JSON(), nullable=True),
     ):
         op.add_column("jobs", column)
     fill()
@@ -59,6 +74,7 @@ def upgrade() -> None:
             ("dataset", sa.String(length=60)),
             ("model", sa.String(length=60)),
             ("owner", sa.String(length=120)),
+            ("tags", sa.JSON()),
         ):
             batch_op.alter_column(name, existing_type=kind, nullable=False)
         batch_op.create_foreign_key(op.f("fk_jobs_lane_id_lanes"), "lanes", ["lane_id"], ["id"])
@@ -68,19 +84,21 @@ def upgrade() -> None:
     )
     index_state("queued", "ix_jobs_due", "lane_id", "available_at")
     index_state("running", "ix_jobs_running", "worker_id")
+    for name, columns in LISTS.items():
+        op.create_index(name, "jobs", list(columns))
 
 
 def downgrade() -> None:
     op.add_column("jobs", sa.Column("notified_at", sa.DateTime(timezone=True), nullable=True))
     op.execute("UPDATE jobs SET notified_at = available_at")
-    for name in ("ix_jobs_running", "ix_jobs_due", "ix_jobs_claim"):
+    for name in ("ix_jobs_running", "ix_jobs_due", "ix_jobs_claim", *LISTS):
         op.drop_index(name, "jobs")
     with op.batch_alter_table("jobs") as batch_op:
         batch_op.alter_column(
             "notified_at", existing_type=sa.DateTime(timezone=True), nullable=False
         )
         batch_op.drop_constraint(op.f("fk_jobs_lane_id_lanes"), type_="foreignkey")
-        for name in ("owner", "model", "dataset", "lane_id"):
+        for name in ("tags", "owner", "model", "dataset", "lane_id"):
             batch_op.drop_column(name)
     op.create_index(op.f("ix_jobs_lease_expires_at"), "jobs", ["lease_expires_at"])
     op.create_index(
@@ -103,7 +121,7 @@ def fill() -> None:
     model = "json_extract(spec, '$.model.kind')" if is_sqlite else "spec #>> '{model,kind}'"
     name = "json_extract(e.actor, '$.name')" if is_sqlite else "e.actor ->> 'name'"
     op.execute(
-        f"UPDATE jobs SET dataset = coalesce({dataset}, ''), "  # noqa: S608
+        f"UPDATE jobs SET tags = '[]', dataset = coalesce({dataset}, ''), "  # noqa: S608
         f"model = coalesce({model}, ''), "
         "lane_id = (SELECT l.id FROM lanes l WHERE "
         f"(l.{', l.'.join(LANE)}) = ({OF_A_JOB})), "

@@ -4,7 +4,7 @@ Times are stored in UTC and always set by the database's own clock (`core.databa
 """
 
 from core.database.models.files import Artifact, Snapshot, artifact_kind
-from core.database.models.jobs import Attempt, Job, JobEvent, JobTag
+from core.database.models.jobs import MEASURED, Attempt, Job, JobEvent, JobTag
 from core.database.models.lanes import Lane
 from core.database.models.measurements import Epoch, Evaluation, LogLine, MetricSample
 from core.database.models.previews import Preview
@@ -21,6 +21,7 @@ from core.database.types import (
 __all__ = [
     "KIND_LENGTH",
     "LARGEST_KEY",
+    "MEASURED",
     "NAME_LENGTH",
     "QUEUE_LENGTH",
     "TAG_LENGTH",

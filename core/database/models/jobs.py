@@ -20,6 +20,18 @@ from core.database.types import (
 from core.messages import Message
 from core.states import DESIRED, EVENT_KINDS, OUTCOMES, STATES, Desired, EventKind, Outcome, State
 
+MEASURED = (
+    "train_loss",
+    "validation_loss",
+    "validation_accuracy",
+    "test_loss",
+    "test_accuracy",
+)
+"""The measurements of a run by which a list can be sorted."""
+
+_LISTED = ("state", "dataset", "model", "preset", "owner", "name")
+"""By what a list can be filtered."""
+
 
 def _of_state(state: State, name: str, *columns: Any) -> Index:
     """An index of the jobs in one state alone: its size does not grow with what is over."""
@@ -59,6 +71,8 @@ class Job(Base):
     """The spec's dataset and the kind of its network again: for lists, and for what is typical."""
     owner: Mapped[str] = mapped_column(String(NAME_LENGTH))
     """The name of the actor who submitted it."""
+    tags: Mapped[list[Any]]
+    """Its rows of `job_tags` again, in the order in which they were given."""
 
     state: Mapped[State]
     desired: Mapped[Desired]
@@ -138,7 +152,11 @@ class Job(Base):
         ),
         _of_state("queued", "ix_jobs_due", "lane_id", "available_at"),
         _of_state("running", "ix_jobs_running", "worker_id"),  # few: the reaper reads them all
-        Index(None, "state", "id"),  # a page of one state
+        # pages of the list, newest first
+        *(Index(None, column, "id") for column in ("state", "dataset", "model", "preset", "owner")),
+        # any other page is found by walking along one of these, without a look at the wide rows
+        Index("ix_jobs_list", "id", *_LISTED),
+        *(Index(f"ix_jobs_by_{measured}", measured, "id", *_LISTED) for measured in MEASURED),
     )
 
 
