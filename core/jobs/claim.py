@@ -69,7 +69,7 @@ def claim(
     except DatabaseUnavailable:
         # the commit may have gone through before the answer was lost
         with database.reading() as session:
-            job = session.scalar(select(Job).where(Job.lease_token == token))
+            job = session.scalar(select(Job).where(lanes.IS_RUNNING, Job.lease_token == token))
             return _lease(job, token, claimant) if job else None
 
 
