@@ -9,7 +9,6 @@ costs should not grow.
 from __future__ import annotations
 
 import argparse
-import random
 import statistics
 import sys
 import tempfile
@@ -21,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import inspect, text
+from sqlalchemy import text
 
 from core import queries, workers
 from core.database.engine import Database, upgrade
@@ -34,12 +33,11 @@ from core.protocol.reports import EpochEnd, Started, StepMetrics
 from core.queries import Selection
 from core.spec import presets
 from core.workers import WorkerFacts
+from tests.core.many import learn, multiply
 from tests.services import Postgres, UnavailableHereError
 from webui.api.shapes import list_of_jobs
 
 TIMES = 60
-AT_ONCE = 50_000
-"""Rows that one statement makes."""
 SLOTS = Capacity(2, 2)
 OWN = ("default", "night")
 
@@ -103,14 +101,14 @@ def fill(database: Database, rows: int) -> None:
     claimant = Claimant(worker, OWN, SLOTS)
     for number in range(20):
         _submit(database, number)
-    copy_rows(database, rows // 20 - 1, "state = 'queued'")
+    multiply(database, rows // 20 - 1, "state = 'queued'")
     ended = [_submit(database, number, priority=100).id for number in range(20)]
     for number in range(20):
         _run(database, claimant, accuracy=number / 20)
     assert all(_state(database, job_id) == "succeeded" for job_id in ended)
-    copy_rows(database, rows // 20 - 1, "state = 'succeeded'")
+    multiply(database, rows // 20 - 1, "state = 'succeeded'")
     scatter(database)
-    settle(database)
+    learn(database)
 
 
 _FACTS = WorkerFacts("bench", 1, "0", OWN, [{"kind": "cpu", "name": "CPU"}], 2)
@@ -151,27 +149,6 @@ def _state(database: Database, job_id: int) -> str:
         return queries.job(session, job_id)[0].state
 
 
-def copy_rows(database: Database, times: int, which: str) -> None:
-    """Copy runs so many times, in statements of a bounded size."""
-    columns = [c["name"] for c in inspect(database.engine).get_columns("jobs") if c["name"] != "id"]
-    names = ", ".join(columns)
-    with database.reading() as session:
-        newest = session.scalar(text("SELECT max(id) FROM jobs"))
-    while times > 0:
-        count = min(times, AT_ONCE // 20)
-        with database.writing() as session:
-            session.execute(
-                text(
-                    "WITH RECURSIVE numbers(n) AS "
-                    "(SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :count) "
-                    f"INSERT INTO jobs ({names}) SELECT {names} FROM numbers, "
-                    f"(SELECT * FROM jobs WHERE {which} AND id <= :newest) AS copied"
-                ),
-                {"count": count, "newest": newest},
-            )
-        times -= count
-
-
 def scatter(database: Database) -> None:
     """Let the measurements of ended runs differ, so that there is something to sort."""
     share = "(id * 7919 % 100003) / 100003.0"
@@ -185,14 +162,6 @@ def scatter(database: Database) -> None:
         for tag, which in (("tenth", "id % 10 = 0"), ("few", "id <= 20")):
             chosen = f"SELECT '{tag}', id FROM jobs WHERE {which}"
             session.execute(text(f"INSERT INTO job_tags (tag, job_id) {chosen}"))
-
-
-def settle(database: Database) -> None:
-    """Let PostgreSQL do now what it does by itself within a minute."""
-    if database.engine.dialect.name == "postgresql":
-        engine = database.engine.execution_options(isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.execute(text("VACUUM ANALYZE"))
 
 
 def cases(database: Database) -> Iterator[Case]:
@@ -293,5 +262,4 @@ def _print(measured: dict[str, dict[tuple[str, int], list[float]]]) -> None:
 
 
 if __name__ == "__main__":
-    random.seed(0)
     main()

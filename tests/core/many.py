@@ -13,19 +13,26 @@ from sqlalchemy import event, text
 from core.database.engine import Database
 from core.database.models import Job
 
+AT_ONCE = 2000
+"""How often one statement copies each job."""
 
-def multiply(database: Database, times: int) -> None:
-    """Copy each job so many times: a queue, or a past, as long as it takes."""
+
+def multiply(database: Database, times: int, which: str = "1 = 1") -> None:
+    """Copy each job, or those of which something is true, so many times."""
     columns = ", ".join(column.name for column in Job.__table__.columns if column.name != "id")
-    with database.writing() as session:
-        session.execute(
-            text(
-                "WITH RECURSIVE numbers(n) AS "
-                "(SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :times) "
-                f"INSERT INTO jobs ({columns}) SELECT {columns} FROM jobs, numbers"
-            ),
-            {"times": times},
-        )
+    with database.reading() as session:
+        newest = session.scalar(text("SELECT max(id) FROM jobs"))
+    copied = f"(SELECT * FROM jobs WHERE {which} AND id <= :newest) AS copied"
+    for start in range(0, times, AT_ONCE):
+        with database.writing() as session:
+            session.execute(
+                text(
+                    "WITH RECURSIVE numbers(n) AS "
+                    "(SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :count) "
+                    f"INSERT INTO jobs ({columns}) SELECT {columns} FROM {copied}, numbers"
+                ),
+                {"count": min(AT_ONCE, times - start), "newest": newest},
+            )
 
 
 def learn(database: Database) -> None:
