@@ -20,11 +20,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from core import queries, workers
 from core.database.engine import Database, upgrade
-from core.jobs import claim, endings, lifecycle, polling, status
+from core.database.models import Job
+from core.jobs import claim, endings, eta, lifecycle, polling, status
 from core.jobs.actors import LOCAL_OWNER
 from core.jobs.capacity import Capacity
 from core.jobs.claim import Claimant
@@ -178,6 +179,9 @@ def cases(database: Database) -> Iterator[Case]:
     recorder.flush()
     steps = iter(range(1, 10_000))
     yield Case("flush of a step", lambda: flush(recorder, next(steps)))
+    workers.heartbeat(database, claimant.worker_id)
+    yield Case("forecast, one a second", lambda: forecast(database))
+    eta.share(database)  # as the web process does
     yield Case("explain the newest 50", lambda: explain(database, "newest"), 5)
     yield Case("explain the next 50", lambda: explain(database, "next"), 5)
     yield Case("explain one run", lambda: explain(database, "one"), 5)
@@ -200,15 +204,22 @@ def flush(recorder: Recorder, step: int) -> None:
     recorder.flush()
 
 
+def forecast(database: Database) -> None:
+    """Play the claim forward."""
+    with database.reading() as session:
+        eta.play(session)
+
+
 def explain(database: Database, which: str) -> None:
-    """Explain some queued runs, without what an earlier call has found."""
+    """Explain some queued runs; their rows are read for it."""
     order = "DESC" if which == "newest" else "ASC"
     count = 1 if which == "one" else 50
     with database.reading() as session:
         ids = session.scalars(
             text(f"SELECT id FROM jobs WHERE state = 'queued' ORDER BY id {order} LIMIT {count}")
         ).all()
-        status.explain(session, [queries.job(session, job_id)[0] for job_id in ids])
+        jobs = session.scalars(select(Job).where(Job.id.in_(ids)))
+        status.explain(session, jobs.all())
 
 
 def lists(database: Database) -> Iterator[Case]:

@@ -12,6 +12,7 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from time import monotonic
 from typing import Any
 
@@ -22,7 +23,7 @@ from core.database.clock import now
 from core.database.engine import Database
 from core.database.models import Job, Lane, Worker
 from core.jobs import lanes
-from core.jobs.capacity import Requirements, capacity_of
+from core.jobs.capacity import Capacity, Requirements, capacity_of
 from core.workers import live
 
 LOOKED_AT = 1000
@@ -104,62 +105,69 @@ class _SharedForecast:
 def play(session: Session) -> Forecast:
     """Play the claim forward for the due jobs of all queues."""
     workers = live(session)
-    line = _line(session)
+    lane_of = _lanes_with_jobs(session)
+    line = _line(session, lane_of)
     typical = _typical_epoch_s(session)
     slots = _slots(session, workers, typical)
+    places: dict[int, int] = {}
+    lengths: Counter[str] = Counter()
+    ends: dict[str, tuple[int, int]] = {}
+    for job in line:
+        queue = lane_of[job.lane_id].queue
+        lengths[queue] += 1
+        places[job.id] = lengths[queue]
+        ends[queue] = (job.place, job.id)
     return Forecast(
         workers,
-        places={job.id: job.place for job in line},
-        lengths=Counter(job.queue for job in line),
-        ends={job.queue: job.key for job in line},
+        places,
+        lengths,
+        ends,
         free=Counter(owner for each in slots for time, owner in each.free_in_s if not time),
-        starts=_starts(line, slots, typical),
+        starts=_starts(line, lane_of, slots, typical),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Due:
-    """A due job in the line."""
-
-    id: int
-    key: tuple[int, int]
-    """Jobs that sort first are claimed first."""
+class _Lane:
     queue: str
-    place: int
     wants: Requirements
-    work: Row[Any]
 
 
-def _line(session: Session) -> Sequence[_Due]:
-    """The due jobs of all queues in the order in which they are claimed, each with its place.
+def _lanes_with_jobs(session: Session) -> dict[int, _Lane]:
+    """The lanes in which a job is due, by their ids."""
+    rows = session.execute(
+        select(Lane.id, Lane.queue, *lanes.NEEDS).where(now() >= lanes.FIRST_DUE_AT)
+    )
+    return {row.id: _Lane(row.queue, lanes.needs_of(row)) for row in rows}
+
+
+def _line(session: Session, lane_of: Mapping[int, _Lane]) -> Sequence[Row[Any]]:
+    """The first due jobs of each queue in the order in which they are claimed.
 
     Of each lane as many are read as of a queue, by its index.
     """
-    lanes_with_jobs = session.execute(
-        select(Lane.id, Lane.queue, *lanes.NEEDS).where(now() >= lanes.FIRST_DUE_AT)
-    ).all()
-    lane_of = {row.id: (row.queue, lanes.needs_of(row)) for row in lanes_with_jobs}
     ids = list(lane_of)
-    rows = [
-        row
-        for start in range(0, len(ids), LANES_AT_ONCE)
-        for row in _first_of(session, ids[start : start + LANES_AT_ONCE])
-    ]
-    places: Counter[str] = Counter()
+    rows: list[Row[Any]] = []
+    for start in range(0, len(ids), LANES_AT_ONCE):
+        rows += _first_of(session, ids[start : start + LANES_AT_ONCE])
+    rows.sort(key=_PLACE_AND_ID)
+    counts: Counter[str] = Counter()
     line = []
-    for row in sorted(rows, key=lambda row: (-row.priority, row.id)):
-        queue, wants = lane_of[row.lane_id]
-        if places[queue] < LOOKED_AT:
-            places[queue] += 1
-            key = (-row.priority, row.id)
-            line.append(_Due(row.id, key, queue, places[queue], wants, row))
+    for row in rows:
+        queue = lane_of[row.lane_id].queue
+        if counts[queue] < LOOKED_AT:
+            counts[queue] += 1
+            line.append(row)
     return line
+
+
+_PLACE_AND_ID = itemgetter(0, 1)
 
 
 def _first_of(session: Session, lane_ids: Iterable[int]) -> Sequence[Row[Any]]:
     """The first due jobs of each of some lanes."""
     of_each = [
-        select(Job.id, Job.priority, Job.lane_id, *_WORK)
+        select((-Job.priority).label("place"), Job.id, Job.lane_id, *_WORK)
         .where(Job.lane_id == lane_id, lanes.IS_QUEUED, Job.available_at <= now())
         .order_by(*lanes.IN_ORDER)
         .limit(LOOKED_AT)
@@ -196,14 +204,21 @@ def _work_s(job: Row[Any], typical: Mapping[str, float]) -> float:
     return typical[job.dataset] * max(0.0, float(job.epochs) - done)
 
 
-@dataclass(slots=True)
 class _Slots:
     """Slots of workers that may run the same jobs."""
 
-    queues: frozenset[str]
-    workers: list[Worker]
-    free_in_s: list[tuple[float, int]]
-    """A heap: in how many seconds each slot is free, and the id of its worker."""
+    def __init__(self, queues: frozenset[str]) -> None:
+        self.queues = queues
+        self.free_in_s: list[tuple[float, int]] = []
+        """A heap: in how many seconds each slot is free, and the id of its worker."""
+        self._capacities: dict[int, Capacity] = {}
+        self._known_givers: dict[Requirements, set[int]] = {}
+
+    def add(self, worker: Worker, free_in_s: Iterable[float]) -> None:
+        """Add the slots of a worker, each with when it is free."""
+        self._capacities[worker.id] = capacity_of(worker)
+        for time in free_in_s:
+            heapq.heappush(self.free_in_s, (time, worker.id))
 
     def fit(self, queue: str, wanted: Requirements) -> bool:
         """Whether such a job could run here."""
@@ -239,7 +254,11 @@ class _Slots:
         heapq.heapify(self.free_in_s)
 
     def _givers(self, wanted: Requirements) -> set[int]:
-        return {each.id for each in self.workers if capacity_of(each).fits(wanted)}
+        if wanted not in self._known_givers:
+            self._known_givers[wanted] = {
+                worker_id for worker_id, has in self._capacities.items() if has.fits(wanted)
+            }
+        return self._known_givers[wanted]
 
 
 def _slots(
@@ -260,37 +279,37 @@ def _slots(
     alike: dict[tuple[frozenset[str], bool], _Slots] = {}
     for worker in workers:
         kind = (frozenset(worker.queues), capacity_of(worker).has_gpus)
-        slots = alike.setdefault(kind, _Slots(kind[0], [], []))
-        slots.workers.append(worker)
         times = busy[worker.id]
-        for time in [*times, *[0.0] * (worker.slots - len(times))]:
-            heapq.heappush(slots.free_in_s, (time, worker.id))
+        free = [0.0] * (worker.slots - len(times))
+        alike.setdefault(kind, _Slots(kind[0])).add(worker, [*times, *free])
     return list(alike.values())
 
 
 def _starts(
-    line: Sequence[_Due], slots: Sequence[_Slots], typical: Mapping[str, float]
+    line: Sequence[Row[Any]],
+    lane_of: Mapping[int, _Lane],
+    slots: Sequence[_Slots],
+    typical: Mapping[str, float],
 ) -> dict[int, float]:
     """In how many seconds each job starts, where each takes the slots that are free first.
 
     Of the slots that lie on the same GPU nothing is known here.
     """
     starts: dict[int, float] = {}
-    fitting: dict[tuple[str, Requirements], list[_Slots]] = {}
+    fitting = {
+        lane_id: [each for each in slots if each.free_in_s and each.fit(lane.queue, lane.wants)]
+        for lane_id, lane in lane_of.items()
+    }
     for job in line:
-        wanted = job.wants
-        kind = (job.queue, wanted)
-        if kind not in fitting:
-            fitting[kind] = [each for each in slots if each.free_in_s and each.fit(*kind)]
+        wanted, options = lane_of[job.lane_id].wants, fitting[job.lane_id]
         starts[job.id] = math.inf
-        if fitting[kind]:
-            options = [(each.start_of(wanted), number) for number, each in enumerate(fitting[kind])]
-            (start_s, worker_id), number = min(options)
-            starts[job.id] = start_s
-            fitting[kind][number].take(
-                worker_id, wanted.devices, start_s + _work_s(job.work, typical)
+        if options:
+            (start_s, worker_id), number = min(
+                (each.start_of(wanted), number) for number, each in enumerate(options)
             )
+            starts[job.id] = start_s
+            options[number].take(worker_id, wanted.devices, start_s + _work_s(job, typical))
             if wanted.devices > 1:
-                for each in fitting[kind]:
+                for each in options:
                     each.keep_for(wanted, start_s)
     return starts
