@@ -2,7 +2,7 @@
 
 Each page is found by an index that has all that is asked for, before any whole row is read: the
 rows are wide. A list is in the order in which the jobs were submitted, newest first, or in that of
-a measurement; then the runs that lack it come last.
+a measurement; then it has the jobs that have one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, String, exists, func, select, tuple_, union_all
+from sqlalchemy import ColumnElement, String, exists, func, select, tuple_, union_all
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -131,45 +131,27 @@ def _is_single(selection: Selection) -> bool:
 
 
 def _by_measurement(session: Session, selection: Selection, count: int, cursor: str) -> list[_Key]:
-    """The keys of a page in the order of a measurement: first those that have it."""
+    """The keys of a page in the order of a measurement."""
     column = getattr(Job, selection.sort.removeprefix("-"))
-    after = _value_and_id(cursor) if cursor else None
-    conditions = [
+    is_falling = selection.sort.startswith("-")
+    key = tuple_(column, Job.id)
+    query = select(Job.id, column.label("value")).where(
+        column.is_not(None),
         *_conditions(selection, is_walk=True),
         *_tagged(session, selection.tag),
-    ]
-    found: list[_Key] = []
-    if after is None or after[0] is not None:
-        having = select(Job.id, column.label("value")).where(column.is_not(None), *conditions)
-        rows: Sequence[Row[Any]] = session.execute(
-            _in_order(having, column, after, is_falling=selection.sort.startswith("-")).limit(count)
-        ).all()
-        found = [_Key(row.id, f"{float(row.value).hex()}:{row.id}") for row in rows]
-        after = None
-    if len(found) < count:
-        lacking = select(Job.id).where(column.is_(None), *conditions)
-        if after is not None:
-            lacking = lacking.where(Job.id < after[1])
-        ids = session.scalars(lacking.order_by(Job.id.desc()).limit(count - len(found)))
-        found += [_Key(job_id, f":{job_id}") for job_id in ids]
-    return found
+    )
+    if cursor:
+        last = tuple_(*_value_and_id(cursor))
+        query = query.where(key < last if is_falling else key > last)
+    order = (column.desc(), Job.id.desc()) if is_falling else (column, Job.id)
+    rows = session.execute(query.order_by(*order).limit(count))
+    return [_Key(row.id, f"{float(row.value).hex()}:{row.id}") for row in rows]
 
 
-def _in_order(
-    query: Select[Any], column: Any, after: tuple[float | None, int] | None, *, is_falling: bool
-) -> Select[Any]:
-    key = tuple_(column, Job.id)
-    if after is not None:
-        query = query.where(key < tuple_(*after) if is_falling else key > tuple_(*after))
-    if is_falling:
-        return query.order_by(column.desc(), Job.id.desc())
-    return query.order_by(column, Job.id)
-
-
-def _value_and_id(cursor: str) -> tuple[float | None, int]:
+def _value_and_id(cursor: str) -> tuple[float, int]:
     value, _, job_id = cursor.partition(":")
     try:
-        return float.fromhex(value) if value else None, key_of(job_id, 1)[0]
+        return float.fromhex(value), key_of(job_id, 1)[0]
     except (ValueError, OverflowError):
         raise InvalidInput.one("cursor", message("input.cursor")) from None
 

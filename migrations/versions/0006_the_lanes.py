@@ -30,7 +30,6 @@ MEASURED = (
 LISTS = {
     **{f"ix_jobs_{name}_id": (name, "id") for name in ("dataset", "model", "preset", "owner")},
     "ix_jobs_list": ("id", *LISTED),
-    **{f"ix_jobs_by_{name}": (name, "id", *LISTED) for name in MEASURED},
 }
 
 
@@ -86,6 +85,12 @@ def upgrade() -> None:
     index_state("running", "ix_jobs_running", "worker_id")
     for name, columns in LISTS.items():
         op.create_index(name, "jobs", list(columns))
+    for name in MEASURED:
+        where = sa.text(f"{name} IS NOT NULL")
+        columns = [name, "id", *LISTED]
+        op.create_index(
+            f"ix_jobs_by_{name}", "jobs", columns, sqlite_where=where, postgresql_where=where
+        )
 
 
 def downgrade() -> None:
@@ -93,6 +98,8 @@ def downgrade() -> None:
     op.execute("UPDATE jobs SET notified_at = available_at")
     for name in ("ix_jobs_running", "ix_jobs_due", "ix_jobs_claim", *LISTS):
         op.drop_index(name, "jobs")
+    for name in MEASURED:
+        op.drop_index(f"ix_jobs_by_{name}", "jobs")
     with op.batch_alter_table("jobs") as batch_op:
         batch_op.alter_column(
             "notified_at", existing_type=sa.DateTime(timezone=True), nullable=False

@@ -33,6 +33,13 @@ _LISTED = ("state", "dataset", "model", "preset", "owner", "name")
 """By what a list can be filtered."""
 
 
+def _of_measured(measured: str) -> Index:
+    """An index of the jobs that have a measurement: one that waits for its first epoch has none."""
+    where = text(f"{measured} IS NOT NULL")
+    name, columns = f"ix_jobs_by_{measured}", (measured, "id", *_LISTED)
+    return Index(name, *columns, sqlite_where=where, postgresql_where=where)
+
+
 def _of_state(state: State, name: str, *columns: Any) -> Index:
     """An index of the jobs in one state alone: its size does not grow with what is over."""
     where = text(f"state = '{state}'")
@@ -156,7 +163,7 @@ class Job(Base):
         *(Index(None, column, "id") for column in ("state", "dataset", "model", "preset", "owner")),
         # any other page is found by walking along one of these, without a look at the wide rows
         Index("ix_jobs_list", "id", *_LISTED),
-        *(Index(f"ix_jobs_by_{measured}", measured, "id", *_LISTED) for measured in MEASURED),
+        *(_of_measured(measured) for measured in MEASURED),
     )
 
 
