@@ -76,6 +76,8 @@ def jobs(
     count = checked_limit(limit) + 1
     keys = _by_measurement if selection.sort else _by_id
     found = keys(session, selection, count, cursor)
+    if not found:
+        return Page([], None)
     rows = session.execute(_JOBS.where(Job.id.in_([key.job_id for key in found[:limit]])))
     by_id = {job.id: (job, worker) for job, worker in rows}
     return Page(
