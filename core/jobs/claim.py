@@ -150,7 +150,7 @@ def _first_free(line: Sequence[Head]) -> Any:
         .where(
             Job.lane_id == best.lane_id,
             lanes.IS_QUEUED,
-            Job.available_at <= now(),
+            lanes.IS_DUE,
             _is_before(line[1], best) if len(line) > 1 else true(),
         )
         .order_by(*lanes.IN_ORDER)

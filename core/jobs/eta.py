@@ -168,7 +168,7 @@ def _first_of(session: Session, lane_ids: Iterable[int]) -> Sequence[Row[Any]]:
     """The first due jobs of each of some lanes."""
     of_each = [
         select((-Job.priority).label("place"), Job.id, Job.lane_id, *_WORK)
-        .where(Job.lane_id == lane_id, lanes.IS_QUEUED, Job.available_at <= now())
+        .where(Job.lane_id == lane_id, lanes.IS_QUEUED, lanes.IS_DUE)
         .order_by(*lanes.IN_ORDER)
         .limit(LOOKED_AT)
         .subquery()

@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from core.database.clock import now
+from core.database.hints import in_passing
 from core.database.models import Job, Lane
 from core.jobs import events
 from core.jobs.capacity import Capacity, Precision, Requirements
@@ -25,6 +26,8 @@ ONE_ROW: ColumnElement[int] = literal_column("1")
 # literals, because an index of one state serves those queries alone that name the state themselves
 IS_QUEUED: ColumnElement[bool] = Job.state == literal_column("'queued'")
 IS_RUNNING: ColumnElement[bool] = Job.state == literal_column("'running'")
+IS_DUE: ColumnElement[bool] = in_passing(Job.available_at) <= now()
+"""All but a few that are queued are due: what waits is never looked for by this."""
 
 IN_ORDER = (Job.priority.desc(), Job.id)
 """The order in which the jobs of a lane are claimed."""
@@ -78,7 +81,7 @@ def heads(session: Session, queues: Collection[str], capacity: Capacity) -> list
     """The first due job of each lane of some queues that fits in, the best one first."""
     first = (
         select(Job.id)
-        .where(Job.lane_id == Lane.id, IS_QUEUED, Job.available_at <= now())
+        .where(Job.lane_id == Lane.id, IS_QUEUED, IS_DUE)
         .order_by(*IN_ORDER)
         .limit(ONE_ROW)
         .correlate(Lane)

@@ -11,12 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, exists, func, select, tuple_, union_all
-from sqlalchemy.ext.compiler import compiles
+from sqlalchemy import ColumnElement, exists, func, select, tuple_, union_all
 from sqlalchemy.orm import Session
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
 
+from core.database.hints import in_passing
 from core.database.models import LARGEST_KEY, MEASURED, Job, JobTag, Worker
 from core.errors import InvalidInput, NotFound
 from core.messages import message
@@ -166,11 +164,11 @@ def _conditions(selection: Selection, *, is_walk: bool) -> Iterator[ColumnElemen
         is_walk: whether the jobs are looked at in order until there are enough of them.
     """
     if selection.states:
-        state = _passed(Job.state) if is_walk else Job.state
+        state = in_passing(Job.state) if is_walk else Job.state
         yield state.in_(selection.states)
     for name, value in selection.equal.items():
         column = getattr(Job, name)
-        yield (_passed(column) if is_walk else column) == value
+        yield (in_passing(column) if is_walk else column) == value
     if selection.text:
         yield Job.name.icontains(selection.text, autoescape=True)
 
@@ -185,23 +183,6 @@ def _tagged(session: Session, tag: str) -> Iterator[ColumnElement[bool]]:
         yield Job.id.in_(of_tag)
     else:
         yield exists(of_tag.where(JobTag.job_id == Job.id))
-
-
-class _passed(FunctionElement[str]):  # noqa: N801  (reads as a function)
-    """A column that is looked at in passing: SQLite, which keeps no count, then walks in order."""
-
-    type = String()
-    inherit_cache = True
-
-
-@compiles(_passed)
-def _as_it_is(element: _passed, compiler: SQLCompiler, **options: Any) -> str:
-    return compiler.process(element.clauses, **options)
-
-
-@compiles(_passed, "sqlite")
-def _without_its_index(element: _passed, compiler: SQLCompiler, **options: Any) -> str:
-    return f"+{compiler.process(element.clauses, **options)}"
 
 
 def job(session: Session, job_id: int) -> tuple[Job, str | None]:

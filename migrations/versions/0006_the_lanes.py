@@ -82,7 +82,6 @@ def upgrade() -> None:
         "queued", "ix_jobs_claim", "lane_id", sa.text("priority DESC"), "id", "available_at"
     )
     index_state("queued", "ix_jobs_due", "lane_id", "available_at")
-    index_state("running", "ix_jobs_running", "worker_id")
     for name, columns in LISTS.items():
         op.create_index(name, "jobs", list(columns))
     for name in MEASURED:
@@ -96,7 +95,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.add_column("jobs", sa.Column("notified_at", sa.DateTime(timezone=True), nullable=True))
     op.execute("UPDATE jobs SET notified_at = available_at")
-    for name in ("ix_jobs_running", "ix_jobs_due", "ix_jobs_claim", *LISTS):
+    for name in ("ix_jobs_due", "ix_jobs_claim", *LISTS):
         op.drop_index(name, "jobs")
     for name in MEASURED:
         op.drop_index(f"ix_jobs_by_{name}", "jobs")

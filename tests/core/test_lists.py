@@ -1,5 +1,7 @@
 """The list of jobs: filtered, sorted and paged, each row once and at a cost that does not grow."""
 
+import sys
+
 import pytest
 from sqlalchemy import insert, text, update
 
@@ -119,7 +121,7 @@ def test_a_tag_that_many_have_is_sorted_as_one_that_few_have(database, monkeypat
     submit(database)
     few = listed(database, sort="-test_accuracy", tag="t")
 
-    monkeypatch.setattr("core.queries.jobs._RARE", 2)
+    monkeypatch.setattr(sys.modules["core.queries.jobs"], "_RARE", 2)
 
     assert listed(database, sort="-test_accuracy", tag="t") == few == ids[2::-1]
 

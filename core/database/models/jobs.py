@@ -158,8 +158,7 @@ class Job(Base):
             "queued", "ix_jobs_claim", "lane_id", text("priority DESC"), "id", "available_at"
         ),
         _of_state("queued", "ix_jobs_due", "lane_id", "available_at"),
-        _of_state("running", "ix_jobs_running", "worker_id"),  # few: the reaper reads them all
-        # pages of the list, newest first
+        # pages of the list, newest first; by its state the few that run are found too
         *(Index(None, column, "id") for column in ("state", "dataset", "model", "preset", "owner")),
         # any other page is found by walking along one of these, without a look at the wide rows
         Index("ix_jobs_list", "id", *_LISTED),

@@ -12,7 +12,7 @@ from core.database.models import Attempt, Job, Worker
 from core.jobs import claim, endings, eta, lifecycle
 from core.jobs import status as queue_status
 from core.jobs.actors import LOCAL_OWNER, Actor
-from core.jobs.capacity import Capacity
+from core.jobs.capacity import Capacity, Requirements
 from core.jobs.claim import Claimant
 from core.jobs.endings import Failure
 from core.jobs.recorder import Recorder
@@ -21,6 +21,7 @@ from core.messages.template import LONGEST_WHY
 from core.protocol.reports import Started, StepMetrics
 from core.spec import presets
 from core.workers import SILENT_AFTER_S, WorkerFacts
+from tests.core.jobs.conftest import pin
 
 CPU = {"kind": "cpu", "name": "CPU"}
 GPU = {"kind": "cuda", "name": "GPU"}
@@ -500,7 +501,7 @@ def test_a_run_that_is_pinned_waits_for_the_worker_that_has_the_threads(database
     run(database, fast, eta_s=600)
     start_worker(database)  # with one thread, and idle
     job = submit(database)
-    change(database, job, pinned_threads=4, device="cpu")
+    pin(database, job.id, Requirements("cpu", 1, threads=4))
 
     shown = explain(database, job)
 
