@@ -353,7 +353,7 @@ def test_a_list_is_filtered_and_sorted_by_what_the_address_asks(client):
     assert client.get("/api/v1/jobs?sort=beauty").status_code == 422
 
 
-@pytest.mark.parametrize("tags", [["a,b"], ["a\n"], ["x" * 61], ["t"] * 21, "t", [1]])
+@pytest.mark.parametrize("tags", [["a,b"], ["a\nb"], ["x" * 61], ["t"] * 21, "t", [1]])
 def test_tags_that_cannot_be_are_refused(client, tags):
     response = client.post("/api/v1/jobs", json={"name": "run", "tags": tags})
 
