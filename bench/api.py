@@ -7,7 +7,6 @@ run, the same requests on the idle server, and `/healthz`, which does no work: t
 
 from __future__ import annotations
 
-import json
 import statistics
 import tempfile
 import threading
@@ -16,13 +15,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
-from sqlalchemy import text
 
 from cli.stack.ports import free_port
 from cli.stack.stack import Stack
 from core.database.engine import Database
+from core.jobs import lifecycle
+from core.jobs.actors import LOCAL_OWNER
 from core.settings import Settings
 from core.spec.presets import PRESETS
+from tests.core.many import multiply
 
 REQUESTS = 300
 OLD_RUNS = 1000
@@ -57,17 +58,10 @@ def main() -> None:
 
 def fill(settings: Settings) -> None:
     """Put ended runs into the list."""
-    spec = json.dumps(PRESETS["quick"].spec.model_dump(mode="json"))
-    with Database(settings.database_address) as database, database.writing() as session:
-        session.execute(
-            text(
-                "INSERT INTO jobs (name, spec, priority, queue, device, state, desired, attempt, "
-                "revision, resets, created_at, available_at, notified_at, finished_at, crashes, "
-                "losses, epoch, epochs, batch, batches) VALUES ('old', :spec, 0, 'default', "
-                "'auto', 'succeeded', 'run', 1, 1, 1, :now, :now, :now, :now, 0, 0, 1, 1, 1, 1)"
-            ),
-            [{"spec": spec, "now": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}.000000"}] * OLD_RUNS,
-        )
+    with Database(settings.database_address) as database:
+        job = lifecycle.submit(database, LOCAL_OWNER, name="old", spec=PRESETS["quick"].spec)
+        lifecycle.cancel(database, job.id, LOCAL_OWNER)
+        multiply(database, OLD_RUNS - 1)
 
 
 def train(client: httpx.Client) -> int:

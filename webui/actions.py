@@ -16,7 +16,7 @@ from pydantic import (
     field_validator,
 )
 
-from core.database.models import NAME_LENGTH, QUEUE_LENGTH, Job
+from core.database.models import NAME_LENGTH, QUEUE_LENGTH, TAG_LENGTH, Job
 from core.errors import FieldError, InvalidInput
 from core.jobs import lifecycle
 from core.jobs.actors import LOCAL_OWNER
@@ -27,6 +27,7 @@ from core.spec.validation import WrongValue, explain
 from webui.context import Context
 
 LARGEST_PRIORITY = 1000
+MOST_TAGS = 20
 
 
 class Submission(BaseModel):
@@ -58,11 +59,26 @@ class Submission(BaseModel):
         StringConstraints(max_length=QUEUE_LENGTH, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"),
         Field(title="Queue", description="Which workers may run it: those that serve this queue."),
     ] = "default"
+    tags: Annotated[
+        list[Annotated[str, StringConstraints(strip_whitespace=True, max_length=TAG_LENGTH)]],
+        Field(
+            max_length=MOST_TAGS,
+            title="Tags",
+            description="Words to find the run by, with commas between them. Empty: none.",
+        ),
+    ] = []
 
     @field_validator("name")
     @classmethod
     def _printable(cls, value: str) -> str:
         return _without_controls(value)
+
+    @field_validator("tags")
+    @classmethod
+    def _single(cls, value: list[str]) -> list[str]:
+        if any("," in tag or _has_controls(tag) for tag in value):
+            raise WrongValue(message("input.tag_characters"))
+        return [tag for tag in value if tag]
 
 
 class ActionOptions(BaseModel):
@@ -91,8 +107,12 @@ class RetryOptions(ActionOptions):
     `from_nothing`."""
 
 
+def _has_controls(value: str) -> bool:
+    return any(unicodedata.category(character) in ("Cc", "Cs") for character in value)
+
+
 def _without_controls(value: str) -> str:
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
+    if _has_controls(value):
         raise WrongValue(message("input.control_characters"))
     return value
 
@@ -132,6 +152,7 @@ def submit(context: Context, values: Mapping[str, Any]) -> Job:
         preset=submission.preset,
         priority=submission.priority,
         queue=submission.queue,
+        tags=submission.tags,
     )
     context.notifier.notify(job.queue)
     return job

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from core.database.engine import Database
+from core.jobs import eta
 from core.messaging.notify import Notifier
 from core.messaging.pubsub import Wakeups
 from core.settings import Settings
@@ -21,11 +22,13 @@ def create_app(settings: Settings) -> Flask:
     app = Flask("webui")
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's own provider has it
     wakeups = Wakeups(settings.redis_url)
+    database = Database(settings.database_address, pool_size=settings.web_threads)
+    eta.share(database)
     context.attach(
         app,
         context.Context(
             settings=settings,
-            database=Database(settings.database_address, pool_size=settings.web_threads),
+            database=database,
             notifier=Notifier(settings.redis_url),
             wakeups=wakeups,
             storage=store.connect(settings.storage_address),

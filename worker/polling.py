@@ -64,14 +64,14 @@ class Poller:
         context.spares.tend(context.slots)
         if not context.slots.has_free():  # messages that no slot is free for would only pile up
             return self._every_s
-        self._notify_forgotten_queues(result)
+        self._notify_again(result)
         return self._start_due(result)
 
-    def _notify_forgotten_queues(self, result: PollResult) -> None:
-        """Notify the workers of jobs that no message was sent for."""
+    def _notify_again(self, result: PollResult) -> None:
+        """Notify the workers of jobs that wait although somebody may be free."""
         context = self._context
-        if result.are_jobs_unnotified:
-            for name in polling.unnotified_queues(context.database, context.claimant.queues):
+        if result.unnotified_lanes:
+            for name in polling.mark_notified(context.database, result.unnotified_lanes):
                 context.notifier.notify(name)
 
     def _start_due(self, result: PollResult) -> float:

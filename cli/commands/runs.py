@@ -36,6 +36,7 @@ JSON = dict[str, Any]
 @click.option("--name", help="What to call the run; else its preset or dataset.")
 @click.option("--priority", type=int, default=0, help="Higher runs first.", show_default=True)
 @click.option("--queue", default="default", help="Which workers may run it.", show_default=True)
+@click.option("--tag", "tags", multiple=True, help="A word to find the run by. Repeatable.")
 @click.option("--follow", is_flag=True, help="Show the run until it ends.")
 @as_json
 @with_client
@@ -47,6 +48,7 @@ def submit(
     name: str | None,
     priority: int,
     queue: str,
+    tags: tuple[str, ...],
     follow: bool,
     as_json: bool,
 ) -> None:
@@ -62,6 +64,7 @@ def submit(
         "spec": spec,
         "priority": priority,
         "queue": queue,
+        "tags": list(tags),
     }
     job = client.post("/jobs", body)
     if not follow:
@@ -78,16 +81,26 @@ def submit(
 
 @click.command("jobs")
 @click.option("--state", help="Only these states, comma separated.")
+@click.option("--dataset", help="Only runs on this dataset.")
+@click.option("--model", help="Only runs with this kind of network.")
+@click.option("--preset", help="Only runs that started from this preset.")
+@click.option("--owner", help="Only runs that this person submitted.")
+@click.option("--tag", help="Only runs with this tag.")
+@click.option("--text", help="Only runs with this in their name.")
+@click.option("--sort", help="A measurement, such as test_loss; -test_accuracy: largest first.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 @as_json
 @with_client
-def list_(client: Client, state: str | None, limit: int, as_json: bool) -> None:
+def list_(client: Client, limit: int, as_json: bool, **chosen: str | None) -> None:
     """List runs, newest first."""
-    page = client.get("/jobs", limit=limit, state=state or "")
+    asked = {name: value for name, value in chosen.items() if value}
+    page = client.get("/jobs", limit=limit, **asked)
     if as_json:
         click.echo(text.as_json(page))
     elif page["items"]:
         text.console().print(runs.listed(page["items"]))
+    elif asked:
+        click.echo("No run is like that.")
     else:
         click.echo("No runs yet. Start one: trainyard submit --preset quick --follow")
 

@@ -69,6 +69,8 @@ def _facts(item: JSON) -> list[tuple[str, Any]]:
         ("loss", written(formats.number, item["train_loss"])),
         ("validation", written(formats.percent, item["validation_accuracy"])),
         ("accuracy", written(formats.percent, item["test_accuracy"])),
+        ("owner", item.get("owner")),  # a server of an earlier release does not say it
+        ("tags", ", ".join(item.get("tags", ()))),
         ("worker", item["worker"]),
         ("devices", item["devices"] if item["devices"] > 1 else None),
         ("attempt", item["attempt"]),

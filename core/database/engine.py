@@ -38,6 +38,8 @@ class Database:
 
     def __init__(self, address: str, pool_size: int = 20) -> None:
         self.engine = _engine(address, pool_size)
+        self.info: dict[str, Any] = {}
+        """What a process keeps beside its transactions: the `info` of each session."""
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -46,7 +48,7 @@ class Database:
         Raises:
             DatabaseUnavailable: the database does not answer.
         """
-        with _translated(), Session(self.engine, expire_on_commit=False) as session:
+        with _translated(), Session(self.engine, expire_on_commit=False, info=self.info) as session:
             yield session
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""What fits where: the one rule, for Python and for the database.
+"""What fits where: the one rule. The queue is divided by it into lanes (`core/jobs/lanes.py`).
 
 A run asks for so many devices of a kind, on one worker. The slots of a CPU may work for one run
 together; those of one GPU may not, because NCCL lets no two processes share one. A run that has a
@@ -11,16 +11,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self, cast, get_args
 
-from sqlalchemy import ColumnElement, and_, or_
-
 from core.database.engine import Database
 from core.database.models import Job, Worker
 from core.errors import InvalidInput
 from core.messages import Message, message
 from core.workers import live
-
-KINDS = ("auto", "cpu", "cuda")
-"""What a spec's `device` may say."""
 
 Precision = Literal["fp32", "bf16", "fp16"]
 
@@ -104,24 +99,6 @@ def _of_those(
 
 
 ONE = Capacity(1, 1)
-
-
-def fits(capacity: Capacity, job: type[Job] = Job) -> ColumnElement[bool]:
-    """`Capacity.fits`, as the database sees it."""
-    return and_(
-        or_(*(_has_devices(job, device, capacity.largest(device)) for device in KINDS)),
-        or_(job.pinned_threads.is_(None), job.pinned_threads <= capacity.threads),
-        or_(
-            job.pinned_precision.is_(None),
-            job.device == "cpu",
-            and_(job.devices == 1, job.pinned_precision.in_(capacity.precisions_for(1))),
-            job.pinned_precision.in_(capacity.precisions_for(2)),
-        ),
-    )
-
-
-def _has_devices(job: type[Job], device: str, largest: int) -> ColumnElement[bool]:
-    return and_(job.device == device, job.devices <= largest)
 
 
 def requirements(job: Job) -> Requirements:

@@ -1,4 +1,8 @@
-"""The claim: which job a worker runs next. The database decides, one UPDATE a claim."""
+"""The claim: which job a worker runs next. The database decides, one UPDATE a claim.
+
+A look at the head of each lane says which job is next; an UPDATE takes it, unless another claim was
+quicker. Neither reads what waits behind.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +11,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, insert, or_, select, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import ColumnElement, and_, func, insert, select, true, update
+from sqlalchemy.orm import Session
 
 from core.database.clock import now
 from core.database.engine import Database
 from core.database.models import Attempt, Job
 from core.errors import DatabaseUnavailable
-from core.jobs import events
+from core.jobs import events, lanes
 from core.jobs.actors import Actor, of_worker
-from core.jobs.capacity import ONE, Capacity, Requirements, fits, requirements
+from core.jobs.capacity import ONE, Capacity, Requirements, requirements
+from core.jobs.lanes import Head
 from core.jobs.lease import Lease
 from core.states import may_become
+
+LOOKS = 10
+"""How often a claim looks again after others were quicker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +50,8 @@ def claim(
 ) -> Lease | None:
     """Take the best runnable job, or None where there is none.
 
-    Highest priority first, then the oldest. Two claimants never get the same job: PostgreSQL
-    skips rows that another claim has locked, SQLite lets one writer in at a time.
+    Highest priority first, then the oldest. Two claimants never get the same job: on PostgreSQL a
+    row's lock decides, SQLite lets one writer in at a time.
 
     A job for several devices that the claimant could give it, but does not hold, keeps it from all
     jobs behind that one: otherwise small ones, which need but one free slot, would always be first.
@@ -61,7 +69,7 @@ def claim(
     except DatabaseUnavailable:
         # the commit may have gone through before the answer was lost
         with database.reading() as session:
-            job = session.scalar(select(Job).where(Job.lease_token == token))
+            job = session.scalar(select(Job).where(lanes.IS_RUNNING, Job.lease_token == token))
             return _lease(job, token, claimant) if job else None
 
 
@@ -73,73 +81,15 @@ def one_slot_of(claimant: Claimant) -> Capacity:
 
 def next_requirements(database: Database, claimant: Claimant) -> Requirements | None:
     """What the best job needs that a claim could find, where enough is held; None without one."""
-    columns = (Job.device, Job.devices, Job.pinned_precision, Job.pinned_threads)
     with database.reading() as session:
-        best = session.execute(_runnable(claimant, *columns).limit(1)).one_or_none()
-    return Requirements(*best) if best else None
-
-
-def claimable(claimant: Claimant, job: type[Job] = Job) -> tuple[ColumnElement[bool], ...]:
-    """What is true of a queued job that a claimant could run, whenever it is due."""
-    return (
-        job.state == "queued",
-        job.queue.in_(claimant.queues),
-        fits(claimant.max_capacity, job),
-    )
-
-
-def _runnable(claimant: Claimant, *columns: Any) -> Select[Any]:
-    return (
-        select(*columns)
-        .where(*claimable(claimant), Job.available_at <= now())
-        .order_by(Job.priority.desc(), Job.id)
-    )
-
-
-def _is_behind_a_larger(claimant: Claimant, held: Capacity) -> ColumnElement[bool]:
-    """Whether a job has to wait for one before it that needs more than what is held."""
-    ahead = aliased(Job)
-    larger = (
-        select(ahead.id)
-        .where(*claimable(claimant, ahead), ahead.available_at <= now(), ~fits(held, ahead))
-        .correlate(Job)
-    )
-    # two, since each is a range of the index: of jobs before the first that fits there are few
-    return or_(
-        larger.where(ahead.priority > Job.priority).exists(),
-        larger.where(ahead.priority == Job.priority, ahead.id < Job.id).exists(),
-    )
+        best = lanes.heads(session, claimant.queues, claimant.max_capacity)
+    return best[0].needs if best else None
 
 
 def _claim(
     session: Session, claimant: Claimant, token: str, lease_seconds: float, held: Capacity
 ) -> Lease | None:
-    # one that is too large is not locked: another claim would skip it, and take what is behind
-    best = _runnable(claimant, Job.id).where(fits(held)).limit(1)
-    conditions = [
-        Job.id == best.with_for_update(skip_locked=True).scalar_subquery(),
-        Job.state.in_(may_become("running")),
-    ]
-    if held != claimant.max_capacity:
-        conditions.append(~_is_behind_a_larger(claimant, held))
-    job = session.scalar(
-        update(Job)
-        .where(*conditions)
-        .values(
-            state="running",
-            attempt=Job.attempt + 1,
-            revision=Job.revision + 1,
-            worker_id=claimant.worker_id,
-            lease_token=token,
-            lease_expires_at=now(lease_seconds),
-            last_heartbeat_at=now(),
-            started_at=func.coalesce(Job.started_at, now()),
-            eta_s=None,
-            images_per_s=None,
-        )
-        .returning(Job)
-        .execution_options(synchronize_session=False)
-    )
+    job = _take_best(session, claimant, _taken(claimant, token, lease_seconds), held)
     if job is None:
         return None
     session.execute(
@@ -149,6 +99,72 @@ def _claim(
     )
     events.append(session, job.id, claimant.actor, "claimed", job.attempt, {"state": "running"})
     return _lease(job, token, claimant)
+
+
+def _taken(claimant: Claimant, token: str, lease_seconds: float) -> dict[str, Any]:
+    """What a claim changes in a job's row."""
+    return {
+        "state": "running",
+        "attempt": Job.attempt + 1,
+        "revision": Job.revision + 1,
+        "worker_id": claimant.worker_id,
+        "lease_token": token,
+        "lease_expires_at": now(lease_seconds),
+        "last_heartbeat_at": now(),
+        "started_at": func.coalesce(Job.started_at, now()),
+        "eta_s": None,
+        "images_per_s": None,
+    }
+
+
+def _take_best(
+    session: Session, claimant: Claimant, values: dict[str, Any], held: Capacity
+) -> Job | None:
+    for _ in range(LOOKS):
+        line = lanes.heads(session, claimant.queues, claimant.max_capacity)
+        if not line or not held.fits(line[0].needs):
+            return None
+        # a head that another claim has locked is waited for when nothing else was free before it:
+        # either it is taken after all, or the next look does not see it any more
+        for which in (Job.id == _first_free(line), Job.id == line[0].job_id):
+            if (job := _take(session, which, values)) is not None:
+                return job
+    return None
+
+
+def _take(session: Session, which: ColumnElement[bool], values: dict[str, Any]) -> Job | None:
+    return session.scalar(
+        update(Job)
+        .where(which, Job.state.in_(may_become("running")), Job.available_at <= now())
+        .values(values)
+        .returning(Job)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _first_free(line: Sequence[Head]) -> Any:
+    """The first job of the best lane that no other claim has locked, if none is before it."""
+    best = line[0]
+    return (
+        select(Job.id)
+        .where(
+            Job.lane_id == best.lane_id,
+            lanes.IS_QUEUED,
+            lanes.IS_DUE,
+            _is_before(line[1], best) if len(line) > 1 else true(),
+        )
+        .order_by(*lanes.IN_ORDER)
+        .limit(lanes.ONE_ROW)
+        .with_for_update(skip_locked=True)
+        .scalar_subquery()
+    )
+
+
+def _is_before(other: Head, best: Head) -> ColumnElement[bool]:
+    """Whether a job of the best lane is before the head of another: one range of the index."""
+    if best.priority > other.priority:
+        return Job.priority > other.priority
+    return and_(Job.priority == other.priority, Job.id < other.job_id)
 
 
 def _lease(job: Job, token: str, claimant: Claimant) -> Lease:

@@ -14,11 +14,11 @@ from sqlalchemy.orm import Session
 from core.database.clock import now
 from core.database.engine import Database, storable
 from core.database.models import KIND_LENGTH, Artifact, Job, artifact_kind
-from core.jobs import events, snapshots
+from core.jobs import events, lanes, snapshots
 from core.jobs.actors import REAPER, Actor
+from core.jobs.capacity import requirements
 from core.jobs.lease import Lease, guarded_update
 from core.jobs.moves import UNLEASED, change, close_attempt, ended
-from core.jobs.polling import NOTIFY_AGAIN_S
 from core.messages import Message, message
 from core.states import Desired, EventKind, Outcome, State
 from core.storage.blobs import Blob
@@ -139,7 +139,7 @@ def reap(database: Database, lease_seconds: float, moment: datetime | None = Non
     with database.writing() as session:
         jobs = session.scalars(
             select(Job)
-            .where(Job.state == "running", Job.lease_expires_at < (moment or now()))
+            .where(lanes.IS_RUNNING, Job.lease_expires_at < (moment or now()))
             .order_by(Job.id)
             .with_for_update(skip_locked=True)
         ).all()
@@ -183,8 +183,8 @@ def _end(
         values |= {
             "state": move.state,
             "available_at": now(move.delay_s),
-            # a retry that backs off is notified for when it is due, by whoever looks next
-            "notified_at": now(move.delay_s - NOTIFY_AGAIN_S),
+            # it may have been pinned meanwhile
+            "lane_id": lanes.find(session, job.queue, requirements(job)),
             **UNLEASED,
         }
     else:

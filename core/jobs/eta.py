@@ -8,18 +8,23 @@ from __future__ import annotations
 import heapq
 import math
 import statistics
+import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
+from time import monotonic
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, select, union_all
 from sqlalchemy.orm import Session
 
 from core.database.clock import now
-from core.database.models import Job, Worker
-from core.jobs.capacity import Requirements, capacity_of
-from core.spec import facts
+from core.database.engine import Database
+from core.database.models import Job, Lane, Worker
+from core.jobs import lanes
+from core.jobs.capacity import Capacity, Requirements, capacity_of
+from core.workers import live
 
 LOOKED_AT = 1000
 """Queued jobs of one queue, in the order in which they are claimed; what is beyond has no place."""
@@ -32,53 +37,144 @@ TYPICAL_OF = 20
 SOON_S = 1.0
 """A slot whose run is about to end is not free yet."""
 
-_DATASET = Job.spec[facts.DATASET].as_string().label("dataset")
-_NEEDS = (Job.device, Job.devices, Job.pinned_precision, Job.pinned_threads)
-_WORK = (_DATASET, Job.epochs, Job.batches, Job.secured_step)
+MAX_AGE_S = 1.0
+"""A forecast that a process has made serves all that ask in it for so long."""
+
+LANES_AT_ONCE = 100
+
+_WORK = (Job.dataset, Job.epochs, Job.batches, Job.secured_step)
+_SHARED = "forecast"
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """The line of the due jobs of some queues, and when each of them starts."""
+    """The line of the due jobs of each queue, and when each of them starts."""
 
+    workers: Sequence[Worker]
+    """The live workers."""
     places: Mapping[int, int]
     """Place of each job in its queue, from 1."""
     lengths: Mapping[str, int]
     """Due jobs of each queue, at most `LOOKED_AT`."""
+    ends: Mapping[str, tuple[int, int]]
+    """The place in the order of the last job of each queue that was looked at."""
     starts: Mapping[int, float]
     """Seconds until each job starts; infinite where there is nothing to go by."""
     free: Mapping[int, int]
     """Free slots of each worker, by its id."""
 
+    def is_far(self, job: Job) -> bool:
+        """Whether a due job has more before it than is looked at."""
+        is_long = self.lengths.get(job.queue, 0) >= LOOKED_AT
+        return is_long and (-job.priority, job.id) > self.ends[job.queue]
 
-def forecast(session: Session, queues: Iterable[str], workers: Sequence[Worker]) -> Forecast:
-    """Play the claim forward for the due jobs of some queues."""
-    line = _line(session, set(queues).union(*(each.queues for each in workers)))
+    def has(self, job: Job) -> bool:
+        """Whether this says something of a due job."""
+        return job.id in self.places or self.is_far(job)
+
+
+def forecast(session: Session, due: Sequence[Job]) -> Forecast:
+    """The forecast that this process shares, where it knows some due jobs; else a new one."""
+    shared: _SharedForecast | None = session.info.get(_SHARED)
+    return shared.get(session, due) if shared else play(session)
+
+
+def share(database: Database) -> None:
+    """Let all that look into a database in this process share a forecast for `MAX_AGE_S`."""
+    database.info[_SHARED] = _SharedForecast()
+
+
+class _SharedForecast:
+    """The newest forecast of a process. Safe in several threads: one makes it for all of them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._newest: Forecast | None = None
+        self._over_at = 0.0
+
+    def get(self, session: Session, due: Sequence[Job]) -> Forecast:
+        with self._lock:
+            newest = self._newest
+            is_over = monotonic() >= self._over_at
+            if newest is None or is_over or not all(newest.has(job) for job in due):
+                newest = self._newest = play(session)
+                self._over_at = monotonic() + MAX_AGE_S
+            return newest
+
+
+def play(session: Session) -> Forecast:
+    """Play the claim forward for the due jobs of all queues."""
+    workers = live(session)
+    lane_of = _lanes_with_jobs(session)
+    line = _line(session, lane_of)
     typical = _typical_epoch_s(session)
     slots = _slots(session, workers, typical)
+    places: dict[int, int] = {}
+    lengths: Counter[str] = Counter()
+    ends: dict[str, tuple[int, int]] = {}
+    for job in line:
+        queue = lane_of[job.lane_id].queue
+        lengths[queue] += 1
+        places[job.id] = lengths[queue]
+        ends[queue] = (job.place, job.id)
     return Forecast(
-        places={job.id: job.position for job in line},
-        lengths=Counter(job.queue for job in line),
+        workers,
+        places,
+        lengths,
+        ends,
         free=Counter(owner for each in slots for time, owner in each.free_in_s if not time),
-        starts=_starts(line, slots, typical),
+        starts=_starts(line, lane_of, slots, typical),
     )
 
 
-def _line(session: Session, queues: Iterable[str]) -> Sequence[Row[Any]]:
-    """The due jobs of some queues in the order in which they are claimed, each with its place."""
-    place = func.row_number().over(partition_by=Job.queue, order_by=(Job.priority.desc(), Job.id))
-    due = (
-        select(Job.id, place.label("position"))
-        .where(Job.state == "queued", Job.queue.in_(queues), Job.available_at <= now())
+@dataclass(frozen=True, slots=True)
+class _Lane:
+    queue: str
+    wants: Requirements
+
+
+def _lanes_with_jobs(session: Session) -> dict[int, _Lane]:
+    """The lanes in which a job is due, by their ids."""
+    rows = session.execute(
+        select(Lane.id, Lane.queue, *lanes.NEEDS).where(now() >= lanes.FIRST_DUE_AT)
+    )
+    return {row.id: _Lane(row.queue, lanes.needs_of(row)) for row in rows}
+
+
+def _line(session: Session, lane_of: Mapping[int, _Lane]) -> Sequence[Row[Any]]:
+    """The first due jobs of each queue in the order in which they are claimed.
+
+    Of each lane as many are read as of a queue, by its index.
+    """
+    ids = list(lane_of)
+    rows: list[Row[Any]] = []
+    for start in range(0, len(ids), LANES_AT_ONCE):
+        rows += _first_of(session, ids[start : start + LANES_AT_ONCE])
+    rows.sort(key=_PLACE_AND_ID)
+    counts: Counter[str] = Counter()
+    line = []
+    for row in rows:
+        queue = lane_of[row.lane_id].queue
+        if counts[queue] < LOOKED_AT:
+            counts[queue] += 1
+            line.append(row)
+    return line
+
+
+_PLACE_AND_ID = itemgetter(0, 1)
+
+
+def _first_of(session: Session, lane_ids: Iterable[int]) -> Sequence[Row[Any]]:
+    """The first due jobs of each of some lanes."""
+    of_each = [
+        select((-Job.priority).label("place"), Job.id, Job.lane_id, *_WORK)
+        .where(Job.lane_id == lane_id, lanes.IS_QUEUED, lanes.IS_DUE)
+        .order_by(*lanes.IN_ORDER)
+        .limit(LOOKED_AT)
         .subquery()
-    )
-    # what is read of the spec is read of these alone: the line may be much longer
-    return session.execute(
-        select(Job.id, Job.queue, *_NEEDS, *_WORK, due.c.position)
-        .join(due, Job.id == due.c.id)
-        .where(due.c.position <= LOOKED_AT)
-        .order_by(Job.priority.desc(), Job.id)
-    ).all()
+        for lane_id in lane_ids
+    ]
+    return session.execute(union_all(*(select(each) for each in of_each))).all()
 
 
 def _typical_epoch_s(session: Session) -> dict[str, float]:
@@ -86,22 +182,17 @@ def _typical_epoch_s(session: Session) -> dict[str, float]:
 
     Runs of several attempts are left out: the times between them are in theirs.
     """
-    recent = (
-        select(Job.id)
+    # the epochs that were trained: a run that was stopped early planned more
+    rows: Iterable[Row[Any]] = session.execute(
+        select(Job.dataset, Job.epoch, Job.started_at, Job.finished_at)
         .where(Job.state == "succeeded", Job.attempt == 1, Job.epoch > 0)
         .order_by(Job.id.desc())
         .limit(RECENT)
-        .subquery()
-    )
-    # the epochs that were trained: a run that was stopped early planned more
-    rows = session.execute(
-        select(_DATASET, Job.epoch, Job.started_at, Job.finished_at)
-        .join(recent, Job.id == recent.c.id)
-        .order_by(Job.id.desc())
     )
     seconds: defaultdict[str, list[float]] = defaultdict(list)
-    for dataset, epochs, started_at, finished_at in rows:
-        seconds[dataset].append((finished_at - started_at).total_seconds() / epochs)
+    for row in rows:
+        took_s = (row.finished_at - row.started_at).total_seconds()
+        seconds[row.dataset].append(took_s / row.epoch)
     return {dataset: statistics.median(each[:TYPICAL_OF]) for dataset, each in seconds.items()}
 
 
@@ -113,14 +204,21 @@ def _work_s(job: Row[Any], typical: Mapping[str, float]) -> float:
     return typical[job.dataset] * max(0.0, float(job.epochs) - done)
 
 
-@dataclass(slots=True)
 class _Slots:
     """Slots of workers that may run the same jobs."""
 
-    queues: frozenset[str]
-    workers: list[Worker]
-    free_in_s: list[tuple[float, int]]
-    """A heap: in how many seconds each slot is free, and the id of its worker."""
+    def __init__(self, queues: frozenset[str]) -> None:
+        self.queues = queues
+        self.free_in_s: list[tuple[float, int]] = []
+        """A heap: in how many seconds each slot is free, and the id of its worker."""
+        self._capacities: dict[int, Capacity] = {}
+        self._known_givers: dict[Requirements, set[int]] = {}
+
+    def add(self, worker: Worker, free_in_s: Iterable[float]) -> None:
+        """Add the slots of a worker, each with when it is free."""
+        self._capacities[worker.id] = capacity_of(worker)
+        for time in free_in_s:
+            heapq.heappush(self.free_in_s, (time, worker.id))
 
     def fit(self, queue: str, wanted: Requirements) -> bool:
         """Whether such a job could run here."""
@@ -156,7 +254,11 @@ class _Slots:
         heapq.heapify(self.free_in_s)
 
     def _givers(self, wanted: Requirements) -> set[int]:
-        return {each.id for each in self.workers if capacity_of(each).fits(wanted)}
+        if wanted not in self._known_givers:
+            self._known_givers[wanted] = {
+                worker_id for worker_id, has in self._capacities.items() if has.fits(wanted)
+            }
+        return self._known_givers[wanted]
 
 
 def _slots(
@@ -164,11 +266,12 @@ def _slots(
 ) -> Sequence[_Slots]:
     """The slots of all live workers, and when each is free."""
     busy: defaultdict[int, list[float]] = defaultdict(list)
-    for job in session.execute(
+    running: Iterable[Row[Any]] = session.execute(
         select(Job.worker_id, Job.desired, Job.devices, Job.eta_s, *_WORK).where(
-            Job.state == "running", Job.worker_id.in_([worker.id for worker in workers])
+            lanes.IS_RUNNING, Job.worker_id.in_([worker.id for worker in workers])
         )
-    ):
+    )
+    for job in running:
         left = job.eta_s if job.eta_s is not None else _work_s(job, typical)
         being_stopped = job.desired != "run"
         time = SOON_S if being_stopped else max(SOON_S, left)
@@ -176,35 +279,37 @@ def _slots(
     alike: dict[tuple[frozenset[str], bool], _Slots] = {}
     for worker in workers:
         kind = (frozenset(worker.queues), capacity_of(worker).has_gpus)
-        slots = alike.setdefault(kind, _Slots(kind[0], [], []))
-        slots.workers.append(worker)
         times = busy[worker.id]
-        for time in [*times, *[0.0] * (worker.slots - len(times))]:
-            heapq.heappush(slots.free_in_s, (time, worker.id))
+        free = [0.0] * (worker.slots - len(times))
+        alike.setdefault(kind, _Slots(kind[0])).add(worker, [*times, *free])
     return list(alike.values())
 
 
 def _starts(
-    line: Sequence[Row[Any]], slots: Sequence[_Slots], typical: Mapping[str, float]
+    line: Sequence[Row[Any]],
+    lane_of: Mapping[int, _Lane],
+    slots: Sequence[_Slots],
+    typical: Mapping[str, float],
 ) -> dict[int, float]:
     """In how many seconds each job starts, where each takes the slots that are free first.
 
     Of the slots that lie on the same GPU nothing is known here.
     """
     starts: dict[int, float] = {}
-    fitting: dict[tuple[str, Requirements], list[_Slots]] = {}
+    fitting = {
+        lane_id: [each for each in slots if each.free_in_s and each.fit(lane.queue, lane.wants)]
+        for lane_id, lane in lane_of.items()
+    }
     for job in line:
-        wanted = Requirements(job.device, job.devices, job.pinned_precision, job.pinned_threads)
-        kind = (job.queue, wanted)
-        if kind not in fitting:
-            fitting[kind] = [each for each in slots if each.free_in_s and each.fit(*kind)]
+        wanted, options = lane_of[job.lane_id].wants, fitting[job.lane_id]
         starts[job.id] = math.inf
-        if fitting[kind]:
-            options = [(each.start_of(wanted), number) for number, each in enumerate(fitting[kind])]
-            (start_s, worker_id), number = min(options)
+        if options:
+            (start_s, worker_id), number = min(
+                (each.start_of(wanted), number) for number, each in enumerate(options)
+            )
             starts[job.id] = start_s
-            fitting[kind][number].take(worker_id, job.devices, start_s + _work_s(job, typical))
-            if job.devices > 1:
-                for each in fitting[kind]:
+            options[number].take(worker_id, wanted.devices, start_s + _work_s(job, typical))
+            if wanted.devices > 1:
+                for each in options:
                     each.keep_for(wanted, start_s)
     return starts

@@ -24,6 +24,12 @@ LOCK = 728
 """The advisory lock of the history; migrations hold 727."""
 
 
+def hold(session: Session) -> None:
+    """Hold the lock of the history until the end of the transaction."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(LOCK)))
+
+
 def append(
     session: Session,
     job_id: int,
@@ -33,8 +39,7 @@ def append(
     payload: Mapping[str, Any] | None = None,
 ) -> None:
     """Write down that something happened to a job. Messages in the payload are stored as codes."""
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(select(func.pg_advisory_xact_lock(LOCK)))
+    hold(session)
     session.execute(
         insert(JobEvent).values(
             job_id=job_id,

@@ -6,12 +6,15 @@ notifies workers or watchers; neither message carries anything that can go stale
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from core.database.clock import now
 from core.database.engine import Database
-from core.database.models import Job
+from core.database.models import Job, JobTag
 from core.errors import Conflict, Forbidden
-from core.jobs import events, snapshots
+from core.jobs import events, lanes, snapshots
 from core.jobs.actors import Actor, may, refuse_unless_allowed
+from core.jobs.capacity import Requirements, requirements
 from core.jobs.moves import UNPINNED, asked, change, ended, locked
 from core.messages import message
 from core.spec import facts
@@ -28,6 +31,7 @@ def submit(
     preset: str | None = None,
     priority: int = 0,
     queue: str = "default",
+    tags: Sequence[str] = (),
 ) -> Job:
     """Put a job into the queue. The caller notifies the queue's workers afterwards.
 
@@ -36,10 +40,15 @@ def submit(
     """
     if not may(actor, "submit"):
         raise Forbidden(message("actor.may_not_submit", name=actor.name))
+    stored = spec.model_dump(mode="json")
     job = Job(
         name=name,
         preset=preset,
-        spec=spec.model_dump(mode="json"),
+        spec=stored,
+        dataset=facts.dataset(stored),
+        model=facts.model(stored),
+        owner=actor.name,
+        tags=list(dict.fromkeys(tags)),
         priority=priority,
         queue=queue,
         device=spec.device,
@@ -51,7 +60,6 @@ def submit(
         resets=0,
         created_at=now(),
         available_at=now(),
-        notified_at=now(),
         crashes=0,
         losses=0,
         secured_step=0,
@@ -61,9 +69,11 @@ def submit(
         batches=0,
     )
     with database.writing() as session:
+        job.lane_id = lanes.find(session, queue, requirements(job))
         session.add(job)
         session.flush()
         session.refresh(job)
+        session.add_all(JobTag(job_id=job.id, tag=tag) for tag in job.tags)
         payload = {"state": "queued", "name": name, "queue": queue, "priority": priority}
         events.append(session, job.id, actor, "submitted", 0, payload | {"preset": preset})
     return job
@@ -133,8 +143,8 @@ def resume(database: Database, job_id: int, actor: Actor) -> Job:
         if job.desired == "cancel":
             raise Conflict(message("run.being_cancelled", job_id=job.id))
         if job.state == "paused":
-            due = {"available_at": now(), "notified_at": now()}
-            change(session, job, {"state": "queued"} | due | asked("run", actor))
+            due = {"state": "queued", "available_at": now()}
+            change(session, job, due | asked("run", actor))
             events.append(session, job.id, actor, "resumed", job.attempt, {"state": "queued"})
         elif job.desired == "pause":
             change(session, job, asked("run", actor))
@@ -162,16 +172,18 @@ def retry(database: Database, job_id: int, actor: Actor, *, from_scratch: bool =
             raise Conflict(message("run.not_retryable", job_id=job.id, state=job.state))
         values = asked("run", actor) | {
             "available_at": now(),
-            "notified_at": now(),
             "crashes": 0,
             "losses": 0,
         }
         if job.state == "failed":
             cleared = ("finished_at", "error_kind", "error_message", "error_traceback")
             values |= {"state": "queued", **dict.fromkeys(cleared)}
+        needs = requirements(job)
         if from_scratch:
             snapshots.discard(session, job.id)
             values |= {"secured_step": 0, "device": device, **UNPINNED}
+            needs = Requirements(device, job.devices)
+        values["lane_id"] = lanes.find(session, job.queue, needs)
         change(session, job, values)
         payload = {"from_scratch": from_scratch} | ({} if is_freed else {"state": "queued"})
         events.append(session, job.id, actor, "retried", job.attempt, payload)

@@ -1,19 +1,21 @@
-"""What a worker looks for between jobs: due work, leases that are over, queues to notify."""
+"""What a worker looks for between jobs: due work, leases that are over, lanes to notify for."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import timedelta
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import select, update
 
 from core.database.clock import now
 from core.database.engine import Database
-from core.database.models import Job
-from core.jobs.claim import Claimant, claimable
+from core.database.models import Job, Lane
+from core.jobs import lanes
+from core.jobs.claim import Claimant
 
 NOTIFY_AGAIN_S = 10.0
-"""A job that is due for so long without a notification is notified for again."""
+"""Workers are notified again of a lane in which a job is due, for so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,45 +28,52 @@ class PollResult:
     are_leases_over: bool
     """Whether a running job's lease has run out: for `endings.reap`."""
 
-    are_jobs_unnotified: bool
-    """Whether nobody was notified lately of a job that is due: for `unnotified_queues`."""
+    unnotified_lanes: Collection[int]
+    """Those in which a job is due and of which nobody was notified lately: for `mark_notified`."""
 
 
 def poll(database: Database, claimant: Claimant) -> PollResult:
     """Look once, by one statement, for everything that a worker may have to do."""
+    is_over = select(Job.id).where(lanes.IS_RUNNING, Job.lease_expires_at < now()).exists()
+    always = select(now().label("moment"), is_over.label("is_over")).subquery()
+    columns = (Lane.id, Lane.notified_at, *lanes.NEEDS, lanes.FIRST_DUE_AT)
     with database.reading() as session:
-        due_at, expired, unnotified, moment = session.execute(
-            select(
-                select(func.min(Job.available_at)).where(*claimable(claimant)).scalar_subquery(),
-                select(Job.id).where(Job.state == "running", Job.lease_expires_at < now()).exists(),
-                select(Job.id).where(*_unnotified(claimant.queues)).exists(),
-                now(),
-            )
-        ).one()
-    due_in_s = (due_at - moment).total_seconds() if due_at else None
-    return PollResult(due_in_s, bool(expired), bool(unnotified))
+        rows = session.execute(
+            select(always, *columns).outerjoin_from(always, Lane, Lane.queue.in_(claimant.queues))
+        ).all()
+    moment = rows[0].moment
+    lately = moment - timedelta(seconds=NOTIFY_AGAIN_S)
+    own = [
+        row for row in rows if row.first_due_at and claimant.max_capacity.fits(lanes.needs_of(row))
+    ]
+    due_at = min((row.first_due_at for row in own), default=None)
+    return PollResult(
+        due_in_s=(due_at - moment).total_seconds() if due_at else None,
+        are_leases_over=bool(rows[0].is_over),
+        unnotified_lanes=[
+            row.id for row in own if row.first_due_at <= moment and row.notified_at < lately
+        ],
+    )
 
 
-def unnotified_queues(database: Database, served: Sequence[str]) -> set[str]:
-    """Of the queues `served`, those with due jobs for which no worker was notified lately.
+def mark_notified(database: Database, lane_ids: Collection[int]) -> set[str]:
+    """Count lanes as notified now, and return their queues.
 
-    They count as notified now.
+    Those for which another worker was quicker are left out.
     """
+    quicker = Lane.notified_at >= now(-NOTIFY_AGAIN_S)
+    own = (
+        select(Lane.id)
+        .where(Lane.id.in_(lane_ids), ~quicker)
+        .order_by(Lane.id)
+        .with_for_update(skip_locked=True)
+    )
     with database.writing() as session:
         queues = session.scalars(
-            update(Job)
-            .where(*_unnotified(served))
+            update(Lane)
+            .where(Lane.id.in_(own))
             .values(notified_at=now())
-            .returning(Job.queue)
+            .returning(Lane.queue)
             .execution_options(synchronize_session=False)
         ).all()
         return set(queues)
-
-
-def _unnotified(queues: Sequence[str]) -> tuple[ColumnElement[bool], ...]:
-    return (
-        Job.state == "queued",
-        Job.queue.in_(queues),
-        Job.available_at <= now(),
-        Job.notified_at < now(-NOTIFY_AGAIN_S),
-    )

@@ -17,12 +17,11 @@ from sqlalchemy.orm import Session
 from core.database.clock import now
 from core.database.models import Attempt, Job, Worker
 from core.jobs import eta
-from core.jobs.capacity import capacity_of, requirements
+from core.jobs.capacity import Capacity, Requirements, capacity_of, requirements
 from core.jobs.endings import CRASH_BUDGET, LOSS_BUDGET
 from core.jobs.eta import Forecast, forecast
 from core.messages import Message, message
 from core.states import Outcome
-from core.workers import live
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +63,22 @@ def _paused(job: Job) -> QueueStatus:
 
 def _explain_queued(session: Session, jobs: Sequence[Job]) -> dict[int, QueueStatus]:
     moment = session.scalars(select(now())).one()
-    workers = live(session)
-    line = forecast(session, {job.queue for job in jobs}, workers)
     held = [job for job in jobs if job.available_at > moment]
+    line = forecast(session, [job for job in jobs if job.available_at <= moment])
+    fleet = _Fleet(line.workers)
     ends = _last_ends(session, held) if held else {}
 
     def status(job: Job) -> QueueStatus:
-        stuck = _why_stuck(job, workers)
+        stuck = _why_stuck(job, fleet)
         if stuck:
             return QueueStatus(line.places.get(job.id), stuck, None, is_stuck=True)
         if job.id in ends:
             return _held(job, *ends[job.id], moment)
         if job.id in line.places:
-            return _in_line(job, line, workers)
-        if line.lengths.get(job.queue, 0) < eta.LOOKED_AT:  # it was claimed while we looked
-            return QueueStatus(None, message("queue.starting"), 0.0)
-        return QueueStatus(None, message("queue.far", count=eta.LOOKED_AT), None)
+            return _in_line(job, line, fleet)
+        if line.is_far(job):
+            return QueueStatus(None, message("queue.far", count=eta.LOOKED_AT), None)
+        return QueueStatus(None, message("queue.starting"), 0.0)  # claimed while we looked
 
     return {job.id: status(job) for job in jobs}
 
@@ -96,15 +95,38 @@ def _last_ends(
     return {job_id: (outcome, reason) for job_id, outcome, reason in rows}
 
 
-def _why_stuck(job: Job, workers: Sequence[Worker]) -> Message | None:
-    if not workers:
+class _Fleet:
+    """The live workers, and which of them may run a job: for many jobs that need the same."""
+
+    def __init__(self, workers: Sequence[Worker]) -> None:
+        self.workers = [(worker, capacity_of(worker)) for worker in workers]
+        self._fitting: dict[tuple[str, Requirements], list[Worker]] = {}
+
+    def serving(self, queue: str) -> list[Capacity]:
+        """What those can give that serve a queue."""
+        return [capacity for worker, capacity in self.workers if queue in worker.queues]
+
+    def fitting(self, job: Job) -> list[Worker]:
+        """Those that may run a job; every host has a CPU."""
+        kind = (job.queue, requirements(job))
+        if kind not in self._fitting:
+            self._fitting[kind] = [
+                worker
+                for worker, capacity in self.workers
+                if job.queue in worker.queues and capacity.fits(kind[1])
+            ]
+        return self._fitting[kind]
+
+
+def _why_stuck(job: Job, fleet: _Fleet) -> Message | None:
+    if not fleet.workers:
         return message("queue.no_workers")
-    serving = [worker for worker in workers if job.queue in worker.queues]
+    serving = fleet.serving(job.queue)
     if not serving:
         return message("queue.not_served", queue=job.queue)
-    if _fitting(job, serving):
+    if fleet.fitting(job):
         return None
-    has_devices = any(capacity_of(each).largest(job.device) >= job.devices for each in serving)
+    has_devices = any(each.largest(job.device) >= job.devices for each in serving)
     if has_devices and (job.pinned_precision or job.pinned_threads):
         return message("queue.pinned_elsewhere", pin=_pin(job), queue=job.queue)
     return message("queue.nothing_fits", queue=job.queue, needs=_needs(job))
@@ -124,16 +146,6 @@ def _needs(job: Job) -> Message:
     return message(code, count=job.devices)
 
 
-def _fitting(job: Job, workers: Sequence[Worker]) -> list[Worker]:
-    """The workers that may run a job; every host has a CPU."""
-    wanted = requirements(job)
-    return [
-        worker
-        for worker in workers
-        if job.queue in worker.queues and capacity_of(worker).fits(wanted)
-    ]
-
-
 def _held(job: Job, outcome: Outcome | None, why: Message | None, moment: datetime) -> QueueStatus:
     """It waits for its next try."""
     wait_s = (job.available_at - moment).total_seconds()
@@ -148,12 +160,12 @@ def _held(job: Job, outcome: Outcome | None, why: Message | None, moment: dateti
     return QueueStatus(None, reason, wait_s)
 
 
-def _in_line(job: Job, line: Forecast, workers: Sequence[Worker]) -> QueueStatus:
+def _in_line(job: Job, line: Forecast, fleet: _Fleet) -> QueueStatus:
     """It waits for its turn, or does no longer."""
     position, start_s = line.places[job.id], line.starts[job.id]
     if start_s == 0:
         return QueueStatus(position, message("queue.starting"), 0.0)
-    fitting = _fitting(job, workers)
+    fitting = fleet.fitting(job)
     slots = _slots(job, fitting)
     ahead, devices = position - 1, job.devices
     if devices == 1:

@@ -1,6 +1,6 @@
 """Questions for the pages, the API and the live streams. Nothing here writes."""
 
-from core.queries.jobs import count_by_state, job, jobs
+from core.queries.jobs import EVERYTHING, SORTS, Selection, count_by_state, job, jobs
 from core.queries.pages import DEFAULT_LIMIT, LARGEST_LIMIT, Page
 from core.queries.runs import (
     artifact,
@@ -18,8 +18,11 @@ from core.queries.workers import workers
 
 __all__ = [
     "DEFAULT_LIMIT",
+    "EVERYTHING",
     "LARGEST_LIMIT",
+    "SORTS",
     "Page",
+    "Selection",
     "artifact",
     "artifacts",
     "attempts",

@@ -5,10 +5,12 @@ These read stored specs, which may be of an earlier version and lack fields that
 
 from __future__ import annotations
 
+from typing import get_args
+
 from core import formats
 from core.datasets.builtin import DATASETS
 from core.spec import shapes
-from core.spec.hyperparameters import Hyperparameters
+from core.spec.hyperparameters import Hyperparameters, Model
 from core.spec.spec import Spec, merge
 from core.spec.validation import KIND
 
@@ -20,6 +22,11 @@ NETWORK_PARTS = (DATASET, "model")
 
 PREVIEW_PARTS = (DATASET, "augmentation", "seed")
 """What of a spec decides which images there are, and how they are varied."""
+
+MODELS: tuple[str, ...] = tuple(
+    get_args(kind.model_fields[KIND].annotation)[0] for kind in get_args(get_args(Model)[0])
+)
+"""The kinds of networks."""
 
 _DEFAULTS = Hyperparameters().model_dump(mode="json")
 
@@ -63,6 +70,16 @@ def network(spec: Hyperparameters) -> shapes.Summary:
 def _optimizer(optimizer: Spec) -> list[str]:
     rate = optimizer.get("learning_rate")
     return [optimizer[KIND]] if rate is None else [optimizer[KIND], formats.short(rate)]
+
+
+def dataset(spec: Spec) -> str:
+    """The dataset that a run trains on."""
+    return str(spec.get(DATASET, ""))
+
+
+def model(spec: Spec) -> str:
+    """The kind of network that a run trains."""
+    return str(spec.get("model", {}).get(KIND, ""))
 
 
 def device(spec: Spec) -> str:

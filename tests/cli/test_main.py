@@ -496,3 +496,24 @@ def test_the_tables_are_made_by_a_command(trainyard, tmp_path, monkeypatch):
 
     assert trainyard("db", "upgrade").exit_code == 0
     assert (tmp_path / "new" / "trainyard.db").exists()
+
+
+def test_a_run_is_found_again_by_its_tag_and_other_filters(trainyard):
+    made = trainyard("submit", "--preset", "quick", "--tag", "thesis", "--tag", "b", "--json")
+    assert json.loads(made.stdout)["tags"] == ["thesis", "b"]
+    trainyard("submit", "--preset", "quick", "--dataset", "digits")
+
+    def ids(*options):
+        return [
+            job["id"] for job in json.loads(trainyard("jobs", *options, "--json").stdout)["items"]
+        ]
+
+    assert ids("--tag", "thesis") == [1]
+    assert ids("--dataset", "digits") == [2]
+    assert ids("--sort", "-test_accuracy") == []
+    assert ids("--text", "QUICK", "--model", "cnn", "--preset", "quick", "--owner", "owner") == [
+        2,
+        1,
+    ]
+    assert "No run is like that" in trainyard("jobs", "--tag", "none").stdout
+    assert trainyard("jobs", "--sort", "beauty").exit_code == 2

@@ -11,6 +11,7 @@ from core.jobs.actors import LOCAL_OWNER
 from core.jobs.endings import Publication
 from core.jobs.recorder import Recorder
 from core.protocol.reports import Line, StepMetrics
+from core.queries import Selection
 from core.spec import presets
 from core.states import STATES
 from core.storage.blobs import Blob
@@ -25,7 +26,7 @@ def test_paging_visits_every_job_once_newest_first(database):
     seen, cursor = [], ""
     while cursor is not None:
         with database.reading() as session:
-            page = queries.jobs(session, (), 3, cursor)
+            page = queries.jobs(session, limit=3, cursor=cursor)
         seen += [job.id for job, _worker in page.items]
         cursor = page.next
 
@@ -37,7 +38,7 @@ def test_a_last_page_that_is_full_has_no_next(database):
         lifecycle.submit(database, LOCAL_OWNER, name="job", spec=SPEC)
 
     with database.reading() as session:
-        assert queries.jobs(session, (), 3).next is None
+        assert queries.jobs(session, limit=3).next is None
 
 
 def test_jobs_are_found_by_state(database):
@@ -46,25 +47,27 @@ def test_jobs_are_found_by_state(database):
     lifecycle.cancel(database, first.id, LOCAL_OWNER)
 
     with database.reading() as session:
-        assert [job.id for job, _ in queries.jobs(session, ["cancelled"]).items] == [first.id]
+        assert [job.id for job, _ in queries.jobs(session, Selection(["cancelled"])).items] == [
+            first.id
+        ]
         assert queries.count_by_state(session)["queued"] == 1
 
 
 def test_a_made_up_cursor_is_refused(database):
     for cursor in ("x", "1.2", "-1", "٣", "9" * 30, "."):
         with database.reading() as session, pytest.raises(InvalidInput, match="cursor"):
-            queries.jobs(session, (), 3, cursor)
+            queries.jobs(session, limit=3, cursor=cursor)
 
 
 def test_a_limit_out_of_bounds_is_refused(database):
     for limit in (0, -1, 1001):
         with database.reading() as session, pytest.raises(InvalidInput, match="limit"):
-            queries.jobs(session, (), limit)
+            queries.jobs(session, limit=limit)
 
 
 def test_an_unknown_state_is_refused_with_the_known_ones(database):
     with database.reading() as session, pytest.raises(InvalidInput, match="queued, running"):
-        queries.jobs(session, ["sleeping"])
+        queries.jobs(session, Selection(["sleeping"]))
 
 
 def test_an_unknown_job_is_not_found_and_the_newest_is_named(database):
@@ -149,10 +152,10 @@ def test_every_list_refuses_made_up_cursors_and_limits_out_of_bounds(database):
 def test_jobs_that_come_while_one_pages_move_nothing(database):
     ids = [lifecycle.submit(database, LOCAL_OWNER, name="job", spec=SPEC).id for _ in range(4)]
     with database.reading() as session:
-        first = queries.jobs(session, (), 2)
+        first = queries.jobs(session, limit=2)
     lifecycle.submit(database, LOCAL_OWNER, name="new", spec=SPEC)
     with database.reading() as session:
-        second = queries.jobs(session, (), 2, first.next)
+        second = queries.jobs(session, limit=2, cursor=first.next)
 
     assert [job.id for job, _ in [*first.items, *second.items]] == ids[::-1]
 

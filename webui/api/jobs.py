@@ -12,7 +12,7 @@ from core.errors import DatabaseUnavailable
 from webui import actions
 from webui.api import shapes
 from webui.api.blueprint import blueprint
-from webui.api.requests import cursor, json_object, limit, options
+from webui.api.requests import cursor, json_object, limit, options, selection
 from webui.context import current
 
 
@@ -34,10 +34,9 @@ def _as_queued(job: Job) -> shapes.JobShape:
 
 @blueprint.get("/jobs")
 def jobs() -> Response:
-    """A page of runs, newest first."""
-    states = [state for state in request.args.get("state", "").split(",") if state]
+    """A page of runs: those that are asked for, newest first or in another order."""
     with current().database.reading() as session:
-        page = queries.jobs(session, states, limit(), cursor())
+        page = queries.jobs(session, selection(), limit(), cursor())
         return jsonify(shapes.list_of_jobs(session, page).as_json())
 
 

@@ -53,3 +53,18 @@ def limit() -> int:
 def cursor() -> str:
     """Where a page of a list begins."""
     return request.args.get("cursor", "")
+
+
+def selection() -> queries.Selection:
+    """Which runs of the list are asked for, and in which order."""
+    asked = request.args
+    return queries.Selection(
+        states=[state for state in asked.get("state", "").split(",") if state],
+        dataset=asked.get("dataset", ""),
+        model=asked.get("model", ""),
+        preset=asked.get("preset", ""),
+        owner=asked.get("owner", ""),
+        tag=asked.get("tag", ""),
+        text=asked.get("text", ""),
+        sort=asked.get("sort", ""),
+    )

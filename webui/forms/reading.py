@@ -47,7 +47,7 @@ def source(job: Job) -> Source:
 def from_run(job: Job) -> Form:
     """The form filled from an old run, to be run again with changes."""
     old = source(job)
-    run = {"name": job.name, "priority": str(job.priority), "queue": job.queue}
+    run = {each.name: each.text(getattr(job, each.name)) for each in run_fields()}
     return Form(values=_run_defaults() | run | dict(old.values), source=old)
 
 

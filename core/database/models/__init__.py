@@ -4,17 +4,27 @@ Times are stored in UTC and always set by the database's own clock (`core.databa
 """
 
 from core.database.models.files import Artifact, Snapshot, artifact_kind
-from core.database.models.jobs import Attempt, Job, JobEvent
+from core.database.models.jobs import MEASURED, Attempt, Job, JobEvent, JobTag
+from core.database.models.lanes import Lane
 from core.database.models.measurements import Epoch, Evaluation, LogLine, MetricSample
 from core.database.models.previews import Preview
 from core.database.models.workers import Worker
-from core.database.types import KIND_LENGTH, LARGEST_KEY, NAME_LENGTH, QUEUE_LENGTH, Base
+from core.database.types import (
+    KIND_LENGTH,
+    LARGEST_KEY,
+    NAME_LENGTH,
+    QUEUE_LENGTH,
+    TAG_LENGTH,
+    Base,
+)
 
 __all__ = [
     "KIND_LENGTH",
     "LARGEST_KEY",
+    "MEASURED",
     "NAME_LENGTH",
     "QUEUE_LENGTH",
+    "TAG_LENGTH",
     "Artifact",
     "Attempt",
     "Base",
@@ -22,6 +32,8 @@ __all__ = [
     "Evaluation",
     "Job",
     "JobEvent",
+    "JobTag",
+    "Lane",
     "LogLine",
     "MetricSample",
     "Preview",

@@ -8,9 +8,42 @@ from typing import Any
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from core.database.types import KIND_LENGTH, NAME_LENGTH, QUEUE_LENGTH, Base, BigKey, one_of
+from core.database.types import (
+    KIND_LENGTH,
+    NAME_LENGTH,
+    QUEUE_LENGTH,
+    TAG_LENGTH,
+    Base,
+    BigKey,
+    one_of,
+)
 from core.messages import Message
 from core.states import DESIRED, EVENT_KINDS, OUTCOMES, STATES, Desired, EventKind, Outcome, State
+
+MEASURED = (
+    "train_loss",
+    "validation_loss",
+    "validation_accuracy",
+    "test_loss",
+    "test_accuracy",
+)
+"""The measurements of a run by which a list can be sorted."""
+
+_LISTED = ("state", "dataset", "model", "preset", "owner", "name")
+"""By what a list can be filtered."""
+
+
+def _of_measured(measured: str) -> Index:
+    """An index of the jobs that have a measurement: one that waits for its first epoch has none."""
+    where = text(f"{measured} IS NOT NULL")
+    name, columns = f"ix_jobs_by_{measured}", (measured, "id", *_LISTED)
+    return Index(name, *columns, sqlite_where=where, postgresql_where=where)
+
+
+def _of_state(state: State, name: str, *columns: Any) -> Index:
+    """An index of the jobs in one state alone: its size does not grow with what is over."""
+    where = text(f"state = '{state}'")
+    return Index(name, *columns, sqlite_where=where, postgresql_where=where)
 
 
 class Job(Base):
@@ -37,6 +70,16 @@ class Job(Base):
     """The precision that it began with, once it has a snapshot: it resumes with the same."""
     pinned_threads: Mapped[int | None]
     """The threads that it began with on a CPU, once it has a snapshot."""
+    lane_id: Mapped[int] = mapped_column(ForeignKey("lanes.id"))
+    """Where it waits, by its queue and the columns above as they were when it was queued."""
+
+    dataset: Mapped[str] = mapped_column(String(KIND_LENGTH))
+    model: Mapped[str] = mapped_column(String(KIND_LENGTH))
+    """The spec's dataset and the kind of its network again: for lists, and for what is typical."""
+    owner: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    """The name of the actor who submitted it."""
+    tags: Mapped[list[Any]]
+    """Its rows of `job_tags` again, in the order in which they were given."""
 
     state: Mapped[State]
     desired: Mapped[Desired]
@@ -51,7 +94,6 @@ class Job(Base):
     created_at: Mapped[datetime]
     available_at: Mapped[datetime]
     """Not claimed before this moment: a retry backs off."""
-    notified_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     desired_at: Mapped[datetime | None]
@@ -112,9 +154,15 @@ class Job(Base):
             "(state IN ('succeeded', 'failed', 'cancelled')) = (finished_at IS NOT NULL)",
             name="an_ended_job_has_an_end",
         ),
-        Index(None, "state", "queue", "priority", "id"),  # the claim
-        Index(None, "state", "id"),  # a page of one state
-        Index(None, "lease_expires_at"),  # the reaper
+        _of_state(
+            "queued", "ix_jobs_claim", "lane_id", text("priority DESC"), "id", "available_at"
+        ),
+        _of_state("queued", "ix_jobs_due", "lane_id", "available_at"),
+        # pages of the list, newest first; by its state the few that run are found too
+        *(Index(None, column, "id") for column in ("state", "dataset", "model", "preset", "owner")),
+        # any other page is found by walking along one of these, without a look at the wide rows
+        Index("ix_jobs_list", "id", *_LISTED),
+        *(_of_measured(measured) for measured in MEASURED),
     )
 
 
@@ -154,6 +202,17 @@ class Attempt(Base):
             postgresql_where=text("finished_at IS NULL"),
         ),
     )
+
+
+class JobTag(Base):
+    """A word by which whoever submitted a job wants to find it again."""
+
+    __tablename__ = "job_tags"
+
+    tag: Mapped[str] = mapped_column(String(TAG_LENGTH), primary_key=True)
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+
+    __table_args__ = (Index(None, "job_id"),)
 
 
 class JobEvent(Base):

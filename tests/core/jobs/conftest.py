@@ -9,7 +9,7 @@ from core import queries
 from core.database.clock import now
 from core.database.models import Attempt, Job
 from core.jobs import claim as claiming
-from core.jobs import lifecycle, snapshots
+from core.jobs import lanes, lifecycle, snapshots
 from core.jobs.actors import LOCAL_OWNER, Actor
 from core.jobs.capacity import Capacity
 from core.jobs.claim import Claimant
@@ -40,6 +40,15 @@ def look(database, job_id):
 def attempts(database, job_id):
     with database.reading() as session:
         return session.scalars(select(Attempt).where(Attempt.job_id == job_id)).all()
+
+
+def pin(database, job_id, needs):
+    """Bind a queued job, as its first snapshot and its way back to the queue would."""
+    with database.writing() as session:
+        job = session.get_one(Job, job_id)
+        job.device, job.devices = needs.device, needs.devices
+        job.pinned_precision, job.pinned_threads = needs.precision, needs.threads
+        job.lane_id = lanes.find(session, job.queue, needs)
 
 
 def expire(database, job_id):

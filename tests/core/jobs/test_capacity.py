@@ -1,19 +1,13 @@
-"""What fits where: one rule, the same in Python and in the database."""
+"""What fits where: the one rule, and the claim by it."""
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from core import workers
 from core.database.clock import now
-from core.database.models import Job, Worker
+from core.database.models import Worker
 from core.errors import InvalidInput
-from core.jobs.capacity import (
-    KINDS,
-    Capacity,
-    Requirements,
-    fits,
-    refuse_more_than_there_are,
-)
+from core.jobs.capacity import Capacity, Requirements, refuse_more_than_there_are
 from core.jobs.claim import Claimant
 from core.workers import WorkerFacts
 from tests.core.jobs.conftest import TWO_GPUS, claim, submit
@@ -99,7 +93,7 @@ def test_a_worker_that_was_not_heard_for_long_is_not_asked(database):
         (TWO_GPUS, Requirements("cpu", 3), False),
     ],
 )
-def test_capacity_means_the_same_in_the_database(database, claimant, capacity, needs, has_room):
+def test_a_claim_goes_by_what_is_held(database, claimant, capacity, needs, has_room):
     submit(database, device=needs.device, devices=needs.devices)
     everything = Claimant(claimant.worker_id, ["default"], Capacity(9, 9, has_gpus=True))
 
@@ -111,39 +105,21 @@ def gpu(*precisions):
     return GPU | {"precisions": list(precisions)}
 
 
-CAPACITIES = [
-    Capacity.of(devices, slots, threads)
-    for devices in (
-        [CPU],
-        [GPU],
-        [gpu("fp32", "bf16"), gpu("fp32")],
-        [gpu("fp32", "bf16"), gpu("fp32", "bf16"), gpu("fp32", "fp16")],
-    )
-    for slots in (1, 3)
-    for threads in (1, 4)
-]
-NEEDS = [
-    Requirements(device, devices, precision, threads)
-    for device in KINDS
-    for devices in (1, 2)
-    for precision in (None, "fp32", "bf16", "fp16")
-    for threads in (None, 1, 8)
-]
+MIXED = [gpu("fp32", "bf16"), gpu("fp32")]
 
 
-def test_every_run_fits_in_python_where_it_fits_in_the_database(database):
-    jobs = {}
-    for needs in NEEDS:
-        jobs[submit(database, device=needs.device, devices=needs.devices).id] = needs
-    with database.writing() as session:
-        for number, needs in jobs.items():
-            session.execute(
-                update(Job)
-                .where(Job.id == number)
-                .values(pinned_precision=needs.precision, pinned_threads=needs.threads)
-            )
-
-    for capacity in CAPACITIES:
-        with database.reading() as session:
-            fitting = set(session.scalars(select(Job.id).where(fits(capacity))))
-        assert fitting == {number for number, needs in jobs.items() if capacity.fits(needs)}
+@pytest.mark.parametrize(
+    ("capacity", "needs", "has_room"),
+    [
+        (Capacity.of([CPU], 2, 4), Requirements("auto", 2, threads=4), True),
+        (Capacity.of([CPU], 2, 4), Requirements("cpu", 1, threads=8), False),
+        (Capacity.of([CPU], 2, 4), Requirements("cuda", 1), False),
+        (Capacity.of(MIXED, 2, 1), Requirements("cuda", 1, "bf16"), True),
+        (Capacity.of(MIXED, 2, 1), Requirements("cuda", 2, "bf16"), False),
+        (Capacity.of(MIXED, 2, 1), Requirements("cuda", 2, "fp32"), True),
+        (Capacity.of(MIXED, 2, 1), Requirements("cpu", 2, "fp16"), True),
+        (Capacity.of([GPU], 1, 1), Requirements("auto", 1, "fp16"), True),
+    ],
+)
+def test_a_run_that_is_bound_to_what_it_began_with_fits_where_that_is(capacity, needs, has_room):
+    assert capacity.fits(needs) is has_room

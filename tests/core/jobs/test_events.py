@@ -10,7 +10,7 @@ from core.database.clock import now
 from core.database.models import Job, JobEvent
 from core.jobs import claim, endings, events, lifecycle
 from core.jobs.actors import LOCAL_OWNER, Actor
-from core.jobs.capacity import capacity_of
+from core.jobs.capacity import Requirements, capacity_of
 from core.jobs.endings import Failure
 from core.jobs.recorder import Recorder
 from core.jobs.snapshots import SnapshotRef
@@ -21,6 +21,7 @@ from core.spec import presets
 from core.states import EVENT_KINDS, state_after
 from core.storage.blobs import Blob
 from core.workers import WorkerFacts
+from tests.core.jobs.conftest import pin
 from tests.services import wait_until
 
 ADA = Actor("user", "7", "Ada")
@@ -250,7 +251,7 @@ def test_the_table_of_moves_knows_every_kind_and_refuses_what_no_job_does():
 
 
 @pytest.mark.parametrize(
-    ("pin", "worker", "fits"),
+    ("pinned", "worker", "fits"),
     [
         (("cpu", "fp32", 2), {"threads": 2}, True),
         (("cpu", "fp32", 2), {"threads": 4}, True),
@@ -264,15 +265,13 @@ def test_the_table_of_moves_knows_every_kind_and_refuses_what_no_job_does():
         (("cuda", "bf16", None), {"threads": 8}, False),
     ],
 )
-def test_a_run_with_a_snapshot_waits_for_what_it_began_with(database, pin, worker, fits):
+def test_a_run_with_a_snapshot_waits_for_what_it_began_with(database, pinned, worker, fits):
     devices = worker.get("devices", [{"kind": "cpu"}])
     facts = WorkerFacts("w", 1, "0", ["default"], devices, 1, worker.get("threads", 1))
     asker = workers.register(database, facts)
     job_id = submit(database)
-    kind, precision, threads = pin
-    with database.writing() as session:
-        values = {"device": kind, "pinned_precision": precision, "pinned_threads": threads}
-        session.execute(update(Job).values(values))
+    kind, precision, threads = pinned
+    pin(database, job_id, Requirements(kind, 1, precision, threads))
     with database.reading() as session:
         [row] = workers.live(session)
         capacity = capacity_of(row)

@@ -25,7 +25,7 @@ JOB = {
     *("weights_sha256", "error", "worker", "queue_status", "last_heartbeat_at", "snapshot"),
     *("desired_at", "desired_by", "devices", "validation_loss", "validation_accuracy"),
     *("stop", "stop_reason", "micro_batch"),
-    *("last_heard_at", "resume_point"),
+    *("last_heard_at", "resume_point", "owner", "tags"),
 }
 
 PROGRESS = {"epoch", "epochs", "batch", "batches", "fraction", "eta_s", "images_per_s"}
@@ -331,3 +331,37 @@ def test_a_run_may_fail_with_any_words(client, lease, database, failure):
     assert job["error"]["message"] == failure.reason.text.replace("\0", "␀")
     [attempt] = client.get(f"/api/v1/jobs/{lease.job_id}/attempts").json["items"]
     assert attempt["reason"] == job["error"]["message"]
+
+
+def test_a_list_is_filtered_and_sorted_by_what_the_address_asks(client):
+    for number in range(3):
+        spec = {"dataset": "digits" if number else "mnist"}
+        tags = ["odd"] if number % 2 else []
+        body = {"name": f"run {number}", "preset": "quick", "spec": spec, "tags": tags}
+        assert client.post("/api/v1/jobs", json=body).status_code == 201
+
+    def names(query):
+        return [job["name"] for job in client.get(f"/api/v1/jobs?{query}").json["items"]]
+
+    assert names("dataset=digits") == ["run 2", "run 1"]
+    assert names("tag=odd") == names("text=1") == ["run 1"]
+    assert names("model=cnn&preset=quick&owner=owner&state=queued,running") == [
+        *("run 2", "run 1", "run 0"),
+    ]
+    assert names("sort=test_loss") == []  # none of them has one
+    assert client.get("/api/v1/jobs?tag=odd").json["items"][0]["tags"] == ["odd"]
+    assert client.get("/api/v1/jobs?sort=beauty").status_code == 422
+
+
+@pytest.mark.parametrize("tags", [["a,b"], ["a\nb"], ["x" * 61], ["t"] * 21, "t", [1]])
+def test_tags_that_cannot_be_are_refused(client, tags):
+    response = client.post("/api/v1/jobs", json={"name": "run", "tags": tags})
+
+    assert response.status_code == 422
+    assert response.json["errors"][0]["field"].startswith("tags")
+
+
+def test_empty_tags_are_left_out_and_others_trimmed(client):
+    response = client.post("/api/v1/jobs", json={"name": "run", "tags": ["", " a ", "a"]})
+
+    assert response.json["tags"] == ["a"]

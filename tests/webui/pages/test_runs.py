@@ -51,3 +51,44 @@ def test_the_list_keeps_itself_fresh_by_a_part_of_its_own_address(client, submit
     assert "waits" in part.one("table").text
     assert not part.all("html")
     assert not part.all("header")
+
+
+def test_the_filters_stand_in_the_address_and_stay_when_one_pages(client, submitted):
+    for number in range(queries.DEFAULT_LIMIT + 1):
+        submitted(f"run {number}")
+    page = get(client, "/?dataset=mnist&text=RUN&state=queued")
+
+    chosen = [option.text for option in page.all("option", selected=None)]
+    assert chosen == ["mnist"]
+    assert page.one("input", name="text").attributes["value"] == "RUN"
+    following = page.one("a", rel="next").attributes["href"]
+    assert "dataset=mnist" in following
+    last = get(client, following)
+    assert [link.text for link in last.all("a") if "run " in link.text.lower()] == ["run 0"]
+    assert "No run is like that" in get(client, "/?dataset=digits").text
+
+
+def test_a_tag_leads_to_the_runs_that_have_it(client):
+    body = {"name": "mine", "tags": ["thesis"]}
+    job_id = client.post("/api/v1/jobs", json=body).json["id"]
+    for address in ("/", f"/jobs/{job_id}"):
+        link = get(client, address).one("a", **{"class": "tag"})
+        assert link.text == "thesis"
+        assert "mine" in get(client, link.attributes["href"]).one("table").text
+
+
+def test_a_sorted_list_has_the_runs_with_a_measurement(client, succeeded, submitted):
+    succeeded("done")
+    submitted("waits")
+
+    page = get(client, "/?sort=-test_accuracy")
+
+    assert [option.text for option in page.all("option", selected=None)] == [
+        "test accuracy, largest first"
+    ]
+    assert "done" in page.one("table").text
+    assert "waits" not in page.one("table").text
+
+
+def test_an_unknown_order_is_refused_with_those_that_there_are(client):
+    assert "test_accuracy" in get(client, "/?sort=beauty", 422).text

@@ -122,6 +122,8 @@ class JobShape(Shape):
     spec: JSON
     priority: int
     queue: str
+    owner: Annotated[str, Field(description="Who submitted it.")]
+    tags: list[str]
     devices: int
     attempt: int
     created_at: Timestamp

@@ -1,0 +1,34 @@
+"""The lanes of the queues."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.database.types import QUEUE_LENGTH, Base, BigKey
+
+
+class Lane(Base):
+    """The jobs of one queue that need the same, so that the same workers can run all of them.
+
+    A lane is in the order of the claim, and an index has it: only its first job need be looked at,
+    however many wait behind. There is a row for each combination that ever occurred, and they are
+    few. What is not bound is empty or 0 and not NULL, because NULLs are never equal.
+    """
+
+    __tablename__ = "lanes"
+
+    id: Mapped[int] = mapped_column(BigKey, primary_key=True)
+    queue: Mapped[str] = mapped_column(String(QUEUE_LENGTH))
+    device: Mapped[str] = mapped_column(String(10))
+    devices: Mapped[int]
+    pinned_precision: Mapped[str] = mapped_column(String(10))
+    pinned_threads: Mapped[int]
+    notified_at: Mapped[datetime]
+    """When workers were last notified of the jobs that wait here, or when the lane was made."""
+
+    __table_args__ = (
+        UniqueConstraint("queue", "device", "devices", "pinned_precision", "pinned_threads"),
+    )

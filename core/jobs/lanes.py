@@ -1,0 +1,115 @@
+"""The lanes of the queues: where a job waits, and which job of a lane is next.
+
+Whatever is asked of a queue is asked of its lanes, which are few; of each, an index gives the first
+jobs. So nothing costs more because more jobs wait. What fits where is decided here for a whole
+lane, by `Capacity.fits`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, literal_column, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from core.database.clock import now
+from core.database.hints import in_passing
+from core.database.models import Job, Lane
+from core.jobs import events
+from core.jobs.capacity import Capacity, Precision, Requirements
+
+ONE_ROW: ColumnElement[int] = literal_column("1")
+
+# literals, because an index of one state serves those queries alone that name the state themselves
+IS_QUEUED: ColumnElement[bool] = Job.state == literal_column("'queued'")
+IS_RUNNING: ColumnElement[bool] = Job.state == literal_column("'running'")
+IS_DUE: ColumnElement[bool] = in_passing(Job.available_at) <= now()
+"""All but a few that are queued are due: what waits is never looked for by this."""
+
+IN_ORDER = (Job.priority.desc(), Job.id)
+"""The order in which the jobs of a lane are claimed."""
+
+NEEDS = (Lane.device, Lane.devices, Lane.pinned_precision, Lane.pinned_threads)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The job of a lane that would be claimed first."""
+
+    job_id: int
+    priority: int
+    lane_id: int
+    needs: Requirements
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Heads that sort first are claimed first."""
+        return -self.priority, self.job_id
+
+
+FIRST_DUE_AT = (
+    select(Job.available_at)
+    .where(Job.lane_id == Lane.id, IS_QUEUED)
+    .order_by(Job.available_at)
+    .limit(ONE_ROW)
+    .correlate(Lane)
+    .scalar_subquery()
+    .label("first_due_at")
+)
+"""When the first job of a lane is due, or was; NULL where it is empty."""
+
+
+def find(session: Session, queue: str, needs: Requirements) -> int:
+    """The id of the lane for such jobs, which is made where there is none."""
+    key = _key(queue, needs)
+    wanted = select(Lane.id).filter_by(**key)
+    found = session.scalar(wanted)
+    if found is None:
+        # whoever makes a lane has this lock first: two that wait for each other's lane never meet
+        events.hold(session)
+        kind = session.get_bind().dialect.name
+        insert = postgresql.insert if kind == "postgresql" else sqlite.insert
+        session.execute(insert(Lane).values(**key, notified_at=now()).on_conflict_do_nothing())
+        found = session.scalars(wanted).one()
+    return found
+
+
+def heads(session: Session, queues: Collection[str], capacity: Capacity) -> list[Head]:
+    """The first due job of each lane of some queues that fits in, the best one first."""
+    first = (
+        select(Job.id)
+        .where(Job.lane_id == Lane.id, IS_QUEUED, IS_DUE)
+        .order_by(*IN_ORDER)
+        .limit(ONE_ROW)
+        .correlate(Lane)
+        .scalar_subquery()
+    )
+    lanes = (
+        select(Lane.id.label("lane_id"), *NEEDS, first.label("first"))
+        .where(Lane.queue.in_(queues))
+        .subquery()
+    )
+    rows = session.execute(
+        select(Job.id, Job.priority, lanes).join_from(lanes, Job, Job.id == lanes.c.first)
+    )
+    found = [Head(row.id, row.priority, row.lane_id, needs_of(row)) for row in rows]
+    return sorted((head for head in found if capacity.fits(head.needs)), key=lambda head: head.key)
+
+
+def needs_of(lane: Any) -> Requirements:
+    """What the jobs of a lane need; of a row with the columns of `NEEDS`."""
+    precision = cast("Precision | None", lane.pinned_precision or None)
+    return Requirements(lane.device, lane.devices, precision, lane.pinned_threads or None)
+
+
+def _key(queue: str, needs: Requirements) -> dict[str, Any]:
+    return {
+        "queue": queue,
+        "device": needs.device,
+        "devices": needs.devices,
+        "pinned_precision": needs.precision or "",
+        "pinned_threads": needs.threads or 0,
+    }

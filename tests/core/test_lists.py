@@ -1,0 +1,189 @@
+"""The list of jobs: filtered, sorted and paged, each row once and at a cost that does not grow."""
+
+import sys
+
+import pytest
+from sqlalchemy import insert, text, update
+
+from core import queries
+from core.database.models import MEASURED, Job, JobTag
+from core.errors import InvalidInput
+from core.jobs import lifecycle
+from core.jobs.actors import LOCAL_OWNER, Actor
+from core.queries import SORTS, Selection
+from core.spec import presets
+from tests.core.many import costly, learn, multiply, plans
+
+ADA = Actor("user", "7", "Ada")
+
+
+def submit(database, name="job", actor=LOCAL_OWNER, **options):
+    changes = {key: options.pop(key) for key in ("dataset", "model") if key in options}
+    spec = presets.resolve("quick", changes)
+    return lifecycle.submit(database, actor, name=name, spec=spec, **options).id
+
+
+def listed(database, limit=2, **chosen):
+    """The jobs of every page of a list."""
+    found, cursor = [], ""
+    while cursor is not None:
+        with database.reading() as session:
+            page = queries.jobs(session, Selection(**chosen), limit, cursor)
+        assert len(page.items) <= limit
+        found += [job.id for job, _ in page.items]
+        cursor = page.next
+    return found
+
+
+def measure(database, values, column="test_accuracy"):
+    with database.writing() as session:
+        for job_id, value in values.items():
+            session.execute(update(Job).where(Job.id == job_id).values({column: value}))
+
+
+@pytest.fixture
+def some(database):
+    """Jobs that differ in whatever a list is filtered by."""
+    made = {
+        "plain": submit(database),
+        "digits": submit(database, dataset="digits"),
+        "mlp": submit(database, model={"kind": "mlp"}),
+        "preset": submit(database, preset="quick"),
+        "ada": submit(database, actor=ADA),
+        "tagged": submit(database, tags=["thesis", "night"]),
+        "named": submit(database, name="A 100%_Sure Name"),
+    }
+    measure(database, dict.fromkeys(made.values(), 0.5), "test_loss")
+    return made
+
+
+@pytest.mark.parametrize(
+    ("chosen", "found"),
+    [
+        ({"dataset": "digits"}, ["digits"]),
+        ({"model": "mlp"}, ["mlp"]),
+        ({"preset": "quick"}, ["preset"]),
+        ({"owner": "Ada"}, ["ada"]),
+        ({"tag": "night"}, ["tagged"]),
+        ({"tag": "thesis", "owner": "owner"}, ["tagged"]),
+        ({"tag": "thesis", "owner": "Ada"}, []),
+        ({"text": "sure"}, ["named"]),
+        ({"text": "0%_S"}, ["named"]),
+        ({"text": "_"}, ["named"]),
+        ({"text": "JOB", "dataset": "digits", "states": ["queued"]}, ["digits"]),
+        ({"states": ["running", "failed"]}, []),
+        ({"dataset": "digits", "model": "mlp"}, []),
+    ],
+)
+@pytest.mark.parametrize("sort", ["", "-test_loss"])
+def test_a_list_has_what_is_asked_for(database, some, chosen, found, sort):
+    assert listed(database, sort=sort, **chosen) == [some[name] for name in found]
+
+
+def test_jobs_in_several_states_come_newest_first(database, some):
+    for name in ("digits", "ada"):
+        lifecycle.cancel(database, some[name], LOCAL_OWNER)
+    lifecycle.pause(database, some["mlp"], LOCAL_OWNER)
+
+    both = listed(database, states=["cancelled", "queued"])
+
+    assert both == [job_id for job_id in sorted(some.values())[::-1] if job_id != some["mlp"]]
+    assert listed(database, states=["cancelled"]) == [some["ada"], some["digits"]]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 50])
+def test_a_sorted_list_visits_every_job_that_has_a_value_once(database, limit):
+    ids = [submit(database) for _ in range(7)]
+    values = dict(zip(ids, (0.5, None, 0.25, 0.5, 1 / 3, None, 0.75), strict=True))
+    measure(database, values)
+
+    def order(job_id):
+        return values[job_id], job_id
+
+    having = sorted((job_id for job_id in ids if values[job_id] is not None), key=order)
+    assert listed(database, limit, sort="test_accuracy") == having
+    assert listed(database, limit, sort="-test_accuracy") == having[::-1]
+    assert listed(database, limit, sort="-test_accuracy", tag="none has it") == []
+
+
+@pytest.mark.parametrize("sort", [sort for sort in SORTS if sort])
+def test_a_list_can_be_sorted_by_any_measurement(database, sort):
+    ids = [submit(database) for _ in range(3)]
+    measure(database, dict(zip(ids, (2.0, 1.0, 3.0), strict=True)), sort.removeprefix("-"))
+
+    rising = [ids[1], ids[0], ids[2]]
+    assert listed(database, sort=sort) == (rising[::-1] if sort.startswith("-") else rising)
+
+
+def test_a_tag_that_many_have_is_sorted_as_one_that_few_have(database, monkeypatch):
+    ids = [submit(database, tags=["t"]) for _ in range(4)]
+    measure(database, {job_id: job_id for job_id in ids[:3]})
+    submit(database)
+    few = listed(database, sort="-test_accuracy", tag="t")
+
+    monkeypatch.setattr(sys.modules["core.queries.jobs"], "_RARE", 2)
+
+    assert listed(database, sort="-test_accuracy", tag="t") == few == ids[2::-1]
+
+
+@pytest.mark.parametrize(
+    "cursor", ["x", "1", ":", "x:1", ":x", "0x1p99999:1", "0x1p0:1:2", "1.2", ":1"]
+)
+def test_a_made_up_cursor_of_a_sorted_list_is_refused(database, cursor):
+    with database.reading() as session, pytest.raises(InvalidInput, match="cursor"):
+        queries.jobs(session, Selection(sort="test_loss"), 3, cursor)
+
+
+def test_an_unknown_order_is_refused_with_those_that_there_are(database):
+    with database.reading() as session, pytest.raises(InvalidInput, match="-test_accuracy"):
+        queries.jobs(session, Selection(sort="beauty"))
+
+
+def test_a_tag_that_is_given_twice_is_kept_once(database):
+    job_id = submit(database, tags=["b", "a", "b"])
+
+    with database.reading() as session:
+        assert queries.job(session, job_id)[0].tags == ["b", "a"]
+
+
+@pytest.fixture
+def many(database):
+    """Thousands of jobs, all with one tag."""
+    for number in range(4):
+        submit(database, dataset=("mnist", "digits")[number % 2], preset="quick")
+    multiply(database, 5000)
+    with database.writing() as session:
+        rows = session.execute(text("SELECT id FROM jobs"))
+        session.execute(insert(JobTag), [{"tag": "all", "job_id": row.id} for row in rows])
+        for name in MEASURED:
+            session.execute(update(Job).values({name: (Job.id * 7919 % 10007) / 10007.0}))
+    learn(database)
+
+
+ASKED = [
+    {},
+    {"states": ["queued"]},
+    {"states": ["queued", "running"]},
+    {"dataset": "digits"},
+    {"owner": "owner"},
+    {"dataset": "digits", "preset": "quick"},
+    {"text": "nobody is called that"},
+    {"tag": "all"},
+    {"tag": "all", "dataset": "digits"},
+    {"sort": "test_loss"},
+    {"sort": "-test_accuracy", "dataset": "digits"},
+    {"sort": "-test_accuracy", "states": ["queued"], "text": "job"},
+    {"sort": "-test_accuracy", "tag": "all"},
+]
+
+
+def test_no_page_sorts_the_list_or_reads_whole_rows_to_find_its_own(database, many):
+    for chosen in ASKED:
+
+        def read(chosen=chosen):
+            with database.reading() as session:
+                assert len(queries.jobs(session, Selection(**chosen)).items) in (0, 50)
+
+        for plan in plans(database, read):
+            walks = [step for step in costly(plan) if not step.startswith("SCAN jobs USING COVER")]
+            assert walks == [], chosen
