@@ -9,7 +9,7 @@ STEP := ./scripts/step
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test check format lint types imports tests faults lock browser \
-	compose-test wheel wheel-test bench-api bench-training bench-steps bench-together bench-presets bench-latency bench-recovery bench-idle chaos clean
+	compose-test wheel wheel-test bench-api bench-training bench-steps bench-together bench-presets bench-latency bench-recovery bench-idle bench-streams chaos clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ bench-latency: setup ## Time from submit to first batch on an idle worker, part 
 
 bench-recovery: setup ## Time cancels, and runs that resume after a kill
 	@$(STEP) "bench" $(BIN)/python -m bench.recovery
+
+bench-streams: setup ## Many viewers of one run (STREAMS="--viewers 1000 --database sqlite")
+	@$(STEP) "bench" $(BIN)/python -m bench.streams $(STREAMS)
 
 bench-idle: setup ## Measure what an idle worker and a running job cost
 	@$(STEP) "bench" $(BIN)/python -m bench.idle

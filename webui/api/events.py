@@ -14,7 +14,7 @@ from webui.api.jobs import rows_of_job
 from webui.api.shapes import EventShape
 from webui.context import current
 from webui.live.position import Position
-from webui.live.subscription import ENVIRON, Subscription, event_id, jobs_at
+from webui.live.subscription import ENVIRON, Subscription, Watched, event_id, watched
 
 
 @blueprint.get("/jobs/<int:job_id>/events")
@@ -26,7 +26,7 @@ def events(job_id: int) -> Response:
         job, _ = queries.job(session, job_id)
     if seen and job.state in FINAL and job.revision == position.revision:
         return Response(status=204)  # tells a browser not to connect again
-    return event_stream(Subscription({job_id: position}))
+    return event_stream(Subscription([Watched(job_id, position)]))
 
 
 @blueprint.get("/jobs/<int:job_id>/events/history")
@@ -44,7 +44,7 @@ def all_events() -> Response:
 @blueprint.get("/streams")
 def streams() -> Response:
     """Several streams over one connection: of some runs, and of all of them."""
-    jobs = jobs_at(request.args.getlist("job"))
+    jobs = watched(request.args.getlist("job"))
     after = _after(request.args["events"]) if "events" in request.args else None
     if not jobs and after is None:
         raise InvalidInput.one("job", message("input.required"))

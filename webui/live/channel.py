@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from typing import Protocol
 
 from webui.live.news import Event
@@ -31,26 +30,19 @@ class Watcher(Protocol):
 class Entry:
     """One change: its events, and the place that they lead to."""
 
-    def __init__(self, events: Sequence[Event], place: Place, tag: str) -> None:
+    def __init__(self, events: Sequence[Event], place: Place) -> None:
         self.place = place
         self.is_end = bool(events) and events[-1].name == "end"
-        self.texts = [event.encode() for event in events]
-        self._tag = tag
+        self._texts = [event.encode() for event in events]
+        self.size = sum(map(len, self._texts))
+        self._bytes: dict[str, bytes] = {}
 
-    @cached_property
-    def plain(self) -> bytes:
-        """Its bytes where the topic has a connection of its own."""
-        return encoded(self.texts)
-
-    @cached_property
-    def tagged(self) -> bytes:
-        """Its bytes where several topics share a connection."""
-        return encoded(self.texts, self._tag)
-
-    @property
-    def size(self) -> int:
-        """About how many bytes it keeps, of one kind."""
-        return sum(map(len, self.texts))
+    def tagged(self, tag: str) -> bytes:
+        """Its bytes with a tag before each id: made once for all who ask for the same."""
+        made = self._bytes.get(tag)
+        if made is None:
+            made = self._bytes[tag] = encoded(self._texts, tag)
+        return made
 
 
 def encoded(texts: Sequence[str], tag: str = "") -> bytes:
@@ -80,7 +72,7 @@ class Channel:
 
     def publish(self, look: Look) -> None:
         """Add what a look found, and wake everybody."""
-        entry = Entry(look.events, look.seen, self.topic.tag)
+        entry = Entry(look.events, look.seen)
         self._entries.append(entry)
         self._size += entry.size
         self.place, self.is_over = look.seen, look.is_over

@@ -217,7 +217,7 @@ class Hub:
         except NotFound:
             self._lose(channel)
         except Exception as error:
-            log.error("look_failed", topic=channel.topic.tag, exc_info=error)
+            log.error("look_failed", topic=str(channel.topic), exc_info=error)
             self._lose(channel)  # its viewers come back
 
     def _lose(self, channel: Channel) -> None:

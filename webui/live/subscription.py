@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from core.errors import FieldError, InvalidInput
 from core.messages import message
@@ -16,14 +16,24 @@ ENVIRON = "trainyard.subscription"
 
 
 @dataclass(frozen=True, slots=True)
-class Subscription:
-    """What is watched, each from where its viewer has come to."""
+class Watched:
+    """A run that is watched, and from where its viewer continues."""
 
-    jobs: Mapping[int, Position] = field(default_factory=dict)
+    job_id: int
+    position: Position
+    label: str = ""
+    """What its ids begin with, before `@`, where several streams share a connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """What is watched over one connection."""
+
+    jobs: Sequence[Watched] = ()
     after: int | None = None
     """An event of the history of all runs; None: that is not watched."""
     is_multiplexed: bool = False
-    """Whether each id says which stream it is of: `7@` and a position, `events@` and an event."""
+    """Whether each id says which stream it is of: a label, or `events`."""
 
 
 def event_id(text: str) -> int:
@@ -37,23 +47,26 @@ def event_id(text: str) -> int:
     return int(text)
 
 
-def jobs_at(texts: Sequence[str]) -> dict[int, Position]:
-    """Read `7@` and a position, or `7` alone for a run from its start.
+def watched(texts: Sequence[str]) -> list[Watched]:
+    """Read `7@` and a position, or `7` alone for a run from its start; `7.1` is run 7 once more.
 
     Raises:
-        InvalidInput: one of them is none, names a run again, or there are too many.
+        InvalidInput: one of them is none, a label is used twice, or there are too many.
     """
     if len(texts) > MOST_JOBS:
         raise InvalidInput.one("job", message("input.too_many", most=MOST_JOBS))
-    found: dict[int, Position] = {}
-    for text in texts:
-        number, at, position = text.partition("@")
-        if not _is_number(number):
-            raise InvalidInput.one("job", message("input.run_number"))
-        if int(number) in found:
-            raise InvalidInput.one("job", message("input.duplicate_field"))
-        found[int(number)] = _position(position) if at else Position()
+    found = [_watched(text) for text in texts]
+    if len({each.label for each in found}) < len(found):
+        raise InvalidInput.one("job", message("input.duplicate_field"))
     return found
+
+
+def _watched(text: str) -> Watched:
+    label, at, position = text.partition("@")
+    number, dot, copy = label.partition(".")
+    if not _is_number(number) or (dot and not _is_number(copy)):
+        raise InvalidInput.one("job", message("input.run_number"))
+    return Watched(int(number), _position(position) if at else Position(), label)
 
 
 def _position(text: str) -> Position:

@@ -36,10 +36,6 @@ class Look:
 class Topic(Protocol):
     """What a channel is of. Its methods ask the database, in threads."""
 
-    @property
-    def tag(self) -> str:
-        """What its ids begin with where several topics share a connection."""
-
     def present(self) -> tuple[Place, bool]:
         """The place of one who has seen everything so far, and whether that is all."""
 
@@ -56,10 +52,6 @@ class JobTopic:
 
     database: Database
     job_id: int
-
-    @property
-    def tag(self) -> str:
-        return f"{self.job_id}@"
 
     def present(self) -> tuple[Place, bool]:
         with bound(job_id=self.job_id):
@@ -91,10 +83,6 @@ class HistoryTopic:
     """The history of all runs."""
 
     database: Database
-
-    @property
-    def tag(self) -> str:
-        return "events@"
 
     def present(self) -> tuple[Place, bool]:
         with self.database.reading() as session:

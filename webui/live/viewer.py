@@ -19,6 +19,8 @@ from webui.live.topics import HistoryTopic, JobTopic, Look, Place, Topic, waitin
 RECONNECT_AFTER_MS = 1500
 RETRY = f"retry: {RECONNECT_AFTER_MS}\n\n".encode()
 
+HISTORY_TAG = "events@"
+
 Write = Callable[[bytes], Awaitable[None]]
 
 
@@ -33,8 +35,8 @@ class Viewer:
         self._comment = b""
         self._has_left = False
         self._lines = [
-            Line(hub, self, topic, place, is_tagged=subscription.is_multiplexed)
-            for topic, place in _topics(hub, subscription)
+            Line(hub, self, topic, place, tag if subscription.is_multiplexed else "")
+            for topic, place, tag in _topics(hub, subscription)
         ]
 
     async def run(self) -> None:
@@ -84,15 +86,13 @@ class Viewer:
 class Line:
     """One topic of a viewer, and how far its viewer has come in it."""
 
-    def __init__(
-        self, hub: Hub, viewer: Viewer, topic: Topic, place: Place, *, is_tagged: bool
-    ) -> None:
+    def __init__(self, hub: Hub, viewer: Viewer, topic: Topic, place: Place, tag: str) -> None:
         self.is_over = False
         self._hub = hub
         self._viewer = viewer
         self._topic = topic
         self._place = place
-        self._tag = topic.tag if is_tagged else ""
+        self._tag = tag
         self._stack = contextlib.AsyncExitStack()
         self._channel: Channel | None = None
         self._number: int | None = None
@@ -146,7 +146,7 @@ class Line:
         self._number += len(entries)
         self._place = entries[-1].place
         self.is_over = entries[-1].is_end
-        return b"".join(each.tagged if self._tag else each.plain for each in entries)
+        return b"".join(each.tagged(self._tag) for each in entries)
 
     async def _catch_up(self, channel: Channel) -> bytes:
         """Look alone until the channel's log continues from here."""
@@ -180,10 +180,11 @@ def _note_line(channel: Channel, look: Look) -> None:
         channel.waiting_key = waiting_key(jobs[-1])
 
 
-def _topics(hub: Hub, asked: Subscription) -> list[tuple[Topic, Place]]:
-    topics: list[tuple[Topic, Place]] = [
-        (JobTopic(hub.database, job_id), position) for job_id, position in asked.jobs.items()
+def _topics(hub: Hub, asked: Subscription) -> list[tuple[Topic, Place, str]]:
+    topics: list[tuple[Topic, Place, str]] = [
+        (JobTopic(hub.database, each.job_id), each.position, f"{each.label}@")
+        for each in asked.jobs
     ]
     if asked.after is not None:
-        topics.append((HistoryTopic(hub.database), asked.after))
+        topics.append((HistoryTopic(hub.database), asked.after, HISTORY_TAG))
     return topics
