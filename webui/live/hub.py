@@ -11,10 +11,10 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from core.database.engine import Database
 from core.errors import DatabaseUnavailable, NotFound
@@ -58,10 +58,9 @@ class Hub:
         self._catch_ups = ThreadPoolExecutor(CATCH_UP_THREADS, "catch-up")
         self._connections: set[Connection] = set()
         self._channels: dict[Topic, Channel] = {}
-        self._opening: dict[Topic, asyncio.Task[Channel]] = {}
         self._stale: set[Channel] = set()
         self._readers: dict[Channel, asyncio.Task[None]] = {}
-        self._catching_up: dict[tuple[Topic, Place], asyncio.Task[Look]] = {}
+        self._asked: dict[Hashable, asyncio.Task[Any]] = {}
         self._pulse: asyncio.Task[None] | None = None
 
     @property
@@ -92,7 +91,11 @@ class Hub:
             NotFound: there is no such thing to watch.
             DatabaseUnavailable: its present cannot be looked at.
         """
-        channel = self._channels.get(topic) or await self._opened(topic)
+        channel = self._channels.get(topic)
+        if channel is None:
+            place, is_over = await self._once(("present", topic), topic.present)
+            # from here on without a pause: whoever was quicker has opened it
+            channel = self._channels.get(topic) or self._open(topic, place, is_over=is_over)
         channel.watchers.add(watcher)
         try:
             yield channel
@@ -107,13 +110,7 @@ class Hub:
             NotFound: what is watched is no longer there.
             DatabaseUnavailable: it cannot be looked at.
         """
-        key = (topic, place)
-        task = self._catching_up.get(key)
-        if task is None:
-            task = asyncio.create_task(self._run(self._catch_ups, partial(topic.look, place)))
-            self._catching_up[key] = task
-            task.add_done_callback(lambda _: self._catching_up.pop(key))
-        return await asyncio.shield(task)  # one who leaves takes nothing from the others
+        return await self._once((topic, place), partial(topic.look, place))
 
     def look(self, channel: Channel) -> None:
         """Look at a channel soon."""
@@ -165,20 +162,20 @@ class Hub:
             if channel is not None:
                 self.look(channel)
 
-    async def _opened(self, topic: Topic) -> Channel:
-        task = self._opening.get(topic)
-        if task is None:
-            task = asyncio.create_task(self._open(topic))
-            self._opening[topic] = task
-            task.add_done_callback(lambda _: self._opening.pop(topic))
-        return await asyncio.shield(task)
-
-    async def _open(self, topic: Topic) -> Channel:
-        place, is_over = await self._run(self._catch_ups, topic.present)
+    def _open(self, topic: Topic, place: Place, *, is_over: bool) -> Channel:
         channel = self._channels[topic] = Channel(topic, place, is_over=is_over)
         # what happened since was announced while nobody was there to hear it
         self.look(channel)
         return channel
+
+    async def _once(self, key: Hashable, ask: Callable[[], Result]) -> Result:
+        """The answer to a question, asked once for all who ask it at the same time."""
+        task = self._asked.get(key)
+        if task is None:
+            task = self._asked[key] = asyncio.create_task(self._run(self._catch_ups, ask))
+            task.add_done_callback(lambda _: self._asked.pop(key))
+        found: Result = await asyncio.shield(task)  # who leaves takes nothing from the others
+        return found
 
     def _close_unwatched(self, channel: Channel) -> None:
         if not channel.watchers and self._channels.get(channel.topic) is channel:

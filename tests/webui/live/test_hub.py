@@ -237,7 +237,7 @@ def test_viewers_at_every_place_meet_in_one_channel_and_get_each_row_once(
             senders(Subscription([Watched(job_id, place)]), found.append)
             for place, found in zip([*places, strange], texts, strict=True)
         ]
-        await settled(lambda: all(texts) and len(hub._catching_up) == 0)
+        await settled(lambda: all(texts) and not hub._asked)
         write(recorder, reading(6))
         hub._changed(job_id)
         await settled(lambda: all('"step":6,' in text_of(found) for found in texts))
