@@ -72,8 +72,8 @@ class Bridge:
             await self._send(answer, part, receive, send)
 
     def close(self) -> None:
-        """Let go of the threads."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Let go of the threads; a request that is being answered comes to its end."""
+        self._pool.shutdown(cancel_futures=True)
 
     async def _send(self, answer: Answer, part: bytes, receive: Receive, send: Send) -> None:
         if answer.is_over:
@@ -222,8 +222,8 @@ def _environ(scope: Scope, body: bytes) -> Environ:
 
 
 def _add_header(environ: Environ, name: str, value: str) -> None:
-    if "_" in name:
-        return  # it would stand for another, with a dash, that a proxy may have set
+    if "_" in name or name == "transfer-encoding":
+        return  # it would stand for one with a dash, that a proxy may have set; the body is whole
     key = name.upper().replace("-", "_")
     if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
         key = f"HTTP_{key}"

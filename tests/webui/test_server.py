@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from cli.stack.ports import free_port
+from core.database.clock import now
 from core.database.models import Artifact
 from core.jobs import lifecycle
 from core.jobs.actors import LOCAL_OWNER
@@ -110,6 +111,7 @@ def large_file(database, storage, settings, tmp_path):
             filename="x.pt",
             sha256=blob.sha256,
             size=blob.size,
+            created_at=now(),
         )
         session.add(row)
         session.flush()
@@ -166,6 +168,7 @@ def echo(app):
             secure=request.is_secure,
         )
 
+    app.config["WTF_CSRF_ENABLED"] = False
     app.add_url_rule(ECHOED, "echo", answer, methods=["GET", "POST"])
     app.add_url_rule(f"{ECHOED}/<path:rest>", "echo_more", lambda rest: answer())
     return app

@@ -128,9 +128,9 @@ class Hub:
                 self._loop.call_soon_threadsafe(self._stop)
 
     def close(self) -> None:
-        """Let go of the threads, after a stop."""
+        """Let go of the threads, after a stop; a look that is under way comes to its end."""
         for pool in (self._looks, self._catch_ups):
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
 
     def _stop(self) -> None:
         self.stopping = True
