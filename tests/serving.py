@@ -9,7 +9,10 @@ from collections.abc import Iterator
 
 from flask import Flask
 
+from core.settings import Settings
 from tests.services import wait_until
+from webui import context
+from webui.app import create_app
 from webui.server import Server
 
 
@@ -27,3 +30,14 @@ def serving(app: Flask) -> Iterator[tuple[Server, str]]:
     finally:
         server.stop()
         thread.join()
+
+
+@contextlib.contextmanager
+def serving_with(settings: Settings) -> Iterator[tuple[Server, str]]:
+    """A server of an application of its own."""
+    app = create_app(settings)
+    try:
+        with serving(app) as served:
+            yield served
+    finally:
+        context.of(app).database.dispose()

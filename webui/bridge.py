@@ -223,7 +223,7 @@ def _environ(scope: Scope, body: bytes) -> Environ:
 
 def _add_header(environ: Environ, name: str, value: str) -> None:
     if "_" in name or name == "transfer-encoding":
-        return  # it would stand for one with a dash, that a proxy may have set; the body is whole
+        return  # one would stand for another that a proxy has set; of the other nothing is left
     key = name.upper().replace("-", "_")
     if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
         key = f"HTTP_{key}"

@@ -24,10 +24,9 @@ from core.jobs.actors import LOCAL_OWNER
 from core.spec import presets
 from core.storage import store
 from tests.services import wait_until
-from tests.serving import serving
+from tests.serving import serving, serving_with
 from webui import bridge
 from webui import server as server_module
-from webui.app import create_app
 
 THREADS = 4
 ROOT = Path(__file__).parents[2]
@@ -263,5 +262,5 @@ def answers(address):
 
 
 def test_two_servers_share_nothing(settings):
-    with serving(create_app(settings)) as (one, _), serving(create_app(settings)) as (other, _):
+    with serving_with(settings) as (one, _), serving_with(settings) as (other, _):
         assert one.hub is not other.hub

@@ -6,8 +6,10 @@ log reaches, because it came back late or takes too slowly, looks at the databas
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Protocol
 
 from webui.live.news import Event
@@ -15,6 +17,7 @@ from webui.live.topics import Look, Place, Topic
 
 MOST_BYTES = 256 * 1024
 MOST_ENTRIES = 128
+WOKEN_AT_ONCE = 50
 
 
 class Watcher(Protocol):
@@ -48,6 +51,14 @@ class Entry:
 def encoded(texts: Sequence[str], tag: str = "") -> bytes:
     """Events as bytes; each id begins with a tag."""
     return "".join(f"id: {tag}{text}" for text in texts).encode()
+
+
+def _wake_some(left: Iterator[Watcher]) -> None:
+    watcher = None
+    for watcher in islice(left, WOKEN_AT_ONCE):
+        watcher.wake()
+    if watcher is not None:
+        asyncio.get_running_loop().call_soon(_wake_some, left)
 
 
 class Channel:
@@ -92,9 +103,8 @@ class Channel:
         self.wake()
 
     def wake(self) -> None:
-        """Wake everybody."""
-        for watcher in self.watchers:
-            watcher.wake()
+        """Wake everybody, some at a time: what else the event loop has to do comes between."""
+        _wake_some(iter(tuple(self.watchers)))
 
     def after(self, place: Place) -> int | None:
         """The number of the entry that follows a place; None where the log does not know it."""

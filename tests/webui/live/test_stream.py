@@ -16,7 +16,7 @@ from core.jobs.actors import LOCAL_OWNER, Actor
 from core.jobs.recorder import Recorder
 from core.protocol.reports import Line
 from core.spec import presets
-from tests.serving import serving
+from tests.serving import serving_with
 from tests.webui.live.conftest import (
     STARTED,
     Viewer,
@@ -30,7 +30,6 @@ from tests.webui.live.conftest import (
     watching,
     write,
 )
-from webui.app import create_app
 from webui.live import hub as hub_module
 from webui.live import topics
 from webui.live.news import news
@@ -65,7 +64,7 @@ def test_a_stream_brings_what_happens_while_it_is_open(
     url = settings.redis_url if is_there else "redis://127.0.0.1:1/0"
     write(recorder, STARTED)
     with (
-        serving(create_app(settings.model_copy(update={"redis_url": url}))) as (_, address),
+        serving_with(settings.model_copy(update={"redis_url": url})) as (_, address),
         httpx.Client(base_url=address, timeout=20) as browser,
         watching(browser, recorder) as events,
         announcing(settings.redis_url, recorder.lease.job_id),
