@@ -38,7 +38,7 @@ function leave(port) {
 const subscriptions = () => [...tabs.values()].flatMap((each) => [...each.values()]);
 
 function topicOf(address) {
-  const [, base, job] = address.match(/^(.*\/)(?:jobs\/(\d+)\/)?events$/);
+  const [, base, job] = address.match(/^(.*?\/)(?:jobs\/(\d+)\/)?events$/);
   return { streams: `${base}streams`, job };
 }
 
