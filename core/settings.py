@@ -76,7 +76,9 @@ class Settings(BaseSettings):
     ] = False
     web_threads: Annotated[
         int,
-        Field(ge=4, le=1024, description="Requests served at once; a page that is watched is one."),
+        Field(
+            ge=4, le=1024, description="Requests answered at once; a page that is watched is none."
+        ),
     ] = 64
     slots: Annotated[
         int | None,

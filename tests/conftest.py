@@ -192,7 +192,6 @@ def app(settings: Settings, compiled_templates: BytecodeCache) -> Iterator[Flask
     made.jinja_env.bytecode_cache = compiled_templates
     yield made
     with made.app_context():
-        current().watchers.stop()
         current().database.dispose()
 
 

@@ -6,6 +6,7 @@ import sys
 
 from core import logs, settings
 from core.errors import TrainyardError
+from webui.app import create_app
 from webui.server import Server
 
 
@@ -16,7 +17,7 @@ def main() -> None:
     except TrainyardError as error:
         sys.exit(str(error))
     logs.configure(chosen.log_format)
-    Server(chosen).run()
+    Server(create_app(chosen)).run()
 
 
 if __name__ == "__main__":

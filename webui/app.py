@@ -13,7 +13,6 @@ from core.storage import store
 from webui import context, problems, security
 from webui.api import health, previews
 from webui.api.routes import blueprint as api
-from webui.live.watchers import Watchers
 from webui.pages.routes import blueprint as pages
 
 
@@ -21,7 +20,6 @@ def create_app(settings: Settings) -> Flask:
     """Make the web application: the pages, the API, the live streams."""
     app = Flask("webui")
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's own provider has it
-    wakeups = Wakeups(settings.redis_url)
     database = Database(settings.database_address, pool_size=settings.web_threads)
     eta.share(database)
     context.attach(
@@ -30,9 +28,8 @@ def create_app(settings: Settings) -> Flask:
             settings=settings,
             database=database,
             notifier=Notifier(settings.redis_url),
-            wakeups=wakeups,
+            wakeups=Wakeups(settings.redis_url),
             storage=store.connect(settings.storage_address),
-            watchers=Watchers(wakeups),
         ),
     )
     problems.install(app)

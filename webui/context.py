@@ -13,7 +13,6 @@ from core.messaging.notify import Notifier
 from core.messaging.pubsub import Wakeups
 from core.settings import Settings
 from core.storage.blobs import Storage
-from webui.live.watchers import Watchers
 
 _KEY = "trainyard"
 
@@ -27,7 +26,6 @@ class Context:
     notifier: Notifier
     wakeups: Wakeups
     storage: Storage
-    watchers: Watchers
 
 
 def attach(app: Flask, context: Context) -> None:
@@ -39,7 +37,12 @@ def attach(app: Flask, context: Context) -> None:
 
 def current() -> Context:
     """The context of the application that serves this request."""
-    context = current_app.extensions[_KEY]
+    return of(current_app)
+
+
+def of(app: Flask) -> Context:
+    """The context of an application."""
+    context = app.extensions[_KEY]
     assert isinstance(context, Context)
     return context
 

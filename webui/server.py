@@ -1,66 +1,143 @@
-"""Gunicorn around the application: one process with many threads, a watched page holds one."""
+"""Uvicorn around the application: one process, an event loop that holds every connection."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import logging
+import resource
 import signal
+import socket
 from types import FrameType
 from typing import Any
 
+import uvicorn
 from flask import Flask
-from gunicorn.app.base import BaseApplication
-from gunicorn.glogging import Logger
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from core import settings
-from webui.app import create_app
-from webui.context import Context
+from core.settings import Settings
+from webui import context
+from webui.bridge import ON_STREAM, Bridge
+from webui.live.hub import Hub
 
-
-class _RootLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
-    """Gunicorn's loggers, whose lines go through the root's handler like all others."""
-
-    def setup(self, cfg: Any) -> None:
-        super().setup(cfg)
-        for logger in (self.error_log, self.access_log):
-            logger.handlers.clear()
-            logger.propagate = True
+HEAD_TIMEOUT_S = 20.0
+LARGEST_HEAD = 64 * 1024
+KEEP_ALIVE_S = 15
+GRACE_S = 3
+LOST_AFTER_S = 60
+"""A viewer's host that takes nothing for so long is lost; it comes back by itself."""
+MOST_FILES = 65536
 
 
-class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
-    """Gunicorn, set up by our settings instead of a file."""
+class Server(uvicorn.Server):
+    """An HTTP server of an application and its live streams."""
 
-    def __init__(self, chosen: settings.Settings) -> None:
-        self.chosen = chosen
-        super().__init__()
+    def __init__(self, app: Flask) -> None:
+        parts = context.of(app)
+        self._hub = Hub(parts.database, parts.wakeups)
+        self._bridge = Bridge(app, parts.settings.web_threads, self._hub)
+        super().__init__(_config(self._bridge, parts.settings))
 
-    def load_config(self) -> None:
-        host = f"[{self.chosen.host}]" if ":" in self.chosen.host else self.chosen.host
-        for name, value in {
-            "bind": f"{host}:{self.chosen.port}",
-            "workers": 1,
-            "worker_class": "gthread",
-            "threads": self.chosen.web_threads,
-            "graceful_timeout": 3,
-            "timeout": 60,
-            "keepalive": 15,
-            "control_socket_disable": True,
-            "logger_class": _RootLogger,
-            "post_worker_init": _end_streams_on_sigterm,
-        }.items():
-            self.cfg.set(name, value)
+    @property
+    def hub(self) -> Hub:
+        """Who watches, and what."""
+        return self._hub
 
-    def load(self) -> Flask:
-        return create_app(self.chosen)
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until told to stop."""
+        _allow_many_files()
+        logging.getLogger("uvicorn.error").addFilter(_without_colors)
+        try:
+            super().run(sockets)
+        finally:
+            self._bridge.close()
+            self._hub.close()
+
+    def stop(self) -> None:
+        """End: live streams at once, other requests within a few seconds. From any thread."""
+        self.should_exit = True
+        self._hub.stop()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """Stop in good order; an interrupt that comes again waits for nobody."""
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.stop()
 
 
-def _end_streams_on_sigterm(worker: Any) -> None:
-    """Let live streams end at once when the server is told to stop, not when time runs out."""
-    go_on = signal.getsignal(signal.SIGTERM)
-    context = worker.wsgi.extensions["trainyard"]
-    assert isinstance(context, Context)
-    assert callable(go_on)
+class Connection(HttpToolsProtocol):
+    """A connection whose requests' heads must come soon, and be small."""
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        context.watchers.stop()
-        go_on(number, frame)
+    _deadline: asyncio.TimerHandle | None = None
+    _head_bytes = 0
 
-    signal.signal(signal.SIGTERM, stop)
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget_head()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._deadline is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > LARGEST_HEAD:
+                self.transport.close()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._expect_head()
+
+    def on_headers_complete(self) -> None:
+        self._forget_head()
+        scope: Any = self.scope
+        scope["extensions"] = {ON_STREAM: self._expect_loss}
+        super().on_headers_complete()
+
+    def _expect_head(self) -> None:
+        self._forget_head()
+        self._head_bytes = 0
+        self._deadline = self.loop.call_later(HEAD_TIMEOUT_S, self.transport.close)
+
+    def _forget_head(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _expect_loss(self) -> None:
+        """Notice a viewer that has vanished without a word, or reads no more."""
+        connected = self.transport.get_extra_info("socket")
+        if connected is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, LOST_AFTER_S * 1000)
+
+
+def _config(bridge: Any, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        bridge,
+        host=settings.host,
+        port=settings.port,
+        loop="asyncio",
+        http=Connection,
+        ws="none",
+        lifespan="off",
+        log_config=None,  # its lines go through the root's handler like all others
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+
+
+def _without_colors(record: logging.LogRecord) -> bool:
+    """Uvicorn says everything twice, for its own formatter."""
+    record.__dict__.pop("color_message", None)
+    return True
+
+
+def _allow_many_files() -> None:
+    """Take as many open files as the system grants: each viewer is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if most == resource.RLIM_INFINITY else min(MOST_FILES, most)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))

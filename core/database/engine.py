@@ -42,13 +42,20 @@ class Database:
         """What a process keeps beside its transactions: the `info` of each session."""
 
     @contextmanager
-    def reading(self) -> Iterator[Session]:
+    def reading(self, *, repeatable: bool = False) -> Iterator[Session]:
         """A transaction that only reads.
+
+        Args:
+            repeatable: all its statements see the database at one moment (REPEATABLE READ). SQLite
+                always reads so.
 
         Raises:
             DatabaseUnavailable: the database does not answer.
         """
-        with _translated(), Session(self.engine, expire_on_commit=False, info=self.info) as session:
+        engine = self.engine
+        if repeatable and engine.dialect.name == "postgresql":
+            engine = engine.execution_options(isolation_level="REPEATABLE READ")
+        with _translated(), Session(engine, expire_on_commit=False, info=self.info) as session:
             yield session
 
     @contextmanager

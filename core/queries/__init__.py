@@ -1,6 +1,6 @@
 """Questions for the pages, the API and the live streams. Nothing here writes."""
 
-from core.queries.jobs import EVERYTHING, SORTS, Selection, count_by_state, job, jobs
+from core.queries.jobs import EVERYTHING, SORTS, Selection, count_by_state, job, jobs, revisions
 from core.queries.pages import DEFAULT_LIMIT, LARGEST_LIMIT, Page
 from core.queries.runs import (
     artifact,
@@ -13,6 +13,7 @@ from core.queries.runs import (
     logs,
     metrics,
     milestones,
+    newest_keys,
 )
 from core.queries.workers import workers
 
@@ -36,5 +37,7 @@ __all__ = [
     "logs",
     "metrics",
     "milestones",
+    "newest_keys",
+    "revisions",
     "workers",
 ]

@@ -204,6 +204,12 @@ def job(session: Session, job_id: int) -> tuple[Job, str | None]:
     return row[0], row[1]
 
 
+def revisions(session: Session, job_ids: Sequence[int]) -> dict[int, tuple[int, State]]:
+    """The revision and the state of each of some jobs that is there, in one statement."""
+    rows = session.execute(select(Job.id, Job.revision, Job.state).where(Job.id.in_(job_ids)))
+    return {row[0]: (row[1], row[2]) for row in rows}
+
+
 def count_by_state(session: Session) -> dict[State, int]:
     """How many jobs are in each state."""
     rows = session.execute(select(Job.state, func.count()).group_by(Job.state))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
@@ -110,6 +111,35 @@ def events(
 ) -> Page[JobEvent]:
     """A page of a job's history, first to last."""
     return rows_of_job(session, JobEvent, job_id, limit, cursor, JobEvent.id)
+
+
+def newest_keys(session: Session, job_id: int) -> dict[str, int]:
+    """The key of the newest row of each kind that a job has; 0 where it has none.
+
+    Returns:
+        `epoch`, `step` (of the metrics), `log_attempt` and `log_line`, `artifact`, `event`, and
+        `evaluated`, the attempt that made the evaluation.
+    """
+    numbers = {
+        "epoch": _newest(Epoch.epoch, Epoch.job_id, job_id),
+        "step": _newest(MetricSample.step, MetricSample.job_id, job_id),
+        "artifact": _newest(Artifact.id, Artifact.job_id, job_id),
+        "event": _newest(JobEvent.id, JobEvent.job_id, job_id),
+        "evaluated": _newest(Evaluation.attempt, Evaluation.job_id, job_id),
+    }
+    row = session.execute(select(*(each.label(name) for name, each in numbers.items()))).one()
+    line = session.execute(
+        select(LogLine.attempt, LogLine.number)
+        .where(LogLine.job_id == job_id)
+        .order_by(LogLine.attempt.desc(), LogLine.number.desc())
+        .limit(1)
+    ).one_or_none()
+    found = {name: getattr(row, name) or 0 for name in numbers}
+    return found | {"log_attempt": line[0] if line else 0, "log_line": line[1] if line else 0}
+
+
+def _newest(key: Any, of_job: Any, job_id: int) -> Any:
+    return select(func.max(key)).where(of_job == job_id).scalar_subquery()
 
 
 def milestones(session: Session, job_id: int, limit: int) -> Sequence[tuple[JobEvent, int]]:

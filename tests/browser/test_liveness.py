@@ -27,6 +27,7 @@ def finished(site) -> int:
 
 @pytest.mark.parametrize("failure", ["cut", "refused"])
 def test_a_lost_stream_is_told_and_taken_up_again(page, site, failure):
+    page.add_init_script("delete window.SharedWorker")  # what it asks for cannot be cut off here
     job = site.submit(name="waits", spec=DIGITS, queue="nobody")
 
     def fail(route):

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 from click.testing import CliRunner
-from werkzeug.serving import make_server
 
 from cli.main import main
 from core import workers
@@ -18,6 +15,7 @@ from core.protocol.reports import Line
 from core.storage import store
 from core.workers import WorkerFacts
 from tests.reported import epoch_end, evaluated, started
+from tests.serving import serving
 
 CONTENT = b"checkpoint" * 1000
 LOGGED = "good\x1b[31m red"
@@ -31,13 +29,8 @@ def database_kind():
 
 @pytest.fixture
 def server_url(app):
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(app) as (_, address):
+        yield address
 
 
 @pytest.fixture

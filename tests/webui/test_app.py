@@ -72,7 +72,7 @@ def test_two_applications_share_nothing(nowhere, tmp_path):
     first, second = contexts
     assert first.settings.home != second.settings.home
     assert first.database is not second.database
-    assert first.watchers is not second.watchers
+    assert first.wakeups is not second.wakeups
 
 
 def test_fields_come_in_the_order_in_which_the_contract_names_them(client):

@@ -1,34 +1,32 @@
-"""What happens: the live stream of one run, that of all runs, and the history of one."""
+"""What happens: the live streams of one run, of several, of all, and the history of one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from flask import Response, request, stream_with_context
+from flask import Response, request
 
 from core import queries
+from core.errors import InvalidInput
 from core.jobs import events as job_events
+from core.messages import message
 from core.states import FINAL
 from webui.api.blueprint import blueprint
 from webui.api.jobs import rows_of_job
 from webui.api.shapes import EventShape
 from webui.context import current
-from webui.live.history import event_id, history
 from webui.live.position import Position
-from webui.live.stream import stream
+from webui.live.subscription import ENVIRON, Subscription, Watched, event_id, watched
 
 
 @blueprint.get("/jobs/<int:job_id>/events")
 def events(job_id: int) -> Response:
     """What is new about a run, and then what happens, until it has ended."""
-    context = current()
     seen = last_event_id()
     position = Position.parse(seen) if seen else Position()
-    with context.database.reading() as session:
+    with current().database.reading() as session:
         job, _ = queries.job(session, job_id)
     if seen and job.state in FINAL and job.revision == position.revision:
         return Response(status=204)  # tells a browser not to connect again
-    return event_stream(stream(context.database, context.watchers, job_id, position))
+    return event_stream(Subscription([Watched(job_id, position)]))
 
 
 @blueprint.get("/jobs/<int:job_id>/events/history")
@@ -40,15 +38,24 @@ def history_of_job(job_id: int) -> Response:
 @blueprint.get("/events")
 def all_events() -> Response:
     """What happens to all runs, after an event, or from now on."""
-    context = current()
-    seen = last_event_id()
-    after = event_id(seen) if seen else _newest()
-    return event_stream(history(context.database, context.watchers, after))
+    return event_stream(Subscription(after=_after(last_event_id())))
 
 
-def _newest() -> int:
+@blueprint.get("/streams")
+def streams() -> Response:
+    """Several streams over one connection: of some runs, and of all of them."""
+    jobs = watched(request.args.getlist("job"))
+    after = _after(request.args["events"]) if "events" in request.args else None
+    if not jobs and after is None:
+        raise InvalidInput.one("job", message("input.required"))
+    return event_stream(Subscription(jobs, after, is_multiplexed=True))
+
+
+def _after(seen: str | None) -> int:
+    """Where the history continues: after an event that was seen, or at its end."""
     with current().database.reading() as session:
-        return job_events.newest_id(session)
+        newest = job_events.newest_id(session)
+    return min(event_id(seen), newest) if seen else newest
 
 
 def last_event_id() -> str | None:
@@ -56,10 +63,11 @@ def last_event_id() -> str | None:
     return request.headers.get("Last-Event-ID") or request.args.get("after")
 
 
-def event_stream(chunks: Iterator[str]) -> Response:
-    """Server-sent events as an answer."""
+def event_stream(subscription: Subscription) -> Response:
+    """The head of a stream of server-sent events; the server makes its body (`webui/bridge.py`)."""
+    request.environ[ENVIRON] = subscription
     return Response(
-        stream_with_context(chunks),
+        iter(()),  # of no length that is known
         content_type="text/event-stream; charset=utf-8",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )

@@ -30,13 +30,14 @@ class Event:
 
     name: str
     data: Any
-    position: Position
+    position: Position | int
+    """In the stream of a run, or the id of an event in that of all runs."""
 
     def encode(self) -> str:
-        """The event as it goes over the wire."""
+        """The event as it goes over the wire, but for `id: ` at its beginning."""
         # ASCII alone: some readers break lines at characters that the format does not
         data = json.dumps(self.data, separators=(",", ":"))
-        return f"id: {self.position}\nevent: {self.name}\ndata: {data}\n\n"
+        return f"{self.position}\nevent: {self.name}\ndata: {data}\n\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +57,17 @@ class Source:
         cursor = ".".join(str(getattr(seen, part)) for part in self.moves)
         return self.query(session, job_id, ROWS_AT_ONCE, cursor)
 
-    def events(self, page: Page[Any], seen: Position) -> Iterator[Event]:
-        """The events that bring a page of rows."""
+    def events(self, page: Page[Any], seen: Position) -> Iterator[tuple[str, Any, Position]]:
+        """The events that bring a page of rows: their names, their data, where they lead to."""
         if not page.items:
             return
         rows = [self.shape(row).as_json() for row in page.items]
         if self.former_event:
             # it moves no position: what comes again after a lost connection has the same keys
-            yield Event(self.former_event, rows, seen)
+            yield self.former_event, rows, seen
         newest = page.items[-1]
         moved = {part: getattr(newest, column) for part, column in self.moves.items()}
-        yield Event(self.event, rows, replace(seen, **moved))
+        yield self.event, rows, replace(seen, **moved)
 
 
 SOURCES = (
@@ -100,42 +101,42 @@ class _News:
     is_whole: bool = True
     """Whether nothing was left for the next look."""
 
-    def add(self, event: Event) -> None:
-        self.events.append(event)
-        self.seen = event.position
+    def add(self, name: str, data: Any, position: Position) -> None:
+        self.events.append(Event(name, data, position))
+        self.seen = position
 
     def add_reset(self, job: Job) -> None:
         if job.resets != self.seen.resets:
             start = replace(self.seen, resets=job.resets, epoch=0, step=0)
-            self.add(Event("reset", {"attempt": job.attempt}, start))
+            self.add("reset", {"attempt": job.attempt}, start)
 
     def add_rows(self, session: Session, job: Job, source: Source) -> None:
         page = source.page(session, job.id, self.seen)
-        for event in source.events(page, self.seen):
-            self.add(event)
+        for name, rows, position in source.events(page, self.seen):
+            self.add(name, rows, position)
         self.is_whole = self.is_whole and page.next is None
 
     def add_evaluation(self, session: Session, job: Job) -> None:
         evaluated = queries.evaluated_attempt(session, job.id)
         if evaluated > self.seen.evaluated:
             seen = replace(self.seen, evaluated=evaluated)
-            self.add(Event("evaluation", {"attempt": evaluated}, seen))
+            self.add("evaluation", {"attempt": evaluated}, seen)
 
     def add_job(self, session: Session, job: Job, worker: str | None) -> None:
         # the revision is seen only once all that belongs to it is: else the next look ends early
         seen = replace(self.seen, revision=job.revision) if self.is_whole else self.seen
-        self.add(Event("job", shapes.whole_job(session, job, worker).as_json(), seen))
+        self.add("job", shapes.whole_job(session, job, worker).as_json(), seen)
 
     def add_end(self, job: Job) -> None:
         if self.is_whole and job.state in FINAL:
-            self.add(Event("end", {}, self.seen))
+            self.add("end", {}, self.seen)
 
 
 def news(database: Database, job_id: int, seen: Position) -> list[Event]:
     """What is new about a job since `seen`, in the order in which a page should show it."""
     fresh = _News(seen)
-    with database.reading() as session:
-        # the job is read first, so its revision is never newer than the rows read after it
+    # repeatable: all who have seen a revision whole have come to the same position
+    with database.reading(repeatable=True) as session:
         job, worker = queries.job(session, job_id)
         if job.revision != seen.revision:
             fresh.add_reset(job)
@@ -145,3 +146,11 @@ def news(database: Database, job_id: int, seen: Position) -> list[Event]:
             fresh.add_job(session, job, worker)
         fresh.add_end(job)
     return fresh.events
+
+
+def present(database: Database, job_id: int) -> tuple[Position, bool]:
+    """The position of one who has seen all there is of a job, and whether the job is over."""
+    with database.reading(repeatable=True) as session:
+        job, _ = queries.job(session, job_id)
+        keys = queries.newest_keys(session, job_id)
+    return Position(revision=job.revision, resets=job.resets, **keys), job.state in FINAL

@@ -28,7 +28,8 @@ MOST_ROWS = 10_000
 @blueprint.get("/jobs/<int:job_id>")
 def job(job_id: int) -> str:
     """The page of one run, or only the parts of it that change with its state."""
-    with current().database.reading() as session:
+    # repeatable: the position is that of everybody who has seen this revision
+    with current().database.reading(repeatable=True) as session:
         row, worker = queries.job(session, job_id)
         shown = whole_job(session, row, worker).as_json()
         given = {"job": shown, "validated": facts.has_validation(row.spec), **_facts(session, row)}

@@ -12,8 +12,8 @@ from werkzeug.http import parse_options_header
 from core.jobs import endings
 from core.jobs.endings import Publication
 from core.storage import store
+from tests.serving import serving
 from tests.webui.api.conftest import CONTENT, download
-from tests.webui.conftest import serving
 
 
 def test_a_download_has_its_name_its_size_and_its_digest_as_tag(client, finished):
@@ -116,7 +116,7 @@ def test_a_file_name_stays_a_name(client, lease, database, settings, tmp_path, n
 
 
 def test_a_download_over_a_real_connection_can_be_broken_off_and_resumed(app, finished):
-    with serving(app) as address, httpx.Client(base_url=address, timeout=20) as browser:
+    with serving(app) as (_, address), httpx.Client(base_url=address, timeout=20) as browser:
         file = browser.get(f"/api/v1/jobs/{finished}/checkpoints").json()["items"][0]
         path = f"/api/v1/checkpoints/{file['id']}/download"
         with browser.stream("GET", path) as response:

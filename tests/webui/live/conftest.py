@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
 
 import pytest
 from httpx_sse import connect_sse
@@ -13,6 +14,7 @@ from core.jobs import claim, lifecycle
 from core.jobs.actors import LOCAL_OWNER
 from core.jobs.claim import Claimant
 from core.jobs.recorder import Recorder
+from core.messaging.pubsub import Wakeups
 from core.protocol.reports import StepMetrics
 from core.spec import presets
 from core.workers import WorkerFacts
@@ -80,7 +82,7 @@ class Viewer:
 def events_of(response):
     """The (name, data) pairs of a whole stream."""
     found, name = [], ""
-    for line in response.get_data(as_text=True).splitlines():
+    for line in response.text.splitlines():
         kind, _, value = line.partition(": ")
         if kind == "event":
             name = value
@@ -108,6 +110,24 @@ def watching(browser, recorder, last_id=""):
         over = source.response.status_code == 204
         # the reader makes an event of the line "retry", a browser does not
         yield iter(()) if over else (event for event in source.iter_sse() if event.data)
+
+
+@contextlib.contextmanager
+def announcing(redis_url, job_id):
+    """Wake-ups of a job, again and again: a subscription may not stand yet."""
+    wakeups, over = Wakeups(redis_url), threading.Event()
+
+    def announce():
+        while not over.wait(0.05):
+            wakeups.announce("changed", job_id)
+
+    thread = threading.Thread(target=announce)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def until(events, name):

@@ -23,11 +23,11 @@ def test_a_made_up_position_is_refused(client, recorder):
         assert client.get(f"{address}?after={text}").status_code == 422, text
 
 
-def test_the_largest_position_is_answered_like_any_other(client, database, recorder):
+def test_the_largest_position_is_answered_like_any_other(browser, database, recorder):
     write(recorder, STARTED, reading(1), Line(text="one"))
     endings.succeed(database, recorder.lease, "c" * 64, [])
     beyond = ".".join(["1", "1", *[str(LARGEST_PART)] * 7])
 
-    response = client.get(f"/api/v1/jobs/{recorder.lease.job_id}/events?after={beyond}")
+    response = browser.get(f"/api/v1/jobs/{recorder.lease.job_id}/events?after={beyond}")
 
     assert [name for name, _ in events_of(response)] == ["job", "end"]

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import itertools
 import json
 import threading
 
+import httpx
 import pytest
 
 from core.errors import DatabaseUnavailable
 from core.jobs import claim, endings, lifecycle
 from core.jobs.actors import LOCAL_OWNER, Actor
 from core.jobs.recorder import Recorder
-from core.messaging.pubsub import Wakeups
 from core.protocol.reports import Line
 from core.spec import presets
+from tests.serving import serving_with
 from tests.webui.live.conftest import (
     STARTED,
     Viewer,
+    announcing,
     epoch_end,
     events_of,
     identified,
@@ -29,21 +30,19 @@ from tests.webui.live.conftest import (
     watching,
     write,
 )
-from webui.context import current
-from webui.live import stream as live
+from webui.live import hub as hub_module
+from webui.live import topics
 from webui.live.news import news
-from webui.live.position import Position
-from webui.live.watchers import Watchers
 
 
-def test_the_stream_of_an_ended_run_sends_everything_and_ends(client, database, recorder):
+def test_the_stream_of_an_ended_run_sends_everything_and_ends(browser, database, recorder):
     write(recorder, STARTED, reading(1), epoch_end(1), Line(text="a\r\nb\u2028c"))
     endings.succeed(database, recorder.lease, "c" * 64, [])
     address = f"/api/v1/jobs/{recorder.lease.job_id}/events"
 
-    response = client.get(address)
+    response = browser.get(address)
 
-    assert response.content_type.startswith("text/event-stream")
+    assert response.headers["content-type"].startswith("text/event-stream")
     events = events_of(response)
     names = [name for name, _ in events]
     assert names == ["reset", "logs", "epochs", "points", "metrics", "history", "job", "end"]
@@ -51,62 +50,44 @@ def test_the_stream_of_an_ended_run_sends_everything_and_ends(client, database, 
     assert kinds == ["submitted", "claimed", "started", "finished"]
     assert dict(events)["logs"][0]["text"] == "a\r\nb\u2028c"
     assert dict(events)["job"]["state"] == "succeeded"
-    last_id = [x for x in response.get_data(as_text=True).splitlines() if x.startswith("id: ")][-1]
-    again = client.get(address, headers={"Last-Event-ID": last_id.removeprefix("id: ")})
+    last_id = [x for x in response.text.splitlines() if x.startswith("id: ")][-1]
+    again = browser.get(address, headers={"Last-Event-ID": last_id.removeprefix("id: ")})
     assert again.status_code == 204
 
 
 @pytest.mark.parametrize("redis", ["with wake-ups", "without Redis"])
 def test_a_stream_brings_what_happens_while_it_is_open(
-    app, database, recorder, monkeypatch, redis, settings
+    settings, database, recorder, monkeypatch, redis
 ):
-    url = settings.redis_url if redis == "with wake-ups" else "redis://127.0.0.1:1/0"
-    monkeypatch.setattr(live, "LOOK_EVERY_S", 30 if redis == "with wake-ups" else 0.05)
-    watchers = Watchers(Wakeups(url))
-    job_id = recorder.lease.job_id
+    is_there = redis == "with wake-ups"
+    monkeypatch.setattr(hub_module, "LOOK_EVERY_S", 30 if is_there else 0.05)
+    url = settings.redis_url if is_there else "redis://127.0.0.1:1/0"
     write(recorder, STARTED)
-    found, seen_first, done = [], threading.Event(), threading.Event()
+    with (
+        serving_with(settings.model_copy(update={"redis_url": url})) as (_, address),
+        httpx.Client(base_url=address, timeout=20) as browser,
+        watching(browser, recorder) as events,
+        announcing(settings.redis_url, recorder.lease.job_id),
+    ):
+        until(events, "job")
+        write(recorder, reading(1))
+        endings.succeed(database, recorder.lease, "c" * 64, [])
+        found = until(events, "end")
 
-    def watch():
-        with contextlib.closing(live.stream(database, watchers, job_id, Position())) as stream:
-            for text in stream:
-                found.append(text)
-                seen_first.set()
-        done.set()
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    assert seen_first.wait(10)
-    write(recorder, reading(1))
-    endings.succeed(database, recorder.lease, "c" * 64, [])
-    while not done.wait(0.05):  # the listener may not have subscribed at the first wake-up
-        Wakeups(url).announce("changed", job_id)
-    thread.join(10)
-    watchers.stop()
-
-    text = "".join(found)
-    assert "event: points" in text
-    assert text.rstrip().endswith("event: end\ndata: {}")
+    assert "points" in [each.event for each in found]
+    assert steps_of(found) == [1]
 
 
-def test_open_streams_end_when_the_server_stops(app, database, recorder):
-    with app.app_context():
-        watchers = current().watchers
-    is_open = threading.Event()
-    stopper = threading.Thread(target=lambda: is_open.wait() and watchers.stop())
-    stopper.start()
-    found = []
-    for text in live.stream(database, watchers, recorder.lease.job_id, Position()):
-        found.append(text)
-        if "event: job" in text:
-            is_open.set()
-    stopper.join()
+def test_open_streams_end_when_the_server_stops(served, browser, recorder):
+    with watching(browser, recorder) as events:
+        until(events, "job")
+        served[0].stop()
 
-    assert "event: end" not in "".join(found)
+        assert "end" not in [each.event for each in events]
 
 
 def test_a_stream_can_be_cut_anywhere_and_nothing_is_doubled_or_missed(
-    client, database, recorder, claimant, monkeypatch
+    browser, database, recorder, claimant, monkeypatch
 ):
     monkeypatch.setattr("webui.live.news.ROWS_AT_ONCE", 2)
     write(recorder, STARTED, *[reading(step) for step in range(1, 6)], epoch_end(1))
@@ -120,12 +101,12 @@ def test_a_stream_can_be_cut_anywhere_and_nothing_is_doubled_or_missed(
     address = f"/api/v1/jobs/{lease.job_id}/events"
     lines = [f"first {number}" for number in range(5)] + [f"second {n}" for n in range(3)]
 
-    whole = identified(client.get(address).text)
+    whole = identified(browser.get(address).text)
     assert len(whole) > 10
     for cut in range(1, len(whole)):
         viewer = Viewer(database, lease.job_id)
         last_id = whole[cut - 1][0]
-        rest = client.get(address, headers={"Last-Event-ID": last_id})
+        rest = browser.get(address, headers={"Last-Event-ID": last_id})
         for _, name, data in whole[:cut] + identified(rest.text):
             viewer.take(name, data)
         assert viewer.steps == list(range(1, 8)), cut
@@ -135,31 +116,29 @@ def test_a_stream_can_be_cut_anywhere_and_nothing_is_doubled_or_missed(
 
 
 def test_a_stream_outlives_a_database_that_is_away_for_a_while(
-    app, database, recorder, monkeypatch
+    browser, database, recorder, monkeypatch
 ):
     write(recorder, STARTED, reading(1))
     endings.succeed(database, recorder.lease, "c" * 64, [])
-    faults = iter([DatabaseUnavailable("away"), DatabaseUnavailable("away")])
+    faults = iter([DatabaseUnavailable("away")] * 4)
 
     def flaky(*arguments):
         for fault in faults:
             raise fault
         return news(*arguments)
 
-    monkeypatch.setattr(live, "news", flaky)
-    monkeypatch.setattr(live, "LOOK_EVERY_S", 0.01)
-    with app.app_context():
-        watchers = current().watchers
-    text = "".join(live.stream(database, watchers, recorder.lease.job_id, Position()))
+    monkeypatch.setattr(topics, "news", flaky)
+    monkeypatch.setattr(hub_module, "LOOK_EVERY_S", 0.01)
+    text = browser.get(f"/api/v1/jobs/{recorder.lease.job_id}/events").text
 
-    assert text.count(": the database is away") == 2
+    assert ": the database is away" in text
     assert [name for _, name, _ in identified(text)][-1] == "end"
 
 
 def test_a_viewer_who_comes_back_gets_what_is_new_and_nothing_twice(
     browser, database, recorder, monkeypatch
 ):
-    monkeypatch.setattr(live, "LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr(hub_module, "LOOK_EVERY_S", 0.02)
     write(recorder, STARTED, reading(1), reading(2), Line(text="one"))
     with watching(browser, recorder) as events:
         first = until(events, "job")
@@ -190,7 +169,7 @@ def test_a_viewer_who_comes_back_gets_what_is_new_and_nothing_twice(
 def test_a_stream_continues_over_a_pause_and_after_it(
     browser, database, recorder, claimant, monkeypatch
 ):
-    monkeypatch.setattr(live, "LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr(hub_module, "LOOK_EVERY_S", 0.02)
     job_id = recorder.lease.job_id
     with watching(browser, recorder) as events:
         until(events, "job")
@@ -211,7 +190,7 @@ def test_a_stream_continues_over_a_pause_and_after_it(
 def test_a_job_whose_place_in_the_queue_changes_is_sent_again(
     browser, database, recorder, monkeypatch
 ):
-    monkeypatch.setattr(live, "LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr(hub_module, "LOOK_EVERY_S", 0.02)
     spec = presets.resolve("quick", {})
     ahead, waits = (
         lifecycle.submit(database, LOCAL_OWNER, name="waits", spec=spec) for _ in range(2)
@@ -228,7 +207,7 @@ def test_a_job_whose_place_in_the_queue_changes_is_sent_again(
 
 
 def test_a_retried_run_can_be_followed_again(browser, database, recorder, monkeypatch):
-    monkeypatch.setattr(live, "LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr(hub_module, "LOOK_EVERY_S", 0.02)
     endings.end(database, recorder.lease, "failed")
     with watching(browser, recorder) as events:
         failed = until(events, "end")
@@ -241,7 +220,7 @@ def test_a_retried_run_can_be_followed_again(browser, database, recorder, monkey
 
 
 def test_a_new_attempt_resets_an_open_stream(browser, database, recorder, claimant, monkeypatch):
-    monkeypatch.setattr(live, "LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr(hub_module, "LOOK_EVERY_S", 0.02)
     write(recorder, STARTED, reading(1), reading(2))
     with watching(browser, recorder) as events:
         until(events, "job")
@@ -260,7 +239,7 @@ def test_a_new_attempt_resets_an_open_stream(browser, database, recorder, claima
 def test_viewers_who_drop_out_all_the_time_while_a_run_writes_get_each_row_once(
     browser, database, recorder, monkeypatch
 ):
-    monkeypatch.setattr(live, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(hub_module, "LOOK_EVERY_S", 0.01)
     monkeypatch.setattr("webui.live.news.ROWS_AT_ONCE", 3)
     write(recorder, STARTED)
 
@@ -284,12 +263,8 @@ def test_viewers_who_drop_out_all_the_time_while_a_run_writes_get_each_row_once(
     assert viewer.lines == [str(step) for step in range(1, 41)]
 
 
-def test_a_silent_stream_sends_heartbeats(app, database, recorder, monkeypatch):
-    monkeypatch.setattr(live, "LOOK_EVERY_S", 0.01)
-    monkeypatch.setattr(live, "HEARTBEAT_S", 0.01)
-    with app.app_context():
-        watchers = current().watchers
-    with contextlib.closing(
-        live.stream(database, watchers, recorder.lease.job_id, Position())
-    ) as stream:
-        assert any(text == ": still here\n\n" for text in stream)
+def test_a_silent_stream_sends_heartbeats(browser, recorder, monkeypatch):
+    monkeypatch.setattr(hub_module, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(hub_module, "HEARTBEAT_S", 0.01)
+    with browser.stream("GET", f"/api/v1/jobs/{recorder.lease.job_id}/events") as response:
+        assert any(line == ": still here" for line in response.iter_lines())

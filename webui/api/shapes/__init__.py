@@ -6,7 +6,7 @@ from webui.api.shapes.artifacts import ArtifactShape
 from webui.api.shapes.base import JSON, Listing, OpenShape, Reason, Shape, SparseShape, timestamp
 from webui.api.shapes.events import EventShape
 from webui.api.shapes.health import HealthShape
-from webui.api.shapes.jobs import JobShape, list_of_jobs, whole_job
+from webui.api.shapes.jobs import JobShape, list_of_jobs, waiting_keys, whole_job
 from webui.api.shapes.previews import PreviewShape, WaitingShape
 from webui.api.shapes.problems import Problem
 from webui.api.shapes.records import AttemptShape, Epoch, EvaluationShape, LogLine, MetricSample
@@ -39,5 +39,6 @@ __all__ = [
     "WorkerShape",
     "list_of_jobs",
     "timestamp",
+    "waiting_keys",
     "whole_job",
 ]

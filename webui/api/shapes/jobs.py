@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import Field
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.database.models import Attempt, Job
@@ -205,6 +207,13 @@ def list_of_jobs(session: Session, page: Page[tuple[Job, str | None]]) -> Listin
     """A list of jobs."""
     waits = status.explain(session, [row for row, _ in page.items])
     return Listing[JobShape].of(page, lambda row: JobShape.of(*row, waits.get(row[0].id)))
+
+
+def waiting_keys(session: Session, job_ids: Sequence[int]) -> dict[int, str]:
+    """The key of why each of some jobs waits, asked for all of them at once."""
+    rows = session.scalars(select(Job).where(Job.id.in_(job_ids))).all()
+    explained = status.explain(session, rows)
+    return {job_id: QueueStatusShape.of(waits).key for job_id, waits in explained.items()}
 
 
 def whole_job(session: Session, row: Job, worker_name: str | None) -> JobShape:

@@ -1,8 +1,9 @@
-// Keeps a part of a page fresh, by looking or by following the stream of events: asks the server for it and morphs what has changed, so that
-// focus, selection and scroll stay where they are.
+// Keeps a part of a page fresh, by looking or by following the stream of events: asks the server for it and
+// morphs what has changed, so that focus, selection and scroll stay where they are.
 
 import { Idiomorph } from "../../node_modules/idiomorph/dist/idiomorph.esm.js";
 import * as connection from "./connection.js";
+import { openSource } from "./source.js";
 import { writeTimes } from "./times.js";
 
 const EVERY_MS = 2000;
@@ -81,8 +82,8 @@ class Follower {
   }
 
   open() {
-    if (this.source && this.source.readyState !== EventSource.CLOSED) return;
-    this.source = new EventSource(`${this.address}?after=${this.position}`);
+    if (document.hidden || (this.source && this.source.readyState !== EventSource.CLOSED)) return;
+    this.source = openSource(this.address, this.position);
     this.source.addEventListener("happened", (event) => {
       this.position = event.lastEventId;
       this.notify();

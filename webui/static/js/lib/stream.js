@@ -1,7 +1,8 @@
-// The live stream of one run. The browser itself connects again after a loss and sends the id of
-// the last event; where it gives up (the server answered, but with an error), this asks again.
+// The live stream of one run. After a loss it is connected again from the last event; where that fails (the
+// server answered, but with an error), this asks again. A page that is not looked at holds no stream.
 
 import * as connection from "./connection.js";
+import { openSource } from "./source.js";
 
 const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 15000;
@@ -18,11 +19,12 @@ export class Stream {
     this.timer = null;
     this.source = null;
     this.ended = false;
+    document.addEventListener("visibilitychange", () => (document.hidden ? this.close() : this.open()));
   }
 
   open() {
-    if (this.ended || this.source) return;
-    this.source = new EventSource(`${this.address}?after=${encodeURIComponent(this.position)}`);
+    if (this.ended || this.source || document.hidden) return;
+    this.source = openSource(this.address, this.position);
     this.source.addEventListener("open", () => this.#restored());
     this.source.addEventListener("error", () => this.#lost());
     for (const [name, handle] of Object.entries(this.handlers)) {

@@ -1,0 +1,266 @@
+"""The server: who sends or reads slowly, or not at all, holds up nobody; a stop is a good one."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import psutil
+import pytest
+
+from cli.stack.ports import free_port
+from core.database.clock import now
+from core.database.models import Artifact
+from core.jobs import lifecycle
+from core.jobs.actors import LOCAL_OWNER
+from core.spec import presets
+from core.storage import store
+from tests.services import wait_until
+from tests.serving import serving, serving_with
+from webui import bridge
+from webui import server as server_module
+
+THREADS = 4
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def database_kind() -> str:
+    """SQLite alone: nothing here depends on the kind of database."""
+    return "sqlite"
+
+
+@pytest.fixture
+def settings(settings):
+    return settings.model_copy(update={"web_threads": THREADS})
+
+
+@contextlib.contextmanager
+def connections(address, count, text):
+    """Connections that have sent this much, and send no more."""
+    place = urlsplit(address)
+    with contextlib.ExitStack() as stack:
+        opened = []
+        for _ in range(count):
+            made = stack.enter_context(socket.create_connection((place.hostname, place.port), 20))
+            made.sendall(text.encode())
+            opened.append(made)
+        yield opened
+
+
+HALVES = {
+    "a head": "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n",
+    "a body": "POST /api/v1/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    'Content-Length: 100\r\n\r\n{"name": ',
+    "a part of a body": "POST /api/v1/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n50\r\n{",
+    "nothing": "",
+}
+
+
+@pytest.mark.parametrize("sent", HALVES.values(), ids=HALVES)
+def test_who_sends_half_a_request_holds_up_nobody(served, browser, sent):
+    with connections(served[1], 3 * THREADS, sent):
+        assert browser.get("/healthz").status_code == 200
+        assert browser.get("/").status_code == 200
+
+
+def test_a_head_that_does_not_come_is_waited_for_only_so_long(app, monkeypatch):
+    monkeypatch.setattr(server_module, "HEAD_TIMEOUT_S", 0.05)
+    with serving(app) as (_, address), connections(address, 1, HALVES["a head"]) as [half]:
+        assert half.recv(1) == b""
+
+
+def test_a_body_that_does_not_come_is_waited_for_only_so_long(app, monkeypatch):
+    monkeypatch.setattr(bridge, "BODY_TIMEOUT_S", 0.05)
+    with serving(app) as (_, address), connections(address, 1, HALVES["a body"]) as [half]:
+        assert half.recv(100).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_head_without_end_is_cut_off(served):
+    text = "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    with connections(served[1], 1, text) as [endless], contextlib.suppress(ConnectionError):
+        for number in range(10_000):
+            endless.sendall(f"X-{number}: {'y' * 100}\r\n".encode())
+        pytest.fail("it was read to the end")
+
+
+@pytest.fixture
+def large_file(database, storage, settings, tmp_path):
+    """The address of a file that fits into no buffer."""
+    (tmp_path / "large").write_bytes(os.urandom(8 << 20))
+    blob = store.connect(settings.storage_address).put(tmp_path / "large")
+    spec = presets.resolve("quick", {})
+    job = lifecycle.submit(database, LOCAL_OWNER, name="x", spec=spec)
+    with database.writing() as session:
+        row = Artifact(
+            job_id=job.id,
+            attempt=1,
+            epoch=1,
+            format="pt",
+            kind="checkpoint",
+            filename="x.pt",
+            sha256=blob.sha256,
+            size=blob.size,
+            created_at=now(),
+        )
+        session.add(row)
+        session.flush()
+        return f"/api/v1/artifacts/{row.id}/download"
+
+
+def test_who_reads_slowly_holds_up_nobody_and_gets_all_of_it(served, browser, large_file, tmp_path):
+    request = f"GET {large_file} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+    with connections(served[1], 3 * THREADS, request) as readers:
+        for reader in readers:
+            assert reader.recv(1)
+        assert browser.get("/").status_code == 200
+        answer = b"".join(iter(lambda: readers[0].recv(1 << 20), b""))
+
+    assert answer.endswith((tmp_path / "large").read_bytes())
+    assert browser.get(large_file).content == (tmp_path / "large").read_bytes()
+
+
+def test_who_leaves_during_a_download_lets_go_of_the_file(served, browser, large_file, tmp_path):
+    with browser.stream("GET", large_file) as response:
+        next(response.iter_raw())
+    files = [str(path) for path in (tmp_path / "storage").rglob("*") if path.is_file()]
+
+    def is_open():
+        return [each for each in psutil.Process().open_files() if each.path in files]
+
+    wait_until(lambda: not is_open(), "the file is closed")
+
+
+def test_more_viewers_than_threads_are_served(served, browser, database, hub):
+    spec = presets.resolve("quick", {})
+    job = lifecycle.submit(database, LOCAL_OWNER, name="x", spec=spec)
+    text = f"GET /api/v1/jobs/{job.id}/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    with connections(served[1], 10 * THREADS, text):
+        wait_until(lambda: hub.connections == 10 * THREADS, "all of them watch")
+        assert browser.get("/healthz").status_code == 200
+    wait_until(lambda: hub.connections == 0, "all of them have left")
+
+
+ECHOED = "/api/v1/echo"
+
+
+@pytest.fixture
+def echo(app):
+    """An address that answers with what it was asked."""
+    from flask import jsonify, request  # noqa: PLC0415
+
+    def answer():
+        return jsonify(
+            path=request.path,
+            query=request.args.to_dict(flat=False),
+            headers=dict(request.headers),
+            body=request.get_data().decode(),
+            secure=request.is_secure,
+        )
+
+    app.config["WTF_CSRF_ENABLED"] = False
+    app.add_url_rule(ECHOED, "echo", answer, methods=["GET", "POST"])
+    app.add_url_rule(f"{ECHOED}/<path:rest>", "echo_more", lambda rest: answer())
+    return app
+
+
+def test_a_request_arrives_as_it_was_sent(echo, browser):
+    found = browser.get(
+        f"{ECHOED}/%C3%A4%2Fb c?x=1&x=%E2%82%AC", headers={"X-Some": "thing"}
+    ).json()
+
+    assert found["path"] == f"{ECHOED}/ä/b c"
+    assert found["query"] == {"x": ["1", "€"]}
+    assert found["headers"]["X-Some"] == "thing"
+    assert not found["secure"]
+
+
+def test_bodies_arrive_whole_in_one_piece_or_in_parts(echo, browser):
+    body = "0123456789" * 50_000
+
+    assert browser.post(ECHOED, content=body).json()["body"] == body
+    parts = (body[start : start + 10_000].encode() for start in range(0, len(body), 10_000))
+    assert browser.post(ECHOED, content=parts).json()["body"] == body
+
+
+def test_a_body_that_is_too_large_is_refused(echo, browser):
+    large = b"x" * (2 << 20)
+
+    assert browser.post(ECHOED, content=large).status_code == 413
+    parts = (large[start : start + 65536] for start in range(0, len(large), 65536))
+    assert browser.post(ECHOED, content=parts).status_code == 413
+    assert browser.get("/healthz").status_code == 200
+
+
+def test_a_header_with_an_underscore_stands_for_no_other(echo, browser):
+    found = browser.get(ECHOED, headers={"X_Forwarded_Proto": "https"}).json()
+
+    assert "X-Forwarded-Proto" not in found["headers"]
+
+
+def test_a_proxy_of_this_machine_may_say_that_it_was_asked_by_https(echo, browser):
+    assert browser.get(ECHOED, headers={"X-Forwarded-Proto": "https"}).json()["secure"]
+
+
+def test_a_connection_is_used_again(served):
+    place = urlsplit(served[1])
+    connection = http.client.HTTPConnection(place.hostname, place.port)
+    with contextlib.closing(connection):
+        for path in ("/healthz", "/nothing", "/"):
+            connection.request("GET", path)
+            first = connection.sock
+            connection.getresponse().read()
+            assert connection.sock is first
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_server_that_is_stopped_ends_its_streams_at_once_and_exits_in_good_order(
+    settings, database, host, tmp_path
+):
+    if host == "::1" and not socket.has_ipv6:
+        pytest.skip("no IPv6 here")
+    job = lifecycle.submit(database, LOCAL_OWNER, name="x", spec=presets.resolve("quick", {}))
+    chosen = settings.model_copy(update={"host": host, "port": free_port()})
+    address = f"http://[{host}]:{chosen.port}" if ":" in host else f"http://{host}:{chosen.port}"
+    with (tmp_path / "web.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "webui"],
+            cwd=ROOT,
+            env=os.environ | chosen.environment(),
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        wait_until(lambda: answers(address), "it serves")
+        with (
+            httpx.Client(base_url=address, timeout=20, trust_env=False) as browser,
+            browser.stream("GET", f"/api/v1/jobs/{job.id}/events") as response,
+        ):
+            lines = response.iter_lines()
+            assert any(line == "event: job" for line in lines)
+            process.send_signal(signal.SIGTERM)
+            assert "event: end" not in list(lines)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert "Traceback" not in (tmp_path / "web.log").read_text()
+
+
+def answers(address):
+    with contextlib.suppress(httpx.TransportError):
+        return httpx.get(f"{address}/healthz", trust_env=False).is_success
+
+
+def test_two_servers_share_nothing(settings):
+    with serving_with(settings) as (one, _), serving_with(settings) as (other, _):
+        assert one.hub is not other.hub
