@@ -16,34 +16,50 @@ from core.database.models import (
     Evaluation,
     JobEvent,
     LogLine,
-    MetricSample,
+    MetricSegment,
     Worker,
 )
 from core.errors import NotFound
 from core.messages import message
+from core.metrics import curves
+from core.metrics.samples import MetricSample
 from core.queries.jobs import job
 from core.queries.pages import DEFAULT_LIMIT, Page, checked_limit, key_of, page_of, rows_of_job
 
 
 def epochs(
-    session: Session, job_id: int, limit: int = DEFAULT_LIMIT, cursor: str = ""
+    session: Session,
+    job_id: int,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str = "",
+    *,
+    newest_first: bool = False,
 ) -> Page[Epoch]:
-    """A page of a job's epochs, first to last."""
-    return rows_of_job(session, Epoch, job_id, limit, cursor, Epoch.epoch)
+    """A page of a job's epochs, first to last or last to first."""
+    key = Epoch.epoch
+    return rows_of_job(session, Epoch, job_id, limit, cursor, key, newest_first=newest_first)
 
 
 def metrics(
     session: Session, job_id: int, limit: int = DEFAULT_LIMIT, cursor: str = ""
 ) -> Page[MetricSample]:
     """A page of a job's metric samples, first to last."""
-    return rows_of_job(session, MetricSample, job_id, limit, cursor, MetricSample.step)
+    step = key_of(cursor, 1)[0] if cursor else 0
+    rows = curves.after(session, job_id, step, checked_limit(limit) + 1)
+    return page_of(rows, limit, lambda row: (row.step,))
 
 
 def logs(
-    session: Session, job_id: int, limit: int = DEFAULT_LIMIT, cursor: str = ""
+    session: Session,
+    job_id: int,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str = "",
+    *,
+    newest_first: bool = False,
 ) -> Page[LogLine]:
-    """A page of a job's log, first to last."""
-    return rows_of_job(session, LogLine, job_id, limit, cursor, LogLine.attempt, LogLine.number)
+    """A page of a job's log, first to last or last to first."""
+    keys = LogLine.attempt, LogLine.number
+    return rows_of_job(session, LogLine, job_id, limit, cursor, *keys, newest_first=newest_first)
 
 
 def attempts(
@@ -122,7 +138,11 @@ def newest_keys(session: Session, job_id: int) -> dict[str, int]:
     """
     numbers = {
         "epoch": _newest(Epoch.epoch, Epoch.job_id, job_id),
-        "step": _newest(MetricSample.step, MetricSample.job_id, job_id),
+        "step": select(MetricSegment.last_step)
+        .where(MetricSegment.job_id == job_id)
+        .order_by(MetricSegment.first_step.desc())
+        .limit(1)
+        .scalar_subquery(),
         "artifact": _newest(Artifact.id, Artifact.job_id, job_id),
         "event": _newest(JobEvent.id, JobEvent.job_id, job_id),
         "evaluated": _newest(Evaluation.attempt, Evaluation.job_id, job_id),

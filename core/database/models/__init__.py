@@ -6,7 +6,13 @@ Times are stored in UTC and always set by the database's own clock (`core.databa
 from core.database.models.files import Artifact, Snapshot, artifact_kind
 from core.database.models.jobs import MEASURED, Attempt, Job, JobEvent, JobTag
 from core.database.models.lanes import Lane
-from core.database.models.measurements import Epoch, Evaluation, LogLine, MetricSample
+from core.database.models.measurements import (
+    Epoch,
+    Evaluation,
+    LogLine,
+    MetricBuckets,
+    MetricSegment,
+)
 from core.database.models.previews import Preview
 from core.database.models.workers import Worker
 from core.database.types import (
@@ -35,7 +41,8 @@ __all__ = [
     "JobTag",
     "Lane",
     "LogLine",
-    "MetricSample",
+    "MetricBuckets",
+    "MetricSegment",
     "Preview",
     "Snapshot",
     "Worker",
