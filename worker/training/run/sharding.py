@@ -31,7 +31,7 @@ from worker.training.team import Team
 LEAST_IMAGES = 32
 """Images of a shard: smaller ones take more time an image, by their operations' fixed costs."""
 LEAST_MACS = 25_000_000
-"""Multiply-adds of a shard's forward pass, below which a second thread costs more than it does."""
+"""MACs of a shard's forward pass, below which a second thread costs more than it does."""
 MOST = 8
 
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)

@@ -114,7 +114,7 @@ def test_batch_norm_remembers_the_mean_of_what_the_shards_have_seen(sharding):
         if "running" in name:
             mean = torch.stack([each[name] for each in seen]).mean(0)
             torch.testing.assert_close(value, mean)
-        else:  # the number of batches, and the pixels' mean and deviation, are those of one batch
+        else:  # the number of batches, and how pixels are normalized
             assert torch.equal(value, seen[0][name])
 
 
