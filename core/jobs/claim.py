@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from core.database.clock import now
 from core.database.engine import Database
-from core.database.models import Attempt, Job
+from core.database.models import Attempt, Job, JobProgress
 from core.errors import DatabaseUnavailable
 from core.jobs import events, lanes
 from core.jobs.actors import Actor, of_worker
@@ -69,7 +69,8 @@ def claim(
     except DatabaseUnavailable:
         # the commit may have gone through before the answer was lost
         with database.reading() as session:
-            job = session.scalar(select(Job).where(lanes.IS_RUNNING, Job.lease_token == token))
+            mine = select(Job).join(Job.progress).where(JobProgress.lease_token == token)
+            job = session.scalar(mine.where(lanes.IS_RUNNING))
             return _lease(job, token, claimant) if job else None
 
 
@@ -89,9 +90,10 @@ def next_requirements(database: Database, claimant: Claimant) -> Requirements | 
 def _claim(
     session: Session, claimant: Claimant, token: str, lease_seconds: float, held: Capacity
 ) -> Lease | None:
-    job = _take_best(session, claimant, _taken(claimant, token, lease_seconds), held)
+    job = _take_best(session, claimant, _taken(claimant), held)
     if job is None:
         return None
+    _lease_out(session, job, token, lease_seconds)
     session.execute(
         insert(Attempt).values(
             job_id=job.id, number=job.attempt, worker_id=claimant.worker_id, started_at=now()
@@ -101,20 +103,32 @@ def _claim(
     return _lease(job, token, claimant)
 
 
-def _taken(claimant: Claimant, token: str, lease_seconds: float) -> dict[str, Any]:
+def _taken(claimant: Claimant) -> dict[str, Any]:
     """What a claim changes in a job's row."""
     return {
         "state": "running",
         "attempt": Job.attempt + 1,
-        "revision": Job.revision + 1,
+        "own_revision": Job.own_revision + 1,
         "worker_id": claimant.worker_id,
-        "lease_token": token,
-        "lease_expires_at": now(lease_seconds),
-        "last_heartbeat_at": now(),
         "started_at": func.coalesce(Job.started_at, now()),
-        "eta_s": None,
-        "images_per_s": None,
     }
+
+
+def _lease_out(session: Session, job: Job, token: str, lease_seconds: float) -> None:
+    session.execute(
+        update(JobProgress)
+        .where(JobProgress.job_id == job.id)
+        .values(
+            attempt=job.attempt,
+            revision=JobProgress.revision + 1,
+            lease_token=token,
+            lease_expires_at=now(lease_seconds),
+            last_heartbeat_at=now(),
+            eta_s=None,
+            images_per_s=None,
+        )
+        .execution_options(synchronize_session=False)
+    )
 
 
 def _take_best(

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 
 from core.database.clock import now
 from core.database.engine import Database
-from core.database.models import Job, Lane
+from core.database.models import Job, JobProgress, Lane
 from core.jobs import lanes
 from core.jobs.claim import Claimant
 
@@ -34,7 +34,12 @@ class PollResult:
 
 def poll(database: Database, claimant: Claimant) -> PollResult:
     """Look once, by one statement, for everything that a worker may have to do."""
-    is_over = select(Job.id).where(lanes.IS_RUNNING, Job.lease_expires_at < now()).exists()
+    is_over = (
+        select(Job.id)
+        .join(Job.progress)
+        .where(lanes.IS_RUNNING, JobProgress.lease_expires_at < now())
+        .exists()
+    )
     always = select(now().label("moment"), is_over.label("is_over")).subquery()
     columns = (Lane.id, Lane.notified_at, *lanes.NEEDS, lanes.FIRST_DUE_AT)
     with database.reading() as session:

@@ -33,6 +33,13 @@ def multiply(database: Database, times: int, which: str = "1 = 1") -> None:
                 ),
                 {"count": min(AT_ONCE, times - start), "newest": newest},
             )
+            session.execute(
+                text(
+                    "INSERT INTO progress (job_id, revision, attempt, epoch, batch) "
+                    "SELECT id, 0, 0, 1, 0 FROM jobs "
+                    "WHERE id > (SELECT max(job_id) FROM progress)"
+                )
+            )
 
 
 def learn(database: Database) -> None:
