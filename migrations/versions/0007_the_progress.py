@@ -35,9 +35,9 @@ def upgrade() -> None:
         sa.Column("last_heartbeat_at", TIME, nullable=True),
         sa.Column("epoch", sa.Integer(), nullable=False),
         sa.Column("batch", sa.Integer(), nullable=False),
-        sa.Column("images_per_s", sa.Float(), nullable=True),
-        sa.Column("eta_s", sa.Float(), nullable=True),
-        sa.Column("train_loss", sa.Float(), nullable=True),
+        sa.Column("images_per_s", sa.Double(), nullable=True),
+        sa.Column("eta_s", sa.Double(), nullable=True),
+        sa.Column("train_loss", sa.Double(), nullable=True),
         sa.CheckConstraint(
             "(lease_token IS NULL) = (lease_expires_at IS NULL)",
             name=op.f("ck_progress_a_lease_expires"),
@@ -64,7 +64,7 @@ def downgrade() -> None:
         ("lease_token", sa.String(length=32)),
         *((name, TIME) for name in ("lease_expires_at", "last_heartbeat_at")),
         *((name, sa.Integer()) for name in ("epoch", "batch")),
-        *((name, sa.Float()) for name in ("images_per_s", "eta_s")),
+        *((name, sa.Double()) for name in ("images_per_s", "eta_s")),
     ):
         op.add_column("jobs", sa.Column(name, kind, nullable=True))
     names = ", ".join((*MOVED, "train_loss"))

@@ -35,8 +35,6 @@ def test_the_database_refuses_impossible_rows(database, values):
 @pytest.mark.parametrize(
     "values",
     [
-        {"state": "queued"},
-        {"state": "paused", "desired": "pause"},
         {"worker_id": None},
         {"attempt": 0},
     ],

@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 
 from core import queries
 from core.database.clock import now
-from core.database.models import Attempt, JobProgress
+from core.database.models import Attempt, Job, JobProgress
 from core.jobs import claim as claiming
 from core.jobs import lanes, lifecycle, snapshots
 from core.jobs.actors import LOCAL_OWNER, Actor
