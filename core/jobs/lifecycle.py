@@ -43,6 +43,7 @@ def submit(
     stored = spec.model_dump(mode="json")
     job = Job(
         name=name,
+        folded_name=name.casefold(),
         preset=preset,
         spec=stored,
         dataset=facts.dataset(stored),

@@ -53,10 +53,12 @@ def upgrade() -> None:
         f"INSERT INTO progress (job_id, revision, {columns}) "  # noqa: S608
         f"SELECT id, 0, {columns} FROM jobs"
     )
+    op.drop_index("ix_jobs_claim", "jobs")
     with op.batch_alter_table("jobs") as batch_op:
         batch_op.drop_constraint(op.f("ck_jobs_only_a_running_job_is_leased"), type_="check")
         for name in MOVED:
             batch_op.drop_column(name)
+    index_claim()
 
 
 def downgrade() -> None:
@@ -73,8 +75,20 @@ def downgrade() -> None:
         f"(SELECT {names} FROM progress WHERE job_id = jobs.id), "
         "revision = revision + (SELECT p.revision FROM progress p WHERE p.job_id = jobs.id)"
     )
+    op.drop_index("ix_jobs_claim", "jobs")
     with op.batch_alter_table("jobs") as batch_op:
         for name in ("epoch", "batch"):
             batch_op.alter_column(name, existing_type=sa.Integer(), nullable=False)
         batch_op.create_check_constraint(op.f("ck_jobs_only_a_running_job_is_leased"), LEASED)
+    index_claim()
     op.drop_table("progress")
+
+
+def index_claim() -> None:
+    """Make the index of the claim again: copying a table, SQLite forgets that a column descends."""
+    where = sa.text("state = 'queued'")
+    columns = [
+        *("lane_id", sa.text("priority DESC"), "id"),
+        *("available_at", "dataset", "epochs", "batches", "secured_step", "state"),
+    ]
+    op.create_index("ix_jobs_claim", "jobs", columns, sqlite_where=where, postgresql_where=where)

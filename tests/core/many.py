@@ -100,5 +100,5 @@ def costly(plan: str) -> list[str]:
         for step in plan.splitlines()
         if re.match(r"SCAN jobs", step)
         or re.match(r"(Seq|Parallel Seq|Bitmap Heap) Scan jobs", step)
-        or re.match(r"Sort|Incremental Sort|USE TEMP B-TREE FOR ORDER BY|WindowAgg", step)
+        or re.match(r"Sort|Incremental Sort|USE TEMP B-TREE|WindowAgg", step)
     ]

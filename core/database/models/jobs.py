@@ -40,7 +40,7 @@ MEASURED = (
 )
 """The measurements of a run by which a list can be sorted."""
 
-_LISTED = ("state", "dataset", "model", "preset", "owner", "name")
+_LISTED = ("state", "dataset", "model", "preset", "owner", "folded_name")
 """By what a list can be filtered."""
 
 
@@ -68,6 +68,8 @@ class Job(Base):
 
     id: Mapped[int] = mapped_column(BigKey, primary_key=True)
     name: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    folded_name: Mapped[str] = mapped_column(String(3 * NAME_LENGTH))
+    """The name without capital letters (`str.casefold`), in which lists look for a text."""
     preset: Mapped[str | None] = mapped_column(String(60))
     spec: Mapped[dict[str, Any]]
     priority: Mapped[int]
@@ -167,7 +169,13 @@ class Job(Base):
             name="an_ended_job_has_an_end",
         ),
         _of_state(
-            "queued", "ix_jobs_claim", "lane_id", text("priority DESC"), "id", "available_at"
+            "queued",
+            "ix_jobs_claim",
+            "lane_id",
+            text("priority DESC"),
+            "id",
+            # what a forecast reads, so that it reads no rows
+            *("available_at", "dataset", "epochs", "batches", "secured_step", "state"),
         ),
         _of_state("queued", "ix_jobs_due", "lane_id", "available_at"),
         # pages of the list, newest first; by its state the few that run are found too
