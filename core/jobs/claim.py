@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, insert, select, true, update
+from sqlalchemy import ColumnElement, bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from core.database.clock import now
 from core.database.engine import Database
-from core.database.models import Attempt, Job
+from core.database.models import Attempt, Job, JobProgress
 from core.errors import DatabaseUnavailable
 from core.jobs import events, lanes
 from core.jobs.actors import Actor, of_worker
@@ -69,7 +70,8 @@ def claim(
     except DatabaseUnavailable:
         # the commit may have gone through before the answer was lost
         with database.reading() as session:
-            job = session.scalar(select(Job).where(lanes.IS_RUNNING, Job.lease_token == token))
+            mine = select(Job).join(Job.progress).where(JobProgress.lease_token == token)
+            job = session.scalar(mine.where(lanes.IS_RUNNING))
             return _lease(job, token, claimant) if job else None
 
 
@@ -89,9 +91,10 @@ def next_requirements(database: Database, claimant: Claimant) -> Requirements | 
 def _claim(
     session: Session, claimant: Claimant, token: str, lease_seconds: float, held: Capacity
 ) -> Lease | None:
-    job = _take_best(session, claimant, _taken(claimant, token, lease_seconds), held)
+    job = _take_best(session, claimant, held)
     if job is None:
         return None
+    _lease_out(session, job, token, lease_seconds)
     session.execute(
         insert(Attempt).values(
             job_id=job.id, number=job.attempt, worker_id=claimant.worker_id, started_at=now()
@@ -101,58 +104,73 @@ def _claim(
     return _lease(job, token, claimant)
 
 
-def _taken(claimant: Claimant, token: str, lease_seconds: float) -> dict[str, Any]:
-    """What a claim changes in a job's row."""
-    return {
-        "state": "running",
-        "attempt": Job.attempt + 1,
-        "revision": Job.revision + 1,
-        "worker_id": claimant.worker_id,
-        "lease_token": token,
-        "lease_expires_at": now(lease_seconds),
-        "last_heartbeat_at": now(),
-        "started_at": func.coalesce(Job.started_at, now()),
-        "eta_s": None,
-        "images_per_s": None,
-    }
+def _lease_out(session: Session, job: Job, token: str, lease_seconds: float) -> None:
+    session.execute(
+        update(JobProgress)
+        .where(JobProgress.job_id == job.id)
+        .values(
+            attempt=job.attempt,
+            revision=JobProgress.revision + 1,
+            lease_token=token,
+            lease_expires_at=now(lease_seconds),
+            last_heartbeat_at=now(),
+            eta_s=None,
+            images_per_s=None,
+        )
+        .execution_options(synchronize_session=False)
+    )
 
 
-def _take_best(
-    session: Session, claimant: Claimant, values: dict[str, Any], held: Capacity
-) -> Job | None:
+def _take_best(session: Session, claimant: Claimant, held: Capacity) -> Job | None:
     for _ in range(LOOKS):
         line = lanes.heads(session, claimant.queues, claimant.max_capacity)
         if not line or not held.fits(line[0].needs):
             return None
         # a head that another claim has locked is waited for when nothing else was free before it:
         # either it is taken after all, or the next look does not see it any more
-        for which in (Job.id == _first_free(line), Job.id == line[0].job_id):
-            if (job := _take(session, which, values)) is not None:
+        for statement, which in (_first_free(line), (_TAKE_HEAD, {"head_id": line[0].job_id})):
+            job: Job | None = session.scalar(statement, which | {"taker": claimant.worker_id})
+            if job is not None:
                 return job
     return None
 
 
-def _take(session: Session, which: ColumnElement[bool], values: dict[str, Any]) -> Job | None:
-    return session.scalar(
+def _first_free(line: Sequence[Head]) -> tuple[ReturningUpdate[Any], dict[str, int]]:
+    """The statement that takes the first job of the best lane that no other claim has locked.
+
+    It takes none that comes after the head of another lane.
+    """
+    best = line[0]
+    if len(line) == 1:
+        return _TAKE_ANY, {"lane": best.lane_id}
+    other = line[1]
+    if best.priority > other.priority:
+        return _TAKE_ABOVE, {"lane": best.lane_id, "bound": other.priority}
+    bounds = {"bound": other.priority, "bound_id": other.job_id}
+    return _TAKE_BEFORE, {"lane": best.lane_id} | bounds
+
+
+def _take(which: ColumnElement[bool]) -> ReturningUpdate[Any]:
+    return (
         update(Job)
         .where(which, Job.state.in_(may_become("running")), Job.available_at <= now())
-        .values(values)
+        .values(
+            state="running",
+            attempt=Job.attempt + 1,
+            own_revision=Job.own_revision + 1,
+            worker_id=bindparam("taker"),
+            started_at=func.coalesce(Job.started_at, now()),
+        )
         .returning(Job)
         .execution_options(synchronize_session=False)
     )
 
 
-def _first_free(line: Sequence[Head]) -> Any:
-    """The first job of the best lane that no other claim has locked, if none is before it."""
-    best = line[0]
-    return (
+def _is_first_free(*bounds: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether a job is the first of a lane that is not locked, within one range of its index."""
+    return Job.id == (
         select(Job.id)
-        .where(
-            Job.lane_id == best.lane_id,
-            lanes.IS_QUEUED,
-            lanes.IS_DUE,
-            _is_before(line[1], best) if len(line) > 1 else true(),
-        )
+        .where(Job.lane_id == bindparam("lane"), lanes.IS_QUEUED, lanes.IS_DUE, *bounds)
         .order_by(*lanes.IN_ORDER)
         .limit(lanes.ONE_ROW)
         .with_for_update(skip_locked=True)
@@ -160,11 +178,13 @@ def _first_free(line: Sequence[Head]) -> Any:
     )
 
 
-def _is_before(other: Head, best: Head) -> ColumnElement[bool]:
-    """Whether a job of the best lane is before the head of another: one range of the index."""
-    if best.priority > other.priority:
-        return Job.priority > other.priority
-    return and_(Job.priority == other.priority, Job.id < other.job_id)
+# made once: a worker executes them again and again
+_TAKE_ANY = _take(_is_first_free())
+_TAKE_ABOVE = _take(_is_first_free(Job.priority > bindparam("bound")))
+_TAKE_BEFORE = _take(
+    _is_first_free(Job.priority == bindparam("bound"), Job.id < bindparam("bound_id"))
+)
+_TAKE_HEAD = _take(Job.id == bindparam("head_id"))
 
 
 def _lease(job: Job, token: str, claimant: Claimant) -> Lease:

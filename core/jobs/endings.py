@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, contains_eager
 
 from core.database.clock import now
 from core.database.engine import Database, storable
-from core.database.models import KIND_LENGTH, Artifact, Job, artifact_kind
+from core.database.models import KIND_LENGTH, Artifact, Job, JobProgress, artifact_kind
 from core.jobs import events, lanes, snapshots
 from core.jobs.actors import REAPER, Actor
 from core.jobs.capacity import requirements
@@ -78,8 +78,8 @@ def succeed(
                 **ended("succeeded"),
                 "weights_sha256": weights_sha256,
                 "stop_reason": stop_reason,
-                "eta_s": 0.0,
             },
+            UNLEASED | {"eta_s": 0.0},
         )
         for publication in publications:
             session.add(
@@ -115,9 +115,9 @@ def end(
         LeaseLost: the job is no longer this attempt's to end.
     """
     with database.writing() as session:
-        # takes the row's lock before it decides
-        guarded_update(session, lease, {})
-        job = session.scalars(select(Job).where(Job.id == lease.job_id)).one()
+        # the rows are locked before it is decided
+        job = session.scalars(select(Job).where(Job.id == lease.job_id).with_for_update()).one()
+        guarded_update(session, lease, {}, {})
         return _end(session, job, lease.actor, outcome, failure)
 
 
@@ -139,7 +139,9 @@ def reap(database: Database, lease_seconds: float, moment: datetime | None = Non
     with database.writing() as session:
         jobs = session.scalars(
             select(Job)
-            .where(lanes.IS_RUNNING, Job.lease_expires_at < (moment or now()))
+            .join(Job.progress)
+            .options(contains_eager(Job.progress))
+            .where(lanes.IS_RUNNING, JobProgress.lease_expires_at < (moment or now()))
             .order_by(Job.id)
             .with_for_update(skip_locked=True)
         ).all()
@@ -179,14 +181,15 @@ def _end(
     """Close the running attempt of a job whose row is locked, and move the job on."""
     move = decide(outcome, desired=job.desired, crashes=job.crashes, losses=job.losses)
     values: dict[str, Any] = {"crashes": move.crashes, "losses": move.losses}
+    of_progress = dict(UNLEASED)
     if move.state in ("queued", "paused"):
         values |= {
             "state": move.state,
             "available_at": now(move.delay_s),
             # it may have been pinned meanwhile
             "lane_id": lanes.find(session, job.queue, requirements(job)),
-            **UNLEASED,
         }
+        of_progress |= {"images_per_s": None}
     else:
         values |= ended(move.state)
     if move.state == "cancelled":
@@ -205,7 +208,7 @@ def _end(
         "cancelled" if move.state == "cancelled" else outcome,
         failure.reason if failure else None,
     )
-    change(session, job, values)
+    change(session, job, values, of_progress)
     _append_events(session, job, actor, outcome, move.state, failure)
     return move.state
 

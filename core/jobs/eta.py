@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from core.database.clock import now
 from core.database.engine import Database
-from core.database.models import Job, Lane, Worker
+from core.database.models import Job, JobProgress, Lane, Worker
 from core.jobs import lanes
 from core.jobs.capacity import Capacity, Requirements, capacity_of
 from core.workers import live
@@ -184,8 +184,9 @@ def _typical_epoch_s(session: Session) -> dict[str, float]:
     """
     # the epochs that were trained: a run that was stopped early planned more
     rows: Iterable[Row[Any]] = session.execute(
-        select(Job.dataset, Job.epoch, Job.started_at, Job.finished_at)
-        .where(Job.state == "succeeded", Job.attempt == 1, Job.epoch > 0)
+        select(Job.dataset, JobProgress.epoch, Job.started_at, Job.finished_at)
+        .join(Job.progress)
+        .where(Job.state == "succeeded", Job.attempt == 1, JobProgress.epoch > 0)
         .order_by(Job.id.desc())
         .limit(RECENT)
     )
@@ -267,9 +268,9 @@ def _slots(
     """The slots of all live workers, and when each is free."""
     busy: defaultdict[int, list[float]] = defaultdict(list)
     running: Iterable[Row[Any]] = session.execute(
-        select(Job.worker_id, Job.desired, Job.devices, Job.eta_s, *_WORK).where(
-            lanes.IS_RUNNING, Job.worker_id.in_([worker.id for worker in workers])
-        )
+        select(Job.worker_id, Job.desired, Job.devices, JobProgress.eta_s, *_WORK)
+        .join(Job.progress)
+        .where(lanes.IS_RUNNING, Job.worker_id.in_([worker.id for worker in workers]))
     )
     for job in running:
         left = job.eta_s if job.eta_s is not None else _work_s(job, typical)

@@ -7,11 +7,11 @@ lane, by `Capacity.fits`.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, literal_column, select
+from sqlalchemy import ColumnElement, Select, bindparam, literal_column, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -77,8 +77,14 @@ def find(session: Session, queue: str, needs: Requirements) -> int:
     return found
 
 
-def heads(session: Session, queues: Collection[str], capacity: Capacity) -> list[Head]:
+def heads(session: Session, queues: Sequence[str], capacity: Capacity) -> list[Head]:
     """The first due job of each lane of some queues that fits in, the best one first."""
+    rows = session.execute(_HEADS, {"queues": list(queues)})
+    found = [Head(row.id, row.priority, row.lane_id, needs_of(row)) for row in rows]
+    return sorted((head for head in found if capacity.fits(head.needs)), key=lambda head: head.key)
+
+
+def _heads() -> Select[Any]:
     first = (
         select(Job.id)
         .where(Job.lane_id == Lane.id, IS_QUEUED, IS_DUE)
@@ -88,15 +94,15 @@ def heads(session: Session, queues: Collection[str], capacity: Capacity) -> list
         .scalar_subquery()
     )
     lanes = (
-        select(Lane.id.label("lane_id"), *NEEDS, first.label("first"))
-        .where(Lane.queue.in_(queues))
-        .subquery()
+        select(Lane.id.label("lane_id"), *NEEDS, first.label("first")).where(OF_QUEUES).subquery()
     )
-    rows = session.execute(
-        select(Job.id, Job.priority, lanes).join_from(lanes, Job, Job.id == lanes.c.first)
-    )
-    found = [Head(row.id, row.priority, row.lane_id, needs_of(row)) for row in rows]
-    return sorted((head for head in found if capacity.fits(head.needs)), key=lambda head: head.key)
+    return select(Job.id, Job.priority, lanes).join_from(lanes, Job, Job.id == lanes.c.first)
+
+
+OF_QUEUES: ColumnElement[bool] = Lane.queue.in_(bindparam("queues", expanding=True))
+
+_HEADS = _heads()
+"""Made once: a worker asks it again and again."""
 
 
 def needs_of(lane: Any) -> Requirements:

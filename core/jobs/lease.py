@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from core.database.clock import now
-from core.database.models import Job
+from core.database.models import Job, JobProgress
 from core.errors import LeaseLost
 from core.jobs.actors import Actor
 from core.jobs.capacity import Requirements
@@ -35,8 +35,19 @@ class Lease:
     """The devices that the run takes, and what it is bound to."""
 
 
-def guarded_update(session: Session, lease: Lease, values: dict[str, Any]) -> Desired:
-    """Change the job's row if, and only if, `lease` still holds it.
+def guarded_update(
+    session: Session, lease: Lease, own: dict[str, Any], of_progress: dict[str, Any]
+) -> Desired:
+    """Change the rows of a job if, and only if, `lease` still holds it.
+
+    The job's own row is changed first, where it is changed at all: so is it by everybody else who
+    changes both, and nobody waits for one while holding the other.
+
+    Args:
+        session: a transaction; it holds the guard until its end.
+        lease: who writes.
+        own: columns of `jobs`.
+        of_progress: columns of `progress`.
 
     Returns:
         What a person wants of the job now.
@@ -44,18 +55,36 @@ def guarded_update(session: Session, lease: Lease, values: dict[str, Any]) -> De
     Raises:
         LeaseLost: another attempt, or an end, came between. Nothing of the transaction stays.
     """
+    if own:
+        _update_own(session, lease, own)
+    wanted = select(Job.desired).where(Job.id == JobProgress.job_id).scalar_subquery()
     desired: Desired | None = session.scalar(
-        update(Job)
+        update(JobProgress)
         .where(
-            Job.id == lease.job_id,
-            Job.attempt == lease.attempt,
-            Job.lease_token == lease.token,
-            Job.state == "running",
+            JobProgress.job_id == lease.job_id,
+            JobProgress.attempt == lease.attempt,
+            JobProgress.lease_token == lease.token,
         )
-        .values(revision=Job.revision + 1, last_heartbeat_at=now(), **values)
-        .returning(Job.desired)
+        .values({"last_heartbeat_at": now(), "revision": JobProgress.revision + 1} | of_progress)
+        .returning(wanted)
         .execution_options(synchronize_session=False)
     )
     if desired is None:
-        raise LeaseLost(message("lease.lost", job_id=lease.job_id, attempt=lease.attempt))
+        raise _lost(lease)
     return desired
+
+
+def _update_own(session: Session, lease: Lease, values: dict[str, Any]) -> None:
+    found = session.scalar(
+        update(Job)
+        .where(Job.id == lease.job_id, Job.attempt == lease.attempt, Job.state == "running")
+        .values(values | {"own_revision": Job.own_revision + 1})
+        .returning(Job.id)
+        .execution_options(synchronize_session=False)
+    )
+    if found is None:
+        raise _lost(lease)
+
+
+def _lost(lease: Lease) -> LeaseLost:
+    return LeaseLost(message("lease.lost", job_id=lease.job_id, attempt=lease.attempt))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from core.database.clock import now
 from core.database.engine import Database
-from core.database.models import Job, JobTag
+from core.database.models import Job, JobProgress, JobTag
 from core.errors import Conflict, Forbidden
 from core.jobs import events, lanes, snapshots
 from core.jobs.actors import Actor, may, refuse_unless_allowed
@@ -43,6 +43,7 @@ def submit(
     stored = spec.model_dump(mode="json")
     job = Job(
         name=name,
+        folded_name=name.casefold(),
         preset=preset,
         spec=stored,
         dataset=facts.dataset(stored),
@@ -56,17 +57,16 @@ def submit(
         state="queued",
         desired="run",
         attempt=0,
-        revision=1,
+        own_revision=1,
         resets=0,
         created_at=now(),
         available_at=now(),
         crashes=0,
         losses=0,
         secured_step=0,
-        epoch=0,
         epochs=spec.epochs,
-        batch=0,
         batches=0,
+        progress=JobProgress(revision=0, attempt=0, epoch=0, batch=0),
     )
     with database.writing() as session:
         job.lane_id = lanes.find(session, queue, requirements(job))

@@ -11,18 +11,14 @@ from sqlalchemy.orm import Session
 
 from core.database.clock import now
 from core.database.engine import Database
-from core.database.models import LARGEST_KEY, Attempt, Job
+from core.database.models import LARGEST_KEY, Attempt, Job, JobProgress
 from core.errors import NotFound
 from core.jobs.actors import Actor
 from core.messages import Message, message
 from core.states import Desired, Outcome, State, may_become
 
-UNLEASED: dict[str, Any] = {
-    "lease_token": None,
-    "lease_expires_at": None,
-    "eta_s": None,
-    "images_per_s": None,
-}
+UNLEASED: dict[str, Any] = {"lease_token": None, "lease_expires_at": None, "eta_s": None}
+"""The progress of a job that runs no longer, as columns."""
 
 UNPINNED: dict[str, Any] = {"pinned_precision": None, "pinned_threads": None}
 
@@ -38,24 +34,36 @@ def locked(database: Database, job_id: int) -> Iterator[tuple[Session, Job]]:
     if job_id > LARGEST_KEY:
         raise NotFound(unknown)
     with database.writing() as session:
-        job = session.scalar(select(Job).where(Job.id == job_id).with_for_update())
+        job = session.scalar(select(Job).where(Job.id == job_id).with_for_update(of=Job))
         if job is None:
             raise NotFound(unknown)
         yield session, job
         session.refresh(job)
 
 
-def change(session: Session, job: Job, values: dict[str, Any]) -> None:
-    """Change the row of a job that is locked; a new state must be one that it may move to."""
+def change(
+    session: Session,
+    job: Job,
+    values: dict[str, Any],
+    of_progress: dict[str, Any] | None = None,
+) -> None:
+    """Change the rows of a job that is locked; a new state must be one that it may move to."""
     conditions = [Job.id == job.id]
     if target := values.get("state"):
         conditions.append(Job.state.in_(may_become(target)))
     session.execute(
         update(Job)
         .where(*conditions)
-        .values(revision=Job.revision + 1, **values)
+        .values(values | {"own_revision": Job.own_revision + 1})
         .execution_options(synchronize_session=False)
     )
+    if of_progress:
+        session.execute(
+            update(JobProgress)
+            .where(JobProgress.job_id == job.id)
+            .values(of_progress | {"revision": JobProgress.revision + 1})
+            .execution_options(synchronize_session=False)
+        )
 
 
 def asked(desired: Desired, actor: Actor) -> dict[str, Any]:
@@ -65,13 +73,7 @@ def asked(desired: Desired, actor: Actor) -> dict[str, Any]:
 
 def ended(state: State) -> dict[str, Any]:
     """A final state, as columns."""
-    return {
-        "state": state,
-        "finished_at": now(),
-        "lease_token": None,
-        "lease_expires_at": None,
-        "eta_s": None,
-    }
+    return {"state": state, "finished_at": now()}
 
 
 def close_attempt(

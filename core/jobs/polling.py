@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, select, update
 
 from core.database.clock import now
 from core.database.engine import Database
-from core.database.models import Job, Lane
+from core.database.models import Job, JobProgress, Lane
 from core.jobs import lanes
 from core.jobs.claim import Claimant
 
@@ -34,13 +35,8 @@ class PollResult:
 
 def poll(database: Database, claimant: Claimant) -> PollResult:
     """Look once, by one statement, for everything that a worker may have to do."""
-    is_over = select(Job.id).where(lanes.IS_RUNNING, Job.lease_expires_at < now()).exists()
-    always = select(now().label("moment"), is_over.label("is_over")).subquery()
-    columns = (Lane.id, Lane.notified_at, *lanes.NEEDS, lanes.FIRST_DUE_AT)
     with database.reading() as session:
-        rows = session.execute(
-            select(always, *columns).outerjoin_from(always, Lane, Lane.queue.in_(claimant.queues))
-        ).all()
+        rows = session.execute(_POLL, {"queues": list(claimant.queues)}).all()
     moment = rows[0].moment
     lately = moment - timedelta(seconds=NOTIFY_AGAIN_S)
     own = [
@@ -54,6 +50,22 @@ def poll(database: Database, claimant: Claimant) -> PollResult:
             row.id for row in own if row.first_due_at <= moment and row.notified_at < lately
         ],
     )
+
+
+def _poll() -> Select[Any]:
+    is_over = (
+        select(Job.id)
+        .join(Job.progress)
+        .where(lanes.IS_RUNNING, JobProgress.lease_expires_at < now())
+        .exists()
+    )
+    always = select(now().label("moment"), is_over.label("is_over")).subquery()
+    columns = (Lane.id, Lane.notified_at, *lanes.NEEDS, lanes.FIRST_DUE_AT)
+    return select(always, *columns).outerjoin_from(always, Lane, lanes.OF_QUEUES)
+
+
+_POLL = _poll()
+"""Made once: a worker asks it again and again."""
 
 
 def mark_notified(database: Database, lane_ids: Collection[int]) -> set[str]:

@@ -35,10 +35,8 @@ from core.states import Desired, EventKind
 
 LONGEST_LINE = 10_000
 
-# what a report sets in the job's own row
-_STEP_METRICS = {"epoch", "batch", "train_loss", "images_per_s", "eta_s"}
-_MEASURED = {"validation_loss", "validation_accuracy", "test_loss", "test_accuracy"}
-_EPOCH_END = _STEP_METRICS | _MEASURED
+# what a report sets in the job's progress
+_PROGRESS = {"epoch", "batch", "train_loss", "images_per_s", "eta_s"}
 
 _STARTED = {"device", "device_kind", "threads", "precision", "epoch", "step"}
 """What the history tells of a beginning."""
@@ -105,18 +103,16 @@ class Recorder:
         """
         reports, secured = list(self._pending), list(self._secured)
         lines = [report for report in reports if isinstance(report, Line)]
-        values = {key: value for report in reports for key, value in _summary(report).items()}
+        own, of_progress = _summaries(reports)
         if secured:
-            values |= _progress(secured[-1].step)
-            values |= self._pin
+            own |= _secured(secured[-1].step) | self._pin
         try:
             with self._database.writing() as session:
-                desired = guarded_update(
-                    session, self._lease, {**values, "lease_expires_at": now(self._lease_seconds)}
-                )
+                of_progress["lease_expires_at"] = now(self._lease_seconds)
+                desired = guarded_update(session, self._lease, own, of_progress)
                 for report in reports:
                     if isinstance(report, Started):
-                        self._start(session, report, values)
+                        self._start(session, report, own)
                     elif isinstance(report, Shrunk):
                         self._note(session, micro_batch=report.micro_batch)
                     elif isinstance(report, Evaluated):
@@ -141,7 +137,7 @@ class Recorder:
         self._may_be_written = False
         return desired
 
-    def _start(self, session: Session, report: Started, values: dict[str, Any]) -> None:
+    def _start(self, session: Session, report: Started, own: dict[str, Any]) -> None:
         """Note the device, and take back what an earlier attempt wrote past this beginning."""
         job_id = self._lease.job_id
         self._note(
@@ -156,11 +152,11 @@ class Recorder:
         snapshots.discard(session, job_id, after_step=report.step)
         session.execute(delete(Evaluation).where(Evaluation.job_id == job_id))
         last = session.get(Epoch, (job_id, report.epoch))
-        if last and values["test_loss"] is None:  # unless this flush brings newer ones
+        if last and own["test_loss"] is None:  # unless this flush brings newer ones
             session.execute(
                 update(Job)
                 .where(Job.id == job_id)
-                .values({name: getattr(last, name) for name in _MEASURED})
+                .values({name: getattr(last, name) for name in models.MEASURED})
             )
 
     def _append_events(
@@ -251,7 +247,7 @@ def _is_bound_to_threads(report: Started) -> bool:
     return report.device_kind == "cpu" and report.shards is None
 
 
-def _progress(step: int) -> dict[str, Any]:
+def _secured(step: int) -> dict[str, Any]:
     """More batches secured than ever before give the budget of crashes and losses back."""
     is_new = Job.secured_step < step
     return {
@@ -261,25 +257,39 @@ def _progress(step: int) -> dict[str, Any]:
     }
 
 
-def _summary(report: Report) -> dict[str, Any]:
+def _summaries(reports: Sequence[Report]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What some reports set in the job's own row, and in that of its progress."""
+    own: dict[str, Any] = {}
+    of_progress: dict[str, Any] = {}
+    for report in reports:
+        own |= _own_summary(report)
+        of_progress |= _progress_summary(report)
+    return own, of_progress
+
+
+def _own_summary(report: Report) -> dict[str, Any]:
     match report:
         case Started():
             # the measurements of an earlier attempt go; those before this beginning come back
-            measured = dict.fromkeys(_MEASURED | (set() if report.step else {"train_loss"}))
-            return measured | {
+            return dict.fromkeys(models.MEASURED) | {
                 "resets": Job.resets + 1,
                 "epochs": report.epochs,
                 "batches": report.batches,
-                "epoch": report.epoch,
-                "batch": 0,
-                "images_per_s": None,
-                "eta_s": None,
             }
-        case StepMetrics():
-            return report.model_dump(include=_STEP_METRICS)
-        case StepMetricsBatch():
-            return _summary(report.last)
         case EpochEnd():
-            return report.model_dump(include=_EPOCH_END)
+            return report.model_dump(include=set(models.MEASURED))
+        case _:
+            return {}
+
+
+def _progress_summary(report: Report) -> dict[str, Any]:
+    match report:
+        case Started():
+            begun = {"epoch": report.epoch, "batch": 0, "images_per_s": None, "eta_s": None}
+            return begun if report.step else begun | {"train_loss": None}
+        case StepMetrics() | EpochEnd():
+            return report.model_dump(include=_PROGRESS)
+        case StepMetricsBatch():
+            return _progress_summary(report.last)
         case _:
             return {}

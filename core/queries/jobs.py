@@ -170,7 +170,7 @@ def _conditions(selection: Selection, *, is_walk: bool) -> Iterator[ColumnElemen
         column = getattr(Job, name)
         yield (in_passing(column) if is_walk else column) == value
     if selection.text:
-        yield Job.name.icontains(selection.text, autoescape=True)
+        yield Job.folded_name.contains(selection.text.casefold(), autoescape=True)
 
 
 def _tagged(session: Session, tag: str) -> Iterator[ColumnElement[bool]]:

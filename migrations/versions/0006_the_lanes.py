@@ -19,7 +19,11 @@ OF_A_JOB = (
     "coalesce(jobs.pinned_precision, ''), coalesce(jobs.pinned_threads, 0)"
 )
 
-LISTED = ("state", "dataset", "model", "preset", "owner", "name")
+CLAIM = (
+    *("lane_id", sa.text("priority DESC"), "id"),
+    *("available_at", "dataset", "epochs", "batches", "secured_step", "state"),
+)
+LISTED = ("state", "dataset", "model", "preset", "owner", "folded_name")
 MEASURED = (
     "train_loss",
     "validation_loss",
@@ -61,10 +65,12 @@ def upgrade() -> None:
         sa.Column("dataset", sa.String(length=60), nullable=True),
         sa.Column("model", sa.String(length=60), nullable=True),
         sa.Column("owner", sa.String(length=120), nullable=True),
+        sa.Column("folded_name", sa.String(length=360), nullable=True),
         sa.Column("tags", sa.JSON(), nullable=True),
     ):
         op.add_column("jobs", column)
     fill()
+    fold_names()
     op.drop_index(op.f("ix_jobs_state_queue_priority_id"), "jobs")
     op.drop_index(op.f("ix_jobs_lease_expires_at"), "jobs")
     with op.batch_alter_table("jobs") as batch_op:
@@ -73,14 +79,13 @@ def upgrade() -> None:
             ("dataset", sa.String(length=60)),
             ("model", sa.String(length=60)),
             ("owner", sa.String(length=120)),
+            ("folded_name", sa.String(length=360)),
             ("tags", sa.JSON()),
         ):
             batch_op.alter_column(name, existing_type=kind, nullable=False)
         batch_op.create_foreign_key(op.f("fk_jobs_lane_id_lanes"), "lanes", ["lane_id"], ["id"])
         batch_op.drop_column("notified_at")
-    index_state(
-        "queued", "ix_jobs_claim", "lane_id", sa.text("priority DESC"), "id", "available_at"
-    )
+    index_state("queued", "ix_jobs_claim", *CLAIM)
     index_state("queued", "ix_jobs_due", "lane_id", "available_at")
     for name, columns in LISTS.items():
         op.create_index(name, "jobs", list(columns))
@@ -104,7 +109,7 @@ def downgrade() -> None:
             "notified_at", existing_type=sa.DateTime(timezone=True), nullable=False
         )
         batch_op.drop_constraint(op.f("fk_jobs_lane_id_lanes"), type_="foreignkey")
-        for name in ("tags", "owner", "model", "dataset", "lane_id"):
+        for name in ("tags", "folded_name", "owner", "model", "dataset", "lane_id"):
             batch_op.drop_column(name)
     op.create_index(op.f("ix_jobs_lease_expires_at"), "jobs", ["lease_expires_at"])
     op.create_index(
@@ -134,6 +139,17 @@ def fill() -> None:
         f"owner = coalesce((SELECT {name} FROM job_events e "
         "WHERE e.job_id = jobs.id AND e.kind = 'submitted' ORDER BY e.id LIMIT 1), 'owner')"
     )
+
+
+def fold_names() -> None:
+    """Copy the names without their capital letters: SQLite knows only those of English."""
+    bind = op.get_bind()
+    rows = bind.execute(sa.text("SELECT id, name FROM jobs")).all()
+    if rows:
+        bind.execute(
+            sa.text("UPDATE jobs SET folded_name = :folded WHERE id = :id"),
+            [{"id": job_id, "folded": name.casefold()} for job_id, name in rows],
+        )
 
 
 def index_state(state: str, name: str, *columns: object) -> None:

@@ -166,7 +166,7 @@ def _states(seen: _Evidence) -> Iterator[str]:
     job = seen.job
     if job.state in FINAL and not job.finished_at:
         yield f"{job.state} without an end"
-    if (job.state == "running") != (job.lease_token is not None):
+    if (job.state == "running") != (job.progress.lease_token is not None):
         yield f"{job.state}, and its lease says otherwise"
     if job.state == "failed" and not job.error_message:
         yield "failed without a reason"

@@ -318,7 +318,7 @@ def marked(mark: str) -> list[psutil.Process]:
 
 def trains(look: Callable[[Job], Job], job: Job, epoch: int = 1) -> Callable[[], Any]:
     """A condition: the job trains, and is past an epoch."""
-    return lambda: look(job).state == "running" and look(job).epoch > epoch
+    return lambda: look(job).state == "running" and look(job).progress.epoch > epoch
 
 
 def has_snapshot(look: Callable[[Job], Job], job: Job, step: int = 0) -> Callable[[], Any]:

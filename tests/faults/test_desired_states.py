@@ -123,7 +123,7 @@ def test_a_cancel_that_races_the_end_has_one_outcome(
         job = submit(QUICK_DIGITS | {"epochs": 4})
         epoch = chance.choice([1, 3, 4])
         wait_until(
-            lambda job=job, epoch=epoch: look(job).epoch >= epoch or look(job).finished_at,
+            lambda job=job, epoch=epoch: look(job).progress.epoch >= epoch or look(job).finished_at,
             "it is nearly done",
         )
         cancel(job)

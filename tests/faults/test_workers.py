@@ -81,7 +81,7 @@ def test_a_worker_that_is_cut_off_loses_its_job_and_its_writes_are_refused(
 
     fault(proxy)
     start_worker()
-    wait_until(lambda: look(job).attempt == 2 and look(job).epoch > 0, "it runs elsewhere")
+    wait_until(lambda: look(job).attempt == 2 and look(job).progress.epoch > 0, "it runs elsewhere")
     proxy.heal()
 
     wait_until_gone([trainer])
@@ -168,7 +168,7 @@ def test_the_clock_of_a_worker_may_be_an_hour_off(
     first = start_worker(crooked)
     job = submit(STEADY_DIGITS)
     wait_until(has_snapshot(look, job), "it trains")
-    assert abs(look(job).last_heartbeat_at.timestamp() - time.time()) < 60
+    assert abs(look(job).progress.last_heartbeat_at.timestamp() - time.time()) < 60
 
     first.kill()
     start_worker()
@@ -184,7 +184,7 @@ def test_a_worker_that_starts_reaps_nobody_for_a_lease(start_worker, submit, loo
     wait_until(trains(look, job), "it trains")
     first.send(signal.SIGSTOP)
     wait_until(
-        lambda: time.time() - look(job).last_heartbeat_at.timestamp() > LEASE_S,
+        lambda: time.time() - look(job).progress.last_heartbeat_at.timestamp() > LEASE_S,
         "its lease runs out",
     )
 

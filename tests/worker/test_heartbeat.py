@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from core import queries, workers
 from core.database.clock import now
-from core.database.models import Job
+from core.database.models import JobProgress
 from core.jobs import claim, polling, snapshots
 from core.jobs.claim import Claimant
 from core.jobs.snapshots import SnapshotRef
@@ -37,7 +37,9 @@ def stranger(database, submit):
     claimant = Claimant(workers.register(database, facts), ["default"])
     assert claim.claim(database, claimant, 60)
     with database.writing() as session:
-        session.execute(update(Job).where(Job.id == job.id).values(lease_expires_at=now(-1)))
+        session.execute(
+            update(JobProgress).where(JobProgress.job_id == job.id).values(lease_expires_at=now(-1))
+        )
     return job
 
 
@@ -77,7 +79,11 @@ def test_a_lease_that_runs_out_after_the_heartbeat_is_not_reaped(
 ):
     """A process that is stopped there wakes up with old knowledge."""
     with database.writing() as session:
-        session.execute(update(Job).where(Job.id == stranger.id).values(lease_expires_at=now(0.2)))
+        session.execute(
+            update(JobProgress)
+            .where(JobProgress.job_id == stranger.id)
+            .values(lease_expires_at=now(0.2))
+        )
     poll = polling.poll
 
     def stopped_meanwhile(*arguments):

@@ -4,7 +4,7 @@ Times are stored in UTC and always set by the database's own clock (`core.databa
 """
 
 from core.database.models.files import Artifact, Snapshot, artifact_kind
-from core.database.models.jobs import MEASURED, Attempt, Job, JobEvent, JobTag
+from core.database.models.jobs import MEASURED, Attempt, Job, JobEvent, JobProgress, JobTag
 from core.database.models.lanes import Lane
 from core.database.models.measurements import (
     Epoch,
@@ -38,6 +38,7 @@ __all__ = [
     "Evaluation",
     "Job",
     "JobEvent",
+    "JobProgress",
     "JobTag",
     "Lane",
     "LogLine",

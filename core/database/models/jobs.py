@@ -5,8 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    String,
+    Text,
+    select,
+    text,
+)
+from sqlalchemy.ext.hybrid import hybrid_property
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from core.database.types import (
     KIND_LENGTH,
@@ -29,7 +40,7 @@ MEASURED = (
 )
 """The measurements of a run by which a list can be sorted."""
 
-_LISTED = ("state", "dataset", "model", "preset", "owner", "name")
+_LISTED = ("state", "dataset", "model", "preset", "owner", "folded_name")
 """By what a list can be filtered."""
 
 
@@ -47,16 +58,18 @@ def _of_state(state: State, name: str, *columns: Any) -> Index:
 
 
 class Job(Base):
-    """A run that somebody asked for. This row is the queue entry, the state and the lease.
+    """A run that somebody asked for. This row is the queue entry and the state.
 
-    The last values of the run (progress, losses, accuracy) are kept here again, so that a page
-    of the list reads one table.
+    The measurements of its last epoch are kept here again, so that a page of the list reads them
+    with it. What changes while it runs is in its row of `progress`.
     """
 
     __tablename__ = "jobs"
 
     id: Mapped[int] = mapped_column(BigKey, primary_key=True)
     name: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    folded_name: Mapped[str] = mapped_column(String(3 * NAME_LENGTH))
+    """The name without capital letters (`str.casefold`), in which lists look for a text."""
     preset: Mapped[str | None] = mapped_column(String(60))
     spec: Mapped[dict[str, Any]]
     priority: Mapped[int]
@@ -84,8 +97,8 @@ class Job(Base):
     state: Mapped[State]
     desired: Mapped[Desired]
     attempt: Mapped[int]
-    revision: Mapped[int]
-    """Goes up with every change of the row: live pages ask for rows they have not seen."""
+    own_revision: Mapped[int] = mapped_column("revision")
+    """Goes up with every change of this row."""
 
     resets: Mapped[int]
     """Goes up when measurements are taken back because training begins again before them: a live
@@ -103,23 +116,14 @@ class Job(Base):
     """The name of the actor who asked."""
 
     worker_id: Mapped[int | None] = mapped_column(ForeignKey("workers.id"))
-    lease_token: Mapped[str | None] = mapped_column(String(32))
-    lease_expires_at: Mapped[datetime | None]
-    last_heartbeat_at: Mapped[datetime | None]
-    """When the worker that runs it last wrote: a renewal, a measurement."""
-
     crashes: Mapped[int]
     losses: Mapped[int]
     secured_step: Mapped[int] = mapped_column(BigInteger)
     """Batches that a snapshot has secured at most: more of them is new progress, which gives
     the run its whole budget of crashes and losses back."""
 
-    epoch: Mapped[int]
     epochs: Mapped[int]
-    batch: Mapped[int]
     batches: Mapped[int]
-    images_per_s: Mapped[float | None]
-    eta_s: Mapped[float | None]
     train_loss: Mapped[float | None]
     validation_loss: Mapped[float | None]
     validation_accuracy: Mapped[float | None]
@@ -133,14 +137,24 @@ class Job(Base):
     error_message: Mapped[Message | None]
     error_traceback: Mapped[str | None] = mapped_column(Text)
 
+    progress: Mapped[JobProgress] = relationship(
+        lazy="joined", innerjoin=True, cascade="all", passive_deletes=True
+    )
+
+    @hybrid_property
+    def revision(self) -> int:
+        """Goes up with every change of either row: live pages ask for jobs they have not seen."""
+        return self.own_revision + self.progress.revision
+
+    @revision.inplace.expression
+    @classmethod
+    def _revision(cls) -> ColumnElement[int]:
+        of_progress = select(JobProgress.revision).where(JobProgress.job_id == cls.id)
+        return cls.own_revision + of_progress.scalar_subquery()
+
     __table_args__ = (
         CheckConstraint(one_of("state", STATES), name="state_is_known"),
         CheckConstraint(one_of("desired", DESIRED), name="desired_is_known"),
-        CheckConstraint(
-            "(state = 'running') = (lease_token IS NOT NULL) "
-            "AND (state = 'running') = (lease_expires_at IS NOT NULL)",
-            name="only_a_running_job_is_leased",
-        ),
         CheckConstraint(
             "state <> 'running' OR (worker_id IS NOT NULL AND attempt > 0)",
             name="a_running_job_has_a_worker",
@@ -155,7 +169,13 @@ class Job(Base):
             name="an_ended_job_has_an_end",
         ),
         _of_state(
-            "queued", "ix_jobs_claim", "lane_id", text("priority DESC"), "id", "available_at"
+            "queued",
+            "ix_jobs_claim",
+            "lane_id",
+            text("priority DESC"),
+            "id",
+            # what a forecast reads, so that it reads no rows
+            *("available_at", "dataset", "epochs", "batches", "secured_step", "state"),
         ),
         _of_state("queued", "ix_jobs_due", "lane_id", "available_at"),
         # pages of the list, newest first; by its state the few that run are found too
@@ -163,6 +183,41 @@ class Job(Base):
         # any other page is found by walking along one of these, without a look at the wide rows
         Index("ix_jobs_list", "id", *_LISTED),
         *(_of_measured(measured) for measured in MEASURED),
+    )
+
+
+class JobProgress(Base):
+    """What changes while a job runs: its lease, and how far it is. Each job has one row.
+
+    It is written several times a second and a run, so it is narrow, and no column of it has an
+    index: PostgreSQL then writes a new version beside the old one, and nothing else.
+    """
+
+    __tablename__ = "progress"
+
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    revision: Mapped[int]
+    """Goes up with every change of this row."""
+    attempt: Mapped[int]
+    """The attempt that this is of."""
+    lease_token: Mapped[str | None] = mapped_column(String(32))
+    """Of a running job, and of no other: all that it writes names it."""
+    lease_expires_at: Mapped[datetime | None]
+    last_heartbeat_at: Mapped[datetime | None]
+    """When the worker that runs it last wrote: a renewal, a measurement."""
+
+    epoch: Mapped[int]
+    batch: Mapped[int]
+    images_per_s: Mapped[float | None]
+    eta_s: Mapped[float | None]
+    train_loss: Mapped[float | None]
+    """The newest; that of the last whole epoch is in `jobs`."""
+
+    __table_args__ = (
+        CheckConstraint(
+            "(lease_token IS NULL) = (lease_expires_at IS NULL)", name="a_lease_expires"
+        ),
+        {"postgresql_with": {"fillfactor": 50}},
     )
 
 

@@ -5,7 +5,7 @@ from sqlalchemy import insert, update
 from sqlalchemy.exc import IntegrityError
 
 from core.database.clock import now
-from core.database.models import Attempt, Job
+from core.database.models import Attempt, Job, JobProgress
 from tests.core.jobs.conftest import claim, submit
 
 
@@ -16,15 +16,13 @@ from tests.core.jobs.conftest import claim, submit
         {"desired": "explode"},
         {"state": "running"},
         {"state": "succeeded"},
-        {"lease_token": "x"},
         {"finished_at": now()},
         {"state": "paused"},
         {"state": "queued", "desired": "pause"},
         {"state": "queued", "desired": "cancel"},
         {"state": "cancelled", "finished_at": now()},
         {"state": "failed"},
-        {"state": "running", "attempt": 1, "lease_token": "x", "lease_expires_at": now(9)},
-        {"lease_expires_at": now(9)},
+        {"state": "running", "attempt": 1},
     ],
 )
 def test_the_database_refuses_impossible_rows(database, values):
@@ -37,9 +35,6 @@ def test_the_database_refuses_impossible_rows(database, values):
 @pytest.mark.parametrize(
     "values",
     [
-        {"state": "queued"},
-        {"state": "paused", "desired": "pause"},
-        {"lease_token": None},
         {"worker_id": None},
         {"attempt": 0},
     ],
@@ -50,6 +45,14 @@ def test_the_database_refuses_an_impossible_running_job(database, claimant, valu
 
     with pytest.raises(IntegrityError), database.writing() as session:
         session.execute(update(Job).values(values))
+
+
+@pytest.mark.parametrize("values", [{"lease_token": "x"}, {"lease_expires_at": now(9)}])
+def test_the_database_refuses_a_lease_that_never_expires_or_is_nobodys(database, values):
+    submit(database)
+
+    with pytest.raises(IntegrityError), database.writing() as session:
+        session.execute(update(JobProgress).values(values))
 
 
 def test_the_database_refuses_two_open_attempts_of_one_job(database, claimant):

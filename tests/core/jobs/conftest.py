@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 
 from core import queries
 from core.database.clock import now
-from core.database.models import Attempt, Job
+from core.database.models import Attempt, Job, JobProgress
 from core.jobs import claim as claiming
 from core.jobs import lanes, lifecycle, snapshots
 from core.jobs.actors import LOCAL_OWNER, Actor
@@ -53,7 +53,9 @@ def pin(database, job_id, needs):
 
 def expire(database, job_id):
     with database.writing() as session:
-        session.execute(update(Job).where(Job.id == job_id).values(lease_expires_at=now(-1)))
+        session.execute(
+            update(JobProgress).where(JobProgress.job_id == job_id).values(lease_expires_at=now(-1))
+        )
 
 
 @pytest.fixture

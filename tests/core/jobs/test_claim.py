@@ -48,8 +48,12 @@ def test_a_claim_writes_the_attempt_and_the_lease(database, claimant):
     lease = claim(database, claimant)
 
     running = look(database, job.id)
-    assert (running.state, running.attempt, running.lease_token) == ("running", 1, lease.token)
-    assert running.lease_expires_at > running.started_at
+    assert (running.state, running.attempt, running.progress.lease_token) == (
+        "running",
+        1,
+        lease.token,
+    )
+    assert running.progress.lease_expires_at > running.started_at
     assert lease.spec == SPEC.model_dump(mode="json")
     assert [(a.number, a.outcome) for a in attempts(database, job.id)] == [(1, None)]
 
@@ -61,7 +65,7 @@ def test_a_claim_whose_answer_was_lost_is_settled_by_its_token(database, claiman
     lease = claim(database, claimant)
 
     assert (lease.job_id, lease.attempt) == (job.id, 1)
-    assert look(database, job.id).lease_token == lease.token
+    assert look(database, job.id).progress.lease_token == lease.token
     assert claim(database, claimant) is None
 
 

@@ -29,7 +29,11 @@ def test_success_publishes_the_files_in_the_same_moment(database, claimant):
     endings.succeed(database, lease, "b" * 64, [publication])
 
     ended = look(database, job.id)
-    assert (ended.state, ended.weights_sha256, ended.lease_token) == ("succeeded", "b" * 64, None)
+    assert (ended.state, ended.weights_sha256, ended.progress.lease_token) == (
+        "succeeded",
+        "b" * 64,
+        None,
+    )
     assert ended.finished_at is not None
     with database.reading() as session:
         [file] = session.scalars(select(Artifact)).all()

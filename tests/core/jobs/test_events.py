@@ -7,7 +7,7 @@ from sqlalchemy import func, select, text, update
 
 from core import queries, workers
 from core.database.clock import now
-from core.database.models import Job, JobEvent
+from core.database.models import Job, JobEvent, JobProgress
 from core.jobs import claim, endings, events, lifecycle
 from core.jobs.actors import LOCAL_OWNER, Actor
 from core.jobs.capacity import Requirements, capacity_of
@@ -158,7 +158,7 @@ def test_a_lost_worker_is_told_by_trainyard_itself(database, claimant):
     job_id = submit(database)
     claim.claim(database, claimant, 30)
     with database.writing() as session:
-        session.execute(update(Job).values(lease_expires_at=now(-1)))
+        session.execute(update(JobProgress).values(lease_expires_at=now(-1)))
 
     endings.reap(database, 15)
 

@@ -47,6 +47,6 @@ def test_a_stale_lease_can_end_nothing_and_publish_nothing(database, claimant):
         with pytest.raises(LeaseLost):
             attempt()
 
-    assert look(database, job.id).lease_token == fresh.token
+    assert look(database, job.id).progress.lease_token == fresh.token
     with database.reading() as session:
         assert session.scalars(select(Artifact)).all() == []

@@ -1,7 +1,7 @@
 """The hot statements find what they look for by an index, however much waits or is over."""
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from core.database.clock import now
 from core.database.models import Job, Lane
@@ -28,7 +28,7 @@ def lease(database, claimant):
         session.execute(
             update(Job)
             .where(Job.id % 2 == 0)
-            .values(state="succeeded", started_at=now(-9), finished_at=now(), attempt=1, epoch=1)
+            .values(state="succeeded", started_at=now(-9), finished_at=now(), attempt=1)
         )
         session.execute(update(Lane).values(notified_at=now(-60)))
     found = claim(database, claimant)
@@ -93,3 +93,33 @@ def test_a_flush_finds_its_row_by_its_key(database, lease):
     found = plans(database, recorder.flush)
 
     assert [costly(plan) for plan in found] == [[]] * len(found)
+
+
+def test_a_flush_of_steps_writes_one_narrow_row_and_no_index(database, claimant, lease):
+    if database.engine.dialect.name != "postgresql":
+        pytest.skip("only PostgreSQL counts what it had to write into indexes")
+    recorder = Recorder(database, lease, 30)
+    before = updates(database)
+
+    for _ in range(20):
+        recorder.record(STEP)
+        recorder.flush()
+        recorder._may_be_written = True  # the same sample again
+
+    written = {table: now - before[table] for table, now in updates(database).items()}
+    assert written == {"jobs": 0, "jobs, hot": 0, "progress": 20, "progress, hot": 20}
+
+
+def updates(database):
+    """Rows of each table that were updated so far, and those of them that changed no index."""
+    with database.engine.connect() as connection:
+        connection.execute(text("SELECT pg_stat_force_next_flush()"))
+        connection.commit()
+        rows = connection.execute(
+            text(
+                "SELECT relname, n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables "
+                "WHERE relname IN ('jobs', 'progress')"
+            )
+        ).all()
+    counts = {row.relname: row.n_tup_upd for row in rows}
+    return counts | {f"{row.relname}, hot": row.n_tup_hot_upd for row in rows}

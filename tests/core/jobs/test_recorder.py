@@ -72,7 +72,12 @@ def test_reports_reach_their_tables_and_the_jobs_own_row(database, lease):
 
     assert written(database, lease.job_id) == ([1, 11], [1], ["hello"])
     job = look(database, lease)
-    assert (job.batches, job.train_loss, job.test_accuracy, job.eta_s) == (10, 0.25, 0.9, 5)
+    assert (job.batches, job.progress.train_loss, job.test_accuracy, job.progress.eta_s) == (
+        10,
+        0.25,
+        0.9,
+        5,
+    )
     assert not recorder.has_news
 
 
@@ -131,7 +136,12 @@ def test_a_new_attempt_takes_back_what_it_begins_again(database, lease, claimant
 
     assert written(database, lease.job_id) == ([], [], ["first", "second"])
     job = look(database, lease)
-    assert (job.resets, job.train_loss, job.test_accuracy, job.epoch) == (2, None, None, 0)
+    assert (job.resets, job.progress.train_loss, job.test_accuracy, job.progress.epoch) == (
+        2,
+        None,
+        None,
+        0,
+    )
 
 
 def test_a_resumed_attempt_keeps_what_lies_before_it(database, lease, claimant):
@@ -156,11 +166,11 @@ def test_a_flush_tells_what_is_asked_of_the_job(database, lease):
 
 
 def test_a_flush_without_news_renews_the_lease(database, lease):
-    before = look(database, lease).lease_expires_at
+    before = look(database, lease).progress.lease_expires_at
 
     assert Recorder(database, lease, 300).flush() == "run"
 
-    assert (look(database, lease).lease_expires_at - before).total_seconds() > 200
+    assert (look(database, lease).progress.lease_expires_at - before).total_seconds() > 200
 
 
 def test_a_flush_that_fails_keeps_its_reports_for_the_next(database, lease, monkeypatch):
@@ -194,7 +204,7 @@ def test_what_piled_up_while_the_database_was_away_is_written_in_one_flush(datab
     with database.reading() as session:
         texts = session.scalars(select(LogLine.text).order_by(LogLine.number)).all()
     assert texts == [str(number) for number in range(many)]
-    assert look(database, lease).batch == many
+    assert look(database, lease).progress.batch == many
 
 
 def test_lines_are_numbered_on_over_several_flushes_and_keep_their_level(database, lease):

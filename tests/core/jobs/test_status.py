@@ -8,7 +8,7 @@ from sqlalchemy import event, update
 
 from core import workers
 from core.database.clock import now
-from core.database.models import Attempt, Job, Worker
+from core.database.models import Attempt, Job, JobProgress, Worker
 from core.jobs import claim, endings, eta, lifecycle
 from core.jobs import status as queue_status
 from core.jobs.actors import LOCAL_OWNER, Actor
@@ -61,7 +61,10 @@ def leave_a_finished_run(database, seconds, dataset="mnist", epochs=1):
     claimant = start_worker(database)
     job = submit(database, dataset, epochs, priority=100)
     endings.succeed(database, claim.claim(database, claimant, 30), "c" * 64, [])
-    change(database, job, started_at=now(-seconds), finished_at=now(), epoch=epochs)
+    change(database, job, started_at=now(-seconds), finished_at=now())
+    with database.writing() as session:
+        of_job = update(JobProgress).where(JobProgress.job_id == job.id)
+        session.execute(of_job.values(epoch=epochs))
     workers.mark_stopped(database, claimant.worker_id)
 
 

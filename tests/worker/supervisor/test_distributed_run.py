@@ -118,7 +118,7 @@ def test_two_processes_train_one_run_that_is_reported_once(context, database, su
     assert len(ranks) == 2
     wait_until_gone(ranks)
     assert [row.epoch for row in rows(database, queries.epochs, ended)] == [1, 2]
-    assert (ended.attempt, ended.crashes, ended.epoch) == (1, 0, 2)
+    assert (ended.attempt, ended.crashes, ended.progress.epoch) == (1, 0, 2)
     steps = [row.step for row in rows(database, queries.metrics, ended)]
     assert steps == sorted(set(steps))
     assert steps[-1] == 2 * ended.batches
@@ -130,7 +130,7 @@ def test_two_processes_train_one_run_that_is_reported_once(context, database, su
 def test_both_processes_of_a_run_compute_in_a_slot_of_their_own(context, database, submit, ranks):
     job = submit(TWO | {"epochs": 1000})
     with running(context):
-        wait_until(lambda: look(database, job).epoch > 1, "training is underway")
+        wait_until(lambda: look(database, job).progress.epoch > 1, "training is underway")
 
         assert not context.slots.has_free()
         assert all(rank.is_running() for rank in ranks)
@@ -177,7 +177,7 @@ def test_a_paused_run_resumes_to_the_same_weights(context, database, submit, ran
     undisturbed = run_undisturbed(context, database, submit, spec)
     job = submit(spec)
     with running(context):
-        wait_until(lambda: look(database, job).epoch > 1, "training is underway")
+        wait_until(lambda: look(database, job).progress.epoch > 1, "training is underway")
         lifecycle.pause(database, job.id, LOCAL_OWNER)
         context.pipes.wake(job.id)
     wait_until_gone(ranks)
@@ -200,7 +200,7 @@ def test_cancel_leaves_no_process(context, database, submit, ranks, monkeypatch,
         )
     job = submit(TWO | {"epochs": 1000})
     with running(context):
-        wait_until(lambda: look(database, job).epoch > 1, "training is underway")
+        wait_until(lambda: look(database, job).progress.epoch > 1, "training is underway")
         lifecycle.cancel(database, job.id, LOCAL_OWNER)
         context.pipes.wake(job.id)
 

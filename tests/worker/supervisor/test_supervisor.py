@@ -17,7 +17,7 @@ from sqlalchemy import update
 
 from core import logs, queries
 from core.database.clock import now
-from core.database.models import Job
+from core.database.models import Job, JobProgress
 from core.errors import DatabaseUnavailable, Unavailable
 from core.jobs import endings, lifecycle, snapshots
 from core.jobs.actors import LOCAL_OWNER, REAPER, Actor
@@ -60,7 +60,7 @@ def trainers(context):
 
 
 def wait_for_progress(database, job):
-    wait_until(lambda: look(database, job.id).epoch > 2, "training is underway")
+    wait_until(lambda: look(database, job.id).progress.epoch > 2, "training is underway")
 
 
 def test_a_run_goes_from_the_queue_to_a_checkpoint_that_loads(context, database, submit, tmp_path):
@@ -69,7 +69,12 @@ def test_a_run_goes_from_the_queue_to_a_checkpoint_that_loads(context, database,
     claiming.run_next(context)
 
     ended = look(database, job.id)
-    assert (ended.state, ended.attempt, ended.epoch, ended.eta_s) == ("succeeded", 1, 2, 0)
+    assert (ended.state, ended.attempt, ended.progress.epoch, ended.progress.eta_s) == (
+        "succeeded",
+        1,
+        2,
+        0,
+    )
     assert 0 < ended.test_accuracy <= 1
     assert [row.epoch for row in rows(database, queries.epochs, job.id)] == [1, 2]
     samples = rows(database, queries.metrics, job.id)
@@ -140,7 +145,7 @@ def test_a_paused_job_keeps_a_snapshot_and_resumes_from_it(context, database, su
         thread.join(30)
         assert not thread.is_alive()
     paused = look(database, job.id)
-    assert (paused.state, paused.desired_by, paused.lease_token) == ("paused", "ada", None)
+    assert (paused.state, paused.desired_by, paused.progress.lease_token) == ("paused", "ada", None)
     assert (paused.crashes, paused.losses) == (0, 0)
     assert trainers(context) == []
     with database.reading() as session:
@@ -149,7 +154,9 @@ def test_a_paused_job_keeps_a_snapshot_and_resumes_from_it(context, database, su
 
     lifecycle.resume(database, job.id, LOCAL_OWNER)
     with running(context):
-        wait_until(lambda: look(database, job.id).epoch > snapshot.epoch + 2, "it continues")
+        wait_until(
+            lambda: look(database, job.id).progress.epoch > snapshot.epoch + 2, "it continues"
+        )
         lifecycle.cancel(database, job.id, LOCAL_OWNER)
 
     # no epoch is missing or doubled, and those from before the pause are of the first attempt
@@ -220,10 +227,10 @@ def test_a_run_waits_for_the_database_before_it_resumes(context, database, submi
     monkeypatch.setattr(publishing, "STORE_PATIENCE_S", 0.0)
     monkeypatch.setattr(publishing, "FIRST_PAUSE_S", 0.05)
     monkeypatch.setattr(snapshot_transfer, "fetch", away)
-    before = look(database, job.id).epoch
+    before = look(database, job.id).progress.epoch
 
     with running(context):
-        wait_until(lambda: look(database, job.id).epoch > before, "it continues")
+        wait_until(lambda: look(database, job.id).progress.epoch > before, "it continues")
 
     assert next(tries, None) is None
 
@@ -277,7 +284,11 @@ def test_a_lost_lease_kills_the_trainer_and_leaves_no_trace(context, database, s
     with running(context) as thread:
         wait_for_progress(database, job)
         with database.writing() as session:
-            session.execute(update(Job).where(Job.id == job.id).values(lease_expires_at=now(-1)))
+            session.execute(
+                update(JobProgress)
+                .where(JobProgress.job_id == job.id)
+                .values(lease_expires_at=now(-1))
+            )
             # before the worker can renew, somebody else takes the job back
             endings._end(session, session.get_one(Job, job.id), REAPER, "lost", None)
             session.execute(update(Job).where(Job.id == job.id).values(available_at=now(3600)))

@@ -33,22 +33,23 @@ class Progress(Shape):
     def of(cls, row: Job) -> Progress:
         """The progress of a job."""
         return cls(
-            epoch=row.epoch,
+            epoch=row.progress.epoch,
             epochs=row.epochs,
-            batch=row.batch,
+            batch=row.progress.batch,
             batches=row.batches,
             fraction=_fraction(row),
-            eta_s=row.eta_s,
-            images_per_s=row.images_per_s,
+            eta_s=row.progress.eta_s,
+            images_per_s=row.progress.images_per_s,
         )
 
 
 def _fraction(row: Job) -> float:
     if row.state == "succeeded":
         return 1.0
-    if not (row.epoch and row.batches and row.epochs):
+    now = row.progress
+    if not (now.epoch and row.batches and row.epochs):
         return 0.0
-    done = (row.epoch - 1) * row.batches + row.batch
+    done = (now.epoch - 1) * row.batches + now.batch
     return min(1.0, done / (row.batches * row.epochs))
 
 
@@ -170,10 +171,11 @@ class JobShape(Shape):
         """The shape of a job, with its worker's name, why it waits, and where it can resume."""
         stop = Reason.of(row.stop_reason) if row.stop_reason else None
         snapshot = SnapshotShape.of(row, newest) if newest else None
-        heartbeat = row.last_heartbeat_at if row.state == "running" else None
+        heartbeat = row.progress.last_heartbeat_at if row.state == "running" else None
         return cls(
             **{name: getattr(row, name) for name in _AS_STORED},
             progress=Progress.of(row),
+            train_loss=row.progress.train_loss,
             stop=stop,
             stop_reason=stop.text if stop else None,
             error=Error.of(row),
@@ -189,6 +191,7 @@ class JobShape(Shape):
 
 _MADE = {
     "progress",
+    "train_loss",
     "stop",
     "stop_reason",
     "error",

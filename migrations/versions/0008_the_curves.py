@@ -17,8 +17,8 @@ from alembic import op
 from core.metrics.buckets import ROW, SIZES, Buckets, groups
 from core.metrics.samples import NAMES, TYPECODES, Samples
 
-revision = "0007"
-down_revision = "0006"
+revision = "0008"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
