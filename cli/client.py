@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 import httpx
 from httpx_sse import SSEError, connect_sse
@@ -40,6 +40,16 @@ class Client:
         self.url = url
         # loopback, or a server of one's own: never by way of a proxy
         self._http = httpx.Client(base_url=f"{url}/api/v1", timeout=TIMEOUT, trust_env=False)
+
+    def close(self) -> None:
+        """Let go of the connection, which is kept from one request to the next."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def get(self, path: str, **parameters: Any) -> Any:
         """Fetch JSON."""

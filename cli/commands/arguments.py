@@ -24,7 +24,8 @@ def with_client(command: Command) -> Command:
     @wraps(command)
     def wrapped(*, url: str | None, **arguments: Any) -> Any:
         chosen = settings.load(**({"url": url} if url else {}))
-        return command(client=Client(endpoint.find_url(chosen)), **arguments)
+        with Client(endpoint.find_url(chosen)) as client:
+            return command(client=client, **arguments)
 
     return wrapped
 

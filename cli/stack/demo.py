@@ -45,7 +45,8 @@ def run(settings: Settings, console: Console) -> int:
     running = endpoint.find_running(settings.home)
     if running:
         console.print(f"Trainyard is up at {running.url}: the demo joins its queue.")
-        return train(Client(running.url), settings, console)
+        with Client(running.url) as client:
+            return train(client, settings, console)
     stack = Stack(settings, lambda text: console.print(text, style="dim", markup=False))
     stop_on_signals(stack)
     console.print("Starting broker, dashboard and worker on this machine")
@@ -55,7 +56,8 @@ def run(settings: Settings, console: Console) -> int:
 
         def work() -> None:
             try:
-                outcome.append(train(Client(stack.url), settings, console))
+                with Client(stack.url) as client:
+                    outcome.append(train(client, settings, console))
             except Exception as error:  # noqa: BLE001  (handed to the main thread)
                 outcome.append(error)
             finally:

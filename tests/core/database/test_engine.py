@@ -42,6 +42,20 @@ def test_a_reader_does_not_wait_for_a_writer_and_sees_none_of_its_work(database)
             assert reader.scalars(select(Job.name)).all() == ["job"]
 
 
+def test_a_repeatable_reader_sees_one_moment_and_the_next_reader_what_is_there(database):
+    lifecycle.submit(database, LOCAL_OWNER, name="job", spec=SPEC)
+    names = select(Job.name)
+
+    with database.reading(repeatable=True) as session:
+        before = session.scalars(names).all()
+        with database.writing() as writer:
+            writer.execute(update(Job).values(name="changed"))
+        assert session.scalars(names).all() == before == ["job"]
+    for _ in range(2):  # the connection is used again
+        with database.reading() as session:
+            assert session.scalars(names).all() == ["changed"]
+
+
 def test_the_databases_clock_tells_utc_and_adds_seconds(database):
     with database.reading() as session:
         here, later, earlier = session.execute(select(now(), now(90.5), now(-3600))).one()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from core.jobs import claim, endings, lifecycle
 from core.jobs.actors import LOCAL_OWNER, Actor
+from core.jobs.endings import Publication
 from core.jobs.recorder import Recorder
 from core.protocol.reports import Line
 from core.spec import presets
 from tests import reported
 from tests.webui.live.conftest import STARTED, Viewer, epoch_end, reading, write
-from webui.live.news import news
+from webui.live.news import news, present
 from webui.live.position import Position
 
 
@@ -95,3 +96,39 @@ def test_an_evaluation_is_announced_once(database, recorder, claimant):
     write(again, STARTED, reported.evaluated())
     viewer.look()
     assert viewer.names.count("evaluation") == 2
+
+
+def test_who_has_seen_everything_is_at_the_present(database, recorder, claimant, storage, tmp_path):
+    job_id = recorder.lease.job_id
+
+    def assert_present():
+        viewer = Viewer(database, job_id).look()
+        assert present(database, job_id) == (viewer.position, viewer.names[-1] == "end")
+
+    assert_present()
+    write(recorder, STARTED, reading(1), epoch_end(1), Line(text="one"))
+    assert_present()
+    write(recorder, reported.evaluated(), Line(text="two"))
+    assert_present()
+    lifecycle.pause(database, job_id, LOCAL_OWNER)
+    endings.end(database, recorder.lease, "paused")
+    lifecycle.resume(database, job_id, LOCAL_OWNER)
+    lease = claim.claim(database, claimant, 30)
+    again = Recorder(database, lease, 30)
+    assert_present()
+    write(again, STARTED)
+    assert_present()
+    write(again, reading(1), Line(text="three"))
+    (tmp_path / "m.pt").write_bytes(b"weights")
+    published = Publication(storage.put(tmp_path / "m.pt"), 1, "pt", "m.pt")
+    endings.succeed(database, lease, "c" * 64, [published])
+    assert_present()
+
+
+def test_a_viewer_who_saw_all_there_was_at_a_revision_is_where_everybody_is(database, recorder):
+    slow, quick = (Viewer(database, recorder.lease.job_id) for _ in range(2))
+    for step in range(1, 4):
+        write(recorder, *([STARTED] if step == 1 else []), reading(step), Line(text="x"))
+        quick.look()
+
+    assert slow.look().position == quick.position

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import InvalidInput
 from core.jobs import endings
 from core.protocol.reports import Line
 from tests.webui.live.conftest import STARTED, events_of, reading, write
 from webui.live.position import LARGEST_PART, Position
+from webui.live.subscription import Watched, event_id, watched
 
 
 def test_a_position_of_an_earlier_version_is_understood():
@@ -31,3 +38,22 @@ def test_the_largest_position_is_answered_like_any_other(browser, database, reco
     response = browser.get(f"/api/v1/jobs/{recorder.lease.job_id}/events?after={beyond}")
 
     assert [name for name, _ in events_of(response)] == ["job", "end"]
+
+
+PARTS = st.lists(st.integers(0, LARGEST_PART), min_size=7, max_size=9)
+NOISE = st.text("0123456789.@-_ x\u0663", max_size=40)
+
+
+@given(PARTS)
+def test_a_position_is_read_as_it_was_written(parts):
+    position = Position(*parts)
+
+    assert Position.parse(str(position)) == position
+    assert watched([f"7@{position}"]) == [Watched(7, position, "7")]
+
+
+@given(NOISE)
+def test_any_other_text_is_refused_and_nothing_else_happens(text):
+    for read in (Position.parse, event_id, lambda each: watched([each])):
+        with contextlib.suppress(InvalidInput):
+            assert read(text) is not None
