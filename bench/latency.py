@@ -136,7 +136,7 @@ def submits(settings: Settings, preset: str, count: int, folder: Path) -> list[d
 def wait_until_shown(tables: Database, job_id: int) -> float:
     """The moment at which the job's row has its first batch."""
     deadline = time.monotonic() + TIMEOUT_S
-    while not look(tables, job_id).batch:
+    while not look(tables, job_id).progress.batch:
         if time.monotonic() > deadline:
             raise TimeoutError(f"No batch of job {job_id} within {TIMEOUT_S:g} s.")
         time.sleep(LOOK_EVERY_S)

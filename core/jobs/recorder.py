@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from core.database.clock import now
 from core.database.engine import Database, storable
-from core.database.models import Attempt, Epoch, Evaluation, Job, LogLine
+from core.database.models import MEASURED, Attempt, Epoch, Evaluation, Job, LogLine
 from core.errors import DatabaseUnavailable
 from core.jobs import events, snapshots
 from core.jobs.lease import Lease, guarded_update
@@ -156,7 +156,7 @@ class Recorder:
             session.execute(
                 update(Job)
                 .where(Job.id == job_id)
-                .values({name: getattr(last, name) for name in models.MEASURED})
+                .values({name: getattr(last, name) for name in MEASURED})
             )
 
     def _append_events(
@@ -271,13 +271,13 @@ def _own_summary(report: Report) -> dict[str, Any]:
     match report:
         case Started():
             # the measurements of an earlier attempt go; those before this beginning come back
-            return dict.fromkeys(models.MEASURED) | {
+            return dict.fromkeys(MEASURED) | {
                 "resets": Job.resets + 1,
                 "epochs": report.epochs,
                 "batches": report.batches,
             }
         case EpochEnd():
-            return report.model_dump(include=set(models.MEASURED))
+            return report.model_dump(include=set(MEASURED))
         case _:
             return {}
 

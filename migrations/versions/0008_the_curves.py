@@ -3,8 +3,8 @@
 The bytes are written and read by `core.metrics`, whose format has a version: whatever a later
 release writes, it reads what this one wrote.
 
-Revision ID: 0007
-Revises: 0005
+Revision ID: 0008
+Revises: 0007
 """
 
 from array import array

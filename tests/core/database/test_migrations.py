@@ -94,7 +94,7 @@ def test_every_metric_sample_is_kept_on_the_way_up_and_down(empty_database_addre
         insert_jobs(session, 1, 2, 3, 4)
         session.execute(insert, [dict(zip(METRICS, row, strict=True)) for row in rows])
 
-    engine.upgrade(empty_database_address, "0007")
+    engine.upgrade(empty_database_address, "0008")
 
     with Database(empty_database_address) as tables, tables.reading() as session:
         for job_id in (1, 2, 3, 4):
