@@ -38,23 +38,27 @@ def history_of_job(job_id: int) -> Response:
 @blueprint.get("/events")
 def all_events() -> Response:
     """What happens to all runs, after an event, or from now on."""
-    return event_stream(Subscription(after=_after(last_event_id())))
+    return event_stream(Subscription(after=_after(last_event_id(), _newest())))
 
 
 @blueprint.get("/streams")
 def streams() -> Response:
     """Several streams over one connection: of some runs, and of all of them."""
+    newest = _newest()  # 503 where the database is away, whatever is asked for
     jobs = watched(request.args.getlist("job"))
-    after = _after(request.args["events"]) if "events" in request.args else None
+    after = _after(request.args["events"], newest) if "events" in request.args else None
     if not jobs and after is None:
         raise InvalidInput.one("job", message("input.required"))
     return event_stream(Subscription(jobs, after, is_multiplexed=True))
 
 
-def _after(seen: str | None) -> int:
-    """Where the history continues: after an event that was seen, or at its end."""
+def _newest() -> int:
     with current().database.reading() as session:
-        newest = job_events.newest_id(session)
+        return job_events.newest_id(session)
+
+
+def _after(seen: str | None, newest: int) -> int:
+    """Where the history continues: after an event that was seen, or at its end."""
     return min(event_id(seen), newest) if seen else newest
 
 
