@@ -22,6 +22,7 @@ def up() -> None:
     stop_on_signals(stack)
     with stack.running():
         console.print(f"\nTrainyard is up: [bold]{stack.url}[/bold]   (Ctrl-C stops it)\n")
+        console.print("The worker is loading PyTorch. Runs can be submitted already.")
         stack.watch()
 
 

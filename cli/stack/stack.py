@@ -81,8 +81,12 @@ class Stack:
 
     def watch(self) -> None:
         """Keep every child alive until `ask_to_stop`."""
+        is_worker_there = False
         while not self._stopping.wait(WATCH_EVERY_S):
             self.check()
+            if not is_worker_there and self._worker_is_live():
+                is_worker_there = True
+                self._say("The worker is there: runs start now.")
 
     def check(self) -> None:
         """Start again what has died."""
@@ -103,7 +107,6 @@ class Stack:
 
     def _start(self) -> None:
         self.settings = self._choose_addresses()
-        engine.upgrade(self.settings.database_address)
         if not _is_set(self._chosen, "redis_url"):
             self._add(
                 "broker",
@@ -111,12 +114,15 @@ class Stack:
                 configuration=broker.configuration(self._broker_port, self._password),
             )
         self._add("web", [sys.executable, "-m", "webui"])
+        # while the web reads its programs; it is not ready before the tables are
+        engine.upgrade(self.settings.database_address)
+        self._wait_until_ready()
+        # last: its zygote reads all of torch, which would take a core from the web
         self._add(
             "worker",
             [sys.executable, "-m", "worker"],
             stop_timeout=self.settings.grace_seconds + STOP_MARGIN_S,
         )
-        self._wait_until_ready()
         endpoint.write(self.settings.home, self.url, os.getpid())
 
     def _choose_addresses(self) -> Settings:
@@ -173,6 +179,13 @@ class Stack:
         try:
             return httpx.get(f"{self.url}/readyz", timeout=5, trust_env=False).is_success
         except httpx.TransportError:
+            return False
+
+    def _worker_is_live(self) -> bool:
+        try:
+            answer = httpx.get(f"{self.url}/api/v1/workers", timeout=5, trust_env=False)
+            return any(worker["is_live"] for worker in answer.raise_for_status().json()["items"])
+        except httpx.HTTPError:
             return False
 
 

@@ -10,10 +10,8 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import alembic.command
-import alembic.config
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -21,6 +19,9 @@ from sqlalchemy.orm import Session
 
 from core.errors import DatabaseUnavailable
 from core.messages import Message, message
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 BUSY_TIMEOUT_S = 20.0
@@ -91,13 +92,18 @@ def upgrade(address: str, revision: str = "head") -> None:
     url = make_url(address)
     if url.get_backend_name() == "sqlite" and url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    # its import takes as long as a third of the web's start, and the web does not need it
+    import alembic.command  # noqa: PLC0415
+
     with _translated():
         alembic.command.upgrade(alembic_config(address), revision)
 
 
-def alembic_config(address: str) -> alembic.config.Config:
+def alembic_config(address: str) -> Config:
     """Alembic's configuration for a database address: there is no ini file."""
-    config = alembic.config.Config()
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["address"] = address
     return config
