@@ -7,15 +7,15 @@ import random
 from array import array
 from dataclasses import dataclass
 
-from sqlalchemy import insert, update
+from sqlalchemy import insert
 
 from core.database.clock import now
 from core.database.engine import Database
-from core.database.models import Epoch, Job, LogLine
+from core.database.models import Epoch, LogLine
 from core.jobs import claim, lifecycle
 from core.jobs.actors import LOCAL_OWNER
 from core.jobs.claim import Claimant
-from core.jobs.lease import Lease
+from core.jobs.lease import Lease, guarded_update
 from core.metrics.samples import Samples
 from core.metrics.writer import MetricWriter
 from core.spec import presets
@@ -49,7 +49,7 @@ def write(
     """
     worker = register(database, WorkerFacts("long", 1, "0", ["long"], [], 1))
     spec = presets.resolve("quick", {})
-    job = lifecycle.submit(database, LOCAL_OWNER, name="a long run", spec=spec, queue="long")
+    lifecycle.submit(database, LOCAL_OWNER, name="a long run", spec=spec, queue="long")
     lease = claim.claim(database, Claimant(worker, ["long"], name="long"), 86_400)
     assert lease is not None
     batches = max(1, samples // max(1, epochs))
@@ -57,11 +57,8 @@ def write(
     _write_samples(database, lease, samples, batches, spike)
     _write_rows(database, lease, epochs, lines)
     with database.writing() as session:
-        session.execute(
-            update(Job)
-            .where(Job.id == job.id)
-            .values(epoch=epochs, batches=batches, revision=Job.revision + 1, epochs=2 * epochs)
-        )
+        own = {"batches": batches, "epochs": 2 * epochs}
+        guarded_update(session, lease, own=own, of_progress={"epoch": epochs})
     return LongRun(lease, spike + 1)
 
 
