@@ -64,18 +64,25 @@ def main() -> None:
     options = parser.parse_args()
     kinds = options.on or ["sqlite", "postgresql"]
     measured: dict[str, dict[tuple[str, int], list[float]]] = {}
-    for kind in kinds:
-        for rows in options.rows:
-            with _database(kind) as database:
-                if database is None:
-                    continue
-                fill(database, rows)
-                for case in cases(database):
-                    measured.setdefault(case.name, {})[kind, rows] = times_of(case)
-                    sys.stderr.write(".")
-                    sys.stderr.flush()
+    try:
+        for kind in kinds:
+            for rows in options.rows:
+                measure(kind, rows, measured)
+    finally:  # what was measured before somebody stopped it
+        _print(measured)
+
+
+def measure(kind: str, rows: int, measured: dict[str, dict[tuple[str, int], list[float]]]) -> None:
+    """Time everything on a database of one kind and size."""
+    with _database(kind) as database:
+        if database is None:
+            return
+        fill(database, rows)
+        for case in cases(database):
+            measured.setdefault(case.name, {})[kind, rows] = times_of(case)
+            sys.stderr.write(".")
+            sys.stderr.flush()
     sys.stderr.write("\n")
-    _print(measured)
 
 
 @contextmanager
