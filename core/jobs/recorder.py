@@ -103,6 +103,7 @@ class Recorder:
         """
         reports, secured = list(self._pending), list(self._secured)
         lines = [report for report in reports if isinstance(report, Line)]
+        samples = _samples(reports)
         own, of_progress = _summaries(reports)
         if secured:
             own |= _secured(secured[-1].step) | self._pin
@@ -118,7 +119,7 @@ class Recorder:
                     elif isinstance(report, Evaluated):
                         self._write_evaluation(session, report)
                 self._write_lines(session, lines)
-                self._metrics.write(session, _samples(reports))
+                self._metrics.write(session, samples)
                 self._write_epochs(session, [r for r in reports if isinstance(r, EpochEnd)])
                 for snapshot in secured:
                     snapshots.add(session, self._lease.job_id, self._lease.attempt, snapshot)
