@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import case, delete, insert, update
 from sqlalchemy.orm import Session
 
-from core.database import models
 from core.database.clock import now
 from core.database.engine import Database, storable
 from core.database.models import Attempt, Epoch, Evaluation, Job, LogLine
@@ -19,7 +18,18 @@ from core.errors import DatabaseUnavailable
 from core.jobs import events, snapshots
 from core.jobs.lease import Lease, guarded_update
 from core.jobs.snapshots import SnapshotRef
-from core.protocol.reports import EpochEnd, Evaluated, Line, Report, Shrunk, Started, StepMetrics
+from core.metrics.samples import NAMES, Samples
+from core.metrics.writer import MetricWriter
+from core.protocol.reports import (
+    EpochEnd,
+    Evaluated,
+    Line,
+    Report,
+    Shrunk,
+    Started,
+    StepMetrics,
+    StepMetricsBatch,
+)
 from core.spec import facts
 from core.states import Desired, EventKind
 
@@ -43,6 +53,7 @@ class Recorder:
         self._lease_seconds = lease_seconds
         self._pending: list[Report] = []
         self._secured: list[SnapshotRef] = []
+        self._metrics = MetricWriter(lease.job_id, lease.attempt)
         self._lines_written = 0
         self.flush_cost = 0
         """Statements that the last flush took, its transaction's begin and end among them."""
@@ -82,8 +93,8 @@ class Recorder:
     def flush(self) -> Desired:
         """Write what waits, in order, and renew the lease, in one transaction.
 
-        Rows are keyed by epoch, step and line number, so a flush whose answer was lost can be
-        tried again: nothing is doubled.
+        Epochs, samples and lines are known by their numbers, so a flush whose answer was lost can
+        be tried again: nothing is doubled.
 
         Returns:
             What a person wants of the job now.
@@ -111,23 +122,20 @@ class Recorder:
                     elif isinstance(report, Evaluated):
                         self._write_evaluation(session, report)
                 self._write_lines(session, lines)
-                self._write_rows(
-                    session,
-                    models.MetricSample,
-                    "step",
-                    [r for r in reports if isinstance(r, StepMetrics)],
-                )
-                self._write_rows(
-                    session, Epoch, "epoch", [r for r in reports if isinstance(r, EpochEnd)]
-                )
+                self._metrics.write(session, _samples(reports))
+                self._write_epochs(session, [r for r in reports if isinstance(r, EpochEnd)])
                 for snapshot in secured:
                     snapshots.add(session, self._lease.job_id, self._lease.attempt, snapshot)
                 self._append_events(session, reports, secured)
         except DatabaseUnavailable:
             self._may_be_written = True
+            self._metrics.forget()
             raise
-        kinds = {type(report) for report in reports} - {Started}
-        self.flush_cost = 3 + len(kinds) + len(secured) * snapshots.STATEMENTS_TO_ADD
+        kinds = {type(report) for report in reports} - {Started, StepMetrics, StepMetricsBatch}
+        self.flush_cost = (
+            3 + len(kinds) + self._metrics.statements + len(secured) * snapshots.STATEMENTS_TO_ADD
+        )
+        self._metrics.settle()
         del self._pending[: len(reports)], self._secured[: len(secured)]
         self._lines_written += len(lines)
         self._may_be_written = False
@@ -143,11 +151,7 @@ class Recorder:
             precision=report.precision,
             first_step=report.step,
         )
-        session.execute(
-            delete(models.MetricSample).where(
-                models.MetricSample.job_id == job_id, models.MetricSample.step > report.step
-            )
-        )
+        self._metrics.take_back(session, report.step)
         session.execute(delete(Epoch).where(Epoch.job_id == job_id, Epoch.epoch > report.epoch))
         snapshots.discard(session, job_id, after_step=report.step)
         session.execute(delete(Evaluation).where(Evaluation.job_id == job_id))
@@ -216,24 +220,30 @@ class Recorder:
         # row by row: one statement takes only so many values, and after an outage there are many
         session.execute(insert(LogLine).values(time=now()), rows)
 
-    def _write_rows(
-        self, session: Session, table: Any, key: str, reports: Sequence[StepMetrics | EpochEnd]
-    ) -> None:
+    def _write_epochs(self, session: Session, reports: Sequence[EpochEnd]) -> None:
         if not reports:
             return
-        columns = set(table.__table__.columns.keys())
+        job_id = self._lease.job_id
+        columns = set(Epoch.__table__.columns.keys())
         rows = [
-            {"job_id": self._lease.job_id, "attempt": self._lease.attempt}
-            | report.model_dump(include=columns)
+            {"job_id": job_id, "attempt": self._lease.attempt} | report.model_dump(include=columns)
             for report in reports
         ]
         if self._may_be_written:
-            first = min(row[key] for row in rows)
-            column = getattr(table, key)
-            session.execute(
-                delete(table).where(table.job_id == self._lease.job_id, column >= first)
-            )
-        session.execute(insert(table), rows)
+            first = min(report.epoch for report in reports)
+            session.execute(delete(Epoch).where(Epoch.job_id == job_id, Epoch.epoch >= first))
+        session.execute(insert(Epoch), rows)
+
+
+def _samples(reports: Sequence[Report]) -> Samples:
+    """The metric samples among some reports, in columns."""
+    samples = Samples()
+    for report in reports:
+        if isinstance(report, StepMetrics):
+            samples.add(*(getattr(report, name) for name in NAMES))
+        elif isinstance(report, StepMetricsBatch):
+            samples.extend([getattr(report, name) for name in NAMES])
+    return samples
 
 
 def _is_bound_to_threads(report: Started) -> bool:
@@ -267,6 +277,8 @@ def _summary(report: Report) -> dict[str, Any]:
             }
         case StepMetrics():
             return report.model_dump(include=_STEP_METRICS)
+        case StepMetricsBatch():
+            return _summary(report.last)
         case EpochEnd():
             return report.model_dump(include=_EPOCH_END)
         case _:

@@ -5,15 +5,17 @@ The training code makes them, the supervisor carries them, the recorder writes t
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    FiniteFloat,
     PlainSerializer,
     PlainValidator,
     TypeAdapter,
+    model_validator,
 )
 
 from core.messages import Message, as_json, from_json
@@ -66,6 +68,43 @@ class StepMetrics(_Report):
     learning_rate: float
     images_per_s: float
     eta_s: float
+
+
+class StepMetricsBatch(_Report):
+    """Many metric samples at once, in columns of one length: a value for each sample, in order.
+
+    A run that reports every step of thousands a second would otherwise pay for a model a sample.
+    """
+
+    kind: Literal["step_metrics_batch"] = "step_metrics_batch"
+    step: list[int] = Field(min_length=1)
+    epoch: list[int]
+    batch: list[int]
+    train_loss: list[FiniteFloat]
+    learning_rate: list[FiniteFloat]
+    images_per_s: list[FiniteFloat]
+    eta_s: float
+    """Of the last sample."""
+
+    @model_validator(mode="after")
+    def _is_rectangular(self) -> Self:
+        columns = (self.epoch, self.batch, self.train_loss, self.learning_rate, self.images_per_s)
+        if any(len(column) != len(self.step) for column in columns):
+            raise ValueError("the columns of a batch have one length")
+        return self
+
+    @property
+    def last(self) -> StepMetrics:
+        """The newest of the samples."""
+        return StepMetrics(
+            step=self.step[-1],
+            epoch=self.epoch[-1],
+            batch=self.batch[-1],
+            train_loss=self.train_loss[-1],
+            learning_rate=self.learning_rate[-1],
+            images_per_s=self.images_per_s[-1],
+            eta_s=self.eta_s,
+        )
 
 
 class EpochEnd(_Report):
@@ -169,6 +208,7 @@ class Stopped(_Report):
 Report = (
     Started
     | StepMetrics
+    | StepMetricsBatch
     | EpochEnd
     | Saved
     | Shrunk

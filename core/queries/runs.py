@@ -15,11 +15,12 @@ from core.database.models import (
     Evaluation,
     JobEvent,
     LogLine,
-    MetricSample,
     Worker,
 )
 from core.errors import NotFound
 from core.messages import message
+from core.metrics import curves
+from core.metrics.samples import MetricSample
 from core.queries.jobs import job
 from core.queries.pages import DEFAULT_LIMIT, Page, checked_limit, key_of, page_of, rows_of_job
 
@@ -35,7 +36,9 @@ def metrics(
     session: Session, job_id: int, limit: int = DEFAULT_LIMIT, cursor: str = ""
 ) -> Page[MetricSample]:
     """A page of a job's metric samples, first to last."""
-    return rows_of_job(session, MetricSample, job_id, limit, cursor, MetricSample.step)
+    step = key_of(cursor, 1)[0] if cursor else 0
+    rows = curves.after(session, job_id, step, checked_limit(limit) + 1)
+    return page_of(rows, limit, lambda row: (row.step,))
 
 
 def logs(

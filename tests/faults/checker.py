@@ -26,11 +26,14 @@ from core.database.models import (
     Job,
     JobEvent,
     LogLine,
-    MetricSample,
+    MetricBuckets,
+    MetricSegment,
     Snapshot,
 )
 from core.errors import NotFound
 from core.jobs import snapshots
+from core.metrics.buckets import SIZES, Buckets, groups
+from core.metrics.samples import MetricSample, Samples
 from core.states import FINAL, State, state_after
 from core.storage.blobs import Blob, Storage
 from core.storage.folder import Folder
@@ -77,7 +80,7 @@ def _problems(
     storage: Storage,
     reference: Callable[[dict[str, Any]], Reference] | None,
 ) -> Iterator[str]:
-    for check in (_states, _attempts, _history, _measurements, _effects, _resumption):
+    for check in (_states, _attempts, _history, _measurements, _curves, _effects, _resumption):
         yield from check(evidence)
     yield from _files(evidence, storage)
     job = evidence.job
@@ -96,7 +99,14 @@ class _Evidence:
         self.job = job
         self.attempts: Sequence[Attempt] = rows(Attempt, Attempt.number)
         self.epochs: Sequence[Epoch] = rows(Epoch, Epoch.epoch)
-        self.points: Sequence[MetricSample] = rows(MetricSample, MetricSample.step)
+        segments: Sequence[MetricSegment] = rows(MetricSegment, MetricSegment.first_step)
+        self.samples = sum((Samples.unpack(each.data) for each in segments), Samples())
+        self.points: Sequence[MetricSample] = [
+            row for each in segments for row in Samples.unpack(each.data).rows(each.attempt)
+        ]
+        self.buckets: Sequence[MetricBuckets] = rows(
+            MetricBuckets, MetricBuckets.size, MetricBuckets.start
+        )
         self.lines: Sequence[LogLine] = rows(LogLine, LogLine.attempt, LogLine.number)
         self.checkpoints: Sequence[Artifact] = rows(Artifact, Artifact.id)
         self.events: Sequence[JobEvent] = rows(JobEvent, JobEvent.id)
@@ -208,6 +218,18 @@ def _measurements(seen: _Evidence) -> Iterator[str]:
     missing = set(epochs) - set(ends)
     if missing:
         yield f"epochs {sorted(missing)} have no last point"
+
+
+def _curves(seen: _Evidence) -> Iterator[str]:
+    """The buckets say of the samples what can be worked out from them again."""
+    expected = Buckets.of(seen.samples)
+    for smaller, size in itertools.pairwise((1, *SIZES)):
+        stored = [Buckets.unpack(each.data) for each in seen.buckets if each.size == size]
+        factor = size // smaller
+        whole = len(expected) // factor * factor
+        expected = expected[:whole].merged(groups(whole, factor))
+        if sum(stored, Buckets.none()) != expected:
+            yield f"its buckets of {size} samples are not those of its samples"
 
 
 def _effects(seen: _Evidence) -> Iterator[str]:

@@ -5,7 +5,13 @@ Times are stored in UTC and always set by the database's own clock (`core.databa
 
 from core.database.models.files import Artifact, Snapshot, artifact_kind
 from core.database.models.jobs import Attempt, Job, JobEvent
-from core.database.models.measurements import Epoch, Evaluation, LogLine, MetricSample
+from core.database.models.measurements import (
+    Epoch,
+    Evaluation,
+    LogLine,
+    MetricBuckets,
+    MetricSegment,
+)
 from core.database.models.previews import Preview
 from core.database.models.workers import Worker
 from core.database.types import KIND_LENGTH, LARGEST_KEY, NAME_LENGTH, QUEUE_LENGTH, Base
@@ -23,7 +29,8 @@ __all__ = [
     "Job",
     "JobEvent",
     "LogLine",
-    "MetricSample",
+    "MetricBuckets",
+    "MetricSegment",
     "Preview",
     "Snapshot",
     "Worker",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, String, Text
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.database.types import Base
@@ -31,20 +31,44 @@ class Epoch(Base):
     images_per_s: Mapped[float]
 
 
-class MetricSample(Base):
-    """A metric sample between epochs: the mean of the training loss since the sample before."""
+class MetricSegment(Base):
+    """Consecutive metric samples of one attempt, in columns: a row a sample would be too many.
 
-    __tablename__ = "metrics"
+    The newest ones of an attempt are small, and grow with each flush. When 1,024 samples have
+    come, they are put together into one that stays.
+    """
+
+    __tablename__ = "metric_segments"
 
     job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
-    step: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    """Batches since the run began, over all epochs; the first is 1."""
+    first_step: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    last_step: Mapped[int] = mapped_column(BigInteger)
     attempt: Mapped[int]
-    epoch: Mapped[int]
-    batch: Mapped[int]
-    train_loss: Mapped[float]
-    learning_rate: Mapped[float]
-    images_per_s: Mapped[float]
+    start: Mapped[int] = mapped_column(BigInteger)
+    """Samples of the job before this segment."""
+    count: Mapped[int]
+    data: Mapped[bytes]
+    """As `core.metrics.samples.Samples.pack` writes it."""
+
+    __table_args__ = (Index(None, "job_id", "start"),)
+
+
+class MetricBuckets(Base):
+    """Consecutive metric samples summed up, at most 64 buckets of one size a row.
+
+    A bucket is written when all its samples are: what came after the last whole one is in the
+    buckets of the next smaller size, and in the segments.
+    """
+
+    __tablename__ = "metric_buckets"
+
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    size: Mapped[int] = mapped_column(primary_key=True)
+    """Samples in each bucket."""
+    start: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    """Samples of the job before the first of these buckets."""
+    data: Mapped[bytes]
+    """As `core.metrics.buckets.Buckets.pack` writes it."""
 
 
 class LogLine(Base):
