@@ -1,5 +1,14 @@
 """Questions for the pages, the API and the live streams. Nothing here writes."""
 
+from core.queries.curves import (
+    MEASURED,
+    METRICS,
+    MOST_POINTS,
+    Curve,
+    Extent,
+    epochs_curve,
+    metrics_curve,
+)
 from core.queries.jobs import count_by_state, job, jobs
 from core.queries.pages import DEFAULT_LIMIT, LARGEST_LIMIT, Page
 from core.queries.runs import (
@@ -19,12 +28,18 @@ from core.queries.workers import workers
 __all__ = [
     "DEFAULT_LIMIT",
     "LARGEST_LIMIT",
+    "MEASURED",
+    "METRICS",
+    "MOST_POINTS",
+    "Curve",
+    "Extent",
     "Page",
     "artifact",
     "artifacts",
     "attempts",
     "count_by_state",
     "epochs",
+    "epochs_curve",
     "evaluated_attempt",
     "evaluation",
     "events",
@@ -32,6 +47,7 @@ __all__ = [
     "jobs",
     "logs",
     "metrics",
+    "metrics_curve",
     "milestones",
     "workers",
 ]

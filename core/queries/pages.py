@@ -31,14 +31,23 @@ class Page(Generic[Row]):
 
 
 def rows_of_job(
-    session: Session, table: Any, job_id: int, limit: int, cursor: str, *keys: Any, only: Any = None
+    session: Session,
+    table: Any,
+    job_id: int,
+    limit: int,
+    cursor: str,
+    *keys: Any,
+    only: Any = None,
+    newest_first: bool = False,
 ) -> Page[Any]:
     """A page of the rows of one job, in the order of `keys`; of those that `only` selects."""
-    query: Select[Any] = select(table).where(table.job_id == job_id).order_by(*keys)
+    order = [key.desc() for key in keys] if newest_first else keys
+    query: Select[Any] = select(table).where(table.job_id == job_id).order_by(*order)
     if only is not None:
         query = query.where(only)
     if cursor:
-        query = query.where(tuple_(*keys) > tuple_(*key_of(cursor, len(keys))))
+        mine, its = tuple_(*keys), tuple_(*key_of(cursor, len(keys)))
+        query = query.where(mine < its if newest_first else mine > its)
     found = session.scalars(query.limit(checked_limit(limit) + 1)).all()
     return page_of(found, limit, lambda row: tuple(getattr(row, each.key) for each in keys))
 

@@ -26,10 +26,16 @@ from core.queries.pages import DEFAULT_LIMIT, Page, checked_limit, key_of, page_
 
 
 def epochs(
-    session: Session, job_id: int, limit: int = DEFAULT_LIMIT, cursor: str = ""
+    session: Session,
+    job_id: int,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str = "",
+    *,
+    newest_first: bool = False,
 ) -> Page[Epoch]:
-    """A page of a job's epochs, first to last."""
-    return rows_of_job(session, Epoch, job_id, limit, cursor, Epoch.epoch)
+    """A page of a job's epochs, first to last or last to first."""
+    key = Epoch.epoch
+    return rows_of_job(session, Epoch, job_id, limit, cursor, key, newest_first=newest_first)
 
 
 def metrics(
@@ -42,10 +48,16 @@ def metrics(
 
 
 def logs(
-    session: Session, job_id: int, limit: int = DEFAULT_LIMIT, cursor: str = ""
+    session: Session,
+    job_id: int,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str = "",
+    *,
+    newest_first: bool = False,
 ) -> Page[LogLine]:
-    """A page of a job's log, first to last."""
-    return rows_of_job(session, LogLine, job_id, limit, cursor, LogLine.attempt, LogLine.number)
+    """A page of a job's log, first to last or last to first."""
+    keys = LogLine.attempt, LogLine.number
+    return rows_of_job(session, LogLine, job_id, limit, cursor, *keys, newest_first=newest_first)
 
 
 def attempts(

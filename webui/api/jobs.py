@@ -1,4 +1,4 @@
-"""Jobs: submit, list, show, ask something of one, and what it has reported."""
+"""Jobs: submit, list, show, ask something of one; its log, its attempts, its evaluation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.errors import DatabaseUnavailable
 from webui import actions
 from webui.api import shapes
 from webui.api.blueprint import blueprint
-from webui.api.requests import cursor, json_object, limit, options
+from webui.api.requests import cursor, json_object, limit, newest_first, options
 from webui.context import current
 
 
@@ -77,28 +77,11 @@ def retry(job_id: int) -> Response:
     return show(job_id)
 
 
-@blueprint.get("/jobs/<int:job_id>/epochs")
-def epochs(job_id: int) -> Response:
-    """A page of a run's epochs."""
-    return rows_of_job(job_id, queries.epochs, shapes.Epoch.model_validate)
-
-
-@blueprint.get("/jobs/<int:job_id>/metrics")
-def metrics(job_id: int) -> Response:
-    """A page of a run's metric samples."""
-    return rows_of_job(job_id, queries.metrics, shapes.MetricSample.model_validate)
-
-
-@blueprint.get("/jobs/<int:job_id>/points")
-def points(job_id: int) -> Response:
-    """`metrics`, at its address of version 0.1."""
-    return metrics(job_id)
-
-
 @blueprint.get("/jobs/<int:job_id>/logs")
 def logs(job_id: int) -> Response:
     """A page of a run's log."""
-    return rows_of_job(job_id, queries.logs, shapes.LogLine.model_validate)
+    order = {"newest_first": newest_first()}
+    return rows_of_job(job_id, queries.logs, shapes.LogLine.model_validate, **order)
 
 
 @blueprint.get("/jobs/<int:job_id>/attempts")
@@ -115,9 +98,9 @@ def evaluation(job_id: int) -> Response:
         return jsonify(shapes.EvaluationShape.of(row).as_json())
 
 
-def rows_of_job(job_id: int, query: Any, shape: Any) -> Response:
+def rows_of_job(job_id: int, query: Any, shape: Any, **order: bool) -> Response:
     """A page of what belongs to a run."""
     with current().database.reading() as session:
         queries.job(session, job_id)  # 404 where there is no such job
-        page = query(session, job_id, limit(), cursor())
+        page = query(session, job_id, limit(), cursor(), **order)
         return jsonify(shapes.Listing.of(page, shape).as_json())

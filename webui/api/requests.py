@@ -1,8 +1,9 @@
-"""Reading what a program asks for: JSON bodies, limits and cursors of lists."""
+"""Reading what a program asks for: JSON bodies, limits and cursors of lists, parts of curves."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from flask import request
@@ -53,3 +54,40 @@ def limit() -> int:
 def cursor() -> str:
     """Where a page of a list begins."""
     return request.args.get("cursor", "")
+
+
+def newest_first() -> bool:
+    """Whether a list is asked for from its end."""
+    order = request.args.get("order", "asc")
+    if order not in ("asc", "desc"):
+        raise InvalidInput.one("order", message("input.one_of", choices=["asc", "desc"]))
+    return order == "desc"
+
+
+def extent() -> queries.Extent | None:
+    """Which part of a curve is asked for, in how many buckets; None where rows are."""
+    points, first, last = (_whole_number(name) for name in ("points", "from", "to"))
+    if points is None:
+        if first is last is None:
+            return None
+        raise InvalidInput.one("points", message("input.required"))
+    if not 1 <= points <= queries.MOST_POINTS:
+        raise InvalidInput.one("points", message("input.limit", most=queries.MOST_POINTS))
+    return queries.Extent(points, first, last)
+
+
+def selected(name: str, known: Sequence[str]) -> list[str]:
+    """Which of some values are asked for, comma separated; all of them where none is named."""
+    wanted = [each for each in request.args.get(name, "").split(",") if each]
+    if not set(wanted) <= set(known):
+        raise InvalidInput.one(name, message("input.one_of", choices=list(known)))
+    return [each for each in known if each in wanted or not wanted]
+
+
+def _whole_number(name: str) -> int | None:
+    text = request.args.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise InvalidInput.one(name, message("input.whole_number"))
+    return int(text)

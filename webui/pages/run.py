@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from core import queries
 from core.database.models import Job
+from core.queries import Curve, Page
 from core.spec import facts
 from core.states import FINAL
 from webui import actions
@@ -21,8 +22,14 @@ from webui.pages.blueprint import blueprint, to_run
 from webui.pages.columns import columns as columns_of
 from webui.pages.timeline import MOST_EVENTS, timeline
 
-MOST_ROWS = 10_000
-"""Rows of one kind in a page of a run; the stream brings what is beyond."""
+BUCKETS = 400
+"""In a curve: about as many as it is wide in pixels."""
+EPOCHS = 50
+LINES = 200
+"""Rows of the tables in a page."""
+DIGITS = 6
+"""Significant digits of what a curve is drawn from."""
+TRAIN_LOSS = "train_loss"
 
 
 @blueprint.get("/jobs/<int:job_id>")
@@ -34,7 +41,7 @@ def job(job_id: int) -> str:
         given = {"job": shown, "validated": facts.has_validation(row.spec), **_facts(session, row)}
         if "part" in request.args:
             return render_template("run/_all_parts.html", **given)
-        records = _records(session, row, shown, given["newest_event"])
+        records = _records(session, row, shown, given)
         return render_template("run/page.html", **given, **records)
 
 
@@ -56,54 +63,82 @@ def _facts(session: Session, row: Job) -> dict[str, Any]:
     }
 
 
-def _records(session: Session, row: Job, shown: JSON, newest_event: int) -> dict[str, Any]:
-    """What a run has reported so far, and the place in the stream from which it continues."""
-    epochs, all_epochs = _rows(session, row.id, queries.epochs)
-    metrics, all_metrics = _rows(session, row.id, queries.metrics)
-    lines, all_lines = _rows(session, row.id, queries.logs)
-    files, all_files = _rows(session, row.id, queries.artifacts)
-    whole = all_epochs and all_metrics and all_lines and all_files
+def _records(session: Session, row: Job, shown: JSON, given: dict[str, Any]) -> dict[str, Any]:
+    """What a run has reported so far, and the place in the stream from which it continues.
+
+    The curves and the newest rows are all: what is older is asked for, by the script or a link.
+    """
+    validated = facts.has_validation(row.spec)
+    samples = queries.metrics_curve(session, row.id, queries.Extent(BUCKETS), [TRAIN_LOSS])
+    measured = queries.epochs_curve(session, row.id, queries.Extent(BUCKETS), _drawn(validated))
+    epochs = _newest(session, row.id, queries.epochs, "epochs", EPOCHS)
+    log = _newest(session, row.id, queries.logs, "log", LINES)
+    newest_line = next(iter(queries.logs(session, row.id, 1, newest_first=True).items), None)
     position = Position(
-        revision=row.revision if whole else 0,
+        revision=row.revision,
         resets=row.resets,
-        epoch=epochs[-1].epoch if epochs else 0,
-        step=metrics[-1].step if metrics else 0,
-        log_attempt=lines[-1].attempt if lines else 0,
-        log_line=lines[-1].number if lines else 0,
-        artifact=files[-1].id if files else 0,
+        epoch=measured.at[-1] if measured.at else 0,
+        step=samples.at[-1] if samples.at else 0,
+        log_attempt=newest_line.attempt if newest_line else 0,
+        log_line=newest_line.number if newest_line else 0,
+        artifact=given["files"][-1]["id"] if given["files"] else 0,
         evaluated=queries.evaluated_attempt(session, row.id),
-        event=newest_event,
+        event=given["newest_event"],
     )
-    shown_epochs = [Epoch.model_validate(epoch).as_json() for epoch in epochs]
     groups, rest = described(row.spec)
-    columns = columns_of(validated=facts.has_validation(row.spec))
+    columns = columns_of(validated=validated)
     return {
-        "epochs": shown_epochs,
+        "epochs": [Epoch.model_validate(epoch).as_json() for epoch in epochs.items],
+        "earlier_epochs": epochs.next,
         "columns": columns,
-        "lines": [LogLine.model_validate(each).as_json() for each in lines],
+        "lines": [LogLine.model_validate(each).as_json() for each in reversed(log.items)],
+        "older_lines": log.next,
         "groups": groups,
         "rest": rest,
         "rest_count": sum(len(rows) for _, rows in rest),
         "data": {
             "job": shown,
-            "epochs": shown_epochs,
             "columns": [[column.key, column.format] for column in columns],
-            "metrics": [{"step": each.step, "train_loss": each.train_loss} for each in metrics],
+            "metrics": as_drawn(samples),
+            "epochs": as_drawn(measured),
             "position": str(position),
-            "over": row.state in FINAL and whole,
+            "over": row.state in FINAL,
         },
     }
 
 
-def _rows(session: Session, job_id: int, query: Any) -> tuple[list[Any], bool]:
-    """The rows of a job up to a limit, and whether these are all."""
-    rows: list[Any] = []
-    cursor: str | None = ""
-    while cursor is not None and len(rows) < MOST_ROWS:
-        page = query(session, job_id, queries.LARGEST_LIMIT, cursor)
-        rows += page.items
-        cursor = page.next
-    return rows, cursor is None
+def _drawn(validated: bool) -> list[str]:
+    """What of an epoch is in a curve."""
+    measured = ("validation_loss", "validation_accuracy", "test_loss", "test_accuracy")
+    return [name for name in measured if validated or not name.startswith("validation_")]
+
+
+def _newest(session: Session, job_id: int, query: Any, name: str, limit: int) -> Page[Any]:
+    """The newest rows of a job, or those before a cursor that the address names."""
+    cursor = request.args.get(name, "")
+    page: Page[Any] = query(session, job_id, limit, cursor, newest_first=True)
+    return page
+
+
+def as_drawn(curve: Curve) -> JSON:
+    """A curve as the script is given it: to the digits that can be seen.
+
+    Where a bucket holds but one sample or epoch, its minimum and maximum are left out.
+    """
+    is_exact = all(count == 1 for count in curve.count)
+    names = ("last",) if is_exact else ("last", "min", "max")
+    return {
+        "at": list(curve.at),
+        "count": list(curve.count),
+        "values": {
+            value: {name: [_rounded(each) for each in statistics[name]] for name in names}
+            for value, statistics in curve.values.items()
+        },
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.{DIGITS}g}")
 
 
 @blueprint.post("/jobs/<int:job_id>/cancel")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from webui.api.shapes.artifacts import ArtifactShape
 from webui.api.shapes.base import JSON, Listing, OpenShape, Reason, Shape, SparseShape, timestamp
+from webui.api.shapes.curves import CurveShape, CurvesShape
 from webui.api.shapes.events import EventShape
 from webui.api.shapes.health import HealthShape
 from webui.api.shapes.jobs import JobShape, list_of_jobs, whole_job
@@ -17,6 +18,8 @@ __all__ = [
     "JSON",
     "ArtifactShape",
     "AttemptShape",
+    "CurveShape",
+    "CurvesShape",
     "DatasetShape",
     "Epoch",
     "EvaluationShape",

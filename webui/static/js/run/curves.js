@@ -1,24 +1,31 @@
 // The curves of a run: the losses by epoch, and the accuracies by epoch.
+//
+// Each is drawn as a line through the last value of each bucket, in a band from the minimum to the
+// maximum: what was measured is never hidden. Zooming asks the server for finer buckets.
 
 import uPlot from "../../node_modules/uplot/dist/uPlot.esm.js";
 import { number, percent, percentTick, short, tick } from "../lib/format.js";
+import { Finer } from "./finer.js";
 
 const HEIGHT = 240;
 const NARROW_HEIGHT = 200;
 const FEW_EPOCHS = 20;
+const BAND = 18; // percent of the line's own color
+const EDGE = 45;
 
 // Colors come from the style sheet; a canvas needs them resolved.
 const colors = new Map();
 
-function color(name) {
-  if (!colors.has(name)) {
+function color(name, strength = 100) {
+  const key = `${name} ${strength}`;
+  if (!colors.has(key)) {
     const probe = document.createElement("i");
-    probe.style.color = `var(--${name})`;
+    probe.style.color = `color-mix(in srgb, var(--${name}) ${strength}%, transparent)`;
     document.body.append(probe);
-    colors.set(name, getComputedStyle(probe).color);
+    colors.set(key, getComputedStyle(probe).color);
     probe.remove();
   }
-  return colors.get(name);
+  return colors.get(key);
 }
 
 const font = () => `12px ${getComputedStyle(document.body).fontFamily}`;
@@ -52,8 +59,14 @@ class Curve {
     this.figure = figure;
     this.place = figure.querySelector(".plot");
     this.options = options;
-    this.data = [[], ...options.series.map(() => [])];
+    this.series = options.keys.flatMap((key) => [options.line(key), edge(key), edge(key)]);
+    this.bands = options.keys.map((key, index) => ({
+      series: [3 * index + 3, 3 * index + 2],
+      fill: () => color(key, BAND),
+    }));
+    this.data = [[], ...this.series.map(() => [])];
     this.xMax = 1;
+    this.zoom = "";
     this.#draw();
     new ResizeObserver(() => this.#resize()).observe(this.place);
     document.addEventListener("themechange", () => {
@@ -62,13 +75,16 @@ class Curve {
     });
   }
 
-  show(data, xMax, count) {
+  // `curves`: for each key its places on the axis, and the columns last, minimum and maximum.
+  show(curves, xMax, count) {
     const zoomed = this.#isZoomed();
+    const data = uPlot.join(curves.map(({ at, columns }) => [at, ...columns]));
     this.data = data;
     this.xMax = xMax;
     this.plot.setData(data, !zoomed);
     if (zoomed) this.plot.redraw();
     this.figure.dataset.samples = count;
+    this.figure.dataset.buckets = data[0].length;
   }
 
   redraw() {
@@ -103,12 +119,27 @@ class Curve {
           axis(epochNumbers, { size: 28, space: 40 }),
           axis(this.options.values, { size: 52, space: 36 }),
         ],
-        series: [{}, ...this.options.series],
-        hooks: { setCursor: [(plot) => this.options.onCursor(plot.cursor.idx)] },
+        series: [{}, ...this.series],
+        bands: this.bands,
+        hooks: {
+          setCursor: [(plot) => this.options.onCursor(plot.cursor.idx)],
+          setScale: [(_plot, scale) => scale === "x" && this.#noteZoom()],
+        },
       },
       this.data,
       this.place,
     );
+    this.figure.plot = this.plot; // for whoever looks at a page from outside
+  }
+
+  // Tells of a new zoom, once.
+  #noteZoom() {
+    if (!this.plot) return;
+    const { min, max } = this.plot.scales.x;
+    const zoom = this.#isZoomed() ? `${min} ${max}` : "";
+    if (zoom === this.zoom) return;
+    this.zoom = zoom;
+    this.options.onZoom(zoom ? { min, max, pixels: this.plot.bbox.width / devicePixelRatio } : null);
   }
 
   #isZoomed() {
@@ -132,6 +163,14 @@ const line = (name, width, more = {}) => ({
   ...more,
 });
 
+// The lines around a band: a spike is narrow, and must be seen.
+const edge = (key) => ({
+  stroke: () => color(key, EDGE),
+  width: 1,
+  spanGaps: true,
+  points: { show: false },
+});
+
 const dots = (name, size) => ({
   show: true,
   size,
@@ -153,35 +192,86 @@ const keysOf = (figure) => [...figure.querySelectorAll("[data-key]")].map((key) 
 // Writes the values where the reader points, or the last ones.
 function writeKeys(figure, keys, curve, index, write) {
   keys.forEach((key, place) => {
-    const values = curve?.data[place + 1] ?? [];
+    const values = curve?.data[3 * place + 1] ?? [];
     const value = index == null ? last(values) : (values[index] ?? last(values.slice(0, index)));
     figure.querySelector(`[data-key=${key}]`).textContent = write(value);
   });
 }
 
+// What of a zoom is asked for: whole steps or epochs, with a neighbor at each end.
+function zoomTo(finer, folded, zoom, scale = 1) {
+  if (!zoom) {
+    if (finer.part) requestAnimationFrame(finer.show); // not while the plot is drawing
+    finer.clear();
+  }
+  if (!zoom || folded.isExact) return;
+  finer.ask(
+    Math.max(0, Math.floor(zoom.min * scale) - 1),
+    Math.max(0, Math.ceil(zoom.max * scale) + 1),
+    zoom.pixels,
+  );
+}
+
+// Where a bucket has but one sample its band would be the line again.
+function drawn(folded, key, finer, scale = 1) {
+  const { at, columns } = folded.columns(key, finer.part);
+  const [last, min, max] = columns;
+  const hasBand = min.map((low, index) => low !== max[index]);
+  const edges = hasBand.some(Boolean) ? [min, max] : [min.map(() => null), min.map(() => null)];
+  // a copy: what is folded grows while the plot shows what it was given
+  return { at: at.map((each) => each / scale), columns: [[...last], ...edges.map((each) => [...each])] };
+}
+
+const LOSSES = { train: "train_loss", validation: "validation_loss", test: "test_loss" };
+const ACCURACIES = { validation: "validation_accuracy", accuracy: "test_accuracy" };
+
 export class LossCurve {
-  constructor(figure) {
+  // `metrics`, `epochs`: what is folded; `api`: the run's address there.
+  constructor(figure, metrics, epochs, api) {
     this.figure = figure;
+    this.metrics = metrics;
+    this.epochs = epochs;
     this.keys = keysOf(figure);
     this.log = false;
+    this.batches = 1;
+    const show = () => this.#show();
+    const measured = this.keys.slice(1).map((key) => LOSSES[key]);
+    this.finerMetrics = new Finer(`${api}/metrics`, ["train_loss"], show);
+    this.finerEpochs = new Finer(`${api}/epochs`, measured, show);
     this.curve = new Curve(figure, {
-      series: this.keys.map((key) =>
+      keys: this.keys,
+      line: (key) =>
         key === "train" ? line("train", 1.5) : line(key, 2, { points: dotsWhileFew(key) }),
-      ),
       scale: () => ({ distr: this.log ? 3 : 1, range: (_plot, min, max) => this.#range(min, max) }),
       values: (_plot, splits) => splits.map((split) => (split == null ? "" : short(split))),
       onCursor: (index) => this.#showCursor(index),
+      onZoom: (zoom) => {
+        zoomTo(this.finerMetrics, this.metrics, zoom, this.batches);
+        zoomTo(this.finerEpochs, this.epochs, zoom);
+      },
     });
     this.#offerLogScale();
   }
 
-  show(metrics, epochs, batches, reach, over) {
-    const train = [metrics.map((each) => each.step / (batches || 1)), metrics.map((each) => each.train_loss)];
-    const measured = this.keys.slice(1).map((key) => epochs.map((epoch) => epoch[`${key}_loss`]));
-    const test = [epochs.map((epoch) => epoch.epoch), ...measured];
-    const empty = [[], ...this.keys.map(() => [])];
-    const data = metrics.length || epochs.length ? uPlot.join([train, test]) : empty;
-    this.curve.show(data, horizon(reach, epochsOf(this.figure), over), metrics.length);
+  show(batches, reach, over) {
+    this.batches = batches || 1;
+    this.xMax = horizon(reach, epochsOf(this.figure), over);
+    this.#show();
+  }
+
+  // What was zoomed to is there no more.
+  clear() {
+    this.finerMetrics.clear();
+    this.finerEpochs.clear();
+  }
+
+  #show() {
+    const [, ...measured] = this.keys;
+    const curves = [
+      drawn(this.metrics, "train_loss", this.finerMetrics, this.batches),
+      ...measured.map((key) => drawn(this.epochs, LOSSES[key], this.finerEpochs)),
+    ];
+    this.curve.show(curves, this.xMax, this.metrics.samples);
     this.#showCursor(null);
   }
 
@@ -206,24 +296,35 @@ export class LossCurve {
   }
 }
 
-const ACCURACIES = { validation: "validation_accuracy", accuracy: "test_accuracy" };
-
 export class AccuracyCurve {
-  constructor(figure) {
+  constructor(figure, epochs, api) {
     this.figure = figure;
+    this.epochs = epochs;
     this.keys = keysOf(figure);
+    const measured = this.keys.map((key) => ACCURACIES[key]);
+    this.finer = new Finer(`${api}/epochs`, measured, () => this.#show());
     this.curve = new Curve(figure, {
-      series: this.keys.map((key) => line(key, 2, { points: dotsWhileFew(key) })),
+      keys: this.keys,
+      line: (key) => line(key, 2, { points: dotsWhileFew(key) }),
       scale: () => ({ range: (_plot, min, max) => this.#range(min, max) }),
       values: (_plot, splits) => splits.map(percentTick),
       onCursor: (index) => this.#showCursor(index),
+      onZoom: (zoom) => zoomTo(this.finer, this.epochs, zoom),
     });
   }
 
-  show(epochs, reach, over) {
-    const measured = this.keys.map((key) => epochs.map((epoch) => epoch[ACCURACIES[key]]));
-    const data = [epochs.map((epoch) => epoch.epoch), ...measured];
-    this.curve.show(data, horizon(reach, epochsOf(this.figure), over), epochs.length);
+  show(reach, over) {
+    this.xMax = horizon(reach, epochsOf(this.figure), over);
+    this.#show();
+  }
+
+  clear() {
+    this.finer.clear();
+  }
+
+  #show() {
+    const curves = this.keys.map((key) => drawn(this.epochs, ACCURACIES[key], this.finer));
+    this.curve.show(curves, this.xMax, this.epochs.samples);
     this.#showCursor(null);
   }
 

@@ -1,32 +1,49 @@
 // The page of one run: what the server sent is kept live by the stream of events.
 
 import { AccuracyCurve, LossCurve } from "./curves.js";
-import * as format from "../lib/format.js";
-import { duration, NOTHING, number, percent, progress, whole } from "../lib/format.js";
+import { EpochTable } from "./epochs.js";
 import { Evaluation } from "./evaluation.js";
+import { Folded } from "./fold.js";
 import { Log } from "./log.js";
+import { duration, NOTHING, number, percent, progress, whole } from "../lib/format.js";
 import { fetchPart, morph } from "../lib/refresh.js";
 import { Stream } from "../lib/stream.js";
 import { writeTimes } from "../lib/times.js";
 
 const LOOK_WHILE_QUEUED_MS = 5000;
+const FEW_SAMPLES = 2000; // so many the stream may bring again
 const FINAL = new Set(["succeeded", "failed", "cancelled"]);
 
 const page = document.getElementById("main");
-const data = JSON.parse(document.getElementById("run-data").textContent);
-const table = document.getElementById("epochs");
+const { api } = page.dataset;
 const title = document.title;
 
-let job = data.job;
-let metrics = data.metrics;
-let epochs = data.epochs;
+// Older rows in an address are for those who read without a script; here they are fetched.
+if (location.search) history.replaceState(null, "", location.pathname);
+
+let data = dataOf(document);
+let { job } = data;
+
+const metrics = new Folded(["train_loss"]);
+const epochs = new Folded(Object.keys(data.epochs.values));
 
 for (const figure of document.querySelectorAll(".curve")) figure.dataset.epochs = job.progress.epochs;
-const lossCurve = new LossCurve(document.getElementById("loss-curve"));
-const accuracyCurve = new AccuracyCurve(document.getElementById("accuracy-curve"));
-const log = new Log(document.getElementById("log"), document.getElementById("follow"));
-
+const lossCurve = new LossCurve(document.getElementById("loss-curve"), metrics, epochs, api);
+const accuracyCurve = new AccuracyCurve(document.getElementById("accuracy-curve"), epochs, api);
+const [table, earlier] = ["epochs", "earlier-epochs"].map((id) => document.getElementById(id));
+const epochTable = new EpochTable(table, earlier, data.columns, api);
+const [lines, follow, older] = ["log", "follow", "older-lines"].map((id) => document.getElementById(id));
+const log = new Log(lines, follow, older, api);
 const evaluation = new Evaluation(document.getElementById("evaluation-place"));
+
+function dataOf(page) {
+  return JSON.parse(page.getElementById("run-data").textContent);
+}
+
+function loadCurves() {
+  metrics.load(data.metrics);
+  epochs.load(data.epochs);
+}
 
 // many events in one frame make one drawing
 let drawing = null;
@@ -35,11 +52,10 @@ function draw() {
   drawing ??= requestAnimationFrame(() => {
     drawing = null;
     const { batches } = job.progress;
-    const step = metrics.at(-1)?.step ?? 0;
-    const reach = Math.max(epochs.at(-1)?.epoch ?? 0, batches ? step / batches : 0);
+    const reach = Math.max(epochs.last, batches ? metrics.last / batches : 0);
     const over = FINAL.has(job.state);
-    lossCurve.show(metrics, epochs, batches, reach, over);
-    accuracyCurve.show(epochs, reach, over);
+    lossCurve.show(batches, reach, over);
+    accuracyCurve.show(reach, over);
   });
 }
 
@@ -101,12 +117,33 @@ async function tryToShowParts() {
   }
 }
 
-function addEpochs(rows) {
-  for (const epoch of rows) {
-    const row = document.createElement("tr");
-    row.dataset.epoch = epoch.epoch;
-    for (const [key, write] of data.columns) row.insertCell().textContent = format[write](epoch[key]);
-    table.prepend(row); // newest first
+// A run that is resumed has its measurements taken back to where it resumes. Where these are few,
+// the stream brings them again; else the page is asked for, in which they are summed up.
+async function startAgain() {
+  const wasLong = metrics.samples > FEW_SAMPLES;
+  for (const each of [metrics, epochs, lossCurve, accuracyCurve]) each.clear();
+  epochTable.replace([]);
+  draw();
+  if (wasLong) {
+    stream.close();
+    await loadAgain();
+  }
+}
+
+async function loadAgain() {
+  try {
+    const fresh = await fetchPart(location.pathname);
+    data = dataOf(fresh);
+    ({ job } = data);
+    loadCurves();
+    epochTable.replace(fresh.getElementById("epochs").children);
+    log.replace(fresh.getElementById("log"));
+    stream.position = data.position;
+    stream.open();
+    draw();
+    tryToShowParts();
+  } catch {
+    setTimeout(loadAgain, LOOK_WHILE_QUEUED_MS);
   }
 }
 
@@ -122,12 +159,12 @@ const stream = new Stream(
       if (facts() !== rendered) tryToShowParts();
     },
     epochs(rows) {
-      epochs = epochs.concat(rows);
-      addEpochs(rows);
+      for (const row of rows) epochs.add(row.epoch, row);
+      epochTable.add(rows);
       draw();
     },
     metrics(rows) {
-      metrics = metrics.concat(rows);
+      for (const row of rows) metrics.add(row.step, row);
       draw();
     },
     logs(rows) {
@@ -143,10 +180,7 @@ const stream = new Stream(
       tryToShowParts();
     },
     reset() {
-      metrics = [];
-      epochs = [];
-      table.replaceChildren();
-      draw();
+      startAgain();
     },
     end() {
       tryToShowParts();
@@ -166,6 +200,7 @@ function lookWhileQueued() {
   if (job.state === "queued" && !document.hidden) showParts().catch(() => {});
 }
 
+loadCurves();
 draw();
 evaluation.look();
 if (!data.over) {

@@ -1,0 +1,78 @@
+"""Curves: the metric samples and the epochs of runs, row by row or in buckets."""
+
+from __future__ import annotations
+
+from flask import Response, jsonify, request
+
+from core import queries
+from core.errors import InvalidInput
+from core.messages import message
+from webui.api import shapes
+from webui.api.blueprint import blueprint
+from webui.api.jobs import rows_of_job
+from webui.api.requests import extent, newest_first, selected
+from webui.context import current
+
+MOST_RUNS = 50
+"""Runs whose curves can be asked for at once."""
+
+
+@blueprint.get("/jobs/<int:job_id>/epochs")
+def epochs(job_id: int) -> Response:
+    """A page of a run's epochs; with `points`, their curve."""
+    wanted = extent()
+    if wanted is None:
+        order = {"newest_first": newest_first()}
+        return rows_of_job(job_id, queries.epochs, shapes.Epoch.model_validate, **order)
+    values = selected("values", queries.MEASURED)
+    with current().database.reading() as session:
+        queries.job(session, job_id)  # 404 where there is no such job
+        curve = queries.epochs_curve(session, job_id, wanted, values)
+        return jsonify(shapes.CurveShape.of(curve).as_json())
+
+
+@blueprint.get("/jobs/<int:job_id>/metrics")
+def metrics(job_id: int) -> Response:
+    """A page of a run's metric samples; with `points`, their curve."""
+    wanted = extent()
+    if wanted is None:
+        return rows_of_job(job_id, queries.metrics, shapes.MetricSample.model_validate)
+    values = selected("values", queries.METRICS)
+    with current().database.reading() as session:
+        queries.job(session, job_id)
+        curve = queries.metrics_curve(session, job_id, wanted, values)
+        return jsonify(shapes.CurveShape.of(curve).as_json())
+
+
+@blueprint.get("/jobs/<int:job_id>/points")
+def points(job_id: int) -> Response:
+    """`metrics`, at its address of version 0.1."""
+    return metrics(job_id)
+
+
+@blueprint.get("/metrics")
+def metrics_of_runs() -> Response:
+    """The curves of the metric samples of several runs."""
+    job_ids = _job_ids()
+    wanted = extent()
+    if wanted is None:
+        raise InvalidInput.one("points", message("input.required"))
+    values = selected("values", queries.METRICS)
+    with current().database.reading() as session:
+        for job_id in job_ids:
+            queries.job(session, job_id)
+        found = [queries.metrics_curve(session, each, wanted, values) for each in job_ids]
+        items = [shapes.CurveShape.of(curve) for curve in found]
+        return jsonify(shapes.CurvesShape(items=items).as_json())
+
+
+def _job_ids() -> list[int]:
+    """The runs that are asked for, each once."""
+    texts = request.args.getlist("job")
+    if not texts:
+        raise InvalidInput.one("job", message("input.required"))
+    if len(texts) > MOST_RUNS:
+        raise InvalidInput.one("job", message("input.too_many", most=MOST_RUNS))
+    if not all(text.isascii() and text.isdigit() and len(text) < 19 for text in texts):
+        raise InvalidInput.one("job", message("input.run_number"))
+    return [int(text) for text in dict.fromkeys(texts)]
