@@ -9,7 +9,7 @@ STEP := ./scripts/step
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test check format lint types imports tests faults lock browser \
-	compose-test wheel wheel-test bench-api bench-training bench-steps bench-together bench-presets bench-neighbor bench-latency bench-recovery bench-idle chaos clean
+	compose-test wheel wheel-test bench-api bench-training bench-steps bench-together bench-presets bench-neighbor bench-latency bench-recovery bench-idle bench-ingest chaos clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ bench-recovery: setup ## Time cancels, and runs that resume after a kill
 
 bench-idle: setup ## Measure what an idle worker and a running job cost
 	@$(STEP) "bench" $(BIN)/python -m bench.idle
+
+bench-ingest: setup ## Metric samples a second from eight runs, as rows and in segments (INGEST="--runs 8")
+	@$(STEP) "bench" $(BIN)/python -m bench.ingest $(INGEST)
 
 chaos: setup ## A storm of faults over a hundred jobs, then the checker (CHAOS="--seed 1 --faults 60")
 	@$(STEP) "chaos" $(BIN)/python -m tests.faults.chaos $(CHAOS)

@@ -22,7 +22,16 @@ from torch import Tensor, nn
 from core import formats
 from core.errors import InvalidInput
 from core.messages import message
-from core.protocol.reports import EpochEnd, Evaluated, Finished, Line, Report, Started, StepMetrics
+from core.protocol.reports import (
+    EpochEnd,
+    Evaluated,
+    Finished,
+    Line,
+    Report,
+    Started,
+    StepMetrics,
+    StepMetricsBatch,
+)
 from core.spec.spec import TrainingSpec
 from worker.training.data import download
 from worker.training.run import loop
@@ -182,6 +191,8 @@ class _Screen:
             case StepMetrics():
                 text = f"epoch {report.epoch}, loss {formats.number(report.train_loss)}"
                 self._progress.update(self._task, completed=report.step, description=text)
+            case StepMetricsBatch():
+                self.take(report.last)
             case EpochEnd():
                 self.epochs.append(report)
                 self.print(f"epoch {report.epoch}/{self._planned} done: {_measured(report)}")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from core.database import engine
 from core.database.engine import Database
@@ -25,9 +27,15 @@ def left(database_kind: str) -> restore.Left:
     return restore.expected(database_kind)
 
 
+SAMPLES = """
+SELECT job_id, step, attempt, epoch, batch, train_loss, learning_rate, images_per_s
+FROM points ORDER BY job_id, step
+"""
+
+
 @pytest.fixture
-def database_address(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of an earlier release's database, after `db upgrade`."""
+def old_address(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an earlier release's database, as it was left."""
     home = tmp_path / "home"
     home.mkdir()
     restore.unpack(database_kind, home)
@@ -37,8 +45,22 @@ def database_address(database_kind: str, request: pytest.FixtureRequest, tmp_pat
         server: Postgres = request.getfixturevalue("postgres")
         address = server.new_database()
         restore.load(home, address)
-    engine.upgrade(address)
     return address
+
+
+@pytest.fixture
+def samples_before(old_address: str) -> list[tuple[Any, ...]]:
+    """The metric samples of the earlier release's table, by job and step."""
+    with Database(old_address) as tables, tables.reading() as session:
+        return [tuple(row) for row in session.execute(text(SAMPLES))]
+
+
+@pytest.fixture
+def database_address(old_address: str, samples_before: list[tuple[Any, ...]]) -> str:
+    """The address of the database after `db upgrade`."""
+    assert samples_before
+    engine.upgrade(old_address)
+    return old_address
 
 
 @pytest.fixture

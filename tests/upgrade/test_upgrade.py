@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import astuple
+from itertools import groupby
+from operator import itemgetter
 
 import pytest
 import torch
@@ -16,7 +19,9 @@ from core.states import FINAL, STATES
 from tests.services import wait_until
 from worker.devices import usable_cores
 
-RENAMED = {"checkpoints": "artifacts", "points": "metrics", "resume_points": "snapshots"}
+RENAMED = {"checkpoints": "artifacts", "points": "metric_segments", "resume_points": "snapshots"}
+ROWS = {"points": "sum(count)"}
+"""How rows are counted, where one holds many."""
 LONGEST_S = 240.0
 
 
@@ -27,8 +32,21 @@ def run_of(left, key):
 def test_an_upgrade_keeps_every_row(left, database):
     with database.reading() as session:
         for table, count in left["rows"].items():
-            query = text(f"SELECT count(*) FROM {RENAMED.get(table, table)}")
+            query = text(f"SELECT {ROWS.get(table, 'count(*)')} FROM {RENAMED.get(table, table)}")
             assert session.scalar(query) == count, table
+
+
+def test_every_metric_sample_is_read_as_it_was_written(samples_before, database, client):
+    assert samples_before
+    for job_id, rows in groupby(samples_before, key=itemgetter(0)):
+        written = [row[1:] for row in rows]
+        with database.reading() as session:
+            read = queries.metrics(session, job_id, queries.LARGEST_LIMIT).items
+        assert [astuple(sample) for sample in read] == written
+        curve = client.get(f"/api/v1/jobs/{job_id}/metrics?points=3").json
+        losses = [row[4] for row in written]
+        assert max(curve["values"]["train_loss"]["max"]) == max(losses)
+        assert sum(curve["count"]) == len(losses)
 
 
 def test_new_rows_get_numbers_of_their_own(left, database):

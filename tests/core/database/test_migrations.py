@@ -1,10 +1,14 @@
 """The migrations and the models describe the same tables, on both databases."""
 
+import random
+from dataclasses import astuple
+
 import alembic.command
-from sqlalchemy import MetaData, text
+from sqlalchemy import MetaData, inspect, text
 
 from core.database import engine
 from core.database.engine import Database
+from core.metrics import curves
 
 
 def columns(address):
@@ -42,6 +46,79 @@ def test_the_migrations_can_be_taken_back(empty_database_address):
     assert set(columns(empty_database_address)) == {"alembic_version"}
     engine.upgrade(empty_database_address)
     assert columns(empty_database_address) == before
+
+
+METRICS = (
+    *("job_id", "step", "attempt", "epoch", "batch"),
+    *("train_loss", "learning_rate", "images_per_s"),
+)
+
+
+def insert_jobs(session, *ids):
+    """Rows of jobs, whatever columns the table has."""
+    for job_id in ids:
+        row = {"id": job_id, "state": "queued", "desired": "run"}
+        for column in inspect(session.connection()).get_columns("jobs"):
+            if not column["nullable"]:
+                row.setdefault(column["name"], fitting(str(column["type"])))
+        names = ", ".join(row)
+        values = ", ".join(f":{name}" for name in row)
+        session.execute(text(f"INSERT INTO jobs ({names}) VALUES ({values})"), row)
+
+
+def fitting(kind):
+    if "INT" in kind:
+        return 0
+    if "TIME" in kind:
+        return "2026-01-01 00:00:00+00:00"
+    return "{}" if kind == "JSON" else "x"
+
+
+def metric_rows():
+    """Samples of three jobs: of none, of a few, and of more than a bucket of any size holds."""
+    noise = random.Random(7)
+    for job_id, count in ((1, 40_000), (2, 3), (4, 1024)):
+        attempt = 1
+        for number in range(count):
+            attempt += noise.random() < 0.0005
+            values = noise.random() * 10.0 ** noise.randint(-300, 300), 1 / 3, -0.0
+            yield (job_id, 3 * number + 1, attempt, number // 100 + 1, number % 100 + 1, *values)
+
+
+def test_every_metric_sample_is_kept_on_the_way_up_and_down(empty_database_address):
+    engine.upgrade(empty_database_address, "0005")
+    rows = list(metric_rows())
+    places = ", ".join(f":{name}" for name in METRICS)
+    insert = text(f"INSERT INTO metrics ({', '.join(METRICS)}) VALUES ({places})")
+    with Database(empty_database_address) as tables, tables.writing() as session:
+        insert_jobs(session, 1, 2, 3, 4)
+        session.execute(insert, [dict(zip(METRICS, row, strict=True)) for row in rows])
+
+    engine.upgrade(empty_database_address, "0007")
+
+    with Database(empty_database_address) as tables, tables.reading() as session:
+        for job_id in (1, 2, 3, 4):
+            mine = [row[1:] for row in rows if row[0] == job_id]
+            samples = curves.after(session, job_id, 0, 100_000)
+            assert [astuple(sample) for sample in samples] == mine
+            assert_the_curve_agrees(session, job_id, mine)
+    config = engine.alembic_config(empty_database_address)
+    alembic.command.downgrade(config, "0005")
+    with Database(empty_database_address) as tables, tables.reading() as session:
+        select = text(f"SELECT {', '.join(METRICS)} FROM metrics ORDER BY job_id, step")
+        assert [tuple(row) for row in session.execute(select)] == rows
+    engine.upgrade(empty_database_address)
+
+
+def assert_the_curve_agrees(session, job_id, rows):
+    """The buckets of the upgrade are those that a run would have written."""
+    for points in (1, 3, 300):
+        buckets = curves.curve(session, job_id, points)
+        assert sum(buckets.count) == len(rows)
+        losses = [row[4] for row in rows]
+        if losses:
+            assert max(buckets.column("train_loss", "max")) == max(losses)
+            assert min(buckets.column("train_loss", "min")) == min(losses)
 
 
 def test_an_upgrade_keeps_what_the_tables_hold(empty_database_address):

@@ -16,8 +16,12 @@ from core.jobs.endings import Failure
 from core.messages import plain
 from core.protocol.reports import Line, Shrunk
 from core.spec.presets import resolve
+from tests import longrun
 from tests.reported import epoch_end
 from tests.webui.pages.conftest import MEASURED, VALIDATED, Page, get, token
+from webui.live.news import news
+from webui.live.position import Position
+from webui.pages.run import BUCKETS
 
 
 def test_a_run_that_does_not_exist_is_an_error_page_that_says_which_do(client, submitted):
@@ -39,7 +43,8 @@ def test_a_running_run_shows_how_far_it_is(client, running):
 def test_the_page_of_a_run_holds_what_its_curves_are_drawn_from(client, running):
     job_id, _ = running()
     data = json.loads(get(client, f"/jobs/{job_id}").one("script", id="run-data").text)
-    assert data["metrics"] == [{"step": 100, "train_loss": 0.51234}]
+    curve = {"at": [100], "count": [1], "values": {"train_loss": {"last": [0.51234]}}}
+    assert data["metrics"] == curve
     assert data["over"] is False
     assert data["job"]["id"] == job_id
 
@@ -127,6 +132,60 @@ def test_a_warning_in_the_log_is_marked(client, report):
     job_id = report({}, Line(text="fine"), Line(level="warning", text="careful"))
     lines = get(client, f"/jobs/{job_id}").all("div", **{"class": "line"})
     assert [line.attributes["data-level"] for line in lines] == ["info", "warning"]
+
+
+@pytest.fixture
+def long(database):
+    """The id of a run of days."""
+    return longrun.write(database, samples=30_000, epochs=700, lines=3_000).lease.job_id
+
+
+def test_the_page_of_a_long_run_is_small_and_has_its_spike(client, long):
+    answer = client.get(f"/jobs/{long}")
+
+    assert len(answer.data) < 150_000
+    data = json.loads(Page(answer.text).one("script", id="run-data").text)
+    train = data["metrics"]["values"]["train_loss"]
+    assert len(data["metrics"]["at"]) <= BUCKETS
+    assert sum(data["metrics"]["count"]) == 30_000
+    assert max(train["max"]) == longrun.SPIKE
+    assert train["max"].index(longrun.SPIKE) == pytest.approx(0.4321 * BUCKETS, abs=2)
+    assert len(data["epochs"]["at"]) <= BUCKETS
+    assert sum(data["epochs"]["count"]) == 700
+
+
+def test_the_stream_continues_where_the_page_of_a_long_run_ends(client, long, database):
+    data = json.loads(get(client, f"/jobs/{long}").one("script", id="run-data").text)
+
+    assert news(database, long, Position.parse(data["position"])) == []
+
+
+def test_older_epochs_and_lines_are_reached_without_a_script(client, long):
+    page = get(client, f"/jobs/{long}")
+    epochs = [row.attributes["data-epoch"] for row in page.all("tr") if row.attributes]
+    assert epochs == [str(number) for number in range(700, 650, -1)]
+    lines = [line.attributes["data-at"] for line in page.all("div", **{"class": "line"})]
+    assert lines == [f"1.{number}" for number in range(2801, 3001)]
+
+    earlier = get(client, page.one("a", id="earlier-epochs").attributes["href"])
+    older = get(client, page.one("a", id="older-lines").attributes["href"])
+
+    epochs = [row.attributes["data-epoch"] for row in earlier.all("tr") if row.attributes]
+    assert epochs == [str(number) for number in range(650, 600, -1)]
+    lines = [line.attributes["data-at"] for line in older.all("div", **{"class": "line"})]
+    assert lines == [f"1.{number}" for number in range(2601, 2801)]
+
+
+def test_a_short_run_offers_nothing_older(client, succeeded):
+    page = get(client, f"/jobs/{succeeded()}")
+
+    assert len([e for e in page.all("p", **{"class": "earlier"}) if "hidden" in e.attributes]) == 2
+
+
+def test_a_made_up_cursor_in_an_address_is_refused(client, succeeded):
+    job_id = succeeded()
+    for query in ("epochs=x", "log=5"):
+        assert client.get(f"/jobs/{job_id}?{query}").status_code == 422
 
 
 def test_a_failed_run_shows_its_error_and_traceback(client, database, running):
