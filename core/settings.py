@@ -97,6 +97,13 @@ class Settings(BaseSettings):
     grace_seconds: Annotated[
         float, Field(ge=0.1, le=600, description="Time to stop before a run's process is killed.")
     ] = 10.0
+    report_every_step: Annotated[
+        bool,
+        Field(
+            description="Make each batch a metric sample, instead of one a second or a hundred "
+            "batches."
+        ),
+    ] = False
     log_format: Annotated[
         Literal["console", "json"],
         Field(description="How log lines are written: console, or json for programs."),

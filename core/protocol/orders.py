@@ -66,6 +66,8 @@ class Order(BaseModel):
     threads: int
     resume_from: Path | None = None
     """The file of a snapshot, or None to begin from scratch."""
+    report_every_step: bool = False
+    """Whether each batch is a metric sample."""
 
     rank: int = 0
     """Which of the run's processes this is. Only rank 0 measures, reports, saves and is stopped;

@@ -133,6 +133,7 @@ class Supervisor:
             precision=self._lease.needs.precision,
             threads=self._slots[0].threads,
             resume_from=resume_from,
+            report_every_step=self._context.settings.report_every_step,
         )
 
     def _follow(self, pipe: WakeupPipe, transfer: SnapshotTransfer) -> Ending:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.webui import addresses
 from webui.api import shapes
-from webui.api.shapes import jobs, problems, records, spec
+from webui.api.shapes import curves, jobs, problems, records, spec
 
 REFERENCE = (Path(__file__).parents[3] / "docs" / "reference" / "api.md").read_text()
 
@@ -28,6 +28,9 @@ DESCRIBED = [
     ("GET /jobs/{id}/epochs", shapes.LogLine),
     ("GET /jobs/{id}/epochs", shapes.ArtifactShape),
     ("GET /jobs/{id}/epochs", shapes.AttemptShape),
+    ("GET /metrics", shapes.CurveShape),
+    ("GET /metrics", shapes.CurvesShape),
+    ("GET /metrics", curves.Statistics),
     ("GET /jobs/{id}/events/history", shapes.EventShape),
     ("GET /workers", shapes.WorkerShape),
     ("POST /network", shapes.NetworkShape),

@@ -39,6 +39,7 @@ def run(link: Link) -> None:
             threads=order.threads,
             precision=order.precision,
             report=link.report,
+            report_every_step=order.report_every_step,
             stop_requested=link.stop_requested,
             peers=peers,
         )

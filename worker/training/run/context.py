@@ -31,6 +31,8 @@ class RunContext:
     """The precision that the run began in, where its spec says `auto`; None: it begins now."""
     report: Callable[[Report], None]
     """Takes each report of rank 0; must not be slow."""
+    report_every_step: bool = False
+    """Whether each batch is a metric sample; they are sent when one would be sent anyway."""
     stop_requested: Callable[[], Stop | None] = lambda: None
     """Whether, and how, rank 0 is to stop; called before each batch."""
     peers: Peers = field(default_factory=SingleProcess)

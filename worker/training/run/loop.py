@@ -125,6 +125,7 @@ class _Run:
             batch, epoch, number, progress.step, measure=number == self._data.span.batches
         )
         state.losses[number - 1] = loss
+        self._reporter.note_step(progress)
         progress.batch = number
         progress.step += 1
 

@@ -7,7 +7,15 @@ import time
 
 from torch import Tensor
 
-from core.protocol.reports import EpochEnd, Line, Report, Shrunk, Started, StepMetrics
+from core.protocol.reports import (
+    EpochEnd,
+    Line,
+    Report,
+    Shrunk,
+    Started,
+    StepMetrics,
+    StepMetricsBatch,
+)
 from worker.training.optim.schedule import Span
 from worker.training.run import log_messages, memory
 from worker.training.run.context import RunContext
@@ -26,6 +34,8 @@ class Reporter:
         self._span = span
         self._began = self._epoch_began = self._reported_at = time.monotonic()
         self._began_at_step = 0
+        self._rates: list[float] = []
+        """The learning rates since the last sample, where each step is reported."""
 
     def start(self, progress: Progress, precision: Precision, sharding: Sharding) -> None:
         """Report that training begins, or resumes."""
@@ -64,12 +74,17 @@ class Reporter:
         """Whether the last batch was the first since the run began or resumed."""
         return progress.step == self._began_at_step + 1
 
+    def note_step(self, progress: Progress) -> None:
+        """Keep what the report of a step needs and its losses do not tell."""
+        if self._context.report_every_step and self._context.is_rank_0:
+            self._rates.append(progress.learning_rate)
+
     def seconds_since_sample(self) -> float:
         """The seconds since the last metric sample, or since the epoch began."""
         return time.monotonic() - self._reported_at
 
     def sample(self, progress: Progress, losses: Tensor, sizes: Tensor) -> None:
-        """Report the mean loss since the last metric sample.
+        """Report the mean loss since the last metric sample, or the loss of each batch since then.
 
         Args:
             progress: with the batch of that sample in `reported_batch`.
@@ -81,22 +96,41 @@ class Reporter:
         progress.seconds = now - self._epoch_began
         images = float(sizes.sum())
         mean_loss = float(losses @ sizes) / images
-        self.send(
-            StepMetrics(
-                step=progress.step,
-                epoch=progress.epochs + 1,
-                batch=progress.batch,
-                train_loss=mean_loss,
-                learning_rate=progress.learning_rate,
-                images_per_s=images / max(seconds, 1e-9),
-                eta_s=self._eta(progress),
+        images_per_s = images / max(seconds, 1e-9)
+        if self._context.report_every_step:
+            self.send(self._each_step(progress, losses, images_per_s))
+        else:
+            self.send(
+                StepMetrics(
+                    step=progress.step,
+                    epoch=progress.epochs + 1,
+                    batch=progress.batch,
+                    train_loss=mean_loss,
+                    learning_rate=progress.learning_rate,
+                    images_per_s=images_per_s,
+                    eta_s=self._eta(progress),
+                )
             )
-        )
         if progress.batch % LOG_EVERY_BATCHES == 0:
             epochs, batches = self._context.spec.epochs, self._span.batches
             text = log_messages.sampled(progress, epochs, batches, mean_loss)
             self.send(Line(level="progress", text=text))
         progress.reported_batch = progress.batch
+
+    def _each_step(
+        self, progress: Progress, losses: Tensor, images_per_s: float
+    ) -> StepMetricsBatch:
+        count = len(losses)
+        rates, self._rates = self._rates, []
+        return StepMetricsBatch(
+            step=list(range(progress.step - count + 1, progress.step + 1)),
+            epoch=[progress.epochs + 1] * count,
+            batch=list(range(progress.batch - count + 1, progress.batch + 1)),
+            train_loss=losses.tolist(),
+            learning_rate=rates,
+            images_per_s=[images_per_s] * count,
+            eta_s=self._eta(progress),
+        )
 
     def epoch_end(self, progress: Progress, images: float) -> None:
         """Report the epoch in `progress.last`, in which so many images were trained on."""

@@ -14,6 +14,7 @@ from core.protocol.reports import (
     Shrunk,
     Started,
     StepMetrics,
+    StepMetricsBatch,
 )
 from core.spec.presets import resolve
 from worker.training.data import datasets
@@ -31,7 +32,7 @@ DIVERGING = {"optimizer": {"kind": "sgd", "learning_rate": 10.0, "weight_decay":
 SMALL = {"dataset": "digits", "model": {"channels": [4]}, "batch_size": 64, "epochs": 2}
 
 
-def run(changes, data, scratch, stop_requested=lambda: None):
+def run(changes, data, scratch, stop_requested=lambda: None, **context):
     reports = []
     spec = resolve("tutorial", SMALL | changes)
     loop.run(
@@ -42,6 +43,7 @@ def run(changes, data, scratch, stop_requested=lambda: None):
             device=torch.device("cpu"),
             report=reports.append,
             stop_requested=stop_requested,
+            **context,
         )
     )
     return reports
@@ -83,6 +85,28 @@ def test_a_slow_run_is_reported_once_a_second_and_oftener_if_so_set(
     samples = of(StepMetrics, run({}, data_folder, tmp_path))
 
     assert [sample.step for sample in samples] == list(range(1, 47))
+
+
+def test_each_step_can_be_reported_in_as_many_reports_as_before(data_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "REPORT_EVERY_S", 3600)
+    changes = {"batch_size": 6, "epochs": 2, "schedule": {"kind": "one_cycle"}}
+
+    sampled = run(changes, data_folder, tmp_path)
+    whole = run(changes, data_folder, tmp_path, report_every_step=True)
+
+    means, batches = of(StepMetrics, sampled), of(StepMetricsBatch, whole)
+    assert [batch.step for batch in batches][:3] == [
+        [1],
+        list(range(2, 101)),
+        list(range(101, 201)),
+    ]
+    assert [step for batch in batches for step in batch.step] == list(range(1, 481))
+    assert [batch.last.step for batch in batches] == [mean.step for mean in means]
+    assert [batch.last.learning_rate for batch in batches] == [mean.learning_rate for mean in means]
+    assert len({rate for batch in batches for rate in batch.learning_rate}) > 400
+    assert sum(batches[1].train_loss) / 99 == pytest.approx(means[1].train_loss)
+    assert whole[-1].weights_sha256 == sampled[-1].weights_sha256
+    assert of(StepMetrics, whole) == []
 
 
 def test_the_epochs_loss_is_the_mean_over_its_images(data_folder, tmp_path, monkeypatch):
