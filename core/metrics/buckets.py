@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from operator import mul
 
 from core.metrics.columns import Column, pack, unpack
@@ -125,4 +126,4 @@ def groups_by_sample(counts: Sequence[int], size: int) -> Bounds:
             group = position // size
             starts.append(place)
         position += count
-    return list(zip(starts, [*starts[1:], len(counts)], strict=True))
+    return list(pairwise([*starts, len(counts)]))

@@ -24,7 +24,7 @@ from core.metrics.samples import Samples
 SEGMENT = 1024
 """Samples in a segment that stays."""
 GROWING = 64
-"""Samples up to which the newest segment grows: it is written anew with each flush."""
+"""Samples up to which the newest segment grows: it is written again with each flush."""
 NO_BUCKETS = Buckets.none()
 
 

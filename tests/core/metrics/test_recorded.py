@@ -1,6 +1,6 @@
 """What is recorded of a run is what is read of it, at every level, whatever happens in between.
 
-A plain list stands beside the tables: random flushes, beginnings anew and commits whose answers are
+A plain list stands beside the tables: random flushes, new attempts and commits whose answers are
 lost change both, and both must agree.
 """
 
@@ -70,6 +70,8 @@ class Run:
             step += self.random.choice((1, 1, 1, 7))
             numbers = self.random.random(), 0.1, 1e4 * self.random.random()
             made.add(step, step // 50 + 1, step % 50, *numbers)
+        if not count:
+            return
         if count > 70 or self.random.random() < 0.5:
             columns = {name: made.column(name).tolist() for name in NAMES}
             self.recorder.record(StepMetricsBatch(**columns, eta_s=1))
