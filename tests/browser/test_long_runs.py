@@ -7,13 +7,16 @@ import sys
 import httpx
 import pytest
 from playwright.sync_api import expect
+from sqlalchemy import insert
 
 from cli.stack.ports import free_port
 from core.database import engine
+from core.database.clock import now
 from core.database.engine import Database
+from core.database.models import LogLine
 from core.jobs.recorder import Recorder
 from core.messaging.pubsub import Wakeups
-from core.protocol.reports import Line, StepMetricsBatch
+from core.protocol.reports import StepMetricsBatch
 from core.settings import Settings
 from tests import longrun
 from tests.browser.conftest import Site
@@ -106,7 +109,7 @@ ZOOM = """
 
 def test_the_page_of_three_days_is_small_and_asks_for_little(page, run):
     answers = []
-    page.on("response", answers.append)
+    page.on("response", lambda answer: answers.append(answer))
 
     opened(page, run)
 
@@ -202,6 +205,9 @@ def test_a_long_run_goes_on_live_and_starts_again_without_its_past(page, run, ta
     """What is taken back is asked for in one piece, not sample by sample."""
     opened(page, run)
     recorder = Recorder(tables, run.lease, 86_400)
+    with tables.writing() as session:  # a recorder would number its first line 1
+        line = {"job_id": run.lease.job_id, "attempt": run.lease.attempt, "number": LINES + 1}
+        session.execute(insert(LogLine).values(**line, time=now(), level="info", text="just now"))
     wakeups = Wakeups(settings.redis_url)
 
     def write(*reports):
@@ -210,7 +216,7 @@ def test_a_long_run_goes_on_live_and_starts_again_without_its_past(page, run, ta
         recorder.flush()
         wakeups.announce("changed", run.lease.job_id)
 
-    write(samples(SAMPLES + 1, 500), epoch_end(epoch=EPOCHS + 1), Line(text="just now"))
+    write(samples(SAMPLES + 1, 500), epoch_end(epoch=EPOCHS + 1))
 
     expect(page.locator("#loss-curve")).to_have_attribute("data-samples", str(SAMPLES + 500))
     expect(page.locator("#epochs tr").first).to_have_attribute("data-epoch", str(EPOCHS + 1))

@@ -54,6 +54,7 @@ class Run:
         self.lease = claim.claim(self.database, self.claimant, 600)
         self.recorder = Recorder(self.database, self.lease, 600)
         self.recorder.record(reported.started(step=step))
+        self.began_at = step
         kept = self.samples.count_until(step)
         self.samples, self.attempts = self.samples[:kept], self.attempts[:kept]
 
@@ -65,7 +66,7 @@ class Run:
 
     def report(self, count):
         """Record so many samples, one by one or in batches."""
-        made, step = Samples(), self.newest
+        made, step = Samples(), max(self.newest, self.began_at)
         for _ in range(count):
             step += self.random.choice((1, 1, 1, 7))
             numbers = self.random.random(), 0.1, 1e4 * self.random.random()
