@@ -12,7 +12,6 @@ from core.metrics.buckets import ROW, SIZES, Buckets, groups_by_sample
 from core.metrics.samples import VALUES, MetricSample, Samples
 
 _SEGMENTS_AT_ONCE = 8
-NO_SAMPLES = Samples()
 
 
 def after(session: Session, job_id: int, step: int, limit: int) -> list[MetricSample]:
@@ -42,7 +41,7 @@ def after(session: Session, job_id: int, step: int, limit: int) -> list[MetricSa
 def samples(session: Session, job_id: int, start: int, end: int) -> Samples:
     """The samples of a job from number `start` to before `end`, counted from 0."""
     if start >= end:
-        return NO_SAMPLES
+        return Samples()
     table = MetricSegment
     rows = session.execute(
         select(table.start, table.data)
@@ -52,7 +51,7 @@ def samples(session: Session, job_id: int, start: int, end: int) -> Samples:
     parts = [
         Samples.unpack(data)[max(0, start - first) : max(0, end - first)] for first, data in rows
     ]
-    return sum(parts, NO_SAMPLES)
+    return sum(parts, Samples())
 
 
 def curve(

@@ -99,8 +99,8 @@ def _records(session: Session, row: Job, shown: JSON, given: dict[str, Any]) -> 
         "data": {
             "job": shown,
             "columns": [[column.key, column.format] for column in columns],
-            "metrics": as_drawn(samples),
-            "epochs": as_drawn(measured),
+            "metrics": _as_drawn(samples),
+            "epochs": _as_drawn(measured),
             "position": str(position),
             "over": row.state in FINAL,
         },
@@ -120,7 +120,7 @@ def _newest(session: Session, job_id: int, query: Any, name: str, limit: int) ->
     return page
 
 
-def as_drawn(curve: Curve) -> JSON:
+def _as_drawn(curve: Curve) -> JSON:
     """A curve as the script is given it: to the digits that can be seen.
 
     Where a bucket holds but one sample or epoch, its minimum and maximum are left out.

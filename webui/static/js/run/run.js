@@ -18,8 +18,8 @@ const page = document.getElementById("main");
 const { api } = page.dataset;
 const title = document.title;
 
-// Older rows in an address are for those who read without a script; here they are fetched.
-if (location.search) history.replaceState(null, "", location.pathname);
+// Older rows in an address are for those who read without a script: nothing live may follow on them.
+if (location.search) location.replace(location.pathname);
 
 let data = dataOf(document);
 let { job } = data;
