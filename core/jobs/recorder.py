@@ -105,6 +105,7 @@ class Recorder:
         """
         reports, secured = list(self._pending), list(self._secured)
         lines = [report for report in reports if isinstance(report, Line)]
+        samples = _samples(reports)
         values = {key: value for report in reports for key, value in _summary(report).items()}
         if secured:
             values |= _progress(secured[-1].step)
@@ -122,7 +123,7 @@ class Recorder:
                     elif isinstance(report, Evaluated):
                         self._write_evaluation(session, report)
                 self._write_lines(session, lines)
-                self._metrics.write(session, _samples(reports))
+                self._metrics.write(session, samples)
                 self._write_epochs(session, [r for r in reports if isinstance(r, EpochEnd)])
                 for snapshot in secured:
                     snapshots.add(session, self._lease.job_id, self._lease.attempt, snapshot)
