@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
@@ -177,7 +178,9 @@ def watched_by(database, settings, scene):
             await asyncio.sleep(0)
             hub.close()
 
-    return asyncio.run(play())
+    # in a thread of its own: the browser tests may have left a loop running in this one
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, play()).result()
 
 
 def test_a_viewer_that_takes_too_slowly_gets_everything_once_and_holds_up_nobody(
