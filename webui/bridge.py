@@ -53,6 +53,8 @@ class Bridge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
+        # what comes behind a body, as trailers, is no head: a proxy in front has not looked at it
+        scope = {**scope, "headers": tuple(scope["headers"])}
         try:
             async with asyncio.timeout(BODY_TIMEOUT_S):
                 body = await _body(scope, receive)

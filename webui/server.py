@@ -13,6 +13,7 @@ from typing import Any
 
 import uvicorn
 from flask import Flask
+from httptools import HttpParserError
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from core.settings import Settings
@@ -23,6 +24,8 @@ from webui.live.hub import Hub
 HEAD_TIMEOUT_S = 20.0
 LARGEST_HEAD = 64 * 1024
 KEEP_ALIVE_S = 15
+MOST_IN_LINE = 8
+"""Requests that a client may send before the first of them is answered."""
 GRACE_S = 3
 LOST_AFTER_S = 60
 """A viewer's host that takes nothing for so long is lost; it comes back by itself."""
@@ -69,6 +72,8 @@ class Connection(HttpToolsProtocol):
 
     _deadline: asyncio.TimerHandle | None = None
     _head_bytes = 0
+    _running: Any = None
+    """The cycle that is answered now; `cycle` is the one that came last."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -76,6 +81,10 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget_head()
+        running = self._running
+        if running is not None and not running.response_complete:
+            running.disconnected = True
+            running.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -89,11 +98,22 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
         self._expect_head()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._deadline is None:  # a trailer, behind a body: nobody needs one
+            raise HttpParserError("Trailers are not read")
+        super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         self._forget_head()
+        if len(self.pipeline) >= MOST_IN_LINE:
+            raise HttpParserError("Too many requests wait on one connection")
         scope: Any = self.scope
         scope["extensions"] = {ON_STREAM: self._expect_loss}
         super().on_headers_complete()
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _expect_head(self) -> None:
         self._forget_head()

@@ -26,7 +26,7 @@ from core.jobs.lanes import Head
 from core.jobs.lease import Lease
 from core.states import may_become
 
-LOOKS = 10
+LOOKS = 100
 """How often a claim looks again after others were quicker."""
 
 
@@ -128,11 +128,15 @@ def _take_best(session: Session, claimant: Claimant, held: Capacity) -> Job | No
             return None
         # a head that another claim has locked is waited for when nothing else was free before it:
         # either it is taken after all, or the next look does not see it any more
-        for statement, which in (_first_free(line), (_TAKE_HEAD, {"head_id": line[0].job_id})):
+        for statement, which in (_first_free(line), (_TAKE_HEAD, _head_of(line))):
             job: Job | None = session.scalar(statement, which | {"taker": claimant.worker_id})
             if job is not None:
                 return job
     return None
+
+
+def _head_of(line: Sequence[Head]) -> dict[str, int]:
+    return {"head_id": line[0].job_id, "lane": line[0].lane_id}
 
 
 def _first_free(line: Sequence[Head]) -> tuple[ReturningUpdate[Any], dict[str, int]]:
@@ -184,7 +188,8 @@ _TAKE_ABOVE = _take(_is_first_free(Job.priority > bindparam("bound")))
 _TAKE_BEFORE = _take(
     _is_first_free(Job.priority == bindparam("bound"), Job.id < bindparam("bound_id"))
 )
-_TAKE_HEAD = _take(Job.id == bindparam("head_id"))
+# the lane too: a job that was waited for may have changed what it needs meanwhile
+_TAKE_HEAD = _take((Job.id == bindparam("head_id")) & (Job.lane_id == bindparam("lane")))
 
 
 def _lease(job: Job, token: str, claimant: Claimant) -> Lease:

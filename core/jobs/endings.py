@@ -115,8 +115,10 @@ def end(
         LeaseLost: the job is no longer this attempt's to end.
     """
     with database.writing() as session:
-        # the rows are locked before it is decided
-        job = session.scalars(select(Job).where(Job.id == lease.job_id).with_for_update()).one()
+        # the row is locked before it is decided. It alone, and so that rows which refer to it can
+        # be written: a flush of whoever holds the job now may wait for neither
+        locked = select(Job).where(Job.id == lease.job_id).with_for_update(of=Job, key_share=True)
+        job = session.scalars(locked).one()
         guarded_update(session, lease, {}, {})
         return _end(session, job, lease.actor, outcome, failure)
 
@@ -143,7 +145,7 @@ def reap(database: Database, lease_seconds: float, moment: datetime | None = Non
             .options(contains_eager(Job.progress))
             .where(lanes.IS_RUNNING, JobProgress.lease_expires_at < (moment or now()))
             .order_by(Job.id)
-            .with_for_update(skip_locked=True)
+            .with_for_update(skip_locked=True, key_share=True)
         ).all()
         for job in jobs:
             _end(session, job, REAPER, "lost", Failure("lost", reason))

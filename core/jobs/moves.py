@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
 from core.database.clock import now
@@ -23,6 +23,11 @@ UNLEASED: dict[str, Any] = {"lease_token": None, "lease_expires_at": None, "eta_
 UNPINNED: dict[str, Any] = {"pinned_precision": None, "pinned_threads": None}
 
 
+def _locked(job_id: int) -> Select[Job]:
+    # rows that refer to it can still be written: a flush waits for nobody
+    return select(Job).where(Job.id == job_id).with_for_update(of=Job, key_share=True)
+
+
 @contextmanager
 def locked(database: Database, job_id: int) -> Iterator[tuple[Session, Job]]:
     """A job whose row no one else can change; at the end it is read again.
@@ -34,7 +39,7 @@ def locked(database: Database, job_id: int) -> Iterator[tuple[Session, Job]]:
     if job_id > LARGEST_KEY:
         raise NotFound(unknown)
     with database.writing() as session:
-        job = session.scalar(select(Job).where(Job.id == job_id).with_for_update(of=Job))
+        job = session.scalar(_locked(job_id))
         if job is None:
             raise NotFound(unknown)
         yield session, job

@@ -33,6 +33,9 @@ STATISTICS = buckets.STATISTICS
 
 Numbers = Sequence[float | None]
 
+_LARGEST_EPOCH = 2**31 - 1
+"""That the column can hold: PostgreSQL compares with no larger number."""
+
 
 @dataclass(frozen=True, slots=True)
 class Curve:
@@ -74,9 +77,9 @@ def epochs_curve(
     """A run's epochs by their numbers, summed up by the database."""
     inside = [Epoch.job_id == job_id]
     if extent.first is not None:
-        inside.append(Epoch.epoch >= extent.first)
+        inside.append(Epoch.epoch >= min(extent.first, _LARGEST_EPOCH))
     if extent.last is not None:
-        inside.append(Epoch.epoch <= extent.last)
+        inside.append(Epoch.epoch <= min(extent.last, _LARGEST_EPOCH))
     bounds = select(func.min(Epoch.epoch), func.max(Epoch.epoch)).where(*inside)
     first, last = session.execute(bounds).one()
     width = 1 if first is None else -(-(last - first + 1) // extent.points)

@@ -150,6 +150,26 @@ def test_more_viewers_than_threads_are_served(served, browser, database, hub):
     wait_until(lambda: hub.connections == 0, "all of them have left")
 
 
+def test_a_viewer_who_asks_for_more_behind_a_stream_and_leaves_is_missed(served, database, hub):
+    spec = presets.resolve("quick", {})
+    job = lifecycle.submit(database, LOCAL_OWNER, name="x", spec=spec)
+    text = f"GET /api/v1/jobs/{job.id}/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    with connections(served[1], 1, 2 * text):
+        wait_until(lambda: hub.connections == 1, "it watches")
+    wait_until(lambda: hub.connections == 0, "it has left")
+
+
+def test_only_so_many_requests_wait_on_one_connection(served, browser):
+    text = "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    with (
+        connections(served[1], 1, 1000 * text) as [greedy],
+        contextlib.suppress(ConnectionResetError),
+    ):
+        answered = b"".join(iter(lambda: greedy.recv(65536), b""))
+        assert answered.count(b"HTTP/1.1 200") <= server_module.MOST_IN_LINE + 1
+    assert browser.get("/healthz").status_code == 200
+
+
 ECHOED = "/api/v1/echo"
 
 
@@ -199,6 +219,16 @@ def test_a_body_that_is_too_large_is_refused(echo, browser):
     parts = (large[start : start + 65536] for start in range(0, len(large), 65536))
     assert browser.post(ECHOED, content=parts).status_code == 413
     assert browser.get("/healthz").status_code == 200
+
+
+def test_what_comes_behind_a_body_is_no_header(echo, served):
+    text = (
+        f"POST {ECHOED} HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "1\r\nx\r\n0\r\nX-Late: 1\r\n\r\n"
+    )
+    with connections(served[1], 1, text) as [sender]:
+        sender.settimeout(20)
+        assert b"X-Late" not in sender.recv(65536)
 
 
 def test_a_header_with_an_underscore_stands_for_no_other(echo, browser):

@@ -15,6 +15,8 @@ from webui.context import current
 
 MOST_RUNS = 50
 """Runs whose curves can be asked for at once."""
+MOST_POINTS = 20_000
+"""Points of all of them together: an answer of that size takes a second to make."""
 
 
 @blueprint.get("/jobs/<int:job_id>/epochs")
@@ -38,7 +40,7 @@ def metrics(job_id: int) -> Response:
     if wanted is None:
         return rows_of_job(job_id, queries.metrics, shapes.MetricSample.model_validate)
     values = selected("values", queries.METRICS)
-    with current().database.reading() as session:
+    with current().database.reading(repeatable=True) as session:
         queries.job(session, job_id)
         curve = queries.metrics_curve(session, job_id, wanted, values)
         return jsonify(shapes.CurveShape.of(curve).as_json())
@@ -57,8 +59,10 @@ def metrics_of_runs() -> Response:
     wanted = extent()
     if wanted is None:
         raise InvalidInput.one("points", message("input.required"))
+    if wanted.points * len(job_ids) > MOST_POINTS:
+        raise InvalidInput.one("points", message("input.limit", most=MOST_POINTS // len(job_ids)))
     values = selected("values", queries.METRICS)
-    with current().database.reading() as session:
+    with current().database.reading(repeatable=True) as session:
         for job_id in job_ids:
             queries.job(session, job_id)
         found = [queries.metrics_curve(session, each, wanted, values) for each in job_ids]

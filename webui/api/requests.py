@@ -9,6 +9,8 @@ from typing import Any
 from flask import request
 
 from core import queries
+from core.database.engine import storable
+from core.database.models import NAME_LENGTH
 from core.errors import BadRequest, InvalidInput, UnsupportedMediaType
 from core.messages import message
 
@@ -58,17 +60,21 @@ def cursor() -> str:
 
 def selection() -> queries.Selection:
     """Which runs of the list are asked for, and in which order."""
-    asked = request.args
     return queries.Selection(
-        states=[state for state in asked.get("state", "").split(",") if state],
-        dataset=asked.get("dataset", ""),
-        model=asked.get("model", ""),
-        preset=asked.get("preset", ""),
-        owner=asked.get("owner", ""),
-        tag=asked.get("tag", ""),
-        text=asked.get("text", ""),
-        sort=asked.get("sort", ""),
+        states=[state for state in request.args.get("state", "").split(",") if state],
+        dataset=_filter("dataset"),
+        model=_filter("model"),
+        preset=_filter("preset"),
+        owner=_filter("owner"),
+        tag=_filter("tag"),
+        text=_filter("text"),
+        sort=request.args.get("sort", ""),
     )
+
+
+def _filter(name: str) -> str:
+    """What a list is filtered by; nothing is longer than a name, so no more of it can match."""
+    return storable(request.args.get(name, "")[: NAME_LENGTH + 1])
 
 
 def newest_first() -> bool:

@@ -41,7 +41,8 @@ export class Finer {
       if (!response.ok) return;
       const curve = await response.json();
       if (this.asked !== asked || !curve.at.length) return;
-      this.part = { from, to, folded: new Folded(this.keys).load(curve) };
+      // what comes live lies beyond: it is not part of the part
+      this.part = { from, to: Math.min(to, curve.at.at(-1)), folded: new Folded(this.keys).load(curve) };
       this.show();
     } catch {
       // what is shown stays, as coarse as it is
