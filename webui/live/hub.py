@@ -31,6 +31,8 @@ HEARTBEAT_S = 10.0
 AWAY = b": the database is away\n\n"
 STILL_HERE = b": still here\n\n"  # a write is how a lost viewer is noticed
 
+MOST_LOOKS = 5
+"""Looks that are published as one change."""
 LOOK_THREADS = 2
 CATCH_UP_THREADS = 4
 
@@ -192,10 +194,19 @@ class Hub:
             await asyncio.sleep(LOOK_AT_MOST_EVERY_S)  # many changes make one look
 
     async def _advance(self, channel: Channel) -> None:
-        """Publish what is new, as one change that leads from everything seen to everything seen."""
+        """Publish what is new, as one change that leads from everything seen to everything seen.
+
+        Where that is very much, as after a reset of a long run, the channel is given up: whoever
+        comes back looks by itself, a page after the other, and nobody keeps it all.
+        """
         events: list[Event] = []
         look = Look((), channel.place, is_whole=False)
+        looks = 0
         while not look.is_whole:
+            looks += 1
+            if looks > MOST_LOOKS:
+                self._lose(channel)
+                return
             look = await self._run(self._looks, partial(channel.topic.look, look.seen))
             events += look.events
         jobs = [event.data for event in events if event.name == "job"]

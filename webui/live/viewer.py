@@ -19,6 +19,9 @@ from webui.live.topics import HistoryTopic, JobTopic, Look, Place, Topic, waitin
 RECONNECT_AFTER_MS = 1500
 RETRY = f"retry: {RECONNECT_AFTER_MS}\n\n".encode()
 
+MOST_AT_ONCE = 1 << 18
+"""Bytes that are waited for and kept before they are sent."""
+
 HISTORY_TAG = "events@"
 
 Write = Callable[[bytes], Awaitable[None]]
@@ -74,7 +77,13 @@ class Viewer:
         return self._has_left or self._hub.stopping
 
     async def _next(self) -> bytes:
-        parts = [await line.next() for line in self._lines]
+        """What is to be sent now: not much more than `MOST_AT_ONCE`, however much waits."""
+        parts: list[bytes] = []
+        for line in self._lines:
+            parts.append(await line.next())
+            if sum(map(len, parts)) >= MOST_AT_ONCE:
+                break
+        self._lines = self._lines[len(parts) :] + self._lines[: len(parts)]  # others are next
         comment, self._comment = self._comment, b""
         return b"".join([*parts, comment])
 

@@ -349,6 +349,41 @@ def test_a_fault_in_a_look_ends_the_stream_and_others_can_be_opened(
         assert steps_of(until(events, "job")) == [1]
 
 
+def test_a_change_that_is_too_large_is_looked_at_by_each_viewer_page_by_page(
+    browser, hub, database, recorder, monkeypatch
+):
+    monkeypatch.setattr(hub_module, "LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr("webui.live.news.ROWS_AT_ONCE", 2)
+    write(recorder, STARTED)
+    with watching(browser, recorder) as events:
+        until(events, "job")
+        write(recorder, *(reading(step) for step in range(1, 30)))
+        with contextlib.suppress(StopIteration):
+            next(events)
+        wait_until(lambda: hub.connections == 0, "the stream ends")
+
+    with watching(browser, recorder) as events:
+        seen = []
+        while len(seen) < 29:
+            seen += steps_of([next(events)])
+
+    assert seen == list(range(1, 30))
+
+
+def test_much_that_waits_is_sent_in_turn(browser, database, recorder, monkeypatch):
+    monkeypatch.setattr("webui.live.viewer.MOST_AT_ONCE", 1)
+    write(recorder, STARTED, *(reading(step) for step in range(1, 5)))
+    endings.succeed(database, recorder.lease, "c" * 64, [])
+    job_id = recorder.lease.job_id
+
+    text = browser.get(f"/api/v1/streams?job={job_id}&job={job_id}.1&job=99").text
+
+    names = [name for _, name, _ in identified(text)]
+    assert names.count("end") == 2
+    assert names.count("missing") == 1
+    assert names.count("metrics") == 2
+
+
 def test_a_hub_that_nobody_uses_starts_nothing(database, settings):
     before = threading.active_count()
 
