@@ -49,7 +49,6 @@ TIMEOUT_S = 60.0
 NAME = "bench"
 SETTLE_S = 0.3
 PARTS = ("commit", "ring", "claim", "hand-over", "first batch", "shown")
-LOOK_EVERY_S = 0.002
 
 
 def main() -> None:
@@ -98,8 +97,7 @@ def submits(settings: Settings, preset: str, count: int, folder: Path) -> list[d
                 committed = time.monotonic()
                 notifier.notify(job.queue)
                 notified = time.monotonic()
-                shown = wait_until_shown(tables, job.id)
-                wait_until(lambda job=job: "first" in read(stamps, job.id), "the first batch")
+                wait_until(lambda job=job: "shown" in read(stamps, job.id), "the first batch")
                 lifecycle.cancel(tables, job.id, LOCAL_OWNER)
                 wakeups.announce("asked", job.id)
                 wait_until(lambda job=job: look(tables, job.id).finished_at, "the end")
@@ -120,7 +118,7 @@ def submits(settings: Settings, preset: str, count: int, folder: Path) -> list[d
                                 (
                                     later - earlier
                                     for earlier, later in zip(
-                                        moments, (*moments[1:], shown), strict=True
+                                        moments, (*moments[1:], seen["shown"]), strict=True
                                     )
                                 ),
                                 strict=True,
@@ -131,16 +129,6 @@ def submits(settings: Settings, preset: str, count: int, folder: Path) -> list[d
         worker.terminate()
         worker.wait(TIMEOUT_S)
     return rows
-
-
-def wait_until_shown(tables: Database, job_id: int) -> float:
-    """The moment at which the job's row has its first batch."""
-    deadline = time.monotonic() + TIMEOUT_S
-    while not look(tables, job_id).progress.batch:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"No batch of job {job_id} within {TIMEOUT_S:g} s.")
-        time.sleep(LOOK_EVERY_S)
-    return time.monotonic()
 
 
 def bare_celery(redis_url: str, count: int, folder: Path) -> list[float]:

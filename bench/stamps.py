@@ -26,6 +26,7 @@ def main() -> None:
 
     jobs: dict[int, int] = {}  # of the trainers
     first: set[int] = set()
+    shown: set[int] = set()
 
     @wrap(claim, "claim")
     def _claim(made: Callable[..., Any], *arguments: Any) -> Any:
@@ -52,6 +53,15 @@ def main() -> None:
         if isinstance(report, StepMetrics) and job_id not in first:
             first.add(job_id)
             stamp("first", job_id, time.monotonic())
+
+    @wrap(Recorder, "flush")
+    def _flush(made: Callable[..., Any], recorder: Recorder) -> Any:
+        desired = made(recorder)
+        job_id = recorder._lease.job_id  # noqa: SLF001
+        if job_id in first and job_id not in shown:
+            shown.add(job_id)
+            stamp("shown", job_id, time.monotonic())
+        return desired
 
     worker.main()
 

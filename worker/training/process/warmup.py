@@ -11,6 +11,7 @@ import logging
 from pathlib import Path
 
 import torch
+from torch import Tensor, nn
 from torch.nn import functional
 
 from core import formats
@@ -18,8 +19,10 @@ from core.datasets.builtin import DATASETS
 from core.protocol.orders import DeviceKind
 from core.spec.spec import TrainingSpec
 from worker.training.data import datasets
+from worker.training.data.batches import Batch
 from worker.training.model.network import build
 from worker.training.optim.optimizers import build_optimization
+from worker.training.run.sharding import ShardedNetwork, Sharding, shard_count
 
 # not by the zygote: onnxruntime starts a thread
 EXPORTERS = ("onnx", "onnxruntime", "safetensors.torch")
@@ -32,9 +35,8 @@ def warm_up(threads: int, device: DeviceKind, data: Path) -> None:
 
     Nothing that is learned or drawn here stays: a run seeds its own random numbers.
     """
-    torch.set_num_threads(threads)
     try:
-        _step(torch.device(device))
+        _step(torch.device(device), threads)
         for name in DATASETS:
             if datasets.is_present(name, data):
                 datasets.load(name, data)
@@ -46,7 +48,7 @@ def warm_up(threads: int, device: DeviceKind, data: Path) -> None:
         log.exception("the spare could not warm up")
 
 
-def _step(device: torch.device) -> None:
+def _step(device: torch.device, threads: int) -> None:
     spec = TrainingSpec()
     dataset = DATASETS[spec.dataset]
     network = build(spec.model, dataset).to(memory_format=torch.channels_last).to(device)
@@ -55,6 +57,16 @@ def _step(device: torch.device) -> None:
         (spec.batch_size, dataset.channels, dataset.size, dataset.size), device=device
     ).contiguous(memory_format=torch.channels_last)
     labels = torch.zeros(spec.batch_size, dtype=torch.int64, device=device)
-    functional.cross_entropy(network(images), labels).backward()  # type: ignore[no-untyped-call]
+    sharding = Sharding(shard_count(spec) if device.type == "cpu" else None, threads)
+    try:
+        batch = Batch(images, labels, whole=len(labels))
+        ShardedNetwork(network, sharding, _loss).backward(sharding.split(batch))
+    finally:
+        sharding.close()
     for optimizer in optimization.optimizers:
         optimizer.step()
+
+
+def _loss(network: nn.Module, part: Batch) -> tuple[Tensor, Tensor]:
+    loss = functional.cross_entropy(network(part.images), part.labels)
+    return loss.detach(), loss
