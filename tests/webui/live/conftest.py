@@ -103,13 +103,13 @@ def identified(text):
 
 @contextlib.contextmanager
 def watching(browser, recorder, last_id=""):
-    """The events of a job over a real connection, one after the other."""
+    """The events of a job over a real connection, one after the other; None after its end."""
     headers = {"Last-Event-ID": last_id} if last_id else {}
     address = f"/api/v1/jobs/{recorder.lease.job_id}/events"
     with connect_sse(browser, "GET", address, headers=headers) as source:
         over = source.response.status_code == 204
         # the reader makes an event of the line "retry", a browser does not
-        yield iter(()) if over else (event for event in source.iter_sse() if event.data)
+        yield None if over else (event for event in source.iter_sse() if event.data)
 
 
 @contextlib.contextmanager

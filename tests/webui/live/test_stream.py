@@ -250,13 +250,13 @@ def test_viewers_who_drop_out_all_the_time_while_a_run_writes_get_each_row_once(
 
     writer = threading.Thread(target=run)
     writer.start()
-    viewer, last_id, received = Viewer(database, recorder.lease.job_id), "", True
-    while received:  # until there is an answer without events: the run is over
+    viewer, last_id, is_over = Viewer(database, recorder.lease.job_id), "", False
+    while not is_over:  # not until nothing comes: whoever is far behind is sent away, to come back
         with watching(browser, recorder, last_id) as events:
-            received = list(itertools.islice(events, 4))
-        for event in received:
-            viewer.take(event.event, event.json())
-            last_id = event.id
+            is_over = events is None
+            for event in itertools.islice(events or (), 4):
+                viewer.take(event.event, event.json())
+                last_id = event.id
     writer.join(20)
 
     assert viewer.steps == list(range(1, 41))
