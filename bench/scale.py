@@ -13,10 +13,11 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -199,9 +200,9 @@ def cases(database: Database) -> Iterator[Case]:
     workers.heartbeat(database, claimant.worker_id)
     yield Case("forecast, one a second", lambda: forecast(database))
     eta.share(database)  # as the web process does
-    yield Case("explain the newest 50", lambda: explain(database, "newest"), 5)
-    yield Case("explain the next 50", lambda: explain(database, "next"), 5)
-    yield Case("explain one run", lambda: explain(database, "one"), 5)
+    for name, order, count in (("newest", "DESC", 50), ("next", "ASC", 50), ("newest", "DESC", 1)):
+        jobs = queued(database, order, count)
+        yield Case(f"explain the {name} {count}", partial(explain, database, jobs), 5)
     yield from lists(database)
 
 
@@ -233,16 +234,19 @@ def forecast(database: Database) -> None:
         eta.play(session)
 
 
-def explain(database: Database, which: str) -> None:
-    """Explain some queued runs; their rows are read for it."""
-    order = "DESC" if which == "newest" else "ASC"
-    count = 1 if which == "one" else 50
+def queued(database: Database, order: str, count: int) -> Sequence[Job]:
+    """Some queued runs: a page has read their rows for its list, and explains them then."""
     with database.reading() as session:
         ids = session.scalars(
             text(f"SELECT id FROM jobs WHERE state = 'queued' ORDER BY id {order} LIMIT {count}")
         ).all()
-        jobs = session.scalars(select(Job).where(Job.id.in_(ids)))
-        status.explain(session, jobs.all())
+        return session.scalars(select(Job).where(Job.id.in_(ids))).all()
+
+
+def explain(database: Database, jobs: Sequence[Job]) -> None:
+    """Explain queued runs."""
+    with database.reading() as session:
+        status.explain(session, jobs)
 
 
 def lists(database: Database) -> Iterator[Case]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Float, literal
+from sqlalchemy import BindParameter, Float, literal
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -13,13 +13,17 @@ from core.database.types import UTCDateTime
 
 
 class now(FunctionElement[Any]):  # noqa: N801  (reads as the SQL function that it is)
-    """The moment by the database's clock, `offset` seconds from it. UTC."""
+    """The moment by the database's clock, `offset` seconds from it. UTC.
+
+    The offset may be a parameter of the statement, of type `Float`.
+    """
 
     type = UTCDateTime()
     inherit_cache = True
 
-    def __init__(self, offset: float = 0.0) -> None:
-        super().__init__(literal(float(offset), Float))
+    def __init__(self, offset: float | BindParameter[float] = 0.0) -> None:
+        is_parameter = isinstance(offset, BindParameter)
+        super().__init__(offset if is_parameter else literal(float(offset), Float))
 
 
 @compiles(now, "postgresql")

@@ -6,14 +6,22 @@ begins (`BEGIN IMMEDIATE`), so that what it read cannot change before it writes.
 
 from __future__ import annotations
 
+import math
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    DBAPIError,
+    DisconnectionError,
+    InterfaceError,
+    InvalidatePoolError,
+    OperationalError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
@@ -22,6 +30,7 @@ from core.messages import Message, message
 
 if TYPE_CHECKING:
     from alembic.config import Config
+    from sqlalchemy.pool import ConnectionPoolEntry
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 BUSY_TIMEOUT_S = 20.0
@@ -30,6 +39,8 @@ LOST_AFTER_S = 11
 KEEPALIVES = {"idle": 5, "interval": 2, "count": 3}
 """Seconds, seconds, times: client and server notice in about `LOST_AFTER_S` that the other, or the
 network between them, has vanished without a word."""
+TRUSTED_FOR_S = 1.0
+"""A connection that was used so lately is used again without a look whether it still stands."""
 IDLE_IN_TRANSACTION_S = 10
 """Transactions here last milliseconds."""
 
@@ -41,23 +52,29 @@ class Database:
         self.engine = _engine(address, pool_size)
         self.info: dict[str, Any] = {}
         """What a process keeps beside its transactions: the `info` of each session."""
+        self._reading = self._repeatable = self.engine
+        if self.engine.dialect.name == "postgresql":
+            # statements that read by themselves begin nothing and roll nothing back: two round
+            # trips less, and a rollback would make psycopg forget the statements it has prepared
+            self._reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+            self._repeatable = self.engine.execution_options(isolation_level="REPEATABLE READ")
+        self._writing = self.engine.execution_options(trainyard_writes=True)
 
     @contextmanager
     def reading(self, *, repeatable: bool = False) -> Iterator[Session]:
-        """A transaction that only reads.
+        """A session that only reads.
 
         Args:
-            repeatable: all its statements see the database at one moment (REPEATABLE READ). SQLite
-                always reads so.
+            repeatable: all its statements see the database at one moment (REPEATABLE READ), instead
+                of each the moment at which it begins. SQLite always reads so.
 
         Raises:
             DatabaseUnavailable: the database does not answer.
         """
-        engine = self.engine
-        if repeatable and engine.dialect.name == "postgresql":
-            engine = engine.execution_options(isolation_level="REPEATABLE READ")
+        engine = self._repeatable if repeatable else self._reading
         with _translated(), Session(engine, expire_on_commit=False, info=self.info) as session:
             yield session
+            session.commit()
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
@@ -67,8 +84,11 @@ class Database:
             DatabaseUnavailable: the database does not answer; whether a commit took place is
                 then not known.
         """
-        writer = self.engine.execution_options(trainyard_writes=True)
-        with _translated(), Session(writer, expire_on_commit=False) as session, session.begin():
+        with (
+            _translated(),
+            Session(self._writing, expire_on_commit=False) as session,
+            session.begin(),
+        ):
             yield session
 
     def check(self) -> None:
@@ -122,7 +142,6 @@ def _engine(address: str, pool_size: int) -> Engine:
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_timeout=10,
-            pool_pre_ping=True,
             connect_args={
                 "connect_timeout": CONNECT_TIMEOUT_S,
                 "tcp_user_timeout": LOST_AFTER_S * 1000,
@@ -130,6 +149,7 @@ def _engine(address: str, pool_size: int) -> Engine:
             },
         )
         event.listen(engine, "connect", _prepare_postgresql)
+        _ping_idle(engine)
         return engine
     engine = create_engine(
         url,
@@ -141,6 +161,31 @@ def _engine(address: str, pool_size: int) -> Engine:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _ping_idle(engine: Engine) -> None:
+    """Look whether a connection still stands before it is used again after a while.
+
+    SQLAlchemy's `pool_pre_ping` asks each time: a round trip more for every transaction.
+    """
+
+    def checkin(_connection: object, record: ConnectionPoolEntry) -> None:
+        record.info["idle_since"] = time.monotonic()
+
+    def checkout(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
+        idle_s = time.monotonic() - record.info.get("idle_since", math.inf)
+        if idle_s > TRUSTED_FOR_S and not _answers(engine, connection):
+            raise InvalidatePoolError  # the pool makes another
+
+    event.listen(engine, "checkin", checkin)
+    event.listen(engine, "checkout", checkout)
+
+
+def _answers(engine: Engine, connection: Any) -> bool:
+    try:
+        return engine.dialect.do_ping(connection)
+    except engine.dialect.loaded_dbapi.Error:
+        return False
 
 
 def _prepare_postgresql(connection: Any, _record: object) -> None:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self, cast, get_args
 
+from sqlalchemy import Row
+
 from core.database.engine import Database
 from core.database.models import Job, Worker
 from core.errors import InvalidInput
@@ -101,8 +103,11 @@ def _of_those(
 ONE = Capacity(1, 1)
 
 
-def requirements(job: Job) -> Requirements:
-    """What a job needs."""
+NEEDED = (Job.device, Job.devices, Job.pinned_precision, Job.pinned_threads)
+
+
+def requirements(job: Job | Row[Any]) -> Requirements:
+    """What a job needs; a job as a row has the columns of `NEEDED`."""
     precision = cast("Precision | None", job.pinned_precision)
     return Requirements(job.device, job.devices, precision, job.pinned_threads)
 

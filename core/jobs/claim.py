@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Float, Row, bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
@@ -21,10 +21,16 @@ from core.database.models import Attempt, Job, JobProgress
 from core.errors import DatabaseUnavailable
 from core.jobs import events, lanes
 from core.jobs.actors import Actor, of_worker
-from core.jobs.capacity import ONE, Capacity, Requirements, requirements
+from core.jobs.capacity import NEEDED, ONE, Capacity, Requirements, requirements
 from core.jobs.lanes import Head
 from core.jobs.lease import Lease
 from core.states import may_become
+
+LEASED = (Job.id, Job.attempt, Job.spec, *NEEDED)
+"""What a lease holds of a job. A whole row is wide, and takes a millisecond to read."""
+
+Taken = Row[Any]
+"""The columns of `LEASED`."""
 
 LOOKS = 100
 """How often a claim looks again after others were quicker."""
@@ -70,8 +76,8 @@ def claim(
     except DatabaseUnavailable:
         # the commit may have gone through before the answer was lost
         with database.reading() as session:
-            mine = select(Job).join(Job.progress).where(JobProgress.lease_token == token)
-            job = session.scalar(mine.where(lanes.IS_RUNNING))
+            mine = select(*LEASED).join(Job.progress).where(JobProgress.lease_token == token)
+            job = session.execute(mine.where(lanes.IS_RUNNING)).first()
             return _lease(job, token, claimant) if job else None
 
 
@@ -94,34 +100,36 @@ def _claim(
     job = _take_best(session, claimant, held)
     if job is None:
         return None
-    _lease_out(session, job, token, lease_seconds)
-    session.execute(
-        insert(Attempt).values(
-            job_id=job.id, number=job.attempt, worker_id=claimant.worker_id, started_at=now()
-        )
-    )
+    of = {"of_job": job.id, "of_attempt": job.attempt}
+    session.connection().execute(_LEASE_OUT, of | {"token": token, "lease_seconds": lease_seconds})
+    session.connection().execute(_BEGIN_ATTEMPT, of | {"taker": claimant.worker_id})
     events.append(session, job.id, claimant.actor, "claimed", job.attempt, {"state": "running"})
     return _lease(job, token, claimant)
 
 
-def _lease_out(session: Session, job: Job, token: str, lease_seconds: float) -> None:
-    session.execute(
-        update(JobProgress)
-        .where(JobProgress.job_id == job.id)
-        .values(
-            attempt=job.attempt,
-            revision=JobProgress.revision + 1,
-            lease_token=token,
-            lease_expires_at=now(lease_seconds),
-            last_heartbeat_at=now(),
-            eta_s=None,
-            images_per_s=None,
-        )
-        .execution_options(synchronize_session=False)
+_LEASE_OUT = (
+    update(JobProgress)
+    .where(JobProgress.job_id == bindparam("of_job"))
+    .values(
+        attempt=bindparam("of_attempt"),
+        revision=JobProgress.revision + 1,
+        lease_token=bindparam("token"),
+        lease_expires_at=now(bindparam("lease_seconds", type_=Float)),
+        last_heartbeat_at=now(),
+        eta_s=None,
+        images_per_s=None,
     )
+    .execution_options(synchronize_session=False)
+)
+_BEGIN_ATTEMPT = insert(Attempt).values(
+    job_id=bindparam("of_job"),
+    number=bindparam("of_attempt"),
+    worker_id=bindparam("taker"),
+    started_at=now(),
+)
 
 
-def _take_best(session: Session, claimant: Claimant, held: Capacity) -> Job | None:
+def _take_best(session: Session, claimant: Claimant, held: Capacity) -> Taken | None:
     for _ in range(LOOKS):
         line = lanes.heads(session, claimant.queues, claimant.max_capacity)
         if not line or not held.fits(line[0].needs):
@@ -129,7 +137,11 @@ def _take_best(session: Session, claimant: Claimant, held: Capacity) -> Job | No
         # a head that another claim has locked is waited for when nothing else was free before it:
         # either it is taken after all, or the next look does not see it any more
         for statement, which in (_first_free(line), (_TAKE_HEAD, _head_of(line))):
-            job: Job | None = session.scalar(statement, which | {"taker": claimant.worker_id})
+            job = (
+                session.connection()
+                .execute(statement, which | {"taker": claimant.worker_id})
+                .first()
+            )
             if job is not None:
                 return job
     return None
@@ -165,7 +177,7 @@ def _take(which: ColumnElement[bool]) -> ReturningUpdate[Any]:
             worker_id=bindparam("taker"),
             started_at=func.coalesce(Job.started_at, now()),
         )
-        .returning(Job)
+        .returning(*LEASED)
         .execution_options(synchronize_session=False)
     )
 
@@ -192,5 +204,5 @@ _TAKE_BEFORE = _take(
 _TAKE_HEAD = _take((Job.id == bindparam("head_id")) & (Job.lane_id == bindparam("lane")))
 
 
-def _lease(job: Job, token: str, claimant: Claimant) -> Lease:
+def _lease(job: Taken, token: str, claimant: Claimant) -> Lease:
     return Lease(job.id, job.attempt, token, claimant.actor, job.spec, requirements(job))

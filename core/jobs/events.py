@@ -11,7 +11,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Integer,
+    String,
+    bindparam,
+    func,
+    insert,
+    select,
+)
 from sqlalchemy.orm import Session
 
 from core.database.clock import now
@@ -26,8 +35,12 @@ LOCK = 728
 
 def hold(session: Session) -> None:
     """Hold the lock of the history until the end of the transaction."""
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(select(func.pg_advisory_xact_lock(LOCK)))
+    if _has_lock(session):
+        session.connection().execute(select(_LOCK))
+
+
+def _has_lock(session: Session) -> bool:
+    return session.get_bind().dialect.name == "postgresql"
 
 
 def append(
@@ -39,20 +52,38 @@ def append(
     payload: Mapping[str, Any] | None = None,
 ) -> None:
     """Write down that something happened to a job. Messages in the payload are stored as codes."""
-    hold(session)
-    session.execute(
-        insert(JobEvent).values(
-            job_id=job_id,
-            at=now(),
-            actor=actor.as_json(),
-            kind=kind,
-            attempt=attempt,
-            payload={
-                name: as_json(value) if isinstance(value, Message) else value
-                for name, value in (payload or {}).items()
-            },
-        )
+    stored = {
+        name: as_json(value) if isinstance(value, Message) else value
+        for name, value in (payload or {}).items()
+    }
+    session.connection().execute(
+        _APPEND_LOCKED if _has_lock(session) else _APPEND,
+        {
+            "of_job": job_id,
+            "by": actor.as_json(),
+            "of_kind": kind,
+            "of_attempt": attempt,
+            "stored": stored,
+        },
     )
+
+
+_VALUES: dict[str, ColumnElement[Any]] = {
+    "job_id": bindparam("of_job", type_=Integer),
+    "at": now(),
+    "actor": bindparam("by", type_=JSON),
+    "kind": bindparam("of_kind", type_=String),
+    "attempt": bindparam("of_attempt", type_=Integer),
+    "payload": bindparam("stored", type_=JSON),
+}
+_LOCK = func.pg_advisory_xact_lock(LOCK)
+
+# made once: each move of a job is told
+_APPEND = insert(JobEvent).values(_VALUES)
+# by the same statement: the row gets its id once the lock is there, since that is volatile
+_APPEND_LOCKED = insert(JobEvent).from_select(
+    list(_VALUES), select(*_VALUES.values()).select_from(select(_LOCK).subquery())
+)
 
 
 def append_once(

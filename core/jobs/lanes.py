@@ -79,7 +79,7 @@ def find(session: Session, queue: str, needs: Requirements) -> int:
 
 def heads(session: Session, queues: Sequence[str], capacity: Capacity) -> list[Head]:
     """The first due job of each lane of some queues that fits in, the best one first."""
-    rows = session.execute(_HEADS, {"queues": list(queues)})
+    rows = session.connection().execute(_HEADS, {"queues": list(queues)})
     found = [Head(row.id, row.priority, row.lane_id, needs_of(row)) for row in rows]
     return sorted((head for head in found if capacity.fits(head.needs)), key=lambda head: head.key)
 

@@ -36,7 +36,7 @@ class PollResult:
 def poll(database: Database, claimant: Claimant) -> PollResult:
     """Look once, by one statement, for everything that a worker may have to do."""
     with database.reading() as session:
-        rows = session.execute(_POLL, {"queues": list(claimant.queues)}).all()
+        rows = session.connection().execute(_POLL, {"queues": list(claimant.queues)}).all()
     moment = rows[0].moment
     lately = moment - timedelta(seconds=NOTIFY_AGAIN_S)
     own = [

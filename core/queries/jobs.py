@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from core.database.hints import in_passing
 from core.database.models import LARGEST_KEY, MEASURED, Job, JobTag, Worker
+from core.database.search import holds
 from core.errors import InvalidInput, NotFound
 from core.messages import message
 from core.queries.pages import DEFAULT_LIMIT, Page, checked_limit, key_of
@@ -170,7 +171,7 @@ def _conditions(selection: Selection, *, is_walk: bool) -> Iterator[ColumnElemen
         column = getattr(Job, name)
         yield (in_passing(column) if is_walk else column) == value
     if selection.text:
-        yield Job.folded_name.contains(selection.text.casefold(), autoescape=True)
+        yield holds(Job.folded_name, selection.text.casefold())
 
 
 def _tagged(session: Session, tag: str) -> Iterator[ColumnElement[bool]]:

@@ -3,9 +3,11 @@
 import datetime as dt
 
 import pytest
+from psycopg.pq import TransactionStatus
 from sqlalchemy import select, text, update
 
 from core import queries
+from core.database import engine as engine_module
 from core.database.clock import now
 from core.database.engine import Database
 from core.database.models import Job
@@ -132,3 +134,30 @@ def write_where_only_reading_is_allowed(database):
     with database.writing() as session:
         session.execute(text("SET TRANSACTION READ ONLY"))
         session.execute(update(Job).values(name="changed"))
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_a_connection_that_the_server_has_ended_is_replaced_after_a_while(database, monkeypatch):
+    monkeypatch.setattr(engine_module, "TRUSTED_FOR_S", 0.0)
+    with database.reading() as session:
+        ended = session.scalars(text("SELECT pg_backend_pid()")).one()
+    with Database(database.engine.url.render_as_string(hide_password=False)) as other:
+        end = text("SELECT pg_terminate_backend(:pid, 5000)")
+        with other.writing() as session:
+            assert session.scalars(end, {"pid": ended}).one()
+
+    with database.reading() as session:
+        assert session.scalars(text("SELECT pg_backend_pid()")).one() != ended
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_a_reader_leaves_no_transaction_and_keeps_its_prepared_statements(database):
+    with database.reading() as session:
+        driver = session.connection().connection.driver_connection
+        for _ in range(6):  # psycopg prepares a statement that comes again and again
+            session.execute(text("SELECT 1")).all()
+        assert driver.info.transaction_status == TransactionStatus.IDLE
+    with database.reading() as session:
+        prepared = session.scalars(text("SELECT statement FROM pg_prepared_statements")).all()
+
+    assert "SELECT 1" in prepared
