@@ -88,9 +88,7 @@ def _up(tree: Path, home: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
         process.wait(STOP_TIMEOUT_S)
 
 
-def _wait(
-    process: subprocess.Popen[bytes], happened: Callable[[], bool], began: float
-) -> float:
+def _wait(process: subprocess.Popen[bytes], happened: Callable[[], bool], began: float) -> float:
     while not happened():
         if process.poll() is not None:
             raise SystemExit(f"`trainyard up` ended with status {process.returncode}.")

@@ -15,8 +15,6 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from core.errors import TrainyardError
 from core.messages import message
@@ -145,6 +143,10 @@ class Settings(BaseSettings):
     def _known_database(cls, value: str) -> str:
         if not value:
             return value
+        # SQLAlchemy takes longer to import than all else here, and the start of `up` waits for it
+        from sqlalchemy.engine import make_url  # noqa: PLC0415
+        from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
+
         try:
             url = make_url(value)
         except (ArgumentError, ValueError):
