@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import secrets
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +22,7 @@ from core.messages import message
 from core.spec.validation import WrongValue, explain
 
 PREFIX = "TRAINYARD_"
+_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 DEFAULT_PORT = 8327
 
 
@@ -63,7 +65,10 @@ class Settings(BaseSettings):
     trusted_hosts: Annotated[
         tuple[str, ...],
         NoDecode,
-        Field(description="Further host names, comma separated, that browsers may use."),
+        Field(
+            description="Further host names, comma separated, that browsers may use; with the port "
+            "(trains.example:8080) where a proxy does not pass it on."
+        ),
     ] = ()
     allow_anyone_on_the_network: Annotated[
         bool,
@@ -137,6 +142,11 @@ class Settings(BaseSettings):
         if not value:
             raise WrongValue(message("setting.queues"))
         return value
+
+    @field_validator("trusted_hosts")
+    @classmethod
+    def _host_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_host_name(each) for each in value)
 
     @field_validator("database_url")
     @classmethod
@@ -278,6 +288,23 @@ def _has_good_port(address: str) -> bool:
 
 def _names_a_bucket(address: str) -> bool:
     return address.startswith("s3://") and bool(urlsplit(address).netloc)
+
+
+def _host_name(text: str) -> str:
+    """A host's name, or its name and port, as a browser writes them, from how a person does."""
+    bare = (text.partition("://")[2] or text).rstrip("/").lower()
+    try:
+        found = urlsplit(f"//[{bare}]" if bare.count(":") > 1 and "[" not in bare else f"//{bare}")
+        host = (found.hostname or "").encode("idna").decode()
+        port = found.port
+    except ValueError:
+        raise WrongValue(message("setting.trusted_host", text=text)) from None
+    is_address = ":" in host  # urlsplit has checked it
+    is_alone = "@" not in bare and found.geturl() == f"//{found.netloc}"
+    if not is_alone or not (is_address or _HOST.fullmatch(host)):
+        raise WrongValue(message("setting.trusted_host", text=text))
+    name = f"[{host}]" if is_address else host
+    return f"{name}:{port}" if port else name
 
 
 def _is_web_address(address: str) -> bool:

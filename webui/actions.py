@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
@@ -16,6 +15,7 @@ from pydantic import (
     field_validator,
 )
 
+from core import characters
 from core.database.models import NAME_LENGTH, QUEUE_LENGTH, TAG_LENGTH, Job
 from core.errors import FieldError, InvalidInput
 from core.jobs import lifecycle
@@ -71,14 +71,14 @@ class Submission(BaseModel):
     @field_validator("name")
     @classmethod
     def _printable(cls, value: str) -> str:
-        return _without_controls(value)
+        return _readable(value)
 
     @field_validator("tags")
     @classmethod
     def _single(cls, value: list[str]) -> list[str]:
-        if any("," in tag or _has_controls(tag) for tag in value):
+        if any("," in tag or characters.has_controls(tag) for tag in value):
             raise WrongValue(message("input.tag_characters"))
-        return [tag for tag in value if tag]
+        return [_readable(tag) for tag in value if tag]
 
 
 class ActionOptions(BaseModel):
@@ -94,7 +94,7 @@ class ActionOptions(BaseModel):
     @field_validator("by")
     @classmethod
     def _printable(cls, value: str | None) -> str | None:
-        return value and _without_controls(value)
+        return value and _readable(value)
 
 
 class RetryOptions(ActionOptions):
@@ -107,13 +107,14 @@ class RetryOptions(ActionOptions):
     `from_nothing`."""
 
 
-def _has_controls(value: str) -> bool:
-    return any(unicodedata.category(character) in ("Cc", "Cs") for character in value)
-
-
-def _without_controls(value: str) -> str:
-    if _has_controls(value):
+def _readable(value: str) -> str:
+    """A word that is seen in a list, and leaves what stands beside it alone."""
+    if characters.has_controls(value):
         raise WrongValue(message("input.control_characters"))
+    if characters.turns_text(value):
+        raise WrongValue(message("input.direction_characters"))
+    if characters.is_blank(value):
+        raise WrongValue(message("input.invisible"))
     return value
 
 

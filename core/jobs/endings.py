@@ -13,7 +13,15 @@ from sqlalchemy.orm import Session, contains_eager
 
 from core.database.clock import now
 from core.database.engine import Database, storable
-from core.database.models import KIND_LENGTH, Artifact, Job, JobProgress, artifact_kind
+from core.database.models import (
+    KIND_LENGTH,
+    MEASURED,
+    Artifact,
+    Epoch,
+    Job,
+    JobProgress,
+    artifact_kind,
+)
 from core.jobs import events, lanes, snapshots
 from core.jobs.actors import REAPER, Actor
 from core.jobs.capacity import requirements
@@ -67,6 +75,8 @@ def succeed(
 ) -> None:
     """End a run well: its files appear in the same moment as its state.
 
+    From then on the run's measurements are those of the weights in its files.
+
     Raises:
         LeaseLost: the job is no longer this attempt's to end.
     """
@@ -76,6 +86,7 @@ def succeed(
             lease,
             {
                 **ended("succeeded"),
+                **_published(session, lease.job_id, publications),
                 "weights_sha256": weights_sha256,
                 "stop_reason": stop_reason,
             },
@@ -101,6 +112,19 @@ def succeed(
         if stop_reason is not None:
             payload["reason"] = stop_reason
         events.append(session, lease.job_id, lease.actor, "finished", lease.attempt, payload)
+
+
+def _published(
+    session: Session, job_id: int, publications: Sequence[Publication]
+) -> dict[str, Any]:
+    """The epoch that the files of a run are of, and its measurements, as columns."""
+    if not publications:
+        return {}
+    number = publications[0].epoch
+    # whoever holds the lease alone writes epochs: the guard that follows says whether that is so
+    epoch = session.get(Epoch, (job_id, number))
+    measured = {name: getattr(epoch, name) for name in MEASURED} if epoch else {}
+    return {"published_epoch": number} | measured
 
 
 def end(

@@ -9,7 +9,16 @@ from core.queries.curves import (
     epochs_curve,
     metrics_curve,
 )
-from core.queries.jobs import EVERYTHING, SORTS, Selection, count_by_state, job, jobs, revisions
+from core.queries.jobs import (
+    EVERYTHING,
+    SORTS,
+    Selection,
+    count_by_state,
+    job,
+    jobs,
+    jobs_by_id,
+    revisions,
+)
 from core.queries.pages import DEFAULT_LIMIT, LARGEST_LIMIT, Page
 from core.queries.runs import (
     artifact,
@@ -49,6 +58,7 @@ __all__ = [
     "events",
     "job",
     "jobs",
+    "jobs_by_id",
     "logs",
     "metrics",
     "metrics_curve",

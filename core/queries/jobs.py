@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from core.database.hints import in_passing
 from core.database.models import LARGEST_KEY, MEASURED, Job, JobTag, Worker
+from core.database.parts import parts
 from core.database.search import holds
 from core.errors import InvalidInput, NotFound
 from core.messages import message
@@ -206,9 +207,22 @@ def job(session: Session, job_id: int) -> tuple[Job, str | None]:
 
 
 def revisions(session: Session, job_ids: Sequence[int]) -> dict[int, tuple[int, State]]:
-    """The revision and the state of each of some jobs that is there, in one statement."""
-    rows = session.execute(select(Job.id, Job.revision, Job.state).where(Job.id.in_(job_ids)))
-    return {row[0]: (row[1], row[2]) for row in rows}
+    """The revision and the state of each of some jobs that is there, however many they are."""
+    asked = select(Job.id, Job.revision, Job.state)
+    return {
+        row[0]: (row[1], row[2])
+        for part in parts(job_ids)
+        for row in session.execute(asked.where(Job.id.in_(part)))
+    }
+
+
+def jobs_by_id(session: Session, job_ids: Sequence[int]) -> list[Job]:
+    """Each of some jobs that is there, however many they are."""
+    return [
+        job
+        for part in parts(job_ids)
+        for job in session.scalars(select(Job).where(Job.id.in_(part)))
+    ]
 
 
 def count_by_state(session: Session) -> dict[State, int]:

@@ -53,6 +53,18 @@ def test_jobs_are_found_by_state(database):
         assert queries.count_by_state(session)["queued"] == 1
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_any_number_of_jobs_is_asked_for_at_once(database):
+    """More than the database takes values in a statement."""
+    job = lifecycle.submit(database, LOCAL_OWNER, name="job", spec=SPEC)
+    many = [*range(job.id + 33_000, job.id, -1), job.id]
+
+    with database.reading() as session:
+        assert queries.revisions(session, many) == {job.id: (job.revision, "queued")}
+        assert [each.id for each in queries.jobs_by_id(session, many)] == [job.id]
+        assert queries.revisions(session, []) == {}
+
+
 def test_a_made_up_cursor_is_refused(database):
     for cursor in ("x", "1.2", "-1", "٣", "9" * 30, "."):
         with database.reading() as session, pytest.raises(InvalidInput, match="cursor"):

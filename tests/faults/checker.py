@@ -207,6 +207,12 @@ def _measurements(seen: _Evidence) -> Iterator[str]:
         yield f"its epochs are {epochs}"
     if job.state == "succeeded" and len(epochs) != job.epochs:
         yield f"succeeded with {len(epochs)} of {job.epochs} epochs"
+    published = {file.epoch for file in seen.checkpoints}
+    if published - {job.published_epoch}:
+        yield f"its files are of the epochs {published}, its row says {job.published_epoch}"
+    for row in seen.epochs:
+        if row.epoch == job.published_epoch and row.test_accuracy != job.test_accuracy:
+            yield f"its accuracy is {job.test_accuracy}, it published {row.test_accuracy}"
     for rows, what in ((seen.epochs, "epochs"), (seen.points, "points")):
         by = [row.attempt for row in rows]
         if by != sorted(by):

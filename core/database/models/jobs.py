@@ -60,8 +60,9 @@ def _of_state(state: State, name: str, *columns: Any) -> Index:
 class Job(Base):
     """A run that somebody asked for. This row is the queue entry and the state.
 
-    The measurements of its last epoch are kept here again, so that a page of the list reads them
-    with it. What changes while it runs is in its row of `progress`.
+    The measurements of its last epoch, and once it has succeeded those of the epoch whose weights
+    it publishes, are kept here again, so that a page of the list reads them with it. What changes
+    while it runs is in its row of `progress`.
     """
 
     __tablename__ = "jobs"
@@ -129,6 +130,8 @@ class Job(Base):
     validation_accuracy: Mapped[float | None]
     test_loss: Mapped[float | None]
     test_accuracy: Mapped[float | None]
+    published_epoch: Mapped[int | None]
+    """The epoch whose weights are published: the best, or the last. None before there are any."""
     stop_reason: Mapped[Message | None]
     """Why it ended before its last epoch, where it did."""
     weights_sha256: Mapped[str | None] = mapped_column(String(64))

@@ -35,7 +35,10 @@ REFUSALS: dict[str, Template] = {
     "request.invalid_json": "The body is not JSON: {detail}",
     "request.too_deep": "The body is nested too deeply.",
     "request.unknown_address": "There is nothing at this address.",
-    "request.unknown_host": "The host {host!r} is not known here.",
-    "request.from_another_site": "Requests from other sites are refused.",
+    "request.unknown_host": "The host {host!r} is not known here. If it is this server's, add it "
+    "to TRAINYARD_TRUSTED_HOSTS.",
+    "request.from_another_site": "Requests from other sites are refused. If this is a page of this "
+    "server, a proxy in front has changed its address: add the one that browsers show, with its "
+    "port, to TRAINYARD_TRUSTED_HOSTS, such as trains.example:8080.",
     "request.failed": "Something went wrong here; the server's log says what.",
 }

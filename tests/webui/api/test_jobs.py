@@ -16,6 +16,7 @@ from core.messages import plain
 from core.protocol.reports import Evaluated, Line, Shrunk, StepMetrics
 from core.spec.presets import PRESETS
 from core.storage import store
+from core.storage.blobs import Blob
 from tests.reported import epoch_end, evaluated, started
 from tests.webui.api.conftest import CONTENT, MOMENT, count, errors, secure, submitted
 
@@ -26,6 +27,7 @@ JOB = {
     *("desired_at", "desired_by", "devices", "validation_loss", "validation_accuracy"),
     *("stop", "stop_reason", "micro_batch"),
     *("last_heard_at", "resume_point", "owner", "tags"),
+    *("train_loss_over", "published_epoch", "last_epoch"),
 }
 
 PROGRESS = {"epoch", "epochs", "batch", "batches", "fraction", "eta_s", "images_per_s"}
@@ -102,6 +104,38 @@ def test_an_epoch_and_an_attempt_show_what_was_measured(client, database, lease)
     job = client.get(address).json
     assert (job["validation_loss"], job["validation_accuracy"]) == (0.3, 0.8)
     assert (job["devices"], job["stop_reason"]) == (1, "Ended after epoch 1.")
+
+
+def test_the_measurements_of_a_run_are_those_of_what_it_published(client, database, lease):
+    recorder = Recorder(database, lease, 30)
+    for report in (
+        started(),
+        epoch_end(test_accuracy=0.9),
+        epoch_end(epoch=2, step=20, test_accuracy=0.8, train_loss=0.1),
+    ):
+        recorder.record(report)
+    recorder.flush()
+    address = f"/api/v1/jobs/{lease.job_id}"
+    running = client.get(address).json
+    endings.succeed(database, lease, "c" * 64, [Publication(Blob("a" * 64, 5), 1, "pt", "x.pt")])
+
+    job = client.get(address).json
+
+    assert (running["test_accuracy"], running["published_epoch"]) == (0.8, None)
+    assert (running["train_loss_over"], running["last_epoch"]) == ("epoch", None)
+    assert (job["test_accuracy"], job["train_loss"], job["train_loss_over"]) == (0.9, 0.2, "epoch")
+    assert job["published_epoch"] == 1
+    assert job["last_epoch"] == {
+        "epoch": 2,
+        "train_loss": 0.1,
+        "test_loss": 0.1,
+        "test_accuracy": 0.8,
+        "validation_loss": None,
+        "validation_accuracy": None,
+    }
+    [listed] = client.get("/api/v1/jobs?sort=-test_accuracy").json["items"]
+    assert (listed["test_accuracy"], listed["published_epoch"]) == (0.9, 1)
+    assert listed["last_epoch"] is None
 
 
 def test_an_evaluation_is_sent_as_the_worker_wrote_it_down(client, database, lease):

@@ -21,6 +21,7 @@ DESCRIBED = [
     ("POST /jobs", jobs.Progress),
     ("POST /jobs", jobs.QueueStatusShape),
     ("POST /jobs", jobs.SnapshotShape),
+    ("POST /jobs", jobs.LastEpoch),
     ("POST /jobs", jobs.Error),
     ("POST /jobs", shapes.Reason),
     ("GET /jobs/{id}/epochs", shapes.Epoch),

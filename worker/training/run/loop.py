@@ -182,6 +182,7 @@ class _Run:
             train_loss=float(state.losses[: progress.batch].double().cpu() @ sizes) / images,
             before_batch=self._stop_if_requested,
             team=self._components.sharding.team,
+            room=state.room,
         )
         self._check.evaluation(measured.validation_loss, measured.test_loss)
         state.test_scores = measured.epoch, scores

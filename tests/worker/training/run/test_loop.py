@@ -1,5 +1,8 @@
 """The training loop: what it reports, and that a run is a function of its spec."""
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -281,6 +284,11 @@ def test_a_run_ends_when_its_patience_is_at_its_end_and_publishes_the_best(
     assert finished.reason == message("stop.no_improvement", epochs=3)
     [evaluated] = of(Evaluated, reports)
     assert evaluated.content["accuracy"] == ends[1].test_accuracy
+    assert "Published are the weights of epoch 2" in of(Line, reports)[-1].text
+    [name] = [file.path for file in finished.files if file.format == "card.json"]
+    card = json.loads(Path(name).read_text())
+    assert card["metrics"]["test_accuracy"] == ends[1].test_accuracy
+    assert card["training"]["last_epoch"]["test_accuracy"] == ends[4].test_accuracy
 
 
 def test_a_run_ends_at_its_target(data_folder, tmp_path):

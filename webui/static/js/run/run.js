@@ -65,6 +65,7 @@ const LIVE = {
   test_accuracy: () => percent(job.test_accuracy),
   validation_accuracy: () => percent(job.validation_accuracy),
   train_loss: () => number(job.train_loss),
+  train_loss_over: () => (job.train_loss_over === "epoch" ? "(epoch)" : "(batches)"),
   validation_loss: () => number(job.validation_loss),
   test_loss: () => number(job.test_loss),
   images_per_s: () => whole(job.progress.images_per_s),
