@@ -109,6 +109,39 @@ class Settings(BaseSettings):
             "batches."
         ),
     ] = False
+    undo_hours: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=8760,
+            description="Hours in which a deleted run can be restored; then it is gone for good.",
+        ),
+    ] = 24.0
+    keep_snapshots_days: Annotated[
+        float,
+        Field(ge=0, description="Days that failed and paused runs keep snapshots; 0: for ever."),
+    ] = 0.0
+    keep_artifacts_days: Annotated[
+        float, Field(ge=0, description="Days that ended runs keep their artifacts; 0: for ever.")
+    ] = 0.0
+    keep_logs_days: Annotated[
+        float, Field(ge=0, description="Days that ended runs keep their log; 0: for ever.")
+    ] = 0.0
+    keep_workers_days: Annotated[
+        float,
+        Field(ge=0, description="Days that stopped workers without runs are listed; 0: for ever."),
+    ] = 7.0
+    keep_tag: Annotated[
+        str, Field(max_length=60, description="Runs with this tag keep everything; empty: none.")
+    ] = "keep"
+    unnamed_hours: Annotated[
+        float,
+        Field(
+            ge=0.01,
+            le=8760,
+            description="Hours after which a file in the store that no run names is deleted.",
+        ),
+    ] = 24.0
     log_format: Annotated[
         Literal["console", "json"],
         Field(description="How log lines are written: console, or json for programs."),

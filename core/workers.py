@@ -47,7 +47,15 @@ def register(database: Database, facts: WorkerFacts) -> int:
     Returns:
         The worker's id.
     """
-    worker = Worker(
+    worker = _row(facts)
+    with database.writing() as session:
+        session.add(worker)
+        session.flush()
+        return worker.id
+
+
+def _row(facts: WorkerFacts) -> Worker:
+    return Worker(
         name=facts.name,
         process_id=facts.process_id,
         version=facts.version,
@@ -58,26 +66,36 @@ def register(database: Database, facts: WorkerFacts) -> int:
         started_at=now(),
         last_heartbeat_at=now(),
     )
-    with database.writing() as session:
-        session.add(worker)
-        session.flush()
-        return worker.id
 
 
-def heartbeat(database: Database, worker_id: int) -> datetime:
+def heartbeat(database: Database, worker_id: int, facts: WorkerFacts | None = None) -> datetime:
     """Write down that a worker is there, also where it was counted as stopped meanwhile.
+
+    Args:
+        database: where its row is.
+        worker_id: of the row.
+        facts: by which it is registered again, under its number, where its row was removed while
+            its host slept; no number is ever given twice.
 
     Returns:
         The moment, by the database's clock.
     """
     with database.writing() as session:
-        moment: datetime = session.scalars(
+        moment: datetime | None = session.scalar(
             update(Worker)
             .where(Worker.id == worker_id)
             .values(last_heartbeat_at=now(), stopped_at=None)
             .returning(Worker.last_heartbeat_at)
             .execution_options(synchronize_session=False)
-        ).one()
+        )
+        if moment is None and facts is not None:
+            worker = _row(facts)
+            worker.id = worker_id
+            session.add(worker)
+            session.flush()
+            moment = session.scalar(select(Worker.last_heartbeat_at).where(Worker.id == worker_id))
+        if moment is None:
+            raise LookupError(f"no worker {worker_id} is registered")
         return moment
 
 

@@ -11,6 +11,7 @@ from core.messaging.notify import Notifier
 from core.messaging.pubsub import Wakeups
 from core.settings import Settings
 from core.storage.blobs import Storage
+from core.workers import WorkerFacts
 from worker.processes.pipe import WakeupPipes
 from worker.processes.spares import Spares
 from worker.slots import Slots
@@ -28,6 +29,8 @@ class WorkerContext:
     slots: Slots
     spares: Spares
     claimant: Claimant
+    facts: WorkerFacts | None = None
+    """What it has registered."""
     pipes: WakeupPipes = field(default_factory=WakeupPipes)
     draining: threading.Event = field(default_factory=threading.Event)
 

@@ -1,4 +1,4 @@
-"""The heartbeat of a worker, and what it does for others: takes lost jobs back, sweeps storage.
+"""The heartbeat of a worker, and what it does for all: takes lost jobs back, removes what is over.
 
 A worker that was cut off from the database for a while does not know who else was. It reaps
 nobody until the others had a lease's time to renew.
@@ -10,10 +10,12 @@ import threading
 import time
 from datetime import datetime
 
-from core import logs, workers
+from core import logs, scratch, workers
 from core.errors import Unavailable
-from core.jobs import endings, polling, snapshots
+from core.jobs import endings, polling
 from core.jobs.polling import PollResult
+from core.retention import policy
+from core.retention.maintenance import EVERY_S, maintain
 from worker.context import WorkerContext
 
 BEATS_IN_A_LEASE = 5
@@ -33,6 +35,7 @@ class Heartbeat:
         self._longest_gap_s = beat_every_s + lease / BEATS_IN_A_LEASE
         self._last: tuple[float, datetime] | None = None
         self._tidy_due = 0.0
+        self._host_due = 0.0
         self._sweeper: threading.Thread | None = None
         self.postpone_reaping()
 
@@ -46,7 +49,7 @@ class Heartbeat:
             DatabaseUnavailable: the database does not answer; `postpone_reaping` is due.
         """
         context = self._context
-        moment = workers.heartbeat(context.database, context.claimant.worker_id)
+        moment = workers.heartbeat(context.database, context.claimant.worker_id, context.facts)
         self._note_outage(moment)
         result = polling.poll(context.database, context.claimant)
         if result.are_leases_over and self._may_reap():
@@ -87,8 +90,9 @@ class Heartbeat:
     def _tidy(self) -> None:
         """Do what may wait."""
         self._tidy_due = time.monotonic() + TIDY_EVERY_S
-        if self._may_reap():
-            workers.mark_silent_stopped(self._context.database)
+        if not self._may_reap():  # rows that name blobs may be about to be written, as renewals are
+            return
+        workers.mark_silent_stopped(self._context.database)
         # in a thread of its own: a file store that hangs must not delay any heartbeat
         if self._sweeper is None or not self._sweeper.is_alive():
             sweep = logs.carried(self._sweep)
@@ -96,8 +100,13 @@ class Heartbeat:
             self._sweeper.start()
 
     def _sweep(self) -> None:
+        context, rules = self._context, policy.of(self._context.settings)
         try:
-            while snapshots.sweep(self._context.database, self._context.storage):
+            while maintain(context.database, context.storage, rules):
                 pass
         except Unavailable as error:
-            log.warning("snapshots_not_swept", reason=str(error))
+            log.warning("not_maintained", reason=str(error))
+        if time.monotonic() >= self._host_due:
+            self._host_due = time.monotonic() + EVERY_S
+            scratch.sweep(rules.unnamed_s)
+            scratch.sweep_downloads(context.settings.data_folder)

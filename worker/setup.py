@@ -40,6 +40,7 @@ def set_up(settings: Settings) -> WorkerContext:
     zygote.start()  # it imports torch while we wait for the database
     database = Database(settings.database_address, pool_size=len(slots.all) + 4)
     spares = _warm_spares(zygote, slots)
+    facts = _facts(settings, devices, slots.all)
     return WorkerContext(
         settings=settings,
         database=database,
@@ -48,9 +49,10 @@ def set_up(settings: Settings) -> WorkerContext:
         wakeups=Wakeups(settings.redis_url),
         slots=slots,
         spares=spares,
+        facts=facts,
         claimant=Claimant(
             # last, because whoever is registered can run jobs at once
-            worker_id=_register(database, _facts(settings, devices, slots.all)),
+            worker_id=_register(database, facts),
             queues=settings.queues,
             max_capacity=capacity(slots.all),
             name=settings.worker_name,

@@ -47,6 +47,12 @@ def with_client(command: Command) -> Command:
     return wrapped
 
 
+def job_ids(command: Command) -> Command:
+    """Give a command the argument that names one run or more."""
+    kind = click.IntRange(min=1)
+    return click.argument("job_ids", metavar="RUN...", nargs=-1, required=True, type=kind)(command)
+
+
 def job_id(command: Command) -> Command:
     """Give a command the argument that names a run."""
     return click.argument("job_id", metavar="RUN", type=click.IntRange(min=1))(command)

@@ -90,13 +90,15 @@ def submit(
 @click.option("--owner", help="Only runs that this person submitted.")
 @click.option("--tag", help="Only runs with this tag.")
 @click.option("--text", help="Only runs with this in their name.")
+@click.option("--deleted", is_flag=True, help="Deleted runs that can still be restored.")
 @click.option("--sort", help="A measurement, such as test_loss; -test_accuracy: largest first.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 @as_json
 @with_client
-def list_(client: Client, limit: int, as_json: bool, **chosen: str | None) -> None:
+def list_(client: Client, limit: int, as_json: bool, deleted: bool, **chosen: str | None) -> None:
     """List runs, newest first."""
     asked = {name: value for name, value in chosen.items() if value}
+    asked |= {"deleted": "true"} if deleted else {}
     page = client.get("/jobs", limit=limit, **asked)
     if as_json:
         click.echo(text.as_json(page))

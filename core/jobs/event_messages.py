@@ -78,6 +78,20 @@ def _retried(event: JobEvent) -> Message:
     return message(f"event.retried{scratch}", name=event.actor["name"])
 
 
+def _deleted(event: JobEvent) -> Message:
+    was_queued = "_while_queued" if event.payload.get("state") else ""
+    return message(f"event.deleted{was_queued}", name=event.actor["name"])
+
+
+def _restored(event: JobEvent) -> Message:
+    is_queued = "_and_queued" if event.payload.get("state") else ""
+    return message(f"event.restored{is_queued}", name=event.actor["name"])
+
+
+def _cleaned(event: JobEvent) -> Message:
+    return message(f"event.cleaned_{event.payload['what']}", name=event.actor["name"])
+
+
 _MAKERS: dict[EventKind, Callable[[JobEvent], Message]] = {
     "claimed": _claimed,
     "started": _started,
@@ -89,5 +103,8 @@ _MAKERS: dict[EventKind, Callable[[JobEvent], Message]] = {
     "retried": _retried,
     "finished": _because("event.finished", "event.finished_early"),
     "failed": _because("event.failed", "event.failed_because"),
+    "deleted": _deleted,
+    "restored": _restored,
+    "cleaned": _cleaned,
 }
 """For kinds that say more than who did it."""

@@ -33,6 +33,7 @@ from core.queries.runs import (
     milestones,
     newest_keys,
 )
+from core.queries.usage import RunUsage, Usage, by_kind, largest_runs
 from core.queries.workers import workers
 
 __all__ = [
@@ -46,10 +47,13 @@ __all__ = [
     "Curve",
     "Extent",
     "Page",
+    "RunUsage",
     "Selection",
+    "Usage",
     "artifact",
     "artifacts",
     "attempts",
+    "by_kind",
     "count_by_state",
     "epochs",
     "epochs_curve",
@@ -59,6 +63,7 @@ __all__ = [
     "job",
     "jobs",
     "jobs_by_id",
+    "largest_runs",
     "logs",
     "metrics",
     "metrics_curve",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import case, select, tuple_
 from sqlalchemy.orm import Session
 
+from core.database.hints import in_passing
 from core.database.models import Job, Worker
 from core.queries.pages import DEFAULT_LIMIT, Page, checked_limit, key_of, page_of
 from core.workers import is_live
@@ -26,7 +27,9 @@ def workers(
     found = session.execute(query.limit(checked_limit(limit) + 1)).all()
     running: dict[int, list[Job]] = {worker.id: [] for worker, _ in found}
     for busy in session.scalars(
-        select(Job).where(Job.state == "running", Job.worker_id.in_(running)).order_by(Job.id)
+        select(Job)
+        .where(Job.state == "running", in_passing(Job.worker_id).in_(running))
+        .order_by(Job.id)
     ):
         if busy.worker_id is not None:
             running[busy.worker_id].append(busy)

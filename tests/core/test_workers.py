@@ -64,6 +64,11 @@ def test_a_worker_that_is_silent_for_too_long_is_written_off(database, worker_id
     assert live(database) == ([worker_id] if is_live else [])
 
 
+def test_a_heartbeat_without_a_row_is_a_fault_where_nothing_is_known_of_the_worker(database):
+    with pytest.raises(LookupError, match="no worker 7"):
+        workers.heartbeat(database, 7)
+
+
 def test_a_worker_that_was_marked_lost_is_live_again_at_its_next_heartbeat(database, worker_id):
     last_seen(database, 1000)
     workers.mark_silent_stopped(database)

@@ -26,7 +26,8 @@ def heartbeat(context):
     made.beat()
     made._reaps_after = 0.0
     yield made
-    made._sweeper.join()
+    if made._sweeper is not None:
+        made._sweeper.join()
 
 
 @pytest.fixture
@@ -95,6 +96,21 @@ def test_a_lease_that_runs_out_after_the_heartbeat_is_not_reaped(
     heartbeat.beat()
 
     assert look(database, stranger).state == "running"
+
+
+def test_right_after_an_outage_nothing_is_removed(context, monkeypatch):
+    """The row that names a blob may be about to be written, as a renewal may."""
+    swept = []
+    monkeypatch.setattr(Heartbeat, "_sweep", lambda _self: swept.append(True))
+    heartbeat = Heartbeat(context, 1.0)
+
+    heartbeat.beat()
+    assert heartbeat._sweeper is None
+
+    heartbeat._reaps_after = heartbeat._tidy_due = 0.0
+    heartbeat.beat()
+    heartbeat._sweeper.join()
+    assert swept == [True]
 
 
 def test_a_store_that_hangs_delays_no_heartbeat(

@@ -14,6 +14,9 @@ from webui.filters import FILTERS
 
 blueprint = Blueprint("pages", __name__)
 
+CHOICES = ("state", "dataset", "model", "preset", "owner", "tag", "text", "sort", "deleted")
+"""What chooses runs, by its name in the address of a list."""
+
 for _filter in FILTERS:
     blueprint.add_app_template_filter(_filter)
 

@@ -14,10 +14,7 @@ from core.states import STATES
 from webui.api.requests import selection
 from webui.api.shapes import list_of_jobs
 from webui.context import current
-from webui.pages.blueprint import blueprint, whole_or_part
-
-FILTERS = ("state", "dataset", "model", "preset", "owner", "tag", "text", "sort")
-"""What chooses the runs, by its name in the page's address."""
+from webui.pages.blueprint import CHOICES, blueprint, whole_or_part
 
 
 @blueprint.get("/", endpoint="jobs")
@@ -32,7 +29,7 @@ def runs() -> str:
         whole_or_part("runs/page.html", "runs/_list.html"),
         jobs=[job.as_json() | {"summary": facts.summary(job.spec)} for job in shown.items],
         newest_event=newest,
-        chosen={name: value for name in FILTERS if (value := request.args.get(name, ""))},
+        chosen={name: value for name in CHOICES if (value := request.args.get(name, ""))},
         states=STATES,
         choices={"dataset": list(DATASETS), "model": facts.MODELS, "preset": list(PRESETS)},
         measured=MEASURED,

@@ -22,6 +22,7 @@ from core import formats, logs
 from core.errors import TrainyardError
 from core.messages import message
 from core.protocol.orders import LARGEST_MESSAGE, READY, Forked, ForkFailed, ForkRequest
+from core.scratch import SIGN, Scratch
 from worker.processes.trainer import OUTPUT, Trainer, readable, tail
 from worker.slots import Slot
 
@@ -49,7 +50,8 @@ class Zygote:
         """Take note of the data folder, whose datasets spares map. Starts nothing."""
         self._data = data
         self._lock = threading.Lock()
-        self._scratch = Path(tempfile.mkdtemp(prefix="trainyard-"))
+        self._own = Scratch()
+        self._scratch = self._own.folder
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket
         self._lifeline: int
@@ -106,14 +108,14 @@ class Zygote:
         """End the process and what it has forked."""
         with self._lock:
             self._clear()
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            self._own.remove()
 
     def _start(self) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         line, self._lifeline = os.pipe()
         self._control = ours
         self._is_ready = False
-        self._scratch.mkdir(exist_ok=True)
+        self._own.hold()
         try:
             with theirs, self._output.open("wb") as output:
                 self._process = subprocess.Popen(
@@ -142,7 +144,7 @@ class Zygote:
         return self._is_ready
 
     def _fork(self, request: ForkRequest) -> Trainer:
-        self._scratch.mkdir(exist_ok=True)
+        self._own.hold()
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
             scratch = Path(tempfile.mkdtemp(dir=self._scratch))
             ours.callback(shutil.rmtree, scratch, ignore_errors=True)
@@ -201,7 +203,7 @@ class Zygote:
 
     @property
     def _output(self) -> Path:
-        return self._scratch / "zygote.txt"
+        return self._scratch / SIGN
 
 
 def clean_environment() -> dict[str, str]:

@@ -3,7 +3,8 @@
 Times are stored in UTC and always set by the database's own clock (`core.database.clock.now`).
 """
 
-from core.database.models.files import Artifact, Snapshot, artifact_kind
+from core.database.models.duties import Duty
+from core.database.models.files import Artifact, Snapshot, UnnamedBlob, artifact_kind
 from core.database.models.jobs import MEASURED, Attempt, Job, JobEvent, JobProgress, JobTag
 from core.database.models.lanes import Lane
 from core.database.models.measurements import (
@@ -34,6 +35,7 @@ __all__ = [
     "Artifact",
     "Attempt",
     "Base",
+    "Duty",
     "Epoch",
     "Evaluation",
     "Job",
@@ -46,6 +48,7 @@ __all__ = [
     "MetricSegment",
     "Preview",
     "Snapshot",
+    "UnnamedBlob",
     "Worker",
     "artifact_kind",
 ]

@@ -40,14 +40,26 @@ MEASURED = (
 )
 """The measurements of a run by which a list can be sorted."""
 
-_LISTED = ("state", "dataset", "model", "preset", "owner", "folded_name")
-"""By what a list can be filtered."""
+_LISTED = ("state", "dataset", "model", "preset", "owner", "folded_name", "deleted_at")
+"""By what a list can be filtered. SQLite reads an index alone only where it has every column of the
+question, so the last is there too, though it is empty in these indexes."""
+
+
+def _of_listed(name: str | None, *columns: str, also: str = "") -> Index:
+    """An index of the jobs that lists have: those that were not deleted."""
+    where = text(f"{also}deleted_at IS NULL")
+    return Index(name, *columns, sqlite_where=where, postgresql_where=where)
 
 
 def _of_measured(measured: str) -> Index:
     """An index of the jobs that have a measurement: one that waits for its first epoch has none."""
-    where = text(f"{measured} IS NOT NULL")
-    name, columns = f"ix_jobs_by_{measured}", (measured, "id", *_LISTED)
+    columns = (measured, "id", *_LISTED)
+    return _of_listed(f"ix_jobs_by_{measured}", *columns, also=f"{measured} IS NOT NULL AND ")
+
+
+def _of_deleted(name: str, *columns: str) -> Index:
+    """An index of the jobs that were deleted, which are few."""
+    where = text("deleted_at IS NOT NULL")
     return Index(name, *columns, sqlite_where=where, postgresql_where=where)
 
 
@@ -140,6 +152,11 @@ class Job(Base):
     error_message: Mapped[Message | None]
     error_traceback: Mapped[str | None] = mapped_column(Text)
 
+    deleted_at: Mapped[datetime | None]
+    """When somebody deleted it: no list, count or forecast has it any more."""
+    purge_at: Mapped[datetime | None]
+    """Until then it can be restored; from then on its rows and blobs are removed for good."""
+
     progress: Mapped[JobProgress] = relationship(
         lazy="joined", innerjoin=True, cascade="all", passive_deletes=True
     )
@@ -171,6 +188,12 @@ class Job(Base):
             "(state IN ('succeeded', 'failed', 'cancelled')) = (finished_at IS NOT NULL)",
             name="an_ended_job_has_an_end",
         ),
+        # so whatever claims, reaps or forecasts need not ask
+        CheckConstraint(
+            "(deleted_at IS NULL) = (purge_at IS NULL) "
+            "AND (deleted_at IS NULL OR state NOT IN ('queued', 'running'))",
+            name="a_deleted_job_is_at_rest",
+        ),
         _of_state(
             "queued",
             "ix_jobs_claim",
@@ -181,11 +204,27 @@ class Job(Base):
             *("available_at", "dataset", "epochs", "batches", "secured_step", "state"),
         ),
         _of_state("queued", "ix_jobs_due", "lane_id", "available_at"),
-        # pages of the list, newest first; by its state the few that run are found too
-        *(Index(None, column, "id") for column in ("state", "dataset", "model", "preset", "owner")),
+        # by its state the few that run are found too: a page skips the deleted ones in the index
+        Index("ix_jobs_state_id", "state", "id", "deleted_at"),
+        # pages of the list, newest first
+        *(
+            _of_listed(f"ix_jobs_{column}_id", column, "id")
+            for column in ("dataset", "model", "preset", "owner")
+        ),
         # any other page is found by walking along one of these, without a look at the wide rows
-        Index("ix_jobs_list", "id", *_LISTED),
+        _of_listed("ix_jobs_list", "id", *_LISTED),
         *(_of_measured(measured) for measured in MEASURED),
+        _of_deleted("ix_jobs_deleted", "id"),
+        _of_deleted("ix_jobs_purge", "purge_at", "id"),
+        # for the removal of workers that no run names. Few run, and all others have a worker too:
+        # whoever looks for what a worker runs looks at its worker in passing
+        Index(
+            "ix_jobs_worker_id",
+            "worker_id",
+            sqlite_where=text("worker_id IS NOT NULL"),
+            postgresql_where=text("worker_id IS NOT NULL"),
+        ),
+        {"sqlite_autoincrement": True},  # else the number of a purged run would be given again
     )
 
 
@@ -231,7 +270,7 @@ class Attempt(Base):
 
     job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True)
-    worker_id: Mapped[int] = mapped_column(ForeignKey("workers.id"))
+    worker_id: Mapped[int] = mapped_column(ForeignKey("workers.id"), index=True)
     device: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
     threads: Mapped[int | None]
     precision: Mapped[str | None] = mapped_column(String(10))
@@ -274,7 +313,7 @@ class JobTag(Base):
 
 
 class JobEvent(Base):
-    """Something that happened to a job. A row comes with the move that it tells of, and stays.
+    """Something that happened to a job. A row comes with the move it tells of, and goes with the job.
 
     One table feeds the timeline of a run, the lists that follow live, and whoever must know later.
     """
@@ -296,4 +335,5 @@ class JobEvent(Base):
     __table_args__ = (
         CheckConstraint(one_of("kind", EVENT_KINDS), name="kind_is_known"),
         Index(None, "job_id", "id"),
+        {"sqlite_autoincrement": True},  # a position is never given again, whatever was purged
     )

@@ -29,4 +29,7 @@ class Worker(Base):
     last_heartbeat_at: Mapped[datetime]
     stopped_at: Mapped[datetime | None]
 
-    __table_args__ = (Index(None, "stopped_at", "last_heartbeat_at"),)
+    __table_args__ = (
+        Index(None, "stopped_at", "last_heartbeat_at"),
+        {"sqlite_autoincrement": True},  # one whose row was removed may come back
+    )

@@ -49,4 +49,11 @@ EVENTS: dict[str, Template] = {
     "event.finished_early": "{reason}",
     "event.failed": "Failed",
     "event.failed_because": "Failed: {reason}",
+    "event.deleted": "Deleted by {name}",
+    "event.deleted_while_queued": "Taken off the queue and deleted by {name}",
+    "event.restored": "Restored by {name}",
+    "event.restored_and_queued": "Restored and queued again by {name}",
+    "event.cleaned_snapshots": "Snapshots removed by {name} to free space",
+    "event.cleaned_artifacts": "Artifacts removed by {name} to free space",
+    "event.cleaned_logs": "Log removed by {name} to free space",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from core.messages.template import Template
 
 INPUTS: dict[str, Template] = {
+    "input.no_run_chosen": "Choose the runs first.",
     "input.wrong_fields": "{problems:clauses}",
     "input.field": "{field}: {reason}",
     "input.required": "Required",

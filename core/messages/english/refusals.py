@@ -10,6 +10,9 @@ REFUSALS: dict[str, Template] = {
     "run.retry_instead": "Run {job_id} is {state}: it cannot be resumed. Retry it instead.",
     "run.being_cancelled": "Run {job_id} is being cancelled: it can be neither paused nor resumed.",
     "run.not_retryable": "Run {job_id} is {state}: only a failed run can be retried.",
+    "run.is_running": "Run {job_id} is running: cancel or pause it first, then delete it.",
+    "run.deleted": "Run {job_id} is deleted: restore it first.",
+    "run.gone_for_good": "Run {job_id} was deleted and can no longer be restored.",
     "run.has_no_evaluation": "Run {job_id} is {state} and has no evaluation: one is made when "
     "training has ended.",
     "run.unknown": "There is no job {job_id}.",
@@ -25,6 +28,7 @@ REFUSALS: dict[str, Template] = {
     "preview.waits": "It waits for a worker.",
     "preview.no_worker": "No worker is there to draw it. Start one: trainyard worker",
     "actor.may_not_submit": "{name} may not submit runs.",
+    "actor.may_not_clean": "{name} may not remove what runs have left.",
     "actor.may_not": "{name} may not {action} run {job_id}.",
     "artifact.changed": "The file is not the one that If-Match names.",
     "artifact.not_a_checkpoint": "Artifact {artifact_id} is no checkpoint, it is a {kind}.",

@@ -145,6 +145,10 @@ class JobShape(Shape):
     finished_at: Timestamp | None
     desired_at: Timestamp | None
     desired_by: str | None
+    deleted_at: Timestamp | None
+    purge_at: Annotated[
+        Timestamp | None, Field(description="Until when a deleted run can be restored.")
+    ]
     progress: Progress
     train_loss: float | None
     train_loss_over: Annotated[
