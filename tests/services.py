@@ -118,6 +118,11 @@ class RedisServer:
         with redis.Redis.from_url(self.url) as connection:
             connection.flushall()
 
+    def replicate(self, host: str, port: int | str) -> None:
+        """Be a replica of another server, which only reads; of `NO` `ONE`: of none."""
+        with redis.Redis.from_url(self.url) as connection:
+            connection.execute_command("REPLICAOF", host, port)
+
     def _answers(self) -> bool:
         with redis.Redis.from_url(self.url) as connection, contextlib.suppress(redis.RedisError):
             return bool(connection.ping())

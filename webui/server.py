@@ -8,6 +8,8 @@ import logging
 import resource
 import signal
 import socket
+import threading
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
@@ -16,6 +18,8 @@ from flask import Flask
 from httptools import HttpParserError
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from core import housekeeping
+from core.housekeeping import House
 from core.settings import Settings
 from webui import context
 from webui.bridge import ON_STREAM, Bridge
@@ -39,6 +43,7 @@ class Server(uvicorn.Server):
         parts = context.of(app)
         self._hub = Hub(parts.database, parts.wakeups)
         self._bridge = Bridge(app, parts.settings.web_threads, self._hub)
+        self._house = House(parts.settings, parts.database, parts.storage, parts.wakeups)
         super().__init__(_config(self._bridge, parts.settings))
 
     @property
@@ -50,11 +55,12 @@ class Server(uvicorn.Server):
         """Serve until told to stop."""
         _allow_many_files()
         logging.getLogger("uvicorn.error").addFilter(_without_colors)
-        try:
-            super().run(sockets)
-        finally:
-            self._bridge.close()
-            self._hub.close()
+        with _keeping(self._house):
+            try:
+                super().run(sockets)
+            finally:
+                self._bridge.close()
+                self._hub.close()
 
     def stop(self) -> None:
         """End: live streams at once, other requests within a few seconds. From any thread."""
@@ -130,6 +136,21 @@ class Connection(HttpToolsProtocol):
         connected = self.transport.get_extra_info("socket")
         if connected is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, LOST_AFTER_S * 1000)
+
+
+@contextlib.contextmanager
+def _keeping(house: House) -> Iterator[None]:
+    """Keep house beside the requests: without any worker, lost runs and workers are noticed."""
+    stop = threading.Event()
+    keeper = threading.Thread(
+        target=housekeeping.run, args=(house, stop), name="housekeeping", daemon=True
+    )
+    keeper.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        keeper.join(GRACE_S)
 
 
 def _config(bridge: Any, settings: Settings) -> uvicorn.Config:

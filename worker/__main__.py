@@ -29,8 +29,10 @@ def main() -> None:
 
 def work(context: WorkerContext) -> None:
     """Serve the queues until a signal says to stop; then drain."""
+    stops: list[str] = []
 
     def drain() -> None:
+        stops.append("asked")
         log.info("worker_stopping")
         # in a thread of its own, because the main thread may hold any lock now
         threading.Thread(target=context.drain, name="drain").start()
@@ -43,6 +45,8 @@ def work(context: WorkerContext) -> None:
             devices=sorted({slot.device.name for slot in context.slots.all}),
         )
         consumer.consume(context, on_stop=drain)
+        if not stops:
+            raise TrainyardError("Celery ended by itself; the log says why.")
 
 
 if __name__ == "__main__":

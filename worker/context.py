@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass, field
 
 from core.database.engine import Database
+from core.hosts import HeldLock
 from core.jobs.claim import Claimant
 from core.messaging.notify import Notifier
 from core.messaging.pubsub import Wakeups
@@ -31,6 +32,8 @@ class WorkerContext:
     claimant: Claimant
     facts: WorkerFacts | None = None
     """What it has registered."""
+    lock: HeldLock | None = None
+    """By which others of this host see that this worker, and its trainers, have ended."""
     pipes: WakeupPipes = field(default_factory=WakeupPipes)
     draining: threading.Event = field(default_factory=threading.Event)
 

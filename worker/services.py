@@ -59,5 +59,8 @@ class Services:
     def _mark_stopped(self) -> None:
         try:
             workers.mark_stopped(self._context.database, self._context.claimant.worker_id)
-        except DatabaseUnavailable as error:
+        except DatabaseUnavailable as error:  # so others are to see its end
             log.warning("worker_end_not_written", reason=str(error))
+            return
+        if self._context.lock is not None:
+            self._context.lock.release()

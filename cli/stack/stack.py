@@ -201,6 +201,12 @@ def _is_set(settings: Settings, field: str) -> bool:
 
 
 def stop_on_signals(stack: Stack) -> None:
-    """Let Ctrl-C and SIGTERM stop the stack in good order."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    """Let Ctrl-C, SIGTERM and a closed terminal stop the stack in good order.
+
+    Where the terminal's end is ignored, as `nohup` has it, it stays ignored.
+    """
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    for number in numbers:
         signal.signal(number, lambda *_: stack.ask_to_stop())

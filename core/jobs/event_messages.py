@@ -60,6 +60,12 @@ def _because(plain: str, with_reason: str) -> Callable[[JobEvent], Message]:
     return made
 
 
+def _drained(event: JobEvent) -> Message:
+    if "reason" in event.payload:
+        return message("event.drained_because", reason=from_json(event.payload["reason"]))
+    return message("event.drained", name=event.actor["name"])
+
+
 def _paused(event: JobEvent) -> Message:
     if event.payload.get("state") == "queued":
         return message("event.paused_and_resumed")
@@ -98,6 +104,7 @@ _MAKERS: dict[EventKind, Callable[[JobEvent], Message]] = {
     "snapshot": _snapshot,
     "crashed": _because("event.crashed", "event.crashed_because"),
     "lost": _because("event.lost", "event.lost_because"),
+    "drained": _drained,
     "paused": _paused,
     "cancelled": _by_a_person,
     "retried": _retried,

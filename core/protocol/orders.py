@@ -69,6 +69,10 @@ class Order(BaseModel):
     report_every_step: bool = False
     """Whether each batch is a metric sample."""
 
+    ends_at: float | None = None
+    """When the process ends by itself unless its lease was renewed meanwhile, by `elapsed`; None:
+    never."""
+
     rank: int = 0
     """Which of the run's processes this is. Only rank 0 measures, reports, saves and is stopped;
     the others may say that they failed."""
@@ -83,6 +87,15 @@ Stop = Literal["stop", "save"]
 
 STOPS: dict[bytes, Stop] = {b"stop\n": "stop", b"save\n": "save"}
 """The lines that ask for it."""
+
+
+LEASE = b"lease "
+"""How a line begins that says until when the process may compute: by `elapsed`."""
+
+
+def lease_line(ends_at: float) -> bytes:
+    """The line that says so."""
+    return LEASE + b"%.3f\n" % ends_at
 
 
 class PreviewOrder(BaseModel):

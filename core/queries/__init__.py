@@ -34,7 +34,7 @@ from core.queries.runs import (
     newest_keys,
 )
 from core.queries.usage import RunUsage, Usage, by_kind, largest_runs
-from core.queries.workers import workers
+from core.queries.workers import queues, workers
 
 __all__ = [
     "DEFAULT_LIMIT",
@@ -69,6 +69,7 @@ __all__ = [
     "metrics_curve",
     "milestones",
     "newest_keys",
+    "queues",
     "revisions",
     "workers",
 ]

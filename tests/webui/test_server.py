@@ -17,12 +17,15 @@ import psutil
 import pytest
 
 from cli.stack.ports import free_port
+from core import queries, workers
 from core.database.clock import now
 from core.database.models import Artifact
-from core.jobs import lifecycle
+from core.jobs import claim, lifecycle
 from core.jobs.actors import LOCAL_OWNER
+from core.jobs.claim import Claimant
 from core.spec import presets
 from core.storage import store
+from core.workers import WorkerFacts
 from tests.services import wait_until
 from tests.serving import serving, serving_with
 from webui import bridge
@@ -294,3 +297,19 @@ def answers(address):
 def test_two_servers_share_nothing(settings):
     with serving_with(settings) as (one, _), serving_with(settings) as (other, _):
         assert one.hub is not other.hub
+
+
+def test_a_run_whose_worker_is_gone_is_taken_back_by_the_server_alone(settings, database):
+    job = lifecycle.submit(database, LOCAL_OWNER, name="x", spec=presets.resolve("quick", {}))
+    facts = WorkerFacts("gone", 1, "0", ["default"], [], 1)
+    claimant = Claimant(workers.register(database, facts), ["default"])
+    assert claim.claim(database, claimant, 0.1)
+    lifecycle.cancel(database, job.id, LOCAL_OWNER)
+
+    with serving_with(settings.model_copy(update={"lease_seconds": 0.1})):
+        wait_until(lambda: state_of(database, job) == "cancelled", "it is cancelled")
+
+
+def state_of(database, job):
+    with database.reading() as session:
+        return queries.job(session, job.id)[0].state

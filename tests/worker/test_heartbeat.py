@@ -24,10 +24,10 @@ def heartbeat(context):
     """The heartbeats of a worker that may reap; the test makes each."""
     made = Heartbeat(context, 1.0)
     made.beat()
-    made._reaps_after = 0.0
+    made.housekeeping._reaps_after = 0.0
     yield made
-    if made._sweeper is not None:
-        made._sweeper.join()
+    if made.housekeeping._sweeper is not None:
+        made.housekeeping._sweeper.join()
 
 
 @pytest.fixture
@@ -64,9 +64,9 @@ def test_a_worker_that_has_just_started_reaps_nobody(context, database, stranger
 @pytest.mark.parametrize("clock", ["ours", "the database's"])
 def test_after_a_gap_by_either_clock_nobody_is_reaped(heartbeat, database, stranger, clock):
     """The database did not answer, we were stopped, or the machine slept."""
-    at, moment = heartbeat._last
-    gap = heartbeat._longest_gap_s + 1
-    heartbeat._last = (
+    at, moment = heartbeat.housekeeping._last
+    gap = heartbeat.housekeeping._longest_gap_s + 1
+    heartbeat.housekeeping._last = (
         (at - gap, moment) if clock == "ours" else (at, moment - timedelta(seconds=gap))
     )
 
@@ -129,14 +129,14 @@ def test_a_store_that_hangs_delays_no_heartbeat(
         snapshots.add(session, stranger.id, 1, SnapshotRef(0, 1, blob))
         snapshots.discard(session, stranger.id)
     monkeypatch.setattr(storage, "delete", hang)
-    heartbeat._tidy_due = 0.0
+    heartbeat.housekeeping._tidy_due = 0.0
     heartbeat.beat()
-    heartbeat._tidy_due = 0.0
+    heartbeat.housekeeping._tidy_due = 0.0
 
     heartbeat.beat()
 
-    assert heartbeat._sweeper.is_alive()
+    assert heartbeat.housekeeping._sweeper.is_alive()
     assert look(database, stranger).state == "queued"
     released.set()
-    heartbeat._sweeper.join(60)
+    heartbeat.housekeeping._sweeper.join(60)
     assert not [path for path in storage.folder.rglob("*") if path.is_file()]

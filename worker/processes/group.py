@@ -106,6 +106,11 @@ class Group:
         """Ask rank 0 to stop before its next batch; the others, which wait for it, are killed."""
         self._first.ask_to_stop(how)
 
+    def extend(self, ends_at: float) -> None:
+        """Say to each until when it may compute, by `elapsed`."""
+        for trainer in self._trainers:
+            trainer.extend(ends_at)
+
     def kill(self) -> None:
         """Kill the processes and all that they started, without waiting for their end."""
         for trainer in self._trainers:

@@ -18,7 +18,7 @@ from typing import Self
 
 from core.messages import Message, message
 from core.protocol import reports
-from core.protocol.orders import STOPS, Order, PreviewOrder, Stop
+from core.protocol.orders import STOPS, Order, PreviewOrder, Stop, lease_line
 from core.protocol.reports import Report
 
 OUTPUT_TAIL_BYTES = 4000
@@ -112,8 +112,16 @@ class Trainer:
 
     def ask_to_stop(self, how: Stop) -> None:
         """Ask the trainer to stop before its next batch."""
+        self._say(_LINES[how])
+
+    def extend(self, ends_at: float) -> None:
+        """Say until when the trainer may compute, by `elapsed`."""
+        self._say(lease_line(ends_at))
+
+    def _say(self, line: bytes) -> None:
+        """Send a line. Never waits for a trainer that does not read: it has much unread then."""
         with contextlib.suppress(OSError):
-            self._connection.sendall(_LINES[how])
+            self._connection.send(line, socket.MSG_DONTWAIT)
 
     def reap(self, timeout: float) -> bool:
         """Kill the process and all that it started, and wait.

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -46,9 +47,15 @@ class ZygoteGone(TrainyardError):
 class Zygote:
     """The process that trainers are forked from. Safe to use from several threads."""
 
-    def __init__(self, data: Path) -> None:
-        """Take note of the data folder, whose datasets spares map. Starts nothing."""
+    def __init__(self, data: Path, lent: Sequence[int] = ()) -> None:
+        """Take note of what it is to be given. Starts nothing.
+
+        Args:
+            data: the data folder, whose datasets spares map.
+            lent: descriptors that it, and all that it forks, keep open for as long as they live.
+        """
         self._data = data
+        self._lent = tuple(lent)
         self._lock = threading.Lock()
         self._own = Scratch()
         self._scratch = self._own.folder
@@ -123,7 +130,7 @@ class Zygote:
                         *(sys.executable, "-m", "worker.training.process"),
                         *(str(theirs.fileno()), str(line), str(self._scratch)),
                     ],
-                    pass_fds=[theirs.fileno(), line],
+                    pass_fds=[theirs.fileno(), line, *self._lent],
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,

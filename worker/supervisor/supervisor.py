@@ -29,6 +29,7 @@ from worker.processes.pipe import WakeupPipe
 from worker.processes.trainer import Trainer
 from worker.slots import Slot
 from worker.supervisor import snapshot_transfer
+from worker.supervisor.fence import Fence
 from worker.supervisor.publishing import StoreAccess, publish
 from worker.supervisor.snapshot_transfer import SnapshotTransfer
 from worker.supervisor.stopping import Stopping
@@ -53,14 +54,27 @@ class Supervisor:
         lease: Lease,
         slots: Sequence[Slot],
         trainer: Trainer | Group,
+        claimed_at: float | None = None,
     ) -> None:
+        """Take note of the attempt.
+
+        Args:
+            context: the worker.
+            lease: on the job.
+            slots: where it runs.
+            trainer: what trains it.
+            claimed_at: when the claim was sent, by `elapsed`; None: now.
+        """
         settings = context.settings
         self._context = context
         self._lease = lease
         self._slots = slots
         self._trainer = trainer
         self._recorder = Recorder(context.database, lease, settings.lease_seconds)
-        self._writer = ReportWriter(self._recorder, lease, context.wakeups, settings.lease_seconds)
+        self._fence = Fence(trainer, settings.lease_seconds, claimed_at)
+        self._writer = ReportWriter(
+            self._recorder, lease, context.wakeups, settings.lease_seconds, self._fence.renewed
+        )
         self._stopping = Stopping(trainer, settings.grace_seconds)
         self._store = StoreAccess(self._writer, self._stopping, self._write_and_apply_desired)
         # the lease is not renewed while a trainer exits
@@ -85,9 +99,11 @@ class Supervisor:
             context.pipes.watching(self._lease.job_id) as pipe,
             SnapshotTransfer(context.storage, self._recorder, pipe.poke) as transfer,
             self._trainer,  # so that it is the first to end, whatever else hangs
+            self._fence,
         ):
             ending = self._start() or self._follow(pipe, transfer)
             self._reap()
+            self._fence.close()
             while not transfer.wait(1.0):
                 self._writer.write_if_due()
             if isinstance(ending, Finished):
@@ -107,6 +123,7 @@ class Supervisor:
                 reason = message("run.file_error", detail=str(error.strerror or error))
                 return Failed(error_kind="storage", reason=reason)
         self._trainer.give(self._order(resume_from))
+        self._fence.order_given()
         where = [
             f"worker {self._context.settings.worker_name}",
             *(slot.device.name for slot in self._slots),
@@ -134,6 +151,7 @@ class Supervisor:
             threads=self._slots[0].threads,
             resume_from=resume_from,
             report_every_step=self._context.settings.report_every_step,
+            ends_at=self._fence.ends_at,
         )
 
     def _follow(self, pipe: WakeupPipe, transfer: SnapshotTransfer) -> Ending:
@@ -188,7 +206,8 @@ class Supervisor:
         """The end of a trainer that reported none."""
         if not self._trainer.wait(self._exit_timeout):
             self._reap()
-        if self._stopping.is_asked:
+        self._fence.look()  # the trainer may have been the first to see that its time is over
+        if self._stopping.is_asked or self._fence.fired_after_s is not None:
             return Stopped()
         return Failed(
             error_kind="crash",
@@ -230,7 +249,7 @@ class Supervisor:
         """End the attempt; its process is gone."""
         outcome, failure = self._outcome(ending)
         if failure:
-            self._writer.log(failure.reason.text, "error")
+            self._writer.log(failure.reason.text, "warning" if outcome == "drained" else "error")
         else:
             self._writer.log(f"The run was {_PAST[outcome]}.")
         self._writer.finish()
@@ -241,6 +260,10 @@ class Supervisor:
 
     def _outcome(self, ending: Failed | Stopped) -> tuple[Outcome, Failure | None]:
         if isinstance(ending, Stopped):
+            silence_s = self._fence.fired_after_s
+            if silence_s is not None and not self._stopping.is_asked:
+                reason = message("worker.cut_off", silence_s=silence_s)
+                return "drained", Failure("cut_off", reason)
             return self._stopping.outcome, None
         failure = Failure(ending.error_kind, ending.reason, ending.traceback)
         return ("crashed" if ending.error_kind in CRASHES else "failed"), failure

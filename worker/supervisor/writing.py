@@ -11,6 +11,7 @@ from core.errors import DatabaseUnavailable
 from core.jobs.lease import Lease
 from core.jobs.recorder import Recorder
 from core.messaging.pubsub import Wakeups
+from core.protocol.clock import elapsed
 from core.protocol.reports import Line, Report, Started
 from core.states import Desired
 
@@ -33,14 +34,30 @@ class ReportWriter:
     """
 
     def __init__(
-        self, recorder: Recorder, lease: Lease, wakeups: Wakeups, lease_seconds: float
+        self,
+        recorder: Recorder,
+        lease: Lease,
+        wakeups: Wakeups,
+        lease_seconds: float,
+        renewed: Callable[[float], None] = lambda _sent_at: None,
     ) -> None:
+        """Begin.
+
+        Args:
+            recorder: of the job's reports.
+            lease: on the job.
+            wakeups: for those who watch it.
+            lease_seconds: how long a lease is.
+            renewed: called after each renewal that was answered, with when it was sent by
+                `elapsed`.
+        """
         self.desired: Desired = "run"
         """The desired state of the job, as of the last write."""
         self.renew_every_s = lease_seconds / RENEWALS_IN_A_LEASE
         self._recorder = recorder
         self._lease = lease
         self._wakeups = wakeups
+        self._renewed = renewed
         self._write_due = 0.0
         self._is_postponed = False
         self._renew_due = time.monotonic() + self.renew_every_s
@@ -99,12 +116,14 @@ class ReportWriter:
     def _write(self) -> None:
         had_news = self._recorder.has_news
         self._is_postponed = False
+        sent_at = elapsed()
         try:
             self.desired = self._recorder.flush()
         except DatabaseUnavailable as error:
             log.warning("reports_delayed", reason=str(error))
             self._write_due = self._renew_due = time.monotonic() + RETRY_AFTER_S
             return
+        self._renewed(sent_at)
         now = time.monotonic()
         self._write_due = now + self._recorder.flush_cost / STATEMENTS_PER_S
         self._renew_due = now + self.renew_every_s

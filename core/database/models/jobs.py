@@ -313,7 +313,7 @@ class JobTag(Base):
 
 
 class JobEvent(Base):
-    """Something that happened to a job. A row comes with the move it tells of, and goes with the job.
+    """Something that happened to a job: a row comes with the move, and goes with the job.
 
     One table feeds the timeline of a run, the lists that follow live, and whoever must know later.
     """

@@ -34,6 +34,7 @@ EVENTS: dict[str, Template] = {
     "event.lost": "Worker lost",
     "event.lost_because": "{reason}",
     "event.drained": "Returned to the queue: {name} was shut down",
+    "event.drained_because": "Returned to the queue: {reason}",
     "event.pause_requested": "Pause requested by {name}",
     "event.pause_withdrawn": "Pause withdrawn by {name}",
     "event.paused": "Paused",

@@ -32,6 +32,9 @@ FAILURES: dict[str, Template] = {
     "snapshot.of_another_precision": "The run began in {began_in}, on another kind of device, and "
     "would resume in {here} here. Restart it from scratch, or choose a precision.",
     "worker.lost": "Worker lost: no heartbeat for {lease_s:duration}.",
+    "worker.ended": "Worker lost: its process ended without a word.",
+    "worker.cut_off": "The worker could not renew its lease for {silence_s:duration}, and ended "
+    "the training before another worker could take the run over.",
     "worker.supervisor_failed": "The worker failed to supervise the run; its log says why.",
     "run.scores_not_finite": "The network's scores of the test images are NaN or infinite.",
     "run.export_of_another_shape": "The ONNX file gives scores of another shape.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.messages.template import Template
+from core.messages.template import Plural, Template
 
 SERVICES: dict[str, Template] = {
     "data.not_fetched": "{dataset} is not in {folder}. Fetch it: trainyard data fetch {name}",
@@ -21,6 +21,14 @@ SERVICES: dict[str, Template] = {
     "again.",
     "database.no_answer": "The database does not answer ({detail}). Is it running, and is the "
     "address right?",
+    "workers.lost": Plural(
+        "count",
+        "Worker lost: {names:list}. Its runs are taken back when their leases are over.",
+        "{count:number} workers lost: {names:list}. Their runs are taken back when the leases are "
+        "over.",
+    ),
+    "redis.refuses": "Redis refuses what is asked of it ({detail}): runs start a few seconds "
+    "later. Is the address that of a server that can be written, and are its keys its own?",
     "redis.away": "Redis is away: runs start a few seconds later.",
     "storage.no_blob": "The file store has no blob {sha256}.",
     "storage.not_readable": "The file store cannot be read ({detail}).",

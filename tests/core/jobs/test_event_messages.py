@@ -34,6 +34,7 @@ SAID = [
     (event("crashed"), "Crashed"),
     (event("lost", REAPER, **BAD_LUCK), "bad luck"),
     (event("drained"), "Returned to the queue: w1 was shut down"),
+    (event("drained", **BAD_LUCK), "Returned to the queue: bad luck"),
     (event("pause_requested", ADA), "Pause requested by Ada"),
     (event("pause_withdrawn", ADA), "Pause withdrawn by Ada"),
     (event("paused", ADA, state="paused"), "Paused by Ada"),
