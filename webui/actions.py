@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from core.retention import cleaning, policy
 from core.retention.cleaning import Piece
 from core.retention.policy import DAY_S, Policy
 from core.spec import presets
+from core.spec.spec import TrainingSpec
 from core.spec.validation import WrongValue, explain
 from webui.context import Context
 
@@ -37,6 +39,9 @@ MOST_AT_ONCE = 500
 CLEANING_S = 10.0
 """After so many seconds a request that removes things answers, and says where to continue."""
 MOST_TAGS = 20
+LONGEST_KEY = 255
+KEY = "Idempotency-Key"
+"""The name of the header by which a program names a submit."""
 
 
 class Submission(BaseModel):
@@ -160,12 +165,46 @@ Options = TypeVar("Options", bound=BaseModel)
 NOTHING: Mapping[str, Any] = {}
 
 
-def submit(context: Context, values: Mapping[str, Any]) -> Job:
+def submit(context: Context, values: Mapping[str, Any], key: str | None = None) -> Job:
     """Check what was handed in, queue it and notify the workers.
 
+    Args:
+        context: the database, and whom to notify.
+        values: what was handed in, as `Submission` names it.
+        key: what this submit is known by, where it may be sent more than once: only the first time
+            something is queued, and each time the job of the first is returned.
+
     Raises:
-        InvalidInput: naming every wrong field; nothing was queued.
+        InvalidInput: naming every wrong field, or the key, where it was sent with another job;
+            nothing was queued.
     """
+    submission, checked = _read(values)
+    refuse_more_than_there_are(context.database, submission.queue, checked.device, checked.devices)
+    job = lifecycle.submit(
+        context.database,
+        LOCAL_OWNER,
+        name=submission.name,
+        spec=checked,
+        preset=submission.preset,
+        priority=submission.priority,
+        queue=submission.queue,
+        tags=submission.tags,
+        submission_token=None if key is None else _token(key),
+    )
+    asked = submission.name, checked.model_dump(mode="json")
+    if key is not None and (job.name, job.spec) != asked:
+        raise InvalidInput.one(KEY, message("input.key_of_another", job_id=job.id))
+    context.notifier.notify(job.queue)
+    return job
+
+
+def _token(key: str) -> str:
+    if not 0 < len(key) <= LONGEST_KEY:
+        raise InvalidInput.one(KEY, message("input.key_length", most=LONGEST_KEY))
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _read(values: Mapping[str, Any]) -> tuple[Submission, TrainingSpec]:
     errors: list[FieldError] = []
     submission = None
     try:
@@ -182,19 +221,7 @@ def submit(context: Context, values: Mapping[str, Any]) -> Job:
             errors += error.errors
     if submission is None or checked is None or errors:
         raise InvalidInput(errors)
-    refuse_more_than_there_are(context.database, submission.queue, checked.device, checked.devices)
-    job = lifecycle.submit(
-        context.database,
-        LOCAL_OWNER,
-        name=submission.name,
-        spec=checked,
-        preset=submission.preset,
-        priority=submission.priority,
-        queue=submission.queue,
-        tags=submission.tags,
-    )
-    context.notifier.notify(job.queue)
-    return job
+    return submission, checked
 
 
 def cancel(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) -> Job:

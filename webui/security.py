@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from http import HTTPStatus
 from urllib.parse import SplitResult, urlsplit
@@ -9,9 +10,11 @@ from urllib.parse import SplitResult, urlsplit
 from flask import Flask, Response, request
 from flask_wtf.csrf import CSRFProtect
 
-from core.errors import Forbidden
+from core.database.instance import instance_of
+from core.errors import Forbidden, Gone
 from core.messages import message
 from core.settings import Settings
+from webui.context import current
 from webui.problems import refusal
 
 CONTENT_SECURITY_POLICY = (
@@ -30,7 +33,7 @@ def install(app: Flask, settings: Settings) -> CSRFProtect:
     app.config.update(
         SECRET_KEY=settings.signing_key,
         MAX_CONTENT_LENGTH=LARGEST_BODY,
-        SESSION_COOKIE_NAME="trainyard",
+        SESSION_COOKIE_NAME=_cookie_name(settings),
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Strict",
         WTF_CSRF_TIME_LIMIT=None,  # a form may lie open for days
@@ -39,8 +42,17 @@ def install(app: Flask, settings: Settings) -> CSRFProtect:
     gate = Gate(settings)
     app.before_request(gate.refuse_unknown_hosts)
     app.before_request(gate.refuse_foreign_posts)
+    app.before_request(_refuse_other_instance)
     app.after_request(_add_headers)
     return CSRFProtect(app)
+
+
+def _cookie_name(settings: Settings) -> str:
+    """A name that no other Trainyard on this host has: browsers give cookies to every port.
+
+    Whoever signs with another key could not read the cookie, and would put its own in its place.
+    """
+    return f"trainyard_{hashlib.sha256(f'cookie {settings.signing_key}'.encode()).hexdigest()[:12]}"
 
 
 class Gate:
@@ -90,6 +102,16 @@ def _port(address: SplitResult, scheme: str) -> int | None:
 def _own_host(settings: Settings) -> list[str]:
     everywhere = settings.host in ("0.0.0.0", "::")  # noqa: S104
     return [] if everywhere else [settings.host.lower()]
+
+
+def _refuse_other_instance() -> None:
+    """Refuse an address of a page that another database was behind: its runs have other numbers."""
+    named = request.args.get("instance")
+    if named is None:
+        return
+    with current().database.reading() as session:
+        if named != instance_of(session):
+            raise Gone(message("request.other_instance"))
 
 
 def _add_headers(response: Response) -> Response:

@@ -78,6 +78,7 @@ class Connection(HttpToolsProtocol):
 
     _deadline: asyncio.TimerHandle | None = None
     _head_bytes = 0
+    _is_in_body = False
     _running: Any = None
     """The cycle that is answered now; `cycle` is the one that came last."""
 
@@ -94,8 +95,13 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        was_idle = self.timeout_keep_alive_task is not None
         super().data_received(data)
-        if self._deadline is not None:
+        # blank lines, and the body of a request that is answered already, end the wait for a
+        # request and begin none
+        if was_idle and self._is_idle:
+            self._expect_head()
+        if self._deadline is not None and not self._is_in_body:
             self._head_bytes += len(data)
             if self._head_bytes > LARGEST_HEAD:
                 self.transport.close()
@@ -109,8 +115,13 @@ class Connection(HttpToolsProtocol):
             raise HttpParserError("Trailers are not read")
         super().on_header(name, value)
 
+    def on_message_complete(self) -> None:
+        self._is_in_body = False
+        super().on_message_complete()
+
     def on_headers_complete(self) -> None:
         self._forget_head()
+        self._is_in_body = True
         if len(self.pipeline) >= MOST_IN_LINE:
             raise HttpParserError("Too many requests wait on one connection")
         scope: Any = self.scope
@@ -120,6 +131,11 @@ class Connection(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         self._running = cycle
         super()._start_asgi_task(cycle, app)
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether no head of a request has begun since the last was answered."""
+        return self._deadline is None and (self.cycle is None or self.cycle.response_complete)
 
     def _expect_head(self) -> None:
         self._forget_head()

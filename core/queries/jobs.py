@@ -137,10 +137,10 @@ def _is_shown(selection: Selection, *, is_walk: bool = False) -> ColumnElement[b
     are looked up one by one.
     """
     deleted_at: Any = in_passing(Job.deleted_at) if is_walk else Job.deleted_at
-    is_shown: ColumnElement[bool] = (
+    shown: ColumnElement[bool] = (
         deleted_at.is_not(None) if selection.deleted else deleted_at.is_(None)
     )
-    return is_shown
+    return shown
 
 
 def _is_single(selection: Selection) -> bool:

@@ -36,16 +36,18 @@ POLICY = Policy(unnamed_s=0.0)
 
 
 def store_snapshots(database: Database, storage: Folder, file: Path) -> Callable[[], None]:
-    """Three snapshots, so that one is discarded, and a sweep."""
+    """A snapshot that is stored, discarded, and swept."""
     lease = _claimed(database)
 
     def act() -> None:
         recorder = Recorder(database, lease, 600)
-        for step in (10, 20, 30):
-            file.write_text(f"snapshot {lease.job_id} {step}")
-            recorder.secure(SnapshotRef(1, step, storage.put(file)))
-            recorder.flush()
-        snapshots.sweep(database, storage)
+        file.write_text(f"snapshot {lease.job_id}")
+        recorder.secure(SnapshotRef(1, 10, storage.put(file)))
+        recorder.flush()
+        with database.writing() as session:
+            snapshots.discard(session, lease.job_id)
+        while snapshots.sweep(database, storage):
+            pass
 
     return act
 

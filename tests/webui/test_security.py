@@ -11,6 +11,7 @@ from tests.webui import addresses
 from webui import problems, security
 from webui.app import create_app
 from webui.context import current
+from webui.context import of as context_of
 
 
 @pytest.fixture
@@ -258,6 +259,38 @@ def test_a_token_of_one_browser_is_none_in_another(app):
 
     assert other.post("/jobs", data=fields).status_code == 400
     assert one.post("/jobs", data=fields).status_code == 303
+
+
+def test_two_servers_on_one_host_do_not_take_each_others_cookies(app, settings):
+    other = create_app(Settings(**settings.model_dump() | {"secret_key": "of another home"}))
+    other.testing = True
+    fields = {"name": "x", "preset": "quick"}
+    cookies, tokens = "", {}
+    for each in (app, other):  # a browser sends the cookies of a host to each of its ports
+        client = each.test_client(use_cookies=False)
+        page = client.get("/jobs/new", headers={"Cookie": cookies})
+        cookies += page.headers["Set-Cookie"].partition(";")[0] + "; "
+        tokens[each] = page.text.partition('name="csrf_token" value="')[2].partition('"')[0]
+
+    for each, token in tokens.items():
+        data = fields | {"csrf_token": token}
+        client = each.test_client(use_cookies=False)
+        assert client.post("/jobs", data=data, headers={"Cookie": cookies}).status_code == 303
+    context_of(other).database.dispose()
+
+
+def test_an_address_of_another_database_is_refused(client):
+    job = client.post("/api/v1/jobs", json={"name": "x"}).json["id"]
+    page = client.get(f"/jobs/{job}").text
+    instance = page.partition('data-instance="')[2].partition('"')[0]
+    parts = (f"/jobs/{job}?part=1&", f"/jobs/{job}/evaluation?", f"/api/v1/jobs/{job}/logs?")
+
+    for part in parts:
+        assert client.get(f"{part}instance={instance}").status_code in (200, 404)
+        assert client.get(f"{part}instance={'f' * 16}").status_code == 410
+    for action in ("cancel", "pause", "resume", "retry"):
+        assert client.post(f"/jobs/{job}/{action}?instance={'f' * 16}").status_code == 410
+    assert client.get(f"/api/v1/jobs/{job}").json["state"] == "queued"
 
 
 def test_the_session_is_kept_from_scripts_and_from_other_sites(client):

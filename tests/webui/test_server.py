@@ -9,12 +9,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import psutil
 import pytest
+from flask import Response
 
 from cli.stack.ports import free_port
 from core import queries, workers
@@ -80,6 +82,21 @@ def test_a_head_that_does_not_come_is_waited_for_only_so_long(app, monkeypatch):
     monkeypatch.setattr(server_module, "HEAD_TIMEOUT_S", 0.05)
     with serving(app) as (_, address), connections(address, 1, HALVES["a head"]) as [half]:
         assert half.recv(1) == b""
+
+
+@pytest.mark.parametrize("blank", ["\r\n", "\n", "\r\n\r\n"])
+def test_who_sends_blank_lines_alone_after_an_answer_is_waited_for_only_so_long(
+    app, monkeypatch, blank
+):
+    monkeypatch.setattr(server_module, "HEAD_TIMEOUT_S", 0.05)
+    text = "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    with serving(app) as (_, address), connections(address, 1, text) as [idle]:
+        answer = b""
+        while b'"ok"' not in answer:
+            answer += idle.recv(65536)
+        idle.sendall(blank.encode())
+        while idle.recv(65536):
+            pass  # the rest of the answer, then the end
 
 
 def test_a_body_that_does_not_come_is_waited_for_only_so_long(app, monkeypatch):
@@ -150,7 +167,61 @@ def test_more_viewers_than_threads_are_served(served, browser, database, hub):
     with connections(served[1], 10 * THREADS, text):
         wait_until(lambda: hub.connections == 10 * THREADS, "all of them watch")
         assert browser.get("/healthz").status_code == 200
+    assert browser.get("/healthz").status_code == 200  # at once, however many are still leaving
     wait_until(lambda: hub.connections == 0, "all of them have left")
+
+
+@pytest.fixture
+def gate(app):
+    """An address that answers when it is let, and what was asked of it."""
+    asked, may_answer = [], threading.Event()
+
+    def answer(name):
+        asked.append(name)
+        may_answer.wait(20)
+        return name
+
+    app.add_url_rule("/gate/<name>", "gate", answer)
+    yield asked, may_answer
+    may_answer.set()
+
+
+def test_a_request_whose_sender_leaves_before_its_turn_is_not_begun(gate, served, browser):
+    asked, may_answer = gate
+    requests = served[0].server_state.tasks
+    text = "GET /gate/{} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    with connections(served[1], THREADS, text.format("first")):
+        wait_until(lambda: len(asked) == THREADS, "all threads are busy")
+        with connections(served[1], 3 * THREADS, text.format("left")):
+            wait_until(lambda: len(requests) == 4 * THREADS, "they wait for a thread")
+        wait_until(lambda: len(requests) == THREADS, "they have left")
+        may_answer.set()
+        assert browser.get("/gate/last").text == "last"
+
+    assert asked == ["first"] * THREADS + ["last"]
+
+
+def test_an_answer_that_fails_in_its_middle_is_closed_and_cut_off(app, served, caplog):
+    closed = threading.Event()
+
+    class Parts:
+        def __iter__(self):
+            yield b"x" * bridge.PART_BYTES
+            raise OSError("the disk is gone")
+
+        def close(self):
+            closed.set()
+
+    def answer():
+        length = str(2 * bridge.PART_BYTES)
+        return Response(Parts(), headers={"Content-Length": length}, direct_passthrough=True)
+
+    app.add_url_rule("/broken", "broken", answer)
+
+    with pytest.raises(httpx.RemoteProtocolError), httpx.Client(trust_env=False) as client:
+        client.get(f"{served[1]}/broken")
+    assert closed.wait(20)
+    assert "the disk is gone" in caplog.text
 
 
 def test_a_viewer_who_asks_for_more_behind_a_stream_and_leaves_is_missed(served, database, hub):

@@ -46,9 +46,7 @@ def choose() -> str:
     with current().database.reading() as session:
         page = queries.jobs(session, selection(), cursor=cursor)
         shown = list_of_jobs(session, page).items
-    chosen: dict[str, Any] = {
-        name: value for name in CHOICES if (value := request.args.get(name, ""))
-    }
+    chosen: JSON = {name: value for name in CHOICES if (value := request.args.get(name, ""))}
     older = page.next and url_for("pages.choose_to_delete", cursor=page.next, **chosen)
     return _question(shown, is_chosen=False, address=older)
 

@@ -5,6 +5,7 @@ Times are stored in UTC and always set by the database's own clock (`core.databa
 
 from core.database.models.duties import Duty
 from core.database.models.files import Artifact, Snapshot, UnnamedBlob, artifact_kind
+from core.database.models.instances import Instance
 from core.database.models.jobs import MEASURED, Attempt, Job, JobEvent, JobProgress, JobTag
 from core.database.models.lanes import Lane
 from core.database.models.measurements import (
@@ -22,6 +23,7 @@ from core.database.types import (
     NAME_LENGTH,
     QUEUE_LENGTH,
     TAG_LENGTH,
+    TOKEN_LENGTH,
     Base,
 )
 
@@ -32,12 +34,14 @@ __all__ = [
     "NAME_LENGTH",
     "QUEUE_LENGTH",
     "TAG_LENGTH",
+    "TOKEN_LENGTH",
     "Artifact",
     "Attempt",
     "Base",
     "Duty",
     "Epoch",
     "Evaluation",
+    "Instance",
     "Job",
     "JobEvent",
     "JobProgress",

@@ -24,6 +24,7 @@ from core.database.types import (
     NAME_LENGTH,
     QUEUE_LENGTH,
     TAG_LENGTH,
+    TOKEN_LENGTH,
     Base,
     BigKey,
     one_of,
@@ -106,6 +107,8 @@ class Job(Base):
     """The name of the actor who submitted it."""
     tags: Mapped[list[Any]]
     """Its rows of `job_tags` again, in the order in which they were given."""
+    submission_token: Mapped[str | None] = mapped_column(String(TOKEN_LENGTH))
+    """What its submit was known by, where that may come twice: the second time finds this row."""
 
     state: Mapped[State]
     desired: Mapped[Desired]
@@ -204,6 +207,13 @@ class Job(Base):
             *("available_at", "dataset", "epochs", "batches", "secured_step", "state"),
         ),
         _of_state("queued", "ix_jobs_due", "lane_id", "available_at"),
+        Index(
+            "uq_jobs_submission_token",
+            "submission_token",
+            unique=True,
+            sqlite_where=text("submission_token IS NOT NULL"),
+            postgresql_where=text("submission_token IS NOT NULL"),
+        ),
         # by its state the few that run are found too: a page skips the deleted ones in the index
         Index("ix_jobs_state_id", "state", "id", "deleted_at"),
         # pages of the list, newest first
@@ -313,7 +323,7 @@ class JobTag(Base):
 
 
 class JobEvent(Base):
-    """Something that happened to a job: a row comes with the move, and goes with the job.
+    """Something that happened to a job. A row comes with the move that it tells of, and stays.
 
     One table feeds the timeline of a run, the lists that follow live, and whoever must know later.
     """

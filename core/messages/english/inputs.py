@@ -49,6 +49,8 @@ INPUTS: dict[str, Template] = {
     "input.run_number": "name a run by its number",
     "input.unknown_dataset": "there is no dataset {name}; known: {known:list}",
     "input.invalid": "{detail} ({kind})",
+    "input.key_of_another": "run {job_id} was submitted with this key, and is another one",
+    "input.key_length": "use 1 to {most} characters",
     "input.assignment": "write field=value, not {text!r}",
     "setting.queues": "name at least one queue, such as: default",
     "setting.trusted_host": "{text} is no host name; write it as trains.example, or with the port "

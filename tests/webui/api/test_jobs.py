@@ -399,3 +399,36 @@ def test_empty_tags_are_left_out_and_others_trimmed(client):
     response = client.post("/api/v1/jobs", json={"name": "run", "tags": ["", " a ", "a"]})
 
     assert response.json["tags"] == ["a"]
+
+
+def submit_by(client, key, **more):
+    body = {"name": "once", "preset": "quick", **more}
+    return client.post("/api/v1/jobs", json=body, headers={"Idempotency-Key": key})
+
+
+def test_a_submit_by_a_key_makes_one_job_however_often_it_is_sent(client):
+    first, again = submit_by(client, "a key"), submit_by(client, "a key")
+    other = submit_by(client, "another")
+
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.json["id"] == again.json["id"] != other.json["id"]
+    assert first.headers["Location"] == again.headers["Location"]
+    assert count(client) == 2
+
+
+@pytest.mark.parametrize("more", [{"name": "twice"}, {"spec": {"epochs": 7}}])
+def test_a_key_that_is_sent_with_another_job_is_refused(client, more):
+    job = submit_by(client, "a key").json["id"]
+
+    refused = submit_by(client, "a key", **more)
+
+    [error] = refused.json["errors"]
+    assert (refused.status_code, error["field"]) == (422, "Idempotency-Key")
+    assert (error["code"], error["params"]) == ("input.key_of_another", {"job_id": job})
+    assert count(client) == 1
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256])
+def test_a_key_has_some_characters_and_not_too_many(client, key):
+    assert set(errors(submit_by(client, key))) == {"Idempotency-Key"}
+    assert count(client) == 0
