@@ -102,6 +102,15 @@ class Settings(BaseSettings):
     grace_seconds: Annotated[
         float, Field(ge=0.1, le=600, description="Time to stop before a run's process is killed.")
     ] = 10.0
+    hang_seconds: Annotated[
+        float,
+        Field(
+            ge=1,
+            le=86_400,
+            description="Time without progress after which a run is taken to hang, and ended; "
+            "longer where its own steps are.",
+        ),
+    ] = 300.0
     report_every_step: Annotated[
         bool,
         Field(

@@ -10,7 +10,7 @@ from core.errors import TrainyardError
 from worker import consumer
 from worker.context import WorkerContext
 from worker.naming import worker_name
-from worker.services import Services
+from worker.services import Services, end_at_last
 from worker.setup import set_up
 
 log = logs.get_logger("worker")
@@ -31,11 +31,15 @@ def work(context: WorkerContext) -> None:
     """Serve the queues until a signal says to stop; then drain."""
     stops: list[str] = []
 
+    def stop() -> None:
+        end_at_last(context)
+        context.drain()
+
     def drain() -> None:
         stops.append("asked")
         log.info("worker_stopping")
         # in a thread of its own, because the main thread may hold any lock now
-        threading.Thread(target=context.drain, name="drain").start()
+        threading.Thread(target=stop, name="drain").start()
 
     with Services(context):
         log.info(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Literal
 
@@ -17,8 +18,9 @@ DeviceKind = Literal["cpu", "cuda"]
 class ForkRequest(BaseModel):
     """What a trainer must know before it has an order.
 
-    Its message carries four descriptors: the trainer's socket, the file for what it prints, the
-    read end of its lifeline, and the write end of the pipe for its exit status.
+    Its message carries five descriptors: the trainer's socket, the file for what it prints, the
+    read end of its lifeline, the write end of the pipe for its exit status, and the memory of its
+    pulse.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -50,6 +52,9 @@ READY = b"ready"
 """The zygote's first message."""
 
 LARGEST_MESSAGE = 1 << 16
+
+DUMP_STACKS = signal.SIGUSR2
+"""The signal at which a trainer prints where each of its threads is, also while it hangs."""
 
 
 class Order(BaseModel):

@@ -154,6 +154,32 @@ def test_a_drained_worker_hands_three_jobs_back_with_a_snapshot_at_no_cost(
         assert second.first_step == first.secured_step
 
 
+# cut: the database is away; stalled: nobody knows whether it is
+@pytest.mark.parametrize(
+    "fault", [Proxy.cut, pytest.param(Proxy.stall, marks=VARIANT)], ids=["cut", "stalled"]
+)
+@on_postgresql
+def test_a_worker_that_is_to_stop_while_the_database_is_away_ends_and_its_job_runs_elsewhere(
+    proxied, start_worker, submit, look, verify, attempts_of, fault
+):
+    proxy, address = proxied
+    first = start_worker(database_url=address, grace_seconds=1.0)
+    job = submit(STEADY_DIGITS)
+    wait_until(has_snapshot(look, job), "there is a snapshot")
+    processes = first.all_processes()
+
+    fault(proxy)
+    first.send(signal.SIGTERM)
+
+    first.wait(120)
+    wait_until_gone(processes)
+    proxy.heal()
+    assert look(job).state == "running"
+    start_worker()
+    verify({job: "succeeded"})
+    assert [a.outcome for a in attempts_of(job)] == ["lost", "succeeded"]
+
+
 def test_two_reapers_take_each_lost_job_back_once(start_worker, submit, look, verify, attempts_of):
     first = start_worker(slots=3)
     jobs = [submit(QUICK_DIGITS | {"epochs": 40, "seed": seed}) for seed in range(3)]

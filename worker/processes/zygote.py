@@ -23,6 +23,7 @@ from core import formats, logs
 from core.errors import TrainyardError
 from core.messages import message
 from core.protocol.orders import LARGEST_MESSAGE, READY, Forked, ForkFailed, ForkRequest
+from core.protocol.pulse import SIZE, Pulse
 from core.scratch import SIGN, Scratch
 from worker.processes.trainer import OUTPUT, Trainer, readable, tail
 from worker.slots import Slot
@@ -162,7 +163,11 @@ class Zygote:
             status, status_end = _pipe(ours, theirs)
             output = os.open(scratch / OUTPUT, os.O_WRONLY | os.O_CREAT, 0o600)
             theirs.callback(os.close, output)
-            descriptors = [their_connection.fileno(), output, line, status_end]
+            memory = os.memfd_create("pulse")
+            theirs.callback(os.close, memory)
+            os.ftruncate(memory, SIZE)
+            pulse = Pulse.shared(memory)
+            descriptors = [their_connection.fileno(), output, line, status_end, memory]
             try:
                 process_id, pidfd = self._exchange(request, descriptors)
             except OSError as error:
@@ -176,6 +181,7 @@ class Zygote:
             connection=connection,
             status=status,
             lifeline=lifeline,
+            pulse=pulse,
             scratch=scratch,
         )
 

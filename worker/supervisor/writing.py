@@ -20,6 +20,8 @@ STATEMENTS_PER_S = 5.0
 comes after a pause is written at once."""
 RENEWALS_IN_A_LEASE = 4
 RETRY_AFTER_S = 1.0
+DRAIN_PATIENCE_S = 5.0
+"""How long a worker that is to stop waits for a database that is away."""
 FIRST_WRITE_AFTER_S = 0.25
 
 Result = TypeVar("Result")
@@ -40,14 +42,16 @@ class ReportWriter:
         wakeups: Wakeups,
         lease_seconds: float,
         renewed: Callable[[float], None] = lambda _sent_at: None,
+        is_draining: Callable[[], bool] = lambda: False,
     ) -> None:
         """Begin.
 
         Args:
-            recorder: of the job's reports.
-            lease: on the job.
-            wakeups: for those who watch it.
+            recorder: writes them down.
+            lease: of the job.
+            wakeups: wakes whoever watches.
             lease_seconds: how long a lease is.
+            is_draining: whether the worker is to stop, and can wait for nothing for long.
             renewed: called after each renewal that was answered, with when it was sent by
                 `elapsed`.
         """
@@ -58,6 +62,8 @@ class ReportWriter:
         self._lease = lease
         self._wakeups = wakeups
         self._renewed = renewed
+        self._is_draining = is_draining
+        self._give_up_at: float | None = None
         self._write_due = 0.0
         self._is_postponed = False
         self._renew_due = time.monotonic() + self.renew_every_s
@@ -101,17 +107,35 @@ class ReportWriter:
 
         Raises:
             LeaseLost: the job is no longer this attempt's.
+            DatabaseUnavailable: the worker is to stop, and the database is away.
         """
         self.insist(self._recorder.flush)
 
     def insist(self, write: Callable[[], Result]) -> Result:
-        """Write at the end of a job, however long the database is away; the lease decides."""
+        """Write at the end of a job, however long the database is away; the lease decides.
+
+        A worker that is to stop leaves the job to be found by its lease.
+
+        Raises:
+            LeaseLost: the job is no longer this attempt's.
+            DatabaseUnavailable: the worker is to stop, and the database is away.
+        """
         while True:
             try:
                 return write()
             except DatabaseUnavailable as error:
+                if self._has_no_time():
+                    raise
                 log.warning("job_end_delayed", reason=str(error))
                 time.sleep(RETRY_AFTER_S)
+
+    def _has_no_time(self) -> bool:
+        """Whether the worker has been waiting to stop for long enough."""
+        if not self._is_draining():
+            return False
+        now = time.monotonic()
+        self._give_up_at = self._give_up_at or now + DRAIN_PATIENCE_S
+        return now >= self._give_up_at
 
     def _write(self) -> None:
         had_news = self._recorder.has_news

@@ -35,6 +35,7 @@ SERVICES: dict[str, Template] = {
     "storage.not_writable": "The file store {place} cannot be written ({detail}). Free some space "
     "or correct its permissions, then try again.",
     "storage.no_answer": "The file store {place} does not answer ({detail}).",
+    "storage.hangs": "The file store has not answered for {waited_s:duration}.",
     "storage.stopped_answering": "The file store stopped answering ({detail}).",
     "client.no_answer": "No Trainyard server answers at {url} ({detail}). Start one with "
     "`trainyard up` (or `make up`), or name another with --url or TRAINYARD_URL.",

@@ -119,6 +119,9 @@ def test_it_holds_what_the_run_was(tmp_path):
     assert list(content["versions"])[:3] == ["python", "torch", "trainyard"]
     assert "| Validation | 100 | 80.00% | 0.5000 |" in markdown
     assert "| Test | 10,000 | 92.50% | 0.2500 |" in markdown
+    assert "The weights are those of epoch 2; 3 of 10 epochs were done." in markdown
+    assert "Why it ended there: Time was up." in markdown
+    assert json.loads(re.search(r"```json\n(.*?)```", markdown, re.DOTALL)[1]) == content["spec"]
 
 
 def test_it_tells_how_the_last_epoch_did_where_another_is_published(tmp_path):
@@ -129,14 +132,10 @@ def test_it_tells_how_the_last_epoch_did_where_another_is_published(tmp_path):
 
     assert content["metrics"]["epoch"] == 2
     assert content["training"]["last_epoch"] == last
-    assert "The weights are those of epoch 2; 3 of" in flat(markdown)
     assert (
         "The last one, epoch 3, is not published: its test accuracy was 90.00%, that of the "
         "published weights is 92.50%." in flat(markdown)
     )
-    assert "The weights are those of epoch 2; 3 of 10 epochs were done." in markdown
-    assert "Why it ended there: Time was up." in markdown
-    assert json.loads(re.search(r"```json\n(.*?)```", markdown, re.DOTALL)[1]) == content["spec"]
 
 
 def test_what_was_not_measured_is_not_in_its_table(tmp_path):
