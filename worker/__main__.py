@@ -7,6 +7,7 @@ import threading
 
 from core import logs, settings
 from core.errors import TrainyardError
+from core.messages import message
 from worker import consumer
 from worker.context import WorkerContext
 from worker.naming import worker_name
@@ -50,7 +51,7 @@ def work(context: WorkerContext) -> None:
         )
         consumer.consume(context, on_stop=drain)
         if not stops:
-            raise TrainyardError("Celery ended by itself; the log says why.")
+            raise TrainyardError(message("worker.consumer_ended"))
 
 
 if __name__ == "__main__":

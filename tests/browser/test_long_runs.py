@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -223,7 +224,8 @@ def test_a_long_run_goes_on_live_and_starts_again_without_its_past(page, run, ta
     expect(page.locator("#epochs tr").first).to_have_attribute("data-epoch", str(EPOCHS + 1))
     expect(page.locator("#log .line").last).to_contain_text("just now")
 
-    with page.expect_response(lambda answer: answer.url.endswith(f"/jobs/{run.lease.job_id}")):
+    page_of_run = f"/jobs/{run.lease.job_id}"
+    with page.expect_response(lambda answer: urlsplit(answer.url).path == page_of_run):
         write(started(epoch=EPOCHS, step=SAMPLES, epochs=2 * EPOCHS, batches=SAMPLES // EPOCHS))
 
     expect(page.locator("#loss-curve")).to_have_attribute("data-samples", str(SAMPLES))

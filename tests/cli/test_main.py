@@ -581,3 +581,20 @@ def test_house_can_be_kept_apart_from_web_and_workers(settings, database, claima
     assert result.exit_code == 0, result.output
     with database.reading() as session:
         assert session.get_one(Job, job.id).state == "cancelled"
+
+
+def test_numbers_are_read_as_the_form_reads_them(trainyard):
+    taken = trainyard(
+        "submit", "--optimizer.learning_rate", "0,05", "--set", "epochs=2,0", "--json"
+    )
+    spec = json.loads(taken.stdout)["spec"]
+    assert (spec["optimizer"]["learning_rate"], spec["epochs"]) == (0.05, 2)
+
+    for arguments, words in (
+        (("--epochs", "1.000"), "can be read in two ways"),
+        (("--set", "epochs=1_0"), "without underscores"),
+        (("--priority", "1_0"), "without underscores"),
+    ):
+        refused = trainyard("submit", *arguments)
+        assert refused.exit_code != 0
+        assert words in refused.output

@@ -11,6 +11,7 @@ from sqlalchemy import update
 from core import queries, workers
 from core.database.clock import now
 from core.database.models import JobProgress
+from core.housekeeping import Housekeeping
 from core.jobs import claim, polling, snapshots
 from core.jobs.claim import Claimant
 from core.jobs.snapshots import SnapshotRef
@@ -101,15 +102,16 @@ def test_a_lease_that_runs_out_after_the_heartbeat_is_not_reaped(
 def test_right_after_an_outage_nothing_is_removed(context, monkeypatch):
     """The row that names a blob may be about to be written, as a renewal may."""
     swept = []
-    monkeypatch.setattr(Heartbeat, "_sweep", lambda _self: swept.append(True))
+    monkeypatch.setattr(Housekeeping, "_sweep", lambda _self: swept.append(True))
     heartbeat = Heartbeat(context, 1.0)
+    housekeeping = heartbeat.housekeeping
 
     heartbeat.beat()
-    assert heartbeat._sweeper is None
+    assert housekeeping._sweeper is None
 
-    heartbeat._reaps_after = heartbeat._tidy_due = 0.0
+    housekeeping._reaps_after = housekeeping._tidy_due = 0.0
     heartbeat.beat()
-    heartbeat._sweeper.join()
+    housekeeping._sweeper.join()
     assert swept == [True]
 
 

@@ -37,6 +37,7 @@ FAILURES: dict[str, Template] = {
     "would resume in {here} here. Restart it from scratch, or choose a precision.",
     "worker.lost": "Worker lost: no heartbeat for {lease_s:duration}.",
     "worker.ended": "Worker lost: its process ended without a word.",
+    "worker.consumer_ended": "Celery ended by itself; the log says why.",
     "worker.cut_off": "The worker could not renew its lease for {silence_s:duration}, and ended "
     "the training before another worker could take the run over.",
     "worker.supervisor_failed": "The worker failed to supervise the run; its log says why.",

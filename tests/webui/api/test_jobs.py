@@ -27,7 +27,7 @@ JOB = {
     *("desired_at", "desired_by", "devices", "validation_loss", "validation_accuracy"),
     *("stop", "stop_reason", "micro_batch"),
     *("last_heard_at", "resume_point", "owner", "tags"),
-    *("train_loss_over", "published_epoch", "last_epoch"),
+    *("train_loss_over", "published_epoch", "last_epoch", "deleted_at", "purge_at"),
 }
 
 PROGRESS = {"epoch", "epochs", "batch", "batches", "fraction", "eta_s", "images_per_s"}

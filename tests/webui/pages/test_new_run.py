@@ -329,3 +329,17 @@ def test_where_a_refused_form_was_sent_there_is_the_list(client, submitted):
     for address in ("/jobs", "/jobs/", "/jobs?state=queued"):
         assert "there" in get(client, address).one("table").text
     assert client.get("/jobs/new").text.count('href="/jobs"') == 0
+
+
+def test_a_decimal_comma_is_taken_and_what_can_be_read_in_two_ways_is_told_at_its_input(client):
+    taken = post_run(client, name="x", **{"optimizer.sgd.learning_rate": "0,05"})
+    assert taken.status_code == 303
+    made = client.get("/api/v1/jobs").json["items"][0]
+    assert made["spec"]["optimizer"]["learning_rate"] == 0.05
+
+    refused = post_run(client, name="x", epochs="1.000", batch_size="1_0")
+    assert refused.status_code == 422
+    page = Page(refused.text)
+    assert "can be read in two ways" in page.one("p", id="epochs-error").text
+    assert "without underscores" in page.one("p", id="batch_size-error").text
+    assert page.one("input", id="epochs").attributes["value"] == "1.000"
