@@ -29,7 +29,7 @@ from tests.worker.conftest import LONG_DIGITS, QUICK_DIGITS, data_folder, submit
 
 __all__ = ["data_folder", "submit"]
 
-LEASE_S = 6.0
+LEASE_S = 4.0
 
 VARIANT = pytest.mark.variant
 """Another way to the same end as a test that stays in `make check`; `make faults` runs it."""

@@ -216,7 +216,9 @@ def test_the_clock_of_a_worker_may_be_an_hour_off(
     start_worker()
 
     verify({job: "succeeded"})
-    assert [a.outcome for a in attempts_of(job)] == ["lost", "succeeded"]
+    *before, first_end, second_end = [a.outcome for a in attempts_of(job)]
+    assert (first_end, second_end) == ("lost", "succeeded")
+    assert set(before) <= {"drained"}  # on a crowded machine a renewal may come too late
 
 
 def test_a_worker_that_starts_reaps_nobody_for_a_lease(start_worker, submit, look, attempts_of):
