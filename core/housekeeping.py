@@ -1,4 +1,4 @@
-"""What is done for an installation beside its runs: lost jobs, lost workers, discarded snapshots.
+"""What is done for an installation beside its runs: what is lost, and what is kept no longer.
 
 Each worker does it between its heartbeats, and so does the web process, for it needs no GPU: a run
 whose worker is gone ends, or waits for another, though no worker is left. Any number of processes
@@ -16,14 +16,10 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
-
 from core import hosts, logs, scratch, workers
-from core.database.clock import now
 from core.database.engine import Database
-from core.database.models import Job, JobProgress
 from core.errors import DatabaseUnavailable, Unavailable
-from core.jobs import endings, lanes
+from core.jobs import endings, polling
 from core.messaging.pubsub import Wakeups
 from core.retention import maintenance, policy
 from core.settings import Settings
@@ -77,8 +73,9 @@ class Housekeeping:
         Raises:
             DatabaseUnavailable: the database does not answer; `postpone_reaping` is due.
         """
-        moment, are_leases_over = _look(self._house.database)
-        return self.keep(moment, are_leases_over=are_leases_over)
+        with self._house.database.reading() as session:
+            row = session.execute(polling.LEASES).one()
+        return self.keep(row.moment, are_leases_over=bool(row.is_over))
 
     def keep(self, moment: datetime, *, are_leases_over: bool) -> bool:
         """Do what there is to do.
@@ -216,16 +213,3 @@ def run(house: House, stop: threading.Event, *, once: bool = False) -> None:
                 break
         stop.wait(EVERY_S)
     housekeeping.finish()
-
-
-def _look(database: Database) -> tuple[datetime, bool]:
-    """The moment by the database's clock, and whether a running job's lease has run out."""
-    is_over = (
-        select(Job.id)
-        .join(Job.progress)
-        .where(lanes.IS_RUNNING, JobProgress.lease_expires_at < now())
-        .exists()
-    )
-    with database.reading() as session:
-        row = session.execute(select(now().label("moment"), is_over.label("is_over"))).one()
-    return row.moment, bool(row.is_over)
