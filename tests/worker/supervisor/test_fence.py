@@ -26,18 +26,6 @@ class FakeTrainer:
         self.actions.append("kill")
 
 
-class Clock:
-    now = 100.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 @pytest.fixture
 def trainer():
     return FakeTrainer()

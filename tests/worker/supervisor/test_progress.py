@@ -24,18 +24,6 @@ class Process:
         return self.held_up
 
 
-class Clock:
-    now = 1000.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 @pytest.fixture
 def trainer():
     made = Process()

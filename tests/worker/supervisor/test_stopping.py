@@ -134,18 +134,10 @@ def test_a_cancel_outweighs_a_hang(trainer, desired, is_for_hang, outcome):
     assert (made.is_for_hang, made.outcome) == (is_for_hang, outcome)
 
 
-class Clock:
-    now = 100.0
-
-    def monotonic(self):
-        return self.now
-
-
 @pytest.fixture
-def clock(monkeypatch):
-    made = Clock()
-    monkeypatch.setattr(stopping_module, "time", made)
-    return made
+def clock(clock, monkeypatch):
+    monkeypatch.setattr(stopping_module, "time", clock)
+    return clock
 
 
 @pytest.mark.parametrize(

@@ -38,18 +38,10 @@ class FakeWakeups:
         pass
 
 
-class Clock:
-    now = 100.0
-
-    def monotonic(self):
-        return self.now
-
-
 @pytest.fixture
-def clock(monkeypatch):
-    made = Clock()
-    monkeypatch.setattr(writing, "time", made)
-    return made
+def clock(clock, monkeypatch):
+    monkeypatch.setattr(writing, "time", clock)
+    return clock
 
 
 @pytest.fixture
