@@ -92,8 +92,7 @@ def clean(
     Raises:
         Forbidden: the actor may not.
     """
-    if not may(actor, "clean"):
-        raise Forbidden(message("actor.may_not_clean", name=actor.name))
+    _refuse_unless_allowed(actor)
     piece = Piece()
     if position == 0:
         _clean_rows(database, policy, piece, dry_run=dry_run)
@@ -120,8 +119,7 @@ def purge_now(database: Database, actor: Actor, *, dry_run: bool = False) -> Pie
     Raises:
         Forbidden: the actor may not.
     """
-    if not may(actor, "clean"):
-        raise Forbidden(message("actor.may_not_clean", name=actor.name))
+    _refuse_unless_allowed(actor)
     piece = Piece()
     is_deleted = Job.deleted_at.is_not(None)
     with database.reading() as session:
@@ -140,6 +138,11 @@ def purge_now(database: Database, actor: Actor, *, dry_run: bool = False) -> Pie
                 .execution_options(synchronize_session=False)
             )
     return piece
+
+
+def _refuse_unless_allowed(actor: Actor) -> None:
+    if not may(actor, "clean"):
+        raise Forbidden(message("actor.may_not_clean", name=actor.name))
 
 
 def _clean_snapshots(session: Session, job: Job) -> None:
