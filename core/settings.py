@@ -138,7 +138,7 @@ class Settings(BaseSettings):
     ] = 0.0
     keep_workers_days: Annotated[
         float,
-        Field(ge=0, description="Days that stopped workers without runs are listed; 0: for ever."),
+        Field(ge=0, description="Days that ended workers without runs are listed; 0: for ever."),
     ] = 7.0
     keep_tag: Annotated[
         str, Field(max_length=60, description="Runs with this tag keep everything; empty: none.")

@@ -12,12 +12,12 @@ from collections.abc import Collection
 from itertools import islice
 
 from sqlalchemy import delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from core import logs
 from core.database.clock import now
 from core.database.engine import Database
+from core.database.inserts import insert_or
 from core.database.models import Artifact, Snapshot, UnnamedBlob
 from core.errors import DatabaseUnavailable, Unavailable
 from core.storage.blobs import Blob, Storage, Stored
@@ -44,12 +44,10 @@ log = logs.get_logger(__name__)
 
 def remember(session: Session, name: str, size: int, version: str, wait_s: float = 0.0) -> None:
     """Keep in mind that a blob is to be deleted, in so many seconds at the earliest."""
-    kind = session.get_bind().dialect.name
-    insert = postgresql.insert if kind == "postgresql" else sqlite.insert
     values = {"version": version, "size": size, "found_at": now(), "due_at": now(wait_s)}
     values |= {"tries": 0, "error": None}
     session.execute(
-        insert(UnnamedBlob)
+        insert_or(session, UnnamedBlob)
         .values(name=name, **values)
         .on_conflict_do_update(index_elements=[UnnamedBlob.name], set_=values)
     )

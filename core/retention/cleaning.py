@@ -268,8 +268,8 @@ def _of_no_run(policy: Policy) -> Iterator[tuple[Kind, Any, Any, ColumnElement[b
     if policy.workers_s is not None:
         is_named = exists(select(Attempt.job_id).where(Attempt.worker_id == Worker.id))
         is_last = exists(select(Job.id).where(Job.worker_id == Worker.id))
-        has_stopped = Worker.stopped_at < now(-policy.workers_s)
-        yield "workers", Worker.id, 0, has_stopped & ~is_named & ~is_last
+        ended_at = func.coalesce(Worker.stopped_at, Worker.lost_at)
+        yield "workers", Worker.id, 0, (ended_at < now(-policy.workers_s)) & ~is_named & ~is_last
     if policy.previews_s is not None:
         size = func.coalesce(func.length(Preview.image), 0)
         yield "previews", Preview.key, size, Preview.asked_at < now(-policy.previews_s)

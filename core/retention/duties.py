@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from core.database.clock import now
 from core.database.engine import Database
+from core.database.inserts import insert_or
 from core.database.models import Duty
 
 TAKEN_FOR_S = 300.0
@@ -25,8 +25,7 @@ def take(database: Database, name: str) -> str | None:
         if session.scalar(is_later) is not None:
             return None
     with database.writing() as session:
-        insert = postgresql.insert if _is_postgresql(database) else sqlite.insert
-        new = insert(Duty).values(name=name, due_at=now(), position="")
+        new = insert_or(session, Duty).values(name=name, due_at=now(), position="")
         session.execute(new.on_conflict_do_nothing())
         return session.scalar(
             update(Duty)
@@ -46,7 +45,3 @@ def give_back(database: Database, name: str, position: str, due_in_s: float) -> 
             .values(due_at=now(due_in_s), position=position)
             .execution_options(synchronize_session=False)
         )
-
-
-def _is_postgresql(database: Database) -> bool:
-    return database.engine.dialect.name == "postgresql"

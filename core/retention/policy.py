@@ -24,7 +24,7 @@ class Policy:
     """Since the run has ended."""
 
     workers_s: float | None = None
-    """The rows of workers that no run names, since they have stopped."""
+    """The rows of workers that no run names, since they stopped or were lost."""
 
     previews_s: float | None = None
     """Since they were asked for."""

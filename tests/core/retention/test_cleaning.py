@@ -223,6 +223,21 @@ def test_stopped_workers_go_that_no_run_names(database, claimant):
     assert left == {young, claimant.worker_id}
 
 
+def test_lost_workers_go_that_no_run_names(database):
+    old, young = (
+        workers.register(database, WorkerFacts("x", 1, "0", ["default"], [], 1)) for _ in range(2)
+    )
+    with database.writing() as session:
+        for worker_id in (old, young):
+            workers.mark_lost(session, worker_id)
+        session.execute(update(Worker).where(Worker.id == old).values(lost_at=now(-8 * DAY_S)))
+
+    assert clean(database, Policy(workers_s=7 * DAY_S)) == {"workers": (0, 1, 0)}
+
+    with database.reading() as session:
+        assert session.scalars(select(Worker.id)).all() == [young]
+
+
 def test_a_worker_that_comes_back_without_a_row_gets_its_number_again(database):
     facts = WorkerFacts("x", 1, "0", ["default"], [], 1)
     worker_id = workers.register(database, facts)
