@@ -13,6 +13,7 @@ import contextlib
 import fcntl
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
@@ -87,6 +88,20 @@ def ended(folder: Path, name: str) -> Iterator[bool]:
         os.close(descriptor)
 
 
+def sweep(folder: Path, age_s: float) -> None:
+    """Remove files that nobody holds, and that were taken so long ago.
+
+    They are of workers that were killed and found to be lost in another way: by their silence, or
+    because their host was started again.
+    """
+    for path in (folder / FOLDER).glob("*"):
+        with contextlib.suppress(OSError):
+            found = path.stat()
+            if time.time() - found.st_mtime >= age_s:
+                with ended(folder, _name_of(path, found)):
+                    pass  # at the end of the block it is gone
+
+
 def _is_free(path: Path, descriptor: int, name: str) -> bool:
     if _name(path, descriptor) != name:
         return False
@@ -98,6 +113,9 @@ def _is_free(path: Path, descriptor: int, name: str) -> bool:
 
 
 def _name(path: Path, descriptor: int) -> str:
+    return _name_of(path, os.fstat(descriptor))
+
+
+def _name_of(path: Path, found: os.stat_result) -> str:
     """A file by its name and by what it is: a copy of it is another."""
-    found = os.fstat(descriptor)
     return f"{path.name}:{found.st_dev}:{found.st_ino}"

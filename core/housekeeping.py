@@ -188,6 +188,7 @@ class Housekeeping:
             self._host_due = time.monotonic() + maintenance.EVERY_S
             scratch.sweep(rules.unnamed_s)
             scratch.sweep_downloads(house.settings.data_folder)
+            hosts.sweep(house.settings.data_folder, rules.unnamed_s)
 
 
 def run(house: House, stop: threading.Event, *, once: bool = False) -> None:

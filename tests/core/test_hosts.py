@@ -78,3 +78,24 @@ def test_a_lock_that_is_not_there_proves_nothing(tmp_path, lock):
 
     assert not is_ended(tmp_path, lock)
     assert not is_ended(tmp_path / "elsewhere", lock)
+
+
+def test_files_that_nobody_holds_go_after_a_while_and_those_that_are_held_stay(tmp_path, lock):
+    left = HeldLock.take(tmp_path)
+    os.close(left.descriptor)  # killed, and its host was started again: nobody looks for it
+
+    hosts.sweep(tmp_path, age_s=3600.0)
+    assert len(list((tmp_path / hosts.FOLDER).iterdir())) == 2
+
+    hosts.sweep(tmp_path, age_s=0.0)
+    assert [path.name for path in (tmp_path / hosts.FOLDER).iterdir()] == [
+        lock.name.partition(":")[0]
+    ]
+    assert not is_ended(tmp_path, lock)
+    lock.release()
+
+
+def test_a_folder_without_workers_has_nothing_to_sweep(tmp_path):
+    hosts.sweep(tmp_path, age_s=0.0)
+
+    assert list(tmp_path.iterdir()) == []
