@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session, contains_eager
 
 from core.database.clock import now
+from core.database.dialects import is_postgresql
 from core.database.engine import Database, storable
 from core.database.models import (
     KIND_LENGTH,
@@ -174,7 +175,7 @@ def reap(database: Database, lease_seconds: float, moment: datetime | None = Non
 
 def is_alone(session: Session) -> bool:
     """Whether no other process keeps house until the end of the transaction."""
-    if session.get_bind().dialect.name != "postgresql":
+    if not is_postgresql(session):
         return True  # one writes at a time
     return bool(session.scalar(select(func.pg_try_advisory_xact_lock(HOUSE_LOCK))))
 

@@ -15,8 +15,8 @@ from sqlalchemy import ColumnElement, Select, bindparam, literal_column, select
 from sqlalchemy.orm import Session
 
 from core.database.clock import now
+from core.database.dialects import insert_or
 from core.database.hints import in_passing
-from core.database.inserts import insert_or
 from core.database.models import Job, Lane
 from core.jobs import events
 from core.jobs.capacity import Capacity, Precision, Requirements

@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 
 from core import logs
 from core.database.clock import now
+from core.database.dialects import insert_or
 from core.database.engine import Database
-from core.database.inserts import insert_or
 from core.database.models import Artifact, Snapshot, UnnamedBlob
 from core.errors import DatabaseUnavailable, Unavailable
 from core.storage.blobs import Blob, Storage, Stored

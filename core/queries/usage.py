@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Text, cast, func, literal, select, text, union_all
 from sqlalchemy.orm import Session
 
+from core.database.dialects import is_postgresql
 from core.database.models import (
     Artifact,
     Evaluation,
@@ -118,7 +119,7 @@ def _unnamed(session: Session) -> Usage:
 def _table(session: Session, kind: str) -> Usage:
     count = size = 0
     for table, bytes_of_row in _TABLES[kind]:
-        if _is_postgresql(session):
+        if is_postgresql(session):
             whole = func.pg_total_relation_size(literal(table.__tablename__))
             size += session.scalar(select(whole)) or 0
         else:
@@ -137,12 +138,8 @@ def _rows_of(session: Session, job_id: int) -> int:
 
 def _whole(session: Session) -> int:
     """The bytes of the whole database."""
-    if _is_postgresql(session):
+    if is_postgresql(session):
         query = "SELECT pg_database_size(current_database())"
     else:
         query = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
     return int(session.scalar(text(query)) or 0)
-
-
-def _is_postgresql(session: Session) -> bool:
-    return session.get_bind().dialect.name == "postgresql"

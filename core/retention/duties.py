@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy import select, update
 
 from core.database.clock import now
+from core.database.dialects import insert_or
 from core.database.engine import Database
-from core.database.inserts import insert_or
 from core.database.models import Duty
 
 TAKEN_FOR_S = 300.0
