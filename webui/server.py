@@ -96,12 +96,13 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         was_idle = self.timeout_keep_alive_task is not None
+        was_in_body = self._is_in_body
         super().data_received(data)
         # blank lines, and the body of a request that is answered already, end the wait for a
         # request and begin none
         if was_idle and self._is_idle:
             self._expect_head()
-        if self._deadline is not None and not self._is_in_body:
+        if self._deadline is not None and not (was_in_body or self._is_in_body):
             self._head_bytes += len(data)
             if self._head_bytes > LARGEST_HEAD:
                 self.transport.close()

@@ -295,6 +295,25 @@ def test_a_body_that_is_too_large_is_refused(echo, browser):
     assert browser.get("/healthz").status_code == 200
 
 
+def test_a_connection_outlives_a_body_that_was_refused(echo, served):
+    """What is left of the body comes after the answer, in pieces larger than a head may be."""
+    rest = bytes(2 << 20)
+    head = f"POST {ECHOED} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(rest)}\r\n\r\n"
+    with connections(served[1], 30, head) as senders:
+        for sender in senders:
+            sender.settimeout(20)
+            assert b" 413 " in sender.recv(65536)
+        for sender in senders:
+            sender.sendall(rest)
+        for sender in senders:
+            sender.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            found = b""
+            while b" 200 " not in found:
+                piece = sender.recv(65536)
+                assert piece, "the connection was closed"
+                found += piece
+
+
 def test_what_comes_behind_a_body_is_no_header(echo, served):
     text = (
         f"POST {ECHOED} HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"

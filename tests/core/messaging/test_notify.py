@@ -78,8 +78,8 @@ def test_a_notification_that_redis_refuses_raises_nothing(redis_url):
             connection.config_set("maxmemory", "0")
 
 
-def test_a_notifier_works_again_once_redis_is_back(redis_server):
-    notifier = Notifier(redis_server.url)
+def test_a_notifier_works_again_once_redis_is_back(redis_server, redis_url):
+    notifier = Notifier(redis_url)
     assert notifier.notify("default")
     redis_server.stop()
     assert not notifier.notify("default")
