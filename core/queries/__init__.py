@@ -5,10 +5,11 @@ from core.queries.curves import (
     METRICS,
     MOST_POINTS,
     Curve,
+    EpochsOfRun,
     Extent,
     epochs_curve,
+    epochs_of_runs,
     metrics_curve,
-    training_seconds,
 )
 from core.queries.jobs import (
     EVERYTHING,
@@ -48,6 +49,7 @@ __all__ = [
     "MOST_POINTS",
     "SORTS",
     "Curve",
+    "EpochsOfRun",
     "Extent",
     "Page",
     "RunUsage",
@@ -60,6 +62,7 @@ __all__ = [
     "count_by_state",
     "epochs",
     "epochs_curve",
+    "epochs_of_runs",
     "evaluated_attempt",
     "evaluation",
     "evaluations",
@@ -76,6 +79,5 @@ __all__ = [
     "newest_keys",
     "queues",
     "revisions",
-    "training_seconds",
     "workers",
 ]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from core.database.models import Epoch
@@ -112,9 +112,48 @@ def epochs_curve(
     return Curve(job_id, "epoch", at, count, statistics)
 
 
-def training_seconds(session: Session, job_id: int, epochs: Sequence[int]) -> list[float]:
-    """How long a run had trained, without its evaluations, at the end of each of some epochs."""
-    trained = func.sum(Epoch.seconds).over(order_by=Epoch.epoch)
-    summed_up = select(Epoch.epoch, trained).where(Epoch.job_id == job_id)
-    by_epoch = {epoch: total for epoch, total in session.execute(summed_up)}  # noqa: C416
-    return [round(by_epoch[epoch], 3) for epoch in epochs]
+@dataclass(frozen=True, slots=True)
+class EpochsOfRun:
+    """Epochs of a run, a column each."""
+
+    at: Sequence[int]
+    seconds: Sequence[float]
+    """How long it had trained at the end of each, its evaluations not counted."""
+    values: Mapping[str, Numbers]
+
+
+def epochs_of_runs(
+    session: Session, lengths: Mapping[int, int], points: int, values: Sequence[str]
+) -> dict[int, EpochsOfRun]:
+    """The epochs of several runs, in one question however many there are.
+
+    Args:
+        session: a transaction.
+        lengths: the runs, and how many epochs each has.
+        points: of a run with more epochs than these, one in so many is taken that fewer are left.
+        values: some of `MEASURED`.
+    """
+    every = {job_id: -(-length // points) or 1 for job_id, length in lengths.items()}
+    trained = func.sum(Epoch.seconds).over(partition_by=Epoch.job_id, order_by=Epoch.epoch)
+    columns = [getattr(Epoch, value) for value in values]
+    numbered = (
+        select(Epoch.job_id, Epoch.epoch, trained.label("trained"), *columns)
+        .where(Epoch.job_id.in_(lengths))
+        .subquery()
+    )
+    query = select(numbered).order_by(numbered.c.job_id, numbered.c.epoch)
+    if max(every.values(), default=1) > 1:
+        taken = [
+            and_(numbered.c.job_id == job_id, numbered.c.epoch % step == lengths[job_id] % step)
+            for job_id, step in every.items()
+        ]
+        query = query.where(or_(*taken))
+    rows: dict[int, list[Any]] = {job_id: [] for job_id in lengths}
+    for row in session.execute(query):
+        rows[row.job_id].append(row)
+    return {job_id: _columns(found, values) for job_id, found in rows.items()}
+
+
+def _columns(rows: Sequence[Any], values: Sequence[str]) -> EpochsOfRun:
+    _, at, seconds, *measured = zip(*rows, strict=True) if rows else [()] * (3 + len(values))
+    return EpochsOfRun(at, seconds, dict(zip(values, measured, strict=True)))

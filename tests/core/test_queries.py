@@ -270,3 +270,23 @@ def test_an_evaluation_is_found_by_its_job_and_known_without_being_read(database
     with database.reading() as session:
         assert queries.evaluated_attempt(session, job.id) == 1
         assert queries.evaluation(session, job.id).content == reported.evaluated().content
+
+
+def test_the_epochs_of_several_runs_come_at_once_with_the_time_trained(database, claimant):
+    measured = {}
+    for count in (2, 10):
+        job = lifecycle.submit(database, LOCAL_OWNER, name="job", spec=SPEC)
+        lease = claim.claim(database, claimant, 600)
+        recorder = Recorder(database, lease, 600)
+        for epoch in range(1, count + 1):
+            recorder.record(reported.epoch_end(epoch=epoch, seconds=2.0, test_loss=1 / epoch))
+        recorder.flush()
+        measured[job.id] = count
+
+    with database.reading() as session:
+        few, many = queries.epochs_of_runs(session, measured, 3, ["test_loss"]).values()
+        nothing = queries.epochs_of_runs(session, {99: 0}, 3, ["test_loss"])[99]
+
+    assert (few.at, few.seconds, few.values["test_loss"]) == ((1, 2), (2.0, 4.0), (1.0, 0.5))
+    assert (many.at, many.seconds) == ((2, 6, 10), (4.0, 12.0, 20.0))
+    assert (nothing.at, nothing.values["test_loss"]) == ((), ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from flask import render_template, request
@@ -11,7 +12,7 @@ from core import queries
 from core.database.models import Evaluation, Job
 from core.errors import InvalidInput, NotFound
 from core.messages import message
-from core.queries import Curve, Extent
+from core.queries import EpochsOfRun, Extent
 from core.spec import facts
 from webui.api.shapes import JSON
 from webui.context import current
@@ -49,7 +50,7 @@ def compare() -> str:
                 raise NotFound(message("run.unknown", job_id=job_id))
         jobs = [by_id[job_id] for job_id in job_ids]
         evaluations = queries.evaluations(session, job_ids)
-        curves = {job.id: _curves(session, job, len(jobs)) for job in jobs}
+        curves = _curves(session, jobs)
     contestants = [_contestant(job, evaluations.get(job.id)) for job in jobs]
     return render_template(
         "compare/page.html",
@@ -109,26 +110,31 @@ def _hue(place: int) -> float:
     return round((FIRST_HUE + place * TURN) % 360, 1)
 
 
-def _curves(session: Session, job: Job, runs: int) -> JSON:
-    """What of a run is drawn, and how long it had trained at the end of each epoch."""
-    extent = Extent(max(40, min(MOST_BUCKETS, POINTS // runs)))
-    samples = queries.metrics_curve(session, job.id, extent, [TRAIN_LOSS])
-    epochs = queries.epochs_curve(session, job.id, extent, OF_EPOCHS)
+def _curves(session: Session, jobs: Sequence[Job]) -> dict[int, JSON]:
+    """What of each run is drawn, and how long it had trained at the end of each epoch."""
+    points = max(40, min(MOST_BUCKETS, POINTS // len(jobs)))
+    lengths = {job.id: job.progress.epoch for job in jobs}
+    measured = queries.epochs_of_runs(session, lengths, points, OF_EPOCHS)
+    return {job.id: _curve(session, job.id, points, measured[job.id]) for job in jobs}
+
+
+def _curve(session: Session, job_id: int, points: int, epochs: EpochsOfRun) -> JSON:
+    samples = queries.metrics_curve(session, job_id, Extent(points), [TRAIN_LOSS])
     return {
-        "samples": {"at": list(samples.at), TRAIN_LOSS: _last(samples, TRAIN_LOSS)},
+        "samples": {
+            "at": list(samples.at),
+            TRAIN_LOSS: _rounded(samples.values[TRAIN_LOSS]["last"]),
+        },
         "epochs": {
-            "at": list(epochs.at),
-            "seconds": queries.training_seconds(session, job.id, epochs.at),
-            **{name: _last(epochs, name) for name in OF_EPOCHS},
+            "at": epochs.at,
+            "seconds": _rounded(epochs.seconds),
+            **{name: _rounded(values) for name, values in epochs.values.items()},
         },
     }
 
 
-def _last(curve: Curve, value: str) -> list[float | None]:
-    return [
-        None if each is None else float(f"{each:.{DIGITS}g}")
-        for each in curve.values[value]["last"]
-    ]
+def _rounded(values: Iterable[float | None]) -> list[float | None]:
+    return [None if each is None else float(f"{each:.{DIGITS}g}") for each in values]
 
 
 def _classes(contestants: list[Contestant]) -> list[dict[str, Any]]:
