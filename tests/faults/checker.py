@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -37,7 +36,6 @@ from core.metrics.samples import MetricSample, Samples
 from core.states import FINAL, State, state_after
 from core.storage.blobs import Blob, Storage
 from core.storage.folder import Folder
-from worker.training.model.network import digest
 
 EpochRow = tuple[int, float, float, float, float]
 """Epoch, train loss, test loss, test accuracy, learning rate: what cannot differ between two runs
@@ -65,14 +63,26 @@ def problems(
         reference: gives what an undisturbed run of a spec ends with; None: do not compare.
     """
     # what is compared below may train for longer than a transaction may stand still
-    with database.reading() as session:
-        jobs = session.scalars(select(Job).order_by(Job.id)).all()
-        evidence = [_Evidence(session, job) for job in jobs]
     return [
         f"job {each.job.id}: {problem}"
-        for each in evidence
+        for each in _evidence(database)
         for problem in _problems(each, storage, reference)
     ]
+
+
+def problems_of_rows(database: Database) -> list[str]:
+    """What is wrong with the rows alone: no file is opened, and no weights are compared."""
+    return [
+        f"job {each.job.id}: {problem}"
+        for each in _evidence(database)
+        for problem in _of_rows(each)
+    ]
+
+
+def _evidence(database: Database) -> list[_Evidence]:
+    with database.reading() as session:
+        jobs = session.scalars(select(Job).order_by(Job.id)).all()
+        return [_Evidence(session, job) for job in jobs]
 
 
 def _problems(
@@ -80,12 +90,16 @@ def _problems(
     storage: Storage,
     reference: Callable[[dict[str, Any]], Reference] | None,
 ) -> Iterator[str]:
-    for check in (_states, _attempts, _history, _measurements, _curves, _effects, _resumption):
-        yield from check(evidence)
+    yield from _of_rows(evidence)
     yield from _files(evidence, storage)
     job = evidence.job
     if reference is not None and job.state == "succeeded":
         yield from _sameness(evidence, reference(job.spec))
+
+
+def _of_rows(evidence: _Evidence) -> Iterator[str]:
+    for check in (_states, _attempts, _history, _measurements, _curves, _effects, _resumption):
+        yield from check(evidence)
 
 
 class _Evidence:
@@ -251,9 +265,19 @@ def _effects(seen: _Evidence) -> Iterator[str]:
 
 
 def _resumption(seen: _Evidence) -> Iterator[str]:
-    """Every attempt begins at the newest snapshot before it, unless one was damaged."""
+    """Every attempt begins at the newest snapshot before it, unless one was damaged.
+
+    Where a person started the run over, there is none before it.
+    """
     secured = 0
+    restarted_after = {
+        event.attempt
+        for event in seen.events
+        if event.kind == "retried" and event.payload.get("from_scratch")
+    }
     for attempt in seen.attempts:
+        if attempt.number - 1 in restarted_after:
+            secured = 0
         if attempt.first_step is not None:
             skipped = any(
                 line.level == "warning" and f"after {secured} batches" in line.text
@@ -269,6 +293,11 @@ def _resumption(seen: _Evidence) -> Iterator[str]:
 
 
 def _files(seen: _Evidence, storage: Storage) -> Iterator[str]:
+    # torch takes seconds to import, and whoever looks at rows alone needs none
+    import torch  # noqa: PLC0415
+
+    from worker.training.model.network import digest  # noqa: PLC0415
+
     if bool(seen.checkpoints) != (seen.job.state == "succeeded"):
         yield f"{seen.job.state}, with {len(seen.checkpoints)} files"
     formats = [row.format for row in seen.checkpoints]
