@@ -42,13 +42,13 @@ class FaultyCalls:
     def __enter__(self) -> Self:
         event.listen(self._engine, "do_execute", self._execute)
         event.listen(self._engine, "do_executemany", self._execute)
-        self._engine.dialect.do_commit = self._do_commit  # type: ignore[method-assign]
+        self._engine.dialect.do_commit = self._do_commit
         return self
 
     def __exit__(self, *_: object) -> None:
         event.remove(self._engine, "do_execute", self._execute)
         event.remove(self._engine, "do_executemany", self._execute)
-        del self._engine.dialect.do_commit  # type: ignore[method-assign]
+        del self._engine.dialect.do_commit
 
     def plan(self, call: int, kind: FaultKind) -> None:
         """Make a call fail, by its number; the first one is 1."""

@@ -81,7 +81,7 @@ def interleave(
         commit(connection)
 
     event.listen(engine, "do_execute", before_call)
-    engine.dialect.do_commit = do_commit  # type: ignore[method-assign]
+    engine.dialect.do_commit = do_commit
     try:
         for actor in actors:
             actor.start()
@@ -89,7 +89,7 @@ def interleave(
         _let_them_act(actors, chance)
     finally:
         event.remove(engine, "do_execute", before_call)
-        del engine.dialect.do_commit  # type: ignore[method-assign]
+        del engine.dialect.do_commit
     for actor in actors:
         if isinstance(actor.outcome, Exception) and not isinstance(
             actor.outcome, Conflict | LeaseLost

@@ -89,7 +89,7 @@ class Reader:
         connection = self._engine.raw_connection()
         try:
             cursor = connection.cursor()
-            return [cursor.execute(query).fetchall() for query in queries]  # type: ignore[func-returns-value]
+            return [cursor.execute(query).fetchall() for query in queries]
         finally:
             connection.close()
 
@@ -179,6 +179,8 @@ class Invariants:
     states: dict[int, State] = field(default_factory=dict)
     claims: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     before: dict[int, JobRow] = field(default_factory=dict)
+    once: set[tuple[int, str, int, int]] = field(default_factory=set)
+    """The beginnings and snapshots in the history: job, kind, attempt, step."""
 
     def check(self) -> list[JobRow]:
         """Look once.
@@ -222,6 +224,11 @@ class Invariants:
                 yield f"event {number} of job {job_id}: {error}"
                 continue
             self.states[job_id] = state
+            if kind in ("started", "snapshot"):
+                place = (job_id, kind, attempt, content["step"])
+                if place in self.once:
+                    yield f"event {number} of job {job_id}: {kind} is in the history twice"
+                self.once.add(place)
             self.claims[job_id] += kind == "claimed"
             if attempt != self.claims[job_id]:
                 yield f"event {number} of job {job_id}: {kind} of attempt {attempt}"

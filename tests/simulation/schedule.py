@@ -438,7 +438,7 @@ class Schedule:
 
     def _check_the_end(self) -> None:
         with self._world.faults.suspended():
-            while snapshots.sweep(self._database, self._store):  # type: ignore[arg-type]
+            while snapshots.sweep(self._database, self._store):
                 pass
             reported = {key: run for each in self._workers for key, run in each.lines.items()}
             with self._database.reading() as session:

@@ -246,4 +246,4 @@ class SimulatedWorker:
 
     def sweep(self) -> None:
         """Delete the blobs of discarded snapshots."""
-        snapshots.sweep(self._database, self._store)  # type: ignore[arg-type]
+        snapshots.sweep(self._database, self._store)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -40,6 +41,9 @@ from tests.simulation.faults import FaultyCalls
 from tests.simulation.rows import Invariants, Queue, Reader
 from tests.simulation.store import SimulatedStore
 from tests.simulation.trainer import SimulatedTrainer, spec
+
+EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "6"))
+"""More of them find more: `MODEL_EXAMPLES=500 make tests PYTEST=tests/core/jobs/test_model.py`."""
 
 LEASE_S = 15.0
 EPOCHS, BATCHES = 3, 4
@@ -326,8 +330,8 @@ def test_the_queue_does_what_its_model_does(database):
         run_state_machine_as_test(
             lambda: QueueMachine(database, clock, faults),
             settings=settings(
-                max_examples=30,
-                stateful_step_count=40,
+                max_examples=EXAMPLES,
+                stateful_step_count=30,
                 deadline=None,
                 suppress_health_check=list(HealthCheck),
             ),
