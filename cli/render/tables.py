@@ -55,6 +55,8 @@ def workers(items: Sequence[JSON]) -> Table:
 
 def _liveness(worker: JSON) -> str:
     """Whether a worker is live, as the server says it; a server of an earlier release does not."""
+    if "status" in worker:
+        return str(worker["status"])
     if worker["stopped_at"]:
         return "stopped"
-    return "live" if worker.get("is_live", True) else "silent"
+    return "live" if worker.get("is_live", True) else "lost"

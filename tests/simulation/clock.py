@@ -1,4 +1,7 @@
-"""A clock of the database that stands still until a test moves it.
+"""Clocks that stand still until a test moves them: that of the database, and that of the hosts.
+
+The hosts' is the one that nobody sets (`host_clock`, `elapsed`, `monotonic`): it says how long
+something took. What reads it by the name of its module is given this one.
 
 `core/database/clock.now` asks SQLite's `strftime` and PostgreSQL's `clock_timestamp`. Both can be
 covered by a function of one's own: SQLite takes one for a connection, PostgreSQL looks for it in
@@ -7,14 +10,18 @@ the order of the search path. So what runs is what runs elsewhere, to the last s
 
 from __future__ import annotations
 
+import contextlib
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
+from unittest import mock
 
 import psycopg
 from sqlalchemy import event
 
+from core import housekeeping
 from core.database.engine import Database
+from core.jobs import recorder
 
 BEGINNING = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -31,7 +38,7 @@ CREATE FUNCTION {_SCHEMA}.clock_timestamp() RETURNS timestamptz VOLATILE LANGUAG
 
 
 class SimulatedClock:
-    """The clock of one database, as long as it is used as a context manager.
+    """The clocks around one database, as long as it is used as a context manager.
 
     It must be entered before the database has any connection.
     """
@@ -39,9 +46,11 @@ class SimulatedClock:
     def __init__(self, database: Database) -> None:
         self.moment = BEGINNING
         """By the database, to the millisecond."""
+        self._elapsed_ms = 0
         self._engine = database.engine
         self._is_sqlite = database.engine.dialect.name == "sqlite"
         self._server: psycopg.Connection | None = None
+        self._covers = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         if not self._is_sqlite:
@@ -51,21 +60,36 @@ class SimulatedClock:
             self._server.execute(_OF_POSTGRESQL)
         self._engine.dispose()
         event.listen(self._engine, "connect", self._cover)
+        self._covers.enter_context(mock.patch.object(recorder, "host_clock", self.elapsed))
+        self._covers.enter_context(mock.patch.object(housekeeping, "time", self))
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._covers.close()
         event.remove(self._engine, "connect", self._cover)
         self._engine.dispose()
         if self._server is not None:
             self._server.execute(f"DROP SCHEMA {_SCHEMA} CASCADE")
             self._server.close()
 
+    def elapsed(self) -> float:
+        """Seconds by the clock of every host, which nobody sets."""
+        return self._elapsed_ms / 1000
+
+    monotonic = elapsed
+    """By its name in the module `time`."""
+
     def advance(self, seconds: float) -> None:
-        """Let time pass; a negative number sets the clock back."""
+        """Let time pass, by every clock."""
+        self._elapsed_ms += round(seconds * 1000)
+        self.step(seconds)
+
+    def step(self, seconds: float) -> None:
+        """Set the database's clock by so much; no time passes."""
         self.set(self.moment + timedelta(milliseconds=round(seconds * 1000)))
 
     def set(self, moment: datetime) -> None:
-        """Set the clock to a moment."""
+        """Set the database's clock to a moment."""
         self.moment = moment
         if self._server is not None:
             self._server.execute(f"UPDATE {_SCHEMA}.clock SET moment = %s", [moment])

@@ -7,8 +7,10 @@ import socket
 
 import pytest
 
+from core import workers
 from core.messaging import notify
 from core.settings import Settings
+from core.workers import WorkerFacts
 from tests.webui import addresses
 from tests.webui.api.conftest import count, download
 from webui.app import create_app
@@ -17,8 +19,34 @@ from webui.context import current
 
 def test_the_server_reports_its_health(client):
     assert client.get("/healthz").text == '{"status":"ok"}\n'
-    whole = '{"status":"ok","database":"ok","storage":"ok","redis":"ok"}\n'
+    whole = '{"status":"ok","database":"ok","storage":"ok","redis":"ok","workers":"none"}\n'
     assert client.get("/readyz").text == whole
+
+
+def test_readiness_tells_of_a_worker_that_is_lost_until_another_has_its_name(client, database):
+    facts = WorkerFacts("ada", 1, "0", ["default"], [], 1)
+    worker_id = workers.register(database, facts)
+    assert client.get("/readyz").json["workers"] == "ok"
+
+    with database.writing() as session:
+        workers.mark_lost(session, worker_id)
+
+    ready = client.get("/readyz")
+    assert (ready.status_code, ready.json["workers"], ready.json["code"]) == (
+        200,
+        "lost",
+        "workers.lost",
+    )
+    assert "ada" in ready.json["detail"]
+    workers.register(database, facts)
+    assert client.get("/readyz").json["workers"] == "ok"
+
+
+def test_readiness_tells_of_a_redis_that_refuses(client, read_only_redis):
+    ready = client.get("/readyz")
+
+    assert (ready.status_code, ready.json["redis"]) == (200, "refuses")
+    assert "read only" in ready.json["detail"]
 
 
 @pytest.fixture
@@ -96,6 +124,9 @@ def test_with_the_database_away_everything_is_503_and_says_when_to_come_back(
     assert client.get("/healthz").status_code == 200
 
 
+BODIES = {"": {"name": "x"}, "/delete": {"ids": [1]}, "/restore": {"ids": [1]}}
+"""What the addresses of jobs need that end so."""
+
 NEEDS_NO_DATABASE = {"/healthz", "/api/v1/spec", "/api/v1/network"}
 
 
@@ -108,7 +139,7 @@ def test_with_the_database_away_no_request_is_a_fault(redis_url, tmp_path, app, 
     for method, rule in sorted(addresses.of_api(app)):
         if rule in NEEDS_NO_DATABASE:
             continue
-        body = {"name": "x"} if rule.endswith("/jobs") else {} if method == "POST" else None
+        body = BODIES.get(rule.removeprefix("/api/v1/jobs"), {}) if method == "POST" else None
         path = addresses.filled(rule, "0" * 64 if "key" in rule else 1)
         query = {"job": 1, "points": 5}  # of an address that needs them; others mind nothing
         response = client.open(path, method=method, json=body, query_string=query)

@@ -6,7 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from core import workers
 from core.database.models import Job, Worker
+from core.workers import Status
 from webui.api.shapes.base import Shape, Timestamp
 
 
@@ -20,6 +22,10 @@ class WorkerShape(Shape):
     queues: list[str]
     devices: list[Any]
     slots: int
+    status: Annotated[
+        Status,
+        Field(description="`lost`: it has not stopped, and is not live; by the database's clock."),
+    ]
     is_live: Annotated[bool, Field(description="Whether it is up, by the database's clock.")]
     slots_taken: int
     running: list[int]
@@ -27,6 +33,9 @@ class WorkerShape(Shape):
     last_heartbeat_at: Timestamp
     seen_at: Annotated[Timestamp, Field(deprecated=True, description="Use `last_heartbeat_at`.")]
     stopped_at: Timestamp | None
+    lost_at: Annotated[
+        Timestamp | None, Field(description="When it was found to be lost; null: not yet.")
+    ]
 
     @classmethod
     def of(cls, row: tuple[Worker, list[Job], bool]) -> WorkerShape:
@@ -40,6 +49,7 @@ class WorkerShape(Shape):
             queues=worker.queues,
             devices=worker.devices,
             slots=worker.slots,
+            status=workers.status(worker, is_live=is_live),
             is_live=is_live,
             slots_taken=sum(job.devices for job in running),
             running=[job.id for job in running],
@@ -47,4 +57,5 @@ class WorkerShape(Shape):
             last_heartbeat_at=worker.last_heartbeat_at,
             seen_at=worker.last_heartbeat_at,
             stopped_at=worker.stopped_at,
+            lost_at=worker.lost_at,
         )
