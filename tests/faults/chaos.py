@@ -28,13 +28,13 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from sqlalchemy import ColumnElement, make_url, select
+from sqlalchemy import ColumnElement, make_url, select, text
 
 from core.database import engine
 from core.database.engine import Database
 from core.database.models import Attempt, Job
 from core.errors import Conflict, DatabaseUnavailable, NotFound
-from core.jobs import endings, lanes, lifecycle, snapshots
+from core.jobs import deletion, endings, lanes, lifecycle, snapshots
 from core.jobs.actors import LOCAL_OWNER
 from core.messaging.notify import Notifier
 from core.messaging.pubsub import Wakeups
@@ -51,6 +51,8 @@ from worker.devices import usable_cores
 from worker.training.data import download
 
 LEASE_S = 4.0
+HANG_S = 15.0
+UNDO_S = 3600.0
 LONGEST_S = 1800.0
 """For a hundred runs, or for sixty faults; more of them may take longer."""
 JOBS = 100
@@ -68,7 +70,9 @@ LOSING = (
 )
 
 CRASHING = ("kill a trainer", "hang a trainer")
-"""A trainer that stood still for long is found to hang; or it ends itself, its time being over."""
+"""A trainer that stands still for long is found to hang; or it ends itself, its time being over."""
+SPENT = ("crash", "hung")
+"""What a run failed by whose budget of crashes is spent."""
 
 FENCING = (
     "stop a worker for longer than its lease",
@@ -95,11 +99,29 @@ SPECS: list[dict[str, Any]] = [
 
 CUT_OFF = "drained, since it was cut off"
 
+STEPPED_CLOCK = (
+    "CREATE SCHEMA storm",
+    "CREATE TABLE storm.clock (ahead interval NOT NULL)",
+    "INSERT INTO storm.clock VALUES ('0')",
+    """CREATE FUNCTION storm.clock_timestamp() RETURNS timestamptz VOLATILE LANGUAGE sql
+        AS 'SELECT pg_catalog.clock_timestamp() + ahead FROM storm.clock'""",
+)
+"""What PostgreSQL finds before its own clock, where the search path says so."""
+
 
 def _outcome(attempt: Attempt) -> str | None:
     """How an attempt ended; a run that was handed back is told from one that was fenced."""
     is_cut_off = attempt.reason is not None and attempt.reason.code == "worker.cut_off"
     return CUT_OFF if is_cut_off else attempt.outcome
+
+
+def _cover_clock(address: str) -> None:
+    """Let whoever connects from now on read a clock that can be set."""
+    name = make_url(address).database
+    with Database(address) as database, database.writing() as session:
+        for statement in STEPPED_CLOCK:
+            session.execute(text(statement))
+        session.execute(text(f"ALTER DATABASE {name} SET search_path = storm, pg_catalog, public"))
 
 
 def main() -> None:
@@ -150,9 +172,12 @@ class Storm:
             slots=1,
             lease_seconds=LEASE_S,
             grace_seconds=5.0,
+            hang_seconds=HANG_S,
         )
         download.ensure("digits", self._settings.data_folder, lambda _text: None)
         engine.upgrade(address)
+        if self._postgres:
+            _cover_clock(address)
         self._tables = stack.enter_context(Database(address))
         self._storage = Folder(self._settings.home / "artifacts")
         self._notifier = Notifier(self._redis.url)
@@ -198,6 +223,7 @@ class Storm:
             self._hang_the_store_of_a_worker,
             self._damage_a_snapshot,
             self._pause_and_resume_a_run,
+            self._delete_and_restore_a_run,
             self._cancel_a_run,
         ]
         if self._postgres:
@@ -206,6 +232,7 @@ class Storm:
                 self._cut_a_worker_off_from_everything_for_longer_than_its_lease,
                 self._stall_a_worker_for_longer_than_its_lease,
                 self._lose_the_answer_to_a_commit,
+                self._set_the_clock_of_the_database_forward,
             ]
         return faults
 
@@ -231,7 +258,7 @@ class Storm:
                 print(f"{self._done.total():4} {name}", flush=True)
 
     def wait_for_the_end(self) -> None:
-        """Wait until every job has ended; resume what was paused or spent its budget."""
+        """Wait until every job has ended; bring back what is deleted, paused, or out of budget."""
         deadline = time.monotonic() + self._longest_s
         for healing in self._healing:
             healing.join()
@@ -240,10 +267,12 @@ class Storm:
                 open_ones = self._jobs(Job.state.not_in(("succeeded", "cancelled")))
                 left = [job for job in open_ones if job.state not in FINAL]
                 for job in open_ones:
+                    if job.deleted_at is not None:
+                        deletion.restore(self._tables, job.id, LOCAL_OWNER)
                     if job.state == "paused" or job.desired == "pause":
                         with contextlib.suppress(Conflict):
                             lifecycle.resume(self._tables, job.id, LOCAL_OWNER)
-                    if job.state == "failed" and job.error_kind == "crash":
+                    if job.state == "failed" and job.error_kind in SPENT:
                         self._retried.add(job.id)
                         lifecycle.retry(self._tables, job.id, LOCAL_OWNER)
                         left.append(job)
@@ -349,7 +378,9 @@ class Storm:
         if trainers:
             trainer = self._chance.choice(trainers)
             trainer.suspend()
-            self._heal_after(self._chance.uniform(0.5, 2) * LEASE_S, trainer.resume)
+            # or for so long that it is found
+            seconds = self._chance.choice((self._chance.uniform(0.5, 2) * LEASE_S, 2 * HANG_S))
+            self._heal_after(seconds, trainer.resume)
         return bool(trainers)
 
     def _kill_a_worker(self) -> bool:
@@ -473,6 +504,30 @@ class Storm:
             return True
         return False
 
+    def _delete_and_restore_a_run(self) -> bool:
+        alive = self._jobs(Job.state.in_(("queued", "running")), Job.deleted_at.is_(None))
+        if not alive:
+            return False
+        job = self._chance.choice(alive)
+        with contextlib.suppress(Conflict):  # one that runs cannot be deleted
+            deletion.delete(self._tables, job.id, LOCAL_OWNER, UNDO_S)
+
+            def restore() -> None:
+                with contextlib.suppress(DatabaseUnavailable):
+                    deletion.restore(self._tables, job.id, LOCAL_OWNER)
+                    self._notifier.notify("default")
+
+            self._heal_after(self._chance.uniform(0, 3), restore)
+        return True
+
+    def _set_the_clock_of_the_database_forward(self) -> bool:
+        # back, the order of its times would say nothing any more
+        with self._tables.writing() as session:
+            ahead = {"seconds": 3 * LEASE_S}
+            step = "UPDATE storm.clock SET ahead = ahead + make_interval(secs => :seconds)"
+            session.execute(text(step), ahead)
+        return True
+
     def _cancel_a_run(self) -> bool:
         # a few only: a cancelled run compares nothing
         alive = self._jobs(Job.state.in_(("queued", "running")))
@@ -480,7 +535,7 @@ class Storm:
             return False
         job = self._chance.choice(alive)
         self._cancelled.add(job.id)
-        with contextlib.suppress(NotFound):
+        with contextlib.suppress(NotFound, Conflict):
             lifecycle.cancel(self._tables, job.id, LOCAL_OWNER)
             self._wakeups.announce("asked", job.id)
         return True

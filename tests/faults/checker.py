@@ -72,12 +72,20 @@ def problems(
     ]
 
 
-def problems_of_rows(database: Database) -> list[str]:
-    """What is wrong with the rows alone: no file is opened, and no weights are compared."""
+def problems_of_rows(database: Database, *, are_times_told: bool = True) -> list[str]:
+    """What is wrong with the rows alone: no file is opened, and no weights are compared.
+
+    Args:
+        database: where to look.
+        are_times_told: whether the order of times says something: nobody has set the database's
+            clock back.
+    """
+    checks = (*_OF_ROWS, *_OF_TIMES) if are_times_told else _OF_ROWS
     return [
         f"job {each.job.id}: {problem}"
         for each in _evidence(database)
-        for problem in _of_rows(each)
+        for check in checks
+        for problem in check(each)
     ]
 
 
@@ -92,16 +100,12 @@ def _problems(
     storage: Storage,
     reference: Callable[[dict[str, Any]], Reference] | None,
 ) -> Iterator[str]:
-    yield from _of_rows(evidence)
+    for check in (*_OF_ROWS, *_OF_TIMES):
+        yield from check(evidence)
     yield from _files(evidence, storage)
     job = evidence.job
     if reference is not None and job.state == "succeeded":
         yield from _sameness(evidence, reference(job.spec))
-
-
-def _of_rows(evidence: _Evidence) -> Iterator[str]:
-    for check in (_states, _attempts, _history, _measurements, _curves, _effects, _resumption):
-        yield from check(evidence)
 
 
 class _Evidence:
@@ -162,7 +166,7 @@ def _may_leave_blobs(database: Database) -> bool:
         return session.scalars(select(Attempt.number).where(is_cut_off)).first() is not None
 
 
-def sweep_unnamed(database: Database, store: Folder) -> None:
+def sweep_unnamed(database: Database, store: Storage) -> None:
     """Find and delete what no row names, without the time that it is left alone for."""
     position = unnamed.walk(database, store, "", 0.0)
     while position:
@@ -219,9 +223,6 @@ def _attempts(seen: _Evidence) -> Iterator[str]:
     open_ones = [attempt.number for attempt in seen.attempts if attempt.finished_at is None]
     if open_ones != ([seen.job.attempt] if seen.job.state == "running" else []):
         yield f"{seen.job.state}, with open attempts {open_ones}"
-    for earlier, later in itertools.pairwise(seen.attempts):
-        if earlier.finished_at is None or later.started_at < earlier.finished_at:
-            yield f"attempt {later.number} began before attempt {earlier.number} ended"
     successes = [attempt.number for attempt in seen.attempts if attempt.outcome == "succeeded"]
     if len(successes) != (seen.job.state == "succeeded"):
         yield f"{seen.job.state}, with successes {successes}"
@@ -266,8 +267,11 @@ def _curves(seen: _Evidence) -> Iterator[str]:
             yield f"its buckets of {size} samples are not those of its samples"
 
 
-def _effects(seen: _Evidence) -> Iterator[str]:
+def _times(seen: _Evidence) -> Iterator[str]:
     """An attempt has effect between its start and its end, and at no other time."""
+    for earlier, later in itertools.pairwise(seen.attempts):
+        if earlier.finished_at is None or later.started_at < earlier.finished_at:
+            yield f"attempt {later.number} began before attempt {earlier.number} ended"
     by_number = {attempt.number: attempt for attempt in seen.attempts}
     for line in seen.lines:
         attempt = by_number[line.attempt]
@@ -275,6 +279,11 @@ def _effects(seen: _Evidence) -> Iterator[str]:
             attempt.finished_at is not None and line.time > attempt.finished_at
         ):
             yield f"attempt {line.attempt} wrote {line.text!r} when it did not hold the job"
+
+
+def _effects(seen: _Evidence) -> Iterator[str]:
+    """Only an attempt that succeeded publishes, and each has a whole log."""
+    by_number = {attempt.number: attempt for attempt in seen.attempts}
     for checkpoint in seen.checkpoints:
         if by_number[checkpoint.attempt].outcome != "succeeded":
             yield f"attempt {checkpoint.attempt} published a file and did not succeed"
@@ -310,6 +319,10 @@ def _resumption(seen: _Evidence) -> Iterator[str]:
                 yield f"attempt {attempt.number} began at {attempt.first_step}, not at {secured}"
             secured = attempt.first_step
         secured = max(secured, attempt.secured_step or 0)
+
+
+_OF_ROWS = (_states, _attempts, _history, _measurements, _curves, _effects, _resumption)
+_OF_TIMES = (_times,)
 
 
 def _files(seen: _Evidence, storage: Storage) -> Iterator[str]:

@@ -6,17 +6,27 @@ What the trainers reported is known here, so each epoch, sample and line can be 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core.database.models import Attempt, Epoch, Job, LogLine, MetricSegment
+from core.database.models import (
+    Artifact,
+    Attempt,
+    Base,
+    Epoch,
+    Job,
+    LogLine,
+    MetricSegment,
+    Snapshot,
+)
 from core.metrics.samples import Samples
 from tests.simulation import trainer
 
-Lines = Mapping[tuple[int, int], Sequence[str]]
-"""The log of each attempt, by job and number."""
+Lines = Mapping[tuple[int, int], Sequence[tuple[str, datetime]]]
+"""The log of each attempt, by job and number: each line, and when it was written."""
 
 
 def problems(session: Session, reported: Lines, broken: Counter[tuple[int, str]]) -> list[str]:
@@ -62,7 +72,8 @@ def _lines(session: Session, reported: Lines) -> Iterator[str]:
     for line in session.scalars(select(LogLine).order_by(*order)):
         written.setdefault((line.job_id, line.attempt), []).append(line.text)
     for key, lines in written.items():
-        if lines != list(reported.get(key, ()))[: len(lines)]:
+        told = [text for text, _ in reported.get(key, ())]
+        if lines != told[: len(lines)]:
             yield f"job {key[0]}, attempt {key[1]}: nobody reported its log so: {lines}"
 
 
@@ -72,3 +83,33 @@ def _causes(session: Session, broken: Counter[tuple[int, str]]) -> Iterator[str]
     for (job_id, outcome), count in Counter(map(tuple, session.execute(bad))).items():
         if count > broken[job_id, outcome]:
             yield f"job {job_id} has {outcome} {count} times, and was made to less often"
+
+
+def of_times(session: Session, reported: Lines) -> Iterator[str]:
+    """Each line has the time at which it was written, however much later it came to the table.
+
+    Nobody may have set the database's clock.
+    """
+    order = LogLine.job_id, LogLine.attempt, LogLine.number
+    for line in session.scalars(select(LogLine).order_by(*order)):
+        _, moment = reported[line.job_id, line.attempt][line.number - 1]
+        if abs((line.time - moment).total_seconds()) > 0.001:
+            yield f"job {line.job_id}: {line.text!r} is of {moment}, the log says {line.time}"
+
+
+def of_files(session: Session, blobs: Collection[str]) -> Iterator[str]:
+    """The store has exactly what the rows name."""
+    named = {
+        sha256 for table in (Artifact, Snapshot) for sha256 in session.scalars(select(table.sha256))
+    }
+    if named != set(blobs):
+        yield f"the rows name {named - set(blobs)}; without a name are {set(blobs) - named}"
+
+
+def of_purged(session: Session, purged: Collection[int]) -> Iterator[str]:
+    """Of a purged job there is no row in any table."""
+    for table in Base.metadata.sorted_tables:
+        if "job_id" in table.c:
+            for job_id in session.scalars(select(table.c.job_id).distinct()):
+                if job_id in purged:
+                    yield f"job {job_id} is purged, and has rows in {table.name}"

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import event
 
 from core.database.engine import Database
-from core.errors import Conflict, LeaseLost
+from core.errors import Conflict, LeaseLost, NotFound
 
 LOCKED_AFTER_S = 0.05
 """A call that takes longer waits for a lock; on a crowded machine it may also only be slow, which
@@ -63,7 +63,7 @@ def interleave(
     """Do some actions at once.
 
     Returns:
-        What each returned, or `Conflict` or `LeaseLost`, with which a queue may answer.
+        What each returned, or `Conflict`, `NotFound` or `LeaseLost`, with which a queue may answer.
 
     Raises:
         Exception: whatever else one of them raised.
@@ -92,7 +92,7 @@ def interleave(
         del engine.dialect.do_commit
     for actor in actors:
         if isinstance(actor.outcome, Exception) and not isinstance(
-            actor.outcome, Conflict | LeaseLost
+            actor.outcome, Conflict | NotFound | LeaseLost
         ):
             raise actor.outcome
     return {actor.name: actor.outcome for actor in actors}

@@ -52,6 +52,8 @@ class JobRow:
     lane_queue: str
     lane_needs: Requirements
     notified_at: datetime
+    purge_at: datetime | None
+    """None: it is not deleted."""
 
 
 _JOBS = """
@@ -59,7 +61,8 @@ SELECT j.id, j.name, j.state, j.desired, j.attempt, j.priority, j.queue, j.avail
     j.device, j.devices, j.pinned_precision, j.pinned_threads,
     j.crashes, j.losses, j.secured_step, j.error_kind, j.revision + p.revision,
     p.attempt, p.lease_token, p.lease_expires_at,
-    l.id, l.queue, l.device, l.devices, l.pinned_precision, l.pinned_threads, l.notified_at
+    l.id, l.queue, l.device, l.devices, l.pinned_precision, l.pinned_threads, l.notified_at,
+    j.deleted_at, j.purge_at
 FROM jobs j JOIN progress p ON p.job_id = j.id JOIN lanes l ON l.id = j.lane_id ORDER BY j.id
 """
 _ATTEMPTS = "SELECT job_id, number, outcome, secured_step FROM attempts ORDER BY job_id, number"
@@ -110,6 +113,7 @@ def _job(row: Sequence[Any]) -> JobRow:
         *row[20:22],
         _needs(row[22:26]),
         _moment(row[26]),
+        row[27] and _moment(row[28]),
     )
 
 
@@ -182,9 +186,14 @@ class Invariants:
     before: dict[int, JobRow] = field(default_factory=dict)
     once: set[tuple[int, str, int, int]] = field(default_factory=set)
     """The beginnings and snapshots in the history: job, kind, attempt, step."""
+    purged: set[int] = field(default_factory=set)
+    """Jobs that were deleted, and then removed when they could be restored no longer."""
 
-    def check(self) -> list[JobRow]:
+    def check(self, moment: datetime) -> list[JobRow]:
         """Look once.
+
+        Args:
+            moment: by the database's clock.
 
         Returns:
             The jobs.
@@ -196,7 +205,7 @@ class Invariants:
             _JOBS, _ATTEMPTS, _SNAPSHOTS, _EVENTS.format(self.last_event)
         )
         jobs = [_job(row) for row in rows]
-        found = [*self._replay(events)]
+        found = [*self._replay(events), *self._of_purged(jobs, moment)]
         by_job: dict[int, list[Sequence[Any]]] = defaultdict(list)
         for row in attempts:
             by_job[row[0]].append(row)
@@ -234,11 +243,23 @@ class Invariants:
             if attempt != self.claims[job_id]:
                 yield f"event {number} of job {job_id}: {kind} of attempt {attempt}"
 
+    def _of_purged(self, jobs: Sequence[JobRow], moment: datetime) -> Iterator[str]:
+        for job_id in self.before.keys() - {job.id for job in jobs}:
+            self.purged.add(job_id)
+            purge_at = self.before[job_id].purge_at
+            if purge_at is None or purge_at > moment:
+                yield f"job {job_id} is gone, and could be restored until {purge_at}"
+        for job in jobs:
+            if job.id in self.purged:
+                yield f"job {job.id} is back"
+
     def _of_job(self, job: JobRow) -> Iterator[str]:
         if self.states.get(job.id) != job.state:
             yield f"{job.state}, with a history that leads to {self.states.get(job.id)}"
         if job.is_leased != (job.state == "running"):
             yield f"{job.state}, and its lease says otherwise"
+        if job.purge_at is not None and job.state in ("queued", "running"):
+            yield f"{job.state}, and deleted"
         if job.progress_attempt != job.attempt:
             yield f"attempt {job.attempt}, and progress of attempt {job.progress_attempt}"
         if job.state == "queued" and (job.lane_queue, job.lane_needs) != (job.queue, job.needs):
@@ -257,6 +278,8 @@ class Invariants:
             yield f"its attempts went back from {before.attempt} to {job.attempt}"
         if before.state in FINAL - {"failed"} and before.state != job.state:
             yield f"{before.state}, then {job.state}"
+        if before.purge_at is not None and job.purge_at is not None and before.state != job.state:
+            yield f"deleted, and moved from {before.state} to {job.state}"
         if before.desired == "cancel" != job.desired and before.state != "failed":
             yield f"the cancel of a {before.state} job was forgotten"
 

@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
-from core import workers
 from core.database.engine import Database
 from core.database.models import Job
-from core.errors import Conflict, Unavailable
-from core.jobs import lifecycle, snapshots
+from core.errors import Conflict, NotFound, Unavailable
+from core.jobs import deletion, lifecycle, snapshots
 from core.jobs.actors import LOCAL_OWNER, Actor
 from core.jobs.polling import NOTIFY_AGAIN_S
 from core.states import FINAL
@@ -28,11 +27,22 @@ from tests.simulation.clock import BEGINNING, SimulatedClock
 from tests.simulation.faults import FAULT_KINDS, FaultKind, FaultyCalls
 from tests.simulation.rows import Broken, Invariants, JobRow, Queue, Reader
 from tests.simulation.store import SimulatedStore
-from tests.simulation.worker import LEASE_S, Hardware, Run, SimulatedWorker
+from tests.simulation.worker import (
+    LEASE_S,
+    LONGEST_GAP_S,
+    OUTCOMES,
+    Ending,
+    Hardware,
+    Host,
+    Run,
+    SimulatedWorker,
+)
 
 ACTIONS = 40
 JOBS = 4
 FIRST_JOBS = 2
+UNDO_S = 60.0
+"""How long a delete can be undone."""
 ROUNDS = 100
 """Rounds in which everything must have ended once nothing fails any more."""
 
@@ -63,6 +73,7 @@ class World:
         self.database = database
         self.scratch = scratch / "snapshot"
         self.scratch.mkdir(exist_ok=True)
+        self.hosts = [Host.of(scratch, name) for name in ("one", "two")]
         self.clock = SimulatedClock(database)
         self.faults = FaultyCalls(database, self.clock)
         self.reader = Reader(database)
@@ -97,18 +108,21 @@ class World:
 
 
 Name = Literal[
-    "submit", "cancel", "pause", "resume", "retry", "restart", "claim", "work", "beat", "sweep",
-    "kill", "drain", "crash", "fail", "damage", "store", "wait", "freeze", "cut off",
+    "submit", "cancel", "pause", "resume", "retry", "restart", "delete", "restore", "claim", "work",
+    "beat", "kill", "drain", "crash", "hang", "fail", "damage", "store", "wait", "set", "freeze",
+    "cut off",
 ]  # fmt: skip
 
 _CHANCES: dict[Name, int] = {
-    "submit": 8, "cancel": 2, "pause": 4, "resume": 5, "retry": 4, "restart": 2, "claim": 16,
-    "work": 34, "beat": 8, "sweep": 3, "kill": 2, "drain": 2, "crash": 2, "fail": 1, "damage": 1,
-    "store": 1, "wait": 6, "freeze": 2, "cut off": 2,
+    "submit": 8, "cancel": 2, "pause": 4, "resume": 5, "retry": 4, "restart": 2, "delete": 3,
+    "restore": 2, "claim": 16, "work": 34, "beat": 10, "kill": 2, "drain": 2, "crash": 2, "hang": 1,
+    "fail": 1, "damage": 1, "store": 1, "wait": 6, "set": 1, "freeze": 3, "cut off": 2,
 }  # fmt: skip
 """How often each is chosen, beside the others."""
 
-_OF_PEOPLE: tuple[Name, ...] = ("submit", "cancel", "pause", "resume", "retry", "restart", "wait")
+_OF_PEOPLE: tuple[Name, ...] = (
+    "submit", "cancel", "pause", "resume", "retry", "restart", "delete", "restore", "wait",
+)  # fmt: skip
 
 
 class Schedule:
@@ -128,6 +142,7 @@ class Schedule:
         """Acknowledged jobs by their names."""
         self._broken: Counter[tuple[int, str]] = Counter()
         """How often somebody broke a run, and how."""
+        self._is_clock_set = self._is_clock_set_back = False
         self._busy: SimulatedWorker | None = None
         """Who acts: one worker does one thing at a time."""
         self._is_nested = False
@@ -135,13 +150,17 @@ class Schedule:
             SimulatedWorker(
                 f"w{number}",
                 self._chance.choice(HARDWARE[number == 0 :]),
+                self._chance.choice(world.hosts),
                 world.database,
+                world.clock,
                 self._store,
                 self._chance,
                 world.scratch,
             )
             for number in range(self._chance.randint(1, 3))
         ]
+        for worker in self._workers:
+            worker.computes = self._computes
         if plan.call is not None:
             world.faults.plan(plan.call, plan.kind)
 
@@ -168,6 +187,8 @@ class Schedule:
         before = self._world.faults.happened
         if not self._is_nested:
             self._busy = None
+        for worker in self._workers:
+            worker.watch()
         try:
             done = action(self)
         except Unavailable:
@@ -180,12 +201,12 @@ class Schedule:
             self._check()
 
     def _check(self) -> list[JobRow]:
-        jobs = self._invariants.check()
+        jobs = self._invariants.check(self._world.clock.moment)
         names = {job.name: job.id for job in jobs}
         if len(names) < len(jobs):
             raise Broken(f"a job is doubled: {[job.name for job in jobs]}")
         for name, number in self._submitted.items():
-            if names.get(name) != number:
+            if names.get(name) != number and number not in self._invariants.purged:
                 raise Broken(f"{name} was job {number}, and is {names.get(name)}")
         return jobs
 
@@ -245,18 +266,26 @@ class Schedule:
             "run", lambda job_id: lifecycle.retry(*self._of(job_id), from_scratch=True)
         )
 
+    def delete(self) -> str | None:
+        """A person deletes a run."""
+        return self._ask(None, lambda job_id: deletion.delete(*self._of(job_id), UNDO_S))
+
+    def restore(self) -> str | None:
+        """A person undoes a delete."""
+        return self._ask(None, lambda job_id: deletion.restore(*self._of(job_id)))
+
     def _of(self, job_id: int) -> tuple[Database, int, Actor]:
         return self._database, job_id, LOCAL_OWNER
 
-    def _ask(self, desired: str, ask: Callable[[int], Job]) -> str | None:
+    def _ask(self, desired: str | None, ask: Callable[[int], Job]) -> str | None:
         if not self._invariants.before:
             return None
         job_id = self._chance.choice(list(self._invariants.before))
         try:
             job = ask(job_id)
-        except Conflict as error:
+        except (Conflict, NotFound) as error:
             return f"{job_id}: {error}"
-        if job.state not in FINAL and job.desired != desired:
+        if desired and job.state not in FINAL and job.desired != desired:
             raise Broken(f"job {job_id}: asked for {desired}, and wants {job.desired}")
         return f"{job_id}, which is {job.state} now"
 
@@ -295,9 +324,18 @@ class Schedule:
             for each in self._chance.choice(((0,), (0, 1), (0, 0, 1, 2), (0, 2), (2,))):
                 (worker.train, worker.save, worker.flush)[each](run)
 
+    def _computes(self, run: Run) -> None:
+        """A job is never computed twice: whoever computes it holds it, by the rows."""
+        lease = run.lease
+        [row] = [job for job in self._world.reader.jobs() if job.id == lease.job_id] or [None]
+        if row is None or row.attempt != lease.attempt or not row.is_leased:
+            raise Broken(f"attempt {lease.attempt} of job {lease.job_id} computes, and it is {row}")
+
     def beat(self) -> str | None:
-        """A worker beats, takes lost jobs back, and looks into the queue."""
-        worker = self._worker()
+        """A worker beats, takes lost jobs back, looks into the queue, and does what may wait."""
+        return self._beat(self._worker())
+
+    def _beat(self, worker: SimulatedWorker) -> str:
         happened = self._world.faults.happened
         result = worker.beat()
         queue, of = self._queue(), (("default",), worker.hardware.capacity)
@@ -310,12 +348,8 @@ class Schedule:
         if self._world.faults.happened == happened and seen != true:
             raise Broken(f"{worker.name} saw {seen}, and it was {true}")
         worker.notify(result)
-        return f"{worker.name} saw {seen}"
-
-    def sweep(self) -> str | None:
-        """A worker sweeps the store."""
-        self._worker().sweep()
-        return f"{len(self._store.blobs)} blobs are left"
+        worker.tidy()
+        return f"{worker.name} saw {seen}, {len(self._store.blobs)} blobs are left"
 
     def kill(self) -> str | None:
         """A worker is killed."""
@@ -327,9 +361,7 @@ class Schedule:
         """A worker drains; when its runs are handed back, it stops."""
         worker = self._worker()
         if worker.is_draining and not worker.runs:
-            if worker.claimant is not None:
-                workers.mark_stopped(self._database, worker.claimant.worker_id)
-            worker.kill()
+            worker.stop()
         else:
             worker.is_draining = True
         return worker.name
@@ -338,16 +370,27 @@ class Schedule:
         """A trainer is killed."""
         return self._break("crashed")
 
+    def hang(self) -> str | None:
+        """A trainer does nothing any more, or answers once more and is saved."""
+        worker, run = self._run()
+        if run is None or run.ending is not None or not run.has_started or run.is_hanging:
+            return None
+        if self._chance.random() < 0.5:
+            worker.save(run)
+        run.is_hanging = True
+        self._broken[run.lease.job_id, "crashed"] += 1
+        return f"{worker.name}, job {run.lease.job_id}"
+
     def fail(self) -> str | None:
         """A trainer meets a fault of the run's own."""
         return self._break("failed")
 
-    def _break(self, ending: Literal["crashed", "failed"]) -> str | None:
+    def _break(self, ending: Ending) -> str | None:
         worker, run = self._run()
         if run is None or run.ending is not None:
             return None
         run.ending = ending
-        self._broken[run.lease.job_id, ending] += 1
+        self._broken[run.lease.job_id, OUTCOMES[ending]] += 1
         return f"{worker.name}, job {run.lease.job_id}"
 
     # the world
@@ -369,21 +412,48 @@ class Schedule:
         return "away" if self._store.is_away else "back"
 
     def wait(self) -> str | None:
-        """Time passes, by the clock of the database."""
+        """Time passes; nobody does anything but watch."""
         seconds = self._chance.choice((0.5, 2.0, 6.0, LEASE_S + 1, 40.0))
         self._world.clock.advance(seconds)
         return f"{seconds} s"
 
+    def set(self) -> str | None:
+        """Somebody sets the database's clock."""
+        seconds = self._chance.choice((-70.0, -5.0, 5.0, 70.0))
+        self._world.clock.step(seconds)
+        self._is_clock_set = True
+        self._is_clock_set_back |= seconds < 0
+        return f"{seconds:+} s"
+
     def freeze(self) -> str | None:
-        """A worker stands still for longer than its lease, and the others act; then it resumes."""
-        worker = self._worker()
-        self._world.clock.advance(LEASE_S + 1)
-        for other in self._workers:
-            if other is not worker:
-                other.beat()
+        """A worker stands still, and the others go on; then it does what it was about to do."""
+        worker = self._worker(runs=True)
+        worker.is_frozen = True
+        rounds = self._chance.choice((3, 8))
+        try:
+            for _ in range(rounds):
+                self._world.clock.advance(0.9 * LONGEST_GAP_S)
+                self._go_on(besides=worker)
+        finally:
+            worker.is_frozen = False
+        if self._chance.random() < 0.5:
+            worker.watch()
         for run in list(worker.runs):
             worker.flush(run)
-        return worker.name
+        return f"{worker.name} for {rounds} rounds"
+
+    def _go_on(self, besides: SimulatedWorker) -> None:
+        """Trainers train, also those of a worker that stands still; the others beat and renew."""
+        for worker in self._free():
+            for run in list(worker.runs):
+                worker.train(run)
+            if worker is not besides:
+                worker.watch()
+                worker.beat()
+                for run in list(worker.runs):
+                    worker.flush(run)
+                if worker.free_slots and not worker.is_draining:
+                    worker.claim(worker.held())
 
     def cut_off(self) -> str | None:
         """The database is away for one worker, for some of its actions."""
@@ -391,7 +461,8 @@ class Schedule:
         self._world.faults.is_away = True
         try:
             for _ in range(self._chance.randint(1, 4)):
-                self._world.clock.advance(1.0)
+                self._world.clock.advance(self._chance.choice((1.0, 1.0, 5.0)))
+                worker.watch()
                 if run is not None and run in worker.runs:
                     self._further(worker, run)
         finally:
@@ -413,24 +484,28 @@ class Schedule:
         self._workers[0].hardware = Hardware(slots=2, gpus=2, threads=2)
         for _ in range(ROUNDS):
             jobs = self._check()
-            if all(job.state in FINAL for job in jobs) and not any(w.runs for w in self._workers):
+            left = [job for job in jobs if job.state not in FINAL and job.purge_at is None]
+            if not left and not any(worker.runs for worker in self._workers):
                 return
-            for job in jobs:
-                if job.desired == "pause" and job.state not in FINAL:
+            for job in left:
+                if job.desired == "pause":
                     lifecycle.resume(self._database, job.id, LOCAL_OWNER)
             for worker in self._workers:
                 self._settle(worker)
             self._world.clock.advance(LEASE_S / 4)
-        waiting = [job for job in self._check() if job.state not in FINAL]
-        raise Broken(f"after {ROUNDS} rounds without a fault these have not ended: {waiting}")
+        raise Broken(f"after {ROUNDS} rounds without a fault these have not ended: {left}")
 
     def _settle(self, worker: SimulatedWorker) -> None:
         """Let a worker do all that it would do."""
-        worker.beat()
+        worker.watch()
+        self._beat(worker)
         for run in list(worker.runs):
+            worker.flush(run)
+            if run not in worker.runs:
+                continue
             if not run.has_started and run.ending is None:
                 worker.start(run)
-            while run.has_started and run.ending is None:
+            while run.has_started and run.ending is None and not run.is_hanging:
                 worker.train(run)
             worker.end(run)
         if worker.free_slots:
@@ -438,20 +513,39 @@ class Schedule:
 
     def _check_the_end(self) -> None:
         with self._world.faults.suspended():
-            while snapshots.sweep(self._database, self._store):
-                pass
+            self._let_go_of_what_is_deleted()
+            checker.sweep_unnamed(self._database, self._store)
             reported = {key: run for each in self._workers for key, run in each.lines.items()}
             with self._database.reading() as session:
                 problems = evidence.problems(session, reported, self._broken)
-            problems += checker.problems_of_rows(self._database)
+                problems += evidence.of_files(session, self._store.blobs)
+                problems += evidence.of_purged(session, self._invariants.purged)
+                if not self._is_clock_set:
+                    problems += evidence.of_times(session, reported)
+            problems += checker.problems_of_rows(
+                self._database, are_times_told=not self._is_clock_set_back
+            )
         if problems:
             raise Broken("; ".join(problems))
 
+    def _let_go_of_what_is_deleted(self) -> None:
+        deleted = {job.id: job.purge_at for job in self._check() if job.purge_at is not None}
+        self._world.clock.set(max([self._world.clock.moment, *deleted.values()]))
+        while deletion.purge(self._database):
+            pass
+        left = deleted.keys() & {job.id for job in self._check()}
+        if left:
+            raise Broken(f"jobs {left} are deleted, and still there")
+
     # who
+
+    def _free(self) -> list[SimulatedWorker]:
+        """Those who may act: one that waits for its action's end does nothing else."""
+        return [worker for worker in self._workers if not self._is_nested or worker != self._busy]
 
     def _worker(self, *, runs: bool = False) -> SimulatedWorker:
         """A worker that may act, where possible one that runs something."""
-        free = [worker for worker in self._workers if not self._is_nested or worker != self._busy]
+        free = self._free()
         worker = self._chance.choice([each for each in free if runs and each.runs] or free)
         if not self._is_nested:
             self._busy = worker
@@ -472,17 +566,20 @@ _DOES: dict[Name, Callable[[Schedule], str | None]] = {
     "resume": Schedule.resume,
     "retry": Schedule.retry,
     "restart": Schedule.restart,
+    "delete": Schedule.delete,
+    "restore": Schedule.restore,
     "claim": Schedule.claim,
     "work": Schedule.work,
     "beat": Schedule.beat,
-    "sweep": Schedule.sweep,
     "kill": Schedule.kill,
     "drain": Schedule.drain,
     "crash": Schedule.crash,
+    "hang": Schedule.hang,
     "fail": Schedule.fail,
     "damage": Schedule.damage,
     "store": Schedule.store,
     "wait": Schedule.wait,
+    "set": Schedule.set,
     "freeze": Schedule.freeze,
     "cut off": Schedule.cut_off,
 }

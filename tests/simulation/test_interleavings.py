@@ -10,7 +10,7 @@ import pytest
 from core import workers
 from core.database.engine import Database
 from core.jobs import claim as claiming
-from core.jobs import endings, lifecycle, polling, snapshots
+from core.jobs import deletion, endings, lifecycle, polling, snapshots
 from core.jobs.actors import LOCAL_OWNER
 from core.jobs.capacity import Capacity
 from core.jobs.claim import Claimant
@@ -32,6 +32,9 @@ SEEDS = int(os.environ.get("INTERLEAVINGS", "15"))
 """More of them find more: `INTERLEAVINGS=2000`."""
 
 
+_ASKS = (lifecycle.cancel, lifecycle.pause, lifecycle.resume, lifecycle.retry)
+
+
 class Scene:
     """Two workers; a run that trains, one whose lease is over, and some that wait or are over."""
 
@@ -47,8 +50,11 @@ class Scene:
         self.paused = self._submit()
         lifecycle.pause(database, self.paused, LOCAL_OWNER)
         self.queued = [self._submit(priority=number) for number in (0, 1, 1)]
+        self.deleted, self.purged = self._submit(), self._submit()
+        deletion.delete(database, self.deleted, LOCAL_OWNER, 60)
+        deletion.delete(database, self.purged, LOCAL_OWNER, 0)
         self.invariants = Invariants(Reader(database), self.store.blobs)
-        self.invariants.check()
+        self.invariants.check(clock.moment)
 
     def _register(self, name: str) -> Claimant:
         facts = WorkerFacts(name, 1, "0", ["default"], [{"kind": "cpu"}], 2, 2)
@@ -78,6 +84,12 @@ class Scene:
         blob = self.store.keep(f"{lease.job_id} {step}".encode())
         recorder.secure(SnapshotRef(0, step, blob))
 
+    def _take_back(self, worker_id: int) -> list[int]:
+        with self.database.writing() as session:
+            taken = endings.take_back(session, worker_id)
+            workers.mark_lost(session, worker_id)
+            return taken
+
     def actions(self):
         """All that can be done here, by name."""
         database, owner = self.database, LOCAL_OWNER
@@ -88,6 +100,8 @@ class Scene:
             "failed": self.failed[0].job_id,
             "paused": self.paused,
             "queued": self.queued[1],
+            "deleted": self.deleted,
+            "purged": self.purged,
         }
         found = {
             "claim": lambda: claiming.claim(database, self.workers[0], LEASE_S),
@@ -97,6 +111,11 @@ class Scene:
             ),
             "reap": lambda: endings.reap(database, LEASE_S),
             "reap elsewhere": lambda: endings.reap(database, LEASE_S),
+            "take back": lambda: self._take_back(self.workers[0].worker_id),
+            "take back elsewhere": lambda: self._take_back(self.workers[0].worker_id),
+            "beat": lambda: workers.heartbeat(database, self.workers[0].worker_id),
+            "purge": lambda: deletion.purge(database),
+            "purge elsewhere": lambda: deletion.purge(database),
             "poll": lambda: polling.poll(database, self.workers[1]),
             "sweep": lambda: snapshots.sweep(database, self.store),
             "submit": lambda: self._submit(devices=2),
@@ -111,7 +130,10 @@ class Scene:
                 f"succeed {name}": lambda lease=lease: endings.succeed(database, lease, "0", []),
             }
         for name, number in numbers.items():
-            for ask in (lifecycle.cancel, lifecycle.pause, lifecycle.resume, lifecycle.retry):
+            found[f"delete {name}"] = lambda number=number: deletion.delete(
+                database, number, owner, 60
+            )
+            for ask in (*_ASKS, deletion.restore):
                 found[f"{ask.__name__} {name}"] = lambda ask=ask, number=number: ask(
                     database, number, owner
                 )
@@ -136,6 +158,6 @@ def test_actions_at_once_end_and_leave_rows_that_agree(on_postgresql):
 
         outcomes = interleave(database, chosen, chance)
 
-        scene.invariants.check()
+        scene.invariants.check(clock.moment)
         claimed = [each.job_id for each in outcomes.values() if isinstance(each, Lease)]
         assert len(claimed) == len(set(claimed)), f"seed {seed}: {list(outcomes)}"

@@ -8,10 +8,12 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
+from core import hosts
 from core.database import engine
 from core.database.engine import Database
 from core.database.models import JobProgress
-from core.jobs import endings, lanes, recorder, snapshots
+from core.housekeeping import Housekeeping
+from core.jobs import endings, lanes, recorder, snapshots, unnamed
 from core.jobs.lease import guarded_update
 from core.metrics.writer import MetricWriter
 from tests.conftest import sqlite_address
@@ -19,6 +21,7 @@ from tests.services import empty_tables
 from tests.simulation.faults import FAULT_KINDS
 from tests.simulation.rows import Broken
 from tests.simulation.schedule import Plan, World
+from worker.supervisor import fence
 
 CHUNK = 20
 
@@ -85,6 +88,19 @@ def nothing(*_arguments, **_options):
     """Does nothing."""
 
 
+def reap_at_once(housekeeping):
+    housekeeping._reaps_after = 0.0
+
+
+@contextmanager
+def take_for_ended(_folder, _name):
+    yield True
+
+
+def name_none(_session, _names):
+    return set()
+
+
 HEADS = lanes.heads
 
 DEFECTS = {
@@ -93,6 +109,11 @@ DEFECTS = {
     "snapshots beyond a beginning stay": [(snapshots, "discard", nothing)],
     "an end is not written into the history": [(endings, "_append_events", nothing)],
     "samples are not read again when an answer was lost": [(MetricWriter, "forget", nothing)],
+    "a trainer that is cut off goes on": [(fence, "ASK_AFTER", 99.0), (fence, "KILL_AFTER", 99.0)],
+    "after an outage jobs are reaped at once": [(Housekeeping, "postpone_reaping", reap_at_once)],
+    "live neighbors are taken for dead": [(hosts, "ended", take_for_ended)],
+    "a file with a name is taken for one without": [(unnamed, "_named", name_none)],
+    "a line has the time of its flush": [(recorder, "host_clock", lambda: 0.0)],
 }
 
 

@@ -20,18 +20,18 @@ from hypothesis.stateful import (
 from sqlalchemy import select
 
 from core import workers
-from core.database.models import Attempt, JobEvent, Snapshot
+from core.database.models import Attempt, JobEvent, Snapshot, Worker
 from core.errors import Conflict, DatabaseUnavailable, LeaseLost
+from core.hosts import HeldLock
+from core.housekeeping import House
 from core.jobs import claim as claiming
-from core.jobs import endings, lifecycle, polling, snapshots
+from core.jobs import deletion, endings, lifecycle, polling, snapshots
 from core.jobs.actors import LOCAL_OWNER
 from core.jobs.capacity import Capacity, Requirements
 from core.jobs.claim import Claimant
-from core.jobs.endings import Failure
 from core.jobs.polling import NOTIFY_AGAIN_S
 from core.jobs.recorder import Recorder
 from core.jobs.snapshots import SnapshotRef
-from core.messages import message
 from core.queries import metrics
 from core.workers import WorkerFacts
 from tests.core.jobs.model import ModelQueue
@@ -41,12 +41,21 @@ from tests.simulation.faults import FaultyCalls
 from tests.simulation.rows import Invariants, Queue, Reader
 from tests.simulation.store import SimulatedStore
 from tests.simulation.trainer import SimulatedTrainer, spec
+from tests.simulation.worker import (
+    BEAT_EVERY_S,
+    FAILURES,
+    LEASE_S,
+    OUTCOMES,
+    Host,
+    Silence,
+    SimulatedHousekeeping,
+)
 
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "6"))
 """More of them find more: `MODEL_EXAMPLES=500 make tests PYTEST=tests/core/jobs/test_model.py`."""
 
-LEASE_S = 15.0
 EPOCHS, BATCHES = 3, 4
+UNDO_S = 30.0
 
 CPU = [{"kind": "cpu"}]
 GPU = [{"kind": "cuda", "precisions": ["fp32", "bf16"]}]
@@ -54,7 +63,7 @@ HARDWARE = ((CPU, 1, 1), (CPU, 2, 2), (GPU * 2, 4, 1))
 """Devices, slots and threads of the workers."""
 
 WHICH = st.integers(0, 7)
-OUTCOMES = st.sampled_from(["failed", "crashed", "crashed", "drained", "paused", "cancelled"])
+ENDINGS = st.sampled_from([*OUTCOMES, "crashed", "hung"])
 
 
 @dataclass
@@ -73,26 +82,41 @@ class Attempted:
 class QueueMachine(RuleBasedStateMachine):
     """Does the same to the tables and to the model."""
 
-    def __init__(self, database, clock, faults):
+    def __init__(self, database, clock, faults, host):
         super().__init__()
-        self.database, self.clock, self.faults = database, clock, faults
+        self.database, self.clock, self.faults, self.host = database, clock, faults, host
         faults.forget()
         rows.empty(database)
         clock.set(BEGINNING)
         self.reader = Reader(database)
         self.store = SimulatedStore()
         self.seen = Invariants(self.reader, self.store.blobs)
-        self.model = ModelQueue(clock.moment, LEASE_S)
+        self.model = ModelQueue(clock.moment, LEASE_S, BEAT_EVERY_S)
+        house = House(host.settings, database, self.store, Silence())
+        self.housekeeping = SimulatedHousekeeping(house, host.boot, clock)
         self.attempts: list[Attempted] = []
 
     @initialize()
     def start_workers(self):
-        self.workers = []
-        for number, (devices, slots, threads) in enumerate(HARDWARE):
-            facts = WorkerFacts(f"w{number}", 1, "0", ["default"], devices, slots, threads)
-            worker_id = workers.register(self.database, facts)
-            capacity = Capacity.of(devices, slots, threads)
-            self.workers.append(Claimant(worker_id, ["default"], capacity, f"w{number}"))
+        numbers = range(len(HARDWARE))
+        self.locks = [HeldLock.take(self.host.settings.data_folder) for _ in numbers]
+        self.workers = [self.register(number) for number in numbers]
+
+    def register(self, number):
+        """Start a worker, or its successor."""
+        devices, slots, threads = HARDWARE[number]
+        facts = WorkerFacts(
+            f"w{number}", 1, "0", ["default"], devices, slots, threads,
+            host=self.host.boot, lock=self.locks[number].name,
+        )  # fmt: skip
+        worker_id = workers.register(self.database, facts)
+        self.model.register(worker_id)
+        capacity = Capacity.of(devices, slots, threads)
+        return Claimant(worker_id, ["default"], capacity, f"w{number}")
+
+    def teardown(self):
+        for lock in getattr(self, "locks", []):
+            lock.release()
 
     # people
 
@@ -129,6 +153,16 @@ class QueueMachine(RuleBasedStateMachine):
     def retry(self, which, from_scratch):
         self.ask(which, lifecycle.retry, self.model.retry, from_scratch=from_scratch)
 
+    @precondition(lambda self: self.model.jobs)
+    @rule(which=WHICH)
+    def delete(self, which):
+        self.ask(which, deletion.delete, self.model.delete, undo_s=UNDO_S)
+
+    @precondition(lambda self: self.model.jobs)
+    @rule(which=WHICH)
+    def restore(self, which):
+        self.ask(which, deletion.restore, self.model.restore)
+
     def ask(self, which, of_tables, of_model, **options):
         """Ask for something; what the one refuses, the other refuses."""
         job_id = sorted(self.model.jobs)[which % len(self.model.jobs)]
@@ -148,7 +182,8 @@ class QueueMachine(RuleBasedStateMachine):
             self.faults.plan_next_commit()
         lease = claiming.claim(self.database, claimant, LEASE_S, held)
         self.faults.withdraw()
-        assert (lease and lease.job_id) == self.model.claim(claimant.max_capacity, held)
+        of_model = self.model.claim(claimant.worker_id, claimant.max_capacity, held)
+        assert (lease and lease.job_id) == of_model
         if lease is None:
             return
         needs = lease.needs
@@ -202,16 +237,15 @@ class QueueMachine(RuleBasedStateMachine):
         self.faults.withdraw()
 
     @precondition(lambda self: self.attempts)
-    @rule(which=WHICH, outcome=OUTCOMES)
-    def end(self, which, outcome):
+    @rule(which=WHICH, ending=ENDINGS)
+    def end(self, which, ending):
         lease = self.attempt(which).lease
-        failure = None
-        if outcome in ("failed", "crashed"):
-            failure = Failure(outcome, message("worker.supervisor_failed"))
+        outcome, failure = OUTCOMES[ending], FAILURES.get(ending)
+        why = (failure.kind, failure.reason.code) if failure else (None, None)
         longest = []
 
         def of_model():
-            longest.append(self.model.end(lease.job_id, lease.attempt, outcome))
+            longest.append(self.model.end(lease.job_id, lease.attempt, outcome, *why))
 
         with both_refuse(LeaseLost, of_model):
             endings.end(self.database, lease, outcome, failure)
@@ -235,6 +269,26 @@ class QueueMachine(RuleBasedStateMachine):
     @rule()
     def sweep(self):
         snapshots.sweep(self.database, self.store)
+
+    @rule(which=WHICH)
+    def beat(self, which):
+        worker_id = self.workers[which % len(self.workers)].worker_id
+        workers.heartbeat(self.database, worker_id)
+        self.model.beat(worker_id)
+
+    @rule(which=WHICH)
+    def die(self, which):
+        """A worker and its trainers are killed, and a successor starts."""
+        number = which % len(self.workers)
+        os.close(self.locks[number].descriptor)
+        self.model.workers[self.workers[number].worker_id].has_ended = True
+        self.locks[number] = HeldLock.take(self.host.settings.data_folder)
+        self.workers[number] = self.register(number)
+
+    @rule()
+    def keep_house(self):
+        assert self.housekeeping.look() == self.model.keep_house()
+        self.housekeeping.tidy()
 
     @rule(which=WHICH, notifies=st.booleans())
     def poll(self, which, notifies):
@@ -269,14 +323,14 @@ class QueueMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_rows_hold_together(self):
-        self.seen.check()
+        self.seen.check(self.clock.moment)
 
     @invariant()
     def the_jobs_are_those_of_the_model(self):
         there = [
             (
                 job.id, job.state, job.desired, job.attempt, job.priority, job.crashes, job.losses,
-                job.secured_step, job.needs, job.lease_expires_at,
+                job.secured_step, job.needs, job.lease_expires_at, job.error_kind, job.purge_at,
                 job.available_at if job.state == "queued" else None,
             )
             for job in self.reader.jobs()
@@ -284,7 +338,7 @@ class QueueMachine(RuleBasedStateMachine):
         assert there == [
             (
                 job.id, job.state, job.desired, job.attempt, job.priority, job.crashes, job.losses,
-                job.secured_step, job.needs, job.lease_until,
+                job.secured_step, job.needs, job.lease_until, job.error, job.purge_at,
                 job.available_at if job.state == "queued" else None,
             )
             for job in self.model.jobs.values()
@@ -298,14 +352,19 @@ class QueueMachine(RuleBasedStateMachine):
                 of_job = happened.setdefault(event.job_id, [])
                 of_job.append((event.kind, event.attempt, event.payload.get("state")))
             for attempt in session.scalars(select(Attempt).order_by(Attempt.number)):
-                outcomes.setdefault(attempt.job_id, []).append(attempt.outcome)
+                reason = attempt.reason and attempt.reason.code
+                ended = attempt.outcome and (attempt.outcome, reason)
+                outcomes.setdefault(attempt.job_id, []).append(ended)
             usable = select(Snapshot).where(Snapshot.discarded_at.is_(None))
             for row in session.scalars(usable.order_by(Snapshot.step, Snapshot.attempt)):
                 kept.setdefault(row.job_id, []).append((row.step, row.attempt))
+            lost = {row.id: row.lost_at is not None for row in session.scalars(select(Worker))}
             steps = {
                 job_id: [sample.step for sample in metrics(session, job_id).items]
                 for job_id in self.model.jobs
             }
+        assert lost == {number: each.is_lost for number, each in self.model.workers.items()}
+        assert happened.keys() == self.model.jobs.keys()
         for job in self.model.jobs.values():
             assert happened[job.id] == job.history
             assert outcomes.get(job.id, []) == job.outcomes
@@ -325,10 +384,11 @@ def both_refuse(error, of_model):
         yield [answer]
 
 
-def test_the_queue_does_what_its_model_does(database):
+def test_the_queue_does_what_its_model_does(database, tmp_path):
+    host = Host.of(tmp_path, "host")
     with SimulatedClock(database) as clock, FaultyCalls(database, clock) as faults:
         run_state_machine_as_test(
-            lambda: QueueMachine(database, clock, faults),
+            lambda: QueueMachine(database, clock, faults, host),
             settings=settings(
                 max_examples=EXAMPLES,
                 stateful_step_count=30,
