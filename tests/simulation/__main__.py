@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--fault", choices=FAULT_KINDS, default=FAULT_KINDS[0])
     parser.add_argument("--first", type=int, default=0, help="the first seed of many")
     parser.add_argument("--schedules", type=int, default=10_000)
-    parser.add_argument("--every-call-of", type=int, default=4, help="seeds, each call in turn")
+    parser.add_argument("--every-call-of", type=int, default=1, help="seeds, each call in turn")
     parser.add_argument("--on-postgresql", type=int, default=300, help="of them there too")
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
@@ -73,17 +73,19 @@ def _show(folder: Path, chosen: argparse.Namespace) -> int:
 
 
 def _run_many(folder: Path, chosen: argparse.Namespace) -> int:
+    began = time.monotonic()
     seeds = range(chosen.first, chosen.first + chosen.schedules)
     broken = _run("sqlite", folder, [Plan(seed) for seed in seeds], chosen.processes)
     every = [plan for seed in seeds[: chosen.every_call_of] for plan in _every_call(folder, seed)]
     broken += _run("sqlite", folder, every, chosen.processes)
-    if chosen.on_postgresql:
-        plans = [Plan(seed) for seed in seeds[: chosen.on_postgresql]]
-        try:
-            broken += _run("postgresql", folder, plans, 1)
-        except UnavailableHereError as error:
-            print(f"NOT RUN on PostgreSQL: {error}")
-    print(f"broken: {broken}")
+    there = [Plan(seed) for seed in seeds[: chosen.on_postgresql]]
+    try:
+        broken += _run("postgresql", folder, there, 1)
+    except UnavailableHereError as error:
+        print(f"NOT RUN on PostgreSQL: {error}")
+        there = []
+    number, seconds = len(seeds) + len(every) + len(there), time.monotonic() - began
+    print(f"{number} schedules in {seconds:.0f} s, broken: {broken}")
     return broken
 
 
@@ -98,6 +100,8 @@ def _every_call(folder: Path, seed: int) -> list[Plan]:
 
 def _run(kind: str, folder: Path, plans: list[Plan], processes: int) -> int:
     began, broken = time.monotonic(), 0
+    if not plans:
+        return 0
     with _database(kind, folder) as address:
         spawning = multiprocessing.get_context("spawn")
         with spawning.Pool(processes, crowd.enter, (address, folder)) as pool:

@@ -500,14 +500,15 @@ class Schedule:
         worker.watch()
         self._beat(worker)
         for run in list(worker.runs):
-            worker.flush(run)
-            if run not in worker.runs:
-                continue
             if not run.has_started and run.ending is None:
                 worker.start(run)
             while run.has_started and run.ending is None and not run.is_hanging:
                 worker.train(run)
-            worker.end(run)
+            if run.ending is None:
+                worker.flush(run)
+            for _ in range(2):  # what it has reported, then how it has ended
+                if run in worker.runs:
+                    worker.end(run)
         if worker.free_slots:
             worker.claim(worker.held())
 
