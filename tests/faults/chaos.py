@@ -350,7 +350,7 @@ class Storm:
         for outcome, causes in costs.items():
             if outcomes[outcome] > causes:
                 found.append(f"{outcomes[outcome]} attempts {outcome}, with {causes} causes")
-        if self._retried and sum(self._done[each] for each in CRASHING) < endings.CRASH_BUDGET:
+        if self._retried and self._times(*CRASHING) < endings.CRASH_BUDGET:
             found.append(f"jobs {sorted(self._retried)} spent a budget that nobody spent for them")
         return found
 
