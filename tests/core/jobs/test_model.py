@@ -51,7 +51,7 @@ from tests.simulation.worker import (
     SimulatedHousekeeping,
 )
 
-EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "6"))
+EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "10"))
 """More of them find more: `MODEL_EXAMPLES=500 make tests PYTEST=tests/core/jobs/test_model.py`."""
 
 EPOCHS, BATCHES = 3, 4
