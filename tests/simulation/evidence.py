@@ -72,8 +72,8 @@ def _lines(session: Session, reported: Lines) -> Iterator[str]:
     for line in session.scalars(select(LogLine).order_by(*order)):
         written.setdefault((line.job_id, line.attempt), []).append(line.text)
     for key, lines in written.items():
-        told = [text for text, _ in reported.get(key, ())]
-        if lines != told[: len(lines)]:
+        texts = [text for text, _ in reported.get(key, ())]
+        if lines != texts[: len(lines)]:
             yield f"job {key[0]}, attempt {key[1]}: nobody reported its log so: {lines}"
 
 

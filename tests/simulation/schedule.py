@@ -426,14 +426,14 @@ class Schedule:
         return f"{seconds:+} s"
 
     def freeze(self) -> str | None:
-        """A worker stands still, and the others go on; then it does what it was about to do."""
+        """A worker stands still, and the others continue; then it does what it was about to do."""
         worker = self._worker(runs=True)
         worker.is_frozen = True
         rounds = self._chance.choice((3, 8))
         try:
             for _ in range(rounds):
                 self._world.clock.advance(0.9 * LONGEST_GAP_S)
-                self._go_on(besides=worker)
+                self._let_the_others_act(besides=worker)
         finally:
             worker.is_frozen = False
         if self._chance.random() < 0.5:
@@ -442,7 +442,7 @@ class Schedule:
             worker.flush(run)
         return f"{worker.name} for {rounds} rounds"
 
-    def _go_on(self, besides: SimulatedWorker) -> None:
+    def _let_the_others_act(self, besides: SimulatedWorker) -> None:
         """Trainers train, also those of a worker that stands still; the others beat and renew."""
         for worker in self._free():
             for run in list(worker.runs):

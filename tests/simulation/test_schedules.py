@@ -109,7 +109,7 @@ DEFECTS = {
     "snapshots beyond a beginning stay": (0, [(snapshots, "discard", nothing)]),
     "an end is not written into the history": (0, [(endings, "_append_events", nothing)]),
     "samples are not read again when an answer was lost": (78, [(MetricWriter, "forget", nothing)]),
-    "a trainer that is cut off goes on": (
+    "a trainer that is cut off continues": (
         10,
         [(fence, "ASK_AFTER", 99.0), (fence, "KILL_AFTER", 99.0)],
     ),

@@ -73,7 +73,7 @@ class ModelJob:
 class ModelWorker:
     """A worker that has registered."""
 
-    heard_at: datetime
+    last_heartbeat_at: datetime
     is_lost: bool = False
     has_ended: bool = False
     """Whether nobody is left who holds its lock."""
@@ -287,7 +287,7 @@ class ModelQueue:
         if self._may_reap:
             silent_since = self.moment - timedelta(seconds=SILENT_AFTER_S)
             for worker in self.workers.values():
-                worker.is_lost |= worker.heard_at < silent_since
+                worker.is_lost |= worker.last_heartbeat_at < silent_since
             for job in list(self.jobs.values()):
                 if job.purge_at is not None and job.purge_at <= self.moment:
                     del self.jobs[job.id]
