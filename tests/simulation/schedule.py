@@ -418,7 +418,15 @@ class Schedule:
         return f"{seconds} s"
 
     def set(self) -> str | None:
-        """Somebody sets the database's clock."""
+        """Somebody sets the database's clock.
+
+        Not twice between two looks of a worker: back and forth again shows to it as no gap, and
+        the leases that were renewed in between look as if they were long over.
+        """
+        if not all(worker.has_seen_clock for worker in self._workers):
+            return None
+        for worker in self._workers:
+            worker.has_seen_clock = worker.claimant is None
         seconds = self._chance.choice((-70.0, -5.0, 5.0, 70.0))
         self._world.clock.step(seconds)
         self._is_clock_set = True

@@ -220,6 +220,8 @@ class SimulatedWorker:
         self.is_draining = False
         self.is_frozen = False
         """Whether it does nothing; its trainers do."""
+        self.has_seen_clock = True
+        """Whether it has looked since the database's clock was set."""
         self._host = host
         self._clock = clock
         self._lock: HeldLock | None = None
@@ -253,6 +255,7 @@ class SimulatedWorker:
         self.runs = []
         self.claimant = self._lock = self._facts = None
         self.is_draining = self.is_frozen = False
+        self.has_seen_clock = True
 
     def register(self) -> Claimant:
         """Start, unless it has."""
@@ -407,6 +410,7 @@ class SimulatedWorker:
         except DatabaseUnavailable:
             self._housekeeping.postpone_reaping()
             raise
+        self.has_seen_clock = True
         return result
 
     def tidy(self) -> None:
