@@ -113,6 +113,11 @@ class RedisServer:
             self._process.wait()
             self._process = None
 
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return self._port
+
     def flush(self) -> None:
         """Forget everything."""
         with redis.Redis.from_url(self.url) as connection:

@@ -147,8 +147,9 @@ def end(
         # the row is locked before it is decided. It alone, and so that rows which refer to it can
         # be written: a flush of whoever holds the job now may wait for neither
         locked = select(Job).where(Job.id == lease.job_id).with_for_update(of=Job, key_share=True)
-        job = session.scalars(locked).one()
+        job = session.scalars(locked).one_or_none()
         guarded_update(session, lease, {}, {})
+        assert job is not None  # a job that was purged has no lease either
         return _end(session, job, lease.actor, outcome, failure)
 
 

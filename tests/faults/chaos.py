@@ -28,13 +28,13 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from sqlalchemy import make_url, select
+from sqlalchemy import ColumnElement, make_url, select, text
 
 from core.database import engine
 from core.database.engine import Database
 from core.database.models import Attempt, Job
 from core.errors import Conflict, DatabaseUnavailable, NotFound
-from core.jobs import endings, lifecycle, snapshots
+from core.jobs import deletion, endings, lanes, lifecycle, snapshots
 from core.jobs.actors import LOCAL_OWNER
 from core.messaging.notify import Notifier
 from core.messaging.pubsub import Wakeups
@@ -43,7 +43,7 @@ from core.spec.presets import resolve
 from core.states import FINAL
 from core.storage.folder import Folder
 from tests.faults import checker
-from tests.faults.conftest import FAULTS_OF_OUR_OWN
+from tests.faults.conftest import DISK, FAULTS_OF_OUR_OWN
 from tests.faults.proxy import Proxy
 from tests.faults.reference import References
 from tests.services import Postgres, RedisServer
@@ -51,7 +51,12 @@ from worker.devices import usable_cores
 from worker.training.data import download
 
 LEASE_S = 4.0
+HANG_S = 15.0
+UNDO_S = 3600.0
 LONGEST_S = 1800.0
+"""For a hundred runs, or for sixty faults; more of them may take longer."""
+JOBS = 100
+FAULTS = 60
 MARK = "CHAOS"
 
 
@@ -61,12 +66,19 @@ LOSING = (
     "stop a worker for longer than its lease",
     "cut a worker off for longer than its lease",
     "stall a worker for longer than its lease",
+    "cut a worker off from everything for longer than its lease",
 )
+
+CRASHING = ("kill a trainer", "hang a trainer")
+"""A trainer that stands still for long is found to hang; or it ends itself, its time being over."""
+SPENT = ("crash", "hung")
+"""What a run failed by whose budget of crashes is spent."""
 
 FENCING = (
     "stop a worker for longer than its lease",
     "cut a worker off for longer than its lease",
     "stall a worker for longer than its lease",
+    "cut a worker off from everything for longer than its lease",
 )
 """A worker that cannot renew ends its trainer before another may take the run over."""
 FENCING_ALL = "take the database away"
@@ -87,6 +99,15 @@ SPECS: list[dict[str, Any]] = [
 
 CUT_OFF = "drained, since it was cut off"
 
+STEPPED_CLOCK = (
+    "CREATE SCHEMA storm",
+    "CREATE TABLE storm.clock (ahead interval NOT NULL)",
+    "INSERT INTO storm.clock VALUES ('0')",
+    """CREATE FUNCTION storm.clock_timestamp() RETURNS timestamptz VOLATILE LANGUAGE sql
+        AS 'SELECT pg_catalog.clock_timestamp() + ahead FROM storm.clock'""",
+)
+"""What PostgreSQL finds before its own clock, where the search path says so."""
+
 
 def _outcome(attempt: Attempt) -> str | None:
     """How an attempt ended; a run that was handed back is told from one that was fenced."""
@@ -94,11 +115,20 @@ def _outcome(attempt: Attempt) -> str | None:
     return CUT_OFF if is_cut_off else attempt.outcome
 
 
+def _cover_clock(address: str) -> None:
+    """Let whoever connects from now on read a clock that can be set."""
+    name = make_url(address).database
+    with Database(address) as database, database.writing() as session:
+        for statement in STEPPED_CLOCK:
+            session.execute(text(statement))
+        session.execute(text(f"ALTER DATABASE {name} SET search_path = storm, pg_catalog, public"))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="A storm of faults, then the checker.")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--jobs", type=int, default=100)
-    parser.add_argument("--faults", type=int, default=60)
+    parser.add_argument("--jobs", type=int, default=JOBS, help="1000 for the large storm")
+    parser.add_argument("--faults", type=int, default=FAULTS, help="600 for the large storm")
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--every", type=float, default=4.0, help="seconds between faults, about")
     parser.add_argument("--epochs", type=int, default=180)
@@ -142,9 +172,12 @@ class Storm:
             slots=1,
             lease_seconds=LEASE_S,
             grace_seconds=5.0,
+            hang_seconds=HANG_S,
         )
         download.ensure("digits", self._settings.data_folder, lambda _text: None)
         engine.upgrade(address)
+        if self._postgres:
+            _cover_clock(address)
         self._tables = stack.enter_context(Database(address))
         self._storage = Folder(self._settings.home / "artifacts")
         self._notifier = Notifier(self._redis.url)
@@ -154,6 +187,7 @@ class Storm:
         self._retried: set[int] = set()
         self._healing: list[threading.Thread] = []
         self._ending = threading.Event()
+        self._longest_s = LONGEST_S * max(1.0, chosen.jobs / JOBS, chosen.faults / FAULTS)
         self._workers = [_Worker(self, number) for number in range(chosen.workers)]
         threading.Thread(target=self._keep_workers, daemon=True).start()
 
@@ -172,30 +206,41 @@ class Storm:
             )
         self._notifier.notify("default")
 
-    def rage(self) -> None:
-        """Do the faults, one after the other; those that last heal by themselves."""
-        faults: list[Callable[[], bool]] = [
+    def _faults(self) -> list[Callable[[], bool]]:
+        """What can be done to this stack; a fault that is a method more is a line more here."""
+        faults = [
             self._kill_a_trainer,
+            self._hang_a_trainer,
             self._kill_a_worker,
             self._kill_a_zygote,
             self._stop_a_worker_for_longer_than_its_lease,
             self._drain_a_worker,
             self._make_redis_forget,
             self._restart_redis,
+            self._cut_a_worker_off_from_redis,
             self._take_the_database_away,
             self._notify_ten_times,
+            self._hang_the_store_of_a_worker,
             self._damage_a_snapshot,
             self._pause_and_resume_a_run,
+            self._delete_and_restore_a_run,
             self._cancel_a_run,
         ]
         if self._postgres:
             faults += [
                 self._cut_a_worker_off_for_longer_than_its_lease,
+                self._cut_a_worker_off_from_everything_for_longer_than_its_lease,
                 self._stall_a_worker_for_longer_than_its_lease,
                 self._lose_the_answer_to_a_commit,
+                self._set_the_clock_of_the_database_forward,
             ]
+        return faults
+
+    def rage(self) -> None:
+        """Do the faults, one after the other; those that last heal by themselves."""
+        faults = self._faults()
         bag: list[Callable[[], bool]] = []
-        deadline = time.monotonic() + LONGEST_S
+        deadline = time.monotonic() + self._longest_s
         while self._done.total() < self._chosen.faults and time.monotonic() < deadline:
             time.sleep(self._chance.uniform(0.5, 1.5) * self._chosen.every)
             if not bag:  # each kind once, in an order of its own, then again
@@ -213,18 +258,21 @@ class Storm:
                 print(f"{self._done.total():4} {name}", flush=True)
 
     def wait_for_the_end(self) -> None:
-        """Wait until every job has ended; resume what was paused or spent its budget."""
-        deadline = time.monotonic() + LONGEST_S
+        """Wait until every job has ended; bring back what is deleted, paused, or out of budget."""
+        deadline = time.monotonic() + self._longest_s
         for healing in self._healing:
             healing.join()
         while time.monotonic() < deadline:
             with contextlib.suppress(DatabaseUnavailable):
-                left = [job for job in self._jobs() if job.state not in FINAL]
-                for job in self._jobs():
+                open_ones = self._jobs(Job.state.not_in(("succeeded", "cancelled")))
+                left = [job for job in open_ones if job.state not in FINAL]
+                for job in open_ones:
+                    if job.deleted_at is not None:
+                        deletion.restore(self._tables, job.id, LOCAL_OWNER)
                     if job.state == "paused" or job.desired == "pause":
                         with contextlib.suppress(Conflict):
                             lifecycle.resume(self._tables, job.id, LOCAL_OWNER)
-                    if job.state == "failed" and job.error_kind == "crash":
+                    if job.state == "failed" and job.error_kind in SPENT:
                         self._retried.add(job.id)
                         lifecycle.retry(self._tables, job.id, LOCAL_OWNER)
                         left.append(job)
@@ -293,7 +341,7 @@ class Storm:
     def _ends_without_a_cause(self, outcomes: Counter[Any]) -> list[str]:
         """Attempts that ended badly though nothing was done to them: each fault can cost one."""
         costs = {
-            "crashed": self._times("kill a trainer"),
+            "crashed": self._times(*CRASHING),
             "lost": self._times(*LOSING),
             "drained": self._times("drain a worker"),
             CUT_OFF: self._times(*FENCING) + len(self._workers) * self._times(FENCING_ALL),
@@ -302,7 +350,7 @@ class Storm:
         for outcome, causes in costs.items():
             if outcomes[outcome] > causes:
                 found.append(f"{outcomes[outcome]} attempts {outcome}, with {causes} causes")
-        if self._retried and self._done["kill a trainer"] < endings.CRASH_BUDGET:
+        if self._retried and self._times(*CRASHING) < endings.CRASH_BUDGET:
             found.append(f"jobs {sorted(self._retried)} spent a budget that nobody spent for them")
         return found
 
@@ -323,6 +371,16 @@ class Storm:
         trainers = [trainer for worker in self._workers for trainer in worker.trainers()]
         if trainers:
             self._chance.choice(trainers).kill()
+        return bool(trainers)
+
+    def _hang_a_trainer(self) -> bool:
+        trainers = [trainer for worker in self._workers for trainer in worker.trainers()]
+        if trainers:
+            trainer = self._chance.choice(trainers)
+            trainer.suspend()
+            # or for so long that it is found
+            seconds = self._chance.choice((self._chance.uniform(0.5, 2) * LEASE_S, 2 * HANG_S))
+            self._heal_after(seconds, trainer.resume)
         return bool(trainers)
 
     def _kill_a_worker(self) -> bool:
@@ -358,6 +416,12 @@ class Storm:
         self._redis.start()
         return True
 
+    def _cut_a_worker_off_from_redis(self) -> bool:
+        broker = self._any_worker().broker
+        broker.cut()
+        self._heal_after(self._chance.uniform(0.5, 2) * LEASE_S, broker.heal)
+        return True
+
     def _take_the_database_away(self) -> bool:
         seconds = self._chance.uniform(0, 1.5 * LEASE_S)
         if self._postgres:
@@ -379,6 +443,14 @@ class Storm:
         self._heal_after(1.5 * LEASE_S, proxy.heal)
         return True
 
+    def _cut_a_worker_off_from_everything_for_longer_than_its_lease(self) -> bool:
+        worker = self._any_worker()
+        assert worker.proxy is not None
+        for proxy in (worker.proxy, worker.broker):
+            proxy.cut()
+            self._heal_after(1.5 * LEASE_S, proxy.heal)
+        return True
+
     def _stall_a_worker_for_longer_than_its_lease(self) -> bool:
         proxy = self._any_worker().proxy
         assert proxy is not None
@@ -394,8 +466,15 @@ class Storm:
     def _notify_ten_times(self) -> bool:
         return all(self._notifier.notify("default") for _ in range(10))
 
+    def _hang_the_store_of_a_worker(self) -> bool:
+        # whatever the worker and its trainers flush to the disk waits
+        fault = self._any_worker().disk / "hangs"
+        fault.touch()
+        self._heal_after(self._chance.uniform(0.5, 2) * LEASE_S, fault.unlink)
+        return True
+
     def _damage_a_snapshot(self) -> bool:
-        running = [job for job in self._jobs() if job.state == "running"]
+        running = self._jobs(lanes.IS_RUNNING)
         self._chance.shuffle(running)
         for job in running:
             with self._tables.reading() as session:
@@ -408,7 +487,7 @@ class Storm:
         return False
 
     def _pause_and_resume_a_run(self) -> bool:
-        running = [job for job in self._jobs() if job.state == "running"]
+        running = self._jobs(lanes.IS_RUNNING)
         if not running:
             return False
         job = self._chance.choice(running)
@@ -425,14 +504,38 @@ class Storm:
             return True
         return False
 
+    def _delete_and_restore_a_run(self) -> bool:
+        alive = self._jobs(Job.state.in_(("queued", "running")), Job.deleted_at.is_(None))
+        if not alive:
+            return False
+        job = self._chance.choice(alive)
+        with contextlib.suppress(Conflict):  # one that runs cannot be deleted
+            deletion.delete(self._tables, job.id, LOCAL_OWNER, UNDO_S)
+
+            def restore() -> None:
+                with contextlib.suppress(DatabaseUnavailable):
+                    deletion.restore(self._tables, job.id, LOCAL_OWNER)
+                    self._notifier.notify("default")
+
+            self._heal_after(self._chance.uniform(0, 3), restore)
+        return True
+
+    def _set_the_clock_of_the_database_forward(self) -> bool:
+        # back, the order of its times would say nothing any more
+        with self._tables.writing() as session:
+            ahead = {"seconds": 3 * LEASE_S}
+            step = "UPDATE storm.clock SET ahead = ahead + make_interval(secs => :seconds)"
+            session.execute(text(step), ahead)
+        return True
+
     def _cancel_a_run(self) -> bool:
         # a few only: a cancelled run compares nothing
-        alive = [job for job in self._jobs() if job.state in ("queued", "running")]
+        alive = self._jobs(Job.state.in_(("queued", "running")))
         if not alive:
             return False
         job = self._chance.choice(alive)
         self._cancelled.add(job.id)
-        with contextlib.suppress(NotFound):
+        with contextlib.suppress(NotFound, Conflict):
             lifecycle.cancel(self._tables, job.id, LOCAL_OWNER)
             self._wakeups.announce("asked", job.id)
         return True
@@ -440,7 +543,7 @@ class Storm:
     def _heal_after(self, seconds: float, heal: Callable[[], object]) -> None:
         def wait_and_heal() -> None:
             time.sleep(seconds)
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(ProcessLookupError, FileNotFoundError, psutil.Error):
                 heal()
 
         thread = threading.Thread(target=wait_and_heal)
@@ -456,9 +559,9 @@ class Storm:
             for worker in self._workers:
                 worker.revive()
 
-    def _jobs(self) -> list[Job]:
+    def _jobs(self, *which: ColumnElement[bool]) -> list[Job]:
         with self._tables.reading() as session:
-            return list(session.scalars(select(Job).order_by(Job.id)))
+            return list(session.scalars(select(Job).where(*which).order_by(Job.id)))
 
     def _is_ours(self, process: psutil.Process) -> bool:
         with contextlib.suppress(psutil.Error):
@@ -468,14 +571,21 @@ class Storm:
             )
         return False
 
-    def start_worker(self, number: int, proxy: Proxy | None) -> subprocess.Popen[bytes]:
+    def start_worker(self, number: int, worker: _Worker) -> subprocess.Popen[bytes]:
         """Start a worker on a core of its own: one thread, as the reference has."""
         address = self._settings.database_address
-        if proxy is not None and self._postgres is not None:
-            address = address.replace(f":{self._postgres.port}/", f":{proxy.port}/")
+        if worker.proxy is not None and self._postgres is not None:
+            address = address.replace(f":{self._postgres.port}/", f":{worker.proxy.port}/")
+        redis_url = self._redis.url.replace(f":{self._redis.port}/", f":{worker.broker.port}/")
         settings = self._settings.model_copy(
-            update={"worker_name": f"worker-{number}", "database_url": address}
+            update={
+                "worker_name": f"worker-{number}",
+                "database_url": address,
+                "redis_url": redis_url,
+            }
         )
+        path = os.pathsep.join(filter(None, (str(DISK), os.environ.get("PYTHONPATH"))))
+        own = {MARK: self._mark, "PYTHONPATH": path, "DISK_FAULTS": str(worker.disk)}
         cores = sorted(os.sched_getaffinity(0))
         core = cores[number % len(cores)]
         program = (
@@ -485,7 +595,7 @@ class Storm:
         with (self._folder / f"worker-{number}.log").open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-c", program],
-                env=os.environ | settings.environment() | {MARK: self._mark},
+                env=os.environ | settings.environment() | own,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -494,6 +604,16 @@ class Storm:
     def proxy(self) -> Proxy | None:
         """A proxy before PostgreSQL."""
         return self._stack.enter_context(Proxy(self._postgres.port)) if self._postgres else None
+
+    def broker(self) -> Proxy:
+        """A proxy before Redis."""
+        return self._stack.enter_context(Proxy(self._redis.port))
+
+    def disk(self, number: int) -> Path:
+        """A folder whose files say what the disk of a worker suffers from."""
+        folder = self._folder / f"disk-{number}"
+        folder.mkdir()
+        return folder
 
 
 class _Worker:
@@ -504,7 +624,9 @@ class _Worker:
         self._number = number
         self._lock = threading.Lock()
         self.proxy = storm.proxy()
-        self._process: subprocess.Popen[bytes] | None = storm.start_worker(number, self.proxy)
+        self.broker = storm.broker()
+        self.disk = storm.disk(number)
+        self._process: subprocess.Popen[bytes] | None = storm.start_worker(number, self)
 
     @property
     def process(self) -> subprocess.Popen[bytes] | None:
@@ -532,7 +654,7 @@ class _Worker:
     def revive(self) -> None:
         with self._lock:
             if self._process is not None and self._process.poll() is not None:
-                self._process = self._storm.start_worker(self._number, self.proxy)
+                self._process = self._storm.start_worker(self._number, self)
 
     def end(self) -> None:
         with self._lock:

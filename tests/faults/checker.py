@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
@@ -39,7 +38,6 @@ from core.metrics.samples import MetricSample, Samples
 from core.states import FINAL, State, state_after
 from core.storage.blobs import Blob, Storage
 from core.storage.folder import Folder
-from worker.training.model.network import digest
 
 EpochRow = tuple[int, float, float, float, float]
 """Epoch, train loss, test loss, test accuracy, learning rate: what cannot differ between two runs
@@ -67,14 +65,34 @@ def problems(
         reference: gives what an undisturbed run of a spec ends with; None: do not compare.
     """
     # what is compared below may train for longer than a transaction may stand still
-    with database.reading() as session:
-        jobs = session.scalars(select(Job).order_by(Job.id)).all()
-        evidence = [_Evidence(session, job) for job in jobs]
     return [
         f"job {each.job.id}: {problem}"
-        for each in evidence
+        for each in _evidence(database)
         for problem in _problems(each, storage, reference)
     ]
+
+
+def problems_of_rows(database: Database, *, are_times_told: bool = True) -> list[str]:
+    """What is wrong with the rows alone: no file is opened, and no weights are compared.
+
+    Args:
+        database: where to look.
+        are_times_told: whether the order of times says something: nobody has set the database's
+            clock back.
+    """
+    checks = (*_OF_ROWS, *_OF_TIMES) if are_times_told else _OF_ROWS
+    return [
+        f"job {each.job.id}: {problem}"
+        for each in _evidence(database)
+        for check in checks
+        for problem in check(each)
+    ]
+
+
+def _evidence(database: Database) -> list[_Evidence]:
+    with database.reading() as session:
+        jobs = session.scalars(select(Job).order_by(Job.id)).all()
+        return [_Evidence(session, job) for job in jobs]
 
 
 def _problems(
@@ -82,7 +100,7 @@ def _problems(
     storage: Storage,
     reference: Callable[[dict[str, Any]], Reference] | None,
 ) -> Iterator[str]:
-    for check in (_states, _attempts, _history, _measurements, _curves, _effects, _resumption):
+    for check in (*_OF_ROWS, *_OF_TIMES):
         yield from check(evidence)
     yield from _files(evidence, storage)
     job = evidence.job
@@ -148,7 +166,7 @@ def _may_leave_blobs(database: Database) -> bool:
         return session.scalars(select(Attempt.number).where(is_cut_off)).first() is not None
 
 
-def sweep_unnamed(database: Database, store: Folder) -> None:
+def sweep_unnamed(database: Database, store: Storage) -> None:
     """Find and delete what no row names, without the time that it is left alone for."""
     position = unnamed.walk(database, store, "", 0.0)
     while position:
@@ -205,9 +223,6 @@ def _attempts(seen: _Evidence) -> Iterator[str]:
     open_ones = [attempt.number for attempt in seen.attempts if attempt.finished_at is None]
     if open_ones != ([seen.job.attempt] if seen.job.state == "running" else []):
         yield f"{seen.job.state}, with open attempts {open_ones}"
-    for earlier, later in itertools.pairwise(seen.attempts):
-        if earlier.finished_at is None or later.started_at < earlier.finished_at:
-            yield f"attempt {later.number} began before attempt {earlier.number} ended"
     successes = [attempt.number for attempt in seen.attempts if attempt.outcome == "succeeded"]
     if len(successes) != (seen.job.state == "succeeded"):
         yield f"{seen.job.state}, with successes {successes}"
@@ -252,8 +267,11 @@ def _curves(seen: _Evidence) -> Iterator[str]:
             yield f"its buckets of {size} samples are not those of its samples"
 
 
-def _effects(seen: _Evidence) -> Iterator[str]:
+def _times(seen: _Evidence) -> Iterator[str]:
     """An attempt has effect between its start and its end, and at no other time."""
+    for earlier, later in itertools.pairwise(seen.attempts):
+        if earlier.finished_at is None or later.started_at < earlier.finished_at:
+            yield f"attempt {later.number} began before attempt {earlier.number} ended"
     by_number = {attempt.number: attempt for attempt in seen.attempts}
     for line in seen.lines:
         attempt = by_number[line.attempt]
@@ -261,6 +279,11 @@ def _effects(seen: _Evidence) -> Iterator[str]:
             attempt.finished_at is not None and line.time > attempt.finished_at
         ):
             yield f"attempt {line.attempt} wrote {line.text!r} when it did not hold the job"
+
+
+def _effects(seen: _Evidence) -> Iterator[str]:
+    """Only an attempt that succeeded publishes, and each has a whole log."""
+    by_number = {attempt.number: attempt for attempt in seen.attempts}
     for checkpoint in seen.checkpoints:
         if by_number[checkpoint.attempt].outcome != "succeeded":
             yield f"attempt {checkpoint.attempt} published a file and did not succeed"
@@ -271,9 +294,19 @@ def _effects(seen: _Evidence) -> Iterator[str]:
 
 
 def _resumption(seen: _Evidence) -> Iterator[str]:
-    """Every attempt begins at the newest snapshot before it, unless one was damaged."""
+    """Every attempt begins at the newest snapshot before it, unless one was damaged.
+
+    Where a person started the run over, there is none before it.
+    """
     secured = 0
+    restarted_after = {
+        event.attempt
+        for event in seen.events
+        if event.kind == "retried" and event.payload.get("from_scratch")
+    }
     for attempt in seen.attempts:
+        if attempt.number - 1 in restarted_after:
+            secured = 0
         if attempt.first_step is not None:
             skipped = any(
                 line.level == "warning" and f"after {secured} batches" in line.text
@@ -288,7 +321,16 @@ def _resumption(seen: _Evidence) -> Iterator[str]:
         secured = max(secured, attempt.secured_step or 0)
 
 
+_OF_ROWS = (_states, _attempts, _history, _measurements, _curves, _effects, _resumption)
+_OF_TIMES = (_times,)
+
+
 def _files(seen: _Evidence, storage: Storage) -> Iterator[str]:
+    # torch takes seconds to import, and whoever looks at rows alone needs none
+    import torch  # noqa: PLC0415
+
+    from worker.training.model.network import digest  # noqa: PLC0415
+
     if bool(seen.checkpoints) != (seen.job.state == "succeeded"):
         yield f"{seen.job.state}, with {len(seen.checkpoints)} files"
     formats = [row.format for row in seen.checkpoints]

@@ -89,17 +89,27 @@ class Fence:
             return self._renewed_at + self._kill_after_s
 
     def order_given(self) -> None:
-        """Take note that the trainer has its order: before, it would take no other line."""
+        """Take note that the trainer has its order: before, it would take no other line.
+
+        The order tells it `ends_at`.
+        """
         with self._changed:
             self._has_order = True
+            self._told_at = self._renewed_at
 
     def renewed(self, sent_at: float) -> None:
         """Take note that the database answered to a renewal.
+
+        Where the worker stood still for longer than the trainer's own time, that has ended itself
+        by now, and the lease that is still there brings it not back.
 
         Args:
             sent_at: when it was sent, by `clock`.
         """
         with self._changed:
+            silence_s = self._clock() - self._told_at
+            if self._has_order and not self._is_closed and silence_s >= self._kill_after_s:
+                self._end(silence_s)
             self._renewed_at = max(self._renewed_at, sent_at)
             is_news = self._renewed_at > self._told_at + TELL_AFTER * self._kill_after_s
             if is_news and self._has_order and not self._is_closed:
@@ -117,10 +127,7 @@ class Fence:
                 return True
             silence_s = self._clock() - self._renewed_at
             if silence_s >= self._kill_after_s:
-                log.warning("trainer_fenced", silence_s=round(silence_s, 1))
-                self._fire(silence_s)
-                self._is_closed = True
-                self._trainer.kill()
+                self._end(silence_s)
                 return True
             if silence_s >= self._ask_after_s and self._has_order and not self._is_asked:
                 log.warning("trainer_saves_before_fence", silence_s=round(silence_s, 1))
@@ -128,6 +135,12 @@ class Fence:
                 self._is_asked = True
                 self._trainer.ask_to_stop("save")
             return False
+
+    def _end(self, silence_s: float) -> None:
+        log.warning("trainer_fenced", silence_s=round(silence_s, 1))
+        self._fire(silence_s)
+        self._is_closed = True
+        self._trainer.kill()
 
     def _fire(self, silence_s: float) -> None:
         if self.fired_after_s is None:

@@ -17,7 +17,7 @@ from core.database.models import (
     Snapshot,
     UnnamedBlob,
 )
-from core.errors import Conflict, Forbidden, NotFound
+from core.errors import Conflict, Forbidden, LeaseLost, NotFound
 from core.jobs import deletion, endings, eta, lifecycle, status, unnamed
 from core.jobs.actors import LOCAL_OWNER, of_worker
 from core.jobs.endings import Failure, Publication
@@ -251,6 +251,23 @@ def test_a_blob_that_another_run_names_too_stays(database, claimant, storage, tm
                 session.execute(update(UnnamedBlob).values(due_at=now()))
             unnamed.delete_due(database, storage)
         assert (storage.look(blob.sha256) is not None) == there
+
+
+def test_whoever_held_a_purged_run_long_ago_has_lost_its_lease(database, claimant):
+    """A worker whose host slept for days ends what is not there any more."""
+    submit(database)
+    lease = claim(database, claimant)
+    lifecycle.cancel(database, lease.job_id, LOCAL_OWNER)
+    endings.end(database, lease, "cancelled")
+    remove(database, lease.job_id, undo_s=0)
+    assert deletion.purge(database) == 1
+
+    with pytest.raises(LeaseLost):
+        endings.end(database, lease, "drained")
+    with pytest.raises(LeaseLost):
+        endings.succeed(database, lease, "c" * 64, [])
+    with pytest.raises(LeaseLost):
+        Recorder(database, lease, 30).flush()
 
 
 def test_a_number_is_never_given_twice(database, claimant):

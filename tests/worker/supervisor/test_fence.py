@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.services import wait_until
-from worker.supervisor.fence import ASK_AFTER, KILL_AFTER, Fence
+from worker.supervisor.fence import ASK_AFTER, KILL_AFTER, TELL_AFTER, Fence
 
 LEASE_S = 10.0
 
@@ -85,6 +85,33 @@ def test_an_answer_that_came_late_does_not_take_the_time_back(fence, trainer, cl
     fence.look()
 
     assert trainer.actions == []
+
+
+@pytest.mark.parametrize("told_late_s", [0, LEASE_S * KILL_AFTER * TELL_AFTER])
+def test_a_renewal_does_not_bring_a_trainer_back_whose_own_time_is_over(
+    fence, trainer, clock, told_late_s
+):
+    """A worker that stood still, whose lease nobody has taken: no crash of the run is the cause."""
+    fence.renewed(clock.now + told_late_s)  # too early to be told
+    clock.now += LEASE_S * KILL_AFTER
+
+    fence.renewed(clock.now)
+
+    assert fence.fired_after_s is not None
+    assert trainer.actions == ["kill"]
+
+
+def test_a_trainer_with_a_late_order_has_its_whole_time(trainer, clock):
+    """Its snapshot was fetched for longer than a lease, which was renewed meanwhile."""
+    waiting = Fence(trainer, LEASE_S, clock=clock)
+    clock.now += LEASE_S * 3
+    waiting.renewed(clock.now)
+    waiting.order_given()
+    clock.now += 0.1
+
+    waiting.renewed(clock.now)
+
+    assert waiting.fired_after_s is None
 
 
 def test_the_first_lease_counts_from_when_the_claim_was_sent(trainer, clock):

@@ -1,0 +1,335 @@
+"""A plain model of the queue: what `core/jobs` must do, in Python that a reader can check by eye.
+
+It knows no database, no lanes and no locks. A method does to the model what the function of the
+same name must do to the tables, or raises the same error and changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from core.errors import Conflict, LeaseLost
+from core.housekeeping import BEATS_IN_A_LEASE, TIDY_EVERY_S
+from core.jobs.capacity import Capacity, Requirements
+from core.jobs.endings import CRASH_BUDGET, LOSS_BUDGET
+from core.jobs.snapshots import KEPT
+from core.messages import message
+from core.states import Desired, EventKind, Outcome, State
+from core.workers import SILENT_AFTER_S
+
+ENDED = ("succeeded", "failed", "cancelled")
+
+Happened = tuple[EventKind, int, State | None]
+"""An event: its kind, its attempt, and the state that it led to."""
+
+
+@dataclass(slots=True)
+class ModelJob:
+    """A job."""
+
+    id: int
+    priority: int
+    spec_device: str
+    needs: Requirements
+    available_at: datetime
+    state: State = "queued"
+    desired: Desired = "run"
+    attempt: int = 0
+    worker: int | None = None
+    """Who took it last."""
+    crashes: int = 0
+    losses: int = 0
+    secured_step: int = 0
+    lease_until: datetime | None = None
+    pin: Requirements | None = None
+    """What the running attempt binds the job to with its next snapshot."""
+    step: int = 0
+    """Batches of which samples are written."""
+    snapshots: list[tuple[int, int]] = field(default_factory=list)
+    """Step and attempt of each that is kept, the oldest first."""
+    outcomes: list[tuple[Outcome, str | None] | None] = field(default_factory=list)
+    """How each attempt ended, and the code of the reason; None: it runs."""
+    error: str | None = None
+    """The kind of what it failed by."""
+    purge_at: datetime | None = None
+    """Until when it can be restored; None: it is not deleted."""
+    was_queued: bool = False
+    """Whether it waited when it was deleted."""
+    history: list[Happened] = field(default_factory=list)
+
+    def happen(self, kind: EventKind, state: State | None = None) -> None:
+        """Move to a state, where one is named, and write that into the history."""
+        self.history.append((kind, self.attempt, state))
+        self.state = state or self.state
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the job is bound to what it began with."""
+        return self.needs != Requirements(self.spec_device, self.needs.devices)
+
+
+@dataclass(slots=True)
+class ModelWorker:
+    """A worker that has registered."""
+
+    last_heartbeat_at: datetime
+    is_lost: bool = False
+    has_ended: bool = False
+    """Whether nobody is left who holds its lock."""
+
+
+class ModelQueue:
+    """All jobs and workers, and one process that keeps house beside them."""
+
+    def __init__(self, moment: datetime, lease_s: float, keeps_every_s: float) -> None:
+        self.moment = moment
+        self.jobs: dict[int, ModelJob] = {}
+        self.workers: dict[int, ModelWorker] = {}
+        self._lease = timedelta(seconds=lease_s)
+        self._longest_gap = timedelta(seconds=keeps_every_s + lease_s / BEATS_IN_A_LEASE)
+        self._kept_at: datetime | None = None
+        self._reaps_after = moment + self._lease
+        self._tidy_due = moment
+
+    # people
+
+    def submit(self, job_id: int, priority: int, device: str, devices: int) -> None:
+        needs = Requirements(device, devices)
+        job = self.jobs[job_id] = ModelJob(job_id, priority, device, needs, self.moment)
+        job.happen("submitted", "queued")
+
+    def cancel(self, job_id: int) -> None:
+        job = self._that_is_there(job_id)
+        if job.state in ("queued", "paused"):
+            job.desired, job.snapshots = "cancel", []
+            job.happen("cancelled", "cancelled")
+        elif job.state == "running" and job.desired != "cancel":
+            job.desired = "cancel"
+            job.happen("cancel_requested")
+
+    def pause(self, job_id: int) -> None:
+        job = self._that_may_be_changed(job_id)
+        if job.state == "queued":
+            job.desired = "pause"
+            job.happen("paused", "paused")
+        elif job.desired == "run":
+            job.desired = "pause"
+            job.happen("pause_requested")
+
+    def resume(self, job_id: int) -> None:
+        job = self._that_may_be_changed(job_id)
+        if job.state == "paused":
+            job.desired, job.available_at = "run", self.moment
+            job.happen("resumed", "queued")
+        elif job.desired == "pause":
+            job.desired = "run"
+            job.happen("pause_withdrawn")
+
+    def retry(self, job_id: int, *, from_scratch: bool) -> None:
+        job = self._that_is_there(job_id)
+        is_freed = from_scratch and job.state == "queued" and job.is_pinned
+        if job.state != "failed" and not is_freed:
+            raise _CONFLICT
+        job.desired, job.available_at = "run", self.moment
+        job.crashes = job.losses = 0
+        job.error = None
+        if from_scratch:
+            job.snapshots, job.secured_step = [], 0
+            job.needs = Requirements(job.spec_device, job.needs.devices)
+        job.happen("retried", None if is_freed else "queued")
+
+    def delete(self, job_id: int, undo_s: float) -> None:
+        job = self.jobs[job_id]
+        if job.state == "running":
+            raise _CONFLICT
+        if job.purge_at is not None:
+            return
+        job.purge_at = self.moment + timedelta(seconds=undo_s)
+        job.was_queued = job.state == "queued"
+        if job.was_queued:
+            job.desired = "pause"
+        job.happen("deleted", "paused" if job.was_queued else None)
+
+    def restore(self, job_id: int) -> None:
+        job = self.jobs[job_id]
+        if job.purge_at is None:
+            return
+        if job.purge_at <= self.moment:
+            raise _CONFLICT
+        job.purge_at = None
+        if job.was_queued:
+            job.desired, job.available_at = "run", self.moment
+        job.happen("restored", "queued" if job.was_queued else None)
+
+    def _that_is_there(self, job_id: int) -> ModelJob:
+        job = self.jobs[job_id]
+        if job.purge_at is not None:
+            raise _CONFLICT
+        return job
+
+    def _that_may_be_changed(self, job_id: int) -> ModelJob:
+        job = self._that_is_there(job_id)
+        if job.state in ENDED or job.desired == "cancel":
+            raise _CONFLICT
+        return job
+
+    # workers
+
+    def register(self, worker_id: int) -> None:
+        self.workers[worker_id] = ModelWorker(self.moment)
+
+    def beat(self, worker_id: int) -> None:
+        self.workers[worker_id] = ModelWorker(self.moment)
+
+    def next(self, capacity: Capacity) -> ModelJob | None:
+        """The job that is next on such a worker: the highest priority, then the oldest."""
+        due = [
+            job
+            for job in self.jobs.values()
+            if job.state == "queued"
+            and job.available_at <= self.moment
+            and capacity.fits(job.needs)
+        ]
+        return min(due, key=lambda job: (-job.priority, job.id), default=None)
+
+    def claim(self, worker_id: int, most: Capacity, held: Capacity) -> int | None:
+        job = self.next(most)
+        if job is None or not held.fits(job.needs):
+            return None
+        job.attempt += 1
+        job.worker = worker_id
+        job.outcomes.append(None)
+        job.lease_until, job.pin = self.moment + self._lease, None
+        job.happen("claimed", "running")
+        return job.id
+
+    def start(self, job_id: int, attempt: int, pin: Requirements) -> int:
+        """Begin at the newest snapshot; how many batches it has."""
+        job = self._held(job_id, attempt)
+        job.step = max((step for step, _ in job.snapshots), default=0)
+        job.pin = pin
+        job.happen("started")
+        return job.step
+
+    def flush(self, job_id: int, attempt: int, step: int, *, saves: bool) -> Desired:
+        """Write the batches up to a step, with a snapshot after them where it `saves`."""
+        job = self._held(job_id, attempt)
+        job.lease_until = self.moment + self._lease
+        job.step = max(job.step, step)
+        if saves and step:
+            assert job.pin is not None
+            job.needs = job.pin
+            if step > job.secured_step:
+                job.secured_step, job.crashes, job.losses = step, 0, 0
+            kept = [each for each in job.snapshots if each != (step, attempt)]
+            job.snapshots = sorted([*kept, (step, attempt)])[-KEPT:]
+            job.happen("snapshot")
+        return job.desired
+
+    def succeed(self, job_id: int, attempt: int) -> None:
+        job = self._held(job_id, attempt)
+        self._close(job, "succeeded", None)
+        job.snapshots = []
+        job.happen("finished", "succeeded")
+
+    def end(
+        self, job_id: int, attempt: int, outcome: Outcome, kind: str | None, reason: str | None
+    ) -> float:
+        """End an attempt that did not succeed; seconds after which it is tried again, at most."""
+        return self._end(self._held(job_id, attempt), outcome, kind, reason)
+
+    def reap(self) -> list[int]:
+        over = [
+            job.id
+            for job in self.jobs.values()
+            if job.lease_until is not None and job.lease_until < self.moment
+        ]
+        for job_id in over:
+            self._end(self.jobs[job_id], "lost", "lost", "worker.lost")
+        return over
+
+    # whoever keeps house
+
+    def keep_house(self) -> bool:
+        """Do a round; whether jobs were taken back.
+
+        Who has not looked for long reaps nobody for the time of a lease: the others may not have
+        been able to renew.
+        """
+        if self._kept_at is not None and self.moment - self._kept_at > self._longest_gap:
+            self._reaps_after = self.moment + self._lease
+        self._kept_at = self.moment
+        taken = self._take_back_from_ended()
+        if self._may_reap:
+            taken += self.reap()
+        if self.moment >= self._tidy_due:
+            self._tidy_due = self.moment + timedelta(seconds=TIDY_EVERY_S)
+            self._tidy()
+        return bool(taken)
+
+    @property
+    def _may_reap(self) -> bool:
+        return self.moment >= self._reaps_after
+
+    def _take_back_from_ended(self) -> list[int]:
+        taken = []
+        for worker_id, worker in self.workers.items():
+            if worker.has_ended and not worker.is_lost:
+                worker.is_lost = True
+                for job in self.jobs.values():
+                    if job.state == "running" and job.worker == worker_id:
+                        self._end(job, "lost", "lost", "worker.ended")
+                        taken.append(job.id)
+        return taken
+
+    def _tidy(self) -> None:
+        if self._may_reap:
+            silent_since = self.moment - timedelta(seconds=SILENT_AFTER_S)
+            for worker in self.workers.values():
+                worker.is_lost |= worker.last_heartbeat_at < silent_since
+            for job in list(self.jobs.values()):
+                if job.purge_at is not None and job.purge_at <= self.moment:
+                    del self.jobs[job.id]
+
+    # every end of an attempt
+
+    def _held(self, job_id: int, attempt: int) -> ModelJob:
+        job = self.jobs.get(job_id)
+        if job is None or job.state != "running" or job.attempt != attempt:
+            raise LeaseLost(message("lease.lost", job_id=job_id, attempt=attempt))
+        return job
+
+    def _close(self, job: ModelJob, outcome: Outcome, reason: str | None) -> None:
+        job.outcomes[-1] = outcome, reason
+        job.lease_until = job.pin = None
+
+    def _end(self, job: ModelJob, outcome: Outcome, kind: str | None, reason: str | None) -> float:
+        pause_s = 0.0
+        if outcome == "cancelled" or (job.desired == "cancel" and outcome != "failed"):
+            self._close(job, "cancelled", reason)
+            job.desired, job.snapshots = "cancel", []
+            if outcome == "lost" or outcome == "crashed":
+                job.happen(outcome)
+            job.happen("cancelled", "cancelled")
+            return pause_s
+        self._close(job, outcome, reason)
+        if outcome == "crashed":
+            pause_s = 2.0 * 2**job.crashes
+            job.crashes += 1
+        if outcome == "lost":
+            job.losses += 1
+        is_spent = job.crashes == CRASH_BUDGET or job.losses == LOSS_BUDGET
+        if outcome == "failed" or is_spent:
+            if outcome != "failed":
+                job.happen(outcome)  # type: ignore[arg-type]
+            job.happen("failed", "failed")
+            job.error = kind
+            return 0.0
+        job.available_at = self.moment
+        again: State = "paused" if job.desired == "pause" else "queued"
+        job.happen(outcome, again)  # type: ignore[arg-type]
+        return pause_s
+
+
+_CONFLICT = Conflict(message("run.being_cancelled", job_id=0))
