@@ -125,12 +125,12 @@ def verdicts(contestants: Sequence[Contestant]) -> list[Message]:
     if len({each.tested_on[:2] for each in measured}) > 1:
         return [message("comparison.other_datasets")]
     by_seeds = [group for group in groups(measured) if len(group.members) > 1]
-    said = _of_seeds(by_seeds) if len(by_seeds) > 1 else []
+    sentences = _of_seeds(by_seeds) if len(by_seeds) > 1 else []
     if not by_seeds:
-        said = _of_runs(measured)
+        sentences = _of_runs(measured)
     if all(not each.spec.get("data", {}).get("validation") for each in measured):
-        said.append(message("comparison.chosen_by_test", count=len(measured)))
-    return said
+        sentences.append(message("comparison.chosen_by_test", count=len(measured)))
+    return sentences
 
 
 def _of_seeds(compared: Sequence[Group]) -> list[Message]:
