@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify
 
-from core import queries
+from core import queries, workers
 from core.messages import as_json, message
 from webui.api.shapes import HealthShape
 from webui.context import current
@@ -20,14 +20,21 @@ def healthz() -> Response:
 
 @blueprint.get("/readyz")
 def readyz() -> Response:
-    """What is needed to serve is there. Redis may be away: submits and runs continue without it."""
+    """What is needed to serve is there. Without Redis or a worker it still serves, and says so."""
     context = current()
     with context.database.reading() as session:
         queries.jobs(session, limit=1)
+        has_workers = bool(workers.live(session))
     context.storage.check()
-    there = {"status": "ok", "database": "ok", "storage": "ok"}
-    if context.wakeups.check():
-        return jsonify(HealthShape(**there, redis="ok").as_json())
-    reason = message("redis.away")
-    away = HealthShape(**there, redis="away", detail=reason.text, **as_json(reason))
-    return jsonify(away.as_json())
+    has_redis = context.wakeups.check()
+    there = {
+        **{"status": "ok", "database": "ok", "storage": "ok"},
+        "redis": "ok" if has_redis else "away",
+        "workers": "ok" if has_workers else "none",
+    }
+    if has_redis and has_workers:
+        return jsonify(HealthShape(**there).as_json())
+    # of two reasons the one that matters more
+    reason = message("redis.away" if has_workers else "workers.none")
+    missing = HealthShape(**there, detail=reason.text, **as_json(reason))
+    return jsonify(missing.as_json())
