@@ -14,6 +14,7 @@ from core.storage.blobs import Storage
 from worker.processes.pipe import WakeupPipes
 from worker.processes.spares import Spares
 from worker.slots import Slots
+from worker.starts import Starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class WorkerContext:
     spares: Spares
     claimant: Claimant
     pipes: WakeupPipes = field(default_factory=WakeupPipes)
+    starts: Starts = field(default_factory=Starts)
     draining: threading.Event = field(default_factory=threading.Event)
 
     def drain(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from cli.render.text import ago, table
+from cli.render.text import ago, one_line, table
 from core import formats
 
 JSON = dict[str, Any]
@@ -57,4 +57,23 @@ def _liveness(worker: JSON) -> str:
     """Whether a worker is live, as the server says it; a server of an earlier release does not."""
     if worker["stopped_at"]:
         return "stopped"
-    return "live" if worker.get("is_live", True) else "silent"
+    if not worker.get("is_live", True):
+        return "silent"
+    return "resting" if worker.get("rests") else "live"
+
+
+def _times(count: int) -> str:
+    return "1 time" if count == 1 else f"{formats.whole(count)} times"
+
+
+def rests(items: Sequence[JSON]) -> list[str]:
+    """What the live workers cannot do now, a sentence each, and how to let them try at once."""
+    return [
+        f"{one_line(worker['name'])} rests from {one_line(rest['text'])}, "
+        f"tried {_times(rest['tries'])}, last in run {rest['job_id']}: "
+        f"{one_line(rest['reason']['text'])} Try again now: trainyard workers resume "
+        f"{worker['id']}"
+        for worker in items
+        if not worker["stopped_at"]
+        for rest in worker.get("rests", ())
+    ]

@@ -24,7 +24,7 @@ from core.queries.runs import (
     milestones,
     newest_keys,
 )
-from core.queries.workers import workers
+from core.queries.workers import worker, workers
 
 __all__ = [
     "DEFAULT_LIMIT",
@@ -55,5 +55,6 @@ __all__ = [
     "milestones",
     "newest_keys",
     "revisions",
+    "worker",
     "workers",
 ]

@@ -34,7 +34,7 @@ from core.errors import NotFound
 from core.jobs import snapshots
 from core.metrics.buckets import SIZES, Buckets, groups
 from core.metrics.samples import MetricSample, Samples
-from core.states import FINAL, State, state_after
+from core.states import FINAL, OUTCOMES, State, state_after
 from core.storage.blobs import Blob, Storage
 from core.storage.folder import Folder
 from worker.training.model.network import digest
@@ -176,9 +176,9 @@ def _states(seen: _Evidence) -> Iterator[str]:
         last = seen.attempts[-1].outcome
         right = {
             "succeeded": {"succeeded"},
-            "failed": {"failed", "crashed", "lost"},
+            "failed": {"failed", "crashed", "lost", "worker_fault"},
             # cancelled while it ran, or while it waited after an earlier attempt
-            "cancelled": {"cancelled", "crashed", "lost", "drained", "paused", "failed"},
+            "cancelled": set(OUTCOMES) - {"succeeded"},
         }
         if last not in right[job.state]:
             yield f"{job.state}, but its last attempt was {last}"

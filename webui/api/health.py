@@ -28,7 +28,9 @@ def readyz() -> Response:
     context.storage.check()
     has_redis = context.wakeups.check()
     there = {
-        **{"status": "ok", "database": "ok", "storage": "ok"},
+        "status": "ok",
+        "database": "ok",
+        "storage": "ok",
         "redis": "ok" if has_redis else "away",
         "workers": "ok" if has_workers else "none",
     }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from flask import render_template, request
+from flask import Response, redirect, render_template, request, url_for
 
 from core import queries
 from core.database.models import Worker
+from core.jobs.rests import parse
+from webui import actions
 from webui.api.shapes import WorkerShape
 from webui.context import current
 from webui.pages.blueprint import blueprint, whole_or_part
@@ -18,7 +20,8 @@ def workers() -> str:
     with current().database.reading() as session:
         page = queries.workers(session, cursor=cursor)
         shown = [
-            WorkerShape.of(row).as_json() | {"status": _status(row[0], is_live=row[2])}
+            WorkerShape.of(row).as_json()
+            | {"status": _status(row[0], is_live=row[2]), "waits_s": _waits_s(row[0])}
             for row in page.items
         ]
     return render_template(
@@ -29,7 +32,29 @@ def workers() -> str:
     )
 
 
+@blueprint.post("/workers/<int:worker_id>/resume")
+def resume_worker(worker_id: int) -> Response:
+    """Let a worker try again what it rests from."""
+    actions.resume_worker(current(), worker_id)
+    response = redirect(url_for("pages.workers"), 303)
+    assert isinstance(response, Response)
+    return response
+
+
 def _status(worker: Worker, *, is_live: bool) -> str:
     if worker.stopped_at is not None:
         return "stopped"
-    return "live" if is_live else "silent"
+    if not is_live:
+        return "silent"
+    return "resting" if any(_waits_s(worker)) else "live"
+
+
+def _waits_s(worker: Worker) -> list[float]:
+    """Seconds that each rest of a worker still lasts; 0: the next run tries that work.
+
+    Its last heartbeat is the moment by the database's clock, to two seconds.
+    """
+    return [
+        max(0.0, (rest.until - worker.last_heartbeat_at).total_seconds())
+        for rest in parse(worker.rests)
+    ]

@@ -28,5 +28,8 @@ class Worker(Base):
     started_at: Mapped[datetime]
     last_heartbeat_at: Mapped[datetime]
     stopped_at: Mapped[datetime | None]
+    rests: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
+    """What it cannot do now, and until when, as `core.jobs.rests.Rest` writes it. In this row,
+    because whoever asks what fits where has it then without another look."""
 
     __table_args__ = (Index(None, "stopped_at", "last_heartbeat_at"),)

@@ -25,6 +25,7 @@ REFUSALS: dict[str, Template] = {
     "preview.waits": "It waits for a worker.",
     "preview.no_worker": "No worker is there to draw it. Start one: trainyard worker",
     "actor.may_not_submit": "{name} may not submit runs.",
+    "actor.may_not_resume_worker": "{name} may not end the rest of a worker.",
     "actor.may_not": "{name} may not {action} run {job_id}.",
     "artifact.changed": "The file is not the one that If-Match names.",
     "artifact.not_a_checkpoint": "Artifact {artifact_id} is no checkpoint, it is a {kind}.",

@@ -54,10 +54,10 @@ METRICS = (
 )
 
 
-def insert_jobs(session, *ids):
+def insert_jobs(session, *ids, **given):
     """Rows of jobs, whatever columns the table has."""
     for job_id in ids:
-        row = {"id": job_id, "state": "queued", "desired": "run"}
+        row = {"id": job_id, "state": "queued", "desired": "run"} | given
         for column in inspect(session.connection()).get_columns("jobs"):
             if not column["nullable"]:
                 row.setdefault(column["name"], fitting(str(column["type"])))
@@ -119,6 +119,34 @@ def assert_the_curve_agrees(session, job_id, rows):
         if losses:
             assert max(buckets.column("train_loss", "max")) == max(losses)
             assert min(buckets.column("train_loss", "min")) == min(losses)
+
+
+def test_each_dataset_gets_a_lane_of_its_own_on_the_way_up_and_one_lane_on_the_way_down(
+    empty_database_address,
+):
+    engine.upgrade(empty_database_address, "0008")
+    lanes = "SELECT j.id, j.lane_id, l.queue FROM jobs j JOIN lanes l ON l.id = j.lane_id"
+    with Database(empty_database_address) as tables, tables.writing() as session:
+        for lane_id, queue in ((101, "day"), (102, "night"), (103, "empty")):
+            lane = f"({lane_id}, '{queue}', 'auto', 1, '', 0, '2026-01-01 00:00:00+00:00')"
+            session.execute(text(f"INSERT INTO lanes VALUES {lane}"))
+        for job_id, lane_id, dataset in ((1, 101, "a"), (2, 101, "b"), (3, 101, "a"), (4, 102, "a")):
+            insert_jobs(session, job_id, lane_id=lane_id, dataset=dataset)
+
+    engine.upgrade(empty_database_address, "0010")
+
+    with Database(empty_database_address) as tables, tables.reading() as session:
+        first, second, third, fourth = session.execute(text(f"{lanes} ORDER BY j.id")).all()
+        assert first.lane_id == third.lane_id
+        assert len({first.lane_id, second.lane_id, fourth.lane_id}) == 3
+        assert [first.queue, second.queue, fourth.queue] == ["day", "day", "night"]
+        assert session.scalar(text("SELECT count(*) FROM lanes")) == 3
+    alembic.command.downgrade(engine.alembic_config(empty_database_address), "0008")
+    with Database(empty_database_address) as tables, tables.reading() as session:
+        rows = session.execute(text(f"{lanes} ORDER BY j.id")).all()
+        assert [row.queue for row in rows] == ["day", "day", "day", "night"]
+        assert len({row.lane_id for row in rows}) == 2
+    engine.upgrade(empty_database_address)
 
 
 def test_an_upgrade_keeps_what_the_tables_hold(empty_database_address):

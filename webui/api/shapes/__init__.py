@@ -12,7 +12,7 @@ from webui.api.shapes.previews import PreviewShape, WaitingShape
 from webui.api.shapes.problems import Problem
 from webui.api.shapes.records import AttemptShape, Epoch, EvaluationShape, LogLine, MetricSample
 from webui.api.shapes.spec import DatasetShape, NetworkShape, PresetShape, SpecShape
-from webui.api.shapes.workers import WorkerShape
+from webui.api.shapes.workers import RestShape, WorkerShape
 
 __all__ = [
     "JSON",
@@ -35,6 +35,7 @@ __all__ = [
     "PreviewShape",
     "Problem",
     "Reason",
+    "RestShape",
     "Shape",
     "SparseShape",
     "SpecShape",

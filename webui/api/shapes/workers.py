@@ -7,7 +7,35 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from core.database.models import Job, Worker
-from webui.api.shapes.base import Shape, Timestamp
+from core.jobs.rests import Rest, parse, work_message
+from webui.api.shapes.base import Reason, Shape, Timestamp
+
+
+class RestShape(Shape):
+    """A kind of work that a worker cannot do now."""
+
+    work: Annotated[str, Field(description="`everything`, `device:cuda` or `dataset:` and a name.")]
+    text: Annotated[str, Field(description="The work in English, such as `runs on mnist`.")]
+    kind: Annotated[str, Field(description="As `error.kind` of a run.")]
+    reason: Reason
+    tries: Annotated[int, Field(description="How often it was tried in vain, in a row.")]
+    since: Timestamp
+    until: Annotated[Timestamp, Field(description="The next run may try it after this moment.")]
+    job_id: Annotated[int, Field(description="The run that met it last.")]
+
+    @classmethod
+    def of(cls, rest: Rest) -> RestShape:
+        """The shape of a rest."""
+        return cls(
+            work=rest.work,
+            text=work_message(rest.work).text,
+            kind=rest.kind,
+            reason=Reason.of(rest.reason),
+            tries=rest.tries,
+            since=rest.since,
+            until=rest.until,
+            job_id=rest.job_id,
+        )
 
 
 class WorkerShape(Shape):
@@ -27,6 +55,7 @@ class WorkerShape(Shape):
     last_heartbeat_at: Timestamp
     seen_at: Annotated[Timestamp, Field(deprecated=True, description="Use `last_heartbeat_at`.")]
     stopped_at: Timestamp | None
+    rests: Annotated[list[RestShape], Field(description="What it cannot do now, and why.")]
 
     @classmethod
     def of(cls, row: tuple[Worker, list[Job], bool]) -> WorkerShape:
@@ -47,4 +76,5 @@ class WorkerShape(Shape):
             last_heartbeat_at=worker.last_heartbeat_at,
             seen_at=worker.last_heartbeat_at,
             stopped_at=worker.stopped_at,
+            rests=[RestShape.of(rest) for rest in parse(worker.rests)],
         )
