@@ -174,11 +174,11 @@ def _states(seen: _Evidence) -> Iterator[str]:
         yield f"{job.state} with the error {job.error_message}"
     if seen.attempts and job.state in FINAL:
         last = seen.attempts[-1].outcome
-        right = {
+        right: dict[str, set[str]] = {
             "succeeded": {"succeeded"},
             "failed": {"failed", "crashed", "lost", "worker_fault"},
             # cancelled while it ran, or while it waited after an earlier attempt
-            "cancelled": set(OUTCOMES) - {"succeeded"},
+            "cancelled": {each for each in OUTCOMES if each != "succeeded"},
         }
         if last not in right[job.state]:
             yield f"{job.state}, but its last attempt was {last}"

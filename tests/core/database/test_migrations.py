@@ -130,7 +130,12 @@ def test_each_dataset_gets_a_lane_of_its_own_on_the_way_up_and_one_lane_on_the_w
         for lane_id, queue in ((101, "day"), (102, "night"), (103, "empty")):
             lane = f"({lane_id}, '{queue}', 'auto', 1, '', 0, '2026-01-01 00:00:00+00:00')"
             session.execute(text(f"INSERT INTO lanes VALUES {lane}"))
-        for job_id, lane_id, dataset in ((1, 101, "a"), (2, 101, "b"), (3, 101, "a"), (4, 102, "a")):
+        for job_id, lane_id, dataset in (
+            (1, 101, "a"),
+            (2, 101, "b"),
+            (3, 101, "a"),
+            (4, 102, "a"),
+        ):
             insert_jobs(session, job_id, lane_id=lane_id, dataset=dataset)
 
     engine.upgrade(empty_database_address, "0010")
