@@ -9,7 +9,7 @@ STEP := ./scripts/step
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test check format lint types imports tests faults lock browser \
-	compose-test wheel wheel-test bench-api bench-training bench-steps bench-together bench-presets bench-neighbor bench-latency bench-recovery bench-idle bench-ingest bench-streams bench-scale chaos clean
+	compose-test wheel wheel-test bench-api bench-training bench-steps bench-together bench-presets bench-neighbor bench-latency bench-recovery bench-idle bench-ingest bench-streams bench-scale bench-up chaos clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,8 +73,12 @@ bench-recovery: setup ## Time cancels, and runs that resume after a kill
 
 bench-scale: setup ## What the queue and the lists cost among 100,000 runs (SCALE="--rows 1000000")
 	@$(STEP) "bench" $(BIN)/python -m bench.scale $(SCALE)
+
 bench-streams: setup ## Many viewers of one run (STREAMS="--viewers 1000 --database sqlite")
 	@$(STEP) "bench" $(BIN)/python -m bench.streams $(STREAMS)
+
+bench-up: setup ## Time from `trainyard up` to the first page and to a worker (UP="--rounds 5")
+	@$(STEP) "bench" $(BIN)/python -m bench.up $(UP)
 
 bench-idle: setup ## Measure what an idle worker and a running job cost
 	@$(STEP) "bench" $(BIN)/python -m bench.idle

@@ -5,7 +5,9 @@ row: how long until
 
     cancel -> no process left       from the call of `cancel` to the end of the trainer's process
     worker killed -> trainer gone   from SIGKILL to the end of the trainer's process
-    worker killed -> running again  from SIGKILL to the next attempt's training on another worker
+    worker killed -> running again  from SIGKILL to the next attempt's training: on another worker
+                                    of the same host, on a worker that is started there only then,
+                                    and on another host (here: one with another data folder)
     trainer killed -> running again from the end of the pause after a crash to the next training
 
 `--busy N` has N processes compute all the while, to see the same on a crowded machine.
@@ -16,6 +18,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import shutil
 import statistics
 import subprocess
 import sys
@@ -28,7 +31,7 @@ import psutil
 
 from bench.busy import computing
 from bench.state import look, worker_is_there
-from core import queries
+from core import hosts, queries
 from core.database import engine
 from core.database.engine import Database
 from core.database.models import Attempt, Job
@@ -62,21 +65,28 @@ def main() -> None:
                 rows = {
                     "cancel -> no process left": bench.cancels(chosen.cancels),
                     "trainer killed -> running again": bench.crashes(chosen.crashes),
+                    "worker killed -> started again, runs": bench.restarts(chosen.kills),
                 }
-                gone, again = bench.kills(chosen.kills)
+                gone, here = bench.kills(chosen.kills)
+                _, elsewhere = bench.kills(chosen.kills, elsewhere=True)
             finally:
                 bench.stop()
-    rows |= {"worker killed -> trainer gone": gone, "worker killed -> running again": again}
+    rows |= {
+        "worker killed -> trainer gone": gone,
+        "worker killed -> runs on the same host": here,
+        "worker killed -> runs on another host": elsewhere,
+    }
     print(
         f"{datetime.now(UTC):%Y-%m-%d}, {usable_cores()} cores, {chosen.busy} processes computing "
         "beside"
     )
-    print(f"{'':34}{'count':>7}{'median':>9}{'p95':>9}{'max':>9}  s")
+    print(f"{'':40}{'count':>7}{'median':>9}{'p95':>9}{'max':>9}  s")
     for name, seconds in rows.items():
         ordered = sorted(seconds)
-        p95 = statistics.quantiles(ordered, n=20, method="inclusive")[-1]
+        at_least_two = ordered if len(ordered) > 1 else ordered * 2
+        p95 = statistics.quantiles(at_least_two, n=20, method="inclusive")[-1]
         print(
-            f"{name:34}{len(ordered):7}{statistics.median(ordered):9.2f}{p95:9.2f}"
+            f"{name:40}{len(ordered):7}{statistics.median(ordered):9.2f}{p95:9.2f}"
             f"{ordered[-1]:9.2f}"
         )
 
@@ -125,9 +135,25 @@ class Bench:
             self._cancel(job)
         return seconds
 
-    def kills(self, count: int) -> tuple[list[float], list[float]]:
-        """Kill workers, and wait until their trainers are gone and their runs train elsewhere."""
-        self._start(1)
+    def restarts(self, count: int) -> list[float]:
+        """Kill the one worker, start it again at once, and wait until its run trains."""
+        seconds = []
+        for _ in range(count):
+            job = self._train()
+            [(_name, worker)] = self._workers.items()
+            began = time.monotonic()
+            worker.kill()
+            self._workers.clear()
+            self._launch()
+            wait_until(lambda job=job: self._trains(job, 2), "it trains again")
+            seconds.append(time.monotonic() - began)
+            self._cancel(job)
+        return seconds
+
+    def kills(self, count: int, *, elsewhere: bool = False) -> tuple[list[float], list[float]]:
+        """Kill workers, and wait until their trainers are gone and their runs train on another."""
+        self.stop()
+        self._start(2, elsewhere=elsewhere)
         gone, again = [], []
         for _ in range(count):
             job = self._train()
@@ -137,27 +163,37 @@ class Bench:
             self._workers.pop(name).kill()
             wait_until(lambda trainer=trainer: is_gone(trainer), "the trainer is gone", every=0.002)
             gone.append(time.monotonic() - began)
-            wait_until(lambda job=job: self._trains(job, 2), "it trains elsewhere")
+            wait_until(lambda job=job: self._trains(job, 2), "it trains on another")
             again.append(time.monotonic() - began)
             self._cancel(job)
-            self._start(1)
+            self._start(1, elsewhere=elsewhere)
         return gone, again
 
     def stop(self) -> None:
         for worker in self._workers.values():
             worker.terminate()
             worker.wait(TIMEOUT_S)
+        self._workers.clear()
 
-    def _start(self, count: int) -> list[str]:
-        names = [f"worker-{random.randrange(10**9)}" for _ in range(count)]
-        for name in names:
-            settings = self._settings.model_copy(update={"worker_name": name})
-            self._workers[name] = subprocess.Popen(
-                [sys.executable, "-m", "worker"],
-                env=os.environ | settings.environment(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
+    def _launch(self, *, elsewhere: bool = False) -> str:
+        """Start a worker; one that is elsewhere has a data folder of its own."""
+        name = f"worker-{random.randrange(10**9)}"
+        changes: dict[str, object] = {"worker_name": name}
+        if elsewhere:
+            folder = self._settings.home / f"data-{name}"
+            shutil.copytree(self._settings.data_folder, folder, ignore=_without_locks)
+            changes["data"] = folder
+        settings = self._settings.model_copy(update=changes)
+        self._workers[name] = subprocess.Popen(
+            [sys.executable, "-m", "worker"],
+            env=os.environ | settings.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        return name
+
+    def _start(self, count: int, *, elsewhere: bool = False) -> list[str]:
+        names = [self._launch(elsewhere=elsewhere) for _ in range(count)]
         for name in names:
             wait_until(lambda name=name: worker_is_there(self._tables, name), f"{name} is there")
         return names
@@ -187,6 +223,9 @@ class Bench:
         with self._tables.reading() as session:
             row = session.get(Attempt, (job.id, attempt))
             return row is not None and row.first_step is not None
+
+
+_without_locks = shutil.ignore_patterns(hosts.FOLDER)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Several small runs on one device at once: `python -m bench.together 8`, or `make bench-together`.
 
-First one process alone trains an epoch of the tutorial's run, then so many at once, each an epoch;
-images a second of all of them together are compared. Each of several has its share of the CPU's
-cores, as in a worker's slots.
+First one process alone trains an epoch of the tutorial's run, with all of the CPU's cores and then
+with a slot's share of them; then so many at once, each with its share, as in a worker's slots.
+Images a second of all of them together are compared with both.
 """
 
 from __future__ import annotations
@@ -29,11 +29,13 @@ def main() -> None:
     chosen = parser.parse_args()
     data = settings.load().data_folder
     download.ensure("mnist", data, print)
-    with Contender("engine", data, chosen.device, usable_cores()) as one:
-        one.train_epoch()  # warms up
-        alone = IMAGES / one.train_epoch()["train_s"]
-    print(f"one alone: {alone:,.0f} images/s", flush=True)
     share = max(1, usable_cores() // chosen.runs)
+    alone = {}
+    for threads in dict.fromkeys((usable_cores(), share)):
+        with Contender("engine", data, chosen.device, threads) as one:
+            one.train_epoch()  # warms up
+            alone[threads] = IMAGES / one.train_epoch()["train_s"]
+        print(f"one alone, {threads} threads: {alone[threads]:,.0f} images/s", flush=True)
     with ExitStack() as stack:
         contenders = [
             stack.enter_context(Contender("engine", data, chosen.device, share))
@@ -44,7 +46,9 @@ def main() -> None:
             began = time.perf_counter()
             list(pool.map(Contender.train_epoch, contenders))
             together = chosen.runs * IMAGES / (time.perf_counter() - began)
-    print(f"{chosen.runs} together: {together:,.0f} images/s, {together / alone:.2f} times as many")
+    print(f"{chosen.runs} together, {share} threads each: {together:,.0f} images/s")
+    for threads, rate in alone.items():
+        print(f"  {together / rate:.2f} times as many as one with {threads} threads")
 
 
 if __name__ == "__main__":

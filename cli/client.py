@@ -101,7 +101,8 @@ class Client:
                     for event in source.iter_sse():
                         away_since = None
                         seen = event.id or seen
-                        if event.data:  # a bare retry time comes as an event too
+                        # a bare retry time comes as an event too, and that the server is there
+                        if event.data and event.event != "heartbeat":
                             yield event.event, json.loads(event.data)
                         if event.event == "end":
                             return

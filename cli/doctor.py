@@ -131,13 +131,10 @@ def _storage(settings: Settings) -> str:
 
 def _redis(settings: Settings, up: endpoint.Running | None) -> Check:
     if "redis_url" in settings.model_fields_set:
-        if Wakeups(settings.redis_url).check():
+        trouble = Wakeups(settings.redis_url).trouble()
+        if trouble is None:
             return Check("redis", "good", "answers")
-        return Check(
-            "redis",
-            "bad",
-            f"does not answer; runs start seconds late. Is {variable('redis_url')} right?",
-        )
+        return Check("redis", "bad", f"{trouble} Is {variable('redis_url')} right?")
     if up:
         return Check("redis", "good", "inside the running stack")
     return _attempt("redis", lambda: f"`up` will start {broker.find_server()}")
@@ -161,10 +158,16 @@ def _workers(settings: Settings) -> Check:
             Database(settings.database_address, pool_size=1) as database,
             database.reading() as session,
         ):
-            live = workers.live(session)
-            names = [f"{worker.name} ({worker.slots} slots)" for worker in live]
+            names = [f"{worker.name} ({worker.slots} slots)" for worker in workers.live(session)]
+            lost = [
+                f"{worker.name} is lost (last heartbeat {formats.last_heartbeat(worker.silent_s)})"
+                for worker in workers.missing(session)
+            ]
     except TrainyardError:
         return Check("workers", "note", "not known without the database")
+    if lost:
+        left = names or ["none is up; runs wait"]
+        return Check("workers", "note" if names else "bad", ", ".join([*left, *lost]))
     if names:
         return Check("workers", "good", ", ".join(names))
     return Check("workers", "note", "none is up; runs wait")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from typing import Any
 
 import click
 
-from cli.commands import admin, data, runs, stack
 from core import versions
 from core.errors import InvalidInput, TrainyardError
 
@@ -15,8 +15,23 @@ EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 
 
+MODULES = ("stack", "runs", "space", "data", "admin")
+"""Where the commands are, in `cli.commands`, in the order of the help. One is imported when a
+command of it is used: what `submit` needs would have `up` start its dashboard later."""
+
+_OF_STACK = ("up", "demo", "web", "worker")
+
+
 class Program(click.Group):
     """Turns domain errors into a sentence and an exit status, for every command at once."""
+
+    def list_commands(self, context: click.Context) -> list[str]:  # noqa: ARG002
+        return [name for module in MODULES for name in _commands(module)]
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
+        modules = MODULES[:1] if name in _OF_STACK else MODULES[1:]
+        found = (_commands(module).get(name) for module in modules)
+        return next((command for command in found if command), None)
 
     def invoke(self, context: click.Context) -> Any:
         try:
@@ -36,8 +51,9 @@ def main() -> None:
     """Queue, train, watch and download runs of convolutional networks."""
 
 
-for _command in (*stack.COMMANDS, *runs.COMMANDS, *data.COMMANDS, *admin.COMMANDS):
-    main.add_command(_command)
+def _commands(module: str) -> dict[str, click.Command]:
+    commands = import_module(f"cli.commands.{module}").COMMANDS
+    return {command.name: command for command in commands}
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 TrainyardError
 ├── InvalidInput        something a person typed is wrong; carries one message a field
 ├── NotFound            no such job, artifact, preset, dataset; names what there is
+├── Gone                what was there is there no longer; says what took its place
 ├── Unavailable         a service is away; says which, and what to do
 │   └── DatabaseUnavailable
 ├── Conflict            what is asked does not fit the state of the run; says what would
@@ -65,6 +66,10 @@ class InvalidInput(TrainyardError):
 
 class NotFound(TrainyardError):
     """The thing that was asked for does not exist."""
+
+
+class Gone(TrainyardError):
+    """What was asked for is of another database than the one that is here now."""
 
 
 class Conflict(TrainyardError):

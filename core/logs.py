@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextvars
 import logging
+import re
 import sys
 from collections.abc import Callable
 from typing import Any, Literal, ParamSpec, TextIO, TypeVar
@@ -90,11 +91,26 @@ def _formatter(
         ]
     else:
         last = [
+            _without_controls,
             structlog.dev.ConsoleRenderer(
                 colors=use_color, exception_formatter=structlog.dev.plain_traceback
-            )
+            ),
         ]
     return ProcessorFormatter(
         foreign_pre_chain=[structlog.stdlib.ExtraAdder()],
         processors=[*shared, ProcessorFormatter.remove_processors_meta, *last],
     )
+
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Control characters but tab and line feed, which the console's own format takes care of."""
+
+
+def _without_controls(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Write control characters as escapes: what a stranger sent must not act on a terminal."""
+    return {
+        name: _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", value)
+        if isinstance(value, str)
+        else value
+        for name, value in event.items()
+    }

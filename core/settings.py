@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import secrets
 from functools import cached_property
 from pathlib import Path
@@ -15,14 +16,13 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from core.errors import TrainyardError
 from core.messages import message
 from core.spec.validation import WrongValue, explain
 
 PREFIX = "TRAINYARD_"
+_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 DEFAULT_PORT = 8327
 
 
@@ -65,7 +65,10 @@ class Settings(BaseSettings):
     trusted_hosts: Annotated[
         tuple[str, ...],
         NoDecode,
-        Field(description="Further host names, comma separated, that browsers may use."),
+        Field(
+            description="Further host names, comma separated, that browsers may use; with the port "
+            "(trains.example:8080) where a proxy does not pass it on."
+        ),
     ] = ()
     allow_anyone_on_the_network: Annotated[
         bool,
@@ -99,6 +102,15 @@ class Settings(BaseSettings):
     grace_seconds: Annotated[
         float, Field(ge=0.1, le=600, description="Time to stop before a run's process is killed.")
     ] = 10.0
+    hang_seconds: Annotated[
+        float,
+        Field(
+            ge=1,
+            le=86_400,
+            description="Time without progress after which a run is taken to hang, and ended; "
+            "longer where its own steps are.",
+        ),
+    ] = 300.0
     report_every_step: Annotated[
         bool,
         Field(
@@ -106,6 +118,39 @@ class Settings(BaseSettings):
             "batches."
         ),
     ] = False
+    undo_hours: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=8760,
+            description="Hours in which a deleted run can be restored; then it is gone for good.",
+        ),
+    ] = 24.0
+    keep_snapshots_days: Annotated[
+        float,
+        Field(ge=0, description="Days that failed and paused runs keep snapshots; 0: for ever."),
+    ] = 0.0
+    keep_artifacts_days: Annotated[
+        float, Field(ge=0, description="Days that ended runs keep their artifacts; 0: for ever.")
+    ] = 0.0
+    keep_logs_days: Annotated[
+        float, Field(ge=0, description="Days that ended runs keep their log; 0: for ever.")
+    ] = 0.0
+    keep_workers_days: Annotated[
+        float,
+        Field(ge=0, description="Days that ended workers without runs are listed; 0: for ever."),
+    ] = 7.0
+    keep_tag: Annotated[
+        str, Field(max_length=60, description="Runs with this tag keep everything; empty: none.")
+    ] = "keep"
+    unnamed_hours: Annotated[
+        float,
+        Field(
+            ge=0.01,
+            le=8760,
+            description="Hours after which a file in the store that no run names is deleted.",
+        ),
+    ] = 24.0
     log_format: Annotated[
         Literal["console", "json"],
         Field(description="How log lines are written: console, or json for programs."),
@@ -140,11 +185,20 @@ class Settings(BaseSettings):
             raise WrongValue(message("setting.queues"))
         return value
 
+    @field_validator("trusted_hosts")
+    @classmethod
+    def _host_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_host_name(each) for each in value)
+
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, value: str) -> str:
         if not value:
             return value
+        # SQLAlchemy takes longer to import than all else here, and the start of `up` waits for it
+        from sqlalchemy.engine import make_url  # noqa: PLC0415
+        from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
+
         try:
             url = make_url(value)
         except (ArgumentError, ValueError):
@@ -276,6 +330,23 @@ def _has_good_port(address: str) -> bool:
 
 def _names_a_bucket(address: str) -> bool:
     return address.startswith("s3://") and bool(urlsplit(address).netloc)
+
+
+def _host_name(text: str) -> str:
+    """A host's name, or its name and port, as a browser writes them, from how a person does."""
+    bare = (text.partition("://")[2] or text).rstrip("/").lower()
+    try:
+        found = urlsplit(f"//[{bare}]" if bare.count(":") > 1 and "[" not in bare else f"//{bare}")
+        host = (found.hostname or "").encode("idna").decode()
+        port = found.port
+    except ValueError:
+        raise WrongValue(message("setting.trusted_host", text=text)) from None
+    is_address = ":" in host  # urlsplit has checked it
+    is_alone = "@" not in bare and found.geturl() == f"//{found.netloc}"
+    if not is_alone or not (is_address or _HOST.fullmatch(host)):
+        raise WrongValue(message("setting.trusted_host", text=text))
+    name = f"[{host}]" if is_address else host
+    return f"{name}:{port}" if port else name
 
 
 def _is_web_address(address: str) -> bool:

@@ -33,6 +33,9 @@ EventKind = Literal[
     "retried",
     "finished",
     "failed",
+    "deleted",
+    "restored",
+    "cleaned",
 ]
 
 STATES: tuple[State, ...] = get_args(State)
@@ -73,9 +76,14 @@ EVENT_TARGETS: dict[EventKind, frozenset[State]] = {
     "retried": frozenset({"queued"}),
     "finished": frozenset({"succeeded"}),
     "failed": frozenset({"failed"}),
+    "deleted": frozenset({"paused"}),  # it was queued: what is deleted does not wait
+    "restored": frozenset({"queued"}),  # it was queued when it was deleted
 }
 """The states into which a job may move by an event. Events of other kinds move it nowhere."""
 
+
+_VISIBILITY: tuple[EventKind, ...] = ("deleted", "restored")
+_AT_REST: frozenset[State] = FINAL | {"paused"}
 
 STAYING: frozenset[tuple[State, EventKind]] = frozenset(
     {
@@ -83,6 +91,7 @@ STAYING: frozenset[tuple[State, EventKind]] = frozenset(
         ("running", "lost"),
         ("running", "worker_fault"),
         ("queued", "retried"),  # it waited for what it was pinned to, and starts over
+        *((state, kind) for state in _AT_REST for kind in _VISIBILITY),
     }
 )
 """Events of `EVENT_TARGETS` after which a job may still be in the state that it was in."""

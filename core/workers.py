@@ -1,13 +1,16 @@
-"""The workers' own rows: which are live, with which devices, and the last heartbeat of each."""
+"""The workers' own rows: which are live, lost or stopped, with which devices, on which host.
+
+All of it is by the database's clock, so it reads the same from every host.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, and_, select, update
+from sqlalchemy import ColumnElement, and_, func, select, update
 from sqlalchemy.orm import Session
 
 from core.database.clock import now
@@ -15,6 +18,13 @@ from core.database.engine import Database
 from core.database.models import Worker
 
 SILENT_AFTER_S = 30.0
+"""A worker without a heartbeat for so long is lost."""
+MISSED_FOR_S = 86400.0
+"""How long a lost worker is told of where the installation says how it is."""
+LISTED = 20
+"""Missing workers and neighbors that are looked at, at most."""
+
+Status = Literal["live", "lost", "stopped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +39,64 @@ class WorkerFacts:
     slots: int
     threads: int = 1
     """Threads of a slot."""
+    host: str | None = None
+    """The boot of its host, and the file that it keeps locked there (`core/hosts.py`)."""
+    lock: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A worker that is lost, and that no other has replaced."""
+
+    name: str
+    silent_s: float
+    """Seconds since its last heartbeat, by the database's clock."""
+
+
+def is_present() -> ColumnElement[bool]:
+    """A worker that has not stopped and was not found to be lost: it may be live."""
+    return and_(Worker.stopped_at.is_(None), Worker.lost_at.is_(None))
 
 
 def is_live() -> ColumnElement[bool]:
-    """The one definition of a live worker: a heartbeat, lately by the database's clock, no stop."""
-    return and_(Worker.stopped_at.is_(None), Worker.last_heartbeat_at >= now(-SILENT_AFTER_S))
+    """The one definition of a live worker: a heartbeat, lately by the database's clock, no end."""
+    return and_(is_present(), Worker.last_heartbeat_at >= now(-SILENT_AFTER_S))
+
+
+def status(worker: Worker, *, is_live: bool) -> Status:
+    """What a worker is called everywhere.
+
+    Args:
+        worker: its row.
+        is_live: what the database answered to `is_live`.
+    """
+    if worker.stopped_at is not None:
+        return "stopped"
+    return "live" if is_live else "lost"
 
 
 def live(session: Session) -> Sequence[Worker]:
     """The live workers, in the order in which they started."""
     return session.scalars(select(Worker).where(is_live()).order_by(Worker.id)).all()
+
+
+def missing(session: Session) -> list[Missing]:
+    """The names of workers that were lost in the last day, unless a live one has the same."""
+    moment = now()
+    of_live = select(Worker.name).where(is_live())
+    newest = func.max(Worker.last_heartbeat_at)
+    rows = session.execute(
+        select(Worker.name, newest.label("last"), moment.label("moment"))
+        .where(
+            Worker.stopped_at.is_(None),
+            Worker.last_heartbeat_at >= now(-MISSED_FOR_S),
+            Worker.name.not_in(of_live),
+        )
+        .group_by(Worker.name)
+        .order_by(newest.desc())
+        .limit(LISTED)
+    )
+    return [Missing(row.name, (row.moment - row.last).total_seconds()) for row in rows]
 
 
 def register(database: Database, facts: WorkerFacts) -> int:
@@ -47,7 +105,15 @@ def register(database: Database, facts: WorkerFacts) -> int:
     Returns:
         The worker's id.
     """
-    worker = Worker(
+    worker = _row(facts)
+    with database.writing() as session:
+        session.add(worker)
+        session.flush()
+        return worker.id
+
+
+def _row(facts: WorkerFacts) -> Worker:
+    return Worker(
         name=facts.name,
         process_id=facts.process_id,
         version=facts.version,
@@ -55,29 +121,41 @@ def register(database: Database, facts: WorkerFacts) -> int:
         devices=list(facts.devices),
         slots=facts.slots,
         threads=facts.threads,
+        host=facts.host,
+        lock=facts.lock,
         started_at=now(),
         last_heartbeat_at=now(),
     )
-    with database.writing() as session:
-        session.add(worker)
-        session.flush()
-        return worker.id
 
 
-def heartbeat(database: Database, worker_id: int) -> datetime:
-    """Write down that a worker is there, also where it was counted as stopped meanwhile.
+def heartbeat(database: Database, worker_id: int, facts: WorkerFacts | None = None) -> datetime:
+    """Write down that a worker is there, also where it was found to be lost meanwhile.
+
+    Args:
+        database: where its row is.
+        worker_id: of the row.
+        facts: by which it is registered again, under its number, where its row was removed while
+            its host slept; no number is ever given twice.
 
     Returns:
         The moment, by the database's clock.
     """
     with database.writing() as session:
-        moment: datetime = session.scalars(
+        moment: datetime | None = session.scalar(
             update(Worker)
             .where(Worker.id == worker_id)
-            .values(last_heartbeat_at=now(), stopped_at=None)
+            .values(last_heartbeat_at=now(), stopped_at=None, lost_at=None)
             .returning(Worker.last_heartbeat_at)
             .execution_options(synchronize_session=False)
-        ).one()
+        )
+        if moment is None and facts is not None:
+            worker = _row(facts)
+            worker.id = worker_id
+            session.add(worker)
+            session.flush()
+            moment = session.scalar(select(Worker.last_heartbeat_at).where(Worker.id == worker_id))
+        if moment is None:
+            raise LookupError(f"no worker {worker_id} is registered")
         return moment
 
 
@@ -92,12 +170,41 @@ def mark_stopped(database: Database, worker_id: int) -> None:
         )
 
 
-def mark_silent_stopped(database: Database) -> None:
-    """Count workers without a recent heartbeat as stopped."""
-    with database.writing() as session:
-        session.execute(
-            update(Worker)
-            .where(Worker.stopped_at.is_(None), Worker.last_heartbeat_at < now(-SILENT_AFTER_S))
-            .values(stopped_at=now())
-            .execution_options(synchronize_session=False)
-        )
+def mark_lost(session: Session, worker_id: int) -> None:
+    """Write down that a worker was found to have ended without a word."""
+    session.execute(
+        update(Worker)
+        .where(Worker.id == worker_id, is_present())
+        .values(lost_at=now())
+        .execution_options(synchronize_session=False)
+    )
+
+
+def has_silent(session: Session) -> bool:
+    """Whether `mark_silent_lost` would find somebody."""
+    return bool(session.scalar(select(select(Worker.id).where(_is_silent()).exists())))
+
+
+def _is_silent() -> ColumnElement[bool]:
+    return and_(is_present(), Worker.last_heartbeat_at < now(-SILENT_AFTER_S))
+
+
+def mark_silent_lost(session: Session) -> None:
+    """Write down which workers are lost: those without a recent heartbeat."""
+    session.execute(
+        update(Worker)
+        .where(_is_silent())
+        .values(lost_at=now())
+        .execution_options(synchronize_session=False)
+    )
+
+
+def neighbors(session: Session, host: str) -> list[tuple[int, str]]:
+    """The workers that may be live on a host, some at a time: the id and the lock of each."""
+    rows = session.execute(
+        select(Worker.id, Worker.lock)
+        .where(is_present(), Worker.host == host, Worker.lock.is_not(None))
+        .order_by(Worker.last_heartbeat_at)
+        .limit(LISTED)
+    )
+    return [(row.id, row.lock) for row in rows]

@@ -6,12 +6,19 @@ import sqlite3
 from typing import Literal
 
 from alembic import context
-from sqlalchemy import event
+from sqlalchemy import Connection, event, inspect
+from sqlalchemy.exc import OperationalError
 
 from core import settings
 from core.database.engine import Database
 from core.database.models import Base
 from core.database.types import StoredMessage, UTCDateTime
+
+FIRST = ("workers", "jobs")
+"""The tables that are locked first."""
+LONGEST_WAIT_S = 60
+TRIES = 5
+DEADLOCK = "40P01"
 
 
 def render_item(kind: str, item: object, _context: object) -> str | Literal[False]:
@@ -28,6 +35,34 @@ def is_compared(
 ) -> bool:
     """Leave out the index in which SQLite does not tell that one column descends."""
     return not (kind == "index" and name == "ix_jobs_claim" and is_sqlite)
+
+
+def lock_tables(connection: Connection) -> None:
+    """Have all tables to ourselves before the first is changed; others wait until the end.
+
+    An earlier release may still run, and holds tables until its transactions end: workers before
+    jobs, jobs before what belongs to them. Locked in this order nobody waits crosswise with it.
+    Whoever takes another order may, and PostgreSQL then ends one of the two: if it is us, we ask
+    again.
+    """
+    if set(context.get_context().get_current_heads()) == set(context.script.get_heads()):
+        return
+    there = set(inspect(connection).get_table_names()) - {"alembic_version"}
+    names = [each for each in FIRST if each in there] + sorted(there - set(FIRST))
+    if not names:
+        return
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LONGEST_WAIT_S}s'")
+    for tries_left in reversed(range(TRIES)):
+        try:
+            with connection.begin_nested():
+                connection.exec_driver_sql(
+                    f"LOCK TABLE {', '.join(names)} IN ACCESS EXCLUSIVE MODE"
+                )
+        except OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) != DEADLOCK or not tries_left:
+                raise
+        else:
+            return
 
 
 address = context.config.attributes.get("address") or settings.load().database_address
@@ -55,6 +90,7 @@ with database.engine.execution_options(trainyard_writes=True).connect() as conne
         if connection.dialect.name == "postgresql":
             # two starting processes may both upgrade: the second waits for the first
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(727)")
+            lock_tables(connection)
         context.run_migrations()
     connection.commit()
 database.dispose()

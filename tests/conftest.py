@@ -93,6 +93,14 @@ def redis_url(redis_server: RedisServer) -> str:
     return redis_server.url
 
 
+@pytest.fixture
+def read_only_redis(redis_server: RedisServer, redis_url: str) -> Iterator[str]:
+    """A Redis that answers, and lets nobody write: a replica, of a server that is not there."""
+    redis_server.replicate("127.0.0.1", 1)
+    yield redis_url
+    redis_server.replicate("NO", "ONE")
+
+
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     """A real PostgreSQL server, run by another user where the tests run as root."""

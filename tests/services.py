@@ -118,6 +118,11 @@ class RedisServer:
         with redis.Redis.from_url(self.url) as connection:
             connection.flushall()
 
+    def replicate(self, host: str, port: int | str) -> None:
+        """Be a replica of another server, which only reads; of `NO` `ONE`: of none."""
+        with redis.Redis.from_url(self.url) as connection:
+            connection.execute_command("REPLICAOF", host, port)
+
     def _answers(self) -> bool:
         with redis.Redis.from_url(self.url) as connection, contextlib.suppress(redis.RedisError):
             return bool(connection.ping())
@@ -204,7 +209,8 @@ class Postgres:
 def empty_tables(address: str) -> None:
     """Throw everybody off a PostgreSQL database, and all rows out of its tables."""
     plain = address.replace("postgresql+psycopg://", "postgresql://")
-    tables = sql.SQL(", ").join(map(sql.Identifier, Base.metadata.tables))
+    named = [table for table in Base.metadata.tables if table != "instances"]  # of migrations
+    tables = sql.SQL(", ").join(map(sql.Identifier, named))
     with psycopg.connect(plain, autocommit=True) as connection:
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Mapping
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
@@ -16,18 +18,30 @@ from pydantic import (
     field_validator,
 )
 
-from core.database.models import NAME_LENGTH, QUEUE_LENGTH, TAG_LENGTH, Job
-from core.errors import FieldError, InvalidInput
-from core.jobs import lifecycle, rests
+from core import characters
+from core.database.models import LARGEST_KEY, NAME_LENGTH, QUEUE_LENGTH, TAG_LENGTH, Job
+from core.errors import Conflict, FieldError, Forbidden, InvalidInput, NotFound, TrainyardError
+from core.jobs import deletion, lifecycle, rests
 from core.jobs.actors import LOCAL_OWNER
 from core.jobs.capacity import refuse_more_than_there_are
 from core.messages import message
+from core.retention import cleaning, policy
+from core.retention.cleaning import Piece
+from core.retention.policy import DAY_S, Policy
 from core.spec import presets
+from core.spec.spec import TrainingSpec
 from core.spec.validation import WrongValue, explain
 from webui.context import Context
 
 LARGEST_PRIORITY = 1000
+MOST_AT_ONCE = 500
+"""Runs that one request may delete or restore."""
+CLEANING_S = 10.0
+"""After so many seconds a request that removes things answers, and says where to continue."""
 MOST_TAGS = 20
+LONGEST_KEY = 255
+KEY = "Idempotency-Key"
+"""The name of the header by which a program names a submit."""
 
 
 class Submission(BaseModel):
@@ -71,14 +85,14 @@ class Submission(BaseModel):
     @field_validator("name")
     @classmethod
     def _printable(cls, value: str) -> str:
-        return _without_controls(value)
+        return _readable(value)
 
     @field_validator("tags")
     @classmethod
     def _single(cls, value: list[str]) -> list[str]:
-        if any("," in tag or _has_controls(tag) for tag in value):
+        if any("," in tag or characters.has_controls(tag) for tag in value):
             raise WrongValue(message("input.tag_characters"))
-        return [tag for tag in value if tag]
+        return [_readable(tag) for tag in value if tag]
 
 
 class ActionOptions(BaseModel):
@@ -94,7 +108,7 @@ class ActionOptions(BaseModel):
     @field_validator("by")
     @classmethod
     def _printable(cls, value: str | None) -> str | None:
-        return value and _without_controls(value)
+        return value and _readable(value)
 
 
 class RetryOptions(ActionOptions):
@@ -107,13 +121,43 @@ class RetryOptions(ActionOptions):
     `from_nothing`."""
 
 
-def _has_controls(value: str) -> bool:
-    return any(unicodedata.category(character) in ("Cc", "Cs") for character in value)
+class ManyOptions(ActionOptions):
+    """The body of a request that deletes or restores several runs."""
+
+    ids: Annotated[
+        list[Annotated[int, Field(ge=1, le=LARGEST_KEY)]],
+        Field(min_length=1, max_length=MOST_AT_ONCE),
+    ]
 
 
-def _without_controls(value: str) -> str:
-    if _has_controls(value):
+Days = Annotated[float | None, Field(ge=0, le=36_500)]
+
+
+class CleanOptions(ActionOptions):
+    """The body of a request to remove what is kept no longer."""
+
+    dry_run: bool = True
+    """Whether it is only said what would be removed."""
+    snapshots_days: Days = None
+    artifacts_days: Days = None
+    logs_days: Days = None
+    workers_days: Days = None
+    previews_days: Days = None
+    """What is removed that is older; null: none of that kind."""
+    deleted: bool = False
+    """Whether deleted runs are removed at once, so that they cannot be restored."""
+    position: Annotated[int, Field(ge=0, le=LARGEST_KEY)] = 0
+    """`next` of the last answer."""
+
+
+def _readable(value: str) -> str:
+    """A word that is seen in a list, and leaves what stands beside it alone."""
+    if characters.has_controls(value):
         raise WrongValue(message("input.control_characters"))
+    if characters.turns_text(value):
+        raise WrongValue(message("input.direction_characters"))
+    if characters.is_blank(value):
+        raise WrongValue(message("input.invisible"))
     return value
 
 
@@ -121,12 +165,46 @@ Options = TypeVar("Options", bound=BaseModel)
 NOTHING: Mapping[str, Any] = {}
 
 
-def submit(context: Context, values: Mapping[str, Any]) -> Job:
+def submit(context: Context, values: Mapping[str, Any], key: str | None = None) -> Job:
     """Check what was handed in, queue it and notify the workers.
 
+    Args:
+        context: the database, and whom to notify.
+        values: what was handed in, as `Submission` names it.
+        key: what this submit is known by, where it may be sent more than once: only the first time
+            something is queued, and each time the job of the first is returned.
+
     Raises:
-        InvalidInput: naming every wrong field; nothing was queued.
+        InvalidInput: naming every wrong field, or the key, where it was sent with another job;
+            nothing was queued.
     """
+    submission, checked = _read(values)
+    refuse_more_than_there_are(context.database, submission.queue, checked.device, checked.devices)
+    job = lifecycle.submit(
+        context.database,
+        LOCAL_OWNER,
+        name=submission.name,
+        spec=checked,
+        preset=submission.preset,
+        priority=submission.priority,
+        queue=submission.queue,
+        tags=submission.tags,
+        submission_token=None if key is None else _token(key),
+    )
+    asked = submission.name, checked.model_dump(mode="json")
+    if key is not None and (job.name, job.spec) != asked:
+        raise InvalidInput.one(KEY, message("input.key_of_another", job_id=job.id))
+    context.notifier.notify(job.queue)
+    return job
+
+
+def _token(key: str) -> str:
+    if not 0 < len(key) <= LONGEST_KEY:
+        raise InvalidInput.one(KEY, message("input.key_length", most=LONGEST_KEY))
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _read(values: Mapping[str, Any]) -> tuple[Submission, TrainingSpec]:
     errors: list[FieldError] = []
     submission = None
     try:
@@ -143,19 +221,7 @@ def submit(context: Context, values: Mapping[str, Any]) -> Job:
             errors += error.errors
     if submission is None or checked is None or errors:
         raise InvalidInput(errors)
-    refuse_more_than_there_are(context.database, submission.queue, checked.device, checked.devices)
-    job = lifecycle.submit(
-        context.database,
-        LOCAL_OWNER,
-        name=submission.name,
-        spec=checked,
-        preset=submission.preset,
-        priority=submission.priority,
-        queue=submission.queue,
-        tags=submission.tags,
-    )
-    context.notifier.notify(job.queue)
-    return job
+    return submission, checked
 
 
 def cancel(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) -> Job:
@@ -216,6 +282,122 @@ def resume_worker(context: Context, worker_id: int) -> None:
     """
     for queue in rests.resume(context.database, worker_id, LOCAL_OWNER):
         context.notifier.notify(queue)
+
+
+def delete(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) -> Job:
+    """Delete a run, so that it can be restored for a while, and wake its viewers.
+
+    Raises:
+        InvalidInput: naming every wrong field.
+        NotFound: there is no such job.
+        Conflict: it is running.
+    """
+    _checked(ActionOptions, values)
+    return _deleted(context, job_id)
+
+
+def restore(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) -> Job:
+    """Undo a delete, notify the workers, and wake the viewers of the run.
+
+    Raises:
+        InvalidInput: naming every wrong field.
+        NotFound: there is no such job.
+        Conflict: it was deleted too long ago.
+    """
+    _checked(ActionOptions, values)
+    return _restored(context, job_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """What became of a request that is about several runs."""
+
+    done: Sequence[int]
+    refused: Sequence[tuple[int, TrainyardError]]
+
+
+def delete_many(context: Context, values: Mapping[str, Any]) -> Many:
+    """Delete several runs; one that cannot be deleted keeps no other from it.
+
+    Raises:
+        InvalidInput: naming every wrong field; nothing was deleted.
+    """
+    return _each(context, values, _deleted)
+
+
+def restore_many(context: Context, values: Mapping[str, Any]) -> Many:
+    """Restore several runs; one that cannot be restored keeps no other from it.
+
+    Raises:
+        InvalidInput: naming every wrong field; nothing was restored.
+    """
+    return _each(context, values, _restored)
+
+
+def _each(
+    context: Context, values: Mapping[str, Any], action: Callable[[Context, int], Job]
+) -> Many:
+    done: list[int] = []
+    refused: list[tuple[int, TrainyardError]] = []
+    for job_id in dict.fromkeys(_checked(ManyOptions, values).ids):
+        try:
+            done.append(action(context, job_id).id)
+        except (NotFound, Conflict, Forbidden) as error:
+            refused.append((job_id, error))
+    return Many(done, refused)
+
+
+def _deleted(context: Context, job_id: int) -> Job:
+    undo_s = context.settings.undo_hours * 3600.0
+    return _announced(context, deletion.delete(context.database, job_id, LOCAL_OWNER, undo_s))
+
+
+def _restored(context: Context, job_id: int) -> Job:
+    job = deletion.restore(context.database, job_id, LOCAL_OWNER)
+    return _announced(context, job, notify=job.state == "queued")
+
+
+def clean(context: Context, values: Mapping[str, Any]) -> tuple[CleanOptions, Piece]:
+    """Remove what is asked for, or only say what that would be; for some seconds at most.
+
+    Raises:
+        InvalidInput: naming every wrong field; nothing was removed.
+    """
+    asked = _checked(CleanOptions, values)
+    whole = Piece()
+    deadline = time.monotonic() + CLEANING_S
+    if asked.deleted and not asked.position:
+        whole.merge(cleaning.purge_now(context.database, LOCAL_OWNER, dry_run=asked.dry_run))
+        # what is left by then, the housekeeping removes
+        while (
+            not asked.dry_run and time.monotonic() < deadline and deletion.purge(context.database)
+        ):
+            pass
+    rules, position = _rules(context, asked), asked.position
+    while True:
+        part = cleaning.clean(context.database, rules, LOCAL_OWNER, position, dry_run=asked.dry_run)
+        whole.merge(part)
+        if part.next is None or time.monotonic() > deadline:
+            return asked, whole
+        position = part.next
+
+
+def _rules(context: Context, asked: CleanOptions) -> Policy:
+    """What is to be removed: by the days that are asked for, else by those of the settings."""
+    own = policy.of(context.settings)
+    by_hand = Policy(
+        snapshots_s=_seconds(asked.snapshots_days),
+        artifacts_s=_seconds(asked.artifacts_days),
+        logs_s=_seconds(asked.logs_days),
+        workers_s=_seconds(asked.workers_days),
+        previews_s=_seconds(asked.previews_days),
+        keep_tag=own.keep_tag,
+    )
+    return by_hand if asked.deleted or by_hand != Policy(keep_tag=own.keep_tag) else own
+
+
+def _seconds(days: float | None) -> float | None:
+    return None if days is None else days * DAY_S
 
 
 def _checked(model: type[Options], values: Mapping[str, Any]) -> Options:

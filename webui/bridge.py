@@ -12,6 +12,7 @@ import contextlib
 import contextvars
 import io
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
@@ -63,44 +64,72 @@ class Bridge:
             return
         if body is None:
             return  # it left
-        answer = Answer(self._app, _environ(scope, body))
-        part = await self._run(answer.begin)
-        await send(
-            {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
-        )
-        if answer.subscription is not None and scope["method"] != "HEAD":
-            await self._stream(answer.subscription, scope, receive, send)
-        else:
-            await self._send(answer, part, receive, send)
+        async with _departure(receive) as has_left:
+            await self._answer(Answer(self._app, _environ(scope, body)), scope, send, has_left)
 
     def close(self) -> None:
         """Let go of the threads; a request that is being answered comes to its end."""
         self._pool.shutdown(cancel_futures=True)
 
-    async def _send(self, answer: Answer, part: bytes, receive: Receive, send: Send) -> None:
-        if answer.is_over:
-            await send({"type": "http.response.body", "body": part})
+    async def _answer(
+        self, answer: Answer, scope: Scope, send: Send, has_left: asyncio.Task[None]
+    ) -> None:
+        part = await self._begin(answer, has_left)
+        if part is None:
             return
-        async with _departure(receive) as has_left:
-            while not (answer.is_over or has_left.done()):
-                await send({"type": "http.response.body", "body": part, "more_body": True})
-                part = await self._run(answer.next)
+        try:
+            await send(
+                {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
+            )
+            if answer.subscription is not None and scope["method"] != "HEAD":
+                await self._stream(answer.subscription, scope, send, has_left)
+            else:
+                await self._send(answer, part, send, has_left)
+        finally:
+            # not awaited: this may be the end of a server that is told to stop at once
             if not answer.is_over:
-                await self._run(answer.close)
-            if not has_left.done():
-                await send({"type": "http.response.body", "body": part})
+                self._close_soon(answer)
+
+    async def _begin(self, answer: Answer, has_left: asyncio.Task[None]) -> bytes | None:
+        """The first part; None where the asker has left before a thread was free for it."""
+        beginning = self._pool.submit(answer.begin)
+        has_left.add_done_callback(lambda _: beginning.cancel())
+        try:
+            return await asyncio.wrap_future(beginning)
+        except asyncio.CancelledError:
+            if has_left.done() and beginning.cancelled():
+                return None
+            raise
+
+    def _close_soon(self, answer: Answer) -> None:
+        try:
+            self._pool.submit(answer.close)
+        except RuntimeError:  # no thread will be free any more
+            answer.close()
+
+    async def _send(
+        self, answer: Answer, part: bytes, send: Send, has_left: asyncio.Task[None]
+    ) -> None:
+        while not (answer.is_over or has_left.done()):
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+            part = await self._run(answer.next)
+        if not has_left.done():
+            await send({"type": "http.response.body", "body": part})
 
     async def _stream(
-        self, subscription: Subscription, scope: Scope, receive: Receive, send: Send
+        self,
+        subscription: Subscription,
+        scope: Scope,
+        send: Send,
+        has_left: asyncio.Task[None],
     ) -> None:
         async def write(text: bytes) -> None:
             await send({"type": "http.response.body", "body": text, "more_body": True})
 
         scope.get("extensions", {}).get(ON_STREAM, lambda: None)()
         viewer = Viewer(self._hub, subscription, write)
-        async with _departure(receive) as has_left:
-            has_left.add_done_callback(lambda _: viewer.leave())
-            await viewer.run()
+        has_left.add_done_callback(lambda _: viewer.leave())
+        await viewer.run()
         await send({"type": "http.response.body", "body": b""})
 
     async def _run(self, work: Callable[[], Result]) -> Result:
@@ -119,6 +148,8 @@ class Answer:
         self._context = contextvars.copy_context()  # what is bound to it follows it over threads
         self._whole: Iterable[bytes] = ()
         self._parts: Iterator[bytes] = iter(())
+        self._in_use = threading.Lock()
+        """A close may come while a part is made."""
 
     @property
     def subscription(self) -> Subscription | None:
@@ -128,35 +159,41 @@ class Answer:
 
     def begin(self) -> bytes:
         """The first part, and with it status and headers."""
-        return self._context.run(self._begin)
+        with self._in_use:
+            return self._context.run(self._begin)
 
     def next(self) -> bytes:
         """The next part."""
-        return self._context.run(self._next)
+        with self._in_use:
+            return self._context.run(self._next)
 
     def close(self) -> None:
         """Tell the application that no more is asked for."""
-        self._context.run(self._close)
+        with self._in_use:
+            self._context.run(self._close)
 
     def _begin(self) -> bytes:
         self._whole = self._app(self._environ, self._start)
         self._parts = iter(self._whole)
-        try:
-            return self._next()
-        except BaseException:
-            self._close()
-            raise
+        return self._next()
 
     def _next(self) -> bytes:
         """Some parts as one: a large answer takes a thread seldom."""
         found = bytearray()
-        for part in self._parts:
-            found += part
-            if len(found) >= PART_BYTES:
-                return bytes(found)
+        try:
+            for part in self._parts:
+                found += part
+                if len(found) >= PART_BYTES:
+                    return bytes(found)
+        except BaseException:
+            self._end()
+            raise
+        self._end()
+        return bytes(found)
+
+    def _end(self) -> None:
         self.is_over = True
         self._close()
-        return bytes(found)
 
     def _close(self) -> None:
         close = getattr(self._whole, "close", None)

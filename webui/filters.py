@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from core import formats
+from core import characters, formats
 from core.formats import duration, instant
 from webui.forms.describing import lowercase_title
 
@@ -40,20 +39,18 @@ def sentence(words: str) -> str:
     return f"{words[:1].upper()}{words[1:]}."
 
 
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-"""Control characters but tab and line feed, and halves of surrogate pairs."""
+INVISIBLE = "(invisible name)"
 
 
 def visible(text: Any) -> str:
     """Text whose control characters are shown as signs, so that none acts on the page."""
-    return _CONTROL.sub(_sign, str(text))
+    return characters.visible(str(text))
 
 
-def _sign(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    if code < 0x20:
-        return chr(0x2400 + code)
-    return "\N{SYMBOL FOR DELETE}" if code == 0x7F else "\N{REPLACEMENT CHARACTER}"
+def clickable(name: Any) -> str:
+    """A name that can be seen, whatever it is made of: it is the text of a link."""
+    shown = visible(name)
+    return INVISIBLE if characters.is_blank(shown) else shown
 
 
 def seconds_since(value: datetime | str) -> float:
@@ -81,6 +78,7 @@ FILTERS: tuple[Callable[..., Any], ...] = (
     place,
     sentence,
     visible,
+    clickable,
     seconds_since,
     seconds_between,
     lowercase_title,

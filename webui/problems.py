@@ -15,6 +15,7 @@ from core.errors import (
     BadRequest,
     Conflict,
     Forbidden,
+    Gone,
     InvalidInput,
     NotFound,
     PreconditionFailed,
@@ -33,6 +34,7 @@ log = get_logger(__name__)
 _STATUS: dict[type[TrainyardError], int] = {
     InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
     NotFound: HTTPStatus.NOT_FOUND,
+    Gone: HTTPStatus.GONE,
     Conflict: HTTPStatus.CONFLICT,
     Forbidden: HTTPStatus.FORBIDDEN,
     UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,  # before BadRequest, which it is too
@@ -68,6 +70,14 @@ def wants_json() -> bool:
     return request.path.startswith("/api/") or request.path in ("/healthz", "/readyz")
 
 
+def as_unavailable(error: Unavailable, response: Response) -> Response:
+    """An answer that says that a service is away, and when to ask again; it is logged."""
+    log.error("service_unavailable", **_asked(), code=error.reason.code, reason=str(error))
+    response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return response
+
+
 def _on_trainyard_error(error: TrainyardError) -> Response:
     status = next(
         (code for kind, code in _STATUS.items() if isinstance(error, kind)),
@@ -79,10 +89,7 @@ def _on_trainyard_error(error: TrainyardError) -> Response:
     else:
         more |= as_json(error.reason)
     response = _answer(status, str(error), **more)
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        log.error("service_unavailable", **_asked(), code=error.reason.code, reason=str(error))
-        response.headers["Retry-After"] = str(RETRY_AFTER_S)
-    return response
+    return as_unavailable(error, response) if isinstance(error, Unavailable) else response
 
 
 def _on_http_error(error: HTTPException) -> Response:
@@ -93,7 +100,7 @@ def _on_http_error(error: HTTPException) -> Response:
     if status < HTTPStatus.BAD_REQUEST:  # a redirect is raised as an error too
         return Response(error.get_response().get_data(), status, error.get_response().headers)
     if status == HTTPStatus.NOT_FOUND:  # ours are not HTTP errors: no route leads there
-        return _refused(status, message("request.unknown_address"))
+        return refused(status, message("request.unknown_address"))
     detail = error.description or HTTPStatus(status).phrase
     response = _answer(status, detail, code=code, params={})
     for name, value in error.get_headers():
@@ -104,14 +111,15 @@ def _on_http_error(error: HTTPException) -> Response:
 
 def _on_surprise(error: Exception) -> Response:
     log.error("request_failed", **_asked(), exc_info=error)
-    return _refused(HTTPStatus.INTERNAL_SERVER_ERROR, message("request.failed"))
+    return refused(HTTPStatus.INTERNAL_SERVER_ERROR, message("request.failed"))
 
 
 def _asked() -> dict[str, str]:
     return {"method": request.method, "path": request.path}
 
 
-def _refused(status: int, reason: Message) -> Response:
+def refused(status: int, reason: Message) -> Response:
+    """An answer that has a reason: problem+json for programs, a page for people."""
     return _answer(status, reason.text, **as_json(reason))
 
 

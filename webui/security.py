@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from http import HTTPStatus
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from flask import Flask, Response, request
 from flask_wtf.csrf import CSRFProtect
 
-from core.errors import Forbidden
+from core.database.instance import instance_of
+from core.errors import Forbidden, Gone
 from core.messages import message
 from core.settings import Settings
+from webui.context import current
 from webui.problems import refusal
 
 CONTENT_SECURITY_POLICY = (
@@ -30,48 +33,85 @@ def install(app: Flask, settings: Settings) -> CSRFProtect:
     app.config.update(
         SECRET_KEY=settings.signing_key,
         MAX_CONTENT_LENGTH=LARGEST_BODY,
-        SESSION_COOKIE_NAME="trainyard",
+        SESSION_COOKIE_NAME=_cookie_name(settings),
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Strict",
         WTF_CSRF_TIME_LIMIT=None,  # a form may lie open for days
+        WTF_CSRF_SSL_STRICT=False,  # it knows no proxy; where a post comes from is looked at below
     )
-    known = {"localhost", "127.0.0.1", "::1", *_own_host(settings), *settings.trusted_hosts}
-
-    def refuse_unknown_hosts() -> Response | None:
-        """Refuse a page elsewhere that points a name of its own at this address."""
-        # Flask's TRUSTED_HOSTS would do, but it cannot name an IPv6 address
-        host = request.host
-        if urlsplit(f"//{host}").hostname not in known:
-            # no page: its links would name a host that we refuse
-            return refusal(HTTPStatus.BAD_REQUEST, message("request.unknown_host", host=host))
-        return None
-
-    app.before_request(refuse_unknown_hosts)
-    app.before_request(_refuse_foreign_posts)
+    gate = Gate(settings)
+    app.before_request(gate.refuse_unknown_hosts)
+    app.before_request(gate.refuse_foreign_posts)
+    app.before_request(_refuse_other_instance)
     app.after_request(_add_headers)
     return CSRFProtect(app)
 
 
-def _own_host(settings: Settings) -> list[str]:
-    return [] if settings.host in ("0.0.0.0", "::") else [settings.host]  # noqa: S104
+def _cookie_name(settings: Settings) -> str:
+    """A name that no other Trainyard on this host has: browsers give cookies to every port.
+
+    Whoever signs with another key could not read the cookie, and would put its own in its place.
+    """
+    return f"trainyard_{hashlib.sha256(f'cookie {settings.signing_key}'.encode()).hexdigest()[:12]}"
 
 
-def _refuse_foreign_posts() -> None:
-    """Refuse what another site makes a browser send here; programs send no Origin."""
-    if request.method in ("GET", "HEAD", "OPTIONS"):
-        return
-    origin = request.headers.get("Origin")
-    foreign = origin is not None and _place(origin) != request.host
-    if foreign or request.headers.get("Sec-Fetch-Site") == "cross-site":
-        raise Forbidden(message("request.from_another_site"))
+class Gate:
+    """Who may come in: requests to a host that is ours, and posts from pages that are."""
 
+    def __init__(self, settings: Settings) -> None:
+        named = [urlsplit(f"//{each}") for each in settings.trusted_hosts]
+        names = (each.hostname or "" for each in named)
+        self._hosts = {"localhost", "127.0.0.1", "::1", *_own_host(settings), *names}
+        self._addresses = {(each.hostname, each.port) for each in named if each.port}
+        """Those that browsers show, where a proxy in front does not pass the port on."""
 
-def _place(origin: str) -> str | None:
-    """The host and port of an origin; None where it is no address at all."""
-    try:
-        return urlsplit(origin).netloc
-    except ValueError:
+    def refuse_unknown_hosts(self) -> Response | None:
+        """Refuse a page elsewhere that points a name of its own at this address."""
+        # Flask's TRUSTED_HOSTS would do, but it cannot name an IPv6 address
+        host = request.host
+        if urlsplit(f"//{host}").hostname not in self._hosts:
+            # no page: its links would name a host that we refuse
+            return refusal(HTTPStatus.BAD_REQUEST, message("request.unknown_host", host=host))
         return None
+
+    def refuse_foreign_posts(self) -> None:
+        """Refuse what another site makes a browser send here; programs send no Origin."""
+        if request.method in ("GET", "HEAD", "OPTIONS"):
+            return
+        site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+        if site == "same-origin":
+            return  # the browser knows it by the address that it shows, whatever a proxy made of it
+        if site == "cross-site" or (origin is not None and not self._is_ours(origin)):
+            raise Forbidden(message("request.from_another_site"))
+
+    def _is_ours(self, origin: str) -> bool:
+        try:
+            page, asked = urlsplit(origin), urlsplit(f"//{request.host}")
+            port = _port(page, page.scheme)
+            is_asked = (page.hostname, port) == (asked.hostname, _port(asked, page.scheme))
+        except ValueError:  # no address at all
+            return False
+        return "@" not in page.netloc and (is_asked or (page.hostname, port) in self._addresses)
+
+
+def _port(address: SplitResult, scheme: str) -> int | None:
+    """The port of an address, or that of its scheme; None: of an unknown one."""
+    return address.port or {"http": 80, "https": 443}.get(scheme)
+
+
+def _own_host(settings: Settings) -> list[str]:
+    everywhere = settings.host in ("0.0.0.0", "::")  # noqa: S104
+    return [] if everywhere else [settings.host.lower()]
+
+
+def _refuse_other_instance() -> None:
+    """Refuse an address of a page that another database was behind: its runs have other numbers."""
+    named = request.args.get("instance")
+    if named is None:
+        return
+    with current().database.reading() as session:
+        if named != instance_of(session):
+            raise Gone(message("request.other_instance"))
 
 
 def _add_headers(response: Response) -> Response:

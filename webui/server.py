@@ -8,6 +8,8 @@ import logging
 import resource
 import signal
 import socket
+import threading
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
@@ -16,6 +18,8 @@ from flask import Flask
 from httptools import HttpParserError
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from core import housekeeping
+from core.housekeeping import House
 from core.settings import Settings
 from webui import context
 from webui.bridge import ON_STREAM, Bridge
@@ -39,6 +43,7 @@ class Server(uvicorn.Server):
         parts = context.of(app)
         self._hub = Hub(parts.database, parts.wakeups)
         self._bridge = Bridge(app, parts.settings.web_threads, self._hub)
+        self._house = House(parts.settings, parts.database, parts.storage, parts.wakeups)
         super().__init__(_config(self._bridge, parts.settings))
 
     @property
@@ -50,11 +55,12 @@ class Server(uvicorn.Server):
         """Serve until told to stop."""
         _allow_many_files()
         logging.getLogger("uvicorn.error").addFilter(_without_colors)
-        try:
-            super().run(sockets)
-        finally:
-            self._bridge.close()
-            self._hub.close()
+        with _keeping(self._house):
+            try:
+                super().run(sockets)
+            finally:
+                self._bridge.close()
+                self._hub.close()
 
     def stop(self) -> None:
         """End: live streams at once, other requests within a few seconds. From any thread."""
@@ -72,6 +78,7 @@ class Connection(HttpToolsProtocol):
 
     _deadline: asyncio.TimerHandle | None = None
     _head_bytes = 0
+    _is_in_body = False
     _running: Any = None
     """The cycle that is answered now; `cycle` is the one that came last."""
 
@@ -88,8 +95,14 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        was_idle = self.timeout_keep_alive_task is not None
+        was_in_body = self._is_in_body
         super().data_received(data)
-        if self._deadline is not None:
+        # blank lines, and the body of a request that is answered already, end the wait for a
+        # request and begin none
+        if was_idle and self._is_idle:
+            self._expect_head()
+        if self._deadline is not None and not (was_in_body or self._is_in_body):
             self._head_bytes += len(data)
             if self._head_bytes > LARGEST_HEAD:
                 self.transport.close()
@@ -103,8 +116,13 @@ class Connection(HttpToolsProtocol):
             raise HttpParserError("Trailers are not read")
         super().on_header(name, value)
 
+    def on_message_complete(self) -> None:
+        self._is_in_body = False
+        super().on_message_complete()
+
     def on_headers_complete(self) -> None:
         self._forget_head()
+        self._is_in_body = True
         if len(self.pipeline) >= MOST_IN_LINE:
             raise HttpParserError("Too many requests wait on one connection")
         scope: Any = self.scope
@@ -114,6 +132,11 @@ class Connection(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         self._running = cycle
         super()._start_asgi_task(cycle, app)
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether no head of a request has begun since the last was answered."""
+        return self._deadline is None and (self.cycle is None or self.cycle.response_complete)
 
     def _expect_head(self) -> None:
         self._forget_head()
@@ -130,6 +153,21 @@ class Connection(HttpToolsProtocol):
         connected = self.transport.get_extra_info("socket")
         if connected is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, LOST_AFTER_S * 1000)
+
+
+@contextlib.contextmanager
+def _keeping(house: House) -> Iterator[None]:
+    """Keep house beside the requests: without any worker, lost runs and workers are noticed."""
+    stop = threading.Event()
+    keeper = threading.Thread(
+        target=housekeeping.run, args=(house, stop), name="housekeeping", daemon=True
+    )
+    keeper.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        keeper.join(GRACE_S)
 
 
 def _config(bridge: Any, settings: Settings) -> uvicorn.Config:

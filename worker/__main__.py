@@ -7,10 +7,11 @@ import threading
 
 from core import logs, settings
 from core.errors import TrainyardError
+from core.messages import message
 from worker import consumer
 from worker.context import WorkerContext
 from worker.naming import worker_name
-from worker.services import Services
+from worker.services import Services, end_at_last
 from worker.setup import set_up
 
 log = logs.get_logger("worker")
@@ -29,11 +30,17 @@ def main() -> None:
 
 def work(context: WorkerContext) -> None:
     """Serve the queues until a signal says to stop; then drain."""
+    stops: list[str] = []
+
+    def stop() -> None:
+        end_at_last(context)
+        context.drain()
 
     def drain() -> None:
+        stops.append("asked")
         log.info("worker_stopping")
         # in a thread of its own, because the main thread may hold any lock now
-        threading.Thread(target=context.drain, name="drain").start()
+        threading.Thread(target=stop, name="drain").start()
 
     with Services(context):
         log.info(
@@ -43,6 +50,8 @@ def work(context: WorkerContext) -> None:
             devices=sorted({slot.device.name for slot in context.slots.all}),
         )
         consumer.consume(context, on_stop=drain)
+        if not stops:
+            raise TrainyardError(message("worker.consumer_ended"))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from core import logs
 from core.errors import DatabaseUnavailable
 from core.jobs import claim
 from core.jobs.lease import Lease
+from core.protocol.clock import elapsed
 from worker.context import WorkerContext
 from worker.processes.group import gather
 from worker.processes.trainer import Trainer
@@ -62,6 +63,7 @@ class _SlotHolder:
             return False
         try:
             held = capacity(self._slots)
+            claimed_at = elapsed()
             lease = claim.claim(
                 context.database, context.claimant, context.settings.lease_seconds, held
             )
@@ -75,7 +77,7 @@ class _SlotHolder:
         chosen = self._keep(lease, trainers)
         self._fill_others()
         group = gather([trainers[slot] for slot in chosen])
-        Supervisor(context, lease, chosen, group).run()
+        Supervisor(context, lease, chosen, group, claimed_at).run()
         return True
 
     def _take_trainers(self) -> dict[Slot, Trainer]:

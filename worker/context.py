@@ -6,11 +6,13 @@ import threading
 from dataclasses import dataclass, field
 
 from core.database.engine import Database
+from core.hosts import HeldLock
 from core.jobs.claim import Claimant
 from core.messaging.notify import Notifier
 from core.messaging.pubsub import Wakeups
 from core.settings import Settings
 from core.storage.blobs import Storage
+from core.workers import WorkerFacts
 from worker.processes.pipe import WakeupPipes
 from worker.processes.spares import Spares
 from worker.slots import Slots
@@ -29,6 +31,10 @@ class WorkerContext:
     slots: Slots
     spares: Spares
     claimant: Claimant
+    facts: WorkerFacts | None = None
+    """What it has registered."""
+    lock: HeldLock | None = None
+    """By which others of this host see that this worker, and its trainers, have ended."""
     pipes: WakeupPipes = field(default_factory=WakeupPipes)
     starts: Starts = field(default_factory=Starts)
     draining: threading.Event = field(default_factory=threading.Event)

@@ -24,7 +24,7 @@ def main() -> None:
         sys.exit(str(error))
     if not is_live:
         silence = formats.seconds(workers.SILENT_AFTER_S)
-        sys.exit(f"No heartbeat of worker {name} in the last {silence}.")
+        sys.exit(f"Worker {name} is lost or stopped: no heartbeat in the last {silence}.")
 
 
 if __name__ == "__main__":

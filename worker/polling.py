@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import threading
 
-from core import logs
+from core import housekeeping, logs
 from core.errors import DatabaseUnavailable
+from core.housekeeping import BEATS_IN_A_LEASE
 from core.jobs import polling
 from core.jobs.polling import PollResult
 from worker.claiming import run_next
 from worker.context import WorkerContext
-from worker.heartbeat import BEATS_IN_A_LEASE, Heartbeat
+from worker.heartbeat import Heartbeat
 
-POLL_EVERY_S = 2.0
+POLL_EVERY_S = housekeeping.EVERY_S
 
 log = logs.get_logger(__name__)
 

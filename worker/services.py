@@ -5,6 +5,7 @@ They start before the worker can be notified, and stop after the last job has le
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from typing import Self
@@ -18,6 +19,8 @@ from worker.tasks.draw_preview import Previews
 
 END_MARGIN_S = 10.0
 """To store snapshots and to write the ends, after the grace that trainers have."""
+LAST_RESORT_S = 20.0
+"""After the grace, when this process ends whatever it waits for."""
 
 log = logs.get_logger(__name__)
 
@@ -59,5 +62,26 @@ class Services:
     def _mark_stopped(self) -> None:
         try:
             workers.mark_stopped(self._context.database, self._context.claimant.worker_id)
-        except DatabaseUnavailable as error:
+        except DatabaseUnavailable as error:  # so others are to see its end
             log.warning("worker_end_not_written", reason=str(error))
+            return
+        if self._context.lock is not None:
+            self._context.lock.release()
+
+
+def end_at_last(context: WorkerContext, end: Callable[[int], object] = os._exit) -> threading.Timer:
+    """End this process in a while, in case what it waits for never comes.
+
+    A database, a file store or a broker may not answer, and some libraries wait for ever. Nothing
+    is doubled: the trainers end with this process, and its leases run out.
+    """
+
+    def end_now() -> None:
+        log.error("worker_end_forced", waited_s=patience_s)
+        end(1)
+
+    patience_s = context.settings.grace_seconds + LAST_RESORT_S
+    timer = threading.Timer(patience_s, end_now)
+    timer.daemon = True
+    timer.start()
+    return timer

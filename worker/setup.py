@@ -6,9 +6,10 @@ import os
 import threading
 from collections.abc import Sequence
 
-from core import logs, versions, workers
+from core import hosts, logs, versions, workers
 from core.database.engine import Database
 from core.errors import DatabaseUnavailable
+from core.hosts import HeldLock
 from core.jobs.claim import Claimant
 from core.messaging.notify import Notifier
 from core.messaging.pubsub import Wakeups
@@ -36,10 +37,12 @@ def set_up(settings: Settings) -> WorkerContext:
     """
     devices = find_devices()
     slots = Slots(divide(devices, settings.slots))
-    zygote = Zygote(settings.data_folder)
+    lock = _take_lock(settings)
+    zygote = Zygote(settings.data_folder, [lock.descriptor] if lock else ())
     zygote.start()  # it imports torch while we wait for the database
     database = Database(settings.database_address, pool_size=len(slots.all) + 4)
     spares = _warm_spares(zygote, slots)
+    facts = _facts(settings, devices, slots.all, lock)
     return WorkerContext(
         settings=settings,
         database=database,
@@ -48,14 +51,27 @@ def set_up(settings: Settings) -> WorkerContext:
         wakeups=Wakeups(settings.redis_url),
         slots=slots,
         spares=spares,
+        facts=facts,
         claimant=Claimant(
             # last, because whoever is registered can run jobs at once
-            worker_id=_register(database, _facts(settings, devices, slots.all)),
+            worker_id=_register(database, facts),
             queues=settings.queues,
             max_capacity=capacity(slots.all),
             name=settings.worker_name,
         ),
+        lock=lock,
     )
+
+
+def _take_lock(settings: Settings) -> HeldLock | None:
+    """The lock by which others see the end of this worker; None where its host has none to give."""
+    if hosts.boot() is None:
+        return None
+    try:
+        return HeldLock.take(settings.data_folder)
+    except OSError as error:
+        log.warning("no_lock", reason=str(error))
+        return None
 
 
 def _warm_spares(zygote: Zygote, slots: Slots) -> Spares:
@@ -70,7 +86,9 @@ def _warm_spares(zygote: Zygote, slots: Slots) -> Spares:
     return spares
 
 
-def _facts(settings: Settings, devices: Sequence[Device], slots: Sequence[Slot]) -> WorkerFacts:
+def _facts(
+    settings: Settings, devices: Sequence[Device], slots: Sequence[Slot], lock: HeldLock | None
+) -> WorkerFacts:
     return WorkerFacts(
         name=settings.worker_name,
         process_id=os.getpid(),
@@ -79,6 +97,8 @@ def _facts(settings: Settings, devices: Sequence[Device], slots: Sequence[Slot])
         devices=[device.facts() for device in devices],
         slots=len(slots),
         threads=slots[0].threads,
+        host=hosts.boot() if lock else None,
+        lock=lock.name if lock else None,
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 
 import click
 
@@ -10,8 +12,12 @@ from cli import doctor as examination
 from cli.client import Client
 from cli.commands.arguments import as_json, with_client
 from cli.render import tables, text
-from core import settings
+from core import housekeeping, logs, settings
 from core.database import engine
+from core.database.engine import Database
+from core.housekeeping import House
+from core.messaging.pubsub import Wakeups
+from core.storage import store
 
 
 @click.group()
@@ -26,11 +32,31 @@ def upgrade() -> None:
     click.echo("The database is up to date.")
 
 
+@db.command()
+@click.option(
+    "--once", is_flag=True, help="Watch for the time of a lease, do what is due, and end."
+)
+def maintain(once: bool) -> None:
+    """Take runs back from lost workers and delete what was discarded, until Ctrl-C.
+
+    Each worker and the web server do so too: this is for an installation that wants it apart.
+    """
+    chosen = settings.load()
+    logs.configure(chosen.log_format)
+    with Database(chosen.database_address, pool_size=2) as database:
+        storage = store.connect(chosen.storage_address)
+        house = House(chosen, database, storage, Wakeups(chosen.redis_url))
+        stop = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+        housekeeping.run(house, stop, once=once)
+
+
 @click.group(invoke_without_command=True)
 @as_json
 @with_client
 def workers(client: Client, as_json: bool) -> None:
-    """List workers: first those that have not stopped, then by their start, newest first."""
+    """List workers: the live ones by their start, then the others, newest first."""
     if click.get_current_context().invoked_subcommand is not None:
         return
     page = client.get("/workers")

@@ -11,10 +11,27 @@ import click
 from cli.client import Client
 from cli.stack import endpoint
 from core import settings
+from core.spec import numbers
+from core.spec.validation import WrongValue
 
 Command = Callable[..., Any]
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+class WholeNumber(click.ParamType[int]):
+    """A whole number, read as the form reads it."""
+
+    name = "integer"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number, or the sentence that says what to write."""
+        if isinstance(value, int):
+            return value
+        try:
+            return int(numbers.read(value, int))
+        except WrongValue as refused:
+            self.fail(refused.reason.text, param, ctx)
 
 
 def with_client(command: Command) -> Command:
@@ -28,6 +45,12 @@ def with_client(command: Command) -> Command:
             return command(client=client, **arguments)
 
     return wrapped
+
+
+def job_ids(command: Command) -> Command:
+    """Give a command the argument that names one run or more."""
+    kind = click.IntRange(min=1)
+    return click.argument("job_ids", metavar="RUN...", nargs=-1, required=True, type=kind)(command)
 
 
 def job_id(command: Command) -> Command:

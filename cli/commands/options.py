@@ -103,9 +103,17 @@ def read_spec(assignments: Sequence[str], given: dict[str, Any]) -> dict[str, An
 
 
 def read_field(path: str, text: str) -> Any:
-    """The value of a field; a field that may be empty is so by an empty text, or `none`."""
-    optional = any(each.optional for each in spec_fields().get(path, ()))
-    return None if optional and text.lower() in ("", "none") else read_value(text)
+    """The value of a field; a field that may be empty is so by an empty text, or `none`.
+
+    A number is read as the form reads it. One that cannot be read stays text: the server says why.
+    """
+    fields = spec_fields().get(path, ())
+    if any(each.optional for each in fields) and text.lower() in ("", "none", "null"):
+        return None
+    is_json_list = text.lstrip().startswith("[")
+    if fields and not is_json_list and all(each.is_number for each in fields):
+        return fields[0].value(text)
+    return read_value(text)
 
 
 def read_value(text: str) -> Any:

@@ -11,11 +11,12 @@ from rich.console import Console
 
 from cli.client import Client
 from cli.commands import options
-from cli.commands.arguments import as_json, job_id, with_client
+from cli.commands.arguments import WholeNumber, as_json, job_id, with_client
 from cli.render import runs, status, text
 from cli.render.evaluation import evaluation as show_evaluation
 from cli.render.follow import follow as follow_run
 from core import formats
+from core.characters import printable
 from core.errors import NotFound
 from core.messages import message
 from core.spec import facts
@@ -34,7 +35,9 @@ JSON = dict[str, Any]
     help="Set one field of the spec, such as optimizer.learning_rate=0.05. Repeatable.",
 )
 @click.option("--name", help="What to call the run; else its preset or dataset.")
-@click.option("--priority", type=int, default=0, help="Higher runs first.", show_default=True)
+@click.option(
+    "--priority", type=WholeNumber(), default=0, help="Higher runs first.", show_default=True
+)
 @click.option("--queue", default="default", help="Which workers may run it.", show_default=True)
 @click.option("--tag", "tags", multiple=True, help="A word to find the run by. Repeatable.")
 @click.option("--follow", is_flag=True, help="Show the run until it ends.")
@@ -87,13 +90,15 @@ def submit(
 @click.option("--owner", help="Only runs that this person submitted.")
 @click.option("--tag", help="Only runs with this tag.")
 @click.option("--text", help="Only runs with this in their name.")
+@click.option("--deleted", is_flag=True, help="Deleted runs that can still be restored.")
 @click.option("--sort", help="A measurement, such as test_loss; -test_accuracy: largest first.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 @as_json
 @with_client
-def list_(client: Client, limit: int, as_json: bool, **chosen: str | None) -> None:
+def list_(client: Client, limit: int, as_json: bool, deleted: bool, **chosen: str | None) -> None:
     """List runs, newest first."""
     asked = {name: value for name, value in chosen.items() if value}
+    asked |= {"deleted": "true"} if deleted else {}
     page = client.get("/jobs", limit=limit, **asked)
     if as_json:
         click.echo(text.as_json(page))
@@ -254,7 +259,7 @@ def _report_answer(job: JSON, as_json: bool, while_running: str) -> None:
 def _report_end(client: Client, job: JSON) -> None:
     runs.whole(text.console(), job, (), client.artifacts(job["id"]))
     if job["error"] and job["error"]["traceback"]:
-        click.echo(text.printable(job["error"]["traceback"]), err=True)
+        click.echo(printable(job["error"]["traceback"]), err=True)
 
 
 def _refuse_download(job: JSON, files: list[JSON], wanted: str) -> NoReturn:

@@ -9,7 +9,6 @@ from typing import NoReturn
 import click
 from rich.console import Console
 
-from cli.stack import demo as demo_run
 from cli.stack.stack import Stack, stop_on_signals
 from core import settings
 
@@ -29,6 +28,8 @@ def up() -> None:
 @click.command()
 def demo() -> None:
     """Train the `quick` preset through the real queue and download its checkpoint."""
+    from cli.stack import demo as demo_run  # noqa: PLC0415  (`up` has no use for it)
+
     sys.exit(demo_run.run(settings.load(), Console()))
 
 

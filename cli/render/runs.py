@@ -11,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.render.status import now, place_to_resume, state
-from cli.render.text import ago, one_line, printable, table, written
+from cli.render.text import ago, one_line, table, written
 from core import formats
+from core.characters import printable
 
 JSON = dict[str, Any]
 
@@ -66,9 +67,10 @@ def _facts(item: JSON) -> list[tuple[str, Any]]:
         ("progress", f"epoch {progress['epoch']}/{progress['epochs']}, {done}"),
         ("left", written(formats.duration, left)),
         ("stopped", item["stop_reason"]),
-        ("loss", written(formats.number, item["train_loss"])),
+        ("loss", _train_loss(item)),
         ("validation", written(formats.percent, item["validation_accuracy"])),
         ("accuracy", written(formats.percent, item["test_accuracy"])),
+        ("published", _published(item)),
         ("owner", item.get("owner")),  # a server of an earlier release does not say it
         ("tags", ", ".join(item.get("tags", ()))),
         ("worker", item["worker"]),
@@ -81,6 +83,21 @@ def _facts(item: JSON) -> list[tuple[str, Any]]:
         ("spec", json.dumps(item["spec"])),
         ("error", f"{error['kind']}: {error['message']}" if error else None),
     ]
+
+
+def _train_loss(item: JSON) -> str:
+    """A run's train loss, and what it is the mean of, where the server says so."""
+    over = {"epoch": " (epoch)", "batches": " (batches)"}.get(item.get("train_loss_over") or "", "")
+    return written(formats.number, item["train_loss"]) + over
+
+
+def _published(item: JSON) -> str:
+    """Whose weights a run has published, and how the last epoch did, where that is another."""
+    last = item.get("last_epoch")
+    if not last:
+        return ""
+    published = f"epoch {item['published_epoch']}, {formats.percent(item['test_accuracy'])}"
+    return f"{published}; last: epoch {last['epoch']}, {formats.percent(last['test_accuracy'])}"
 
 
 def _epochs(rows: Sequence[JSON]) -> Table:

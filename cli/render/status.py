@@ -26,6 +26,8 @@ _ON_THE_WAY = {"cancel": "cancelling", "pause": "pausing"}
 
 def state(item: JSON) -> Text:
     """A run's state in its color; while it runs, that it is to be cancelled or paused."""
+    if item.get("deleted_at"):  # a server of an earlier release has none
+        return Text("deleted", style="red")
     shown = item["state"]
     if shown == "running":
         shown = _ON_THE_WAY.get(item["desired"], shown)

@@ -41,7 +41,7 @@ def workers(items: Sequence[JSON]) -> Table:
             (
                 worker["id"],
                 worker["name"],
-                _liveness(worker),
+                _state(worker),
                 ", ".join(device["name"] for device in worker["devices"]),
                 worker["slots"],
                 ", ".join(str(job_id) for job_id in worker["running"]),
@@ -53,13 +53,19 @@ def workers(items: Sequence[JSON]) -> Table:
     )
 
 
+def _state(worker: JSON) -> str:
+    """How a worker is; a server of an earlier release says nothing of rests."""
+    liveness = _liveness(worker)
+    return "resting" if liveness == "live" and worker.get("rests") else liveness
+
+
 def _liveness(worker: JSON) -> str:
     """Whether a worker is live, as the server says it; a server of an earlier release does not."""
+    if "status" in worker:
+        return str(worker["status"])
     if worker["stopped_at"]:
         return "stopped"
-    if not worker.get("is_live", True):
-        return "silent"
-    return "resting" if worker.get("rests") else "live"
+    return "live" if worker.get("is_live", True) else "lost"
 
 
 def _times(count: int) -> str:
@@ -74,6 +80,6 @@ def rests(items: Sequence[JSON]) -> list[str]:
         f"{one_line(rest['reason']['text'])} Try again now: trainyard workers resume "
         f"{worker['id']}"
         for worker in items
-        if not worker["stopped_at"]
-        for rest in worker.get("rests", ())
+        if _state(worker) == "resting"
+        for rest in worker["rests"]
     ]

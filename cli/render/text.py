@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -13,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from core import formats
+from core.characters import printable
 
 PIPE_WIDTH = 240
 """Columns of a table that no screen limits."""
@@ -23,16 +23,6 @@ T = TypeVar("T")
 def as_json(value: Any) -> str:
     """A value for other programs."""
     return json.dumps(value, indent=2, ensure_ascii=False)
-
-
-def printable(text: str) -> str:
-    """Text whose control characters cannot move the terminal's cursor or change its colors."""
-    return "".join(
-        "\ufffd"
-        if character not in "\n\t" and unicodedata.category(character) in ("Cc", "Cs")
-        else character
-        for character in text
-    )
 
 
 def one_line(value: Any) -> str:

@@ -15,16 +15,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
-import httpx
 from filelock import FileLock, Timeout
 
 from cli.stack import broker, endpoint
 from cli.stack.child import Child, Say
 from cli.stack.ports import can_listen, free_port
-from core.database import engine
 from core.errors import Unavailable
-from core.messaging.pubsub import Wakeups
 from core.settings import Settings, variable
 
 WATCH_EVERY_S = 0.2
@@ -115,6 +113,8 @@ class Stack:
             )
         self._add("web", [sys.executable, "-m", "webui"])
         # while the web reads its programs; it is not ready before the tables are
+        from core.database import engine  # noqa: PLC0415  (the web was not to wait for it)
+
         engine.upgrade(self.settings.database_address)
         self._wait_until_ready()
         # last: its zygote reads all of torch, which would take a core from the web
@@ -164,6 +164,8 @@ class Stack:
         child.start()
 
     def _wait_until_ready(self) -> None:
+        from core.messaging.pubsub import Wakeups  # noqa: PLC0415  (as above)
+
         wakeups = Wakeups(self.settings.redis_url)
         deadline = time.monotonic() + READY_TIMEOUT_S
         for name, is_ready in (("broker", wakeups.check), ("web", self._web_is_ready)):
@@ -176,17 +178,21 @@ class Stack:
                 self.check()
 
     def _web_is_ready(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/readyz", timeout=5, trust_env=False).is_success
-        except httpx.TransportError:
-            return False
+        return self._get("/readyz") is not None
 
     def _worker_is_live(self) -> bool:
+        answer = self._get("/api/v1/workers")
+        return any(worker["is_live"] for worker in (answer or {"items": []})["items"])
+
+    def _get(self, path: str) -> Any:
+        """What the dashboard answers; None while it does not, or not well."""
+        import httpx  # noqa: PLC0415  (as above)
+
         try:
-            answer = httpx.get(f"{self.url}/api/v1/workers", timeout=5, trust_env=False)
-            return any(worker["is_live"] for worker in answer.raise_for_status().json()["items"])
+            answer = httpx.get(f"{self.url}{path}", timeout=5, trust_env=False)
+            return answer.raise_for_status().json()
         except httpx.HTTPError:
-            return False
+            return None
 
 
 def _is_set(settings: Settings, field: str) -> bool:
@@ -195,6 +201,12 @@ def _is_set(settings: Settings, field: str) -> bool:
 
 
 def stop_on_signals(stack: Stack) -> None:
-    """Let Ctrl-C and SIGTERM stop the stack in good order."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    """Let Ctrl-C, SIGTERM and a closed terminal stop the stack in good order.
+
+    Where the terminal's end is ignored, as `nohup` has it, it stays ignored.
+    """
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    for number in numbers:
         signal.signal(number, lambda *_: stack.ask_to_stop())

@@ -6,6 +6,8 @@ begins (`BEGIN IMMEDIATE`), so that what it read cannot change before it writes.
 
 from __future__ import annotations
 
+import functools
+import logging
 import math
 import sqlite3
 import time
@@ -43,6 +45,8 @@ TRUSTED_FOR_S = 1.0
 """A connection that was used so lately is used again without a look whether it still stands."""
 IDLE_IN_TRANSACTION_S = 10
 """Transactions here last milliseconds."""
+
+log = logging.getLogger(__name__)
 
 
 class Database:
@@ -188,16 +192,46 @@ def _answers(engine: Engine, connection: Any) -> bool:
         return False
 
 
+_OF_SESSIONS = {
+    "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_S * 1000,
+    "tcp_user_timeout": LOST_AFTER_S * 1000,
+    **{f"tcp_keepalives_{name}": value for name, value in KEEPALIVES.items()},
+}
+"""Have the server let go of rows that a client holds who has vanished, or stands still."""
+
+
 def _prepare_postgresql(connection: Any, _record: object) -> None:
-    """Have the server let go of rows that a client holds who has vanished, or stands still."""
+    """Set up a session; behind a pooler leave nothing in it that the next transaction may lack.
+
+    A pooler such as PgBouncer gives each transaction any of its own sessions. What is set or
+    prepared in one is not there in the next, and what is set there reaches other programs.
+    """
     with connection.cursor() as cursor:
-        for name, value in {
-            "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_S * 1000,
-            "tcp_user_timeout": LOST_AFTER_S * 1000,
-            **{f"tcp_keepalives_{name}": value for name, value in KEEPALIVES.items()},
-        }.items():
-            cursor.execute(f"SET {name} = {value}")
+        if is_pooled(connection, cursor):
+            connection.prepare_threshold = None
+            _tell_of_pooler()
+        else:
+            settings = ", ".join(
+                f"set_config('{n}', '{v}', false)" for n, v in _OF_SESSIONS.items()
+            )
+            cursor.execute(f"SELECT {settings}")
     connection.commit()
+
+
+def is_pooled(connection: Any, cursor: Any) -> bool:
+    """Whether a pooler stands before PostgreSQL: it told us another process than we talk to."""
+    cursor.execute("SELECT pg_backend_pid()")
+    [process_id] = cursor.fetchone()
+    return bool(process_id != connection.info.backend_pid)
+
+
+@functools.cache
+def _tell_of_pooler() -> None:
+    log.warning(
+        "A pooler stands before PostgreSQL: no statement is prepared, and no time limit is set. "
+        "Set idle_transaction_timeout = %d in its configuration.",
+        IDLE_IN_TRANSACTION_S,
+    )
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:

@@ -10,7 +10,17 @@ from core.errors import Forbidden
 from core.messages import message
 
 ActorKind = Literal["user", "worker", "system"]
-Action = Literal["submit", "cancel", "pause", "resume", "retry", "resume_worker"]
+Action = Literal[
+    "submit",
+    "cancel",
+    "pause",
+    "resume",
+    "retry",
+    "resume_worker",
+    "delete",
+    "restore",
+    "clean",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +42,9 @@ LOCAL_OWNER = Actor("user", "local", "owner")
 REAPER = Actor("system", "reaper", "Trainyard")
 """What takes jobs back from workers that are lost."""
 
+CLEANER = Actor("system", "cleaner", "Trainyard")
+"""What removes what the settings say is kept no longer."""
+
 
 def of_worker(worker_id: int, name: str) -> Actor:
     """A worker as an actor."""
@@ -51,7 +64,7 @@ def may(actor: Actor, action: Action, job: Job | None = None) -> bool:
 _PERMITTED: dict[ActorKind, frozenset[Action]] = {
     "user": frozenset(get_args(Action)),
     "worker": frozenset(),
-    "system": frozenset(),
+    "system": frozenset({"clean"}),
 }
 
 

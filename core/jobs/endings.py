@@ -8,12 +8,21 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session, contains_eager
 
 from core.database.clock import now
+from core.database.dialects import is_postgresql
 from core.database.engine import Database, storable
-from core.database.models import KIND_LENGTH, Artifact, Job, JobProgress, artifact_kind
+from core.database.models import (
+    KIND_LENGTH,
+    MEASURED,
+    Artifact,
+    Epoch,
+    Job,
+    JobProgress,
+    artifact_kind,
+)
 from core.jobs import blame, events, lanes, rests, snapshots
 from core.jobs.actors import REAPER, Actor
 from core.jobs.capacity import EVERYTHING, requirements
@@ -26,6 +35,10 @@ from core.storage.blobs import Blob
 
 CRASH_BUDGET = 3
 LOSS_BUDGET = 10
+REAPED_AT_ONCE = 100
+"""In one transaction: it holds the lock of the history."""
+HOUSE_LOCK = 729
+"""The advisory lock of the housekeeping; the history holds 728, migrations 727."""
 FIRST_BACKOFF_S = 2.0
 LONGEST_BACKOFF_S = 300.0
 
@@ -70,6 +83,8 @@ def succeed(
 ) -> None:
     """End a run well: its files appear in the same moment as its state.
 
+    From then on the run's measurements are those of the weights in its files.
+
     Raises:
         LeaseLost: the job is no longer this attempt's to end.
     """
@@ -79,6 +94,7 @@ def succeed(
             lease,
             {
                 **ended("succeeded"),
+                **_published(session, lease.job_id, publications),
                 "weights_sha256": weights_sha256,
                 "stop_reason": stop_reason,
             },
@@ -106,6 +122,19 @@ def succeed(
         events.append(session, lease.job_id, lease.actor, "finished", lease.attempt, payload)
 
 
+def _published(
+    session: Session, job_id: int, publications: Sequence[Publication]
+) -> dict[str, Any]:
+    """The epoch that the files of a run are of, and its measurements, as columns."""
+    if not publications:
+        return {}
+    number = publications[0].epoch
+    # whoever holds the lease alone writes epochs: the guard that follows says whether that is so
+    epoch = session.get(Epoch, (job_id, number))
+    measured = {name: getattr(epoch, name) for name in MEASURED} if epoch else {}
+    return {"published_epoch": number} | measured
+
+
 def end(
     database: Database, lease: Lease, outcome: Outcome, failure: Failure | None = None
 ) -> State:
@@ -130,9 +159,9 @@ def end(
 
 
 def reap(database: Database, lease_seconds: float, moment: datetime | None = None) -> list[int]:
-    """Take jobs back from workers whose lease had run out at a moment.
+    """Take jobs back from workers whose lease had run out at a moment, some at a time.
 
-    Any worker may do this at any time: the row lock lets one of them act.
+    Anybody may do this at any time: one of them acts.
 
     Args:
         database: where to look.
@@ -143,19 +172,44 @@ def reap(database: Database, lease_seconds: float, moment: datetime | None = Non
     Returns:
         The ids of the jobs that were taken back.
     """
-    reason = message("worker.lost", lease_s=lease_seconds)
+    is_over = JobProgress.lease_expires_at < (moment or now())
     with database.writing() as session:
-        jobs = session.scalars(
-            select(Job)
-            .join(Job.progress)
-            .options(contains_eager(Job.progress))
-            .where(lanes.IS_RUNNING, JobProgress.lease_expires_at < (moment or now()))
-            .order_by(Job.id)
-            .with_for_update(skip_locked=True, key_share=True)
-        ).all()
-        for job in jobs:
-            _end(session, job, REAPER, "lost", Failure("lost", reason))
-        return [job.id for job in jobs]
+        if not is_alone(session):
+            return []
+        return _take_back(session, is_over, message("worker.lost", lease_s=lease_seconds))
+
+
+def is_alone(session: Session) -> bool:
+    """Whether no other process keeps house until the end of the transaction."""
+    if not is_postgresql(session):
+        return True  # one writes at a time
+    return bool(session.scalar(select(func.pg_try_advisory_xact_lock(HOUSE_LOCK))))
+
+
+def take_back(session: Session, worker_id: int) -> list[int]:
+    """Take back what a worker held that has ended, beyond doubt, and its trainers with it.
+
+    It costs a run what any lost worker does: it may have been the run that ended its worker.
+
+    Returns:
+        The ids of the jobs.
+    """
+    return _take_back(session, Job.worker_id == worker_id, message("worker.ended"))
+
+
+def _take_back(session: Session, which: ColumnElement[bool], reason: Message) -> list[int]:
+    jobs = session.scalars(
+        select(Job)
+        .join(Job.progress)
+        .options(contains_eager(Job.progress))
+        .where(lanes.IS_RUNNING, which)
+        .order_by(Job.id)
+        .limit(REAPED_AT_ONCE)
+        .with_for_update(skip_locked=True, key_share=True)
+    ).all()
+    for job in jobs:
+        _end(session, job, REAPER, "lost", Failure("lost", reason))
+    return [job.id for job in jobs]
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 
 from core.database.clock import now
 from core.database.engine import Database
+from core.database.hints import in_passing
 from core.database.models import Job, JobProgress, Lane, Worker
 from core.jobs import lanes, rests
 from core.jobs.capacity import Capacity, Requirements
@@ -188,7 +189,12 @@ def _typical_epoch_s(session: Session) -> dict[str, float]:
     rows: Iterable[Row[Any]] = session.execute(
         select(Job.dataset, JobProgress.epoch, Job.started_at, Job.finished_at)
         .join(Job.progress)
-        .where(Job.state == "succeeded", Job.attempt == 1, JobProgress.epoch > 0)
+        .where(
+            Job.state == "succeeded",
+            in_passing(Job.deleted_at).is_(None),
+            Job.attempt == 1,
+            JobProgress.epoch > 0,
+        )
         .order_by(Job.id.desc())
         .limit(RECENT)
     )
@@ -272,7 +278,10 @@ def _slots(
     running: Iterable[Row[Any]] = session.execute(
         select(Job.worker_id, Job.desired, Job.devices, JobProgress.eta_s, *_WORK)
         .join(Job.progress)
-        .where(lanes.IS_RUNNING, Job.worker_id.in_([worker.id for worker, _ in workers]))
+        .where(
+            lanes.IS_RUNNING,
+            in_passing(Job.worker_id).in_([worker.id for worker, _ in workers]),
+        )
     )
     for job in running:
         left = job.eta_s if job.eta_s is not None else _work_s(job, typical)

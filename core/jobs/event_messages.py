@@ -60,6 +60,12 @@ def _because(plain: str, with_reason: str) -> Callable[[JobEvent], Message]:
     return made
 
 
+def _drained(event: JobEvent) -> Message:
+    if "reason" in event.payload:
+        return message("event.drained_because", reason=from_json(event.payload["reason"]))
+    return message("event.drained", name=event.actor["name"])
+
+
 def _worker_fault(event: JobEvent) -> Message:
     reason = from_json(event.payload["reason"])
     return message("event.worker_fault", name=event.actor["name"], reason=reason)
@@ -87,12 +93,27 @@ def _retried(event: JobEvent) -> Message:
     return message(f"event.retried{scratch}", name=event.actor["name"])
 
 
+def _deleted(event: JobEvent) -> Message:
+    was_queued = "_while_queued" if event.payload.get("state") else ""
+    return message(f"event.deleted{was_queued}", name=event.actor["name"])
+
+
+def _restored(event: JobEvent) -> Message:
+    is_queued = "_and_queued" if event.payload.get("state") else ""
+    return message(f"event.restored{is_queued}", name=event.actor["name"])
+
+
+def _cleaned(event: JobEvent) -> Message:
+    return message(f"event.cleaned_{event.payload['what']}", name=event.actor["name"])
+
+
 _MAKERS: dict[EventKind, Callable[[JobEvent], Message]] = {
     "claimed": _claimed,
     "started": _started,
     "snapshot": _snapshot,
     "crashed": _because("event.crashed", "event.crashed_because"),
     "lost": _because("event.lost", "event.lost_because"),
+    "drained": _drained,
     "worker_fault": _worker_fault,
     "worker_resumed": _worker_resumed,
     "paused": _paused,
@@ -100,5 +121,8 @@ _MAKERS: dict[EventKind, Callable[[JobEvent], Message]] = {
     "retried": _retried,
     "finished": _because("event.finished", "event.finished_early"),
     "failed": _because("event.failed", "event.failed_because"),
+    "deleted": _deleted,
+    "restored": _restored,
+    "cleaned": _cleaned,
 }
 """For kinds that say more than who did it."""

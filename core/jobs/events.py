@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from core.database.clock import now
+from core.database.dialects import is_postgresql
 from core.database.models import JobEvent
 from core.jobs.actors import Actor
 from core.messages import Message, as_json
@@ -35,12 +36,8 @@ LOCK = 728
 
 def hold(session: Session) -> None:
     """Hold the lock of the history until the end of the transaction."""
-    if _has_lock(session):
+    if is_postgresql(session):
         session.connection().execute(select(_LOCK))
-
-
-def _has_lock(session: Session) -> bool:
-    return session.get_bind().dialect.name == "postgresql"
 
 
 def append(
@@ -57,7 +54,7 @@ def append(
         for name, value in (payload or {}).items()
     }
     session.connection().execute(
-        _APPEND_LOCKED if _has_lock(session) else _APPEND,
+        _APPEND_LOCKED if is_postgresql(session) else _APPEND,
         {
             "of_job": job_id,
             "by": actor.as_json(),

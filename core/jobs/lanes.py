@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Select, bindparam, literal_column, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from core.database.clock import now
+from core.database.dialects import insert_or
 from core.database.hints import in_passing
 from core.database.models import Job, Lane
 from core.jobs import events, rests
@@ -72,9 +72,8 @@ def find(session: Session, queue: str, needs: Requirements) -> int:
     if found is None:
         # whoever makes a lane has this lock first: two that wait for each other's lane never meet
         events.hold(session)
-        kind = session.get_bind().dialect.name
-        insert = postgresql.insert if kind == "postgresql" else sqlite.insert
-        session.execute(insert(Lane).values(**key, notified_at=now()).on_conflict_do_nothing())
+        new = insert_or(session, Lane).values(**key, notified_at=now())
+        session.execute(new.on_conflict_do_nothing())
         found = session.scalars(wanted).one()
     return found
 

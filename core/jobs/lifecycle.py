@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
 from core.database.clock import now
 from core.database.engine import Database
 from core.database.models import Job, JobProgress, JobTag
@@ -32,8 +36,12 @@ def submit(
     priority: int = 0,
     queue: str = "default",
     tags: Sequence[str] = (),
+    submission_token: str | None = None,
 ) -> Job:
     """Put a job into the queue. The caller notifies the queue's workers afterwards.
+
+    The token is what this submit is known by, however often it is sent: where a job was submitted
+    with the same one, that job is returned as it is, and nothing is queued.
 
     Raises:
         Forbidden: the actor may not.
@@ -50,6 +58,7 @@ def submit(
         model=facts.model(stored),
         owner=actor.name,
         tags=list(dict.fromkeys(tags)),
+        submission_token=submission_token,
         priority=priority,
         queue=queue,
         device=spec.device,
@@ -68,14 +77,43 @@ def submit(
         batches=0,
         progress=JobProgress(revision=0, attempt=0, epoch=0, batch=0),
     )
+    if submission_token is None:
+        return _insert(database, actor, job)
+    return _insert_once(database, actor, job)
+
+
+def _insert(database: Database, actor: Actor, job: Job) -> Job:
     with database.writing() as session:
-        job.lane_id = lanes.find(session, queue, requirements(job))
-        session.add(job)
-        session.flush()
-        session.refresh(job)
-        session.add_all(JobTag(job_id=job.id, tag=tag) for tag in job.tags)
-        payload = {"state": "queued", "name": name, "queue": queue, "priority": priority}
-        events.append(session, job.id, actor, "submitted", 0, payload | {"preset": preset})
+        return _added(session, actor, job)
+
+
+def _insert_once(database: Database, actor: Actor, job: Job) -> Job:
+    token = job.submission_token
+    try:
+        with database.writing() as session:
+            return _of_submission(session, token) or _added(session, actor, job)
+    except IntegrityError:  # on PostgreSQL: the same submit came a moment earlier
+        with database.reading() as session:
+            known = _of_submission(session, token)
+        if known is None:
+            raise
+        return known
+
+
+def _of_submission(session: Session, token: str | None) -> Job | None:
+    return session.scalar(select(Job).where(Job.submission_token == token))
+
+
+def _added(session: Session, actor: Actor, job: Job) -> Job:
+    job.lane_id = lanes.find(session, job.queue, requirements(job))
+    session.add(job)
+    session.flush()
+    session.refresh(job)
+    session.add_all(JobTag(job_id=job.id, tag=tag) for tag in job.tags)
+    payload = {
+        name: getattr(job, name) for name in ("state", "name", "queue", "priority", "preset")
+    }
+    events.append(session, job.id, actor, "submitted", 0, payload)
     return job
 
 

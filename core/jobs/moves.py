@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from core.database.clock import now
 from core.database.engine import Database
 from core.database.models import LARGEST_KEY, Attempt, Job, JobProgress
-from core.errors import NotFound
+from core.errors import Conflict, NotFound
 from core.jobs.actors import Actor
 from core.messages import Message, message
 from core.states import Desired, Outcome, State, may_become
@@ -29,11 +29,19 @@ def _locked(job_id: int) -> Select[Job]:
 
 
 @contextmanager
-def locked(database: Database, job_id: int) -> Iterator[tuple[Session, Job]]:
+def locked(
+    database: Database, job_id: int, *, deleted: bool = False
+) -> Iterator[tuple[Session, Job]]:
     """A job whose row no one else can change; at the end it is read again.
+
+    Args:
+        database: where it is.
+        job_id: which one.
+        deleted: whether it may be one that was deleted.
 
     Raises:
         NotFound: there is no such job.
+        Conflict: it was deleted.
     """
     unknown = message("run.unknown", job_id=job_id)
     if job_id > LARGEST_KEY:
@@ -42,6 +50,8 @@ def locked(database: Database, job_id: int) -> Iterator[tuple[Session, Job]]:
         job = session.scalar(_locked(job_id))
         if job is None:
             raise NotFound(unknown)
+        if job.deleted_at is not None and not deleted:
+            raise Conflict(message("run.deleted", job_id=job_id))
         yield session, job
         session.refresh(job)
 

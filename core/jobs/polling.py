@@ -53,15 +53,20 @@ def poll(database: Database, claimant: Claimant) -> PollResult:
     )
 
 
+LEASES = select(
+    now().label("moment"),
+    select(Job.id)
+    .join(Job.progress)
+    .where(lanes.IS_RUNNING, JobProgress.lease_expires_at < now())
+    .exists()
+    .label("is_over"),
+)
+"""The moment by the database's clock, and whether a running job's lease has run out."""
+
+
 def _poll() -> Select[Any]:
-    is_over = (
-        select(Job.id)
-        .join(Job.progress)
-        .where(lanes.IS_RUNNING, JobProgress.lease_expires_at < now())
-        .exists()
-    )
     own_rests = rests.of_worker(bindparam("asker")).label("rests")
-    always = select(now().label("moment"), is_over.label("is_over"), own_rests).subquery()
+    always = LEASES.add_columns(own_rests).subquery()
     columns = (Lane.id, Lane.notified_at, *lanes.NEEDS, lanes.FIRST_DUE_AT)
     return select(always, *columns).outerjoin_from(always, Lane, lanes.OF_QUEUES)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import case, delete, insert, update
+from sqlalchemy import Float, bindparam, case, delete, insert, update
 from sqlalchemy.orm import Session
 
 from core.database.clock import now
@@ -29,6 +29,7 @@ from core.protocol.reports import (
     Started,
     StepMetrics,
     StepMetricsBatch,
+    host_clock,
 )
 from core.spec import facts
 from core.states import Desired, EventKind
@@ -204,18 +205,21 @@ class Recorder:
                     LogLine.number > self._lines_written,
                 )
             )
+        flushed_at = host_clock()
         rows = [
             {
                 "job_id": self._lease.job_id,
                 "attempt": self._lease.attempt,
                 "number": number,
+                "since_s": -max(0.0, flushed_at - line.written_at),
                 "level": line.level,
                 "text": storable(line.text)[:LONGEST_LINE],
             }
             for number, line in enumerate(lines, self._lines_written + 1)
         ]
         # row by row: one statement takes only so many values, and after an outage there are many
-        session.execute(insert(LogLine).values(time=now()), rows)
+        since = bindparam("since_s", type_=Float)
+        session.execute(insert(LogLine).values(time=now(since)), rows)
 
     def _write_epochs(self, session: Session, reports: Sequence[EpochEnd]) -> None:
         if not reports:

@@ -208,8 +208,13 @@ def resume(database: Database, worker_id: int, actor: Actor) -> Sequence[str]:
 
 
 def _newest_attempts(session: Session, job_ids: Iterable[int]) -> list[tuple[int, int]]:
-    """The newest attempt of each of some jobs that are still there."""
-    rows = session.execute(select(Job.id, Job.attempt).where(Job.id.in_(job_ids)).order_by(Job.id))
+    """The newest attempt of each of some jobs that are there, and stay so meanwhile."""
+    rows = session.execute(
+        select(Job.id, Job.attempt)
+        .where(Job.id.in_(job_ids))
+        .order_by(Job.id)
+        .with_for_update(read=True, key_share=True)
+    )
     return [(row.id, row.attempt) for row in rows]
 
 

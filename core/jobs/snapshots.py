@@ -2,7 +2,8 @@
 
 Each snapshot's bytes are a blob that no other row names (the trainer puts a random name into them),
 so it can be deleted when its row is discarded. A row outlives its blob, never the other way round:
-a crash in between leaves work for the next sweep, and nothing that dangles.
+a crash in between leaves work for the next sweep, and nothing that dangles. The last row of a blob
+is one in `unnamed_blobs`, so that one that cannot be deleted stands in nobody's way.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from sqlalchemy.orm import Session
 from core.database.clock import now
 from core.database.engine import Database
 from core.database.models import Attempt, Snapshot
+from core.jobs import unnamed
 from core.storage.blobs import Blob, Storage
 
 KEPT = 2
@@ -96,31 +98,36 @@ def newest_first(session: Session, job_id: int) -> Sequence[SnapshotRef]:
 
 
 def sweep(database: Database, storage: Storage) -> int:
-    """Delete the blobs of discarded snapshots, some at a time. Any number of workers may do so.
+    """Delete the blobs of discarded snapshots, and all others that are due to be deleted.
+
+    Some at a time; any number of processes may do so. What cannot be deleted is tried again later.
 
     Returns:
-        How many were deleted.
+        How many were settled; 0: there is nothing left to do now.
 
     Raises:
-        Unavailable: the store or the database is away; the rest waits for the next sweep.
+        DatabaseUnavailable: the database is away; the rest waits for the next sweep.
     """
+    return _release(database) + unnamed.delete_due(database, storage)
+
+
+def _release(database: Database) -> int:
+    """Hand the blobs of discarded snapshots over to `unnamed`, some at a time."""
+    some = (
+        select(Snapshot)
+        .where(Snapshot.discarded_at.is_not(None))
+        .order_by(Snapshot.discarded_at)
+        .limit(SWEPT_AT_ONCE)
+    )
     with database.reading() as session:
-        rows = session.scalars(
-            select(Snapshot).where(Snapshot.discarded_at.is_not(None)).limit(SWEPT_AT_ONCE)
-        ).all()
-    for row in rows:
-        storage.delete(Blob(row.sha256, row.size))
-    if rows:
-        with database.writing() as session:
-            for row in rows:
-                session.execute(
-                    delete(Snapshot).where(
-                        Snapshot.job_id == row.job_id,
-                        Snapshot.attempt == row.attempt,
-                        Snapshot.step == row.step,
-                    )
-                )
-    return len(rows)
+        if not session.scalars(some).first():
+            return 0
+    with database.writing() as session:
+        rows = session.scalars(some.with_for_update(skip_locked=True)).all()
+        for row in rows:
+            unnamed.remember(session, row.sha256, row.size, unnamed.ANY)
+            session.delete(row)
+        return len(rows)
 
 
 def _discard(session: Session, *which: object) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from core.database.clock import now
 from core.database.models import Attempt, Job, Worker
+from core.database.parts import parts
 from core.jobs import eta, rests
 from core.jobs.capacity import Capacity, Requirements, capacity_of, requirements
 from core.jobs.endings import CRASH_BUDGET, LOSS_BUDGET
@@ -89,12 +90,14 @@ def _last_ends(
     session: Session, jobs: Sequence[Job]
 ) -> dict[int, tuple[Outcome | None, Message | None]]:
     """How the last attempt of each job ended, and why."""
-    rows = session.execute(
-        select(Job.id, Attempt.outcome, Attempt.reason)
-        .outerjoin(Attempt, (Attempt.job_id == Job.id) & (Attempt.number == Job.attempt))
-        .where(Job.id.in_([job.id for job in jobs]))
+    asked = select(Job.id, Attempt.outcome, Attempt.reason).outerjoin(
+        Attempt, (Attempt.job_id == Job.id) & (Attempt.number == Job.attempt)
     )
-    return {job_id: (outcome, reason) for job_id, outcome, reason in rows}
+    return {
+        job_id: (outcome, reason)
+        for part in parts([job.id for job in jobs])
+        for job_id, outcome, reason in session.execute(asked.where(Job.id.in_(part)))
+    }
 
 
 class _Fleet:

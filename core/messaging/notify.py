@@ -9,8 +9,11 @@ import logging
 import time
 from collections.abc import Callable
 
+import redis
 from celery import Celery
-from kombu.exceptions import OperationalError
+from kombu.exceptions import KombuError
+
+from core.messaging.keys import PREFIX
 
 TASK = "trainyard.look"
 
@@ -34,6 +37,9 @@ def celery_app(redis_url: str) -> Celery:
         task_acks_late=False,
         # a busy worker leaves messages in Redis for an idle one
         worker_prefetch_multiplier=1,
+        # of tasks that are acknowledged late, and there are none: without it each loss of Redis
+        # writes a warning into the log
+        worker_cancel_long_running_tasks_on_connection_loss=True,
         worker_disable_prefetch=True,
         # run state comes from the database alone: no events, no remote control
         worker_send_task_events=False,
@@ -41,7 +47,11 @@ def celery_app(redis_url: str) -> Celery:
         # keep trying for ever, at the start and after a loss
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        # also where Redis answers with an error (a replica that only reads, a key of another
+        # type): such errors count as those of a channel, and would end the worker
+        broker_channel_error_retry=True,
         broker_transport_options={
+            "global_keyprefix": PREFIX,
             "socket_timeout": 5,
             "socket_connect_timeout": 2,
             "socket_keepalive": True,
@@ -88,8 +98,10 @@ class Notifier:
             return False
         try:
             self._bell.send_task(TASK, queue=queue, retry=False, ignore_result=True, expires=3600)
-        except OperationalError as error:
+        except (KombuError, redis.RedisError) as error:
             self._silent_until = self._clock() + PAUSE_AFTER_FAILURE_S
-            log.warning("Redis is away, no worker was notified of queue %s: %s", queue, error)
+            has_answered = isinstance(error.__cause__ or error, redis.ResponseError)
+            what = "refuses" if has_answered else "is away"
+            log.warning("Redis %s, no worker was notified of queue %s: %s", what, queue, error)
             return False
         return True

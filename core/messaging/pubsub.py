@@ -9,10 +9,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import redis
+
+from core.messages import Message, message
+from core.messaging.keys import PREFIX, of_queue
 
 Topic = Literal["changed", "asked", "preview"]
 """`changed` is for those who watch a job, `asked` for the worker that runs it, `preview` for any
@@ -24,6 +27,7 @@ log = logging.getLogger(__name__)
 
 PAUSE_AFTER_FAILURE_S = 2.0
 LONGEST_PAUSE_S = 10.0
+PROBE_MS = 10_000
 
 
 class Wakeups:
@@ -35,7 +39,7 @@ class Wakeups:
             redis_url, socket_timeout=2, socket_connect_timeout=1, health_check_interval=0
         )
         number = self._redis.connection_pool.connection_kwargs.get("db", 0)
-        self._prefix = f"trainyard:{number}"
+        self._prefix = f"{PREFIX}{number}"
         self._silent_until = 0.0
 
     def announce(self, topic: Topic, job_id: int) -> None:
@@ -55,6 +59,22 @@ class Wakeups:
         except redis.RedisError:
             return False
 
+    def trouble(self, queues: Iterable[str] = ()) -> Message | None:
+        """What is wrong with Redis; None where it takes what we write, and lists wait in its keys.
+
+        Args:
+            queues: those whose keys are looked at.
+        """
+        try:
+            self._redis.set(f"{PREFIX}probe", 1, px=PROBE_MS)
+            for queue in queues:
+                self._redis.llen(of_queue(queue))
+        except (redis.ResponseError, redis.AuthenticationError) as error:
+            return message("redis.refuses", detail=str(error))
+        except redis.RedisError:
+            return message("redis.away")
+        return None
+
     def listen(self, topic: Topic, hear: Callable[[int], None], stop: threading.Event) -> None:
         """Call `hear(job_id)` at each wake-up of a topic until `stop` is set; reconnects."""
         pause = 0.1
@@ -68,7 +88,9 @@ class Wakeups:
                         if message is not None and message["type"] == "message":
                             hear(int(message["data"]))
             except (redis.RedisError, ValueError) as error:
-                log.debug("wake-ups are not received: %s", error)
+                # an answer that refuses them is nothing that passes: whoever can change it is told
+                level = logging.WARNING if isinstance(error, redis.ResponseError) else logging.DEBUG
+                log.log(level, "wake-ups are not received: %s", error)
                 stop.wait(pause)
                 pause = min(LONGEST_PAUSE_S, pause * 2)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Literal
 
@@ -17,8 +18,9 @@ DeviceKind = Literal["cpu", "cuda"]
 class ForkRequest(BaseModel):
     """What a trainer must know before it has an order.
 
-    Its message carries four descriptors: the trainer's socket, the file for what it prints, the
-    read end of its lifeline, and the write end of the pipe for its exit status.
+    Its message carries five descriptors: the trainer's socket, the file for what it prints, the
+    read end of its lifeline, the write end of the pipe for its exit status, and the memory of its
+    pulse.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,6 +53,9 @@ READY = b"ready"
 
 LARGEST_MESSAGE = 1 << 16
 
+DUMP_STACKS = signal.SIGUSR2
+"""The signal at which a trainer prints where each of its threads is, also while it hangs."""
+
 
 class Order(BaseModel):
     """Everything that a trainer knows."""
@@ -69,6 +74,10 @@ class Order(BaseModel):
     report_every_step: bool = False
     """Whether each batch is a metric sample."""
 
+    ends_at: float | None = None
+    """When the process ends by itself unless its lease was renewed meanwhile, by `elapsed`; None:
+    never."""
+
     rank: int = 0
     """Which of the run's processes this is. Only rank 0 measures, reports, saves and is stopped;
     the others may say that they failed."""
@@ -83,6 +92,15 @@ Stop = Literal["stop", "save"]
 
 STOPS: dict[bytes, Stop] = {b"stop\n": "stop", b"save\n": "save"}
 """The lines that ask for it."""
+
+
+LEASE = b"lease "
+"""How a line begins that says until when the process may compute: by `elapsed`."""
+
+
+def lease_line(ends_at: float) -> bytes:
+    """The line that says so."""
+    return LEASE + b"%.3f\n" % ends_at
 
 
 class PreviewOrder(BaseModel):

@@ -5,6 +5,7 @@ The training code makes them, the supervisor carries them, the recorder writes t
 
 from __future__ import annotations
 
+import time
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -155,6 +156,14 @@ class Shrunk(_Report):
     """Images in a part."""
 
 
+def host_clock() -> float:
+    """Seconds by a clock that all processes of this host share, and that nobody sets.
+
+    Where there is such a clock it runs on while the host is suspended.
+    """
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
 class Line(_Report):
     """A line for the run's log."""
 
@@ -162,6 +171,8 @@ class Line(_Report):
     level: Literal["progress", "info", "warning", "error"] = "info"
     """`progress`: how far an epoch is, which whoever shows the metrics need not repeat."""
     text: str
+    written_at: float = Field(default_factory=host_clock)
+    """When it was written, by the clock that all processes of a host share."""
 
 
 class File(_Report):

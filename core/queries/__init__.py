@@ -9,7 +9,16 @@ from core.queries.curves import (
     epochs_curve,
     metrics_curve,
 )
-from core.queries.jobs import EVERYTHING, SORTS, Selection, count_by_state, job, jobs, revisions
+from core.queries.jobs import (
+    EVERYTHING,
+    SORTS,
+    Selection,
+    count_by_state,
+    job,
+    jobs,
+    jobs_by_id,
+    revisions,
+)
 from core.queries.pages import DEFAULT_LIMIT, LARGEST_LIMIT, Page
 from core.queries.runs import (
     artifact,
@@ -24,7 +33,8 @@ from core.queries.runs import (
     milestones,
     newest_keys,
 )
-from core.queries.workers import worker, workers
+from core.queries.usage import RunUsage, Usage, by_kind, largest_runs
+from core.queries.workers import queues, worker, workers
 
 __all__ = [
     "DEFAULT_LIMIT",
@@ -37,10 +47,13 @@ __all__ = [
     "Curve",
     "Extent",
     "Page",
+    "RunUsage",
     "Selection",
+    "Usage",
     "artifact",
     "artifacts",
     "attempts",
+    "by_kind",
     "count_by_state",
     "epochs",
     "epochs_curve",
@@ -49,11 +62,14 @@ __all__ = [
     "events",
     "job",
     "jobs",
+    "jobs_by_id",
+    "largest_runs",
     "logs",
     "metrics",
     "metrics_curve",
     "milestones",
     "newest_keys",
+    "queues",
     "revisions",
     "worker",
     "workers",

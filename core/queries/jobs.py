@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from core.database.hints import in_passing
 from core.database.models import LARGEST_KEY, MEASURED, Job, JobTag, Worker
+from core.database.parts import parts
 from core.database.search import holds
 from core.errors import InvalidInput, NotFound
 from core.messages import message
@@ -44,6 +45,8 @@ class Selection:
     """A part of the name, in capital or small letters."""
     sort: str = ""
     """One of `SORTS`."""
+    deleted: bool = False
+    """Whether those that were deleted and can be restored are asked for, and no others."""
 
     @property
     def equal(self) -> dict[str, str]:
@@ -106,8 +109,8 @@ def _refuse_unknown(selection: Selection) -> None:
 
 def _by_id(session: Session, selection: Selection, count: int, cursor: str) -> list[_Key]:
     """The keys of a page, newest first."""
-    before = [Job.id < key_of(cursor, 1)[0]] if cursor else []
-    newest = select(Job.id).where(*before).order_by(Job.id.desc()).limit(count)
+    older = [Job.id < key_of(cursor, 1)[0]] if cursor else []
+    newest = select(Job.id).where(*older, _is_shown(selection)).order_by(Job.id.desc()).limit(count)
     if selection.is_by_state and selection.states:
         # each state has its own part of an index; together they would have to be sorted
         parts = [newest.where(Job.state == state).subquery() for state in set(selection.states)]
@@ -116,7 +119,8 @@ def _by_id(session: Session, selection: Selection, count: int, cursor: str) -> l
         query = (
             select(JobTag.job_id)
             .join(Job, Job.id == JobTag.job_id)
-            .where(JobTag.tag == selection.tag, *before, *_conditions(selection, is_walk=True))
+            .where(JobTag.tag == selection.tag, *older, *_conditions(selection, is_walk=True))
+            .where(_is_shown(selection, is_walk=True))
             .order_by(JobTag.job_id.desc())
             .limit(count)
         )
@@ -126,9 +130,23 @@ def _by_id(session: Session, selection: Selection, count: int, cursor: str) -> l
     return [_Key(job_id, str(job_id)) for job_id in ids]
 
 
+def _is_shown(selection: Selection, *, is_walk: bool = False) -> ColumnElement[bool]:
+    """Whether a job is in the list as far as a delete decides it.
+
+    The indexes of lists have the others alone, so this is said as they say it; but not where jobs
+    are looked up one by one.
+    """
+    deleted_at: Any = in_passing(Job.deleted_at) if is_walk else Job.deleted_at
+    shown: ColumnElement[bool] = (
+        deleted_at.is_not(None) if selection.deleted else deleted_at.is_(None)
+    )
+    return shown
+
+
 def _is_single(selection: Selection) -> bool:
     """Whether one column decides, which has an index of its own."""
-    return len(selection.equal) == 1 and not selection.states and not selection.text
+    is_one = len(selection.equal) == 1 and not selection.deleted
+    return is_one and not selection.states and not selection.text
 
 
 def _by_measurement(session: Session, selection: Selection, count: int, cursor: str) -> list[_Key]:
@@ -138,6 +156,7 @@ def _by_measurement(session: Session, selection: Selection, count: int, cursor: 
     key = tuple_(column, Job.id)
     query = select(Job.id, column.label("value")).where(
         column.is_not(None),
+        _is_shown(selection),
         *_conditions(selection, is_walk=True),
         *_tagged(session, selection.tag),
     )
@@ -206,12 +225,26 @@ def job(session: Session, job_id: int) -> tuple[Job, str | None]:
 
 
 def revisions(session: Session, job_ids: Sequence[int]) -> dict[int, tuple[int, State]]:
-    """The revision and the state of each of some jobs that is there, in one statement."""
-    rows = session.execute(select(Job.id, Job.revision, Job.state).where(Job.id.in_(job_ids)))
-    return {row[0]: (row[1], row[2]) for row in rows}
+    """The revision and the state of each of some jobs that is there, however many they are."""
+    asked = select(Job.id, Job.revision, Job.state)
+    return {
+        row[0]: (row[1], row[2])
+        for part in parts(job_ids)
+        for row in session.execute(asked.where(Job.id.in_(part)))
+    }
+
+
+def jobs_by_id(session: Session, job_ids: Sequence[int]) -> list[Job]:
+    """Each of some jobs that is there, however many they are."""
+    return [
+        job
+        for part in parts(job_ids)
+        for job in session.scalars(select(Job).where(Job.id.in_(part)))
+    ]
 
 
 def count_by_state(session: Session) -> dict[State, int]:
-    """How many jobs are in each state."""
-    rows = session.execute(select(Job.state, func.count()).group_by(Job.state))
+    """How many jobs are in each state; deleted ones are not counted."""
+    is_shown = in_passing(Job.deleted_at).is_(None)
+    rows = session.execute(select(Job.state, func.count()).where(is_shown).group_by(Job.state))
     return dict.fromkeys(STATES, 0) | {row[0]: row[1] for row in rows}

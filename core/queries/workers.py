@@ -1,17 +1,21 @@
-"""Questions about the workers."""
+"""Questions about the workers, and the queues that they may serve."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import case, select, tuple_
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core.database.models import LARGEST_KEY, Job, Worker
+from core.database.hints import in_passing
+from core.database.models import LARGEST_KEY, Job, Lane, Worker
 from core.errors import NotFound
 from core.messages import message
 from core.queries.pages import DEFAULT_LIMIT, Page, checked_limit, key_of, page_of
 from core.workers import is_live
+
+# the parts of the list, as its cursors name them
+_LIVE, _OTHERS = 0, 1
 
 
 def workers(
@@ -19,19 +23,28 @@ def workers(
 ) -> Page[tuple[Worker, list[Job], bool]]:
     """A page of workers with the jobs that each runs, and whether it is live.
 
-    Those that have not stopped come first, then the newest: a worker that starts again and again
-    pushes nobody off the first page.
+    The live ones come first, by their start: one that starts again and again, and is not yet known
+    to be lost, comes after those that stay. Then come the others, the newest first.
     """
-    has_stopped = case((Worker.stopped_at.is_(None), 0), else_=1)
-    query = select(Worker, is_live()).order_by(has_stopped, Worker.id.desc())
-    if cursor:
-        after, worker_id = key_of(cursor, 2)
-        query = query.where(tuple_(has_stopped, -Worker.id) > tuple_(after, -worker_id))
-    rows = session.execute(query.limit(checked_limit(limit) + 1)).all()
+    group, after = key_of(cursor, 2) if cursor else (_LIVE, 0)
+    wanted = checked_limit(limit) + 1
+    found: list[tuple[Worker, bool]] = []
+    if group == _LIVE:
+        # they are few among all that ever were: found by their index, and sorted then. In the
+        # order of the key itself PostgreSQL may rather walk through all
+        live = select(Worker).where(is_live(), Worker.id > after).order_by(Worker.id + 0)
+        found += [(worker, True) for worker in session.scalars(live.limit(wanted))]
+    if len(found) < wanted:
+        others = select(Worker).where(~is_live()).order_by(Worker.id.desc())
+        if group == _OTHERS:
+            others = others.where(Worker.id < after)
+        rows = session.scalars(others.limit(wanted - len(found)))
+        found += [(worker, False) for worker in rows]
+    running = _running(session, [worker.id for worker, _ in found])
     return page_of(
-        _with_jobs(session, [(worker, bool(live)) for worker, live in rows]),
+        [(worker, running[worker.id], live) for worker, live in found],
         limit,
-        lambda row: (int(row[0].stopped_at is not None), row[0].id),
+        lambda row: (_LIVE if row[2] else _OTHERS, row[0].id),
     )
 
 
@@ -45,18 +58,22 @@ def worker(session: Session, worker_id: int) -> tuple[Worker, list[Job], bool]:
     found = session.execute(query).first() if worker_id <= LARGEST_KEY else None
     if found is None:
         raise NotFound(message("worker.unknown", worker_id=worker_id))
-    [row] = _with_jobs(session, [(found[0], bool(found[1]))])
-    return row
+    row, live = found
+    return row, _running(session, [worker_id])[worker_id], bool(live)
 
 
-def _with_jobs(
-    session: Session, found: Sequence[tuple[Worker, bool]]
-) -> list[tuple[Worker, list[Job], bool]]:
-    """Some workers with the jobs that each runs."""
-    running: dict[int, list[Job]] = {worker.id: [] for worker, _ in found}
+def queues(session: Session) -> list[str]:
+    """The queues into which jobs were put."""
+    return list(session.scalars(select(Lane.queue).distinct().order_by(Lane.queue)))
+
+
+def _running(session: Session, worker_ids: Sequence[int]) -> dict[int, list[Job]]:
+    running: dict[int, list[Job]] = {worker_id: [] for worker_id in worker_ids}
     for busy in session.scalars(
-        select(Job).where(Job.state == "running", Job.worker_id.in_(running)).order_by(Job.id)
+        select(Job)
+        .where(Job.state == "running", in_passing(Job.worker_id).in_(running))
+        .order_by(Job.id)
     ):
         if busy.worker_id is not None:
             running[busy.worker_id].append(busy)
-    return [(worker, running[worker.id], live) for worker, live in found]
+    return running

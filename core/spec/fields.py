@@ -6,6 +6,7 @@ pydantic model, so a field or a variant that is added to it appears everywhere b
 
 from __future__ import annotations
 
+import contextlib
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,10 +17,11 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from core.spec import numbers
 from core.spec.hyperparameters.base import DescribedBy
 from core.spec.migrate import earlier_keys
 from core.spec.spec import TrainingSpec
-from core.spec.validation import KIND
+from core.spec.validation import KIND, WrongValue
 
 Widget = Literal["text", "checkbox", "choice"]
 
@@ -68,6 +70,11 @@ class Field:
         return tuple(dict.fromkeys((self.name, self.path, *old)))
 
     @property
+    def is_number(self) -> bool:
+        """Whether it is typed as a number, or as several."""
+        return self.kind in (int, float)
+
+    @property
     def key(self) -> str:
         """The last part of the path."""
         return self.path.rpartition(".")[2]
@@ -97,17 +104,16 @@ class Field:
         if self.optional and not text:
             return None
         if self.many:
-            return [self._single(part.strip()) for part in text.split(",") if part.strip()]
+            parts = text.split(";" if ";" in text else ",")
+            return [self._single(part.strip()) for part in parts if part.strip()]
         if self.choices:
             return next((c.value for c in self.choices if c.text == text), text)
         return self._single(text)
 
     def _single(self, text: str) -> Any:
         if self.kind in (int, float):
-            try:
-                return self.kind(text)
-            except ValueError:
-                return text
+            with contextlib.suppress(WrongValue):
+                return numbers.read(text, self.kind)
         return text
 
 

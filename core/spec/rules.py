@@ -90,18 +90,17 @@ def _batches(spec: Hyperparameters, dataset: DatasetInfo) -> Mistakes:
         yield _mistake(
             "batch_size", "spec.last_batch_too_small", images=smallest, devices=spec.devices
         )
-    elif _needs_two_images(spec, dataset) and 1 in (
-        _smallest_part(spec, spec.batch_size),
-        _smallest_part(spec, smallest),
-    ):
+    elif _needs_two_images(spec, dataset) and 1 in (_micro_batch(spec), smallest // spec.devices):
         yield _mistake("batch_size", "spec.batch_of_one")
 
 
-def _smallest_part(spec: Hyperparameters, images: int) -> int:
-    """Images in the smallest part that a batch of so many is computed in, on any device."""
-    largest = math.ceil(math.ceil(spec.batch_size / spec.devices) / spec.micro_batches)
-    ours = images // spec.devices
-    return ours // math.ceil(ours / largest)
+def _micro_batch(spec: Hyperparameters) -> int:
+    """Images in the largest part that the spec asks for.
+
+    Smaller parts are of two images at least (`Batch.split`), but for the share of one image that a
+    device may get of an epoch's last batch.
+    """
+    return math.ceil(math.ceil(spec.batch_size / spec.devices) / spec.micro_batches)
 
 
 def _needs_two_images(spec: Hyperparameters, dataset: DatasetInfo) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -21,6 +22,13 @@ class WrongValue(ValueError):
     def __init__(self, reason: Message) -> None:
         super().__init__(reason.text)
         self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Stands for a text that could not be read, so that pydantic refuses it where it stood."""
+
+    reason: Message
 
 
 class Incompatible(ValueError):
@@ -75,6 +83,8 @@ _MESSAGES: dict[str, Callable[[Mapping[str, Any]], Message]] = {
 
 def explain(model: type[BaseModel], problem: Any) -> Message:
     """The message for one problem of a model's `ValidationError`."""
+    if isinstance(given := problem.get("input"), Unreadable):
+        return given.reason
     kind, facts = problem["type"], problem.get("ctx") or {}
     if kind in _MESSAGES:
         return _MESSAGES[kind](facts)

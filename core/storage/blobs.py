@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
@@ -14,6 +16,19 @@ class Blob:
 
     sha256: str
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A file as a store has it: a blob, or the rest of a copy that was cut off."""
+
+    name: str
+    """Of a blob, its SHA-256."""
+
+    size: int
+
+    version: str
+    """Another one whenever the same bytes were put again."""
 
 
 class Storage(Protocol):
@@ -41,8 +56,33 @@ class Storage(Protocol):
             Unavailable: the store is away, or not writable.
         """
 
+    def files(self, after: str = "") -> Iterator[Stored]:
+        """The files that follow a name, in the order of their names; what is not ours is left out.
+
+        Raises:
+            Unavailable: the store is away, or not readable.
+        """
+
+    def look(self, name: str) -> Stored | None:
+        """A file as it is now; None where there is none.
+
+        Raises:
+            Unavailable: the store is away, or not readable.
+        """
+
+    def discard(self, file: Stored) -> bool:
+        """Delete a file, unless it was put again since it was listed: then False.
+
+        Raises:
+            Unavailable: the store is away, or not writable.
+        """
+
     def check(self) -> None:
         """Raise `Unavailable` where the store cannot be reached."""
+
+
+IS_BLOB = re.compile("[0-9a-f]{64}").fullmatch
+"""Whether a name is that of a blob."""
 
 
 def digest(path: Path) -> Blob:

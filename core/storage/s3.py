@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 import obstore
 from obstore.exceptions import BaseError
@@ -13,7 +14,7 @@ from obstore.store import S3Store
 
 from core.errors import NotFound, Unavailable
 from core.messages import message
-from core.storage.blobs import Blob, digest
+from core.storage.blobs import IS_BLOB, Blob, Stored, digest
 
 RETRIES = 3
 
@@ -61,6 +62,28 @@ class ObjectStore:
         except _AWAY as error:
             raise self._away(error) from error
 
+    def files(self, after: str = "") -> Iterator[Stored]:
+        try:
+            for chunk in obstore.list(self._store, offset=after or None, chunk_size=1000):
+                yield from (_stored(found) for found in chunk if IS_BLOB(found["path"]))
+        except _AWAY as error:
+            raise self._away(error) from error
+
+    def look(self, name: str) -> Stored | None:
+        try:
+            return _stored(obstore.head(self._store, name))
+        except FileNotFoundError:
+            return None
+        except BaseError as error:
+            raise self._away(error) from error
+
+    def discard(self, file: Stored) -> bool:
+        """As promised, but for a put between the look and the delete, some milliseconds apart."""
+        if self.look(file.name) not in (file, None):
+            return False
+        self.delete(Blob(file.name, file.size))
+        return True
+
     def check(self) -> None:
         try:
             next(iter(obstore.list(self._store, chunk_size=1)), None)
@@ -70,6 +93,11 @@ class ObjectStore:
     def _away(self, error: Exception) -> Unavailable:
         first_line = _first_line(error)
         return Unavailable(message("storage.no_answer", place=self.address, detail=first_line))
+
+
+def _stored(found: Any) -> Stored:
+    version = f"{found['e_tag']} {found['last_modified'].isoformat()}"
+    return Stored(found["path"], found["size"], version)
 
 
 class _Raw(io.RawIOBase):

@@ -69,7 +69,7 @@ def test_a_run_from_the_form_to_the_downloaded_checkpoint(page, tmp_path):
         page.locator("a[data-download]", has_text=".pt").click()
     target = tmp_path / download.value.suggested_filename
     download.value.save_as(target)
-    assert target.name == "digits-cnn.pt"
+    assert re.fullmatch(r"run-\d+-from-the-form-digits-cnn\.pt", target.name)
     shown = page.locator(".file-list li", has_text=".pt").locator("code").inner_text()
     assert hashlib.sha256(target.read_bytes()).hexdigest() == shown
 
@@ -79,7 +79,7 @@ def test_cancel_on_the_page_ends_the_run(page, site):
     page.goto(f"/jobs/{job}")
     expect(page.locator('#part-head[data-state="running"]')).to_be_visible(timeout=60_000)
 
-    page.get_by_role("button", name="Cancel").click()
+    cancel(page)
 
     expect(page.locator('#part-head[data-state="cancelled"]')).to_be_visible(timeout=30_000)
     assert site.job(job)["state"] == "cancelled"
@@ -176,9 +176,14 @@ def test_pages_fit_the_screen(open_page, site, screenshots, width):
     picture("error")
 
 
+def cancel(page):
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    page.get_by_role("button", name="Cancel run").click()
+
+
 def site_cancel(page, job):
     page.goto(f"/jobs/{job}")
-    page.get_by_role("button", name="Cancel").click()
+    cancel(page)
     expect(page.locator('#part-head[data-state="cancelled"]')).to_be_visible(timeout=60_000)
 
 

@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from core import workers
+from core.workers import WorkerFacts
+
 
 @pytest.fixture
 def examine(trainyard):
@@ -30,6 +33,20 @@ def test_services_that_are_there_are_good(examine, claimant):
         assert checks[subject]["state"] == "good", checks[subject]
     assert "ada (1 slots)" in checks["workers"]["words"]
     assert "0 queued" in checks["database"]["words"]
+
+
+@pytest.mark.usefixtures("_on_the_same_services")
+@pytest.mark.parametrize(("is_served", "state"), [(True, "note"), (False, "bad")])
+def test_a_lost_worker_is_told(examine, claimant, database, is_served, state):
+    with database.writing() as session:
+        workers.mark_lost(session, claimant.worker_id)
+    if is_served:
+        workers.register(database, WorkerFacts("eve", 1, "0", ["default"], [], 1))
+
+    _, checks = examine()
+
+    assert checks["workers"]["state"] == state
+    assert "ada is lost" in checks["workers"]["words"]
 
 
 @pytest.mark.usefixtures("_on_the_same_services")

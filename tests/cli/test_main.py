@@ -6,20 +6,31 @@ import hashlib
 import json
 import re
 import shutil
+import signal
+import subprocess
+import sys
 import threading
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import update
 
+from cli import main as program
+from cli.commands import admin, stack
 from cli.main import main
 from core import queries
+from core.database.clock import now
+from core.database.models import Job, JobProgress
 from core.datasets.builtin import DATASETS
-from core.jobs import claim, endings, polling, snapshots
+from core.housekeeping import Housekeeping
+from core.jobs import claim, endings, lifecycle, polling, snapshots
+from core.jobs.actors import LOCAL_OWNER
 from core.jobs.endings import Failure
 from core.jobs.recorder import Recorder
 from core.jobs.snapshots import SnapshotRef
 from core.messages import plain
 from core.spec.fields import sections, spec_fields
+from core.spec.presets import resolve
 from core.storage.blobs import Blob
 from tests.cli.conftest import CONTENT, LOGGED
 from tests.reported import epoch_end, evaluated, started
@@ -532,3 +543,73 @@ def test_a_run_is_found_again_by_its_tag_and_other_filters(trainyard):
     ]
     assert "No run is like that" in trainyard("jobs", "--tag", "none").stdout
     assert trainyard("jobs", "--sort", "beauty").exit_code == 2
+
+
+def test_the_commands_of_the_stack_are_those_that_are_looked_for_there():
+    assert {command.name for command in stack.COMMANDS} == set(program._OF_STACK)
+
+
+@pytest.mark.parametrize("name", ["up", "submit", "data", "doctor"])
+def test_a_command_of_each_module_is_found(name):
+    answer = CliRunner().invoke(main, [name, "--help"])
+
+    assert answer.exit_code == 0
+    assert answer.output.startswith(f"Usage: main {name}")
+
+
+def test_a_command_that_does_not_exist_is_told():
+    answer = CliRunner().invoke(main, ["upp"])
+
+    assert answer.exit_code == 2
+    assert "No such command 'upp'" in answer.output
+
+
+def test_up_starts_the_dashboard_before_it_imports_what_is_slow():
+    code = (
+        "import sys\n"
+        "from cli.main import main\n"
+        "main(['up', '--help'], standalone_mode=False)\n"
+        "print(sorted({'sqlalchemy', 'celery', 'redis', 'httpx', 'torch'} & set(sys.modules)))"
+    )
+
+    printed = subprocess.check_output([sys.executable, "-c", code], text=True)
+
+    assert printed.splitlines()[-1] == "[]"
+
+
+def test_house_can_be_kept_apart_from_web_and_workers(settings, database, claimant, monkeypatch):
+    for name, value in settings.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(admin.logs, "configure", lambda _format: None)
+    monkeypatch.setattr(Housekeeping, "may_reap", True)  # it has watched for a lease
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    job = lifecycle.submit(database, LOCAL_OWNER, name="x", spec=resolve("quick", {}))
+    claim.claim(database, claimant, 30)
+    lifecycle.cancel(database, job.id, LOCAL_OWNER)
+    with database.writing() as session:
+        session.execute(update(JobProgress).values(lease_expires_at=now(-1)))
+
+    result = CliRunner().invoke(main, ["db", "maintain", "--once"])
+
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    assert result.exit_code == 0, result.output
+    with database.reading() as session:
+        assert session.get_one(Job, job.id).state == "cancelled"
+
+
+def test_numbers_are_read_as_the_form_reads_them(trainyard):
+    taken = trainyard(
+        "submit", "--optimizer.learning_rate", "0,05", "--set", "epochs=2,0", "--json"
+    )
+    spec = json.loads(taken.stdout)["spec"]
+    assert (spec["optimizer"]["learning_rate"], spec["epochs"]) == (0.05, 2)
+
+    for arguments, words in (
+        (("--epochs", "1.000"), "can be read in two ways"),
+        (("--set", "epochs=1_0"), "without underscores"),
+        (("--priority", "1_0"), "without underscores"),
+    ):
+        refused = trainyard("submit", *arguments)
+        assert refused.exit_code != 0
+        assert words in refused.output

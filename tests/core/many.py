@@ -62,16 +62,16 @@ def _noted(database: Database) -> Iterator[list[tuple[str, Any]]]:
     event.remove(database.engine, "before_cursor_execute", note)
 
 
-def plans(database: Database, action: Callable[[], object]) -> list[str]:
-    """How each statement of an action that reads or changes jobs is answered, a step a line."""
+def plans(database: Database, action: Callable[[], object], table: str = "jobs") -> list[str]:
+    """How each statement of an action that reads or changes a table is answered, a step a line."""
     with _noted(database) as statements:
         action()
-    of_jobs = [each for each in statements if re.search(r"(FROM|JOIN|UPDATE) jobs", each[0])]
-    assert of_jobs, "the action asks for jobs"
+    of_table = [s for s in statements if re.search(rf"(FROM|JOIN|UPDATE) {table}\b", s[0])]
+    assert of_table, f"the action asks for {table}"
     is_sqlite = database.engine.dialect.name == "sqlite"
     explain = _sqlite if is_sqlite else _postgresql
     with database.engine.connect() as connection:
-        return [explain(connection, *each) for each in of_jobs]
+        return [explain(connection, *each) for each in of_table]
 
 
 def _sqlite(connection: Any, statement: str, parameters: Any) -> str:

@@ -57,6 +57,18 @@ def test_on_a_terminal_a_line_reads_as_the_event_and_its_keys(lines):
     assert line.endswith("[worker.x] job_id=3 reason='a sentence'")
 
 
+def test_on_a_terminal_control_characters_are_written_as_escapes(lines):
+    stream = lines.configure("console")
+
+    logs.get_logger("webui").error("service_unavailable", path="/jobs/\x1b[31mred\x9b\r\nforged")
+    logging.getLogger("lib").warning("said \x1b]0;title\x07")
+
+    [first, second] = stream.getvalue().splitlines()
+    assert r"\x1b[31mred\x9b\x0d" in first.replace("\\\\", "\\")
+    assert "forged" in first
+    assert r"said \x1b]0;title\x07" in second
+
+
 def test_lines_of_libraries_have_the_same_format(lines):
     with logs.bound(job_id=7):
         logging.getLogger("sqlalchemy.pool").warning("%s connections", 5)

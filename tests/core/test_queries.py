@@ -3,8 +3,11 @@
 from itertools import product
 
 import pytest
+from sqlalchemy import insert
 
 from core import queries, workers
+from core.database.clock import now
+from core.database.models import Worker
 from core.errors import InvalidInput, NotFound
 from core.jobs import claim, endings, lifecycle
 from core.jobs.actors import LOCAL_OWNER
@@ -17,6 +20,7 @@ from core.states import STATES
 from core.storage.blobs import Blob
 from core.workers import WorkerFacts
 from tests import reported
+from tests.core.many import learn, plans
 
 SPEC = presets.resolve("quick", {})
 
@@ -51,6 +55,18 @@ def test_jobs_are_found_by_state(database):
             first.id
         ]
         assert queries.count_by_state(session)["queued"] == 1
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_any_number_of_jobs_is_asked_for_at_once(database):
+    """More than the database takes values in a statement."""
+    job = lifecycle.submit(database, LOCAL_OWNER, name="job", spec=SPEC)
+    many = [*range(job.id + 33_000, job.id, -1), job.id]
+
+    with database.reading() as session:
+        assert queries.revisions(session, many) == {job.id: (job.revision, "queued")}
+        assert [each.id for each in queries.jobs_by_id(session, many)] == [job.id]
+        assert queries.revisions(session, []) == {}
 
 
 def test_a_made_up_cursor_is_refused(database):
@@ -184,17 +200,28 @@ def test_a_worker_is_listed_with_the_jobs_that_it_runs(database, claimant):
         first = queries.workers(session, 1)
         second = queries.workers(session, 1, first.next)
 
-    assert [(w.id, runs, live) for w, runs, live in first.items] == [(idle, [], True)]
-    [(worker, jobs, _)] = second.items
+    [(worker, jobs, _)] = first.items
     assert (worker.id, [job.id for job in jobs]) == (claimant.worker_id, busy)
+    assert [(w.id, runs, live) for w, runs, live in second.items] == [(idle, [], True)]
     assert second.next is None
 
 
-def test_a_worker_that_starts_again_and_again_pushes_no_live_one_away(database, claimant):
+@pytest.mark.parametrize("how", ["stopped", "killed", "killed just now"])
+def test_a_worker_that_starts_again_and_again_pushes_no_live_one_away(database, claimant, how):
     for _ in range(5):
         facts = WorkerFacts("crash loop", 2, "0", ["default"], [], 1)
-        workers.mark_stopped(database, workers.register(database, facts))
+        started = workers.register(database, facts)
+        if how == "stopped":
+            workers.mark_stopped(database, started)
+        if how == "killed":  # and nobody has found it to be lost
+            with database.writing() as session:
+                session.get(Worker, started).last_heartbeat_at = now(-1000)
 
+    if how == "killed just now":
+        with database.reading() as session:
+            [(worker, _, _)] = queries.workers(session, 1).items
+        assert worker.id == claimant.worker_id
+        return
     with database.reading() as session:
         first = queries.workers(session, 2)
         rest = queries.workers(session, 10, first.next)
@@ -203,6 +230,26 @@ def test_a_worker_that_starts_again_and_again_pushes_no_live_one_away(database, 
     assert len(rest.items) == 4
     ids = [w.id for w, _, _ in first.items[1:] + list(rest.items)]
     assert ids == sorted(ids, reverse=True)
+
+
+def test_the_live_workers_are_found_by_an_index_however_many_there_were(database, claimant):
+    gone = {"version": "0", "queues": [], "devices": [], "slots": 1, "process_id": 1, "name": "w"}
+    with database.writing() as session:
+        for values in ({"stopped_at": now(-9)}, {"lost_at": now(-9)}, {}):
+            times = {"started_at": now(-9000), "last_heartbeat_at": now(-9000)} | values
+            session.execute(insert(Worker).values(times), [gone] * 1000)
+    learn(database)
+
+    found = plans(database, lambda: listed(database, 1), "workers")
+
+    assert "ix_workers_" in found[0]
+    assert "Seq Scan" not in found[0]
+    assert listed(database, 1) == [claimant.worker_id]
+
+
+def listed(database, limit):
+    with database.reading() as session:
+        return [worker.id for worker, _, _ in queries.workers(session, limit).items]
 
 
 def test_an_evaluation_is_found_by_its_job_and_known_without_being_read(database):

@@ -37,6 +37,13 @@ from core.settings import BadSettings, Settings
         ("TRAINYARD_LEASE_SECONDS", "nan"),
         ("TRAINYARD_GRACE_SECONDS", "-1"),
         ("TRAINYARD_WEB_THREADS", "1"),
+        ("TRAINYARD_TRUSTED_HOSTS", "*"),
+        ("TRAINYARD_TRUSTED_HOSTS", ".example.org"),
+        ("TRAINYARD_TRUSTED_HOSTS", "trains.example, a b"),
+        ("TRAINYARD_TRUSTED_HOSTS", "trains.example/path"),
+        ("TRAINYARD_TRUSTED_HOSTS", "ada@trains.example"),
+        ("TRAINYARD_TRUSTED_HOSTS", "trains.example:port"),
+        ("TRAINYARD_TRUSTED_HOSTS", "[::1"),
         ("TRAINYARD_WORKER_NAME", "w" * 121),
         ("TRAINYARD_ALLOW_ANYONE_ON_THE_NETWORK", "perhaps"),
     ],
@@ -80,6 +87,22 @@ def test_names_are_split_at_commas(monkeypatch):
 
     assert settings.load().queues == ("gpu", "default")
     assert settings.load().trusted_hosts == ("trains.example.org",)
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("Trains.Example", "trains.example"),
+        ("https://trains.example/", "trains.example"),
+        ("TRAINS.example:8080", "trains.example:8080"),
+        ("2001:DB8::1", "[2001:db8::1]"),
+        ("[2001:db8::1]:80", "[2001:db8::1]:80"),
+        ("bücher.example", "xn--bcher-kva.example"),
+        ("my_host", "my_host"),
+    ],
+)
+def test_a_host_is_named_as_browsers_do(written, name):
+    assert Settings(trusted_hosts=written).trusted_hosts == (name,)
 
 
 def test_the_address_of_the_server_has_no_slash_at_its_end(monkeypatch):

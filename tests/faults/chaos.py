@@ -63,6 +63,15 @@ LOSING = (
     "stall a worker for longer than its lease",
 )
 
+FENCING = (
+    "stop a worker for longer than its lease",
+    "cut a worker off for longer than its lease",
+    "stall a worker for longer than its lease",
+)
+"""A worker that cannot renew ends its trainer before another may take the run over."""
+FENCING_ALL = "take the database away"
+"""No worker knows whether it alone is cut off."""
+
 SPECS: list[dict[str, Any]] = [
     {"optimizer": optimizer, "schedule": {"kind": schedule}, "model": {"dropout": dropout}}
     for optimizer, schedule, dropout in (
@@ -74,6 +83,15 @@ SPECS: list[dict[str, Any]] = [
         ({"kind": "adamw"}, "one_cycle", 0.3),
     )
 ]
+
+
+CUT_OFF = "drained, since it was cut off"
+
+
+def _outcome(attempt: Attempt) -> str | None:
+    """How an attempt ended; a run that was handed back is told from one that was fenced."""
+    is_cut_off = attempt.reason is not None and attempt.reason.code == "worker.cut_off"
+    return CUT_OFF if is_cut_off else attempt.outcome
 
 
 def main() -> None:
@@ -228,7 +246,7 @@ class Storm:
         problems += checker.left_behind(self._tables, self._storage)
         problems += self._faults_of_our_own()
         with self._tables.reading() as session:
-            outcomes = Counter(session.scalars(select(Attempt.outcome)))
+            outcomes = Counter(map(_outcome, session.scalars(select(Attempt))))
             problems += self._ends_without_a_cause(outcomes)
             doubled = sum(
                 len(
@@ -274,15 +292,22 @@ class Storm:
 
     def _ends_without_a_cause(self, outcomes: Counter[Any]) -> list[str]:
         """Attempts that ended badly though nothing was done to them: each fault can cost one."""
-        costs = {"crashed": ["kill a trainer"], "lost": list(LOSING), "drained": ["drain a worker"]}
+        costs = {
+            "crashed": self._times("kill a trainer"),
+            "lost": self._times(*LOSING),
+            "drained": self._times("drain a worker"),
+            CUT_OFF: self._times(*FENCING) + len(self._workers) * self._times(FENCING_ALL),
+        }
         found = []
-        for outcome, faults in costs.items():
-            causes = sum(self._done[fault] for fault in faults)
+        for outcome, causes in costs.items():
             if outcomes[outcome] > causes:
                 found.append(f"{outcomes[outcome]} attempts {outcome}, with {causes} causes")
         if self._retried and self._done["kill a trainer"] < endings.CRASH_BUDGET:
             found.append(f"jobs {sorted(self._retried)} spent a budget that nobody spent for them")
         return found
+
+    def _times(self, *faults: str) -> int:
+        return sum(self._done[fault] for fault in faults)
 
     def _faults_of_our_own(self) -> list[str]:
         return [

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from core.database.clock import now
 from core.database.engine import Database
 from core.database.models import (
     Artifact,
@@ -29,9 +30,10 @@ from core.database.models import (
     MetricBuckets,
     MetricSegment,
     Snapshot,
+    UnnamedBlob,
 )
 from core.errors import NotFound
-from core.jobs import snapshots
+from core.jobs import snapshots, unnamed
 from core.metrics.buckets import SIZES, Buckets, groups
 from core.metrics.samples import MetricSample, Samples
 from core.states import FINAL, OUTCOMES, State, state_after
@@ -115,12 +117,14 @@ class _Evidence:
 def left_behind(database: Database, store: Folder) -> list[str]:
     """What lies in a blob store, or in the rows of snapshots, and should not; or the reverse.
 
-    To be asked when no worker runs any more. What was discarded is swept first. Blobs that nobody
-    names can be left by an attempt that lost its job between storing and writing down, or whose
-    worker was killed there and that nobody has closed since.
+    To be asked when no worker runs any more. What was discarded is swept first, and so, where there
+    was one, is what an attempt may leave that lost its job between storing and writing down, or
+    whose worker was killed there. Any other attempt may leave nothing that must be found.
     """
     while snapshots.sweep(database, store):
         pass
+    if _may_leave_blobs(database):
+        sweep_unnamed(database, store)
     found: list[str] = []
     with database.reading() as session:
         files = set(session.scalars(select(Artifact.sha256)))
@@ -128,22 +132,32 @@ def left_behind(database: Database, store: Folder) -> list[str]:
         ended = set(
             session.scalars(select(Job.id).where(Job.state.in_(("succeeded", "cancelled"))))
         )
-        may_leak = bool(
-            session.scalars(
-                select(Attempt.number).where(
-                    (Attempt.outcome == "lost") | Attempt.outcome.is_(None)
-                )
-            ).first()
-        )
     blobs = {path.name for path in store.folder.rglob("*") if path.is_file()}
     points = {row.sha256 for row in rows}
     kept = Counter(row.job_id for row in rows)
     found += [f"job {job_id} has ended, and keeps snapshots" for job_id in kept.keys() & ended]
     found += [f"job {job_id} keeps {n} snapshots" for job_id, n in kept.items() if n > 2]
     found += [f"the snapshot {sha256} has no blob" for sha256 in points - blobs]
-    if not may_leak:
-        found += [f"nobody names the blob {name}" for name in blobs - files - points]
+    found += [f"nobody names the blob {name}" for name in blobs - files - points]
     return found
+
+
+def _may_leave_blobs(database: Database) -> bool:
+    is_cut_off = (Attempt.outcome == "lost") | Attempt.outcome.is_(None)
+    with database.reading() as session:
+        return session.scalars(select(Attempt.number).where(is_cut_off)).first() is not None
+
+
+def sweep_unnamed(database: Database, store: Folder) -> None:
+    """Find and delete what no row names, without the time that it is left alone for."""
+    position = unnamed.walk(database, store, "", 0.0)
+    while position:
+        position = unnamed.walk(database, store, position, 0.0)
+    for _ in range(2):  # what was not looked at yet waits again after the first look
+        with database.writing() as session:
+            session.execute(update(UnnamedBlob).values(due_at=now()))
+        while snapshots.sweep(database, store):
+            pass
 
 
 def _history(seen: _Evidence) -> Iterator[str]:
@@ -207,6 +221,12 @@ def _measurements(seen: _Evidence) -> Iterator[str]:
         yield f"its epochs are {epochs}"
     if job.state == "succeeded" and len(epochs) != job.epochs:
         yield f"succeeded with {len(epochs)} of {job.epochs} epochs"
+    published = {file.epoch for file in seen.checkpoints}
+    if published - {job.published_epoch}:
+        yield f"its files are of the epochs {published}, its row says {job.published_epoch}"
+    for row in seen.epochs:
+        if row.epoch == job.published_epoch and row.test_accuracy != job.test_accuracy:
+            yield f"its accuracy is {job.test_accuracy}, it published {row.test_accuracy}"
     for rows, what in ((seen.epochs, "epochs"), (seen.points, "points")):
         by = [row.attempt for row in rows]
         if by != sorted(by):

@@ -43,6 +43,11 @@ class Proxy:
             self._is_cut = True
         self._close_all()
 
+    def lead_to(self, target_port: int) -> None:
+        """Close every connection; new ones are forwarded to another port."""
+        self._target = ("127.0.0.1", target_port)
+        self._close_all()
+
     def stall(self) -> None:
         """Let nothing through in either direction until `heal`; connections stay open."""
         self._may_flow.clear()

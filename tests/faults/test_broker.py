@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 
+import pytest
 import redis
 
+from core.messaging.keys import of_queue
 from core.messaging.notify import Notifier
 from tests.faults.conftest import QUICK_DIGITS, STEADY_DIGITS, VARIANT, trains
 from tests.services import wait_until
@@ -32,7 +34,37 @@ def test_ten_messages_at_once_and_again_after_success_make_one_run(
 
 def is_received(redis_url):
     with redis.Redis.from_url(redis_url) as connection:
-        return connection.llen("default") == 0
+        return connection.llen(of_queue("default")) == 0
+
+
+@pytest.mark.parametrize("error", ["WRONGTYPE", pytest.param("read only", marks=VARIANT)])
+def test_a_redis_that_answers_with_errors_ends_neither_the_worker_nor_its_runs(
+    start_worker, submit, look, verify, redis_server, settings, attempts_of, error
+):
+    worker = start_worker(slots=2)
+    long = submit(STEADY_DIGITS)
+    wait_until(trains(look, long), "it trains")
+
+    if error == "WRONGTYPE":
+        with redis.Redis.from_url(settings.redis_url) as connection:
+            connection.set(of_queue("default"), "a string")
+    else:
+        redis_server.replicate("127.0.0.1", 1)
+    try:
+        wait_until(lambda: error in worker.log.read_text(), "the worker says what is wrong")
+        during = submit(QUICK_DIGITS)
+        verify({during: "succeeded", long: "succeeded"})
+    finally:
+        redis_server.replicate("NO", "ONE")
+        redis_server.flush()
+
+    later = submit(QUICK_DIGITS)
+    Notifier(settings.redis_url).notify("default")
+    verify({later: "succeeded"})
+    wait_until(lambda: is_received(settings.redis_url), "the notification is received")
+    assert worker.is_running()
+    assert len(attempts_of(long)) == 1
+    assert "Unrecoverable" not in worker.log.read_text()
 
 
 def test_redis_may_forget_everything(start_worker, submit, look, verify, redis_server, settings):

@@ -40,6 +40,23 @@ def test_a_trainer_killed_in_mid_epoch_resumes_from_its_snapshot(
     assert second.first_step == first.secured_step > 0
 
 
+def test_a_trainer_that_hangs_is_ended_and_tried_again_from_its_snapshot(
+    start_worker, submit, look, verify, attempts_of, lines_of
+):
+    worker = start_worker(hang_seconds=4.0)
+    job = submit(STEADY_DIGITS)
+    wait_until(has_snapshot(look, job), "there is a snapshot")
+
+    worker.trainer().send_signal(signal.SIGSTOP)
+
+    verify({job: "succeeded"})
+    first, second = attempts_of(job)
+    assert (first.outcome, second.outcome) == ("crashed", "succeeded")
+    assert first.reason.code == "process.hung"
+    assert second.first_step == first.secured_step > 0
+    assert any("most recent call first" in line for line in lines_of(job))
+
+
 def test_a_trainer_killed_while_it_writes_a_snapshot_resumes_from_the_one_before(
     start_worker_with_disk, disk_faults, submit, look, verify, attempts_of
 ):

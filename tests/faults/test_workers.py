@@ -45,6 +45,22 @@ def test_a_killed_workers_job_resumes_elsewhere_from_its_snapshot(
     assert done.first_step == lost.secured_step > 0
 
 
+def test_a_worker_that_starts_takes_back_at_once_what_its_dead_predecessor_held(
+    start_worker, submit, look, verify, attempts_of
+):
+    first = start_worker(lease_seconds=600.0)
+    job = submit(STEADY_DIGITS)
+    wait_until(has_snapshot(look, job), "there is a snapshot")
+
+    first.kill()
+    start_worker(lease_seconds=600.0)
+
+    verify({job: "succeeded"})
+    lost, _ = attempts_of(job)
+    assert (lost.outcome, lost.reason.code) == ("lost", "worker.ended")
+    assert look(job).losses <= 1
+
+
 def test_a_stopped_worker_loses_its_job_and_leaves_no_trace_when_it_continues(
     start_worker, submit, look, verify, attempts_of
 ):
@@ -54,11 +70,11 @@ def test_a_stopped_worker_loses_its_job_and_leaves_no_trace_when_it_continues(
     trainer = first.trainer()
 
     first.send(signal.SIGSTOP)
+    wait_until_gone([trainer])  # by itself: it was not told that its lease was renewed
     second = start_worker()
     wait_until(lambda: look(job).attempt == 2 and look(job).state == "running", "it runs elsewhere")
     first.send(signal.SIGCONT)
 
-    wait_until_gone([trainer])
     verify({job: "succeeded"})
     assert [a.outcome for a in attempts_of(job)] == ["lost", "succeeded"]
     assert first.is_running()
@@ -80,11 +96,11 @@ def test_a_worker_that_is_cut_off_loses_its_job_and_its_writes_are_refused(
     trainer = first.trainer()
 
     fault(proxy)
+    wait_until_gone([trainer])  # by itself: nobody is there who could have taken the job
     start_worker()
     wait_until(lambda: look(job).attempt == 2 and look(job).progress.epoch > 0, "it runs elsewhere")
     proxy.heal()
 
-    wait_until_gone([trainer])
     verify({job: "succeeded"})
     assert [a.outcome for a in attempts_of(job)] == ["lost", "succeeded"]
     assert first.is_running()
@@ -138,6 +154,32 @@ def test_a_drained_worker_hands_three_jobs_back_with_a_snapshot_at_no_cost(
         assert second.first_step == first.secured_step
 
 
+# cut: the database is away; stalled: nobody knows whether it is
+@pytest.mark.parametrize(
+    "fault", [Proxy.cut, pytest.param(Proxy.stall, marks=VARIANT)], ids=["cut", "stalled"]
+)
+@on_postgresql
+def test_a_worker_that_is_to_stop_while_the_database_is_away_ends_and_its_job_runs_elsewhere(
+    proxied, start_worker, submit, look, verify, attempts_of, fault
+):
+    proxy, address = proxied
+    first = start_worker(database_url=address, grace_seconds=1.0)
+    job = submit(STEADY_DIGITS)
+    wait_until(has_snapshot(look, job), "there is a snapshot")
+    processes = first.all_processes()
+
+    fault(proxy)
+    first.send(signal.SIGTERM)
+
+    first.wait(120)
+    wait_until_gone(processes)
+    proxy.heal()
+    assert look(job).state == "running"
+    start_worker()
+    verify({job: "succeeded"})
+    assert [a.outcome for a in attempts_of(job)] == ["lost", "succeeded"]
+
+
 def test_two_reapers_take_each_lost_job_back_once(start_worker, submit, look, verify, attempts_of):
     first = start_worker(slots=3)
     jobs = [submit(QUICK_DIGITS | {"epochs": 40, "seed": seed}) for seed in range(3)]
@@ -174,7 +216,9 @@ def test_the_clock_of_a_worker_may_be_an_hour_off(
     start_worker()
 
     verify({job: "succeeded"})
-    assert [a.outcome for a in attempts_of(job)] == ["lost", "succeeded"]
+    *before, first_end, second_end = [a.outcome for a in attempts_of(job)]
+    assert (first_end, second_end) == ("lost", "succeeded")
+    assert set(before) <= {"drained"}  # on a crowded machine a renewal may come too late
 
 
 def test_a_worker_that_starts_reaps_nobody_for_a_lease(start_worker, submit, look, attempts_of):
@@ -191,9 +235,10 @@ def test_a_worker_that_starts_reaps_nobody_for_a_lease(start_worker, submit, loo
     second = start_worker()  # it is there
     first.send(signal.SIGCONT)
 
-    wait_until(lambda: look(job).state != "running", "it ends")
+    wait_until(lambda: look(job).state == "succeeded", "it ends")
     assert second.is_running()
-    assert [a.outcome for a in attempts_of(job)] == ["succeeded"]
+    # its trainer has ended by itself, unless it had finished before
+    assert {a.outcome for a in attempts_of(job)} <= {"drained", "succeeded"}
 
 
 def test_a_job_for_a_device_that_is_not_there_waits_and_is_not_claimed(

@@ -73,6 +73,17 @@ def test_a_worker_is_notified_once_the_job_can_be_seen_and_a_failed_notification
     assert context.notifier.found == [("gpu", [("gpu", "queued")])]
 
 
+@pytest.mark.parametrize("name", ["\u200b", "\u3164\u2800", "a\u202eb", "\u2066a", "\u202a\u2069"])
+def test_a_word_that_nobody_sees_or_that_turns_its_row_is_refused(context, name):
+    assert set(refused(context, {"name": name, "tags": ["fine"]})) == {"name"}
+    assert set(refused(context, {"name": "fine", "tags": ["fine", name]})) == {"tags"}
+
+
+def test_a_name_may_be_of_any_script(context):
+    for name in ("שלום 12", "مرحبا\u200f", "👩\u200d🔬", "e\u0301"):
+        assert submission.submit(context, {"name": name, "tags": [name]}).name == name
+
+
 def test_what_is_wrong_with_the_name_and_with_the_spec_is_told_at_once(context):
     wrong = refused(context, {"name": " ", "queue": "", "spec": {"epochs": 0, "speed": 1}})
 

@@ -34,3 +34,13 @@ def test_a_reason_becomes_a_sentence():
 
 def test_control_characters_are_shown_as_signs():
     assert filters.visible("a\tb\n\x00\x7f\x9b") == "a\tb\n␀␡\N{REPLACEMENT CHARACTER}"
+
+
+@pytest.mark.parametrize("name", ["", "\u200b", "\u3164", "\u2800\u00ad", "\u034f"])
+def test_a_name_of_invisible_characters_can_be_clicked(name):
+    assert filters.clickable(name) == filters.INVISIBLE
+
+
+def test_a_name_that_is_seen_is_shown_as_it_is():
+    assert filters.clickable("ünï שלום 🚂") == "ünï שלום 🚂"
+    assert filters.clickable("\x1b") == "␛"

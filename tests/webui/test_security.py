@@ -8,8 +8,10 @@ from flask import Flask
 
 from core.settings import Settings
 from tests.webui import addresses
-from webui import security
+from webui import problems, security
+from webui.app import create_app
 from webui.context import current
+from webui.context import of as context_of
 
 
 @pytest.fixture
@@ -135,6 +137,87 @@ def test_hosts_that_the_settings_name_are_known(tmp_path):
     assert not known(settings, "other.example")
 
 
+@pytest.mark.parametrize(
+    "written",
+    ["Trains.Example", "trains.example:8080", "https://trains.example/", "TRAINS.EXAMPLE:443"],
+)
+def test_a_host_is_known_however_a_person_writes_it(tmp_path, written):
+    settings = Settings(home=tmp_path, secret_key="x", trusted_hosts=written)
+
+    assert known(settings, "trains.example")
+    assert known(settings, "Trains.example:9999")
+    assert not known(settings, "trains.example.org")
+
+
+def test_an_unknown_host_is_told_which_setting_names_it(client):
+    detail = client.get("/", headers={"Host": "trains.example"}).json["detail"]
+
+    assert "'trains.example'" in detail
+    assert "TRAINYARD_TRUSTED_HOSTS" in detail
+
+
+PROXIED = "trains.example:8080"
+
+
+def posted(settings: Settings, base="http://trains.example", **headers) -> int:
+    """The status of a post through a proxy that passes its `Host` on without the port."""
+    app = Flask("bare")
+    problems.install(app)
+    security.install(app, settings).exempt("bare.there")
+    app.config["WTF_CSRF_CHECK_DEFAULT"] = False
+    app.add_url_rule("/api/there", "there", lambda: "here", methods=["POST"])
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    answer = app.test_client().post("/api/there", base_url=base, headers=names)
+    if answer.status_code == 403:
+        assert "TRAINYARD_TRUSTED_HOSTS" in answer.json["detail"]
+    return answer.status_code
+
+
+@pytest.mark.parametrize(
+    ("trusted", "headers", "status"),
+    [
+        (PROXIED, {"Origin": f"http://{PROXIED}"}, 200),
+        (PROXIED, {"Origin": "https://trains.example:8080"}, 200),
+        (PROXIED, {"Origin": "http://trains.example:8081"}, 403),
+        (PROXIED, {"Origin": f"http://{PROXIED}", "Sec_Fetch_Site": "cross-site"}, 403),
+        (PROXIED, {"Origin": f"http://x@{PROXIED}"}, 403),
+        (PROXIED, {"Origin": "http://trains.example:eighty"}, 403),
+        ("trains.example", {"Origin": f"http://{PROXIED}"}, 403),
+        ("trains.example", {"Origin": "http://trains.example"}, 200),
+        ("trains.example", {"Origin": "https://trains.example"}, 200),
+        # a browser tells it by the address that it shows
+        ("trains.example", {"Origin": f"http://{PROXIED}", "Sec_Fetch_Site": "same-origin"}, 200),
+        ("trains.example", {"Origin": f"http://{PROXIED}", "Sec_Fetch_Site": "same-site"}, 403),
+    ],
+)
+def test_a_form_comes_through_a_proxy_that_drops_the_port_where_the_settings_name_it(
+    tmp_path, trusted, headers, status
+):
+    settings = Settings(home=tmp_path, secret_key="x", trusted_hosts=trusted)
+
+    assert posted(settings, **headers) == status
+
+
+def test_a_form_comes_through_a_proxy_with_tls_that_drops_the_port(app, settings):
+    named = settings.model_copy(update={"trusted_hosts": ("trains.example:8443",)})
+    served = create_app(named)
+    browser = served.test_client()
+    base, page = "https://trains.example", "https://trains.example:8443/jobs/new"
+    form = browser.get("/jobs/new", base_url=base).text
+    token = form.partition('name="csrf_token"')[2].partition('value="')[2].partition('"')[0]
+    headers = {"Origin": "https://trains.example:8443", "Referer": page}
+
+    answer = browser.post(
+        "/jobs",
+        data={"name": "x", "preset": "quick", "csrf_token": token},
+        base_url=base,
+        headers=headers,
+    )
+
+    assert answer.status_code == 303
+    served.extensions["trainyard"].database.dispose()
+
+
 @pytest.mark.parametrize("everywhere", ["0.0.0.0", "::"])
 def test_to_listen_everywhere_does_not_make_every_host_known(tmp_path, everywhere):
     settings = Settings(
@@ -176,6 +259,38 @@ def test_a_token_of_one_browser_is_none_in_another(app):
 
     assert other.post("/jobs", data=fields).status_code == 400
     assert one.post("/jobs", data=fields).status_code == 303
+
+
+def test_two_servers_on_one_host_do_not_take_each_others_cookies(app, settings):
+    other = create_app(Settings(**settings.model_dump() | {"secret_key": "of another home"}))
+    other.testing = True
+    fields = {"name": "x", "preset": "quick"}
+    cookies, tokens = "", {}
+    for each in (app, other):  # a browser sends the cookies of a host to each of its ports
+        client = each.test_client(use_cookies=False)
+        page = client.get("/jobs/new", headers={"Cookie": cookies})
+        cookies += page.headers["Set-Cookie"].partition(";")[0] + "; "
+        tokens[each] = page.text.partition('name="csrf_token" value="')[2].partition('"')[0]
+
+    for each, token in tokens.items():
+        data = fields | {"csrf_token": token}
+        client = each.test_client(use_cookies=False)
+        assert client.post("/jobs", data=data, headers={"Cookie": cookies}).status_code == 303
+    context_of(other).database.dispose()
+
+
+def test_an_address_of_another_database_is_refused(client):
+    job = client.post("/api/v1/jobs", json={"name": "x"}).json["id"]
+    page = client.get(f"/jobs/{job}").text
+    instance = page.partition('data-instance="')[2].partition('"')[0]
+    parts = (f"/jobs/{job}?part=1&", f"/jobs/{job}/evaluation?", f"/api/v1/jobs/{job}/logs?")
+
+    for part in parts:
+        assert client.get(f"{part}instance={instance}").status_code in (200, 404)
+        assert client.get(f"{part}instance={'f' * 16}").status_code == 410
+    for action in ("cancel", "pause", "resume", "retry"):
+        assert client.post(f"/jobs/{job}/{action}?instance={'f' * 16}").status_code == 410
+    assert client.get(f"/api/v1/jobs/{job}").json["state"] == "queued"
 
 
 def test_the_session_is_kept_from_scripts_and_from_other_sites(client):

@@ -9,20 +9,25 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import psutil
 import pytest
+from flask import Response
 
 from cli.stack.ports import free_port
+from core import queries, workers
 from core.database.clock import now
 from core.database.models import Artifact
-from core.jobs import lifecycle
+from core.jobs import claim, lifecycle
 from core.jobs.actors import LOCAL_OWNER
+from core.jobs.claim import Claimant
 from core.spec import presets
 from core.storage import store
+from core.workers import WorkerFacts
 from tests.services import wait_until
 from tests.serving import serving, serving_with
 from webui import bridge
@@ -77,6 +82,21 @@ def test_a_head_that_does_not_come_is_waited_for_only_so_long(app, monkeypatch):
     monkeypatch.setattr(server_module, "HEAD_TIMEOUT_S", 0.05)
     with serving(app) as (_, address), connections(address, 1, HALVES["a head"]) as [half]:
         assert half.recv(1) == b""
+
+
+@pytest.mark.parametrize("blank", ["\r\n", "\n", "\r\n\r\n"])
+def test_who_sends_blank_lines_alone_after_an_answer_is_waited_for_only_so_long(
+    app, monkeypatch, blank
+):
+    monkeypatch.setattr(server_module, "HEAD_TIMEOUT_S", 0.05)
+    text = "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    with serving(app) as (_, address), connections(address, 1, text) as [idle]:
+        answer = b""
+        while b'"ok"' not in answer:
+            answer += idle.recv(65536)
+        idle.sendall(blank.encode())
+        while idle.recv(65536):
+            pass  # the rest of the answer, then the end
 
 
 def test_a_body_that_does_not_come_is_waited_for_only_so_long(app, monkeypatch):
@@ -147,7 +167,61 @@ def test_more_viewers_than_threads_are_served(served, browser, database, hub):
     with connections(served[1], 10 * THREADS, text):
         wait_until(lambda: hub.connections == 10 * THREADS, "all of them watch")
         assert browser.get("/healthz").status_code == 200
+    assert browser.get("/healthz").status_code == 200  # at once, however many are still leaving
     wait_until(lambda: hub.connections == 0, "all of them have left")
+
+
+@pytest.fixture
+def gate(app):
+    """An address that answers when it is let, and what was asked of it."""
+    asked, may_answer = [], threading.Event()
+
+    def answer(name):
+        asked.append(name)
+        may_answer.wait(20)
+        return name
+
+    app.add_url_rule("/gate/<name>", "gate", answer)
+    yield asked, may_answer
+    may_answer.set()
+
+
+def test_a_request_whose_sender_leaves_before_its_turn_is_not_begun(gate, served, browser):
+    asked, may_answer = gate
+    requests = served[0].server_state.tasks
+    text = "GET /gate/{} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    with connections(served[1], THREADS, text.format("first")):
+        wait_until(lambda: len(asked) == THREADS, "all threads are busy")
+        with connections(served[1], 3 * THREADS, text.format("left")):
+            wait_until(lambda: len(requests) == 4 * THREADS, "they wait for a thread")
+        wait_until(lambda: len(requests) == THREADS, "they have left")
+        may_answer.set()
+        assert browser.get("/gate/last").text == "last"
+
+    assert asked == ["first"] * THREADS + ["last"]
+
+
+def test_an_answer_that_fails_in_its_middle_is_closed_and_cut_off(app, served, caplog):
+    closed = threading.Event()
+
+    class Parts:
+        def __iter__(self):
+            yield b"x" * bridge.PART_BYTES
+            raise OSError("the disk is gone")
+
+        def close(self):
+            closed.set()
+
+    def answer():
+        length = str(2 * bridge.PART_BYTES)
+        return Response(Parts(), headers={"Content-Length": length}, direct_passthrough=True)
+
+    app.add_url_rule("/broken", "broken", answer)
+
+    with pytest.raises(httpx.RemoteProtocolError), httpx.Client(trust_env=False) as client:
+        client.get(f"{served[1]}/broken")
+    assert closed.wait(20)
+    assert "the disk is gone" in caplog.text
 
 
 def test_a_viewer_who_asks_for_more_behind_a_stream_and_leaves_is_missed(served, database, hub):
@@ -219,6 +293,25 @@ def test_a_body_that_is_too_large_is_refused(echo, browser):
     parts = (large[start : start + 65536] for start in range(0, len(large), 65536))
     assert browser.post(ECHOED, content=parts).status_code == 413
     assert browser.get("/healthz").status_code == 200
+
+
+def test_a_connection_outlives_a_body_that_was_refused(echo, served):
+    """What is left of the body comes after the answer, in pieces larger than a head may be."""
+    rest = bytes(2 << 20)
+    head = f"POST {ECHOED} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(rest)}\r\n\r\n"
+    with connections(served[1], 30, head) as senders:
+        for sender in senders:
+            sender.settimeout(20)
+            assert b" 413 " in sender.recv(65536)
+        for sender in senders:
+            sender.sendall(rest)
+        for sender in senders:
+            sender.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            found = b""
+            while b" 200 " not in found:
+                piece = sender.recv(65536)
+                assert piece, "the connection was closed"
+                found += piece
 
 
 def test_what_comes_behind_a_body_is_no_header(echo, served):
@@ -294,3 +387,19 @@ def answers(address):
 def test_two_servers_share_nothing(settings):
     with serving_with(settings) as (one, _), serving_with(settings) as (other, _):
         assert one.hub is not other.hub
+
+
+def test_a_run_whose_worker_is_gone_is_taken_back_by_the_server_alone(settings, database):
+    job = lifecycle.submit(database, LOCAL_OWNER, name="x", spec=presets.resolve("quick", {}))
+    facts = WorkerFacts("gone", 1, "0", ["default"], [], 1)
+    claimant = Claimant(workers.register(database, facts), ["default"])
+    assert claim.claim(database, claimant, 0.1)
+    lifecycle.cancel(database, job.id, LOCAL_OWNER)
+
+    with serving_with(settings.model_copy(update={"lease_seconds": 0.1})):
+        wait_until(lambda: state_of(database, job) == "cancelled", "it is cancelled")
+
+
+def state_of(database, job):
+    with database.reading() as session:
+        return queries.job(session, job.id)[0].state

@@ -60,7 +60,7 @@ class Stage:
         self.order = []
         self._ends = {}
 
-    def supervise(self, context, lease, slots, group):
+    def supervise(self, context, lease, slots, group, claimed_at):
         return Act(self, lease, slots, group)
 
     def end(self, *jobs):

@@ -11,6 +11,7 @@ from sqlalchemy import update
 from core import queries, workers
 from core.database.clock import now
 from core.database.models import JobProgress
+from core.housekeeping import Housekeeping
 from core.jobs import claim, polling, snapshots
 from core.jobs.claim import Claimant
 from core.jobs.snapshots import SnapshotRef
@@ -24,9 +25,10 @@ def heartbeat(context):
     """The heartbeats of a worker that may reap; the test makes each."""
     made = Heartbeat(context, 1.0)
     made.beat()
-    made._reaps_after = 0.0
+    made.housekeeping._reaps_after = 0.0
     yield made
-    made._sweeper.join()
+    if made.housekeeping._sweeper is not None:
+        made.housekeeping._sweeper.join()
 
 
 @pytest.fixture
@@ -63,9 +65,9 @@ def test_a_worker_that_has_just_started_reaps_nobody(context, database, stranger
 @pytest.mark.parametrize("clock", ["ours", "the database's"])
 def test_after_a_gap_by_either_clock_nobody_is_reaped(heartbeat, database, stranger, clock):
     """The database did not answer, we were stopped, or the machine slept."""
-    at, moment = heartbeat._last
-    gap = heartbeat._longest_gap_s + 1
-    heartbeat._last = (
+    at, moment = heartbeat.housekeeping._last
+    gap = heartbeat.housekeeping._longest_gap_s + 1
+    heartbeat.housekeeping._last = (
         (at - gap, moment) if clock == "ours" else (at, moment - timedelta(seconds=gap))
     )
 
@@ -97,6 +99,22 @@ def test_a_lease_that_runs_out_after_the_heartbeat_is_not_reaped(
     assert look(database, stranger).state == "running"
 
 
+def test_right_after_an_outage_nothing_is_removed(context, monkeypatch):
+    """The row that names a blob may be about to be written, as a renewal may."""
+    swept = []
+    monkeypatch.setattr(Housekeeping, "_sweep", lambda _self: swept.append(True))
+    heartbeat = Heartbeat(context, 1.0)
+    housekeeping = heartbeat.housekeeping
+
+    heartbeat.beat()
+    assert housekeeping._sweeper is None
+
+    housekeeping._reaps_after = housekeeping._tidy_due = 0.0
+    heartbeat.beat()
+    housekeeping._sweeper.join()
+    assert swept == [True]
+
+
 def test_a_store_that_hangs_delays_no_heartbeat(
     heartbeat, database, storage, stranger, monkeypatch, tmp_path
 ):
@@ -113,14 +131,14 @@ def test_a_store_that_hangs_delays_no_heartbeat(
         snapshots.add(session, stranger.id, 1, SnapshotRef(0, 1, blob))
         snapshots.discard(session, stranger.id)
     monkeypatch.setattr(storage, "delete", hang)
-    heartbeat._tidy_due = 0.0
+    heartbeat.housekeeping._tidy_due = 0.0
     heartbeat.beat()
-    heartbeat._tidy_due = 0.0
+    heartbeat.housekeeping._tidy_due = 0.0
 
     heartbeat.beat()
 
-    assert heartbeat._sweeper.is_alive()
+    assert heartbeat.housekeeping._sweeper.is_alive()
     assert look(database, stranger).state == "queued"
     released.set()
-    heartbeat._sweeper.join(60)
+    heartbeat.housekeeping._sweeper.join(60)
     assert not [path for path in storage.folder.rglob("*") if path.is_file()]

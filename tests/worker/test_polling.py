@@ -26,7 +26,7 @@ def poller(context, started):
     """A worker's poller; the test makes each round."""
     made = Poller(context)
     yield made
-    if sweeper := made._heartbeat._sweeper:
+    if sweeper := made._heartbeat.housekeeping._sweeper:
         sweeper.join()
 
 
@@ -73,7 +73,7 @@ def test_after_an_outage_of_the_database_polling_continues_and_nobody_is_reaped(
 
     def away_once():
         for error in failures:
-            poller._heartbeat._reaps_after = 0.0
+            poller._heartbeat.housekeeping._reaps_after = 0.0
             raise error
         return beat()
 
@@ -84,4 +84,4 @@ def test_after_an_outage_of_the_database_polling_continues_and_nobody_is_reaped(
     wait_until(lambda: started == [context], "it is run", 60)
     poller.stop()
 
-    assert not poller._heartbeat._may_reap()
+    assert not poller._heartbeat.housekeeping.may_reap

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -11,14 +12,16 @@ from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.wsgi import wrap_file
 
 from core import queries
-from core.database.models import Artifact
-from core.errors import NotFound, PreconditionFailed
+from core.database.models import Artifact, Job
+from core.errors import Gone, NotFound, PreconditionFailed
 from core.messages import message
 from core.storage.blobs import Blob
 from webui.api.blueprint import blueprint
 from webui.api.jobs import rows_of_job
 from webui.api.shapes import ArtifactShape
 from webui.context import current
+
+LONGEST_RUN_NAME = 60
 
 FORMER_CHECKPOINTS = ("checkpoint", "export")
 """The kinds of artifacts at the addresses of version 0.1, where all were called checkpoints."""
@@ -40,24 +43,35 @@ def checkpoints(job_id: int) -> Response:
 @blueprint.get("/artifacts/<int:artifact_id>/download")
 def download(artifact_id: int) -> Response:
     """A file: whole, in part (Range), or not at all where the asker has it (ETag)."""
-    return _sent(_artifact(artifact_id))
+    return _sent(*_artifact(artifact_id))
 
 
 @blueprint.get("/checkpoints/<int:artifact_id>/download")
 def download_checkpoint(artifact_id: int) -> Response:
     """A file that is no card, at its address of version 0.1."""
-    row = _artifact(artifact_id)
+    row, name = _artifact(artifact_id)
     if row.kind not in FORMER_CHECKPOINTS:
         raise NotFound(message("artifact.not_a_checkpoint", artifact_id=artifact_id, kind=row.kind))
-    return _sent(row)
+    return _sent(row, name)
 
 
-def _artifact(artifact_id: int) -> Artifact:
+def _artifact(artifact_id: int) -> tuple[Artifact, str]:
+    """A file's row, and the name to save it by."""
     with current().database.reading() as session:
-        return queries.artifact(session, artifact_id)
+        row = queries.artifact(session, artifact_id)
+        job, _ = queries.job(session, row.job_id)
+    if request.args.get("sha256", row.sha256) != row.sha256:
+        raise Gone(message("artifact.other_file"))
+    return row, _download_name(job, row)
 
 
-def _sent(row: Artifact) -> Response:
+def _download_name(job: Job, row: Artifact) -> str:
+    """A name that no file of another run has: `run-7-wide-digits-cnn.pt`."""
+    name = re.sub(r"[^\w.-]+", "-", job.name)[:LONGEST_RUN_NAME].strip("-._")
+    return "-".join(filter(None, (f"run-{job.id}", name, row.filename)))
+
+
+def _sent(row: Artifact, name: str) -> Response:
     file = current().storage.open(Blob(row.sha256, row.size))
     response = Response(
         wrap_file(request.environ, file, 256 * 1024),
@@ -65,7 +79,7 @@ def _sent(row: Artifact) -> Response:
         direct_passthrough=True,
     )
     response.call_on_close(file.close)
-    _describe(response, row)
+    _describe(response, row, name)
     try:
         response.make_conditional(
             _conditions(row.size), accept_ranges=True, complete_length=row.size
@@ -79,14 +93,17 @@ def _sent(row: Artifact) -> Response:
     return response
 
 
-def _describe(response: Response, row: Artifact) -> None:
+def _describe(response: Response, row: Artifact, name: str) -> None:
     response.content_length = row.size
-    response.headers.set("Content-Disposition", "attachment", filename=row.filename)
-    response.set_etag(row.sha256)  # the bytes of an address never change
+    response.headers.set("Content-Disposition", "attachment", filename=name)
+    response.set_etag(row.sha256)
     response.last_modified = row.created_at
     response.cache_control.private = True
-    response.cache_control.immutable = True
-    response.cache_control.max_age = 31_536_000
+    if "sha256" in request.args:  # such an address has these bytes or none
+        response.cache_control.immutable = True
+        response.cache_control.max_age = 31_536_000
+    else:  # another database may have another file under the same number
+        response.cache_control.no_cache = True
 
 
 def _conditions(size: int) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from flask import Response, request
 
 from core import queries
-from core.errors import InvalidInput
+from core.database.instance import instance_of
+from core.errors import Gone, InvalidInput
 from core.jobs import events as job_events
 from core.messages import message
 from core.states import FINAL
@@ -23,6 +24,8 @@ def events(job_id: int) -> Response:
     seen = last_event_id()
     position = Position.parse(seen) if seen else Position()
     with current().database.reading() as session:
+        if not position.is_of(instance_of(session)):
+            raise Gone(message("request.other_instance"))
         job, _ = queries.job(session, job_id)
     if seen and job.state in FINAL and job.revision == position.revision:
         return Response(status=204)  # tells a browser not to connect again

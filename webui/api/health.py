@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from flask import Blueprint, Response, jsonify
 
 from core import queries, workers
-from core.messages import as_json, message
+from core.messages import Message, as_json, message
 from webui.api.shapes import HealthShape
 from webui.context import current
 
@@ -20,23 +23,39 @@ def healthz() -> Response:
 
 @blueprint.get("/readyz")
 def readyz() -> Response:
-    """What is needed to serve is there. Without Redis or a worker it still serves, and says so."""
+    """What is needed to serve is there.
+
+    Redis and workers may be away: submits continue without them, and the reason is told.
+    """
     context = current()
     with context.database.reading() as session:
         queries.jobs(session, limit=1)
-        has_workers = bool(workers.live(session))
+        names = queries.queues(session)
+        is_served, missing = bool(workers.live(session)), workers.missing(session)
     context.storage.check()
-    has_redis = context.wakeups.check()
-    there = {
-        "status": "ok",
-        "database": "ok",
-        "storage": "ok",
-        "redis": "ok" if has_redis else "away",
-        "workers": "ok" if has_workers else "none",
-    }
-    if has_redis and has_workers:
-        return jsonify(HealthShape(**there).as_json())
-    # of two reasons the one that matters more
-    reason = message("redis.away" if has_workers else "workers.none")
-    missing = HealthShape(**there, detail=reason.text, **as_json(reason))
-    return jsonify(missing.as_json())
+    trouble = context.wakeups.trouble(names)
+    reasons = [trouble] if trouble else []
+    if missing:
+        lost = sorted(worker.name for worker in missing)
+        reasons.append(message("workers.lost", count=len(lost), names=lost))
+    elif not is_served:
+        reasons.append(message("workers.none"))
+    shape = HealthShape(
+        status="ok",
+        database="ok",
+        storage="ok",
+        redis=_REDIS[trouble.code] if trouble else "ok",
+        workers="lost" if missing else "ok" if is_served else "none",
+        **_first(reasons),
+    )
+    return jsonify(shape.as_json())
+
+
+_REDIS = {"redis.away": "away", "redis.refuses": "refuses"}
+
+
+def _first(reasons: Sequence[Message]) -> dict[str, Any]:
+    """The reasons in one sentence after the other, with the code of the first."""
+    if not reasons:
+        return {}
+    return {"detail": " ".join(reason.text for reason in reasons), **as_json(reasons[0])}

@@ -18,8 +18,8 @@ from webui.context import current
 
 @blueprint.post("/jobs")
 def submit() -> tuple[Response, int, dict[str, str]]:
-    """Queue a run."""
-    job = actions.submit(current(), json_object())
+    """Queue a run; the same key again answers with the run of the first time."""
+    job = actions.submit(current(), json_object(), request.headers.get(actions.KEY))
     where = {"Location": url_for("api.show", job_id=job.id)}
     return jsonify(_as_queued(job).as_json()), 201, where
 

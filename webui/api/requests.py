@@ -69,12 +69,21 @@ def selection() -> queries.Selection:
         tag=_filter("tag"),
         text=_filter("text"),
         sort=request.args.get("sort", ""),
+        deleted=_is_set("deleted"),
     )
 
 
 def _filter(name: str) -> str:
     """What a list is filtered by; nothing is longer than a name, so no more of it can match."""
     return storable(request.args.get(name, "")[: NAME_LENGTH + 1])
+
+
+def _is_set(name: str) -> bool:
+    """Whether something is asked for that is either so or not."""
+    value = request.args.get(name, "false")
+    if value not in ("", "true", "false"):
+        raise InvalidInput.one(name, message("input.one_of", choices=["true", "false"]))
+    return value == "true"
 
 
 def newest_first() -> bool:

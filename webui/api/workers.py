@@ -14,7 +14,7 @@ from webui.context import current
 
 @blueprint.get("/workers")
 def workers() -> Response:
-    """A page of workers, newest first."""
+    """A page of workers: the live ones by their start, then the others, newest first."""
     with current().database.reading() as session:
         page = queries.workers(session, limit(), cursor())
         return jsonify(Listing.of(page, WorkerShape.of).as_json())

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from core.spec import spec
+from core.spec import numbers, spec
 from core.spec.fields import Field, Section, every_field, sections
 from core.spec.presets import PRESETS
-from core.spec.validation import KIND
+from core.spec.validation import KIND, WrongValue
 
 
 def is_folded(section: Section) -> bool:
@@ -32,10 +32,10 @@ def in_short(each: Field, typed: str) -> str:
 
 
 def is_same(one: str, other: str) -> bool:
-    """Whether two texts are one value: 0.10 is 0.1."""
+    """Whether two texts are one value: 0,10 is 0.1."""
     try:
-        return float(one) == float(other)
-    except ValueError:
+        return numbers.read(one, float) == numbers.read(other, float)
+    except WrongValue:
         return one.replace(" ", "") == other.replace(" ", "")
 
 

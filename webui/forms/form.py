@@ -6,6 +6,7 @@ appears here by itself.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -48,6 +49,10 @@ class Form:
     source: Source | None = None
     """Where the values come from, when it is not a preset."""
     mistakes: Sequence[Mistake] = field(default=())
+    notice: str = ""
+    """Why nothing was queued, where no field is to blame."""
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+    """What its submit is known by, however often it is sent."""
 
     @property
     def sections(self) -> tuple[Section, ...]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from werkzeug.datastructures import MultiDict
@@ -18,6 +21,7 @@ from webui.forms.describing import preset_texts, texts
 from webui.forms.form import Form, Mistake, Source, run_fields
 
 Post = MultiDict[str, str]
+LONGEST_TOKEN = 64
 
 
 def _typed(each: Field, post: Post) -> str | None:
@@ -91,7 +95,17 @@ def _read_spec(post: Post) -> dict[str, Any]:
     return spec.nest(values)
 
 
-def refused(post: Post, errors: Sequence[FieldError]) -> Form:
+def submission_key(post: Post) -> str | None:
+    """What a post is known by: its form's token and what it asks for; None where it has no token.
+
+    The same form with something else in it, as after a step back, asks for another run.
+    """
+    token = post.get("submission_token", "")[:LONGEST_TOKEN]
+    asked = json.dumps(submission(post), sort_keys=True)
+    return f"form {token} {hashlib.sha256(asked.encode()).hexdigest()}" if token else None
+
+
+def refused(post: Post, errors: Sequence[FieldError], notice: str = "") -> Form:
     """The form as it was typed, with each message at its input."""
     values = _run_defaults() | texts({})
     values |= {
@@ -101,11 +115,14 @@ def refused(post: Post, errors: Sequence[FieldError]) -> Form:
     }
     inputs = [*run_fields(), *(each for _, _, each in every_field())]
     values |= {each.name: text for each in inputs if (text := _typed(each, post)) is not None}
-    return Form(
+    form = Form(
         values=values,
         preset=post.get("preset", ""),
         mistakes=[_place(error, post) for error in errors],
+        notice=notice,
     )
+    token = post.get("submission_token", "")[:LONGEST_TOKEN]
+    return replace(form, token=token) if token else form
 
 
 def placed(form: Form, errors: Sequence[FieldError]) -> list[Mistake]:

@@ -26,8 +26,8 @@ class Watcher(Protocol):
     def wake(self) -> None:
         """Let it look at its channels."""
 
-    def say(self, comment: bytes) -> None:
-        """Let it send a comment."""
+    def say(self, heartbeat: bytes) -> None:
+        """Let it send a heartbeat."""
 
 
 class Entry:

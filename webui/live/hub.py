@@ -28,8 +28,10 @@ from webui.live.topics import HistoryTopic, JobTopic, Look, Place, Topic, pulse,
 LOOK_EVERY_S = 2.0
 LOOK_AT_MOST_EVERY_S = 0.1
 HEARTBEAT_S = 10.0
-AWAY = b": the database is away\n\n"
-STILL_HERE = b": still here\n\n"  # a write is how a lost viewer is noticed
+AWAY = b'event: heartbeat\ndata: {"database":"away"}\n\n'
+STILL_HERE = b'event: heartbeat\ndata: {"database":"ok"}\n\n'
+"""Events without an id: nobody has come further. A viewer notices by them that the server is there,
+and the server by a write that a viewer is not."""
 
 MOST_LOOKS = 5
 """Looks that are published as one change."""
@@ -235,20 +237,25 @@ class Hub:
 
     async def _beat(self) -> None:
         """As long as somebody is there: find what no wake-up announced, keep lines alive."""
+        was_away = False
         while self._connections:
             await asyncio.sleep(LOOK_EVERY_S)
+            is_away = False
             try:
                 await self._find_changes()
             except DatabaseUnavailable:
-                for connection in self._connections:
-                    connection.say(AWAY)
+                is_away = True
             except Exception as error:
                 log.error("look_failed", exc_info=error)
-            silent = time.monotonic() + LOOK_EVERY_S - HEARTBEAT_S  # before the next look
-            for connection in self._connections:
-                if connection.silent_since < silent:
-                    connection.say(STILL_HERE)
+            self._say(AWAY if is_away else STILL_HERE, to_all=is_away or was_away)
+            was_away = is_away
         self._pulse = None
+
+    def _say(self, heartbeat: bytes, *, to_all: bool) -> None:
+        silent = time.monotonic() + LOOK_EVERY_S - HEARTBEAT_S  # before the next look
+        for connection in self._connections:
+            if to_all or connection.silent_since < silent:
+                connection.say(heartbeat)
 
     async def _find_changes(self) -> None:
         jobs = {

@@ -15,7 +15,10 @@ from sqlalchemy.orm import Session
 
 from core import queries
 from core.database.engine import Database
+from core.database.instance import instance_of
 from core.database.models import Job
+from core.errors import NotFound
+from core.messages import message
 from core.queries import Page
 from core.states import FINAL
 from webui.api import shapes
@@ -133,10 +136,17 @@ class _News:
 
 
 def news(database: Database, job_id: int, seen: Position) -> list[Event]:
-    """What is new about a job since `seen`, in the order in which a page should show it."""
-    fresh = _News(seen)
+    """What is new about a job since `seen`, in the order in which a page should show it.
+
+    Raises:
+        NotFound: there is no such job, or the position is one in another database.
+    """
     # repeatable: all who have seen a revision whole have come to the same position
     with database.reading(repeatable=True) as session:
+        instance = instance_of(session)
+        if not seen.is_of(instance):
+            raise NotFound(message("request.other_instance"))
+        fresh = _News(replace(seen, instance=instance))
         job, worker = queries.job(session, job_id)
         if job.revision != seen.revision:
             fresh.add_reset(job)
@@ -152,5 +162,6 @@ def present(database: Database, job_id: int) -> tuple[Position, bool]:
     """The position of one who has seen all there is of a job, and whether the job is over."""
     with database.reading(repeatable=True) as session:
         job, _ = queries.job(session, job_id)
-        keys = queries.newest_keys(session, job_id)
+        keys: dict[str, Any] = {**queries.newest_keys(session, job_id)}
+        keys |= {"instance": instance_of(session)}
     return Position(revision=job.revision, resets=job.resets, **keys), job.state in FINAL

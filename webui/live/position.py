@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import astuple, dataclass, fields
 
 from core.errors import InvalidInput
@@ -13,7 +14,7 @@ LARGEST_PART = 10**18 - 1
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far a viewer has come. Written as its numbers with dots between."""
+    """How far a viewer has come. Written as its numbers with dots between, behind the instance."""
 
     revision: int = 0
     resets: int = 0
@@ -25,9 +26,16 @@ class Position:
     evaluated: int = 0
     """The attempt whose evaluation the viewer knows of."""
     event: int = 0
+    instance: str = ""
+    """The database that the numbers are of; empty: an earlier version, or who has seen nothing."""
 
     def __str__(self) -> str:
-        return ".".join(str(part) for part in astuple(self))
+        numbers = ".".join(map(str, astuple(self)[: len(_NUMBERS)]))
+        return f"{self.instance}-{numbers}" if self.instance else numbers
+
+    def is_of(self, instance: str) -> bool:
+        """Whether it means something in a database."""
+        return self.instance in ("", instance)
 
     @classmethod
     def parse(cls, text: str) -> Position:
@@ -36,12 +44,20 @@ class Position:
         Raises:
             InvalidInput: the text is none.
         """
+        instance, dash, numbers = text.rpartition("-")
         try:
-            parts = [int(part) for part in text.split(".")]
+            parts = [int(part) for part in numbers.split(".")]
             possible = all(0 <= part <= LARGEST_PART for part in parts)
             # an id of an earlier version knows of no event, or of no evaluation either
-            if not possible or not len(fields(cls)) - 2 <= len(parts) <= len(fields(cls)):
+            if not possible or not len(_NUMBERS) - 2 <= len(parts) <= len(_NUMBERS):
+                raise ValueError
+            if dash and not _INSTANCE.fullmatch(instance):
                 raise ValueError
         except ValueError:
             raise InvalidInput.one("Last-Event-ID", message("input.event_id")) from None
-        return cls(*parts)
+        named = dict(zip(_NUMBERS, parts, strict=False))
+        return cls(**named, instance=instance)
+
+
+_NUMBERS = [each.name for each in fields(Position) if each.name != "instance"]
+_INSTANCE = re.compile("[0-9a-f]{1,16}")

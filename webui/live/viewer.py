@@ -35,7 +35,7 @@ class Viewer:
         self._hub = hub
         self._write = write
         self._news = asyncio.Event()
-        self._comment = b""
+        self._heartbeat = b""
         self._has_left = False
         self._lines = [
             Line(hub, self, topic, place, tag if subscription.is_multiplexed else "")
@@ -62,9 +62,9 @@ class Viewer:
         """Let it look at its channels."""
         self._news.set()
 
-    def say(self, comment: bytes) -> None:
-        """Let it send a comment."""
-        self._comment = comment
+    def say(self, heartbeat: bytes) -> None:
+        """Let it send a heartbeat."""
+        self._heartbeat = heartbeat
         self.wake()
 
     def leave(self) -> None:
@@ -84,8 +84,8 @@ class Viewer:
             if sum(map(len, parts)) >= MOST_AT_ONCE:
                 break
         self._lines = self._lines[len(parts) :] + self._lines[: len(parts)]  # others are next
-        comment, self._comment = self._comment, b""
-        return b"".join([*parts, comment])
+        heartbeat, self._heartbeat = self._heartbeat, b""
+        return b"".join([*parts, heartbeat])
 
     async def _send(self, text: bytes) -> None:
         await self._write(text)

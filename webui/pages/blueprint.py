@@ -11,8 +11,15 @@ from core import formats
 from core.states import FINAL
 from webui.api.shapes import timestamp
 from webui.filters import FILTERS
+from webui.live import hub
+
+MISSED_HEARTBEATS = 2.5
+"""After as many a page gives its stream up, says so, and connects again."""
 
 blueprint = Blueprint("pages", __name__)
+
+CHOICES = ("state", "dataset", "model", "preset", "owner", "tag", "text", "sort", "deleted")
+"""What chooses runs, by its name in the address of a list."""
 
 for _filter in FILTERS:
     blueprint.add_app_template_filter(_filter)
@@ -25,6 +32,7 @@ def _common() -> dict[str, Any]:
     return {
         "theme": theme if theme in ("light", "dark") else None,
         "server_time": timestamp(datetime.now(UTC)),
+        "silence_ms": round(hub.HEARTBEAT_S * MISSED_HEARTBEATS * 1000),
         "formats": formats.TABLE,
         "nothing": formats.NOTHING,
         "final_states": FINAL,

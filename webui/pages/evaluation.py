@@ -35,6 +35,7 @@ def evaluation(job_id: int) -> str:
         return render_template(
             whole_or_part("evaluation/page.html", "evaluation/_evaluation.html"),
             job=row,
+            published_epoch=row.published_epoch,
             evaluation=shown(content),
         )
 

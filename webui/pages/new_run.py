@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Any
 
 from flask import Response, render_template, request
+from flask_wtf.csrf import CSRFError
 
 from core import previews, queries
 from core.database.models import Job
-from core.errors import InvalidInput
+from core.errors import InvalidInput, Unavailable
 from core.messages import message
 from core.spec.presets import PRESETS
 from webui import actions, networks
 from webui.context import current
 from webui.forms import describing, reading
-from webui.forms.form import Form
+from webui.forms.form import Form, Source
 from webui.pages.blueprint import blueprint, to_run
+from webui.problems import as_unavailable, refused
 
 FIRST_PRESET = next(iter(PRESETS))
 
@@ -44,17 +47,40 @@ def _job(number: str) -> Job:
 def _with_source(form: Form) -> Form:
     """A form that was posted, with the old run that it was filled from."""
     old = request.form.get("from", "")
-    return replace(form, source=reading.source(_job(old))) if old else form
+    if not old:
+        return form
+    try:
+        source = reading.source(_job(old))
+    except Unavailable:  # what differs from that run cannot be told then; all else can
+        source = Source(int(old), f"run {old}", {})
+    return replace(form, source=source)
 
 
 @blueprint.post("/jobs")
 def submit() -> Response | tuple[str, int]:
-    """Queue what the form asks for, or show the form again with what is wrong."""
+    """Queue what the form asks for, or show the form again as it was typed, with what is wrong.
+
+    The form that is sent again leads to the run of the first time: a double click, and a submit
+    whose answer was lost.
+    """
+    typed = request.form
     try:
-        job = actions.submit(current(), reading.submission(request.form))
+        job = actions.submit(current(), reading.submission(typed), reading.submission_key(typed))
     except InvalidInput as error:
-        return _form_page(_with_source(reading.refused(request.form, error.errors))), 422
+        return _form_page(_with_source(reading.refused(typed, error.errors))), 422
+    except Unavailable as error:
+        page = _form_page(_with_source(reading.refused(typed, (), str(error))))
+        return as_unavailable(error, Response(page))
     return to_run(job.id)
+
+
+@blueprint.errorhandler(CSRFError)
+def show_expired(_error: CSRFError) -> Response | tuple[str, int]:
+    """Show a form again whose token is none: with a new one, and with what was typed."""
+    if request.endpoint != "pages.submit":
+        return refused(HTTPStatus.BAD_REQUEST, message("request.page_expired"))
+    form = reading.refused(request.form, (), message("request.form_expired").text)
+    return _form_page(_with_source(form)), HTTPStatus.BAD_REQUEST
 
 
 @blueprint.post("/jobs/new")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from webui.pages import evaluation, new_run, run, runs, workers
+from webui.pages import deletion, evaluation, new_run, run, runs, storage, workers
 from webui.pages.blueprint import blueprint
 
-PAGES = (evaluation, new_run, run, runs, workers)
+PAGES = (deletion, evaluation, new_run, run, runs, storage, workers)
 
 __all__ = ["PAGES", "blueprint"]

@@ -8,7 +8,10 @@ from flask import Response, render_template, request
 from sqlalchemy.orm import Session
 
 from core import queries
+from core.database.instance import instance_of
 from core.database.models import Job
+from core.errors import Conflict
+from core.messages import message
 from core.queries import Curve, Page
 from core.spec import facts
 from core.states import FINAL
@@ -30,6 +33,8 @@ LINES = 200
 DIGITS = 6
 """Significant digits of what a curve is drawn from."""
 TRAIN_LOSS = "train_loss"
+FEW_EVENTS = 4
+"""As many as the two clicks of a double click lie apart in a run's history."""
 
 
 @blueprint.get("/jobs/<int:job_id>")
@@ -39,7 +44,12 @@ def job(job_id: int) -> str:
     with current().database.reading(repeatable=True) as session:
         row, worker = queries.job(session, job_id)
         shown = whole_job(session, row, worker).as_json()
-        given = {"job": shown, "validated": facts.has_validation(row.spec), **_facts(session, row)}
+        given = {
+            "job": shown,
+            "instance": instance_of(session),
+            "validated": facts.has_validation(row.spec),
+            **_facts(session, row),
+        }
         if "part" in request.args:
             return render_template("run/_all_parts.html", **given)
         records = _records(session, row, shown, given)
@@ -76,6 +86,7 @@ def _records(session: Session, row: Job, shown: JSON, given: dict[str, Any]) -> 
     log = _newest(session, row.id, queries.logs, "log", LINES)
     newest_line = next(iter(queries.logs(session, row.id, 1, newest_first=True).items), None)
     position = Position(
+        instance=given["instance"],
         revision=row.revision,
         resets=row.resets,
         epoch=measured.at[-1] if measured.at else 0,
@@ -142,9 +153,21 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.{DIGITS}g}")
 
 
+@blueprint.get("/jobs/<int:job_id>/cancel")
+def ask_to_cancel(job_id: int) -> str | Response:
+    """Whether a run is to be cancelled, as a page; with a script it is a dialog of the run's."""
+    with current().database.reading() as session:
+        row, worker = queries.job(session, job_id)
+        if row.state in FINAL:
+            return to_run(job_id)
+        shown = whole_job(session, row, worker).as_json()
+        return render_template("run/cancel.html", job=shown, instance=instance_of(session))
+
+
 @blueprint.post("/jobs/<int:job_id>/cancel")
 def cancel(job_id: int) -> Response:
     """Ask that a run be cancelled."""
+    _refuse_other_button("cancel")
     actions.cancel(current(), job_id)
     return to_run(job_id)
 
@@ -152,6 +175,7 @@ def cancel(job_id: int) -> Response:
 @blueprint.post("/jobs/<int:job_id>/pause")
 def pause(job_id: int) -> Response:
     """Ask that a run be paused."""
+    _refuse_other_button("pause")
     actions.pause(current(), job_id)
     return to_run(job_id)
 
@@ -159,13 +183,42 @@ def pause(job_id: int) -> Response:
 @blueprint.post("/jobs/<int:job_id>/resume")
 def resume(job_id: int) -> Response:
     """Let a paused run resume."""
+    _refuse_other_button("resume")
     actions.resume(current(), job_id)
     return to_run(job_id)
 
 
 @blueprint.post("/jobs/<int:job_id>/retry")
 def retry(job_id: int) -> Response:
-    """Give a failed run another try."""
+    """Give a failed run another try; one that has got it already, by another click, is shown."""
+    _refuse_other_button("retry")
     from_scratch = request.form.get("from_scratch") == "true"
-    actions.retry(current(), job_id, {"from_scratch": from_scratch})
+    try:
+        actions.retry(current(), job_id, {"from_scratch": from_scratch})
+    except Conflict:
+        if not _is_retried(job_id, from_scratch=from_scratch):
+            raise
     return to_run(job_id)
+
+
+def _refuse_other_button(action: str) -> None:
+    """Refuse a form whose button has another name than its address: the page was changed by halves.
+
+    Raises:
+        Conflict: the button was meant for something else.
+    """
+    meant = request.form.get("action", action)
+    if meant != action:
+        raise Conflict(message("run.other_button", meant=meant, asked=action))
+
+
+def _is_retried(job_id: int, *, from_scratch: bool) -> bool:
+    with current().database.reading() as session:
+        row, _ = queries.job(session, job_id)
+        if row.state in FINAL or row.desired == "cancel":
+            return False
+        newest = [event for event, _ in queries.milestones(session, job_id, FEW_EVENTS)]
+    scratch = [
+        each for each in newest if each.kind == "retried" and each.payload.get("from_scratch")
+    ]
+    return bool(scratch) or not from_scratch

@@ -5,8 +5,9 @@ from __future__ import annotations
 from flask import Response, redirect, render_template, request, url_for
 
 from core import queries
-from core.database.models import Worker
+from core.database.models import Job, Worker
 from core.jobs.rests import parse
+from core.workers import status
 from webui import actions
 from webui.api.shapes import WorkerShape
 from webui.context import current
@@ -19,14 +20,16 @@ def workers() -> str:
     cursor = request.args.get("cursor", "")
     with current().database.reading() as session:
         page = queries.workers(session, cursor=cursor)
+        named = {rest.job_id for row in page.items for rest in parse(row[0].rests)}
+        known = {job.id for job in queries.jobs_by_id(session, sorted(named))}
         shown = [
-            WorkerShape.of(row).as_json()
-            | {"status": _status(row[0], is_live=row[2]), "waits_s": _waits_s(row[0])}
+            WorkerShape.of(row).as_json() | {"status": _state(row), "waits_s": _waits_s(row[0])}
             for row in page.items
         ]
     return render_template(
         whole_or_part("workers/page.html", "workers/_list.html"),
         workers=shown,
+        known=known,
         cursor=cursor,
         older=page.next,
     )
@@ -41,12 +44,11 @@ def resume_worker(worker_id: int) -> Response:
     return response
 
 
-def _status(worker: Worker, *, is_live: bool) -> str:
-    if worker.stopped_at is not None:
-        return "stopped"
-    if not is_live:
-        return "silent"
-    return "resting" if any(_waits_s(worker)) else "live"
+def _state(row: tuple[Worker, list[Job], bool]) -> str:
+    """What a worker is called, or that it rests."""
+    worker, _, is_live = row
+    called = status(worker, is_live=is_live)
+    return "resting" if called == "live" and any(_waits_s(worker)) else called
 
 
 def _waits_s(worker: Worker) -> list[float]:

@@ -14,6 +14,7 @@ from typing import Self
 
 from core.messages import Message, message
 from core.protocol.orders import Order, Stop
+from core.protocol.pulse import Pulse
 from core.protocol.reports import Failed, Finished, Report, Stopped
 from worker.processes.trainer import STATUS_TIMEOUT_S, Trainer, readable
 
@@ -64,6 +65,11 @@ class Group:
         return self._first.scratch
 
     @property
+    def pulse(self) -> Pulse:
+        """That of rank 0: it gets no further than the others do."""
+        return self._first.pulse
+
+    @property
     def is_alive(self) -> bool:
         """Whether one of the processes has not ended."""
         return any(trainer.is_alive for trainer in self._trainers)
@@ -106,6 +112,11 @@ class Group:
         """Ask rank 0 to stop before its next batch; the others, which wait for it, are killed."""
         self._first.ask_to_stop(how)
 
+    def extend(self, ends_at: float) -> None:
+        """Say to each until when it may compute, by `elapsed`."""
+        for trainer in self._trainers:
+            trainer.extend(ends_at)
+
     def kill(self) -> None:
         """Kill the processes and all that they started, without waiting for their end."""
         for trainer in self._trainers:
@@ -133,6 +144,20 @@ class Group:
         for trainer in self._trainers:
             trainer.wait_for_status(deadline - time.monotonic())
         return True
+
+    def held_up_s(self) -> float:
+        """Of the seconds since the last call, those in which one waited for a core or memory."""
+        return max(trainer.held_up_s() for trainer in self._trainers)
+
+    def dump_stacks(self) -> None:
+        """Have each process print where each of its threads is."""
+        for trainer in self._trainers:
+            trainer.dump_stacks()
+
+    def stacks(self) -> str:
+        """What the processes have printed since `dump_stacks`, rank by rank."""
+        ranks = enumerate(trainer.stacks() for trainer in self._trainers)
+        return "\n".join(f"Rank {rank}:\n{stacks}" for rank, stacks in ranks if stacks)
 
     def end_reason(self) -> Message:
         """How the process ended that did so first, after the end. To be asked once."""

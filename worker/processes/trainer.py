@@ -18,10 +18,14 @@ from typing import Self
 
 from core.messages import Message, message
 from core.protocol import reports
-from core.protocol.orders import STOPS, Order, PreviewOrder, Stop
+from core.protocol.orders import DUMP_STACKS, STOPS, Order, PreviewOrder, Stop, lease_line
+from core.protocol.pulse import Pulse
 from core.protocol.reports import Report
+from worker.processes import out_of_memory
+from worker.processes.held_up import HeldUp
 
 OUTPUT_TAIL_BYTES = 4000
+STACKS_BYTES = 32_000
 OUTPUT = "output.txt"
 STATUS_TIMEOUT_S = 3.0
 
@@ -39,6 +43,7 @@ class Trainer:
         connection: socket.socket,
         status: int,
         lifeline: int,
+        pulse: Pulse,
         scratch: Path,
     ) -> None:
         """Take over a process.
@@ -49,16 +54,21 @@ class Trainer:
             connection: our end of its socket.
             status: read end of the pipe for its exit status.
             lifeline: write end of a pipe; the process dies when it is closed.
+            pulse: what it is doing, and that it gets on with it.
             scratch: folder for its files; removed at the end.
         """
         self.process_id = process_id
+        self.pulse = pulse
         self.scratch = scratch
+        self._held_up = HeldUp(process_id)
         self._pidfd = pidfd
         self._connection = connection
         self._status = status
         self._lifeline = lifeline
         self._buffer = b""
         self._is_status_awaited = False
+        self._memory_kills = out_of_memory.kills()
+        self._stacks_begin = 0
 
     def __enter__(self) -> Self:
         return self
@@ -84,6 +94,7 @@ class Trainer:
         """Send the order. Of a trainer that has died, `read` finds the end."""
         # it may have waited for days, and a folder for temporary files may be tidied
         self.scratch.mkdir(parents=True, exist_ok=True)
+        self._memory_kills = out_of_memory.kills()
         with contextlib.suppress(OSError):
             self._connection.sendall(order.model_dump_json().encode() + b"\n")
 
@@ -112,8 +123,16 @@ class Trainer:
 
     def ask_to_stop(self, how: Stop) -> None:
         """Ask the trainer to stop before its next batch."""
+        self._say(_LINES[how])
+
+    def extend(self, ends_at: float) -> None:
+        """Say until when the trainer may compute, by `elapsed`."""
+        self._say(lease_line(ends_at))
+
+    def _say(self, line: bytes) -> None:
+        """Send a line. Never waits for a trainer that does not read: it has much unread then."""
         with contextlib.suppress(OSError):
-            self._connection.sendall(_LINES[how])
+            self._connection.send(line, socket.MSG_DONTWAIT)
 
     def reap(self, timeout: float) -> bool:
         """Kill the process and all that it started, and wait.
@@ -156,11 +175,37 @@ class Trainer:
             _is_readable(self._status, timeout)
             self._is_status_awaited = True
 
+    def held_up_s(self) -> float:
+        """Of the seconds since the last call, those in which it waited for a core or memory."""
+        return self._held_up.since_last()
+
+    def dump_stacks(self) -> None:
+        """Have the process print where each of its threads is; `stacks` has it a little later.
+
+        A process that was stopped is continued, or it could not.
+        """
+        with contextlib.suppress(OSError):
+            self._stacks_begin = (self.scratch / OUTPUT).stat().st_size
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._pidfd, DUMP_STACKS)
+            signal.pidfd_send_signal(self._pidfd, signal.SIGCONT)
+
+    def stacks(self) -> str:
+        """What the process has printed since `dump_stacks`; empty where it could not answer."""
+        try:
+            with (self.scratch / OUTPUT).open("rb") as file:
+                file.seek(self._stacks_begin)
+                return file.read(STACKS_BYTES).decode(errors="replace").strip()
+        except OSError:
+            return ""
+
     def end_reason(self) -> Message:
         """How the process ended, after it has. To be asked once."""
         status = self.exit_status()
         if status is None:
             return message("process.ended_unknown")
+        if status == -signal.SIGKILL and self._has_memory_run_out():
+            return message("process.killed_for_memory")
         if status < 0:
             return message("process.ended_by_signal", signal=_signal_name(-status))
         return message("process.ended_with_status", status=status)
@@ -179,6 +224,10 @@ class Trainer:
     def output_tail(self) -> str:
         """The last of what the process printed."""
         return tail(self.scratch / OUTPUT)
+
+    def _has_memory_run_out(self) -> bool:
+        """Whether the kernel has killed a process for memory since the order; perhaps another."""
+        return out_of_memory.kills() > self._memory_kills
 
 
 def _signal_name(number: int) -> str:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -22,6 +23,8 @@ from core import formats, logs
 from core.errors import TrainyardError
 from core.messages import message
 from core.protocol.orders import LARGEST_MESSAGE, READY, Forked, ForkFailed, ForkRequest
+from core.protocol.pulse import SIZE, Pulse
+from core.scratch import SIGN, Scratch
 from worker.processes.trainer import OUTPUT, Trainer, readable, tail
 from worker.slots import Slot
 
@@ -45,11 +48,18 @@ class ZygoteGone(TrainyardError):
 class Zygote:
     """The process that trainers are forked from. Safe to use from several threads."""
 
-    def __init__(self, data: Path) -> None:
-        """Take note of the data folder, whose datasets spares map. Starts nothing."""
+    def __init__(self, data: Path, lent: Sequence[int] = ()) -> None:
+        """Take note of what it is to be given. Starts nothing.
+
+        Args:
+            data: the data folder, whose datasets spares map.
+            lent: descriptors that it, and all that it forks, keep open for as long as they live.
+        """
         self._data = data
+        self._lent = tuple(lent)
         self._lock = threading.Lock()
-        self._scratch = Path(tempfile.mkdtemp(prefix="trainyard-"))
+        self._own = Scratch()
+        self._scratch = self._own.folder
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket
         self._lifeline: int
@@ -110,14 +120,14 @@ class Zygote:
         """End the process and what it has forked."""
         with self._lock:
             self._clear()
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            self._own.remove()
 
     def _start(self) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         line, self._lifeline = os.pipe()
         self._control = ours
         self._is_ready = False
-        self._scratch.mkdir(exist_ok=True)
+        self._own.hold()
         try:
             with theirs, self._output.open("wb") as output:
                 self._process = subprocess.Popen(
@@ -125,7 +135,7 @@ class Zygote:
                         *(sys.executable, "-m", "worker.training.process"),
                         *(str(theirs.fileno()), str(line), str(self._scratch)),
                     ],
-                    pass_fds=[theirs.fileno(), line],
+                    pass_fds=[theirs.fileno(), line, *self._lent],
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
@@ -146,7 +156,7 @@ class Zygote:
         return self._is_ready
 
     def _fork(self, request: ForkRequest) -> Trainer:
-        self._scratch.mkdir(exist_ok=True)
+        self._own.hold()
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
             scratch = Path(tempfile.mkdtemp(dir=self._scratch))
             ours.callback(shutil.rmtree, scratch, ignore_errors=True)
@@ -157,7 +167,11 @@ class Zygote:
             status, status_end = _pipe(ours, theirs)
             output = os.open(scratch / OUTPUT, os.O_WRONLY | os.O_CREAT, 0o600)
             theirs.callback(os.close, output)
-            descriptors = [their_connection.fileno(), output, line, status_end]
+            memory = os.memfd_create("pulse")
+            theirs.callback(os.close, memory)
+            os.ftruncate(memory, SIZE)
+            pulse = Pulse.shared(memory)
+            descriptors = [their_connection.fileno(), output, line, status_end, memory]
             try:
                 process_id, pidfd = self._exchange(request, descriptors)
             except OSError as error:
@@ -171,6 +185,7 @@ class Zygote:
             connection=connection,
             status=status,
             lifeline=lifeline,
+            pulse=pulse,
             scratch=scratch,
         )
 
@@ -205,7 +220,7 @@ class Zygote:
 
     @property
     def _output(self) -> Path:
-        return self._scratch / "zygote.txt"
+        return self._scratch / SIGN
 
 
 def clean_environment() -> dict[str, str]:

@@ -6,12 +6,15 @@ one at a time; where a newer one comes meanwhile, those between are left out.
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
+from functools import partial
 from pathlib import Path
 from typing import IO, Self
 
-from core import logs
+from core import formats, logs
 from core.database.engine import Database
 from core.errors import NotFound, Unavailable
 from core.jobs import snapshots
@@ -21,14 +24,20 @@ from core.jobs.snapshots import SnapshotRef
 from core.messages import message
 from core.protocol.reports import Line, Saved
 from core.storage.blobs import Blob, Storage, digest
+from worker.supervisor import background
 
 CHUNK_BYTES = 1024 * 1024
+SLOW_AFTER_S = 120.0
+"""After so long the log says that a snapshot is still not stored."""
 
 log = logs.get_logger(__name__)
 
 
 class SnapshotTransfer:
-    """Stores the snapshots of one attempt. Use as a context manager: it ends with none underway."""
+    """Stores the snapshots of one attempt. Use as a context manager.
+
+    What is still underway at the end is left to itself: nobody hears of it, and no row names it.
+    """
 
     def __init__(self, storage: Storage, recorder: Recorder, done: Callable[[], None]) -> None:
         """Begin.
@@ -36,21 +45,24 @@ class SnapshotTransfer:
         Args:
             storage: the file store.
             recorder: writes down the snapshots that are stored.
-            done: called from another thread when `settle` has something to do.
+            done: called from another thread when `settle` has something to do; not after the end.
         """
         self._storage = storage
         self._recorder = recorder
         self._done = done
-        self._pool = ThreadPoolExecutor(1, "snapshot")
         self._storing: tuple[Saved, Future[Blob]] | None = None
         self._next: Saved | None = None
         self._has_failed = False
+        self._slow_at = 0.0
+        self._lock = threading.Lock()
+        self._has_ended = False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(wait=True)
+        with self._lock:
+            self._has_ended = True
 
     def take(self, saved: Saved) -> None:
         """Store a snapshot that the trainer has written."""
@@ -70,6 +82,8 @@ class SnapshotTransfer:
                 self._has_failed = False
             except (Unavailable, OSError) as error:
                 self._warn(str(error))
+        elif self._storing and not self._has_failed and time.monotonic() >= self._slow_at:
+            self._warn(f"the file store has not answered for {formats.seconds(SLOW_AFTER_S)}.")
         self._advance()
 
     def wait(self, timeout: float) -> bool:
@@ -87,9 +101,15 @@ class SnapshotTransfer:
         may_store = self._recorder.snapshots_waiting < snapshots.KEPT
         if self._storing is None and self._next is not None and may_store:
             saved, self._next = self._next, None
-            future = self._pool.submit(logs.carried(self._storage.put), Path(saved.path))
+            future = background.begin(partial(self._storage.put, Path(saved.path)), "snapshot")
             self._storing = (saved, future)
-            future.add_done_callback(lambda _: self._done())
+            self._slow_at = time.monotonic() + SLOW_AFTER_S
+            future.add_done_callback(self._tell)
+
+    def _tell(self, _: Future[Blob]) -> None:
+        with self._lock:
+            if not self._has_ended:
+                self._done()
 
     def _warn(self, why: str) -> None:
         log.warning("snapshot_not_stored", reason=why)

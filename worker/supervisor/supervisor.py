@@ -29,6 +29,8 @@ from worker.processes.pipe import WakeupPipe
 from worker.processes.trainer import Trainer
 from worker.slots import Slot
 from worker.supervisor import snapshot_transfer
+from worker.supervisor.fence import Fence
+from worker.supervisor.progress import Hang, ProgressWatch
 from worker.supervisor.publishing import StoreAccess, publish
 from worker.supervisor.snapshot_transfer import SnapshotTransfer
 from worker.supervisor.stopping import Stopping
@@ -38,7 +40,7 @@ from worker.supervisor.writing import ReportWriter
 EXIT_TIMEOUT_S = 5.0
 
 # another attempt may find the memory free or the process spared
-CRASHES = frozenset({"crash", "out_of_memory"})
+CRASHES = frozenset({"crash", "out_of_memory", "hung"})
 
 Ending = Finished | Failed | Stopped
 
@@ -54,16 +56,37 @@ class Supervisor:
         lease: Lease,
         slots: Sequence[Slot],
         trainer: Trainer | Group,
+        claimed_at: float | None = None,
     ) -> None:
+        """Take note of the attempt.
+
+        Args:
+            context: the worker.
+            lease: on the job.
+            slots: where it runs.
+            trainer: what trains it.
+            claimed_at: when the claim was sent, by `elapsed`; None: now.
+        """
         settings = context.settings
         self._context = context
         self._lease = lease
         self._slots = slots
         self._trainer = trainer
         self._recorder = Recorder(context.database, lease, settings.lease_seconds)
-        self._writer = ReportWriter(self._recorder, lease, context.wakeups, settings.lease_seconds)
+        self._fence = Fence(trainer, settings.lease_seconds, claimed_at)
+        self._writer = ReportWriter(
+            self._recorder,
+            lease,
+            context.wakeups,
+            settings.lease_seconds,
+            is_draining=context.draining.is_set,
+            renewed=self._fence.renewed,
+        )
         self._stopping = Stopping(trainer, settings.grace_seconds)
-        self._store = StoreAccess(self._writer, self._stopping, self._write_and_apply_desired)
+        self._watch = ProgressWatch(trainer, settings.hang_seconds)
+        self._hang: Hang | None = None
+        self._store = StoreAccess(self._writer, self._stopping, self._keep_up)
+        self._pipe: WakeupPipe
         self._trial = Trial(context.database, lease)
         self._has_started = False
         # the lease is not renewed while a trainer exits
@@ -76,6 +99,9 @@ class Supervisor:
                 self._run()
             except LeaseLost:
                 log.warning("lease_lost")
+            except DatabaseUnavailable as error:
+                # this worker is to stop: whoever finds the lease over gives the job another try
+                log.warning("job_end_not_written", reason=str(error))
             except Exception:  # the thread's boundary: its slot must become free
                 log.exception("supervisor_failed")
                 self._give_up()
@@ -88,11 +114,13 @@ class Supervisor:
             context.pipes.watching(self._lease.job_id) as pipe,
             SnapshotTransfer(context.storage, self._recorder, pipe.poke) as transfer,
             self._trainer,  # so that it is the first to end, whatever else hangs
+            self._fence,
         ):
-            ending = self._start() or self._follow(pipe, transfer)
+            self._pipe = pipe
+            ending = self._start() or self._follow(transfer)
             self._reap()
-            while not transfer.wait(1.0):
-                self._writer.write_if_due()
+            self._fence.close()
+            self._wait_for(transfer)
             if isinstance(ending, Finished):
                 self._succeed(ending)
             else:
@@ -110,6 +138,8 @@ class Supervisor:
                 reason = message("run.file_error", detail=str(error.strerror or error))
                 return Failed(error_kind="storage", reason=reason, unfit_for="everything")
         self._trainer.give(self._order(resume_from))
+        self._fence.order_given()
+        self._watch.begin()
         where = [
             f"worker {self._context.settings.worker_name}",
             *(slot.device.name for slot in self._slots),
@@ -137,14 +167,14 @@ class Supervisor:
             threads=self._slots[0].threads,
             resume_from=resume_from,
             report_every_step=self._context.settings.report_every_step,
+            ends_at=self._fence.ends_at,
         )
 
-    def _follow(self, pipe: WakeupPipe, transfer: SnapshotTransfer) -> Ending:
+    def _follow(self, transfer: SnapshotTransfer) -> Ending:
         """Relay reports until the trainer reports how it ended, or its process is gone."""
         while True:
-            reports = self._trainer.read(self._seconds_until_due(), pipe.descriptor)
-            if pipe.clear():
-                self._writer.renew_now()
+            reports = self._trainer.read(self._seconds_until_due(), self._pipe.descriptor)
+            self._note_wakeup()
             if reports is None:
                 return self._unreported_end()
             ending = self._relay(reports, transfer)
@@ -153,6 +183,7 @@ class Supervisor:
                 return ending
             transfer.settle()
             self._write_and_apply_desired()
+            self._end_if_hung()
             self._kill_if_due()
 
     def _relay(self, reports: Sequence[Report], transfer: SnapshotTransfer) -> Ending | None:
@@ -172,16 +203,40 @@ class Supervisor:
 
     def _seconds_until_due(self) -> float:
         """Seconds until something is due even if the trainer reports nothing."""
-        due = [self._writer.next_due]
+        due = [self._writer.next_due, self._watch.next_due]
         if self._stopping.kill_due is not None:
             due.append(self._stopping.kill_due)
         return min(due) - time.monotonic()
+
+    def _note_wakeup(self) -> None:
+        """Read the desired state with the next write, where somebody has woken us for it."""
+        if self._pipe.clear():
+            self._writer.renew_now()
+
+    def _keep_up(self) -> None:
+        """Do what is due while something else is waited for."""
+        self._note_wakeup()
+        self._write_and_apply_desired()
 
     def _write_and_apply_desired(self) -> None:
         self._writer.write_if_due()
         self._stopping.apply_desired(
             self._writer.desired, is_draining=self._context.draining.is_set()
         )
+
+    def _end_if_hung(self) -> None:
+        """End a trainer that shows no progress, with a snapshot where it can still write one."""
+        hang = self._watch.look()
+        if hang is None or self._stopping.is_asked:
+            return
+        self._hang = hang
+        self._writer.log(
+            f"No progress for {formats.seconds(hang.silent_s)} while {hang.phase}: the training "
+            "process seems to hang. It is asked where it is and to save, and then ended.",
+            "warning",
+        )
+        self._trainer.dump_stacks()
+        self._stopping.end_hang()
 
     def _kill_if_due(self) -> None:
         if self._stopping.kill_if_due():
@@ -195,7 +250,8 @@ class Supervisor:
         """The end of a trainer that reported none."""
         if not self._trainer.wait(self._exit_timeout):
             self._reap()
-        if self._stopping.is_asked:
+        self._fence.look()  # the trainer may have been the first to see that its time is over
+        if self._stopping.is_asked or self._fence.fired_after_s is not None:
             return Stopped()
         return self._crash(self._trainer.end_reason(), self._trainer.output_tail() or None)
 
@@ -214,6 +270,17 @@ class Supervisor:
         """Return when no process of the job is left, however long the kernel takes."""
         while not self._trainer.reap(1.0):
             self._writer.write_if_due()
+
+    def _wait_for(self, transfer: SnapshotTransfer) -> None:
+        """Wait until the last snapshot is stored, as long as the end of the run may take."""
+        began = time.monotonic()
+        while not transfer.wait(min(1.0, self._writer.renew_every_s)):
+            self._keep_up()
+            if not self._stopping.may_wait_for_store(began):
+                self._writer.log(
+                    "The file store does not answer: the last snapshot is left out.", "warning"
+                )
+                return
 
     def _succeed(self, ending: Finished) -> None:
         """Put the finished files into the file store, then end the job."""
@@ -245,7 +312,7 @@ class Supervisor:
         """End the attempt; its process is gone."""
         outcome, failure = self._outcome(ending)
         if failure:
-            self._writer.log(failure.reason.text, "error")
+            self._writer.log(failure.reason.text, "warning" if outcome == "drained" else "error")
         else:
             self._writer.log(f"The run was {_PAST[outcome]}.")
         self._writer.finish()
@@ -255,7 +322,13 @@ class Supervisor:
         log.info("attempt_ended", outcome=outcome, state=state)
 
     def _outcome(self, ending: Failed | Stopped) -> tuple[Outcome, Failure | None]:
+        if self._hang is not None and self._stopping.is_for_hang:
+            return "crashed", self._hung(self._hang)
         if isinstance(ending, Stopped):
+            silence_s = self._fence.fired_after_s
+            if silence_s is not None and not self._stopping.is_asked:
+                reason = message("worker.cut_off", silence_s=silence_s)
+                return "drained", Failure("cut_off", reason)
             return self._stopping.outcome, None
         if ending.unfit_for is not None:
             work = work_of(ending.unfit_for, self._lease)
@@ -264,6 +337,14 @@ class Supervisor:
             return "worker_fault", Failure(ending.error_kind, reason, traceback, work)
         failure = Failure(ending.error_kind, ending.reason, ending.traceback)
         return ("crashed" if ending.error_kind in CRASHES else "failed"), failure
+
+    def _hung(self, hang: Hang) -> Failure:
+        """The failure of a trainer that hung, with where it was, which the log has line by line."""
+        stacks = self._trainer.stacks()
+        for line in (stacks or "Its threads did not answer.").splitlines():
+            self._writer.log(line)
+        reason = message("process.hung", silent_s=hang.silent_s, phase=hang.phase)
+        return Failure("hung", reason, stacks or None)
 
     def _give_up(self) -> None:
         """After a fault of our own: give the job another try rather than leave it hanging."""

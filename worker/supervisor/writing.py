@@ -11,6 +11,7 @@ from core.errors import DatabaseUnavailable
 from core.jobs.lease import Lease
 from core.jobs.recorder import Recorder
 from core.messaging.pubsub import Wakeups
+from core.protocol.clock import elapsed
 from core.protocol.reports import Line, Report, Started
 from core.states import Desired
 
@@ -19,6 +20,8 @@ STATEMENTS_PER_S = 5.0
 comes after a pause is written at once."""
 RENEWALS_IN_A_LEASE = 4
 RETRY_AFTER_S = 1.0
+DRAIN_PATIENCE_S = 5.0
+"""How long a worker that is to stop waits for a database that is away."""
 FIRST_WRITE_AFTER_S = 0.25
 
 Result = TypeVar("Result")
@@ -33,14 +36,34 @@ class ReportWriter:
     """
 
     def __init__(
-        self, recorder: Recorder, lease: Lease, wakeups: Wakeups, lease_seconds: float
+        self,
+        recorder: Recorder,
+        lease: Lease,
+        wakeups: Wakeups,
+        lease_seconds: float,
+        renewed: Callable[[float], None] = lambda _sent_at: None,
+        is_draining: Callable[[], bool] = lambda: False,
     ) -> None:
+        """Begin.
+
+        Args:
+            recorder: writes them down.
+            lease: of the job.
+            wakeups: wakes whoever watches.
+            lease_seconds: how long a lease is.
+            is_draining: whether the worker is to stop, and can wait for nothing for long.
+            renewed: called after each renewal that was answered, with when it was sent by
+                `elapsed`.
+        """
         self.desired: Desired = "run"
         """The desired state of the job, as of the last write."""
         self.renew_every_s = lease_seconds / RENEWALS_IN_A_LEASE
         self._recorder = recorder
         self._lease = lease
         self._wakeups = wakeups
+        self._renewed = renewed
+        self._is_draining = is_draining
+        self._give_up_at: float | None = None
         self._write_due = 0.0
         self._is_postponed = False
         self._renew_due = time.monotonic() + self.renew_every_s
@@ -84,27 +107,47 @@ class ReportWriter:
 
         Raises:
             LeaseLost: the job is no longer this attempt's.
+            DatabaseUnavailable: the worker is to stop, and the database is away.
         """
         self.insist(self._recorder.flush)
 
     def insist(self, write: Callable[[], Result]) -> Result:
-        """Write at the end of a job, however long the database is away; the lease decides."""
+        """Write at the end of a job, however long the database is away; the lease decides.
+
+        A worker that is to stop leaves the job to be found by its lease.
+
+        Raises:
+            LeaseLost: the job is no longer this attempt's.
+            DatabaseUnavailable: the worker is to stop, and the database is away.
+        """
         while True:
             try:
                 return write()
             except DatabaseUnavailable as error:
+                if self._has_no_time():
+                    raise
                 log.warning("job_end_delayed", reason=str(error))
                 time.sleep(RETRY_AFTER_S)
+
+    def _has_no_time(self) -> bool:
+        """Whether the worker has been waiting to stop for long enough."""
+        if not self._is_draining():
+            return False
+        now = time.monotonic()
+        self._give_up_at = self._give_up_at or now + DRAIN_PATIENCE_S
+        return now >= self._give_up_at
 
     def _write(self) -> None:
         had_news = self._recorder.has_news
         self._is_postponed = False
+        sent_at = elapsed()
         try:
             self.desired = self._recorder.flush()
         except DatabaseUnavailable as error:
             log.warning("reports_delayed", reason=str(error))
             self._write_due = self._renew_due = time.monotonic() + RETRY_AFTER_S
             return
+        self._renewed(sent_at)
         now = time.monotonic()
         self._write_due = now + self._recorder.flush_cost / STATEMENTS_PER_S
         self._renew_due = now + self.renew_every_s

@@ -3,7 +3,9 @@
 Times are stored in UTC and always set by the database's own clock (`core.database.clock.now`).
 """
 
-from core.database.models.files import Artifact, Snapshot, artifact_kind
+from core.database.models.duties import Duty
+from core.database.models.files import Artifact, Snapshot, UnnamedBlob, artifact_kind
+from core.database.models.instances import Instance
 from core.database.models.jobs import MEASURED, Attempt, Job, JobEvent, JobProgress, JobTag
 from core.database.models.lanes import Lane
 from core.database.models.measurements import (
@@ -21,6 +23,7 @@ from core.database.types import (
     NAME_LENGTH,
     QUEUE_LENGTH,
     TAG_LENGTH,
+    TOKEN_LENGTH,
     Base,
 )
 
@@ -31,11 +34,14 @@ __all__ = [
     "NAME_LENGTH",
     "QUEUE_LENGTH",
     "TAG_LENGTH",
+    "TOKEN_LENGTH",
     "Artifact",
     "Attempt",
     "Base",
+    "Duty",
     "Epoch",
     "Evaluation",
+    "Instance",
     "Job",
     "JobEvent",
     "JobProgress",
@@ -46,6 +52,7 @@ __all__ = [
     "MetricSegment",
     "Preview",
     "Snapshot",
+    "UnnamedBlob",
     "Worker",
     "artifact_kind",
 ]

@@ -1,10 +1,10 @@
-"""The files of runs whose bytes are blobs: snapshots, and artifacts."""
+"""The files whose bytes are blobs: snapshots and artifacts, and those that no run names."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.database.types import ArtifactKind, Base, BigKey
@@ -27,7 +27,7 @@ class Snapshot(Base):
     discarded_at: Mapped[datetime | None]
     """Set when nobody needs it any more: the blob is deleted first, then this row."""
 
-    __table_args__ = (Index(None, "discarded_at"),)
+    __table_args__ = (Index(None, "discarded_at"), Index(None, "sha256"))
 
 
 class Artifact(Base):
@@ -43,8 +43,36 @@ class Artifact(Base):
     format: Mapped[str] = mapped_column(String(20))
     filename: Mapped[str] = mapped_column(String(200))
     size: Mapped[int] = mapped_column(BigInteger)
-    sha256: Mapped[str] = mapped_column(String(64))
+    sha256: Mapped[str] = mapped_column(String(64), index=True)
     created_at: Mapped[datetime]
+
+    # an address may be kept by a browser for a year: its number is never given again
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+
+class UnnamedBlob(Base):
+    """A file of the blob store that no run names: it is deleted when it is due, and tried again.
+
+    The row outlives the file, so whoever is killed between both leaves work and nothing that hides.
+    """
+
+    __tablename__ = "unnamed_blobs"
+
+    name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    """Its SHA-256; of a copy that was cut off, the name of its scratch file."""
+    version: Mapped[str] = mapped_column(String(200))
+    """As the store gave it: what was put again since has another, and waits again. Or one of
+    `core.jobs.unnamed.ANY` and `UNKNOWN`."""
+    size: Mapped[int] = mapped_column(BigInteger)
+    found_at: Mapped[datetime]
+    due_at: Mapped[datetime]
+    """Not deleted before this moment."""
+    tries: Mapped[int]
+    """How often it could not be deleted."""
+    error: Mapped[str | None] = mapped_column(Text)
+    """Why not, the last time."""
+
+    __table_args__ = (Index(None, "due_at"),)
 
 
 def artifact_kind(format: str) -> ArtifactKind:  # noqa: A002  (the column's name)

@@ -24,6 +24,7 @@ from core.database.types import (
     NAME_LENGTH,
     QUEUE_LENGTH,
     TAG_LENGTH,
+    TOKEN_LENGTH,
     Base,
     BigKey,
     one_of,
@@ -40,14 +41,26 @@ MEASURED = (
 )
 """The measurements of a run by which a list can be sorted."""
 
-_LISTED = ("state", "dataset", "model", "preset", "owner", "folded_name")
-"""By what a list can be filtered."""
+_LISTED = ("state", "dataset", "model", "preset", "owner", "folded_name", "deleted_at")
+"""By what a list can be filtered. SQLite reads an index alone only where it has every column of the
+question, so the last is there too, though it is empty in these indexes."""
+
+
+def _of_listed(name: str | None, *columns: str, also: str = "") -> Index:
+    """An index of the jobs that lists have: those that were not deleted."""
+    where = text(f"{also}deleted_at IS NULL")
+    return Index(name, *columns, sqlite_where=where, postgresql_where=where)
 
 
 def _of_measured(measured: str) -> Index:
     """An index of the jobs that have a measurement: one that waits for its first epoch has none."""
-    where = text(f"{measured} IS NOT NULL")
-    name, columns = f"ix_jobs_by_{measured}", (measured, "id", *_LISTED)
+    columns = (measured, "id", *_LISTED)
+    return _of_listed(f"ix_jobs_by_{measured}", *columns, also=f"{measured} IS NOT NULL AND ")
+
+
+def _of_deleted(name: str, *columns: str) -> Index:
+    """An index of the jobs that were deleted, which are few."""
+    where = text("deleted_at IS NOT NULL")
     return Index(name, *columns, sqlite_where=where, postgresql_where=where)
 
 
@@ -60,8 +73,9 @@ def _of_state(state: State, name: str, *columns: Any) -> Index:
 class Job(Base):
     """A run that somebody asked for. This row is the queue entry and the state.
 
-    The measurements of its last epoch are kept here again, so that a page of the list reads them
-    with it. What changes while it runs is in its row of `progress`.
+    The measurements of its last epoch, and once it has succeeded those of the epoch whose weights
+    it publishes, are kept here again, so that a page of the list reads them with it. What changes
+    while it runs is in its row of `progress`.
     """
 
     __tablename__ = "jobs"
@@ -93,6 +107,8 @@ class Job(Base):
     """The name of the actor who submitted it."""
     tags: Mapped[list[Any]]
     """Its rows of `job_tags` again, in the order in which they were given."""
+    submission_token: Mapped[str | None] = mapped_column(String(TOKEN_LENGTH))
+    """What its submit was known by, where that may come twice: the second time finds this row."""
 
     state: Mapped[State]
     desired: Mapped[Desired]
@@ -129,6 +145,8 @@ class Job(Base):
     validation_accuracy: Mapped[float | None]
     test_loss: Mapped[float | None]
     test_accuracy: Mapped[float | None]
+    published_epoch: Mapped[int | None]
+    """The epoch whose weights are published: the best, or the last. None before there are any."""
     stop_reason: Mapped[Message | None]
     """Why it ended before its last epoch, where it did."""
     weights_sha256: Mapped[str | None] = mapped_column(String(64))
@@ -136,6 +154,11 @@ class Job(Base):
     error_kind: Mapped[str | None] = mapped_column(String(KIND_LENGTH))
     error_message: Mapped[Message | None]
     error_traceback: Mapped[str | None] = mapped_column(Text)
+
+    deleted_at: Mapped[datetime | None]
+    """When somebody deleted it: no list, count or forecast has it any more."""
+    purge_at: Mapped[datetime | None]
+    """Until then it can be restored; from then on its rows and blobs are removed for good."""
 
     progress: Mapped[JobProgress] = relationship(
         lazy="joined", innerjoin=True, cascade="all", passive_deletes=True
@@ -168,6 +191,12 @@ class Job(Base):
             "(state IN ('succeeded', 'failed', 'cancelled')) = (finished_at IS NOT NULL)",
             name="an_ended_job_has_an_end",
         ),
+        # so whatever claims, reaps or forecasts need not ask
+        CheckConstraint(
+            "(deleted_at IS NULL) = (purge_at IS NULL) "
+            "AND (deleted_at IS NULL OR state NOT IN ('queued', 'running'))",
+            name="a_deleted_job_is_at_rest",
+        ),
         _of_state(
             "queued",
             "ix_jobs_claim",
@@ -178,11 +207,34 @@ class Job(Base):
             *("available_at", "dataset", "epochs", "batches", "secured_step", "state"),
         ),
         _of_state("queued", "ix_jobs_due", "lane_id", "available_at"),
-        # pages of the list, newest first; by its state the few that run are found too
-        *(Index(None, column, "id") for column in ("state", "dataset", "model", "preset", "owner")),
+        Index(
+            "uq_jobs_submission_token",
+            "submission_token",
+            unique=True,
+            sqlite_where=text("submission_token IS NOT NULL"),
+            postgresql_where=text("submission_token IS NOT NULL"),
+        ),
+        # by its state the few that run are found too: a page skips the deleted ones in the index
+        Index("ix_jobs_state_id", "state", "id", "deleted_at"),
+        # pages of the list, newest first
+        *(
+            _of_listed(f"ix_jobs_{column}_id", column, "id")
+            for column in ("dataset", "model", "preset", "owner")
+        ),
         # any other page is found by walking along one of these, without a look at the wide rows
-        Index("ix_jobs_list", "id", *_LISTED),
+        _of_listed("ix_jobs_list", "id", *_LISTED),
         *(_of_measured(measured) for measured in MEASURED),
+        _of_deleted("ix_jobs_deleted", "id"),
+        _of_deleted("ix_jobs_purge", "purge_at", "id"),
+        # for the removal of workers that no run names. Few run, and all others have a worker too:
+        # whoever looks for what a worker runs looks at its worker in passing
+        Index(
+            "ix_jobs_worker_id",
+            "worker_id",
+            sqlite_where=text("worker_id IS NOT NULL"),
+            postgresql_where=text("worker_id IS NOT NULL"),
+        ),
+        {"sqlite_autoincrement": True},  # else the number of a purged run would be given again
     )
 
 
@@ -228,7 +280,7 @@ class Attempt(Base):
 
     job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True)
-    worker_id: Mapped[int] = mapped_column(ForeignKey("workers.id"))
+    worker_id: Mapped[int] = mapped_column(ForeignKey("workers.id"), index=True)
     device: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
     threads: Mapped[int | None]
     precision: Mapped[str | None] = mapped_column(String(10))
@@ -293,4 +345,5 @@ class JobEvent(Base):
     __table_args__ = (
         CheckConstraint(one_of("kind", EVENT_KINDS), name="kind_is_known"),
         Index(None, "job_id", "id"),
+        {"sqlite_autoincrement": True},  # a position is never given again, whatever was purged
     )

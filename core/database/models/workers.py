@@ -5,10 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, String
+from sqlalchemy import Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.database.types import NAME_LENGTH, Base, BigKey
+
+HOST_LENGTH = 64
+LOCK_LENGTH = 120
+
+_IS_PRESENT = text("stopped_at IS NULL AND lost_at IS NULL")
 
 
 class Worker(Base):
@@ -28,8 +33,25 @@ class Worker(Base):
     started_at: Mapped[datetime]
     last_heartbeat_at: Mapped[datetime]
     stopped_at: Mapped[datetime | None]
+    """When it stopped on purpose."""
+    lost_at: Mapped[datetime | None]
+    """When it was found to be lost: without heartbeats, or ended as its host could see."""
+    host: Mapped[str | None] = mapped_column(String(HOST_LENGTH))
+    """The boot of the host that it runs on (`core/hosts.py`); None: not known."""
+    lock: Mapped[str | None] = mapped_column(String(LOCK_LENGTH))
+    """The file that it keeps locked for as long as it, or what it has started, lives."""
     rests: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
     """What it cannot do now, and until when, as `core.jobs.rests.Rest` writes it. In this row,
     because whoever asks what fits where has it then without another look."""
 
-    __table_args__ = (Index(None, "stopped_at", "last_heartbeat_at"),)
+    __table_args__ = (
+        Index(None, "stopped_at", "last_heartbeat_at"),
+        # those that are live, and those that are to be found lost: of all that ever were, a few
+        Index(
+            "ix_workers_present",
+            "last_heartbeat_at",
+            sqlite_where=_IS_PRESENT,
+            postgresql_where=_IS_PRESENT,
+        ),
+        {"sqlite_autoincrement": True},  # one whose row was removed may come back
+    )

@@ -19,6 +19,10 @@ FAILURES: dict[str, Template] = {
     "run.failed_on_rank": "Rank {rank}: {reason}",
     "process.ended_by_signal": "The training process was ended by {signal}.",
     "process.ended_with_status": "The training process ended with status {status}.",
+    "process.killed_for_memory": "The training process was ended by SIGKILL, probably because the "
+    "machine's memory was full. Try a smaller batch size or network, or fewer runs at once.",
+    "process.hung": "The training process hung: it made no progress for {silent_s:duration} while "
+    "{phase}. The log says where its threads were.",
     "process.ended_unknown": "The training process ended, and its zygote too: how is unknown.",
     "stop.no_improvement": Plural(
         "epochs",
@@ -34,6 +38,10 @@ FAILURES: dict[str, Template] = {
     "snapshot.of_another_precision": "The run began in {began_in}, on another kind of device, and "
     "would resume in {here} here. Restart it from scratch, or choose a precision.",
     "worker.lost": "Worker lost: no heartbeat for {lease_s:duration}.",
+    "worker.ended": "Worker lost: its process ended without a word.",
+    "worker.consumer_ended": "Celery ended by itself; the log says why.",
+    "worker.cut_off": "The worker could not renew its lease for {silence_s:duration}, and ended "
+    "the training before another worker could take the run over.",
     "worker.gpu_unusable": "torch cannot use the worker's GPU ({detail}). Does its driver fit the "
     "installed torch?",
     "worker.import_failed": "A module cannot be imported on this worker ({detail}). Install "

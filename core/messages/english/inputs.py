@@ -5,6 +5,7 @@ from __future__ import annotations
 from core.messages.template import Template
 
 INPUTS: dict[str, Template] = {
+    "input.no_run_chosen": "Choose the runs first.",
     "input.wrong_fields": "{problems:clauses}",
     "input.field": "{field}: {reason}",
     "input.required": "Required",
@@ -16,10 +17,16 @@ INPUTS: dict[str, Template] = {
     "input.number_too_large": "this number is too large",
     "input.number": "write a number",
     "input.finite_number": "write a finite number",
+    "input.underscores": "write the number without underscores",
+    "input.thousands": "{text} can be read in two ways: write thousands without a separator, and "
+    "decimals with a point",
     "input.true_or_false": "write true or false",
     "input.text": "write text",
     "input.unicode": "write whole characters: half a surrogate pair is none",
     "input.control_characters": "leave out control characters",
+    "input.direction_characters": "leave out characters that change the direction of text "
+    "(U+202A to U+202E, U+2066 to U+2069)",
+    "input.invisible": "write at least one character that can be seen",
     "input.numbers": "write a list of numbers, such as 8, 16, 32",
     "input.fields": "write an object with named fields",
     "input.more_than": "must be more than {bound:digits}",
@@ -42,8 +49,12 @@ INPUTS: dict[str, Template] = {
     "input.run_number": "name a run by its number",
     "input.unknown_dataset": "there is no dataset {name}; known: {known:list}",
     "input.invalid": "{detail} ({kind})",
+    "input.key_of_another": "run {job_id} was submitted with this key, and is another one",
+    "input.key_length": "use 1 to {most} characters",
     "input.assignment": "write field=value, not {text!r}",
     "setting.queues": "name at least one queue, such as: default",
+    "setting.trusted_host": "{text} is no host name; write it as trains.example, or with the port "
+    "as trains.example:8080",
     "setting.database_address": "write it as postgresql://user:password@host/name",
     "setting.other_database": "{backend} is not supported; use postgresql:// or sqlite:///",
     "setting.sqlite_file": "SQLite needs a file here: sqlite:////folder/file.db",

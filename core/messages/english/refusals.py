@@ -10,6 +10,11 @@ REFUSALS: dict[str, Template] = {
     "run.retry_instead": "Run {job_id} is {state}: it cannot be resumed. Retry it instead.",
     "run.being_cancelled": "Run {job_id} is being cancelled: it can be neither paused nor resumed.",
     "run.not_retryable": "Run {job_id} is {state}: only a failed run can be retried.",
+    "run.is_running": "Run {job_id} is running: cancel or pause it first, then delete it.",
+    "run.deleted": "Run {job_id} is deleted: restore it first.",
+    "run.gone_for_good": "Run {job_id} was deleted and can no longer be restored.",
+    "run.other_button": "The button said {meant}, but the page asked for {asked}: it had changed "
+    "meanwhile. Nothing was done.",
     "run.has_no_evaluation": "Run {job_id} is {state} and has no evaluation: one is made when "
     "training has ended.",
     "run.unknown": "There is no job {job_id}.",
@@ -25,8 +30,10 @@ REFUSALS: dict[str, Template] = {
     "preview.waits": "It waits for a worker.",
     "preview.no_worker": "No worker is there to draw it. Start one: trainyard worker",
     "actor.may_not_submit": "{name} may not submit runs.",
+    "actor.may_not_clean": "{name} may not remove what runs have left.",
     "actor.may_not_resume_worker": "{name} may not end the rest of a worker.",
     "actor.may_not": "{name} may not {action} run {job_id}.",
+    "artifact.other_file": "The file of this address is not there any more.",
     "artifact.changed": "The file is not the one that If-Match names.",
     "artifact.not_a_checkpoint": "Artifact {artifact_id} is no checkpoint, it is a {kind}.",
     "preview.expired": "There is no such preview any more. Ask for it again.",
@@ -36,7 +43,16 @@ REFUSALS: dict[str, Template] = {
     "request.invalid_json": "The body is not JSON: {detail}",
     "request.too_deep": "The body is nested too deeply.",
     "request.unknown_address": "There is nothing at this address.",
-    "request.unknown_host": "The host {host!r} is not known here.",
-    "request.from_another_site": "Requests from other sites are refused.",
+    "request.unknown_host": "The host {host!r} is not known here. If it is this server's, add it "
+    "to TRAINYARD_TRUSTED_HOSTS.",
+    "request.from_another_site": "Requests from other sites are refused. If this is a page of this "
+    "server, a proxy in front has changed its address: add the one that browsers show, with its "
+    "port, to TRAINYARD_TRUSTED_HOSTS, such as trains.example:8080.",
+    "request.other_instance": "This page was of another database than the one that is here now, "
+    "whose runs have other numbers. Open the run again from the list.",
+    "request.form_expired": "This form has expired: it was open for very long, or the server has "
+    "been set up again. Nothing was done. What you typed is still here: press the button again.",
+    "request.page_expired": "The page has expired: it was open for very long, or the server has "
+    "been set up again. Nothing was done. Go back, reload the page, and press the button again.",
     "request.failed": "Something went wrong here; the server's log says what.",
 }

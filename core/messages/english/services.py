@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.messages.template import Template
+from core.messages.template import Plural, Template
 
 SERVICES: dict[str, Template] = {
     "data.not_fetched": "{dataset} is not in {folder}. Fetch it: trainyard data fetch {name}",
@@ -21,6 +21,14 @@ SERVICES: dict[str, Template] = {
     "again.",
     "database.no_answer": "The database does not answer ({detail}). Is it running, and is the "
     "address right?",
+    "workers.lost": Plural(
+        "count",
+        "Worker lost: {names:list}. Its runs are taken back when their leases are over.",
+        "{count:number} workers lost: {names:list}. Their runs are taken back when the leases are "
+        "over.",
+    ),
+    "redis.refuses": "Redis refuses what is asked of it ({detail}): runs start a few seconds "
+    "later. Is the address that of a server that can be written, and are its keys its own?",
     "redis.away": "Redis is away: runs start a few seconds later.",
     "workers.none": "No worker is live: runs wait until one is. Start one: trainyard worker. Where "
     "one was started, its log says why it stopped.",
@@ -29,6 +37,7 @@ SERVICES: dict[str, Template] = {
     "storage.not_writable": "The file store {place} cannot be written ({detail}). Free some space "
     "or correct its permissions, then try again.",
     "storage.no_answer": "The file store {place} does not answer ({detail}).",
+    "storage.hangs": "The file store has not answered for {waited_s:duration}.",
     "storage.stopped_answering": "The file store stopped answering ({detail}).",
     "client.no_answer": "No Trainyard server answers at {url} ({detail}). Start one with "
     "`trainyard up` (or `make up`), or name another with --url or TRAINYARD_URL.",

@@ -116,6 +116,15 @@ def test_a_bar_shows_the_progress_of_a_run(written, job, words):
         assert word in written.getvalue()
 
 
+def test_a_warning_that_names_a_batch_is_shown_above_the_bar(written):
+    warning = {"text": "epoch 1/2 batch 3/4 was skipped", "level": "warning"}
+    with Bar(Console(file=written, force_terminal=True, width=160, color_system=None)) as view:
+        view.take("logs", [warning, {"text": "each batch is smaller", "level": "info"}])
+
+    assert "warning: epoch 1/2 batch 3/4 was skipped" in written.getvalue()
+    assert "each batch is smaller" in written.getvalue()
+
+
 @pytest.mark.parametrize(("view", "lines"), [(Lines, ["far", "done"]), (Bar, ["done"])])
 def test_a_bar_leaves_out_the_progress_lines_of_an_epoch(written, view, lines):
     with view(Console(file=written, force_terminal=False)) as shown:

@@ -8,13 +8,15 @@ from rich.console import Console
 from cli.render import text
 
 
-@pytest.mark.parametrize("character", ["\x1b", "\x07", "\r", "\x00", "\x9b", "\x7f", "\ud800"])
+@pytest.mark.parametrize(
+    "character", ["\x1b", "\x07", "\r", "\x00", "\x9b", "\x7f", "\ud800", "\u202e"]
+)
 def test_a_character_that_no_terminal_should_get_is_replaced(character):
-    assert text.printable(f"a{character}b") == "a\ufffdb"
+    assert text.one_line(f"a{character}b") == "a\ufffdb"
 
 
-def test_text_and_its_lines_are_left_alone():
-    assert text.printable("naïve\t\N{SNOWMAN}\n") == "naïve\t\N{SNOWMAN}\n"
+def test_text_is_left_alone_and_its_lines_are_joined():
+    assert text.one_line("naïve\t\N{SNOWMAN}\nb") == "naïve\t\N{SNOWMAN} b"
 
 
 def test_what_comes_from_runs_is_no_markup():

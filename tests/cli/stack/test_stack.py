@@ -1,13 +1,17 @@
 """The embedded stack's own decisions; `tests/faults` runs it."""
 
+import signal
 import socket
 
 import pytest
 
 from cli.stack import broker, child
+from cli.stack import stack as stack_module
 from cli.stack.stack import Stack
 from core.errors import Unavailable
 from core.settings import Settings
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def silent(_text):
@@ -58,3 +62,18 @@ def test_a_log_that_has_grown_large_is_put_aside(tmp_path, size, is_kept):
 
     assert log.exists() is is_kept
     assert (tmp_path / "web.1.log").exists() is not is_kept
+
+
+@pytest.mark.parametrize("is_ignored", [True, False])
+def test_a_hang_up_stops_it_unless_it_was_started_with_nohup(tmp_path, is_ignored):
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN if is_ignored else signal.SIG_DFL)
+        stack_module.stop_on_signals(Stack(Settings(home=tmp_path), silent))
+        ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert callable(signal.getsignal(signal.SIGTERM))
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    assert ignored is is_ignored

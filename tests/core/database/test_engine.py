@@ -1,6 +1,7 @@
 """The database: all or nothing, one clock, and sentences where it is not as it should be."""
 
 import datetime as dt
+from types import SimpleNamespace
 
 import pytest
 from psycopg.pq import TransactionStatus
@@ -161,3 +162,44 @@ def test_a_reader_leaves_no_transaction_and_keeps_its_prepared_statements(databa
         prepared = session.scalars(text("SELECT statement FROM pg_prepared_statements")).all()
 
     assert "SELECT 1" in prepared
+
+
+class FakeCursor:
+    """Answers with the process that a pooler's session would be of."""
+
+    def execute(self, statement):
+        pass
+
+    def fetchone(self):
+        return [7]
+
+
+@pytest.mark.parametrize(("told", "is_pooled"), [(7, False), (8, True)])
+def test_a_pooler_is_known_by_the_process_that_it_is_not(told, is_pooled):
+    connection = SimpleNamespace(info=SimpleNamespace(backend_pid=told))
+
+    assert engine_module.is_pooled(connection, FakeCursor()) is is_pooled
+
+
+def test_behind_a_pooler_nothing_is_prepared_nor_set_in_a_session(
+    database, monkeypatch, database_address
+):
+    """It gives each transaction another session of the server."""
+    if database.engine.dialect.name != "postgresql":
+        pytest.skip("SQLite has no server")
+    directly = after_some_statements(database)
+    monkeypatch.setattr(engine_module, "is_pooled", lambda _connection, _cursor: True)
+    with Database(database_address) as behind:
+        pooled = after_some_statements(behind)
+
+    assert directly == (True, "10s")
+    assert pooled == (False, "0")
+
+
+def after_some_statements(database):
+    """Whether any is prepared, and the time limit of the session."""
+    with database.reading() as session:
+        for number in range(20):
+            session.execute(text(f"SELECT {number % 2}"))
+        prepared = session.scalar(text("SELECT count(*) FROM pg_prepared_statements"))
+        return prepared > 0, session.scalar(text("SHOW idle_in_transaction_session_timeout"))

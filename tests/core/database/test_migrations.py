@@ -1,14 +1,19 @@
 """The migrations and the models describe the same tables, on both databases."""
 
+import contextlib
 import random
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple
 
 import alembic.command
+import pytest
 from sqlalchemy import MetaData, inspect, text
+from sqlalchemy.exc import OperationalError
 
 from core.database import engine
 from core.database.engine import Database
 from core.metrics import curves
+from tests.services import wait_until
 
 
 def columns(address):
@@ -57,17 +62,11 @@ METRICS = (
 def insert_jobs(session, *ids, **given):
     """Rows of jobs, whatever columns the table has."""
     for job_id in ids:
-        row = {"id": job_id, "state": "queued", "desired": "run"} | given
-        for column in inspect(session.connection()).get_columns("jobs"):
-            if not column["nullable"]:
-                row.setdefault(column["name"], fitting(str(column["type"])))
-        names = ", ".join(row)
-        values = ", ".join(f":{name}" for name in row)
-        session.execute(text(f"INSERT INTO jobs ({names}) VALUES ({values})"), row)
+        insert(session, "jobs", **{"id": job_id, "state": "queued", "desired": "run"} | given)
 
 
 def fitting(kind):
-    if "INT" in kind:
+    if "INT" in kind or "DOUBLE" in kind or "FLOAT" in kind:
         return 0
     if "TIME" in kind:
         return "2026-01-01 00:00:00+00:00"
@@ -124,7 +123,7 @@ def assert_the_curve_agrees(session, job_id, rows):
 def test_each_dataset_gets_a_lane_of_its_own_on_the_way_up_and_one_lane_on_the_way_down(
     empty_database_address,
 ):
-    engine.upgrade(empty_database_address, "0008")
+    engine.upgrade(empty_database_address, "0014")
     lanes = "SELECT j.id, j.lane_id, l.queue FROM jobs j JOIN lanes l ON l.id = j.lane_id"
     with Database(empty_database_address) as tables, tables.writing() as session:
         for lane_id, queue in ((101, "day"), (102, "night"), (103, "empty")):
@@ -138,7 +137,7 @@ def test_each_dataset_gets_a_lane_of_its_own_on_the_way_up_and_one_lane_on_the_w
         ):
             insert_jobs(session, job_id, lane_id=lane_id, dataset=dataset)
 
-    engine.upgrade(empty_database_address, "0010")
+    engine.upgrade(empty_database_address, "0015")
 
     with Database(empty_database_address) as tables, tables.reading() as session:
         first, second, third, fourth = session.execute(text(f"{lanes} ORDER BY j.id")).all()
@@ -146,12 +145,87 @@ def test_each_dataset_gets_a_lane_of_its_own_on_the_way_up_and_one_lane_on_the_w
         assert len({first.lane_id, second.lane_id, fourth.lane_id}) == 3
         assert [first.queue, second.queue, fourth.queue] == ["day", "day", "night"]
         assert session.scalar(text("SELECT count(*) FROM lanes")) == 3
-    alembic.command.downgrade(engine.alembic_config(empty_database_address), "0008")
+    alembic.command.downgrade(engine.alembic_config(empty_database_address), "0014")
     with Database(empty_database_address) as tables, tables.reading() as session:
         rows = session.execute(text(f"{lanes} ORDER BY j.id")).all()
         assert [row.queue for row in rows] == ["day", "day", "day", "night"]
         assert len({row.lane_id for row in rows}) == 2
     engine.upgrade(empty_database_address)
+
+
+def test_a_run_of_before_gets_the_measurements_of_the_epoch_that_it_published(
+    empty_database_address,
+):
+    """Of three runs one has published its first epoch, one its last, and one nothing."""
+    engine.upgrade(empty_database_address, "0008")
+    with Database(empty_database_address) as tables, tables.writing() as session:
+        insert(session, "lanes", id=0)
+        insert_jobs(session, 1, 2, 3)
+        session.execute(text("UPDATE jobs SET test_accuracy = 0.8"))
+        session.execute(
+            text(
+                "UPDATE jobs SET state = 'succeeded', finished_at = '2026-01-01 00:00:00+00:00' "
+                "WHERE id < 3"
+            )
+        )
+        for job_id in (1, 2, 3):
+            for epoch, accuracy in ((1, 0.9), (2, 0.8)):
+                insert(session, "epochs", job_id=job_id, epoch=epoch, test_accuracy=accuracy)
+        for number, (job_id, epoch) in enumerate(((1, 1), (1, 1), (2, 2))):
+            file = {"id": number, "job_id": job_id, "epoch": epoch, "kind": "export"}
+            insert(session, "artifacts", **file)
+
+    engine.upgrade(empty_database_address, "0014")
+
+    query = text("SELECT published_epoch, test_accuracy FROM jobs ORDER BY id")
+    with Database(empty_database_address) as tables, tables.reading() as session:
+        assert session.execute(query).all() == [(1, 0.9), (2, 0.8), (None, 0.8)]
+    alembic.command.downgrade(engine.alembic_config(empty_database_address), "0008")
+    with Database(empty_database_address) as tables, tables.reading() as session:
+        accuracies = session.scalars(text("SELECT test_accuracy FROM jobs ORDER BY id")).all()
+    assert accuracies == [0.8, 0.8, 0.8]
+
+
+def insert(session, table, **values):
+    """A row, with something that fits in each column that must have a value."""
+    for column in inspect(session.connection()).get_columns(table):
+        if not column["nullable"]:
+            values.setdefault(column["name"], fitting(str(column["type"])))
+    names = ", ".join(values)
+    places = ", ".join(f":{name}" for name in values)
+    session.execute(text(f"INSERT INTO {table} ({names}) VALUES ({places})"), values)
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"])
+@pytest.mark.parametrize("order", [("workers", "jobs"), ("epochs", "jobs")])
+def test_an_upgrade_and_a_release_that_still_runs_never_wait_crosswise(
+    empty_database_address, order
+):
+    engine.upgrade(empty_database_address, "0001")
+    first, second = (text(f"SELECT 1 FROM {table}") for table in order)
+    with Database(empty_database_address) as tables, ThreadPoolExecutor(1) as pool:
+        with tables.engine.connect() as running:
+            running.execute(first)
+            upgrade = pool.submit(engine.upgrade, empty_database_address)
+            wait_until(lambda: is_waiting_for_a_lock(tables), "the upgrade waits")
+            if order == ("workers", "jobs"):
+                running.execute(second)
+            else:  # PostgreSQL ends one of the two: it may be this one
+                with contextlib.suppress(OperationalError):
+                    running.execute(second)
+            running.rollback()
+        upgrade.result()
+
+    alembic.command.check(engine.alembic_config(empty_database_address))
+
+
+def is_waiting_for_a_lock(tables):
+    waits = text(
+        "SELECT 1 FROM pg_stat_activity "
+        "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    with tables.reading() as session:
+        return session.scalar(waits) == 1
 
 
 def test_an_upgrade_keeps_what_the_tables_hold(empty_database_address):

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
-from core import workers
+from core import queries, workers
 from core.database.clock import now
 from core.database.engine import Database
 from core.database.models import Artifact, Job
@@ -15,10 +15,12 @@ from core.jobs import endings, lifecycle
 from core.jobs.actors import LOCAL_OWNER
 from core.jobs.claim import Claimant
 from core.jobs.endings import Failure, Publication, decide
+from core.jobs.recorder import Recorder
 from core.messages import plain
 from core.storage.blobs import Blob
 from core.workers import WorkerFacts
 from tests.core.jobs.conftest import attempts, claim, expire, look, secure, steps, submit
+from tests.reported import epoch_end, started
 
 
 def test_success_publishes_the_files_in_the_same_moment(database, claimant):
@@ -39,6 +41,27 @@ def test_success_publishes_the_files_in_the_same_moment(database, claimant):
         [file] = session.scalars(select(Artifact)).all()
     assert (file.job_id, file.sha256, file.size, file.filename) == (job.id, "a" * 64, 5, "x.pt")
     assert attempts(database, job.id)[0].outcome == "succeeded"
+
+
+def test_a_run_that_publishes_its_best_epoch_has_the_measurements_of_that(database, claimant):
+    job = submit(database)
+    lease = claim(database, claimant)
+    recorder = Recorder(database, lease, 30)
+    recorder.record(started(epochs=2))
+    recorder.record(epoch_end(epoch=1, test_accuracy=0.98, train_loss=0.4))
+    recorder.record(epoch_end(epoch=2, test_accuracy=0.95, train_loss=0.3))
+    recorder.flush()
+    while_it_runs = look(database, job.id)
+
+    endings.succeed(database, lease, "b" * 64, [Publication(Blob("a" * 64, 5), 1, "pt", "x.pt")])
+
+    ended = look(database, job.id)
+    assert (while_it_runs.published_epoch, while_it_runs.test_accuracy) == (None, 0.95)
+    assert (ended.published_epoch, ended.test_accuracy, ended.train_loss) == (1, 0.98, 0.4)
+    assert ended.progress.epoch == 2
+    with database.reading() as session:
+        best = queries.jobs(session, queries.Selection(sort="-test_accuracy")).items
+    assert [row.test_accuracy for row, _ in best] == [0.98]
 
 
 def test_a_success_that_cannot_publish_is_no_success(database, claimant):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.database.models import JobEvent
-from core.jobs.actors import REAPER, Actor
+from core.jobs.actors import CLEANER, REAPER, Actor
 from core.jobs.event_messages import describe, describe_snapshots
 from core.messages import as_json, plain
 from core.states import EVENT_KINDS
@@ -34,6 +34,7 @@ SAID = [
     (event("crashed"), "Crashed"),
     (event("lost", REAPER, **BAD_LUCK), "bad luck"),
     (event("drained"), "Returned to the queue: w1 was shut down"),
+    (event("drained", **BAD_LUCK), "Returned to the queue: bad luck"),
     (
         event("worker_fault", state="queued", **BAD_LUCK),
         "Returned to the queue: w1 could not run it. bad luck",
@@ -56,6 +57,13 @@ SAID = [
     (event("finished", state="succeeded"), "Finished: all epochs completed"),
     (event("finished", state="succeeded", **BAD_LUCK), "bad luck"),
     (event("failed", **BAD_LUCK), "Failed: bad luck"),
+    (event("deleted", ADA), "Deleted by Ada"),
+    (event("deleted", ADA, state="paused"), "Taken off the queue and deleted by Ada"),
+    (event("restored", ADA), "Restored by Ada"),
+    (event("restored", ADA, state="queued"), "Restored and queued again by Ada"),
+    (event("cleaned", CLEANER, what="snapshots"), "Snapshots removed by Trainyard to free space"),
+    (event("cleaned", ADA, what="artifacts"), "Artifacts removed by Ada to free space"),
+    (event("cleaned", ADA, what="logs"), "Log removed by Ada to free space"),
 ]
 
 

@@ -1,8 +1,11 @@
 """What a person does with a job: submit, cancel, pause, resume, retry."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from sqlalchemy import update
 
+from core import queries
 from core.database.models import Job
 from core.errors import Conflict, Forbidden, NotFound
 from core.jobs import endings, lifecycle, polling
@@ -19,6 +22,29 @@ def test_a_queued_job_is_cancelled_at_once_and_never_claimed(database, claimant)
 
     assert lifecycle.cancel(database, job.id, LOCAL_OWNER).state == "cancelled"
     assert claim(database, claimant) is None
+
+
+def test_a_submit_that_comes_again_by_its_token_finds_the_job_of_the_first(database):
+    first = submit(database, submission_token="a")
+    again = submit(database, submission_token="a")
+    other, bare, another = (submit(database, submission_token=each) for each in ("b", None, None))
+
+    assert again.id == first.id
+    assert len({first.id, other.id, bare.id, another.id}) == 4
+    with database.reading() as session:
+        kinds = [each.kind for each in queries.events(session, first.id).items]
+    assert kinds == ["submitted"]
+
+
+def test_submits_by_one_token_at_the_same_time_make_one_job(database):
+    def ask(_):
+        return submit(database, submission_token="a").id
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(ask, range(24)))) == 1
+
+    with database.reading() as session:
+        assert len(queries.jobs(session).items) == 1
 
 
 def test_a_running_job_is_asked_to_stop_and_asking_again_changes_nothing(database, claimant):

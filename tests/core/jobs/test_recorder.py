@@ -1,16 +1,20 @@
 """The recorder: what runs report is written once, in order, and only by who holds the lease."""
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import select
 
 from core import queries
+from core.database.clock import now
 from core.database.models import Attempt, Evaluation, LogLine
 from core.errors import DatabaseUnavailable, LeaseLost
 from core.jobs import claim, endings, lifecycle
+from core.jobs import recorder as recorder_module
 from core.jobs.actors import LOCAL_OWNER
 from core.jobs.recorder import LONGEST_LINE, Recorder
 from core.jobs.snapshots import SnapshotRef
-from core.protocol.reports import Evaluated, Line, Shrunk, StepMetrics
+from core.protocol.reports import Evaluated, Line, Shrunk, StepMetrics, host_clock
 from core.spec import presets
 from core.storage.blobs import Blob
 from tests import reported
@@ -108,6 +112,48 @@ def test_a_flush_that_is_tried_again_doubles_nothing(database, lease):
     recorder.flush()
 
     assert written(database, lease.job_id) == ([1, 2], [1], ["one", "two"])
+
+
+def times_of_lines(database, lease):
+    with database.reading() as session:
+        return [row.time for row in queries.logs(session, lease.job_id).items]
+
+
+def test_a_line_carries_the_time_at_which_it_was_written(database, lease):
+    recorder = Recorder(database, lease, 30)
+    flushed_at = host_clock()
+    for age in (7200.0, 60.0, 0.0):
+        recorder.record(Line(text=f"{age} s ago", written_at=flushed_at - age))
+    recorder.record(Line(text="as if later", written_at=flushed_at + 3600))
+    with database.reading() as session:
+        before = session.scalar(select(now()))
+
+    recorder.flush()
+
+    hours, minute, fresh, future = times_of_lines(database, lease)
+    with database.reading() as session:
+        after = session.scalar(select(now()))
+    assert (fresh - hours).total_seconds() == pytest.approx(7200, abs=0.1)
+    assert (fresh - minute).total_seconds() == pytest.approx(60, abs=0.1)
+    assert future <= after
+    assert before - timedelta(seconds=60) <= fresh
+
+
+def test_a_flush_that_is_tried_again_late_keeps_the_times_of_its_lines(
+    database, lease, monkeypatch
+):
+    recorder = Recorder(database, lease, 30)
+    recorder.record(Line(text="before the outage"))
+    lose_the_answer_to_the_next_commit(database)
+    with pytest.raises(DatabaseUnavailable):
+        recorder.flush()
+    [first] = times_of_lines(database, lease)
+    monkeypatch.setattr(recorder_module, "host_clock", lambda: host_clock() + 600)
+
+    recorder.flush()
+
+    [again] = times_of_lines(database, lease)
+    assert (first - again).total_seconds() == pytest.approx(600, abs=60)
 
 
 def test_text_that_a_database_refuses_is_made_storable(database, lease):
@@ -217,7 +263,7 @@ def test_lines_are_numbered_on_over_several_flushes_and_keep_their_level(databas
         lines = session.scalars(select(LogLine).order_by(LogLine.number)).all()
         rows = [(line.attempt, line.number, line.level, line.text) for line in lines]
     assert rows == [(1, 1, "info", "one"), (1, 2, "error", "two")]
-    assert lines[0].time <= lines[1].time
+    assert abs(lines[1].time - lines[0].time) < timedelta(seconds=60)
 
 
 @pytest.mark.parametrize(

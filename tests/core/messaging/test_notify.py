@@ -6,6 +6,7 @@ import pytest
 import redis
 
 from core.messaging.notify import PAUSE_AFTER_FAILURE_S, Notifier, celery_app
+from core.messaging.pubsub import Wakeups
 from tests.services import wait_until
 
 NOBODY = "redis://127.0.0.1:1/0"
@@ -16,7 +17,7 @@ def test_a_notification_is_one_message_that_carries_no_job(redis_url, queue):
     assert Notifier(redis_url).notify(queue)
 
     with redis.Redis.from_url(redis_url) as connection:
-        [message] = connection.lrange(queue, 0, -1)
+        [message] = connection.lrange(f"trainyard:{queue}", 0, -1)
     sent = json.loads(message)
     assert sent["headers"]["task"] == "trainyard.look"
     assert (sent["headers"]["argsrepr"], sent["headers"]["kwargsrepr"]) == ("()", "{}")
@@ -30,7 +31,29 @@ def test_each_notification_goes_to_its_own_queue(redis_url):
         notifier.notify(queue)
 
     with redis.Redis.from_url(redis_url) as connection:
-        assert (connection.llen("a"), connection.llen("b")) == (2, 1)
+        assert [connection.llen(f"trainyard:{name}") for name in "ab"] == [2, 1]
+
+
+def test_everything_on_redis_has_a_prefix_so_that_no_other_program_is_hurt(redis_url):
+    """Another Celery application may have a queue of the same name in the same database."""
+    Notifier(redis_url).notify("default")
+    wakeups = Wakeups(redis_url)
+    assert wakeups.trouble(["default"]) is None
+
+    with redis.Redis.from_url(redis_url, decode_responses=True) as connection:
+        keys = connection.keys()
+    assert keys
+    assert [key for key in keys if not key.startswith("trainyard:")] == []
+
+
+def test_a_queue_whose_key_is_of_another_type_raises_nothing_and_is_told(redis_url, caplog):
+    with redis.Redis.from_url(redis_url) as connection:
+        connection.set("trainyard:default", "a string")
+
+    assert not Notifier(redis_url).notify("default")
+
+    assert "Redis refuses" in caplog.text
+    assert "WRONGTYPE" in caplog.text
 
 
 def test_while_redis_is_away_nothing_is_raised_and_it_is_not_tried_again_before_a_pause(caplog):
@@ -55,8 +78,8 @@ def test_a_notification_that_redis_refuses_raises_nothing(redis_url):
             connection.config_set("maxmemory", "0")
 
 
-def test_a_notifier_works_again_once_redis_is_back(redis_server):
-    notifier = Notifier(redis_server.url)
+def test_a_notifier_works_again_once_redis_is_back(redis_server, redis_url):
+    notifier = Notifier(redis_url)
     assert notifier.notify("default")
     redis_server.stop()
     assert not notifier.notify("default")

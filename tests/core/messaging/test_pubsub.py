@@ -109,3 +109,35 @@ def test_while_redis_is_away_wake_ups_do_not_try_it_again_before_a_pause(monkeyp
 @pytest.mark.parametrize("is_there", [True, False])
 def test_whether_redis_answers_can_be_asked(redis_url, is_there):
     assert Wakeups(redis_url if is_there else NOBODY).check() is is_there
+
+
+def test_a_redis_that_is_away_is_told_as_away():
+    assert Wakeups(NOBODY).trouble().code == "redis.away"
+
+
+def test_a_key_of_another_type_is_a_refusal(redis_url):
+    with redis.Redis.from_url(redis_url) as connection:
+        connection.set("trainyard:gpu", "a string")
+    wakeups = Wakeups(redis_url)
+
+    assert wakeups.trouble(["default"]) is None
+    refusal = wakeups.trouble(["default", "gpu"])
+    assert refusal.code == "redis.refuses"
+    assert "WRONGTYPE" in refusal.text
+
+
+def test_a_replica_that_only_reads_is_a_refusal(read_only_redis):
+    refusal = Wakeups(read_only_redis).trouble()
+
+    assert refusal.code == "redis.refuses"
+    assert "read only" in refusal.text
+
+
+def test_a_password_that_is_missing_is_a_refusal(redis_url):
+    with redis.Redis.from_url(redis_url) as connection:
+        connection.config_set("requirepass", "secret")
+        try:
+            assert Wakeups(redis_url).trouble().code == "redis.refuses"
+        finally:
+            connection.execute_command("AUTH", "secret")
+            connection.config_set("requirepass", "")

@@ -78,6 +78,18 @@ def mistakes(preset, changes):
             "set device to cuda",
         ),
         ({"compute": {"tf32": True}, "device": "cpu"}, "compute.tf32", "change device"),
+        # the last batch has 13 images: of eight devices three get a single one
+        (
+            {
+                "dataset": "digits",
+                "model": {"kind": "resnet18"},
+                "batch_size": 89,
+                "devices": 8,
+                "data": {"subset": 102},
+            },
+            "batch_size",
+            "a part of one image",
+        ),
         ({"batch_size": 4, "micro_batches": 5}, "batch_size", "5 parts"),
         ({"batch_size": 59_999, "devices": 2}, "batch_size", "must be at most"),
         ({"dataset": "digits", "batch_size": 1436, "devices": 2}, "batch_size", "batch of 1"),
@@ -116,6 +128,15 @@ def test_everything_that_is_wrong_is_said_at_once():
             "model": {"kind": "resnet18"},
             "batch_size": 10,
             "micro_batches": 4,
+        },
+        # parts of one image would be left over: they are put to another
+        {
+            "dataset": "digits",
+            "batch_size": 8,
+            "micro_batches": 2,
+            "devices": 2,
+            "device": "cpu",
+            "model": {"channels": [4] * 6, "kernel_size": 3, "batch_norm": True},
         },
         {"devices": 4},
     ],

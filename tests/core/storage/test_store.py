@@ -49,7 +49,7 @@ def store(request, tmp_path):
     if request.param == "folder":
         return storage.connect((tmp_path / "a folder").as_uri())
     request.getfixturevalue("s3")
-    return storage.connect("s3://blobs/trainyard")
+    return storage.connect(f"s3://blobs/{tmp_path.name}")  # the bucket is that of all tests
 
 
 @pytest.fixture
@@ -157,6 +157,62 @@ def test_blobs_have_the_same_place_after_a_restart(store, file):
         assert stored.read() == file.read_bytes()
 
 
+def test_files_are_listed_in_the_order_of_their_names_from_any_of_them(store, tmp_path):
+    names = []
+    for number in range(7):
+        (tmp_path / "file").write_text(str(number))
+        names.append(store.put(tmp_path / "file").sha256)
+    names.sort()
+
+    assert [file.name for file in store.files()] == names
+    assert [file.name for file in store.files(names[2])] == names[3:]
+    assert list(store.files(names[-1])) == []
+    assert {file.size for file in store.files()} == {1}
+
+
+def test_a_store_without_files_lists_none(store):
+    assert list(store.files()) == []
+    assert store.look("0" * 64) is None
+
+
+def test_a_file_is_discarded_and_may_be_gone_already(store, file):
+    blob = store.put(file)
+    found = store.look(blob.sha256)
+    assert (found.name, found.size) == (blob.sha256, blob.size)
+
+    assert store.discard(found)
+    assert store.discard(found)
+
+    assert store.look(blob.sha256) is None
+    assert store.put(file) == blob
+
+
+def test_a_folder_keeps_what_was_put_again_since_it_was_listed(tmp_path, file):
+    store = Folder(tmp_path / "store")
+    blob = store.put(file)
+    [listed] = store.files()
+    store.put(file)
+
+    assert not store.discard(listed)
+
+    with store.open(blob) as stored:
+        assert stored.read() == file.read_bytes()
+    assert [each.name for each in store.files()] == [blob.sha256]
+
+
+def test_a_folder_lists_parts_of_copies_and_nothing_that_is_not_its_own(tmp_path, file):
+    store = Folder(tmp_path / "store")
+    blob = store.put(file)
+    place = store.folder / blob.sha256[:2]
+    (place / f"{blob.sha256}.01.part").touch()
+    for name in ("notes.txt", "x.part", f"{blob.sha256}.txt"):
+        (place / name).touch()
+    (store.folder / "elsewhere").mkdir()
+    (store.folder / "elsewhere" / blob.sha256).touch()
+
+    assert [each.name for each in store.files()] == [blob.sha256, f"{blob.sha256}.01.part"]
+
+
 def test_a_store_that_is_there_passes_its_check(store):
     store.check()
 
@@ -192,6 +248,8 @@ def test_a_bucket_that_does_not_exist_is_said_in_a_sentence(s3, file):
         store.delete(digest(file))
     with pytest.raises(Unavailable, match="s3://nowhere/blobs"):
         store.check()
+    with pytest.raises(Unavailable, match="s3://nowhere/blobs"):
+        next(store.files())
 
 
 def test_a_full_disk_leaves_no_part_of_a_file(tmp_path, file, monkeypatch):

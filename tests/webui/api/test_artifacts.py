@@ -9,9 +9,12 @@ import httpx
 import pytest
 from werkzeug.http import parse_options_header
 
-from core.jobs import endings
+from core import workers
+from core.jobs import claim, endings
+from core.jobs.claim import Claimant
 from core.jobs.endings import Publication
 from core.storage import store
+from core.workers import WorkerFacts
 from tests.serving import serving
 from tests.webui.api.conftest import CONTENT, download
 
@@ -20,7 +23,7 @@ def test_a_download_has_its_name_its_size_and_its_digest_as_tag(client, finished
     response = download(client, finished)
 
     assert response.data == CONTENT
-    assert response.headers["Content-Disposition"] == "attachment; filename=mnist-cnn.pt"
+    assert response.headers["Content-Disposition"] == "attachment; filename=run-1-run-mnist-cnn.pt"
     assert response.headers["Content-Length"] == str(len(CONTENT))
     assert re.fullmatch('"[0-9a-f]{64}"', response.headers["ETag"])
 
@@ -112,7 +115,46 @@ def test_a_file_name_stays_a_name(client, lease, database, settings, tmp_path, n
     header = download(client, lease.job_id).headers["Content-Disposition"]
 
     kind, params = parse_options_header(header)
-    assert (kind, params["filename"]) == ("attachment", name)
+    assert (kind, params["filename"]) == ("attachment", f"run-1-run-{name}")
+
+
+@pytest.mark.parametrize(
+    ("run", "name"),
+    [
+        ("wide, 2 layers", "run-1-wide-2-layers-m.pt"),
+        ("../..", "run-1-m.pt"),
+        ("Übung 模型", "run-1-Übung-模型-m.pt"),
+        ("x" * 120, f"run-1-{'x' * 60}-m.pt"),
+    ],
+)
+def test_files_of_different_runs_are_saved_by_different_names(
+    client, database, settings, tmp_path, run, name
+):
+    worker = workers.register(database, WorkerFacts("ada", 1, "0", ["default"], [], 1))
+    client.post("/api/v1/jobs", json={"name": run, "preset": "quick"})
+    lease = claim.claim(database, Claimant(worker, ["default"]), 30)
+    (tmp_path / "model.pt").write_bytes(CONTENT)
+    blob = store.connect(settings.storage_address).put(tmp_path / "model.pt")
+    endings.succeed(database, lease, "c" * 64, [Publication(blob, 1, "pt", "m.pt")])
+
+    header = download(client, lease.job_id).headers["Content-Disposition"]
+
+    assert parse_options_header(header)[1]["filename"] == name
+
+
+def test_a_browser_may_keep_a_file_by_its_digest_alone(client, finished):
+    file = client.get(f"/api/v1/jobs/{finished}/artifacts").json["items"][0]
+    address = f"/api/v1/artifacts/{file['id']}/download"
+
+    by_number = client.get(address, buffered=True)
+    by_digest = client.get(f"{address}?sha256={file['sha256']}", buffered=True)
+    of_another = client.get(f"{address}?sha256={'0' * 64}")
+
+    assert by_number.data == by_digest.data == CONTENT
+    assert "no-cache" in by_number.headers["Cache-Control"]
+    assert "immutable" not in by_number.headers["Cache-Control"]
+    assert "immutable" in by_digest.headers["Cache-Control"]
+    assert (of_another.status_code, of_another.json["code"]) == (410, "artifact.other_file")
 
 
 def test_a_download_over_a_real_connection_can_be_broken_off_and_resumed(app, finished):

@@ -32,8 +32,8 @@ def test_the_server_reports_its_health(client, worker):
     assert client.get("/readyz").text == whole
 
 
-@pytest.mark.parametrize("silence_s", [None, 31.0])
-def test_the_server_says_that_no_worker_is_live(client, database, worker, silence_s):
+@pytest.mark.parametrize("silence_s", [None, 2 * 86400.0])
+def test_readiness_tells_that_no_worker_is_live(client, database, worker, silence_s):
     with database.writing() as session:
         stopped = {"stopped_at": now()} if silence_s is None else {}
         last = now(-(silence_s or 0))
@@ -47,6 +47,32 @@ def test_the_server_says_that_no_worker_is_live(client, database, worker, silenc
         "workers.none",
     )
     assert ready.json["detail"].startswith("No worker is live")
+
+
+def test_readiness_tells_of_a_worker_that_is_lost_until_another_has_its_name(client, database):
+    facts = WorkerFacts("ada", 1, "0", ["default"], [], 1)
+    worker_id = workers.register(database, facts)
+    assert client.get("/readyz").json["workers"] == "ok"
+
+    with database.writing() as session:
+        workers.mark_lost(session, worker_id)
+
+    ready = client.get("/readyz")
+    assert (ready.status_code, ready.json["workers"], ready.json["code"]) == (
+        200,
+        "lost",
+        "workers.lost",
+    )
+    assert "ada" in ready.json["detail"]
+    workers.register(database, facts)
+    assert client.get("/readyz").json["workers"] == "ok"
+
+
+def test_readiness_tells_of_a_redis_that_refuses(client, read_only_redis):
+    ready = client.get("/readyz")
+
+    assert (ready.status_code, ready.json["redis"]) == (200, "refuses")
+    assert "read only" in ready.json["detail"]
 
 
 @pytest.fixture
@@ -124,6 +150,9 @@ def test_with_the_database_away_everything_is_503_and_says_when_to_come_back(
     assert client.get("/healthz").status_code == 200
 
 
+BODIES = {"": {"name": "x"}, "/delete": {"ids": [1]}, "/restore": {"ids": [1]}}
+"""What the addresses of jobs need that end so."""
+
 NEEDS_NO_DATABASE = {"/healthz", "/api/v1/spec", "/api/v1/network"}
 
 
@@ -136,7 +165,7 @@ def test_with_the_database_away_no_request_is_a_fault(redis_url, tmp_path, app, 
     for method, rule in sorted(addresses.of_api(app)):
         if rule in NEEDS_NO_DATABASE:
             continue
-        body = {"name": "x"} if rule.endswith("/jobs") else {} if method == "POST" else None
+        body = BODIES.get(rule.removeprefix("/api/v1/jobs"), {}) if method == "POST" else None
         path = addresses.filled(rule, "0" * 64 if "key" in rule else 1)
         query = {"job": 1, "points": 5}  # of an address that needs them; others mind nothing
         response = client.open(path, method=method, json=body, query_string=query)

@@ -16,6 +16,7 @@ from core.messages import plain
 from core.protocol.reports import Evaluated, Line, Shrunk, StepMetrics
 from core.spec.presets import PRESETS
 from core.storage import store
+from core.storage.blobs import Blob
 from tests.reported import epoch_end, evaluated, started
 from tests.webui.api.conftest import CONTENT, MOMENT, count, errors, secure, submitted
 
@@ -26,6 +27,7 @@ JOB = {
     *("desired_at", "desired_by", "devices", "validation_loss", "validation_accuracy"),
     *("stop", "stop_reason", "micro_batch"),
     *("last_heard_at", "resume_point", "owner", "tags"),
+    *("train_loss_over", "published_epoch", "last_epoch", "deleted_at", "purge_at"),
 }
 
 PROGRESS = {"epoch", "epochs", "batch", "batches", "fraction", "eta_s", "images_per_s"}
@@ -102,6 +104,38 @@ def test_an_epoch_and_an_attempt_show_what_was_measured(client, database, lease)
     job = client.get(address).json
     assert (job["validation_loss"], job["validation_accuracy"]) == (0.3, 0.8)
     assert (job["devices"], job["stop_reason"]) == (1, "Ended after epoch 1.")
+
+
+def test_the_measurements_of_a_run_are_those_of_what_it_published(client, database, lease):
+    recorder = Recorder(database, lease, 30)
+    for report in (
+        started(),
+        epoch_end(test_accuracy=0.9),
+        epoch_end(epoch=2, step=20, test_accuracy=0.8, train_loss=0.1),
+    ):
+        recorder.record(report)
+    recorder.flush()
+    address = f"/api/v1/jobs/{lease.job_id}"
+    running = client.get(address).json
+    endings.succeed(database, lease, "c" * 64, [Publication(Blob("a" * 64, 5), 1, "pt", "x.pt")])
+
+    job = client.get(address).json
+
+    assert (running["test_accuracy"], running["published_epoch"]) == (0.8, None)
+    assert (running["train_loss_over"], running["last_epoch"]) == ("epoch", None)
+    assert (job["test_accuracy"], job["train_loss"], job["train_loss_over"]) == (0.9, 0.2, "epoch")
+    assert job["published_epoch"] == 1
+    assert job["last_epoch"] == {
+        "epoch": 2,
+        "train_loss": 0.1,
+        "test_loss": 0.1,
+        "test_accuracy": 0.8,
+        "validation_loss": None,
+        "validation_accuracy": None,
+    }
+    [listed] = client.get("/api/v1/jobs?sort=-test_accuracy").json["items"]
+    assert (listed["test_accuracy"], listed["published_epoch"]) == (0.9, 1)
+    assert listed["last_epoch"] is None
 
 
 def test_an_evaluation_is_sent_as_the_worker_wrote_it_down(client, database, lease):
@@ -365,3 +399,36 @@ def test_empty_tags_are_left_out_and_others_trimmed(client):
     response = client.post("/api/v1/jobs", json={"name": "run", "tags": ["", " a ", "a"]})
 
     assert response.json["tags"] == ["a"]
+
+
+def submit_by(client, key, **more):
+    body = {"name": "once", "preset": "quick", **more}
+    return client.post("/api/v1/jobs", json=body, headers={"Idempotency-Key": key})
+
+
+def test_a_submit_by_a_key_makes_one_job_however_often_it_is_sent(client):
+    first, again = submit_by(client, "a key"), submit_by(client, "a key")
+    other = submit_by(client, "another")
+
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.json["id"] == again.json["id"] != other.json["id"]
+    assert first.headers["Location"] == again.headers["Location"]
+    assert count(client) == 2
+
+
+@pytest.mark.parametrize("more", [{"name": "twice"}, {"spec": {"epochs": 7}}])
+def test_a_key_that_is_sent_with_another_job_is_refused(client, more):
+    job = submit_by(client, "a key").json["id"]
+
+    refused = submit_by(client, "a key", **more)
+
+    [error] = refused.json["errors"]
+    assert (refused.status_code, error["field"]) == (422, "Idempotency-Key")
+    assert (error["code"], error["params"]) == ("input.key_of_another", {"job_id": job})
+    assert count(client) == 1
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256])
+def test_a_key_has_some_characters_and_not_too_many(client, key):
+    assert set(errors(submit_by(client, key))) == {"Idempotency-Key"}
+    assert count(client) == 0

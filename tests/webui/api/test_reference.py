@@ -9,7 +9,7 @@ import pytest
 
 from tests.webui import addresses
 from webui.api import shapes
-from webui.api.shapes import curves, jobs, problems, records, spec
+from webui.api.shapes import curves, jobs, problems, records, retention, spec
 
 REFERENCE = (Path(__file__).parents[3] / "docs" / "reference" / "api.md").read_text()
 
@@ -21,6 +21,7 @@ DESCRIBED = [
     ("POST /jobs", jobs.Progress),
     ("POST /jobs", jobs.QueueStatusShape),
     ("POST /jobs", jobs.SnapshotShape),
+    ("POST /jobs", jobs.LastEpoch),
     ("POST /jobs", jobs.Error),
     ("POST /jobs", shapes.Reason),
     ("GET /jobs/{id}/epochs", shapes.Epoch),
@@ -47,6 +48,13 @@ DESCRIBED = [
     ("POST /previews", shapes.PreviewShape),
     ("GET /previews/{key}.png", shapes.WaitingShape),
     ("GET /healthz", shapes.HealthShape),
+    ("POST /jobs/delete", shapes.ManyShape),
+    ("POST /jobs/delete", shapes.RefusedShape),
+    ("POST /clean", shapes.CleanShape),
+    ("POST /clean", retention.AmountShape),
+    ("GET /storage", shapes.StorageShape),
+    ("GET /storage", shapes.UsageShape),
+    ("GET /storage", shapes.RunUsageShape),
     ("Errors", shapes.Problem),
     ("Errors", problems.FieldProblem),
 ]
@@ -61,7 +69,7 @@ def database_kind() -> str:
 
 def described():
     """Method and path of each address that the reference names, in headings and in the table."""
-    for heading in re.findall(r"^## ((?:GET|POST) .*)$", REFERENCE, re.MULTILINE):
+    for heading in re.findall(r"^## ((?:GET|POST|DELETE) .*)$", REFERENCE, re.MULTILINE):
         method, before = "", ""
         for part in heading.split(", "):
             method, _, path = part.rpartition(" ") if " " in part else (method, "", part)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core import workers
 from core.jobs import endings
 from core.jobs.capacity import of_dataset
 from core.jobs.endings import Failure
@@ -20,6 +21,18 @@ def test_workers_show_what_they_run(client, lease):
         [lease.job_id],
         None,
     )
+
+
+def test_a_worker_says_by_one_word_how_it_is(client, lease, database):
+    [worker] = client.get("/api/v1/workers").json["items"]
+    assert (worker["status"], worker["lost_at"]) == ("live", None)
+
+    with database.writing() as session:
+        workers.mark_lost(session, worker["id"])
+
+    [worker] = client.get("/api/v1/workers").json["items"]
+    assert (worker["status"], worker["is_live"], worker["stopped_at"]) == ("lost", False, None)
+    assert worker["lost_at"]
 
 
 def test_a_worker_says_what_it_rests_from_and_can_be_told_to_try_again(client, lease, database):

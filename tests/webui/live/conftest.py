@@ -96,7 +96,7 @@ def identified(text):
     found = []
     for block in text.split("\n\n"):
         parts = dict(line.split(": ", 1) for line in block.splitlines() if line[0] != ":")
-        if "event" in parts:
+        if "id" in parts:  # not a heartbeat
             found.append((parts["id"], parts["event"], json.loads(parts["data"])))
     return found
 
@@ -109,7 +109,8 @@ def watching(browser, recorder, last_id=""):
     with connect_sse(browser, "GET", address, headers=headers) as source:
         over = source.response.status_code == 204
         # the reader makes an event of the line "retry", a browser does not
-        yield None if over else (event for event in source.iter_sse() if event.data)
+        news = (each for each in source.iter_sse() if each.data and each.event != "heartbeat")
+        yield None if over else news
 
 
 @contextlib.contextmanager

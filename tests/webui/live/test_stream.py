@@ -9,6 +9,7 @@ import threading
 
 import httpx
 import pytest
+from httpx_sse import connect_sse
 
 from core.errors import DatabaseUnavailable
 from core.jobs import claim, endings, lifecycle
@@ -131,7 +132,7 @@ def test_a_stream_outlives_a_database_that_is_away_for_a_while(
     monkeypatch.setattr(hub_module, "LOOK_EVERY_S", 0.01)
     text = browser.get(f"/api/v1/jobs/{recorder.lease.job_id}/events").text
 
-    assert ": the database is away" in text
+    assert 'event: heartbeat\ndata: {"database":"away"}' in text
     assert [name for _, name, _ in identified(text)][-1] == "end"
 
 
@@ -267,4 +268,25 @@ def test_a_silent_stream_sends_heartbeats(browser, recorder, monkeypatch):
     monkeypatch.setattr(hub_module, "LOOK_EVERY_S", 0.01)
     monkeypatch.setattr(hub_module, "HEARTBEAT_S", 0.01)
     with browser.stream("GET", f"/api/v1/jobs/{recorder.lease.job_id}/events") as response:
-        assert any(line == ": still here" for line in response.iter_lines())
+        lines = itertools.dropwhile(lambda line: line != "event: heartbeat", response.iter_lines())
+        assert list(itertools.islice(lines, 2))[1] == 'data: {"database":"ok"}'
+
+
+def test_a_stream_tells_that_the_database_is_away_and_that_it_is_back(
+    browser, recorder, monkeypatch
+):
+    monkeypatch.setattr(hub_module, "LOOK_EVERY_S", 0.01)
+    real, is_away = hub_module.pulse, threading.Event()
+
+    def flaky(*arguments):
+        if is_away.is_set():
+            raise DatabaseUnavailable("away")
+        return real(*arguments)
+
+    monkeypatch.setattr(hub_module, "pulse", flaky)
+    with connect_sse(browser, "GET", f"/api/v1/jobs/{recorder.lease.job_id}/events") as source:
+        heartbeats = (each.json() for each in source.iter_sse() if each.event == "heartbeat")
+        is_away.set()
+        assert next(heartbeats) == {"database": "away"}
+        is_away.clear()
+        assert {"database": "ok"} in heartbeats

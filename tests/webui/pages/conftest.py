@@ -177,7 +177,7 @@ def succeeded(database, running):
 def report(database, worker_id):
     """Starts a run of a spec, and writes down what is reported of it."""
 
-    def write(changes: dict, *reports, ended: bool = True, **ending) -> int:
+    def write(changes: dict, *reports, ended: bool = True, files=(), **ending) -> int:
         job = lifecycle.submit(database, LOCAL_OWNER, name="a run", spec=resolve(None, changes))
         lease = claim.claim(database, Claimant(worker_id, ["default"], name="worker-one"), 600)
         assert lease is not None
@@ -186,7 +186,7 @@ def report(database, worker_id):
             recorder.record(each)
         recorder.flush()
         if ended:
-            endings.succeed(database, lease, "9f" * 32, [], **ending)
+            endings.succeed(database, lease, "9f" * 32, files, **ending)
         return job.id
 
     return write
@@ -195,3 +195,5 @@ def report(database, worker_id):
 VALIDATED = {"data": {"validation": 0.1}}
 
 MEASURED = epoch_end(validation_loss=0.3141, validation_accuracy=0.9271)
+
+OF_THE_FIRST_EPOCH = [Publication(Blob("ab" * 32, 5), 1, "pt", "model.pt")]

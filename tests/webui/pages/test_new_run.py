@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 
 import pytest
 
 from core import queries
 from core.datasets.builtin import DATASETS
+from core.errors import DatabaseUnavailable
 from core.spec import shapes
 from core.spec.presets import PRESETS
 from tests.webui.pages.conftest import Page, get, post_run, token
@@ -215,3 +217,129 @@ def test_a_preset_shows_its_measured_result(client, monkeypatch):
     monkeypatch.setitem(PRESETS, "quick", measured)
     card = get(client, "/jobs/new").one("a", data_preset="quick")
     assert card.text.endswith("99.1% in 6 s")
+
+
+def form_of(page: Page) -> dict[str, str]:
+    """The hidden fields of a form, and what names its run."""
+    names = ("csrf_token", "submission_token", "preset")
+    return {name: page.one("input", name=name).attributes["value"] or "" for name in names}
+
+
+def submit_form(client, form: dict[str, str], **fields: str):
+    return client.post("/jobs", data=form | {"name": "once", **fields})
+
+
+def names(database) -> list[str]:
+    with database.reading() as session:
+        return [job.name for job, _ in queries.jobs(session).items]
+
+
+def test_a_form_that_is_sent_twice_makes_one_run_and_leads_to_it(client, database):
+    form = form_of(get(client, "/jobs/new"))
+
+    first, again = submit_form(client, form), submit_form(client, form)
+
+    assert first.headers["Location"] == again.headers["Location"]
+    assert names(database) == ["once"]
+
+
+def test_a_form_that_is_gone_back_to_and_changed_makes_another_run(client, database):
+    form = form_of(get(client, "/jobs/new"))
+
+    submit_form(client, form)
+    submit_form(client, form, name="twice")
+    submit_form(client, form_of(get(client, "/jobs/new")))  # the same again, from a new form
+
+    assert names(database) == ["once", "twice", "once"]
+
+
+@pytest.fixture
+def fault(database, monkeypatch):
+    """What a transaction that writes fails with at its end, once it is set."""
+    real, faults = database.writing, {"is_committed": False, "count": 0}
+
+    @contextlib.contextmanager
+    def writing():
+        if faults["count"] and not faults["is_committed"]:
+            faults["count"] -= 1
+            raise DatabaseUnavailable("The database does not answer.")
+        with real() as session:
+            yield session
+        if faults["count"]:
+            faults["count"] -= 1
+            raise DatabaseUnavailable("The database does not answer.")
+
+    monkeypatch.setattr(database, "writing", writing)
+    return faults
+
+
+@pytest.mark.parametrize("is_committed", [False, True])
+def test_a_form_that_meets_a_database_away_keeps_what_was_typed_and_makes_one_run_in_the_end(
+    client, database, fault, is_committed
+):
+    form = form_of(get(client, "/jobs/new"))
+    fault.update(is_committed=is_committed, count=1)
+
+    answer = submit_form(client, form, epochs="9", tags="a, b")
+
+    assert answer.status_code == 503
+    page = Page(answer.text)
+    assert "does not answer" in page.one("section", id="refusal").text
+    assert page.one("input", id="epochs").attributes["value"] == "9"
+    assert page.one("input", id="tags").attributes["value"] == "a, b"
+    assert len(names(database)) == is_committed
+    again = submit_form(client, form_of(page), epochs="9", tags="a, b")
+    assert again.status_code == 303
+    assert names(database) == ["once"]
+
+
+def test_a_clone_that_meets_a_database_away_keeps_what_was_typed(
+    client, database, submitted, monkeypatch
+):
+    old = submitted("the old one")
+    form = form_of(get(client, f"/jobs/new?from={old.id}"))
+
+    def away(*_, **__):
+        raise DatabaseUnavailable("The database does not answer.")
+
+    monkeypatch.setattr(type(database), "writing", away)
+    monkeypatch.setattr(type(database), "reading", away)
+    answer = client.post("/jobs", data=form | {"name": "kept", "from": str(old.id)})
+
+    assert answer.status_code == 503
+    page = Page(answer.text)
+    assert page.one("input", id="name").attributes["value"] == "kept"
+    assert page.one("input", name="from").attributes["value"] == str(old.id)
+
+
+def test_a_form_whose_token_has_expired_keeps_what_was_typed_and_works_then(client, database):
+    answer = submit_form(client, {"csrf_token": "old", "preset": "quick"}, epochs="9")
+
+    assert answer.status_code == 400
+    page = Page(answer.text)
+    assert "has expired" in page.one("section", id="refusal").text
+    assert page.one("input", id="epochs").attributes["value"] == "9"
+    assert names(database) == []
+    assert submit_form(client, form_of(page), epochs="9").status_code == 303
+
+
+def test_where_a_refused_form_was_sent_there_is_the_list(client, submitted):
+    submitted("there")
+
+    for address in ("/jobs", "/jobs/", "/jobs?state=queued"):
+        assert "there" in get(client, address).one("table").text
+    assert client.get("/jobs/new").text.count('href="/jobs"') == 0
+
+
+def test_a_decimal_comma_is_taken_and_what_can_be_read_in_two_ways_is_told_at_its_input(client):
+    taken = post_run(client, name="x", **{"optimizer.sgd.learning_rate": "0,05"})
+    assert taken.status_code == 303
+    made = client.get("/api/v1/jobs").json["items"][0]
+    assert made["spec"]["optimizer"]["learning_rate"] == 0.05
+
+    refused = post_run(client, name="x", epochs="1.000", batch_size="1_0")
+    assert refused.status_code == 422
+    page = Page(refused.text)
+    assert "can be read in two ways" in page.one("p", id="epochs-error").text
+    assert "without underscores" in page.one("p", id="batch_size-error").text
+    assert page.one("input", id="epochs").attributes["value"] == "1.000"

@@ -18,7 +18,14 @@ from core.protocol.reports import Line, Shrunk
 from core.spec.presets import resolve
 from tests import longrun
 from tests.reported import epoch_end
-from tests.webui.pages.conftest import MEASURED, VALIDATED, Page, get, token
+from tests.webui.pages.conftest import (
+    MEASURED,
+    OF_THE_FIRST_EPOCH,
+    VALIDATED,
+    Page,
+    get,
+    token,
+)
 from webui.live.news import news
 from webui.live.position import Position
 from webui.pages.run import BUCKETS
@@ -60,12 +67,15 @@ def test_the_stream_continues_where_the_page_ends(client, running, succeeded):
 def test_a_finished_run_shows_its_files_with_their_digests(client, succeeded):
     page = get(client, f"/jobs/{succeeded()}")
     files = [link.attributes["href"] for link in page.all("a", **{"class": "file"})]
-    assert files == [f"/api/v1/artifacts/{number}/download" for number in (1, 2, 3)]
+    digests = [code.text for code in page.all("code") if "data-sha256" in code.attributes]
+    for number, (file, digest) in enumerate(zip(files, digests, strict=True), start=1):
+        assert file.startswith(f"/api/v1/artifacts/{number}/download?instance=")
+        assert file.endswith(f"&sha256={digest}")  # a browser that has kept it has these bytes
     assert "ab" * 32 in [code.text for code in page.all("code")]
     assert page.one("code", id="weights").text == "9f" * 32
     for text in ("1.2 MB", "98.76%", "model.pt"):
         assert text in page.text
-    assert not page.all("form", action="/jobs/1/cancel")
+    assert not page.all("form", id="ask-cancel")
 
 
 def test_each_file_says_what_it_is_for(client, succeeded):
@@ -84,6 +94,33 @@ def test_what_a_validation_split_measures_is_shown_where_there_is_one(client, re
         assert text not in without.text
     assert len(with_split.all("b", data_key="validation")) == 2
     assert without.all("b", data_key="validation") == []
+
+
+def test_a_run_that_published_its_best_epoch_tells_that_one_and_the_last(client, report):
+    last = epoch_end(epoch=2, step=20, test_accuracy=0.8, validation_accuracy=0.7, train_loss=0.1)
+    job_id = report(VALIDATED, MEASURED, last, files=OF_THE_FIRST_EPOCH)
+
+    page = get(client, f"/jobs/{job_id}")
+    assert page.one("dd", data_live="test_accuracy").text == "90.00%"
+    assert page.one("dd", data_live="train_loss").text == "0.2000"
+    assert page.one("p", **{"class": "published"}).text.startswith(
+        "Published: epoch 1, 90.00% (validation 92.71%); last: epoch 2, 80.00% (validation 70.00%)."
+    )
+    assert "90.00% epoch 1" in get(client, "/").one("tr", id=f"job-{job_id}").text
+
+
+def test_a_run_that_published_its_last_epoch_tells_of_no_other(client, report):
+    page = get(client, f"/jobs/{report(VALIDATED, MEASURED, files=OF_THE_FIRST_EPOCH)}")
+    assert page.all("p", **{"class": "published"}) == []
+
+
+def test_a_train_loss_says_what_it_is_the_mean_of(client, running, report):
+    of_batches = get(client, f"/jobs/{running()[0]}")
+    of_epoch = get(client, f"/jobs/{report({}, epoch_end(), ended=False)}")
+
+    assert of_batches.one("abbr", data_live="train_loss_over").text == "(batches)"
+    assert of_epoch.one("abbr", data_live="train_loss_over").text == "(epoch)"
+    assert "train (batches)" in of_epoch.one("figure", id="loss-curve").text
 
 
 def test_the_table_of_epochs_shows_every_measurement(client, report):

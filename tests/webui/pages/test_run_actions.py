@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from core import queries
 from core.jobs import endings, lifecycle, snapshots
 from core.jobs.actors import Actor
 from core.jobs.endings import Failure
@@ -43,21 +44,29 @@ def test_an_action_on_what_does_not_exist_is_an_error_page(client, action):
 def press(client, job_id: int, action: str, **fields: str) -> Page:
     """Send the form of a button of a run's page, and see what the page is then."""
     page = get(client, f"/jobs/{job_id}")
-    assert page.all("form", action=f"/jobs/{job_id}/{action}")
     token = page.all("input", name="csrf_token")[0].attributes["value"]
-    answer = client.post(f"/jobs/{job_id}/{action}", data={"csrf_token": token, **fields})
+    button = page.all("button", name="action", value=action)[0].attributes
+    data = {"csrf_token": token, button["name"]: button["value"], **fields}
+    answer = client.post(address_of(page, job_id, action), data=data)
     assert answer.status_code == 303
     return get(client, answer.headers["Location"])
 
 
+def address_of(page: Page, job_id: int, action: str) -> str:
+    """Where the form of a button leads to."""
+    addresses = [form.attributes["action"] for form in page.all("form")]
+    return next(each for each in addresses if each.startswith(f"/jobs/{job_id}/{action}?"))
+
+
 def buttons(page: Page) -> list[str]:
-    """What can be asked of a run, and, in brackets, what cannot."""
+    """What can be asked of a run, and, in brackets, what cannot; without those of its dialog."""
     return [
         f"[{re.sub('[0-9]+ s', '… s', button.text)}]"
         if "disabled" in button.attributes
         else button.text
         for button in page.all("button")
         if "button" in (button.attributes.get("class") or "").split()
+        and button.text not in ("Keep it", "Cancel run")
     ]
 
 
@@ -141,3 +150,75 @@ def test_what_does_not_fit_the_state_is_an_error_page_with_a_sentence(client, su
     answer = client.post(f"/jobs/{job_id}/{action}", data={"csrf_token": token(client)})
     assert answer.status_code == 409
     assert f"Run {job_id} is succeeded" in Page(answer.text).text
+
+
+def test_a_button_whose_page_was_changed_by_halves_does_nothing(client, submitted, database):
+    job = submitted()
+
+    for asked, meant in [("resume", "pause"), ("resume", "cancel"), ("retry", "pause")]:
+        data = {"csrf_token": token(client), "action": meant}
+        answer = client.post(f"/jobs/{job.id}/{asked}", data=data)
+        assert answer.status_code == 409
+        assert f"The button said {meant}" in Page(answer.text).text
+
+    with database.reading() as session:
+        assert queries.job(session, job.id)[0].revision == job.revision
+
+
+def test_each_button_is_of_its_own_so_that_none_turns_into_another(client, submitted):
+    job = submitted()
+    queued = get(client, f"/jobs/{job.id}")
+    paused = press(client, job.id, "pause")
+
+    def ids(page: Page) -> set[str]:
+        found = {form.attributes.get("id") or "" for form in page.all("form")}
+        return {each for each in found if each.startswith("ask-")}
+
+    assert ids(queued) == {"ask-pause", "ask-cancel"}
+    assert ids(paused) == {"ask-resume", "ask-cancel"}
+
+
+def test_a_cancel_is_asked_about_by_a_page_where_there_is_no_script(client, submitted, database):
+    job = submitted("the long one")
+
+    question = get(client, f"/jobs/{job.id}/cancel")
+    assert "Cancel run 1? the long one stops" in question.one("form").text
+    assert question.one("a", **{"class": "button"}).text == "Keep it"
+    with database.reading() as session:
+        assert queries.job(session, job.id)[0].state == "queued"
+
+    data = {"csrf_token": question.one("input", name="csrf_token").attributes["value"]}
+    answer = client.post(
+        question.one("form").attributes["action"], data=data | {"action": "cancel"}
+    )
+    head = get(client, answer.headers["Location"]).one("header", id="part-head")
+    assert head.attributes["data-state"] == "cancelled"
+    assert client.get(f"/jobs/{job.id}/cancel").status_code == 303  # there is nothing to ask
+
+
+@pytest.mark.parametrize("from_scratch", ["", "true"])
+def test_a_retry_that_came_twice_shows_the_run_that_continues(
+    client, database, running, from_scratch
+):
+    job_id, lease = running()
+    secure(database, job_id)
+    endings.end(database, lease, "failed", Failure("ValueError", plain("no")))
+    press(client, job_id, "retry", from_scratch=from_scratch)
+
+    data = {"csrf_token": token(client), "action": "retry", "from_scratch": from_scratch}
+    again = client.post(f"/jobs/{job_id}/retry", data=data)
+
+    assert again.status_code == 303
+    with database.reading() as session:
+        events = [each.kind for each in queries.events(session, job_id).items]
+    assert events.count("retried") == 1
+
+
+def test_a_retry_from_scratch_of_a_run_that_resumes_already_is_refused(client, database, running):
+    job_id, lease = running()
+    secure(database, job_id)
+    endings.end(database, lease, "failed", Failure("ValueError", plain("no")))
+    press(client, job_id, "retry")
+
+    data = {"csrf_token": token(client), "from_scratch": "true"}
+    assert client.post(f"/jobs/{job_id}/retry", data=data).status_code == 409

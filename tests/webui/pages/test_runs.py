@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from sqlalchemy import update
+
 from core import queries
+from core.database.models import Job
 from tests.webui.pages.conftest import Page, get
 
 
@@ -88,6 +91,19 @@ def test_a_sorted_list_has_the_runs_with_a_measurement(client, succeeded, submit
     ]
     assert "done" in page.one("table").text
     assert "waits" not in page.one("table").text
+
+
+def test_a_name_of_before_can_be_clicked_and_turns_nothing(client, submitted, database):
+    blank, turning = submitted("one"), submitted("other")
+    with database.writing() as session:
+        for job, name in ((blank, "\u200b\u2060"), (turning, "a\u202eb\u2067")):
+            session.execute(update(Job).where(Job.id == job.id).values(name=name))
+
+    for address in ("/", f"/jobs/{blank.id}", f"/jobs/{turning.id}"):
+        assert not set("\u200b\u202e\u2067") & set(client.get(address).text)
+    page = get(client, "/")
+    assert page.one("a", href=f"/jobs/{blank.id}").text == "(invisible name)"
+    assert page.one("a", href=f"/jobs/{turning.id}").text == "a\ufffdb\ufffd"
 
 
 def test_an_unknown_order_is_refused_with_those_that_there_are(client):

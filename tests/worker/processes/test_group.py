@@ -14,10 +14,11 @@ import psutil
 import pytest
 
 from core.protocol.orders import Order
+from core.protocol.pulse import Pulse
 from core.protocol.reports import Failed, Finished, Line, Saved, Stopped
 from core.spec.presets import resolve
 from tests.services import wait_until, wait_until_gone
-from tests.worker.conftest import QUICK_DIGITS
+from tests.worker.conftest import LONG_DIGITS, QUICK_DIGITS
 from worker.devices import Device
 from worker.processes.group import ECHO_S, Group, gather
 from worker.processes.pipe import WakeupPipe
@@ -120,6 +121,7 @@ def trainer_of(stack, script, scratch):
         connection=ours,
         status=status,
         lifeline=lifeline,
+        pulse=Pulse(),
         scratch=scratch,
     )
 
@@ -143,6 +145,11 @@ def read_to_the_end(group, wake):
         reports += more
         if any(isinstance(report, Finished | Failed | Stopped) for report in more):
             return reports
+
+
+def said(reports):
+    """Reports, of which the lines of the log are only their texts."""
+    return [report.text if isinstance(report, Line) else report for report in reports]
 
 
 def test_a_group_of_one_is_the_trainer_itself(zygote):
@@ -172,7 +179,7 @@ def test_only_rank_0_reports_and_with_its_last_report_the_others_end(scripted, w
     assert group.read(60, wake) == []
     release(group, 0)
 
-    assert read_to_the_end(group, wake) == [Line(text="of rank 0"), Stopped()]
+    assert said(read_to_the_end(group, wake)) == ["of rank 0", Stopped()]
     assert group.wait(60)
     assert not group.is_alive
 
@@ -212,7 +219,7 @@ def test_a_rank_that_ends_without_a_report_ends_all(scripted, wake):
 
     reports = read_to_the_end(group, wake)
 
-    assert [report for report in reports if report is not None] in ([], [Line(text="x")])
+    assert [text for text in said(reports) if text is not None] in ([], ["x"])
     assert group.read(60, wake) is None
     assert group.wait(60)
     assert group.end_reason().text.startswith("Rank 1: The training process ended")
@@ -283,7 +290,7 @@ def test_only_rank_0_is_asked_to_stop(scripted, wake):
 
     group.ask_to_stop("save")
 
-    assert read_to_the_end(group, wake) == [Line(text="save\n"), Stopped()]
+    assert said(read_to_the_end(group, wake)) == ["save\n", Stopped()]
 
 
 def test_a_reading_ends_when_its_time_is_over(scripted, wake):
@@ -323,3 +330,16 @@ def test_at_the_end_no_process_and_no_file_is_left(zygote):
 
     wait_until_gone(processes)
     assert not any(trainer.scratch.exists() for trainer in trainers)
+
+
+def test_each_rank_of_a_group_says_where_it_is(forked, data_folder):
+    group, _ = forked
+    spec = resolve("quick", LONG_DIGITS | {"device": "cpu", "devices": 2})
+    group.give(order(spec=spec, data=data_folder))
+    wait_until(lambda: group.pulse.read().phase == "training", "they train")
+
+    group.dump_stacks()
+
+    wait_until(lambda: group.stacks().count("most recent call first") >= 2, "both answer")
+    assert group.stacks().startswith("Rank 0:\n")
+    assert "\nRank 1:\n" in group.stacks()

@@ -11,11 +11,13 @@ import psutil
 import pytest
 
 from core.protocol.orders import Order
+from core.protocol.pulse import Beat
 from core.protocol.reports import Finished, Started
 from core.spec.presets import resolve
-from tests.services import wait_until_gone
+from tests.services import wait_until, wait_until_gone
 from tests.worker.conftest import LONG_DIGITS, QUICK_DIGITS, process_of
 from worker.devices import Device
+from worker.processes import out_of_memory
 from worker.processes.zygote import Zygote, ZygoteGone
 from worker.slots import Slot
 
@@ -154,3 +156,46 @@ def test_a_full_disk_is_a_reason_to_fork_nothing(zygote, monkeypatch):
 
     with pytest.raises(ZygoteGone, match=r"cannot fork \(No space left on device\)"):
         zygote.fork(SLOT)
+
+
+@pytest.mark.parametrize("memory_kills", [0, 1])
+def test_a_fork_that_was_probably_killed_for_its_memory_says_so(
+    zygote, data_folder, monkeypatch, memory_kills
+):
+    with zygote.fork(SLOT) as trainer:
+        trainer.give(order(trainer, data_folder, LONG_DIGITS))
+        before = out_of_memory.kills()
+        monkeypatch.setattr(out_of_memory, "kills", lambda: before + memory_kills)
+        os.kill(trainer.process_id, signal.SIGKILL)
+        assert trainer.wait(60)
+
+        reason = trainer.end_reason()
+
+    assert reason.code == (
+        "process.killed_for_memory" if memory_kills else "process.ended_by_signal"
+    )
+    assert "SIGKILL" in reason.text
+
+
+@pytest.mark.parametrize("is_stopped", [False, True])
+def test_a_fork_says_where_it_is_even_if_it_was_stopped(zygote, data_folder, wake, is_stopped):
+    with zygote.fork(SLOT) as trainer:
+        trainer.give(order(trainer, data_folder, LONG_DIGITS))
+        wait_until(lambda: trainer.pulse.read().phase == "training", "it trains")
+        if is_stopped:
+            os.kill(trainer.process_id, signal.SIGSTOP)
+
+        trainer.dump_stacks()
+
+        wait_until(lambda: "in run" in trainer.stacks(), "it says where it is")
+        assert trainer.is_alive
+
+
+def test_the_pulse_of_a_fork_beats_as_it_trains(zygote, data_folder):
+    with zygote.fork(SLOT) as trainer:
+        assert trainer.pulse.read() == Beat("starting", 0)
+        trainer.give(order(trainer, data_folder, LONG_DIGITS))
+        wait_until(lambda: trainer.pulse.read().phase == "training", "it trains")
+        before = trainer.pulse.read().number
+
+        wait_until(lambda: trainer.pulse.read().number > before + 100, "it gets on")

@@ -29,6 +29,7 @@ class Writer:
 
 class Asked:
     is_asked = False
+    grace_seconds = 0.05
 
 
 @pytest.fixture
@@ -123,3 +124,49 @@ def test_the_lines_of_the_helper_thread_belong_to_the_job(access):
         7,
         2,
     )
+
+
+@pytest.fixture
+def hanging():
+    """Work that does not end before the test does."""
+    released = threading.Event()
+    yield lambda: released.wait(60)
+    released.set()
+
+
+def test_a_job_that_is_to_stop_waits_for_a_store_that_hangs_no_longer_than_its_grace(
+    access, stopping, hanging
+):
+    stopping.is_asked = True
+
+    with pytest.raises(Unavailable, match="has not answered"):
+        access.run(hanging)
+
+
+def test_a_store_that_hangs_is_given_up_in_the_end(access, hanging, monkeypatch):
+    monkeypatch.setattr(publishing, "LONGEST_CALL_S", 0.05)
+
+    with pytest.raises(Unavailable, match="has not answered"):
+        access.run(hanging)
+
+
+def test_a_database_that_is_away_for_long_is_no_store_that_hangs(access, monkeypatch):
+    monkeypatch.setattr(publishing, "LONGEST_CALL_S", 0.5)
+    monkeypatch.setattr(publishing, "FIRST_PAUSE_S", 0.2)
+
+    assert access.run(failing(*[DatabaseUnavailable("It is away.")] * 3)) == "done"
+
+
+def test_a_job_that_is_to_stop_ends_the_pause_before_the_next_try(writer, stopping, monkeypatch):
+    monkeypatch.setattr(publishing, "FIRST_PAUSE_S", 3600.0)
+    tried = threading.Event()
+
+    def work():
+        tried.set()
+        raise Unavailable("It is away.")
+
+    def keep_up():
+        stopping.is_asked = tried.is_set()
+
+    with pytest.raises(Unavailable, match="It is away"):
+        StoreAccess(writer, stopping, keep_up).run(work)

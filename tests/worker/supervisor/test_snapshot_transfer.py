@@ -204,3 +204,30 @@ def test_new_progress_gives_the_budget_back_and_old_progress_does_not(
 
     assert spend_and_save(20) == (2, 5, 20)
     assert spend_and_save(21) == (0, 0, 21)
+
+
+def test_a_store_that_hangs_is_logged_once_and_nobody_has_to_wait_for_it(
+    storage, recorder, save, monkeypatch
+):
+    released, ended = threading.Event(), threading.Event()
+
+    def hang(_path):
+        assert released.wait(60)
+        ended.set()
+        raise Unavailable("The store is away.")
+
+    monkeypatch.setattr(storage, "put", hang)
+    monkeypatch.setattr(snapshot_transfer, "SLOW_AFTER_S", 0.0)
+    woken = []
+    with SnapshotTransfer(storage, recorder, lambda: woken.append(True)) as transfer:
+        transfer.take(save(10))
+        for _ in range(3):
+            assert not transfer.wait(0.01)
+        _, future = transfer._storing
+
+    [line] = recorder._pending
+    assert "has not answered" in line.text
+    released.set()
+    assert isinstance(future.exception(60), Unavailable)
+    assert ended.is_set()
+    assert not woken  # whoever would be woken may be gone

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from worker.supervisor import stopping as stopping_module
 from worker.supervisor.stopping import Stopping
 
 
@@ -108,3 +109,53 @@ def test_a_trainer_that_has_ended_meanwhile_was_not_killed(trainer):
 
 def test_a_trainer_that_stopped_without_being_asked_counts_as_drained(trainer):
     assert stopping(trainer).outcome == "drained"
+
+
+def test_a_trainer_that_hangs_is_asked_to_save_and_its_end_is_a_crash(trainer):
+    made = stopping(trainer)
+
+    made.end_hang()
+
+    assert trainer.asked == ["save"]
+    assert made.kill_due is not None
+    assert (made.is_for_hang, made.outcome) == (True, "crashed")
+
+
+@pytest.mark.parametrize(
+    ("desired", "is_for_hang", "outcome"),
+    [("cancel", False, "cancelled"), ("pause", True, "crashed")],
+)
+def test_a_cancel_outweighs_a_hang(trainer, desired, is_for_hang, outcome):
+    made = stopping(trainer)
+    made.end_hang()
+
+    made.apply_desired(desired, is_draining=False)
+
+    assert (made.is_for_hang, made.outcome) == (is_for_hang, outcome)
+
+
+@pytest.fixture
+def clock(clock, monkeypatch):
+    monkeypatch.setattr(stopping_module, "time", clock)
+    return clock
+
+
+@pytest.mark.parametrize(
+    ("desired", "is_draining", "patience_s"),
+    [
+        ("run", False, stopping_module.STORE_PATIENCE_S),
+        ("pause", False, stopping_module.STORE_PATIENCE_S),
+        ("run", True, 60.0 + stopping_module.DRAIN_MARGIN_S),
+        ("pause", True, 60.0 + stopping_module.DRAIN_MARGIN_S),
+        ("cancel", False, 0.0),
+    ],
+)
+def test_how_long_the_store_may_take_at_the_end(trainer, clock, desired, is_draining, patience_s):
+    made = stopping(trainer, grace_seconds=60.0)
+    made.apply_desired(desired, is_draining=is_draining)
+    began = clock.now
+
+    clock.now = began + patience_s - 0.001
+    assert made.may_wait_for_store(began) == (patience_s > 0)
+    clock.now = began + patience_s
+    assert not made.may_wait_for_store(began)

@@ -24,6 +24,7 @@ from core.jobs import claim, endings, lifecycle, rests, snapshots
 from core.jobs.actors import LOCAL_OWNER, REAPER, Actor
 from core.jobs.claim import Claimant
 from core.jobs.endings import Failure
+from core.jobs.recorder import Recorder
 from core.messages import plain
 from core.storage.blobs import Blob
 from core.workers import WorkerFacts
@@ -34,7 +35,7 @@ from worker.devices import Device
 from worker.processes.spares import Spares
 from worker.processes.trainer import Trainer
 from worker.slots import Slot, Slots, capacity
-from worker.supervisor import publishing, snapshot_transfer
+from worker.supervisor import publishing, snapshot_transfer, stopping, writing
 
 
 def look(database, job_id):
@@ -65,6 +66,10 @@ def trainers(context):
     spares = {spare.process_id for spare in context.spares._by_slot.values()}
     children = process_of(context.spares._zygote).children()
     return [child for child in children if child.pid not in spares]
+
+
+def away(*_):
+    raise DatabaseUnavailable("The database does not answer.")
 
 
 def wait_for_progress(database, job):
@@ -263,9 +268,92 @@ def test_a_lost_lease_ends_the_trainer_even_while_a_snapshot_is_being_stored(
             session.execute(update(Job).where(Job.id == job.id).values(available_at=now(3600)))
 
         wait_until_gone([trainer])
+        thread.join(60)
+        assert not thread.is_alive()
+    released.set()
 
-        assert thread.is_alive()
-        released.set()
+
+@pytest.fixture
+def hanging_store(context, monkeypatch):
+    """An event that is set when a snapshot is on its way into a store that does not answer."""
+    released, began = threading.Event(), threading.Event()
+
+    def hang(_path):
+        began.set()
+        released.wait(120)
+        raise Unavailable("The file store is away.")
+
+    monkeypatch.setattr(context.storage, "put", hang)
+    yield began
+    released.set()
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+@pytest.mark.parametrize(
+    ("asked", "state"), [("drain", "queued"), ("pause", "paused"), ("cancel", "cancelled")]
+)
+def test_a_job_can_be_stopped_while_a_store_hangs_under_its_last_snapshot(
+    context, database, submit, hanging_store, monkeypatch, asked, state
+):
+    monkeypatch.setattr(stopping, "STORE_PATIENCE_S", 0.3)
+    monkeypatch.setattr(stopping, "DRAIN_MARGIN_S", -context.settings.grace_seconds)
+    job = submit(LONG_DIGITS)
+    with running(context) as thread:
+        assert hanging_store.wait(60)
+        if asked == "drain":
+            context.drain()
+        else:
+            getattr(lifecycle, asked)(database, job.id, LOCAL_OWNER)
+            context.pipes.wake(job.id)
+        thread.join(60)
+        assert not thread.is_alive()
+
+    ended = look(database, job.id)
+    assert (ended.state, ended.crashes, ended.secured_step) == (state, 0, 0)
+    assert any("left out" in row.text for row in rows(database, queries.logs, job.id))
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_a_cancel_that_comes_while_a_pause_waits_for_the_store_ends_the_wait(
+    context, database, submit, hanging_store
+):
+    job = submit(LONG_DIGITS)
+    with running(context) as thread:
+        assert hanging_store.wait(60)
+        [trainer] = trainers(context)
+        lifecycle.pause(database, job.id, LOCAL_OWNER)
+        context.pipes.wake(job.id)
+        wait_until_gone([trainer])
+        assert look(database, job.id).state == "running"
+
+        lifecycle.cancel(database, job.id, LOCAL_OWNER)
+        context.pipes.wake(job.id)
+
+        thread.join(60)
+        assert not thread.is_alive()
+    assert look(database, job.id).state == "cancelled"
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_a_worker_that_is_to_stop_while_the_database_is_away_leaves_its_job_to_the_lease(
+    context, database, submit, monkeypatch
+):
+    monkeypatch.setattr(writing, "DRAIN_PATIENCE_S", 0.0)
+    job = submit(LONG_DIGITS)
+    with running(context) as thread:
+        wait_for_progress(database, job)
+        [trainer] = trainers(context)
+        with monkeypatch.context() as outage:
+            outage.setattr(Recorder, "flush", away)
+            outage.setattr(endings, "end", away)
+            context.drain()
+            thread.join(60)
+            assert not thread.is_alive()
+
+    left = look(database, job.id)
+    assert (left.state, left.attempt) == ("running", 1)
+    assert left.progress.lease_token is not None
+    wait_until_gone([trainer])
 
 
 def test_a_killed_trainer_gives_the_job_another_try_after_a_pause(context, database, submit):

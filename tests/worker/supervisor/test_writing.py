@@ -2,6 +2,7 @@
 
 import pytest
 
+from core.errors import DatabaseUnavailable
 from core.jobs.actors import LOCAL_OWNER
 from core.jobs.capacity import Requirements
 from core.jobs.lease import Lease
@@ -37,18 +38,10 @@ class FakeWakeups:
         pass
 
 
-class Clock:
-    now = 100.0
-
-    def monotonic(self):
-        return self.now
-
-
 @pytest.fixture
-def clock(monkeypatch):
-    made = Clock()
-    monkeypatch.setattr(writing, "time", made)
-    return made
+def clock(clock, monkeypatch):
+    monkeypatch.setattr(writing, "time", clock)
+    return clock
 
 
 @pytest.fixture
@@ -115,3 +108,26 @@ def test_without_news_only_the_lease_is_renewed(writer, recorder, clock):
     writer.write_if_due()
 
     assert recorder.flushes == [[]]
+
+
+def away():
+    raise DatabaseUnavailable("The database does not answer.")
+
+
+def test_a_worker_that_is_to_stop_leaves_a_job_whose_end_cannot_be_written(
+    writer, clock, monkeypatch
+):
+    is_draining = []
+
+    def sleep(seconds):
+        clock.now += seconds
+        if clock.now > 3600:
+            is_draining.append(True)
+
+    monkeypatch.setattr(clock, "sleep", sleep, raising=False)
+    monkeypatch.setattr(writer, "_is_draining", lambda: bool(is_draining))
+
+    with pytest.raises(DatabaseUnavailable):
+        writer.insist(away)
+
+    assert 3600 < clock.now <= 3600 + writing.DRAIN_PATIENCE_S + 2 * writing.RETRY_AFTER_S

@@ -11,6 +11,14 @@ from webui.api.shapes.jobs import JobShape, list_of_jobs, waiting_keys, whole_jo
 from webui.api.shapes.previews import PreviewShape, WaitingShape
 from webui.api.shapes.problems import Problem
 from webui.api.shapes.records import AttemptShape, Epoch, EvaluationShape, LogLine, MetricSample
+from webui.api.shapes.retention import (
+    CleanShape,
+    ManyShape,
+    RefusedShape,
+    RunUsageShape,
+    StorageShape,
+    UsageShape,
+)
 from webui.api.shapes.spec import DatasetShape, NetworkShape, PresetShape, SpecShape
 from webui.api.shapes.workers import RestShape, WorkerShape
 
@@ -18,6 +26,7 @@ __all__ = [
     "JSON",
     "ArtifactShape",
     "AttemptShape",
+    "CleanShape",
     "CurveShape",
     "CurvesShape",
     "DatasetShape",
@@ -28,6 +37,7 @@ __all__ = [
     "JobShape",
     "Listing",
     "LogLine",
+    "ManyShape",
     "MetricSample",
     "NetworkShape",
     "OpenShape",
@@ -35,10 +45,14 @@ __all__ = [
     "PreviewShape",
     "Problem",
     "Reason",
+    "RefusedShape",
     "RestShape",
+    "RunUsageShape",
     "Shape",
     "SparseShape",
     "SpecShape",
+    "StorageShape",
+    "UsageShape",
     "WaitingShape",
     "WorkerShape",
     "list_of_jobs",

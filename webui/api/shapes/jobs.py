@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core.database.models import Attempt, Job
+from core import queries
+from core.database.models import Attempt, Epoch, Job
 from core.jobs import snapshots, status
 from core.jobs.snapshots import SnapshotRef
 from core.jobs.status import QueueStatus
@@ -91,6 +91,17 @@ class SnapshotShape(Shape):
         return cls(epoch=newest.epoch, batch=batch, step=newest.step)
 
 
+class LastEpoch(Shape):
+    """The measurements of a run's last epoch, where those of the run are of another."""
+
+    epoch: int
+    train_loss: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+    test_loss: float
+    test_accuracy: float
+
+
 class Error(Shape):
     """Why a run failed."""
 
@@ -134,12 +145,30 @@ class JobShape(Shape):
     finished_at: Timestamp | None
     desired_at: Timestamp | None
     desired_by: str | None
+    deleted_at: Timestamp | None
+    purge_at: Annotated[
+        Timestamp | None, Field(description="Until when a deleted run can be restored.")
+    ]
     progress: Progress
     train_loss: float | None
+    train_loss_over: Annotated[
+        Literal["epoch", "batches"] | None,
+        Field(
+            description="What `train_loss` is the mean of: a whole epoch, or its newest batches."
+        ),
+    ]
     validation_loss: float | None
     validation_accuracy: float | None
     test_loss: float | None
     test_accuracy: float | None
+    published_epoch: Annotated[
+        int | None,
+        Field(description="Whose weights are published; the measurements are those of it."),
+    ]
+    last_epoch: Annotated[
+        LastEpoch | None,
+        Field(description="Its measurements, where the published epoch is another."),
+    ]
     stop: Annotated[Reason | None, Field(description="Why it ended before its last epoch.")]
     stop_reason: Annotated[str | None, Field(description="`stop` as an English sentence.")]
     weights_sha256: str | None
@@ -167,6 +196,7 @@ class JobShape(Shape):
         waits: QueueStatus | None = None,
         newest: SnapshotRef | None = None,
         micro_batch: int | None = None,
+        last: Epoch | None = None,
     ) -> JobShape:
         """The shape of a job, with its worker's name, why it waits, and where it can resume."""
         stop = Reason.of(row.stop_reason) if row.stop_reason else None
@@ -175,7 +205,9 @@ class JobShape(Shape):
         return cls(
             **{name: getattr(row, name) for name in _AS_STORED},
             progress=Progress.of(row),
-            train_loss=row.progress.train_loss,
+            train_loss=_train_loss(row),
+            train_loss_over=_train_loss_over(row),
+            last_epoch=LastEpoch.model_validate(last) if last else None,
             stop=stop,
             stop_reason=stop.text if stop else None,
             error=Error.of(row),
@@ -189,9 +221,25 @@ class JobShape(Shape):
         )
 
 
+def _train_loss(row: Job) -> float | None:
+    """The newest; of a run that has published weights, that of their epoch."""
+    is_published = row.published_epoch is not None and row.train_loss is not None
+    return row.train_loss if is_published else row.progress.train_loss
+
+
+def _train_loss_over(row: Job) -> Literal["epoch", "batches"] | None:
+    loss = _train_loss(row)
+    if loss is None:
+        return None
+    # the end of an epoch sets both to the same number
+    return "epoch" if loss == row.train_loss else "batches"
+
+
 _MADE = {
     "progress",
     "train_loss",
+    "train_loss_over",
+    "last_epoch",
     "stop",
     "stop_reason",
     "error",
@@ -214,14 +262,21 @@ def list_of_jobs(session: Session, page: Page[tuple[Job, str | None]]) -> Listin
 
 def waiting_keys(session: Session, job_ids: Sequence[int]) -> dict[int, str]:
     """The key of why each of some jobs waits, asked for all of them at once."""
-    rows = session.scalars(select(Job).where(Job.id.in_(job_ids))).all()
-    explained = status.explain(session, rows)
+    explained = status.explain(session, queries.jobs_by_id(session, job_ids))
     return {job_id: QueueStatusShape.of(waits).key for job_id, waits in explained.items()}
 
 
 def whole_job(session: Session, row: Job, worker_name: str | None) -> JobShape:
-    """A job by itself: besides, where it can resume, and how its batches are computed."""
+    """A job by itself: besides, where it can resume, how it computes, and its last epoch."""
     waits = status.explain(session, [row]).get(row.id)
     newest = next(iter(snapshots.newest_first(session, row.id)), None)
     attempt = session.get(Attempt, (row.id, row.attempt))
-    return JobShape.of(row, worker_name, waits, newest, attempt.micro_batch if attempt else None)
+    micro_batch = attempt.micro_batch if attempt else None
+    return JobShape.of(row, worker_name, waits, newest, micro_batch, _last_epoch(session, row))
+
+
+def _last_epoch(session: Session, row: Job) -> Epoch | None:
+    """The last epoch of a run that has published the weights of another."""
+    last = row.progress.epoch
+    is_another = row.published_epoch is not None and row.published_epoch != last
+    return session.get(Epoch, (row.id, last)) if is_another else None

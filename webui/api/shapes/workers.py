@@ -6,8 +6,10 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from core import workers
 from core.database.models import Job, Worker
 from core.jobs.rests import Rest, parse, work_message
+from core.workers import Status
 from webui.api.shapes.base import Reason, Shape, Timestamp
 
 
@@ -21,7 +23,7 @@ class RestShape(Shape):
     tries: Annotated[int, Field(description="How often it was tried in vain, in a row.")]
     since: Timestamp
     until: Annotated[Timestamp, Field(description="The next run may try it after this moment.")]
-    job_id: Annotated[int, Field(description="The run that met it last.")]
+    job_id: Annotated[int, Field(description="The run that met it last; it may be deleted by now.")]
 
     @classmethod
     def of(cls, rest: Rest) -> RestShape:
@@ -48,6 +50,10 @@ class WorkerShape(Shape):
     queues: list[str]
     devices: list[Any]
     slots: int
+    status: Annotated[
+        Status,
+        Field(description="`lost`: it has not stopped, and is not live; by the database's clock."),
+    ]
     is_live: Annotated[bool, Field(description="Whether it is up, by the database's clock.")]
     slots_taken: int
     running: list[int]
@@ -55,6 +61,9 @@ class WorkerShape(Shape):
     last_heartbeat_at: Timestamp
     seen_at: Annotated[Timestamp, Field(deprecated=True, description="Use `last_heartbeat_at`.")]
     stopped_at: Timestamp | None
+    lost_at: Annotated[
+        Timestamp | None, Field(description="When it was found to be lost; null: not yet.")
+    ]
     rests: Annotated[list[RestShape], Field(description="What it cannot do now, and why.")]
 
     @classmethod
@@ -69,6 +78,7 @@ class WorkerShape(Shape):
             queues=worker.queues,
             devices=worker.devices,
             slots=worker.slots,
+            status=workers.status(worker, is_live=is_live),
             is_live=is_live,
             slots_taken=sum(job.devices for job in running),
             running=[job.id for job in running],
@@ -76,5 +86,6 @@ class WorkerShape(Shape):
             last_heartbeat_at=worker.last_heartbeat_at,
             seen_at=worker.last_heartbeat_at,
             stopped_at=worker.stopped_at,
+            lost_at=worker.lost_at,
             rests=[RestShape.of(rest) for rest in parse(worker.rests)],
         )

@@ -43,13 +43,20 @@ class Batch:
     whole: int = 0
     """Images in the whole batch, of which this may be a part."""
 
-    def split(self, largest: int) -> list[Batch]:
-        """Split into micro-batches of at most `largest` images, as few and as equal as possible."""
+    def split(self, largest: int, least: int = 1) -> list[Batch]:
+        """Split into micro-batches, as few and as equal as possible.
+
+        Args:
+            largest: images in each, at most.
+            least: images in each, at least; where both cannot be, this is kept, and a batch that
+                is smaller itself stays whole.
+        """
         count = len(self.labels)
-        if count <= largest:
+        parts = max(1, min(-(-count // largest), count // least))
+        if parts == 1:
             return [self]
         others = self.other_labels
-        bounds = torch.tensor_split(torch.arange(count), -(-count // largest))
+        bounds = torch.tensor_split(torch.arange(count), parts)
         return [
             Batch(
                 self.images[part],

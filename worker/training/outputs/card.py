@@ -46,6 +46,8 @@ class Results:
     threads: int
     reason: str | None
     """Why the run ended before its last epoch, or None where it did not."""
+    last: Content | None = None
+    """The metrics of the last epoch, where its weights are not those that are published."""
 
     def metrics(self) -> dict[str, float | None]:
         """The metrics of the published weights."""
@@ -99,6 +101,7 @@ def content(
         "dataset": _dataset(spec.data, dataset),
         "training": {
             "epochs": results.epochs,
+            "last_epoch": results.last,
             "reason": results.reason,
             "device": results.device,
             "precision": results.precision,
@@ -307,6 +310,12 @@ def _training(card: Content) -> Iterator[str]:
         f"The weights are those of epoch {card['metrics']['epoch']}; {training['epochs']} of "
         f"{planned} epochs were done."
     )
+    if last := training["last_epoch"]:
+        yield (
+            f"The last one, epoch {last['epoch']}, is not published: its test accuracy was "
+            f"{formats.percent(last['test_accuracy'])}, that of the published weights is "
+            f"{formats.percent(card['metrics']['test_accuracy'])}."
+        )
     if training["reason"]:
         yield f"Why it ended there: {training['reason']}"
     yield (

@@ -32,11 +32,23 @@ class NonFiniteScores(TrainyardError):
     """A network gave scores that are NaN or infinite."""
 
 
+@dataclass(slots=True)
+class Room:
+    """How many images at once the memory of a run's device has room for, as far as is known."""
+
+    images: int = BATCH
+
+    def halve(self, tried: int) -> None:
+        """Note that so many, and more, are too many."""
+        self.images = min(self.images, -(-tried // 2))
+
+
 def predict(
     network: nn.Module,
     images: Images,
     before_batch: Callable[[], None] = lambda: None,
     team: Team | None = None,
+    room: Room | None = None,
 ) -> Tensor:
     """The scores that a network gives to images: float32 (images, classes), on the CPU.
 
@@ -47,8 +59,9 @@ def predict(
         images: on the network's device.
         before_batch: called before each thousand images or so; may raise to end the evaluation.
         team: computes several batches at once, on a CPU; None: one after the other.
+        room: what is known of the device's memory, and is kept up to date; None: nothing.
     """
-    team = team or Team()
+    team, room = team or Team(), room or Room()
     places = torch.arange(len(images), device=images.labels.device)
     parts = torch.split(places, BATCH_ON_CPU if places.device.type == "cpu" else BATCH)
     at_once = team.threads * max(1, BATCH // (len(parts[0]) * team.threads))
@@ -59,30 +72,34 @@ def predict(
         for first in range(0, len(parts), at_once):
             before_batch()
             wave = parts[first : first + at_once]
-            scores += team.map(partial(_scores_of_part, network, images, wave), len(wave))
+            scores += team.map(partial(_scores_of_part, network, images, wave, room), len(wave))
         return torch.cat(scores).cpu()  # the one place that waits for the device
     finally:
         network.train(was_training)
 
 
 def _scores_of_part(
-    network: nn.Module, images: Images, parts: Sequence[Tensor], number: int
+    network: nn.Module, images: Images, parts: Sequence[Tensor], room: Room, number: int
 ) -> Tensor:
-    return _scores(network, images, parts[number])
+    return _scores(network, images, parts[number], room)
 
 
 @torch.inference_mode()
-def _scores(network: nn.Module, images: Images, places: Tensor) -> Tensor:
+def _scores(network: nn.Module, images: Images, places: Tensor, room: Room) -> Tensor:
     """The scores of some images, in smaller parts where the memory is too small."""
+    if len(places) > room.images:
+        parts = torch.split(places, room.images)
+        return torch.cat([_scores(network, images, part, room) for part in parts])
     try:
         scores: Tensor = network(images.batch(places)[0]).float()
     except torch.OutOfMemoryError:
         if len(places) == 1:
             raise
         torch.cuda.empty_cache()
+        room.halve(len(places))
     else:
         return scores
-    return torch.cat([_scores(network, images, half) for half in places.chunk(2)])
+    return _scores(network, images, places, room)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from core.protocol.orders import DeviceKind, PreviewOrder
+from core.protocol.pulse import Pulse
 from worker.training.process import preview_order, run_order, warmup
 from worker.training.process.lifeline import is_readable
 from worker.training.process.link import Link
@@ -20,7 +21,7 @@ AT_ONCE_S = 0.05
 
 
 def wait_and_run(
-    connection: socket.socket, *, threads: int, device: DeviceKind, data: Path
+    connection: socket.socket, *, threads: int, device: DeviceKind, data: Path, pulse: Pulse
 ) -> NoReturn:
     """Be a spare until an order comes; then carry it out.
 
@@ -29,6 +30,7 @@ def wait_and_run(
         threads: threads that torch may compute with.
         device: what the spare warms up.
         data: folder of the datasets.
+        pulse: tells the supervisor what is done.
     """
     if not is_readable(connection.fileno(), AT_ONCE_S):  # else it is not kept waiting
         warmup.warm_up(threads, device, data)
@@ -36,5 +38,5 @@ def wait_and_run(
     if isinstance(link.asked, PreviewOrder):
         preview_order.run(link.asked, link.report)
     else:
-        run_order.run(link)
+        run_order.run(link, pulse)
     os._exit(0)  # at once: an orderly end of torch takes a tenth of a second

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import faulthandler
 import gc
 import os
 import select
@@ -25,12 +26,20 @@ from typing import NoReturn
 import torch
 import torch._dynamo  # its optimizers load it at their first step: here, once for all the forks
 
-from core.protocol.orders import LARGEST_MESSAGE, READY, Forked, ForkFailed, ForkRequest
+from core.protocol.orders import (
+    DUMP_STACKS,
+    LARGEST_MESSAGE,
+    READY,
+    Forked,
+    ForkFailed,
+    ForkRequest,
+)
+from core.protocol.pulse import Pulse
 from worker.training.process import entry
 from worker.training.process.lifeline import bind_lifetime
 
 REAP_TIMEOUT_S = 2.0
-DESCRIPTORS = 4
+DESCRIPTORS = 5
 """That come with a request."""
 
 
@@ -42,6 +51,8 @@ def serve(control: socket.socket, scratch: Path) -> NoReturn:
         scratch: folder of the trainers' files, removed at the end.
     """
     leave_stops_to_the_worker()
+    # in C, so that a fork answers while Python cannot; here, so that it does from its beginning
+    faulthandler.register(DUMP_STACKS, file=2)
     refuse_what_cannot_fork()
     gc.collect()
     gc.freeze()  # so that the forks keep sharing these pages
@@ -186,7 +197,7 @@ def _fork(
     """
     if len(descriptors) != DESCRIPTORS:  # the kernel drops those for which there is no room
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-    connection, output, lifeline, status = descriptors
+    connection, output, lifeline, status, pulse = descriptors
     kept_status = os.dup(status)
     try:
         process_id = os.fork()
@@ -199,7 +210,7 @@ def _fork(
             control.close()
             os.close(status)
             os.close(kept_status)
-            _become_a_trainer(request, connection, output, lifeline)
+            _become_a_trainer(request, connection, output, lifeline, pulse)
         except BaseException:  # noqa: BLE001  (whatever it is, it must not reach the zygote's loop)
             traceback.print_exc()
         os._exit(1)
@@ -207,13 +218,17 @@ def _fork(
     return process_id
 
 
-def _become_a_trainer(request: ForkRequest, connection: int, output: int, lifeline: int) -> None:
+def _become_a_trainer(
+    request: ForkRequest, connection: int, output: int, lifeline: int, pulse: int
+) -> None:
     os.setsid()  # so that whatever it starts can be killed with it
     os.register_at_fork(after_in_child=restore_stop_signals)
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.close(output)
     bind_lifetime(lifeline)
+    shared = Pulse.shared(pulse)
+    os.close(pulse)
     os.environ.update(request.environment)
     gc.unfreeze()
     entry.wait_and_run(
@@ -221,4 +236,5 @@ def _become_a_trainer(request: ForkRequest, connection: int, output: int, lifeli
         threads=request.threads,
         device=request.device,
         data=request.data,
+        pulse=shared,
     )

@@ -10,6 +10,7 @@ import torch
 from core.errors import DataUnavailable, TrainyardError
 from core.messages import Message, message
 from core.protocol.orders import Order
+from core.protocol.pulse import Pulse
 from core.protocol.reports import Failed, Line, Stopped, Unfit
 from worker.training.data import download
 from worker.training.process.link import Link
@@ -42,13 +43,14 @@ class UnusableDevice(TrainyardError):
     """torch cannot compute on the device that the worker has."""
 
 
-def run(link: Link) -> None:
+def run(link: Link, pulse: Pulse) -> None:
     """Carry out the order, and report how it ended."""
     order = link.order
     try:
         device = choose_device(order)
         peers = _peers(order, device)
-        download.ensure(order.spec.dataset, order.data, lambda text: link.report(Line(text=text)))
+        with pulse.within("downloading"):
+            _ensure_data(order, link, pulse)
         context = RunContext(
             spec=order.spec,
             data=order.data,
@@ -60,6 +62,7 @@ def run(link: Link) -> None:
             report_every_step=order.report_every_step,
             stop_requested=link.stop_requested,
             peers=peers,
+            pulse=pulse,
         )
         loop.run(context, order.resume_from)
         if order.rank:
@@ -68,6 +71,16 @@ def run(link: Link) -> None:
         link.report(Stopped())
     except Exception as error:  # noqa: BLE001  (the boundary: every failure becomes a report)
         link.report(explain(error))
+
+
+def _ensure_data(order: Order, link: Link, pulse: Pulse) -> None:
+    """Fetch the dataset of an order where it is missing, or wait for another who does."""
+
+    def say(text: str) -> None:
+        pulse.beat()
+        link.report(Line(text=text))
+
+    download.ensure(order.spec.dataset, order.data, say)
 
 
 def choose_device(order: Order) -> torch.device:

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from core.protocol.orders import Stop
+from core.protocol.pulse import Pulse
 from core.protocol.reports import Report
 from core.spec.spec import TrainingSpec
 from worker.training.run.distributed import Peers, SingleProcess
@@ -35,6 +36,8 @@ class RunContext:
     """Whether each batch is a metric sample; they are sent when one would be sent anyway."""
     stop_requested: Callable[[], Stop | None] = lambda: None
     """Whether, and how, rank 0 is to stop; called before each batch."""
+    pulse: Pulse = field(default_factory=Pulse)
+    """Beats at each batch, and tells what is done: whoever waits knows a hang by it."""
     peers: Peers = field(default_factory=SingleProcess)
     """The processes that train this run together. Rank 0 alone reports, saves and decides."""
 

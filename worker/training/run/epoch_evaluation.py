@@ -23,6 +23,7 @@ def evaluate_epoch(
     train_loss: float,
     before_batch: Callable[[], None],
     team: Team,
+    room: evaluation.Room,
 ) -> tuple[Measured, Tensor]:
     """Measure a network after an epoch.
 
@@ -34,13 +35,14 @@ def evaluate_epoch(
         train_loss: its mean loss.
         before_batch: called before each batch of the evaluation; may raise to end it.
         team: computes several batches at once, on a CPU.
+        room: what the run knows of the device's memory.
 
     Returns:
         The measurements, and the network's scores of the test set, float32 (images, classes).
     """
 
     def measure(images: Images) -> tuple[float, float, Tensor]:
-        scores = evaluation.predict(network, images, before_batch, team)
+        scores = evaluation.predict(network, images, before_batch, team, room)
         return *losses.measure(loss, scores, images.labels), scores
 
     validation_loss = validation_accuracy = None

@@ -56,6 +56,15 @@ def measured(of: Measured, epochs: int) -> str:
     )
 
 
+def published(best: Measured, last: Measured) -> str:
+    """The epoch whose weights are published, where it is not the last."""
+    return (
+        f"Published are the weights of epoch {best.epoch}, with the lowest validation loss: test "
+        f"accuracy {formats.percent(best.test_accuracy)}. The last epoch, {last.epoch}, had "
+        f"{formats.percent(last.test_accuracy)}."
+    )
+
+
 def lowered(patience: int, factor: float) -> str:
     """A plateau, at which the learning rate is lowered."""
     return (

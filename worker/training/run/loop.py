@@ -14,6 +14,7 @@ from torch import nn
 
 from core.errors import TrainyardError
 from core.messages import message, stored
+from core.protocol.pulse import Phase
 from core.spec.hyperparameters import Plateau
 from worker.training.data.batches import Batch
 from worker.training.run import decisions, log_messages, memory
@@ -74,6 +75,8 @@ class _Run:
         self._components = build_components(
             context, self._data.span, self._reporter.micro_batch_reduced
         )
+        self._has_compiled = False
+        """Whether this process has trained to the end of an epoch, with batches of every size."""
         self._state = RunState.initial(self._data.span.batches, context.device)
         self._check = DivergenceCheck(self._data, self._components, self._state)
         self._saver = Saver(context, self._components, self._state, self._check, self._reporter)
@@ -102,6 +105,7 @@ class _Run:
         progress = self._state.progress
         epoch = progress.epochs + 1
         self._components.network.train()
+        self._context.pulse.enter(self._training_phase())
         self._reporter.begin_epoch(progress)
         batches = self._data.batches.epoch(epoch, progress.batch)
         for number, batch in enumerate(batches, progress.batch + 1):
@@ -114,6 +118,11 @@ class _Run:
                 return
             if self._saver.seconds_since_save() >= SAVE_EVERY_S:
                 self._saver.save()
+
+    def _training_phase(self) -> Phase:
+        """What this epoch is, to whoever waits for a step of it."""
+        compiles = self._context.spec.compute.compile and not self._has_compiled
+        return "compiling" if compiles else "training"
 
     def _train_batch(self, batch: Batch, epoch: int, number: int) -> None:
         """Take a step with a batch of an epoch, both counted from 1."""
@@ -157,7 +166,9 @@ class _Run:
         """Evaluate, report, decide, and move to the next epoch."""
         progress = self._state.progress
         is_whole = progress.batch == self._data.span.batches
+        self._has_compiled = True
         if self._context.is_rank_0:
+            self._context.pulse.enter("evaluating")
             self._evaluate()
             self._decide()
         if is_whole:  # else time is up, and the others are waiting for a batch that never comes
@@ -182,6 +193,7 @@ class _Run:
             train_loss=float(state.losses[: progress.batch].double().cpu() @ sizes) / images,
             before_batch=self._stop_if_requested,
             team=self._components.sharding.team,
+            room=state.room,
         )
         self._check.evaluation(measured.validation_loss, measured.test_loss)
         state.test_scores = measured.epoch, scores
@@ -225,6 +237,7 @@ class _Run:
         """Write the results, on rank 0, and return the network that they are of."""
         if not self._context.is_rank_0:
             return self._components.evaluated_network
+        self._context.pulse.enter("exporting")
         return write_results(
             self._context,
             self._data,
@@ -235,6 +248,7 @@ class _Run:
         )
 
     def _stop_if_requested(self) -> None:
+        self._context.pulse.beat()
         stop = self._context.stop_requested() if self._context.is_rank_0 else None
         if stop is None:
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 
 import torch
 from torch import Tensor, nn
@@ -47,6 +48,8 @@ def write_results(
     if state.best_weights is not None and state.progress.best is not None:
         published = state.progress.best
         network.load_state_dict(state.best_weights)
+    if published.epoch != state.progress.last.epoch:
+        reporter.log(log_messages.published(published, state.progress.last))
     team = components.sharding.team
     scores = _test_scores(network, data, state, published.epoch, before_batch, team)
     evaluated = evaluation.evaluate(
@@ -84,7 +87,7 @@ def _test_scores(
     """The scores of the test set after an epoch: those of its evaluation, where they are known."""
     if state.test_scores is not None and state.test_scores[0] == epoch:
         return state.test_scores[1]
-    return evaluation.predict(network, data.test, before_batch, team)
+    return evaluation.predict(network, data.test, before_batch, team, state.room)
 
 
 def _results(
@@ -102,4 +105,5 @@ def _results(
         precision=components.stepper.precision,
         threads=components.sharding.threads,
         reason=progress.stop_reason.text if progress.stop_reason else None,
+        last=asdict(progress.last) if progress.last.epoch != published.epoch else None,
     )

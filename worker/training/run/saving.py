@@ -69,9 +69,14 @@ class Saver:
         Raises:
             Diverged: a weight is NaN or infinite.
         """
-        state, progress = self._state, self._state.progress
-        if progress.step == state.saved_step:
+        if self._state.progress.step == self._state.saved_step:
             return
+        with self._context.pulse.within("saving"):
+            self._write()
+        self._saved_at = time.monotonic()
+
+    def _write(self) -> None:
+        state, progress = self._state, self._state.progress
         self._check.weights()
         path = self._context.scratch / f"resume-{progress.step}.pt"
         try:
@@ -89,4 +94,3 @@ class Saver:
         else:
             state.saved_step = progress.step
             self._reporter.send(Saved(epoch=progress.epochs, step=progress.step, path=str(path)))
-        self._saved_at = time.monotonic()

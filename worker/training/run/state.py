@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from worker.training.outputs.evaluation import Room
 from worker.training.run.snapshot_file import Progress
 
 
@@ -23,6 +24,8 @@ class RunState:
     """The weights of the best epoch, where they are to be published."""
     test_scores: tuple[int, Tensor] | None = None
     """An epoch, and the network's scores of the test set after it."""
+    room: Room = field(default_factory=Room)
+    """For images to be evaluated: what has fitted is not found out again at each epoch."""
     saved_step: int | None = None
     """Batches done at the last snapshot."""
 

@@ -159,7 +159,7 @@ class Stepper:
         if self._capture is not None and is_whole and self._capture.fits(batch):
             return self._capture.replay(batch)
         self._optimization.zero_grad()
-        *first, last = batch.split(self.micro_batch)
+        *first, last = batch.split(self.micro_batch, self._least)
         loss = torch.zeros((), device=self._device)
         if first:
             with self._peers.no_sync(self._called):

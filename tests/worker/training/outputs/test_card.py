@@ -109,6 +109,7 @@ def test_it_holds_what_the_run_was(tmp_path):
     assert content["metrics"] == results.metrics()
     assert content["training"] == {
         "epochs": 3,
+        "last_epoch": None,
         "reason": "Time was up.",
         "device": "CPU",
         "precision": "fp32",
@@ -121,6 +122,20 @@ def test_it_holds_what_the_run_was(tmp_path):
     assert "The weights are those of epoch 2; 3 of 10 epochs were done." in markdown
     assert "Why it ended there: Time was up." in markdown
     assert json.loads(re.search(r"```json\n(.*?)```", markdown, re.DOTALL)[1]) == content["spec"]
+
+
+def test_it_tells_how_the_last_epoch_did_where_another_is_published(tmp_path):
+    last = RESULTS.metrics() | {"epoch": 3, "test_accuracy": 0.9}
+    results = replace(RESULTS, epoch=2, last=last)
+
+    content, markdown = cards(write(resolve("tutorial", {}), tmp_path, results=results)[1])
+
+    assert content["metrics"]["epoch"] == 2
+    assert content["training"]["last_epoch"] == last
+    assert (
+        "The last one, epoch 3, is not published: its test accuracy was 90.00%, that of the "
+        "published weights is 92.50%." in flat(markdown)
+    )
 
 
 def test_what_was_not_measured_is_not_in_its_table(tmp_path):

@@ -15,7 +15,7 @@ from core.datasets.builtin import DATASETS
 from webui.api.shapes import EvaluationShape
 from worker.training.data import datasets
 from worker.training.outputs import evaluation
-from worker.training.outputs.evaluation import NonFiniteScores, evaluate, predict
+from worker.training.outputs.evaluation import NonFiniteScores, Room, evaluate, predict
 
 DIGITS = DATASETS["digits"]
 
@@ -252,3 +252,26 @@ def test_images_are_looked_at_in_fewer_where_the_memory_is_full(data_folder):
 
     assert len(scores) == len(images) == sum(seen)
     assert 10 < max(seen) <= 20  # halved until it fits
+
+
+def test_a_size_that_did_not_fit_is_not_tried_again(data_folder, monkeypatch):
+    """Neither for the next images of an evaluation, nor in the next evaluation of the run."""
+    monkeypatch.setattr(evaluation, "BATCH_ON_CPU", 100)
+    _, images = datasets.load("digits", data_folder)
+    tried = []
+
+    class Small(torch.nn.Module):
+        def forward(self, pixels):
+            tried.append(len(pixels))
+            if len(pixels) > 20:
+                raise torch.OutOfMemoryError
+            return pixels.flatten(1)[:, :10]
+
+    room = Room()
+    first = predict(Small(), images, room=room)
+
+    assert [each for each in tried if each > 20] == [100, 50, 25]
+    assert room == Room(13)
+    tried.clear()
+    assert torch.equal(predict(Small(), images, room=room), first)
+    assert max(tried) == 13

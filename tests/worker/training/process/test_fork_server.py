@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from core.protocol.orders import LARGEST_MESSAGE, READY, Forked, ForkFailed, ForkRequest
+from core.protocol.pulse import SIZE
 from worker.processes.zygote import clean_environment
 from worker.training.process import fork_server
 
@@ -159,11 +160,13 @@ def ask(control, folder, stack):
     status, status_end = os.pipe()
     pipe = stack.enter_context(os.fdopen(status))
     request = ForkRequest(threads=1, device="cpu", data=folder, environment={})
+    pulse = os.memfd_create("pulse")
+    os.ftruncate(pulse, SIZE)
     with theirs, (folder / "output.txt").open("w") as output:
-        descriptors = [theirs.fileno(), output.fileno(), line, status_end]
+        descriptors = [theirs.fileno(), output.fileno(), line, status_end, pulse]
         socket.send_fds(control, [request.model_dump_json().encode()], descriptors)
         answer, received, _, _ = socket.recv_fds(control, LARGEST_MESSAGE, 1)
-    for descriptor in (line, status_end, *received):
+    for descriptor in (line, status_end, pulse, *received):
         os.close(descriptor)
     return answer, pipe
 

@@ -147,3 +147,20 @@ def test_a_stopped_run_of_two_resumes_to_the_same_bytes(run):
     assert mine.weights_sha256 == theirs.weights_sha256
     rows = {row[0]: row for row in measured(stopped) + measured(resumed)}
     assert list(rows.values()) == measured(undisturbed)
+
+
+def test_a_last_batch_that_is_shared_unequally_leaves_batch_norm_no_single_value(run):
+    """Of its five images one process has three, in parts of two at most, and the other two."""
+    narrow = {"channels": [4] * 6, "kernel_size": 3, "batch_norm": True}
+
+    reports = run(
+        {
+            "batch_size": 8,
+            "micro_batches": 2,
+            "epochs": 1,
+            "model": narrow,
+            "data": {"subset": 109},
+        }
+    )
+
+    assert isinstance(reports[-1], Finished)

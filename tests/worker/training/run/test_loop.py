@@ -1,10 +1,14 @@
 """The training loop: what it reports, and that a run is a function of its spec."""
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 
 from core.datasets.builtin import DATASETS
 from core.messages import message
+from core.protocol.pulse import Pulse
 from core.protocol.reports import (
     EpochEnd,
     Evaluated,
@@ -60,6 +64,29 @@ def test_a_run_tells_first_that_it_began_and_last_that_it_is_done(data_folder, t
     assert (reports[0].epochs, reports[0].batches) == (2, 23)
     assert isinstance(reports[-1], Finished)
     assert [end.epoch for end in of(EpochEnd, reports)] == [1, 2]
+
+
+class ListeningPulse(Pulse):
+    """A pulse that remembers what was told."""
+
+    def __init__(self):
+        super().__init__()
+        self.phases = []
+
+    def enter(self, phase):
+        self.phases.append(phase)
+        super().enter(phase)
+
+
+def test_a_run_tells_what_it_is_doing_and_beats_at_every_batch(data_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "SAVE_EPOCHS_EVERY_S", 0.0)
+    pulse = ListeningPulse()
+
+    run({}, data_folder, tmp_path, pulse=pulse)
+
+    an_epoch = ["training", "evaluating", "saving", "evaluating"]
+    assert pulse.phases == [*an_epoch, *an_epoch, "exporting"]
+    assert pulse.read().number > 2 * 23 + len(pulse.phases)
 
 
 def test_the_first_batch_is_reported_at_once_then_every_hundredth(
@@ -281,6 +308,11 @@ def test_a_run_ends_when_its_patience_is_at_its_end_and_publishes_the_best(
     assert finished.reason == message("stop.no_improvement", epochs=3)
     [evaluated] = of(Evaluated, reports)
     assert evaluated.content["accuracy"] == ends[1].test_accuracy
+    assert "Published are the weights of epoch 2" in of(Line, reports)[-1].text
+    [name] = [file.path for file in finished.files if file.format == "card.json"]
+    card = json.loads(Path(name).read_text())
+    assert card["metrics"]["test_accuracy"] == ends[1].test_accuracy
+    assert card["training"]["last_epoch"]["test_accuracy"] == ends[4].test_accuracy
 
 
 def test_a_run_ends_at_its_target(data_folder, tmp_path):

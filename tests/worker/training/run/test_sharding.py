@@ -11,7 +11,7 @@ from core.datasets.builtin import DATASETS
 from core.spec.presets import PRESETS, resolve
 from worker.training.data.batches import Batch
 from worker.training.model import network
-from worker.training.run.sharding import ShardedNetwork, Sharding, shard_count
+from worker.training.run.sharding import LEAST_IMAGES, ShardedNetwork, Sharding, shard_count
 
 
 @pytest.fixture(autouse=True)
@@ -184,3 +184,10 @@ def test_a_snapshot_brings_its_own_threads_back():
 )
 def test_more_work_is_cut_into_more_shards(preset, shards):
     assert shard_count(PRESETS[preset].spec) == shards
+
+
+def test_no_shard_is_too_small_for_batch_norm(sharding):
+    of_count = {count: sharding.split(batch(count)) for count in range(2, 4 * LEAST_IMAGES + 40)}
+
+    for count, parts in of_count.items():
+        assert min(len(part.labels) for part in parts) >= min(count, LEAST_IMAGES // 2)

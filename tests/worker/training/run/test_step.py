@@ -1,12 +1,19 @@
 """One step: in one part or several, in another precision, with a memory that is too small."""
 
 import copy
+import functools
+import itertools
+import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
 
+from core.datasets.builtin import DATASETS
+from core.spec import rules
+from core.spec.hyperparameters import Hyperparameters
 from core.spec.presets import resolve
 from worker.training.data.batches import Batch
 from worker.training.model.ema import Average
@@ -43,6 +50,10 @@ def batch(count=12):
 
 def stepper(network, average=None, shrunk=None, **changes):
     spec = resolve("tutorial", {"dataset": "digits", "batch_size": 12, **changes})
+    return stepper_of(spec, network, average, shrunk)
+
+
+def stepper_of(spec, network, average=None, shrunk=None):
     optimization = build_optimization(spec.optimizer, network)
     return Stepper(
         spec,
@@ -128,6 +139,59 @@ def test_a_small_batch_that_fits_is_not_cut():
     take(made, batch(3))
 
     assert small.seen == [3]
+
+
+def narrow(**changes):
+    """A spec whose batch norm sees maps of a single pixel."""
+    model = {"kind": "cnn", "channels": [4] * 6, "kernel_size": 3, "batch_norm": True}
+    made = resolve("tutorial", {"dataset": "digits", "device": "cpu", "model": model})
+    return Hyperparameters.model_validate(made.model_dump() | changes)
+
+
+def shares(images, devices):
+    """How many images of a batch each device gets."""
+    return {len(share) for share in torch.arange(images).tensor_split(devices)}
+
+
+@functools.cache
+def sizes(images, largest):
+    """The sizes of the parts of a share, where batch norm needs two images."""
+    return [len(part.labels) for part in batch(images).split(largest, 2)]
+
+
+@pytest.mark.parametrize("devices", [1, 2, 3, 4])
+def test_whatever_is_accepted_leaves_no_part_that_batch_norm_cannot_work_on(devices):
+    """Every batch size, number of parts, last batch, and every halving after a full memory."""
+    accepted, spec = 0, narrow(devices=devices)
+    for size, parts, rest in itertools.product(range(1, 14), range(1, 8), range(13)):
+        tried = spec.model_copy(update={"batch_size": size, "micro_batches": parts})
+        images = 2 * size + rest % size
+        dataset = replace(DATASETS["digits"], train_count=images)
+        if rest >= size or list(rules.mistakes(tried, dataset)):
+            continue
+        accepted += 1
+        largest = math.ceil(math.ceil(size / devices) / parts)
+        of_batches = shares(size, devices) | shares(images % size or size, devices)
+        for share in of_batches:
+            for micro_batch in range(2, largest + 1):
+                assert min(sizes(share, micro_batch)) >= 2, (size, parts, rest, micro_batch)
+                assert max(sizes(share, micro_batch)) <= max(3, micro_batch)
+                assert sum(sizes(share, micro_batch)) == share
+    assert accepted > 20
+
+
+def test_a_memory_that_fills_up_leaves_no_part_of_one_image_to_batch_norm():
+    spec = narrow(batch_size=13)
+    small = Small(room=4)
+    made = stepper_of(spec, small, shrunk=lambda _: None)
+
+    take(made, batch(13))
+
+    assert made.micro_batch == 4
+    small.room = 3
+    small.seen.clear()
+    take(made, batch(13))
+    assert small.seen[-6:] == [3, 2, 2, 2, 2, 2]
 
 
 def test_batch_norm_does_not_remember_what_was_tried_in_vain():

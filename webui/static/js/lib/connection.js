@@ -1,12 +1,27 @@
-// Says that the connection is lost, until it is restored. What is shown stays.
+// Says that the server or its database is away, and since when, until it is back. What is shown stays.
+
+import { clock } from "./format.js";
 
 const notice = document.getElementById("connection");
 
+let heardAt = Date.now(); // when what is shown was known to be true
+
 export function lost() {
-  notice.textContent = "Connection lost, trying again…";
-  notice.hidden = false;
+  say(`Connection lost, trying again… No contact since ${clock(heardAt)}.`);
 }
 
 export function restored() {
+  heardAt = Date.now();
   notice.hidden = true;
+}
+
+// What the server says where it has nothing else to say.
+export function heartbeat({ database }) {
+  if (database === "ok") restored();
+  else say(`The database does not answer. No news since ${clock(heardAt)}.`);
+}
+
+function say(text) {
+  notice.textContent = text;
+  notice.hidden = false;
 }

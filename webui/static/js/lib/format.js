@@ -54,9 +54,9 @@ const timeWriter = (kind) => {
 export const moment = timeWriter("moment");
 export const clock = timeWriter("clock");
 
-// Control characters become signs, so that none acts on the page.
+// Control characters, and those that turn the direction of text, become signs: none acts on the page.
 export function visible(text) {
-  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\ud800-\udfff]/gu, (character) => {
+  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069\ud800-\udfff]/gu, (character) => {
     const code = character.codePointAt(0);
     if (code < 0x20) return String.fromCodePoint(0x2400 + code);
     return code === 0x7f ? "\u2421" : "\ufffd";

@@ -10,16 +10,20 @@ const EVERY_MS = 2000;
 const EVERY_MS_WHILE_FOLLOWING = 10_000; // progress is no event
 const GATHER_MS = 200; // many events make one look
 const PATIENCE_MS = 10000;
+const GONE = 410; // another database is behind this address now
 
 export async function fetchPart(address) {
   const response = await fetch(address, { signal: AbortSignal.timeout(PATIENCE_MS) });
+  if (response.status === GONE) location.reload();
   if (!response.ok) throw new Error(`${address}: ${response.status}`);
   return new DOMParser().parseFromString(await response.text(), "text/html");
 }
 
 export function morph(element, fresh, morphStyle) {
   writeTimes(fresh); // else each time would change to the server's words and back
-  Idiomorph.morph(element, fresh, { morphStyle, ignoreActiveValue: true });
+  // what somebody types stays; a focused button, link or summary says what it does like any other
+  const ignoreActiveValue = Boolean(document.activeElement?.matches("input, select, textarea"));
+  Idiomorph.morph(element, fresh, { morphStyle, ignoreActiveValue });
 }
 
 async function refresh(element) {
@@ -84,6 +88,13 @@ class Follower {
   open() {
     if (document.hidden || (this.source && this.source.readyState !== EventSource.CLOSED)) return;
     this.source = openSource(this.address, this.position);
+    this.source.addEventListener("heartbeat", ({ data }) => {
+      const heartbeat = JSON.parse(data);
+      if (heartbeat.database !== "ok") connection.heartbeat(heartbeat); // else the next look says so
+    });
+    this.source.addEventListener("error", () => {
+      if (this.source?.readyState === EventSource.CONNECTING) connection.lost();
+    });
     this.source.addEventListener("happened", (event) => {
       this.position = event.lastEventId;
       this.notify();

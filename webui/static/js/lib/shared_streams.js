@@ -1,9 +1,8 @@
-// A SharedWorker: one connection to the server for all tabs of a browser. It follows what any tab that is
+// A SharedWorker (a module): one connection to the server for all tabs of a browser. It follows what any tab that is
 // looked at asks for, and opens the connection again, from where they are, when that changes.
 
-const NAMES = [
-  "job", "epochs", "metrics", "logs", "artifacts", "history", "evaluation", "reset", "end", "missing", "happened",
-];
+import { WatchedSource } from "./watched_source.js";
+
 const GATHER_MS = 20; // tabs that change together make one change
 const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 15000;
@@ -16,17 +15,18 @@ let pause = FIRST_PAUSE_MS;
 self.addEventListener("connect", ({ ports: [port] }) => {
   tabs.set(port, new Map());
   port.addEventListener("message", ({ data }) => hear(port, data));
-  port.addEventListener("close", () => leave(port)); // a tab that crashed says nothing
+  port.addEventListener("close", () => leave(port)); // a tab that crashed, in the newest browsers
   port.start();
 });
 
-function hear(port, { source, address, position, close, leave: leaves }) {
+function hear(port, { source, address, position, silence, close, lock, leave: leaves }) {
   if (leaves) return leave(port);
+  if (lock) return void navigator.locks.request(lock, () => leave(port)); // its tab is gone
   if (close) {
     tabs.get(port)?.delete(source);
   } else {
     if (!tabs.has(port)) tabs.set(port, new Map()); // a page that was kept, and is shown again
-    tabs.get(port).set(source, { port, source, ...topicOf(address), seen: position });
+    tabs.get(port).set(source, { port, source, ...topicOf(address), seen: position, silence });
   }
   reconnect(GATHER_MS);
 }
@@ -54,16 +54,26 @@ function open() {
   if (!asked.length) return;
   const query = new URLSearchParams();
   for (const each of label(asked)) query.append("job", `${each.label}@${each.seen}`);
-  const events = asked.filter((each) => !each.job).map((each) => Number(each.seen));
-  if (events.length) query.append("events", Math.min(...events));
-  const opened = new EventSource(`${asked[0].streams}?${query}`);
-  connection = opened;
-  opened.addEventListener("open", () => {
-    pause = FIRST_PAUSE_MS;
-    for (const each of asked) tell(each, { state: EventSource.OPEN });
+  const events = asked.filter((each) => !each.job).map((each) => each.seen);
+  if (events.length) query.append("events", oldest(events));
+  connection = new WatchedSource(`${asked[0].streams}?${query}`, asked[0].silence, {
+    opened() {
+      pause = FIRST_PAUSE_MS;
+      for (const each of asked) tell(each, { state: EventSource.OPEN });
+    },
+    failed: lost,
+    silent: lost,
+    heartbeat(data) {
+      for (const each of subscriptions()) tell(each, { name: "heartbeat", data });
+    },
+    event: pass,
   });
-  opened.addEventListener("error", lost);
-  for (const name of NAMES) opened.addEventListener(name, (event) => pass(name, event));
+}
+
+// Who has seen no event yet begins now.
+function oldest(events) {
+  const seen = events.filter((each) => each !== "").map(Number);
+  return seen.length ? Math.min(...seen) : "";
 }
 
 // Several tabs may follow one run, each from its own place: 7, 7.1, 7.2.

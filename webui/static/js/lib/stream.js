@@ -9,27 +9,31 @@ const LONGEST_PAUSE_MS = 15000;
 
 export class Stream {
   // `handlers`: a function for each event's name; `isOver`: whether the run is known to have
-  // ended, asked when the server declines to send anything more.
-  constructor(address, position, handlers, isOver) {
+  // ended, asked when the server declines to send anything more; `ended`: called when it has.
+  constructor(address, position, handlers, { isOver, ended }) {
     this.address = address;
     this.position = position;
     this.handlers = handlers;
     this.isOver = isOver;
+    this.ended = ended;
     this.pause = FIRST_PAUSE_MS;
     this.timer = null;
     this.source = null;
-    this.ended = false;
+    this.isAtEnd = false;
+    this.isHeld = false;
     document.addEventListener("visibilitychange", () => (document.hidden ? this.close() : this.open()));
   }
 
   open() {
-    if (this.ended || this.source || document.hidden) return;
+    if (this.isAtEnd || this.isHeld || this.source || document.hidden) return;
     this.source = openSource(this.address, this.position);
     this.source.addEventListener("open", () => this.#restored());
     this.source.addEventListener("error", () => this.#lost());
+    this.source.addEventListener("heartbeat", ({ data }) => connection.heartbeat(JSON.parse(data)));
     for (const [name, handle] of Object.entries(this.handlers)) {
       this.source.addEventListener(name, (event) => {
         this.position = event.lastEventId || this.position;
+        connection.restored();
         handle(JSON.parse(event.data));
       });
     }
@@ -42,10 +46,23 @@ export class Stream {
     this.source = null;
   }
 
+  // Whatever is shown or hidden meanwhile, nothing comes before `continueFrom`.
+  hold() {
+    this.isHeld = true;
+    this.close();
+  }
+
+  continueFrom(position) {
+    this.position = position;
+    this.isHeld = this.isAtEnd = false;
+    this.open();
+  }
+
   end() {
-    this.ended = true;
+    this.isAtEnd = true;
     this.close();
     connection.restored();
+    this.ended();
   }
 
   #restored() {

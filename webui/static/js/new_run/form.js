@@ -2,6 +2,7 @@
 // typed: what differs from the preset, the summaries, the network. The form works without this.
 
 import { morph } from "../lib/refresh.js";
+import * as draft from "./draft.js";
 
 const REST_MS = 250;
 
@@ -33,14 +34,63 @@ function disableOtherKinds() {
 }
 
 function choosePreset(card) {
-  const name = card.dataset.preset;
-  for (const [field, value] of Object.entries(fillings[name])) fill(field, value);
-  form.elements.preset.value = name;
-  for (const each of cards) each.removeAttribute("aria-current");
-  card.setAttribute("aria-current", "true");
-  for (const wrong of form.querySelectorAll(".wrong")) clearError(wrong);
-  history.replaceState(null, "", card.href);
+  const before = draft.valuesOf(form);
+  const hadChanges = document.getElementById("changes").dataset.fields !== "";
+  for (const [field, value] of Object.entries(fillings[card.dataset.preset])) fill(field, value);
+  mark(card.dataset.preset);
+  if (hadChanges) offer("The preset has replaced what you had changed.", () => refill(before));
   update();
+}
+
+function mark(preset) {
+  form.elements.preset.value = preset;
+  for (const card of cards) {
+    if (card.dataset.preset === preset) {
+      card.setAttribute("aria-current", "true");
+      history.replaceState(null, "", card.href);
+    } else {
+      card.removeAttribute("aria-current");
+    }
+  }
+  for (const wrong of form.querySelectorAll(".wrong")) clearError(wrong);
+}
+
+// Puts back what was typed, whatever stands there now.
+function refill(values) {
+  const last = new Map(values); // a ticked box comes after its hidden "false"
+  mark(last.get("preset") ?? "");
+  for (const [field, value] of last) fill(field, value);
+  form.dispatchEvent(new Event("input"));
+}
+
+const note = document.getElementById("restore");
+
+function offer(text, bringBack) {
+  note.firstElementChild.textContent = text;
+  note.lastElementChild.onclick = () => {
+    note.hidden = true;
+    bringBack();
+  };
+  note.hidden = false;
+}
+
+// A page that was loaded again, or gone back to, has what was typed into it.
+function restore() {
+  if (form.hasAttribute("data-refused")) {
+    history.replaceState(null, "", form.getAttribute("data-address")); // a reload sends nothing
+    draft.keep(form);
+    return;
+  }
+  const found = draft.find();
+  if (!found) return;
+  const bringBack = () => {
+    refill(found.values);
+    if (found.token) form.elements.submission_token.value = found.token;
+  };
+  const [{ type }] = performance.getEntriesByType("navigation");
+  const isHere = found.address === draft.here();
+  if (isHere && type !== "navigate") bringBack();
+  else if (isHere && !found.isDone) offer("You have typed something here, and not started the run.", bringBack);
 }
 
 // On a phone the presets lie in a row that is wider than the screen.
@@ -95,9 +145,16 @@ function show(fresh) {
   }
 }
 
+const newToken = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
+
 function update() {
   disableOtherKinds();
   look();
+}
+
+function keepDraft() {
+  update();
+  draft.keep(form);
 }
 
 for (const card of cards) {
@@ -105,15 +162,21 @@ for (const card of cards) {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     choosePreset(card);
+    draft.keep(form);
   });
 }
-form.addEventListener("input", update);
+form.addEventListener("input", keepDraft);
 // a page that comes back from the history may hold other values than the server sent
 addEventListener("pageshow", update);
 form.addEventListener("submit", () => {
   const button = form.querySelector("[type=submit]");
+  draft.keep(form, true);
   setTimeout(() => (button.disabled = true)); // after the values were gathered: one click, one run
 });
-addEventListener("pageshow", () => (form.querySelector("[type=submit]").disabled = false));
+addEventListener("pageshow", ({ persisted }) => {
+  form.querySelector("[type=submit]").disabled = false;
+  if (persisted && draft.find()?.isDone) form.elements.submission_token.value = newToken();
+});
+restore();
 const current = cards.find((card) => card.getAttribute("aria-current"));
 if (current) bringIntoView(current);

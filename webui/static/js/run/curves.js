@@ -226,7 +226,7 @@ const LOSSES = { train: "train_loss", validation: "validation_loss", test: "test
 const ACCURACIES = { validation: "validation_accuracy", accuracy: "test_accuracy" };
 
 export class LossCurve {
-  // `metrics`, `epochs`: what is folded; `api`: the run's address there.
+  // `metrics`, `epochs`: what is folded; `api`: the address of something of the run.
   constructor(figure, metrics, epochs, api) {
     this.figure = figure;
     this.metrics = metrics;
@@ -236,8 +236,8 @@ export class LossCurve {
     this.batches = 1;
     const show = () => this.#show();
     const measured = this.keys.slice(1).map((key) => LOSSES[key]);
-    this.finerMetrics = new Finer(`${api}/metrics`, ["train_loss"], show);
-    this.finerEpochs = new Finer(`${api}/epochs`, measured, show);
+    this.finerMetrics = new Finer((query) => api("metrics", query), ["train_loss"], show);
+    this.finerEpochs = new Finer((query) => api("epochs", query), measured, show);
     this.curve = new Curve(figure, {
       keys: this.keys,
       line: (key) =>
@@ -302,7 +302,7 @@ export class AccuracyCurve {
     this.epochs = epochs;
     this.keys = keysOf(figure);
     const measured = this.keys.map((key) => ACCURACIES[key]);
-    this.finer = new Finer(`${api}/epochs`, measured, () => this.#show());
+    this.finer = new Finer((query) => api("epochs", query), measured, () => this.#show());
     this.curve = new Curve(figure, {
       keys: this.keys,
       line: (key) => line(key, 2, { points: dotsWhileFew(key) }),

@@ -6,7 +6,8 @@ const AT_ONCE = 50;
 const MOST_ROWS = 500;
 
 export class EpochTable {
-  // `columns`: what each shows, as pairs of a key and the name of the function that writes it.
+  // `columns`: what each shows, as pairs of a key and the name of the function that writes it; `api`:
+  // the address of something of the run, by its name and a query.
   constructor(body, link, columns, api) {
     this.body = body;
     this.link = link;
@@ -40,9 +41,9 @@ export class EpochTable {
   }
 
   async #fetchEarlier() {
-    const query = new URLSearchParams({ order: "desc", limit: AT_ONCE, cursor: this.#oldest() });
     try {
-      const response = await fetch(`${this.api}/epochs?${query}`);
+      const query = { order: "desc", limit: AT_ONCE, cursor: this.#oldest() };
+      const response = await fetch(this.api("epochs", query));
       if (!response.ok) return;
       const { items } = await response.json();
       this.body.append(...items.map((epoch) => this.#row(epoch)));

@@ -8,7 +8,7 @@ const LEAST = 100;
 const MOST = 2000; // what the server gives
 
 export class Finer {
-  // `address`: of the curve; `keys`: what of it is drawn; `show`: called when a part is there.
+  // `address`: of the curve, by a query; `keys`: what of it is drawn; `show`: called when a part is there.
   constructor(address, keys, show) {
     this.address = address;
     this.keys = keys;
@@ -34,10 +34,10 @@ export class Finer {
     this.asked?.abort();
     const asked = (this.asked = new AbortController());
     const points = Math.min(MOST, Math.max(LEAST, Math.round(pixels)));
-    const query = new URLSearchParams({ points, from, to, values: this.keys.join(",") });
+    const address = this.address({ points, from, to, values: this.keys.join(",") });
     try {
       const signal = AbortSignal.any([asked.signal, AbortSignal.timeout(PATIENCE_MS)]);
-      const response = await fetch(`${this.address}?${query}`, { signal });
+      const response = await fetch(address, { signal });
       if (!response.ok) return;
       const curve = await response.json();
       if (this.asked !== asked || !curve.at.length) return;

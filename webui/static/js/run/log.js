@@ -9,7 +9,8 @@ const AT_ONCE = 200;
 const NEAR_PX = 24;
 
 export class Log {
-  // `older`: the link to older lines, the first of the element's children; `api`: of the run.
+  // `older`: the link to older lines, the first of the element's children; `api`: the address of
+  // something of the run, by its name and a query.
   constructor(element, button, older, api) {
     this.element = element;
     this.button = button;
@@ -59,9 +60,8 @@ export class Log {
 
   async #fetchOlder() {
     const cursor = this.#first().dataset.at;
-    const query = new URLSearchParams({ order: "desc", limit: AT_ONCE, cursor });
     try {
-      const response = await fetch(`${this.api}/logs?${query}`);
+      const response = await fetch(this.api("logs", { order: "desc", limit: AT_ONCE, cursor }));
       if (!response.ok) return;
       const { items, next } = await response.json();
       const below = this.element.scrollHeight - this.element.scrollTop;

@@ -7,15 +7,18 @@ import { Folded } from "./fold.js";
 import { Log } from "./log.js";
 import { duration, NOTHING, number, percent, progress, whole } from "../lib/format.js";
 import { fetchPart, morph } from "../lib/refresh.js";
+import { openSource } from "../lib/source.js";
 import { Stream } from "../lib/stream.js";
 import { writeTimes } from "../lib/times.js";
+import { finish } from "../new_run/draft.js";
 
 const LOOK_WHILE_QUEUED_MS = 5000;
 const FEW_SAMPLES = 2000; // so many the stream may bring again
 const FINAL = new Set(["succeeded", "failed", "cancelled"]);
 
 const page = document.getElementById("main");
-const { api } = page.dataset;
+const { instance } = page.dataset;
+const api = (part, query) => `${page.dataset.api}/${part}?${new URLSearchParams({ ...query, instance })}`;
 const title = document.title;
 
 // Older rows in an address are for those who read without a script: nothing live may follow on them.
@@ -65,6 +68,7 @@ const LIVE = {
   test_accuracy: () => percent(job.test_accuracy),
   validation_accuracy: () => percent(job.validation_accuracy),
   train_loss: () => number(job.train_loss),
+  train_loss_over: () => (job.train_loss_over === "epoch" ? "(epoch)" : "(batches)"),
   validation_loss: () => number(job.validation_loss),
   test_loss: () => number(job.test_loss),
   images_per_s: () => whole(job.progress.images_per_s),
@@ -96,15 +100,22 @@ const facts = () => [job.micro_batch, job.progress.batches, job.queue_status?.ke
 
 let rendered = facts();
 
+let lastLook = 0;
+let lastShown = 0;
+
 async function showParts() {
   rendered = facts();
+  const look = ++lastLook;
   const fresh = await fetchPart(page.dataset.parts);
+  const { state } = fresh.getElementById("part-head").dataset;
+  if (look < lastShown) return state; // a later one was quicker
+  lastShown = look;
   for (const part of fresh.querySelectorAll("[data-part]")) {
     morph(document.getElementById(part.id), part, "outerHTML");
   }
   writeTimes();
   evaluation.look();
-  return fresh.getElementById("part-head").dataset.state;
+  return state;
 }
 
 // A part that could not be had is asked for again: the stream may be up while a request fails.
@@ -124,26 +135,29 @@ async function startAgain() {
   for (const each of [metrics, epochs, lossCurve, accuracyCurve]) each.clear();
   epochTable.replace([]);
   draw();
-  if (wasLong) {
-    stream.close();
-    await loadAgain();
-  }
+  if (wasLong) await loadAgain();
 }
 
+// The stream waits for it: what came meanwhile, from before, would be added to what is loaded. Where it is
+// called again before it has ended, the last call counts.
+let lastLoad = 0;
+
 async function loadAgain() {
+  const load = ++lastLoad;
+  stream.hold();
   try {
-    const fresh = await fetchPart(location.pathname);
+    const fresh = await fetchPart(`${location.pathname}?${new URLSearchParams({ instance })}`);
+    if (load !== lastLoad) return;
     data = dataOf(fresh);
     ({ job } = data);
     loadCurves();
     epochTable.replace(fresh.getElementById("epochs").children);
     log.replace(fresh.getElementById("log"));
-    stream.position = data.position;
-    stream.open();
+    stream.continueFrom(data.position);
     draw();
     tryToShowParts();
   } catch {
-    setTimeout(loadAgain, LOOK_WHILE_QUEUED_MS);
+    if (load === lastLoad) setTimeout(loadAgain, LOOK_WHILE_QUEUED_MS);
   }
 }
 
@@ -186,26 +200,65 @@ const stream = new Stream(
       tryToShowParts();
     },
   },
-  async () => {
-    try {
-      return FINAL.has(await showParts());
-    } catch {
-      return false;
-    }
+  {
+    async isOver() {
+      try {
+        return FINAL.has(await showParts());
+      } catch {
+        return false;
+      }
+    },
+    ended: awaitRetry,
   },
 );
+
+// A failed run may be retried, from another page or a terminal: the stream of all runs tells of it.
+let allRuns = null;
+
+function awaitRetry() {
+  const hasFailed = job.state === "failed" || document.getElementById("part-head").dataset.state === "failed";
+  if (!hasFailed || allRuns || document.hidden) return;
+  allRuns = openSource(page.dataset.allEvents, "");
+  allRuns.addEventListener("open", lookForRetry); // it may have come before
+  allRuns.addEventListener("happened", (event) => {
+    if (JSON.parse(event.data).job_id === job.id) lookForRetry();
+  });
+}
+
+function stopWaiting() {
+  allRuns?.close();
+  allRuns = null;
+}
+
+async function lookForRetry() {
+  const state = await showParts().catch(() => "failed");
+  if (FINAL.has(state) || !allRuns) return;
+  stopWaiting();
+  stream.continueFrom(stream.position);
+}
 
 // A worker that comes or goes changes why a run waits, but not the run: so look now and then.
 function lookWhileQueued() {
   if (job.state === "queued" && !document.hidden) showParts().catch(() => {});
 }
 
+finish();
 loadCurves();
 draw();
 evaluation.look();
-if (!data.over) {
+if (data.over) stream.end();
+else stream.open();
+setInterval(lookWhileQueued, LOOK_WHILE_QUEUED_MS);
+addEventListener("pagehide", () => {
+  stream.close();
+  stopWaiting();
+});
+addEventListener("pageshow", () => {
   stream.open();
-  setInterval(lookWhileQueued, LOOK_WHILE_QUEUED_MS);
-  addEventListener("pagehide", () => stream.close());
-  addEventListener("pageshow", () => stream.open());
+  awaitRetryAtEnd();
+});
+document.addEventListener("visibilitychange", () => (document.hidden ? stopWaiting() : awaitRetryAtEnd()));
+
+function awaitRetryAtEnd() {
+  if (stream.isAtEnd) awaitRetry();
 }

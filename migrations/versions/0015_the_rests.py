@@ -1,14 +1,14 @@
 """What a worker rests from; a lane has one dataset, so that such a worker passes its runs by
 
-Revision ID: 0010
-Revises: 0008
+Revision ID: 0015
+Revises: 0014
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0010"
-down_revision = "0008"
+revision = "0015"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 
@@ -17,18 +17,15 @@ OUTCOMES = ("succeeded", "failed", "cancelled", "crashed", "lost", "drained", "p
 KINDS = (
     *("submitted", "claimed", "started", "snapshot", "crashed", "lost", "drained"),
     *("pause_requested", "pause_withdrawn", "paused", "resumed", "cancel_requested", "cancelled"),
-    *("retried", "finished", "failed"),
+    *("retried", "finished", "failed", "deleted", "restored", "cleaned"),
 )
-NEW_KINDS = (
-    *KINDS[:7],
-    *("worker_fault", "worker_resumed"),
-    *KINDS[7:],
-)
+NEW_KINDS = ("worker_fault", "worker_resumed")
+NEWEST = "SELECT seq FROM sqlite_sequence WHERE name = 'job_events'"
 
 
 def upgrade() -> None:
     allow(f"outcome IS NULL OR {one_of('outcome', (*OUTCOMES, 'worker_fault'))}")
-    allow_kinds(NEW_KINDS)
+    allow_kinds((*KINDS, *NEW_KINDS))
     op.add_column("workers", sa.Column("rests", sa.JSON(), server_default="[]", nullable=False))
     op.add_column(
         "lanes", sa.Column("dataset", sa.String(length=60), server_default="", nullable=False)
@@ -50,8 +47,7 @@ def downgrade() -> None:
         batch_op.drop_constraint(op.f("uq_lanes_needs"), type_="unique")
         batch_op.create_unique_constraint(op.f(f"uq_lanes_{'_'.join(LANE)}"), list(LANE))
         batch_op.drop_column("dataset")
-    with op.batch_alter_table("workers") as batch_op:
-        batch_op.drop_column("rests")
+    op.drop_column("workers", "rests")  # as it is: a copy would give numbers twice
     op.execute("DELETE FROM job_events WHERE kind = 'worker_resumed'")
     op.execute("UPDATE job_events SET kind = 'drained' WHERE kind = 'worker_fault'")
     op.execute("UPDATE attempts SET outcome = 'drained' WHERE outcome = 'worker_fault'")
@@ -85,10 +81,21 @@ def allow(outcomes: str) -> None:
 
 
 def allow_kinds(kinds: tuple[str, ...]) -> None:
-    """Let the history have events of some kinds, and of no others."""
-    with op.batch_alter_table("job_events") as batch_op:
+    """Let the history have events of some kinds, and of no others; it gives no number twice.
+
+    SQLite copies the table, and the copy knows the numbers of those rows alone that are there.
+    """
+    bind = op.get_bind()
+    is_sqlite = bind.dialect.name == "sqlite"
+    newest = bind.scalar(sa.text(NEWEST)) if is_sqlite else None
+    with op.batch_alter_table(
+        "job_events", table_kwargs={"sqlite_autoincrement": True}
+    ) as batch_op:
         batch_op.drop_constraint(op.f("ck_job_events_kind_is_known"), type_="check")
         batch_op.create_check_constraint(op.f("ck_job_events_kind_is_known"), one_of("kind", kinds))
+    if newest is not None:
+        op.execute("DELETE FROM sqlite_sequence WHERE name = 'job_events'")
+        op.execute(f"INSERT INTO sqlite_sequence VALUES ('job_events', {newest})")  # noqa: S608
 
 
 def one_of(column: str, values: tuple[str, ...]) -> str:

@@ -1,0 +1,156 @@
+"""Space: runs deleted and restored, what is kept no longer, what takes how much."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import click
+
+from cli.client import Client
+from cli.commands.arguments import Command, as_json, job_ids, with_client
+from cli.render import space as shown
+from cli.render import text
+
+JSON = dict[str, Any]
+
+AT_ONCE = 500
+"""Runs that the server takes in one request."""
+
+DAYS = click.FloatRange(min=0)
+
+
+@click.command()
+@job_ids
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@as_json
+@with_client
+def delete(client: Client, job_ids: Sequence[int], yes: bool, as_json: bool) -> None:
+    """Delete runs. For a while (a day) they can be restored; then they are gone for good.
+
+    A run that is running must be cancelled or paused first.
+    """
+    if not yes and sys.stdin.isatty():
+        count = len(job_ids)
+        what = f"run {job_ids[0]}" if count == 1 else f"{count} runs"
+        click.confirm(f"Delete {what}?", abort=True, err=True)
+    _report(_of_many(client, "/jobs/delete", job_ids), "is deleted; trainyard restore", as_json)
+
+
+@click.command()
+@job_ids
+@as_json
+@with_client
+def restore(client: Client, job_ids: Sequence[int], as_json: bool) -> None:
+    """Restore runs that were deleted."""
+    _report(_of_many(client, "/jobs/restore", job_ids), "is restored", as_json)
+
+
+def _of_many(client: Client, path: str, job_ids: Sequence[int]) -> JSON:
+    """Ask for something for many runs, some at a time."""
+    answer: JSON = {"done": [], "refused": []}
+    for start in range(0, len(job_ids), AT_ONCE):
+        part = client.post(path, {"ids": list(job_ids[start : start + AT_ONCE])})
+        for name in answer:
+            answer[name] += part[name]
+    return answer
+
+
+def _report(answer: JSON, what: str, as_json: bool) -> None:
+    if as_json:
+        click.echo(text.as_json(answer))
+    else:
+        for job_id in answer["done"]:
+            undo = f" {job_id} restores it" if what.endswith("restore") else ""
+            click.echo(f"run {job_id} {what}{undo}")
+        for each in answer["refused"]:
+            click.echo(each["message"], err=True)
+    sys.exit(bool(answer["refused"]))
+
+
+def _older(kind: str, what: str) -> Callable[[Command], Command]:
+    """An option that names an age."""
+    return click.option(f"--{kind}", f"{kind}_days", type=DAYS, metavar="DAYS", help=what)
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@_older("snapshots", "Snapshots of runs that are failed or paused for longer.")
+@_older("artifacts", "Artifacts of runs that ended earlier.")
+@_older("logs", "Logs of runs that ended earlier.")
+@_older("workers", "Workers that stopped earlier and that no run names.")
+@_older("previews", "Previews that were asked for earlier.")
+@click.option("--deleted", is_flag=True, help="Deleted runs: they cannot be restored then.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@as_json
+@with_client
+def clean(
+    client: Client,
+    dry_run: bool,
+    deleted: bool,
+    yes: bool,
+    as_json: bool,
+    **days: float | None,
+) -> None:
+    """Remove what is kept no longer, by age in days: 0 removes all of a kind.
+
+    Without an age or --deleted, the ages are those of the server's settings. Runs with the tag
+    that the settings name (keep) lose nothing. On a terminal it shows first what goes, and asks.
+    """
+    body = {"dry_run": dry_run, "deleted": deleted, **days}
+    if not dry_run and not yes and sys.stdin.isatty():
+        _show(_clean(client, body | {"dry_run": True}), as_json=False)
+        click.confirm("Remove this?", abort=True, err=True)
+    _show(_clean(client, body), as_json)
+
+
+def _show(total: JSON, as_json: bool) -> None:
+    if as_json:
+        click.echo(text.as_json(total))
+    elif total["items"]:
+        text.console().print(shown.cleaned(total))
+    else:
+        click.echo("There is nothing to remove.")
+
+
+def _clean(client: Client, body: JSON) -> JSON:
+    return _summed(list(_pieces(client, body)))
+
+
+def _pieces(client: Client, body: JSON) -> Iterator[JSON]:
+    """The answers of the server, which removes for some seconds at a time."""
+    position: int | None = 0
+    while position is not None:
+        answer = client.post("/clean", body | {"position": position})
+        yield answer
+        position = answer["next"]
+
+
+def _summed(answers: Sequence[JSON]) -> JSON:
+    items: dict[str, JSON] = {}
+    for answer in answers:
+        for each in answer["items"]:
+            known = items.setdefault(each["kind"], {"kind": each["kind"]})
+            for name in ("runs", "count", "bytes"):
+                known[name] = known.get(name, 0) + each[name]
+    return {"dry_run": answers[0]["dry_run"], "items": list(items.values())}
+
+
+@click.command()
+@as_json
+@with_client
+def storage(client: Client, as_json: bool) -> None:
+    """Show what takes how much space, by kind and by the largest runs."""
+    answer = client.get("/storage")
+    if as_json:
+        click.echo(text.as_json(answer))
+        return
+    console = text.console()
+    console.print(shown.kinds(answer["kinds"]))
+    if answer["largest"]:
+        console.print()
+        console.print(shown.largest(answer["largest"]))
+
+
+COMMANDS = (delete, restore, clean, storage)

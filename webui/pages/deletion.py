@@ -1,0 +1,85 @@
+"""Deleting runs: a question before it, for one run or for several that are chosen, and the undo."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, redirect, render_template, request, url_for
+
+from core import queries
+from core.errors import InvalidInput
+from core.messages import message
+from core.spec import facts
+from webui import actions
+from webui.api.requests import selection
+from webui.api.shapes import JSON, JobShape, list_of_jobs
+from webui.context import current
+from webui.pages.blueprint import CHOICES, blueprint, to_run
+
+
+@blueprint.get("/jobs/<int:job_id>/delete", endpoint="ask_to_delete")
+def ask(job_id: int) -> str:
+    """The question whether a run is to be deleted."""
+    with current().database.reading() as session:
+        row, worker = queries.job(session, job_id)
+        return _question([JobShape.of(row, worker)], is_chosen=True, address=None)
+
+
+@blueprint.post("/jobs/<int:job_id>/delete")
+def delete(job_id: int) -> Response:
+    """Delete a run; its page says so, and offers to undo it."""
+    actions.delete(current(), job_id)
+    return to_run(job_id)
+
+
+@blueprint.post("/jobs/<int:job_id>/restore")
+def restore(job_id: int) -> Response:
+    """Undo a delete."""
+    actions.restore(current(), job_id)
+    return to_run(job_id)
+
+
+@blueprint.get("/jobs/delete", endpoint="choose_to_delete")
+def choose() -> str:
+    """A page of the list to choose from: of the runs that the address asks for."""
+    cursor = request.args.get("cursor", "")
+    with current().database.reading() as session:
+        page = queries.jobs(session, selection(), cursor=cursor)
+        shown = list_of_jobs(session, page).items
+    chosen: JSON = {name: value for name in CHOICES if (value := request.args.get(name, ""))}
+    older = page.next and url_for("pages.choose_to_delete", cursor=page.next, **chosen)
+    return _question(shown, is_chosen=False, address=older)
+
+
+@blueprint.post("/jobs/delete")
+def delete_many() -> Response | str:
+    """Delete the runs that were chosen, and say which could not be."""
+    ids = [int(each) for each in request.form.getlist("id") if each.isascii() and each.isdigit()]
+    if not ids:
+        raise InvalidInput.one("id", message("input.no_run_chosen"))
+    many = actions.delete_many(current(), {"ids": ids})
+    if not many.refused:
+        return _to_list()
+    refused = [{"id": job_id, "reason": str(error)} for job_id, error in many.refused]
+    return render_template("deletion/refused.html", done=len(many.done), refused=refused)
+
+
+def _to_list() -> Response:
+    response = redirect(url_for("pages.jobs"), 303)
+    assert isinstance(response, Response)
+    return response
+
+
+def _question(shown: Any, *, is_chosen: bool, address: str | None) -> str:
+    """The page that asks; a run that is running cannot be chosen."""
+    jobs: list[JSON] = [
+        job.as_json() | {"summary": facts.summary(job.spec), "is_running": job.state == "running"}
+        for job in shown
+    ]
+    return render_template(
+        "deletion/page.html",
+        jobs=jobs,
+        is_chosen=is_chosen,
+        older=address,
+        undo_s=current().settings.undo_hours * 3600.0,
+    )
