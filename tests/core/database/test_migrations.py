@@ -153,6 +153,33 @@ def test_each_dataset_gets_a_lane_of_its_own_on_the_way_up_and_one_lane_on_the_w
     engine.upgrade(empty_database_address)
 
 
+def test_an_event_that_was_purged_takes_its_number_with_it_over_an_upgrade_and_back(
+    empty_database_address,
+):
+    engine.upgrade(empty_database_address, "0014")
+    config = engine.alembic_config(empty_database_address)
+    with Database(empty_database_address) as tables:
+        with tables.writing() as session:
+            insert(session, "lanes", id=101)
+            insert_jobs(session, 1, lane_id=101)
+            first = append_event(session)
+            session.execute(text(f"DELETE FROM job_events WHERE id = {first}"))
+        engine.upgrade(empty_database_address, "0015")
+        with tables.writing() as session:
+            second = append_event(session)
+            session.execute(text(f"DELETE FROM job_events WHERE id = {second}"))
+        alembic.command.downgrade(config, "0014")
+        with tables.writing() as session:
+            assert first < second < append_event(session)
+
+
+def append_event(session):
+    """The id of a new event of the first run."""
+    row = "(1, '2026-01-01 00:00:00+00:00', '{}', 'claimed', 1, '{}')"
+    columns = "(job_id, at, actor, kind, attempt, payload)"
+    return session.scalar(text(f"INSERT INTO job_events {columns} VALUES {row} RETURNING id"))
+
+
 def test_a_run_of_before_gets_the_measurements_of_the_epoch_that_it_published(
     empty_database_address,
 ):

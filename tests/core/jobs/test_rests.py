@@ -12,7 +12,7 @@ from core.database.clock import now
 from core.database.engine import Database
 from core.database.models import JobEvent, Worker
 from core.errors import Forbidden, NotFound
-from core.jobs import endings, lifecycle, polling, rests
+from core.jobs import deletion, endings, lifecycle, polling, rests
 from core.jobs.actors import LOCAL_OWNER, REAPER
 from core.jobs.capacity import EVERYTHING, GPUS, Capacity, Requirements, of_dataset
 from core.jobs.claim import Claimant
@@ -223,6 +223,27 @@ def test_a_person_ends_the_rests_of_a_worker_and_the_run_says_who(database, clai
         event = session.scalars(select(JobEvent).where(JobEvent.kind == "worker_resumed")).one()
     assert (event.job_id, event.actor["name"], event.payload) == (job.id, "owner", {"worker": "w"})
     assert claim(database, claimant).job_id == job.id
+
+
+def test_a_rest_ends_also_where_the_run_that_met_it_is_gone(database, claimant):
+    gone, _ = fail(database, claimant, submitted_for(database, "mnist"))
+    there, _ = fail(database, claimant, submitted_for(database, "digits"))
+    deletion.delete(database, gone.job_id, LOCAL_OWNER, undo_s=0.0)
+    assert deletion.purge(database) == 1
+    assert {rest.job_id for rest in rests_of(database, claimant)} == {gone.job_id, there.job_id}
+
+    rests.resume(database, claimant.worker_id, LOCAL_OWNER)
+
+    assert rests_of(database, claimant) == []
+    with database.reading() as session:
+        told = select(JobEvent.job_id).where(JobEvent.kind == "worker_resumed")
+        assert session.scalars(told).all() == [there.job_id]
+
+
+def submitted_for(database, dataset):
+    """The fault that a worker has not the data of a run that waits."""
+    submit(database, dataset)
+    return Failure("data_unavailable", plain("No network."), work=of_dataset(dataset))
 
 
 def test_ending_no_rest_changes_nothing(database, claimant):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from core import workers
-from core.jobs import endings
+from core.jobs import deletion, endings
+from core.jobs.actors import LOCAL_OWNER
 from core.jobs.capacity import of_dataset
 from core.jobs.endings import Failure
 from core.messages import plain
@@ -58,3 +59,19 @@ def test_a_worker_that_rests_says_why_and_a_button_ends_that(client, running, da
     assert (answer.status_code, answer.location) == (303, "/workers")
     assert get(client, "/workers").one("tr", id="worker-1").attributes["data-state"] == "live"
     assert get(client, "/workers").all("tr", id="rests-1") == []
+
+
+def test_a_rest_links_to_no_run_that_is_gone(client, running, database):
+    job_id, lease = running()
+    endings.end(database, lease, "worker_fault", NO_DATA)
+    assert [link for link in links(client) if link.endswith(f"/{job_id}")]
+
+    deletion.delete(database, job_id, LOCAL_OWNER, undo_s=0.0)
+    deletion.purge(database)
+
+    assert [link for link in links(client) if link.endswith(f"/{job_id}")] == []
+    assert f"Seen in run #{job_id}" in get(client, "/workers").one("tr", id="rests-1").text
+
+
+def links(client):
+    return [each.attributes["href"] for each in get(client, "/workers").all("a")]
