@@ -49,8 +49,9 @@ def downgrade() -> None:
         batch_op.drop_column("dataset")
     op.drop_column("workers", "rests")  # as it is: a copy would give numbers twice
     op.execute("DELETE FROM job_events WHERE kind = 'worker_resumed'")
-    op.execute("UPDATE job_events SET kind = 'drained' WHERE kind = 'worker_fault'")
-    op.execute("UPDATE attempts SET outcome = 'drained' WHERE outcome = 'worker_fault'")
+    # as a crash, which also is followed by another try or by the end
+    op.execute("UPDATE job_events SET kind = 'crashed' WHERE kind = 'worker_fault'")
+    op.execute("UPDATE attempts SET outcome = 'crashed' WHERE outcome = 'worker_fault'")
     allow_kinds(KINDS)
     allow(f"outcome IS NULL OR {one_of('outcome', OUTCOMES)}")
 

@@ -236,8 +236,8 @@ def test_a_rest_ends_also_where_the_run_that_met_it_is_gone(database, claimant):
 
     assert rests_of(database, claimant) == []
     with database.reading() as session:
-        told = select(JobEvent.job_id).where(JobEvent.kind == "worker_resumed")
-        assert session.scalars(told).all() == [there.job_id]
+        runs = select(JobEvent.job_id).where(JobEvent.kind == "worker_resumed")
+        assert session.scalars(runs).all() == [there.job_id]
 
 
 def submitted_for(database, dataset):
