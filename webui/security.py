@@ -25,6 +25,11 @@ CONTENT_SECURITY_POLICY = (
 )
 """Styles may be set by script (the curves place their parts so); scripts come from us alone."""
 
+CONTENT_SECURITY_POLICY_OF_NETWORKS = CONTENT_SECURITY_POLICY.replace(
+    "script-src 'self'", "script-src 'self' 'wasm-unsafe-eval'"
+)
+"""For a page that runs a network: WebAssembly may be compiled; text is no script there either."""
+
 LARGEST_BODY = 1024 * 1024
 
 

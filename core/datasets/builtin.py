@@ -5,7 +5,7 @@ from __future__ import annotations
 import string
 from typing import Literal, get_args
 
-from core.datasets.info import DatasetInfo
+from core.datasets.info import DatasetInfo, Framing
 
 DatasetName = Literal[
     "mnist",
@@ -23,6 +23,9 @@ _DIGITS = tuple(string.digits)
 _EMNIST_BALANCED = (*string.digits, *string.ascii_uppercase, *"abdefghnqrt")
 _EMNIST_SOURCE = "https://www.nist.gov/itl/products-and-services/emnist-dataset"
 _EMNIST_LICENSE = "None named; made of NIST Special Database 19"
+# Cohen et al., EMNIST: an extension of MNIST to handwritten letters (2017), figure 1: a border of
+# two pixels, and blurred
+_EMNIST_FRAMING = Framing(box=24, center="box", stroke=3)
 
 DATASETS: dict[str, DatasetInfo] = {
     dataset.name: dataset
@@ -42,6 +45,7 @@ DATASETS: dict[str, DatasetInfo] = {
             largest_pixel=255,
             license="CC BY-SA 3.0",
             source="http://yann.lecun.com/exdb/mnist/",
+            framing=Framing(box=20, center="mass", stroke=2.75),
         ),
         DatasetInfo(
             name="fashion_mnist",
@@ -98,6 +102,7 @@ DATASETS: dict[str, DatasetInfo] = {
             largest_pixel=255,
             license="CC BY-SA 4.0",
             source="https://github.com/rois-codh/kmnist",
+            framing=Framing(box=26, center="box", stroke=2.5),
         ),
         DatasetInfo(
             name="emnist_balanced",
@@ -116,6 +121,7 @@ DATASETS: dict[str, DatasetInfo] = {
             largest_pixel=255,
             license=_EMNIST_LICENSE,
             source=_EMNIST_SOURCE,
+            framing=_EMNIST_FRAMING,
         ),
         DatasetInfo(
             name="emnist_letters",
@@ -134,6 +140,7 @@ DATASETS: dict[str, DatasetInfo] = {
             largest_pixel=255,
             license=_EMNIST_LICENSE,
             source=_EMNIST_SOURCE,
+            framing=_EMNIST_FRAMING,
         ),
         DatasetInfo(
             name="cifar10",
@@ -181,6 +188,7 @@ DATASETS: dict[str, DatasetInfo] = {
             license="CC BY 4.0",
             source="https://archive.ics.uci.edu/dataset/80/"
             "optical+recognition+of+handwritten+digits",
+            framing=Framing(box=8, center="box", stroke=2),
         ),
     )
 }

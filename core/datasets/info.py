@@ -6,6 +6,19 @@ Whoever trains, describes a network or checks a spec is given this and looks not
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """How the images of a dataset of handwriting were made of what somebody had written."""
+
+    box: float
+    """The side, in pixels, of the square that the writing was scaled into."""
+    center: Literal["mass", "box"]
+    """What of the writing lies in the middle of the image: its center of mass, or of that box."""
+    stroke: float
+    """How wide a stroke of the pen is, in pixels: about, as a 1 of it shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +46,5 @@ class DatasetInfo:
     """Under what terms its authors give it away; says so where they name none."""
     source: str
     """The address of its authors' page."""
+    framing: Framing | None = None
+    """None: its images are pictures, which fill the frame."""

@@ -31,6 +31,7 @@ from core.queries.runs import (
     logs,
     metrics,
     milestones,
+    newest_artifact,
     newest_keys,
 )
 from core.queries.usage import RunUsage, Usage, by_kind, largest_runs
@@ -68,6 +69,7 @@ __all__ = [
     "metrics",
     "metrics_curve",
     "milestones",
+    "newest_artifact",
     "newest_keys",
     "queues",
     "revisions",

@@ -104,6 +104,16 @@ def artifact(session: Session, artifact_id: int) -> Artifact:
     return found
 
 
+def newest_artifact(session: Session, job_id: int, format_: str) -> Artifact | None:
+    """The file of a format that a job published last; None where it has none."""
+    return session.scalar(
+        select(Artifact)
+        .where(Artifact.job_id == job_id, Artifact.format == format_)
+        .order_by(Artifact.id.desc())
+        .limit(1)
+    )
+
+
 def evaluation(session: Session, job_id: int) -> Evaluation:
     """What a job's published weights do on the test set.
 

@@ -41,6 +41,7 @@ class Site:
     """A running stack."""
 
     url: str
+    home: Path
 
     def submit(self, **body: object) -> int:
         """Queue a run of the digits through the API."""
@@ -73,7 +74,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     program.start()
     try:
         wait_until(lambda: endpoint.find_running(home), f"the stack is up; see {home}/up.log", 60)
-        yield Site(f"http://127.0.0.1:{settings.port}")
+        yield Site(f"http://127.0.0.1:{settings.port}", home)
     finally:
         program.end()
 

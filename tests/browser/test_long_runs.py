@@ -65,7 +65,7 @@ def site(settings, run):
     """The web alone: no worker would touch the run."""
     program = Program([sys.executable, "-m", "webui"], settings, settings.home / "web.log")
     program.start()
-    made = Site(f"http://127.0.0.1:{settings.port}")
+    made = Site(f"http://127.0.0.1:{settings.port}", settings.home)
     try:
         wait_until(lambda: _answers(made, run), f"the web is up; see {settings.home}/web.log", 60)
         yield made
