@@ -173,9 +173,23 @@ def test_an_event_that_was_purged_takes_its_number_with_it_over_an_upgrade_and_b
             assert first < second < append_event(session)
 
 
-def append_event(session):
+def test_a_fault_of_a_worker_is_a_crash_for_an_earlier_release(empty_database_address):
+    engine.upgrade(empty_database_address, "0015")
+    with Database(empty_database_address) as tables, tables.writing() as session:
+        insert(session, "lanes", id=101)
+        insert_jobs(session, 1, lane_id=101)
+        append_event(session, "worker_fault")
+        append_event(session, "worker_resumed")
+
+    alembic.command.downgrade(engine.alembic_config(empty_database_address), "0014")
+
+    with Database(empty_database_address) as tables, tables.reading() as session:
+        assert session.scalars(text("SELECT kind FROM job_events")).all() == ["crashed"]
+
+
+def append_event(session, kind="claimed"):
     """The id of a new event of the first run."""
-    row = "(1, '2026-01-01 00:00:00+00:00', '{}', 'claimed', 1, '{}')"
+    row = f"(1, '2026-01-01 00:00:00+00:00', '{{}}', '{kind}', 1, '{{}}')"
     columns = "(job_id, at, actor, kind, attempt, payload)"
     return session.scalar(text(f"INSERT INTO job_events {columns} VALUES {row} RETURNING id"))
 
