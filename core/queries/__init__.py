@@ -8,6 +8,7 @@ from core.queries.curves import (
     Extent,
     epochs_curve,
     metrics_curve,
+    training_seconds,
 )
 from core.queries.jobs import (
     EVERYTHING,
@@ -27,6 +28,7 @@ from core.queries.runs import (
     epochs,
     evaluated_attempt,
     evaluation,
+    evaluations,
     events,
     logs,
     metrics,
@@ -60,6 +62,7 @@ __all__ = [
     "epochs_curve",
     "evaluated_attempt",
     "evaluation",
+    "evaluations",
     "events",
     "job",
     "jobs",
@@ -73,6 +76,7 @@ __all__ = [
     "newest_keys",
     "queues",
     "revisions",
+    "training_seconds",
     "worker",
     "workers",
 ]

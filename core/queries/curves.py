@@ -110,3 +110,11 @@ def epochs_curve(
         for place, value in enumerate(values)
     }
     return Curve(job_id, "epoch", at, count, statistics)
+
+
+def training_seconds(session: Session, job_id: int, epochs: Sequence[int]) -> list[float]:
+    """How long a run had trained, without its evaluations, at the end of each of some epochs."""
+    trained = func.sum(Epoch.seconds).over(order_by=Epoch.epoch)
+    summed_up = select(Epoch.epoch, trained).where(Epoch.job_id == job_id)
+    by_epoch = {epoch: total for epoch, total in session.execute(summed_up)}  # noqa: C416
+    return [round(by_epoch[epoch], 3) for epoch in epochs]

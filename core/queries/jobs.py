@@ -238,7 +238,7 @@ def jobs_by_id(session: Session, job_ids: Sequence[int]) -> list[Job]:
     """Each of some jobs that is there, however many they are."""
     return [
         job
-        for part in parts(job_ids)
+        for part in parts([each for each in job_ids if each <= LARGEST_KEY])
         for job in session.scalars(select(Job).where(Job.id.in_(part)))
     ]
 

@@ -127,6 +127,12 @@ def evaluation(session: Session, job_id: int) -> Evaluation:
     return found
 
 
+def evaluations(session: Session, job_ids: Sequence[int]) -> dict[int, Evaluation]:
+    """The evaluations of some jobs by their numbers; a few hundred jobs at most."""
+    found = session.scalars(select(Evaluation).where(Evaluation.job_id.in_(job_ids)))
+    return {each.job_id: each for each in found}
+
+
 def evaluated_attempt(session: Session, job_id: int) -> int:
     """The attempt that made a job's evaluation, or 0 where there is none; reads no content."""
     return session.scalar(select(Evaluation.attempt).where(Evaluation.job_id == job_id)) or 0

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from webui.pages import deletion, evaluation, new_run, run, runs, storage, tryout, workers
+from webui.pages import (
+    compare,
+    deletion,
+    evaluation,
+    new_run,
+    run,
+    runs,
+    storage,
+    tryout,
+    workers,
+)
 from webui.pages.blueprint import blueprint
 
-PAGES = (deletion, evaluation, new_run, run, runs, storage, tryout, workers)
+PAGES = (compare, deletion, evaluation, new_run, run, runs, storage, tryout, workers)
 
 __all__ = ["PAGES", "blueprint"]

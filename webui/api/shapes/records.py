@@ -133,6 +133,8 @@ class EvaluationShape(OpenShape):
     classes: list[ClassScore]
     calibration: Calibration
     mistakes: list[Mistake]
+    labels: str | None = None
+    predictions: str | None = None
 
     @classmethod
     def of(cls, row: Evaluation) -> EvaluationShape:

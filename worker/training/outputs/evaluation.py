@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
+from core import predictions
 from core.datasets.info import DatasetInfo
 from core.errors import TrainyardError
 from core.messages import message
@@ -167,6 +168,10 @@ class EvaluationResult:
     calibration: Calibration
     mistakes: list[Mistake]
     """The most confident ones, `MOST_MISTAKES` at most, the most confident one first."""
+    labels: str
+    predictions: str
+    """Of every image, in the order of the test set, as `core.predictions` packs them: so that
+    two runs can be compared image by image."""
 
     def content(self) -> dict[str, Any]:
         """As JSON: lists, dictionaries, words, None, and numbers that are all finite."""
@@ -203,6 +208,8 @@ def evaluate(
         classes=_class_scores(confusion, dataset.classes),
         calibration=_calibration(confidence, is_correct),
         mistakes=_mistakes(labels, predicted, confidence, pixels, dataset.largest_pixel),
+        labels=predictions.pack(labels.tolist()),
+        predictions=predictions.pack(predicted.tolist()),
     )
 
 

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from core import predictions
 from core.database.models import Evaluation
 from core.datasets.builtin import DATASETS
 from webui.api.shapes import EvaluationShape
@@ -189,6 +190,13 @@ def test_a_mistake_shows_its_image_in_its_size_and_full_brightness(name):
     assert seen[0, 0, 0] == 255
 
 
+def test_what_each_image_was_taken_for_is_kept():
+    result = result_of([sure_of(3), sure_of(1), sure_of(3)], [3, 1, 0])
+
+    assert list(predictions.unpack(result.labels)) == [3, 1, 0]
+    assert list(predictions.unpack(result.predictions)) == [3, 1, 3]
+
+
 def test_its_content_is_plain_json_and_small():
     *_, result = random_evaluation()
 
@@ -203,6 +211,8 @@ def test_its_content_is_plain_json_and_small():
         "classes",
         "calibration",
         "mistakes",
+        "labels",
+        "predictions",
     }
     assert set(content["calibration"]["bins"][0]) == {
         "lower",

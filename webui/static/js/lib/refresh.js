@@ -29,6 +29,7 @@ export function morph(element, fresh, morphStyle) {
 async function refresh(element) {
   try {
     const fresh = await fetchPart(element.dataset.refresh);
+    element.dispatchEvent(new CustomEvent("refresh", { detail: fresh })); // to keep what is chosen in it
     morph(element, fresh.body, "innerHTML");
     connection.restored();
   } catch {

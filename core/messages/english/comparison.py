@@ -1,0 +1,38 @@
+"""What a comparison of runs says about their differences."""
+
+from __future__ import annotations
+
+from core.messages.template import Template
+
+_SPLIT = (
+    "{better} is right where {worse} is wrong on {only_better:number} of {count:number} test "
+    "images, the other way on {only_worse:number}: p = {chance:short}{corrected:optional}."
+)
+
+COMPARISON: dict[str, Template] = {
+    "comparison.image_by_image": _SPLIT + " {better} is better by more than chance.",
+    "comparison.image_by_image_noise": _SPLIT
+    + " A difference as large comes by chance too often: it may be noise.",
+    "comparison.same_predictions": "{better} and {worse} are right on the same test images.",
+    "comparison.intervals_apart": "{better} ({better_accuracy:percent}) is better than {worse} "
+    "({worse_accuracy:percent}): their 95% intervals lie apart.",
+    "comparison.intervals_overlap": "{better_accuracy:percent} of {better} against "
+    "{worse_accuracy:percent} of {worse}: their 95% intervals overlap, so it may be noise. One of "
+    "them kept no predictions, so they cannot be compared image by image.",
+    "comparison.seeds": "{better} ({better_accuracy:percent}, {better_seeds} seeds) against "
+    "{worse} ({worse_accuracy:percent}, {worse_seeds} seeds): "
+    "p = {chance:short}{corrected:optional}. The difference is more than chance.",
+    "comparison.seeds_noise": "{better} ({better_accuracy:percent}, {better_seeds} seeds) against "
+    "{worse} ({worse_accuracy:percent}, {worse_seeds} seeds): "
+    "p = {chance:short}{corrected:optional}. It may be the seeds alone.",
+    "comparison.few_seeds": "{better} ({better_accuracy:percent}, {better_seeds} seeds) against "
+    "{worse} ({worse_accuracy:percent}, {worse_seeds} seeds): too few seeds to tell a difference "
+    "from chance. With four of each it can be told.",
+    "comparison.corrected": ", corrected (Holm) for {count} comparisons",
+    "comparison.chosen_by_test": "These runs kept no images apart for validation. Whoever picks "
+    "the best of {count} by its test accuracy flatters it: choose by a validation split, and look "
+    "at the test accuracy of the chosen one only.",
+    "comparison.other_datasets": "These runs were tested on different images, so their accuracies "
+    "cannot be compared.",
+    "comparison.number_of_runs": "Choose from 2 to {most} runs to compare.",
+}

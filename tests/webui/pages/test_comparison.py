@@ -1,0 +1,154 @@
+"""What is said of runs beside each other."""
+
+from __future__ import annotations
+
+import pytest
+
+from core import predictions
+from core.spec.presets import resolve
+from webui.pages.comparison import Contestant, differences, groups, verdicts
+
+VALIDATED = {"data": {"validation": 0.1}}
+LABELS = [0] * 100
+
+
+def spec(**changes):
+    return resolve("quick", changes).model_dump(mode="json")
+
+
+def contestant(job_id, wrong, *, packed=True, **changes):
+    """A run that is wrong on some of 100 test images."""
+    predicted = [1 if place in wrong else 0 for place in range(100)]
+    content = {"count": 100, "accuracy": 1 - len(set(wrong)) / 100}
+    if packed:
+        content |= {"labels": predictions.pack(LABELS), "predictions": predictions.pack(predicted)}
+    whole = spec(**{**VALIDATED, "epochs": job_id, **changes})
+    return Contestant(job_id, f"run {job_id}", whole, content["accuracy"], content)
+
+
+def said(*contestants):
+    return [(each.code, str(each)) for each in verdicts(contestants)]
+
+
+def test_only_fields_that_differ_are_shown_in_words():
+    found = differences([spec(), spec(epochs=3), spec(batch_size=64)])
+
+    assert [each.title.partition(": ")[2] for each in found] == ["Batch size", "Epochs"]
+    assert [list(each.values) for each in found] == [["128", "128", "64"], ["1", "3", "1"]]
+    assert differences([spec(), spec()]) == []
+
+
+def test_another_kind_is_a_difference_and_a_field_that_only_one_has_too():
+    found = {
+        each.title: list(each.values)
+        for each in differences([spec(), spec(optimizer={"kind": "adam", "learning_rate": 0.01})])
+    }
+
+    assert found["Optimizer"] == ["SGD", "Adam"]
+    assert found["Optimizer: Momentum"] == ["0.9", ""]
+
+
+def test_runs_that_differ_by_their_seeds_alone_are_a_group():
+    first, other, second = (
+        contestant(1, range(2), epochs=5, seed=1),
+        contestant(2, range(3), epochs=6),
+        contestant(3, range(4), epochs=5, seed=2),
+    )
+
+    assert [
+        [each.job_id for each in group.members] for group in groups([first, other, second])
+    ] == [
+        [1, 3],
+        [2],
+    ]
+
+
+def test_runs_are_compared_image_by_image_and_the_better_one_is_named():
+    [(code, text)] = said(contestant(1, range(20)), contestant(2, range(1)))
+
+    assert code == "comparison.image_by_image"
+    assert text.startswith(
+        "run 2 (#2) is right where run 1 (#1) is wrong on 19 of 100 test images, the other way on 0"
+    )
+    assert "corrected" not in text
+
+
+def test_a_difference_that_chance_explains_is_called_noise():
+    [(code, text)] = said(contestant(1, range(8)), contestant(2, range(6, 12)))
+
+    assert code == "comparison.image_by_image_noise"
+    assert "p = 0.754" in text
+
+
+def test_several_comparisons_are_corrected():
+    found = said(contestant(1, range(20)), contestant(2, range(1)), contestant(3, range(10)))
+
+    assert len(found) == 3
+    assert all("corrected (Holm) for 3 comparisons" in text for _, text in found)
+
+
+def test_of_many_runs_each_is_compared_with_the_best():
+    runs = [contestant(job_id, range(job_id)) for job_id in range(1, 9)]
+
+    found = said(*runs)
+
+    assert len(found) == 7
+    assert all(text.startswith("run 1 (#1)") for _, text in found)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [(range(60), "comparison.intervals_apart"), (range(8), "comparison.intervals_overlap")],
+)
+def test_runs_without_predictions_are_compared_by_their_intervals(wrong, code):
+    [(found, _)] = said(contestant(1, wrong, packed=False), contestant(2, range(5)))
+
+    assert found == code
+
+
+def test_equal_predictions_are_told():
+    [(code, _)] = said(contestant(1, range(5)), contestant(2, range(5)))
+
+    assert code == "comparison.same_predictions"
+
+
+def test_runs_on_other_images_are_not_compared():
+    [(code, _)] = said(contestant(1, range(5)), contestant(2, range(5), dataset="digits"))
+
+    assert code == "comparison.other_datasets"
+
+
+@pytest.mark.parametrize(
+    ("seeds", "apart", "code"),
+    [(3, 30, "few_seeds"), (5, 30, "seeds"), (5, 0, "seeds_noise")],
+)
+def test_seeds_are_compared_as_groups(seeds, apart, code):
+    runs = [
+        contestant(
+            10 * epochs + seed,
+            range(seed + 1 + (apart if epochs == 2 else 0)),
+            epochs=epochs,
+            seed=seed,
+        )
+        for epochs in (1, 2)
+        for seed in range(seeds)
+    ]
+
+    [(found, _)] = said(*runs)
+
+    assert found == f"comparison.{code}"
+
+
+def test_who_chooses_by_the_test_set_is_warned():
+    plain = {"data": {"validation": 0}}
+
+    codes = [code for code, _ in said(contestant(1, [], **plain), contestant(2, [3], **plain))]
+
+    assert codes[-1] == "comparison.chosen_by_test"
+
+
+def test_a_run_that_was_not_evaluated_is_left_out():
+    waiting = Contestant(9, "waiting", spec(), None, None)
+
+    assert said(waiting, contestant(1, [])) == []
+    assert waiting.interval is None

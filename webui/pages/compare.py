@@ -1,0 +1,148 @@
+"""The page on which several runs stand beside each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import render_template, request
+from sqlalchemy.orm import Session
+
+from core import queries
+from core.database.models import Evaluation, Job
+from core.errors import InvalidInput, NotFound
+from core.messages import message
+from core.queries import Curve, Extent
+from core.spec import facts
+from webui.api.shapes import JSON
+from webui.context import current
+from webui.filters import seconds_between
+from webui.pages import comparison
+from webui.pages.blueprint import blueprint
+from webui.pages.comparison import Contestant
+
+MOST_RUNS = 50
+POINTS = 8000
+"""In all curves of a page together, about."""
+MOST_BUCKETS = 400
+DIGITS = 6
+"""Significant digits of what a curve is drawn from."""
+MOST_BY_CLASS = 8
+"""Runs whose classes are shown beside each other: more are not read across."""
+TRAIN_LOSS = "train_loss"
+OF_EPOCHS = ("validation_loss", "validation_accuracy", "test_loss", "test_accuracy")
+
+TURN = 137.508
+"""Degrees from one color to the next: of however many, no two are alike."""
+FIRST_HUE = 250
+
+
+@blueprint.get("/compare")
+def compare() -> str:
+    """Runs beside each other, in the order of the address."""
+    if "run" not in request.args:
+        return render_template("compare/empty.html")
+    job_ids = _job_ids()
+    with current().database.reading(repeatable=True) as session:
+        by_id = {job.id: job for job in queries.jobs_by_id(session, job_ids)}
+        for job_id in job_ids:
+            if job_id not in by_id:
+                raise NotFound(message("run.unknown", job_id=job_id))
+        jobs = [by_id[job_id] for job_id in job_ids]
+        evaluations = queries.evaluations(session, job_ids)
+        curves = {job.id: _curves(session, job, len(jobs)) for job in jobs}
+    contestants = [_contestant(job, evaluations.get(job.id)) for job in jobs]
+    return render_template(
+        "compare/page.html",
+        rows=[
+            _row(job, contestant, place)
+            for place, (job, contestant) in enumerate(zip(jobs, contestants, strict=True))
+        ],
+        differences=comparison.differences([job.spec for job in jobs]),
+        groups=[each for each in comparison.groups(contestants) if len(each.accuracies) > 1],
+        verdicts=[str(each) for each in comparison.verdicts(contestants)],
+        classes=_classes(contestants) if len(jobs) <= MOST_BY_CLASS else [],
+        validated=any(facts.has_validation(job.spec) for job in jobs),
+        data={
+            "runs": [
+                {
+                    "id": job.id,
+                    "name": job.name,
+                    "hue": _hue(place),
+                    "batches": job.batches,
+                    "images": job.spec.get("batch_size"),
+                    **curves[job.id],
+                }
+                for place, job in enumerate(jobs)
+            ]
+        },
+    )
+
+
+def _job_ids() -> list[int]:
+    """The runs of the address, each once."""
+    texts = [text for each in request.args.getlist("run") for text in each.split(",")]
+    ids = dict.fromkeys(int(text) for text in texts if text.isascii() and text.isdigit())
+    if not 2 <= len(ids) <= MOST_RUNS:
+        raise InvalidInput.one("run", message("comparison.number_of_runs", most=MOST_RUNS))
+    return list(ids)
+
+
+def _contestant(job: Job, evaluation: Evaluation | None) -> Contestant:
+    content = evaluation.content if evaluation else None
+    accuracy = content["accuracy"] if content else None
+    return Contestant(job.id, job.name, job.spec, accuracy, content)
+
+
+def _row(job: Job, contestant: Contestant, place: int) -> JSON:
+    return {
+        "job": job,
+        "hue": _hue(place),
+        "interval": contestant.interval,
+        "summary": facts.summary(job.spec),
+        "took_s": seconds_between(job.started_at, job.finished_at)
+        if job.started_at and job.finished_at
+        else None,
+    }
+
+
+def _hue(place: int) -> float:
+    return round((FIRST_HUE + place * TURN) % 360, 1)
+
+
+def _curves(session: Session, job: Job, runs: int) -> JSON:
+    """What of a run is drawn, and how long it had trained at the end of each epoch."""
+    extent = Extent(max(40, min(MOST_BUCKETS, POINTS // runs)))
+    samples = queries.metrics_curve(session, job.id, extent, [TRAIN_LOSS])
+    epochs = queries.epochs_curve(session, job.id, extent, OF_EPOCHS)
+    return {
+        "samples": {"at": list(samples.at), TRAIN_LOSS: _last(samples, TRAIN_LOSS)},
+        "epochs": {
+            "at": list(epochs.at),
+            "seconds": queries.training_seconds(session, job.id, epochs.at),
+            **{name: _last(epochs, name) for name in OF_EPOCHS},
+        },
+    }
+
+
+def _last(curve: Curve, value: str) -> list[float | None]:
+    return [
+        None if each is None else float(f"{each:.{DIGITS}g}")
+        for each in curve.values[value]["last"]
+    ]
+
+
+def _classes(contestants: list[Contestant]) -> list[dict[str, Any]]:
+    """The recall of each class by each run, where all were tested on the same images."""
+    contents = [each.content for each in contestants if each.content]
+    if len(contents) < len(contestants) or len({each.tested_on[:2] for each in contestants}) > 1:
+        return []
+    names = [row["name"] for row in contents[0]["classes"]]
+    rows = [
+        {
+            "name": name,
+            "recalls": [content["classes"][place]["recall"] for content in contents],
+            "support": contents[0]["classes"][place]["support"],
+        }
+        for place, name in enumerate(names)
+    ]
+    return sorted(rows, key=lambda row: max(row["recalls"]) - min(row["recalls"]), reverse=True)

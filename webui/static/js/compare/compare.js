@@ -1,0 +1,125 @@
+// Curves of several runs in one picture, by epoch, step, time or images seen.
+
+import uPlot from "../../node_modules/uplot/dist/uPlot.esm.js";
+import { duration, number, percent, percentTick, rough, short, tick, visible } from "../lib/format.js";
+import { along } from "./along.js";
+
+const FAINT = 0.15; // of what is not pointed at
+
+const { runs } = JSON.parse(document.getElementById("compare-data").textContent);
+const AXES = { epoch: tick, step: rough, time: duration, images: rough };
+const figures = [];
+
+function colorOf(hue) {
+  const probe = document.createElement("i");
+  probe.className = "run-of";
+  probe.style = `--hue: ${hue}; color: var(--run)`;
+  document.body.append(probe);
+  const { color } = getComputedStyle(probe);
+  probe.remove();
+  return color;
+}
+
+const styleOf = (name) => getComputedStyle(document.documentElement).getPropertyValue(name);
+
+function resolved(name) {
+  const probe = document.createElement("i");
+  probe.style.color = `var(${name})`;
+  document.body.append(probe);
+  const { color } = getComputedStyle(probe);
+  probe.remove();
+  return color;
+}
+
+class Figure {
+  constructor(element) {
+    this.element = element;
+    this.value = element.dataset.curve;
+    this.place = element.querySelector(".plot");
+    this.pointed = element.querySelector('[data-of="pointed"]');
+    this.isShare = this.value.endsWith("accuracy");
+    new ResizeObserver(() => this.#resize()).observe(this.place);
+  }
+
+  draw(axis) {
+    this.axis = axis;
+    this.plot?.destroy();
+    const tables = runs.map((run) => along(run, this.value, axis)).map(({ x, y }) => [x, y]);
+    const write = this.isShare ? percentTick : short;
+    const look = { stroke: resolved("--muted"), grid: { stroke: resolved("--line"), width: 1 }, ticks: { show: false } };
+    const font = `12px ${styleOf("--sans")}`;
+    this.plot = new uPlot(
+      {
+        ...this.#size(),
+        padding: [8, 12, 0, 0],
+        legend: { show: false },
+        focus: { alpha: FAINT },
+        cursor: { y: false, drag: { x: true, y: false }, focus: { prox: 16 }, points: { size: 6 } },
+        scales: { x: { time: false } },
+        axes: [
+          { ...look, font, size: 28, values: (_, splits) => splits.map((split) => AXES[axis](split)) },
+          { ...look, font, size: 56, values: (_, splits) => splits.map((split) => write(split)) },
+        ],
+        series: [
+          {},
+          ...runs.map(({ name, hue }) => ({ label: name, stroke: colorOf(hue), width: 1.5, spanGaps: true, points: { show: false } })),
+        ],
+        hooks: { setSeries: [(_plot, index) => this.#point(index)], setCursor: [() => this.#write()] },
+      },
+      uPlot.join(tables),
+      this.place,
+    );
+    this.element.plot = this.plot; // for whoever looks at a page from outside
+    this.element.dataset.axis = axis;
+    this.element.dataset.lines = tables.filter(([x]) => x.length).length;
+  }
+
+  // Makes one run stand out; null: none.
+  focus(index) {
+    this.plot.setSeries(index, { focus: index !== null });
+  }
+
+  #point(index) {
+    this.run = index ? runs[index - 1] : null;
+    this.index = index;
+    this.#write();
+  }
+
+  #write() {
+    this.pointed.replaceChildren();
+    if (!this.run || this.plot.cursor.idx == null) return;
+    const values = this.plot.data[this.index];
+    const value = values[this.plot.cursor.idx] ?? values.slice(0, this.plot.cursor.idx).findLast((each) => each != null);
+    const shown = document.createElement("b");
+    shown.textContent = this.isShare ? percent(value) : number(value);
+    this.pointed.append(`${visible(this.run.name)} #${this.run.id} `, shown);
+  }
+
+  #size() {
+    return { width: Math.max(200, Math.floor(this.place.clientWidth)), height: this.place.clientHeight };
+  }
+
+  #resize() {
+    const size = this.#size();
+    if (this.plot && (size.width !== this.plot.width || size.height !== this.plot.height)) this.plot.setSize(size);
+  }
+}
+
+const buttons = [...document.querySelectorAll("[data-axis].button")];
+let chosen = "epoch";
+
+function draw(axis = chosen) {
+  chosen = axis;
+  for (const button of buttons) button.setAttribute("aria-pressed", button.dataset.axis === axis);
+  for (const figure of figures) figure.draw(axis);
+}
+
+for (const element of document.querySelectorAll("[data-curve]")) figures.push(new Figure(element));
+for (const button of buttons) button.addEventListener("click", () => draw(button.dataset.axis));
+document.addEventListener("themechange", () => requestAnimationFrame(() => draw()));
+for (const row of document.querySelectorAll("#runs [data-run]")) {
+  const index = 1 + runs.findIndex(({ id }) => id === Number(row.dataset.run));
+  row.addEventListener("pointerenter", () => figures.forEach((figure) => figure.focus(index)));
+  row.addEventListener("pointerleave", () => figures.forEach((figure) => figure.focus(null)));
+}
+draw();

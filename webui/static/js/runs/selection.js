@@ -1,0 +1,76 @@
+// Runs that are chosen in the list, to be compared.
+
+const FEWEST = 2;
+
+const list = document.getElementById("fresh");
+const form = document.getElementById("selection");
+const count = form.querySelector('[data-of="count"]');
+const compare = form.querySelector("button[type=submit]");
+
+const chosen = new Set();
+let last = null; // the run that was clicked last: where a stretch begins
+let pointed = null; // the row that pointer or focus came to last
+
+const boxes = () => [...list.querySelectorAll("input[name=run]")];
+
+function show() {
+  form.toggleAttribute("data-any", chosen.size > 0);
+  count.textContent = `${chosen.size} chosen`;
+  compare.disabled = chosen.size < FEWEST;
+}
+
+function choose(box, isChosen) {
+  box.checked = isChosen;
+  if (isChosen) chosen.add(box.value);
+  else chosen.delete(box.value);
+}
+
+// All from the run that was clicked last to this one get the state of this one.
+function chooseTo(box) {
+  const all = boxes();
+  const [from, to] = [all.findIndex(({ value }) => value === last), all.indexOf(box)].sort((a, b) => a - b);
+  if (from < 0) return;
+  for (const each of all.slice(from, to + 1)) choose(each, box.checked);
+}
+
+list.addEventListener("click", (event) => {
+  const box = event.target.closest("input[name=run]");
+  if (!box) return;
+  choose(box, box.checked);
+  if (event.shiftKey && last !== null) chooseTo(box);
+  last = box.value;
+  show();
+});
+
+for (const way of ["pointerover", "focusin"]) {
+  list.addEventListener(way, ({ target }) => (pointed = target.closest("tbody tr")));
+}
+
+addEventListener("keydown", (event) => {
+  if (event.key !== "x" || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.matches("input:not([type=checkbox]), select, textarea")) return;
+  const box = pointed?.querySelector("input[name=run]");
+  if (!box?.isConnected) return;
+  choose(box, !box.checked);
+  last = box.value;
+  show();
+});
+
+// What the server sends knows nothing of it.
+list.addEventListener("refresh", ({ detail: fresh }) => {
+  for (const box of fresh.querySelectorAll("input[name=run]")) box.checked = chosen.has(box.value);
+});
+
+form.addEventListener("reset", (event) => {
+  event.preventDefault();
+  for (const box of boxes()) box.checked = false;
+  chosen.clear();
+  show();
+});
+
+// A browser that comes back to the page has kept the boxes.
+addEventListener("pageshow", () => {
+  for (const box of boxes()) if (box.checked) chosen.add(box.value);
+  show();
+});
+show();
