@@ -29,7 +29,7 @@ from core.messaging.pubsub import Wakeups
 from core.settings import Settings
 from core.spec.presets import resolve
 from tests.services import RedisServer, wait_until
-from worker.devices import usable_cores
+from worker.cores import usable_cores
 from worker.training.data import download
 
 SETTLE_S = 5.0

@@ -39,7 +39,7 @@ from core.protocol.reports import Report, StepMetrics, StepMetricsBatch
 from core.spec.presets import resolve
 from core.workers import WorkerFacts, register
 from tests.services import Postgres
-from worker.devices import usable_cores
+from worker.cores import usable_cores
 
 IN_A_FLUSH = 2000
 IN_A_BATCH = 250

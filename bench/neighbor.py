@@ -32,7 +32,7 @@ from bench.busy import computing
 from core import settings
 from core.protocol.reports import EpochEnd, Report, Started
 from core.spec.presets import resolve
-from worker.devices import usable_cores
+from worker.cores import usable_cores
 from worker.training.data import download
 from worker.training.run import loop
 from worker.training.run.context import RunContext

@@ -19,7 +19,7 @@ import torch
 from core import settings
 from core.spec.presets import PRESETS, resolve
 from trainyard import train
-from worker.devices import usable_cores
+from worker.cores import usable_cores
 
 OUT = Path(__file__).parent / "out" / "presets.json"
 

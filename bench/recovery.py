@@ -41,7 +41,7 @@ from core.messaging.pubsub import Wakeups
 from core.settings import Settings
 from core.spec.presets import resolve
 from tests.services import RedisServer, is_gone, wait_until
-from worker.devices import usable_cores
+from worker.cores import usable_cores
 from worker.training.data import download
 
 TIMEOUT_S = 120.0

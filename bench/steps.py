@@ -17,7 +17,7 @@ import torch
 from core import settings
 from core.spec.presets import resolve
 from trainyard import train
-from worker.devices import usable_cores
+from worker.cores import usable_cores
 
 Changes = dict[str, Any]
 

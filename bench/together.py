@@ -16,7 +16,7 @@ import torch
 
 from bench.contenders import Contender
 from core import settings
-from worker.devices import usable_cores
+from worker.cores import usable_cores
 from worker.training.data import download
 
 IMAGES = 60_000

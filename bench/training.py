@@ -44,7 +44,7 @@ from core.messaging.notify import Notifier
 from core.settings import Settings
 from core.spec.presets import resolve
 from tests.services import RedisServer, wait_until
-from worker.devices import usable_cores
+from worker.cores import usable_cores
 from worker.training.data import download
 
 IMAGES, TEST_IMAGES, TUTORIAL_EPOCHS = 60_000, 10_000, 10

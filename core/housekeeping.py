@@ -151,8 +151,9 @@ class Housekeeping:
 
     def _take_back(self, worker_id: int) -> list[int]:
         with self._house.database.writing() as session:
-            taken = endings.take_back(session, worker_id)
+            # its row first: whoever ends its rests locks that before the history too
             workers.mark_lost(session, worker_id)
+            taken = endings.take_back(session, worker_id)
         log.warning("worker_ended", worker_id=worker_id, job_ids=taken)
         return taken
 

@@ -10,7 +10,9 @@ from typing import Literal, get_args
 
 State = Literal["queued", "running", "paused", "succeeded", "failed", "cancelled"]
 Desired = Literal["run", "pause", "cancel"]
-Outcome = Literal["succeeded", "failed", "cancelled", "crashed", "lost", "drained", "paused"]
+Outcome = Literal[
+    "succeeded", "failed", "cancelled", "crashed", "lost", "drained", "paused", "worker_fault"
+]
 
 EventKind = Literal[
     "submitted",
@@ -20,6 +22,8 @@ EventKind = Literal[
     "crashed",
     "lost",
     "drained",
+    "worker_fault",
+    "worker_resumed",
     "pause_requested",
     "pause_withdrawn",
     "paused",
@@ -43,7 +47,8 @@ FINAL: frozenset[State] = frozenset({"succeeded", "failed", "cancelled"})
 
 TRANSITIONS: dict[State, frozenset[State]] = {
     "queued": frozenset({"running", "paused", "cancelled"}),
-    # back to queued: the lease was lost, the worker drained, or the process crashed
+    # back to queued: the lease was lost, the worker drained or could not do it, or the process
+    # crashed
     "running": frozenset({"queued", "paused", "succeeded", "failed", "cancelled"}),
     "paused": frozenset({"queued", "cancelled"}),
     "succeeded": frozenset(),
@@ -60,10 +65,11 @@ def may_become(state: State) -> tuple[State, ...]:
 EVENT_TARGETS: dict[EventKind, frozenset[State]] = {
     "submitted": frozenset({"queued"}),
     "claimed": frozenset({"running"}),
-    # these three name a state where the run is to be tried again; else an end follows
+    # these four name a state where the run is to be tried again; else an end follows
     "crashed": frozenset({"queued", "paused"}),
     "lost": frozenset({"queued", "paused"}),
     "drained": frozenset({"queued", "paused"}),
+    "worker_fault": frozenset({"queued", "paused"}),
     "paused": frozenset({"paused", "queued"}),  # queued: it was resumed before it had stopped
     "resumed": frozenset({"queued"}),
     "cancelled": frozenset({"cancelled"}),
@@ -83,6 +89,7 @@ STAYING: frozenset[tuple[State, EventKind]] = frozenset(
     {
         ("running", "crashed"),
         ("running", "lost"),
+        ("running", "worker_fault"),
         ("queued", "retried"),  # it waited for what it was pinned to, and starts over
         *((state, kind) for state in _AT_REST for kind in _VISIBILITY),
     }

@@ -21,7 +21,7 @@ from pydantic import (
 from core import characters
 from core.database.models import LARGEST_KEY, NAME_LENGTH, QUEUE_LENGTH, TAG_LENGTH, Job
 from core.errors import Conflict, FieldError, Forbidden, InvalidInput, NotFound, TrainyardError
-from core.jobs import deletion, lifecycle
+from core.jobs import deletion, lifecycle, rests
 from core.jobs.actors import LOCAL_OWNER
 from core.jobs.capacity import refuse_more_than_there_are
 from core.messages import message
@@ -272,6 +272,16 @@ def retry(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) ->
     asked = _checked(RetryOptions, values)
     job = lifecycle.retry(context.database, job_id, LOCAL_OWNER, from_scratch=asked.from_scratch)
     return _announced(context, job, notify=True)
+
+
+def resume_worker(context: Context, worker_id: int) -> None:
+    """End every rest of a worker, and notify it of what waits.
+
+    Raises:
+        NotFound: there is no such worker.
+    """
+    for queue in rests.resume(context.database, worker_id, LOCAL_OWNER):
+        context.notifier.notify(queue)
 
 
 def delete(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) -> Job:

@@ -16,6 +16,7 @@ from core.workers import WorkerFacts
 from worker.processes.pipe import WakeupPipes
 from worker.processes.spares import Spares
 from worker.slots import Slots
+from worker.starts import Starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class WorkerContext:
     lock: HeldLock | None = None
     """By which others of this host see that this worker, and its trainers, have ended."""
     pipes: WakeupPipes = field(default_factory=WakeupPipes)
+    starts: Starts = field(default_factory=Starts)
     draining: threading.Event = field(default_factory=threading.Event)
 
     def drain(self) -> None:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from core.jobs.capacity import Capacity, Requirements
 from core.protocol.orders import DeviceKind
-from worker.devices import Device, usable_cores
+from worker.cores import usable_cores
+from worker.devices import Device
 
 
 @dataclass(frozen=True, slots=True)

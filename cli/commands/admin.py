@@ -52,16 +52,33 @@ def maintain(once: bool) -> None:
         housekeeping.run(house, stop, once=once)
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @as_json
 @with_client
 def workers(client: Client, as_json: bool) -> None:
     """List workers: the live ones by their start, then the others, newest first."""
+    if click.get_current_context().invoked_subcommand is not None:
+        return
     page = client.get("/workers")
     if as_json:
         click.echo(text.as_json(page))
+        return
+    text.console().print(tables.workers(page["items"]))
+    for line in tables.rests(page["items"]):
+        click.echo(line)
+
+
+@workers.command()
+@click.argument("worker_id", metavar="WORKER", type=click.IntRange(min=1))
+@as_json
+@with_client
+def resume(client: Client, worker_id: int, as_json: bool) -> None:
+    """Let a worker try again at once what it rests from, once its fault is fixed."""
+    worker = client.post(f"/workers/{worker_id}/resume")
+    if as_json:
+        click.echo(text.as_json(worker))
     else:
-        text.console().print(tables.workers(page["items"]))
+        click.echo(f"{text.one_line(worker['name'])} may run everything again.")
 
 
 @click.command()

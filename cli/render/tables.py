@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from cli.render.text import ago, table
+from cli.render.text import ago, one_line, table
 from core import formats
 
 JSON = dict[str, Any]
@@ -41,7 +41,7 @@ def workers(items: Sequence[JSON]) -> Table:
             (
                 worker["id"],
                 worker["name"],
-                _liveness(worker),
+                _state(worker),
                 ", ".join(device["name"] for device in worker["devices"]),
                 worker["slots"],
                 ", ".join(str(job_id) for job_id in worker["running"]),
@@ -53,6 +53,12 @@ def workers(items: Sequence[JSON]) -> Table:
     )
 
 
+def _state(worker: JSON) -> str:
+    """How a worker is; a server of an earlier release says nothing of rests."""
+    liveness = _liveness(worker)
+    return "resting" if liveness == "live" and worker.get("rests") else liveness
+
+
 def _liveness(worker: JSON) -> str:
     """Whether a worker is live, as the server says it; a server of an earlier release does not."""
     if "status" in worker:
@@ -60,3 +66,20 @@ def _liveness(worker: JSON) -> str:
     if worker["stopped_at"]:
         return "stopped"
     return "live" if worker.get("is_live", True) else "lost"
+
+
+def _times(count: int) -> str:
+    return "1 time" if count == 1 else f"{formats.whole(count)} times"
+
+
+def rests(items: Sequence[JSON]) -> list[str]:
+    """What the live workers cannot do now, a sentence each, and how to let them try at once."""
+    return [
+        f"{one_line(worker['name'])} rests from {one_line(rest['text'])}, "
+        f"tried {_times(rest['tries'])}, last in run {rest['job_id']}: "
+        f"{one_line(rest['reason']['text'])} Try again now: trainyard workers resume "
+        f"{worker['id']}"
+        for worker in items
+        if _state(worker) == "resting"
+        for rest in worker["rests"]
+    ]

@@ -10,7 +10,17 @@ from core.errors import Forbidden
 from core.messages import message
 
 ActorKind = Literal["user", "worker", "system"]
-Action = Literal["submit", "cancel", "pause", "resume", "retry", "delete", "restore", "clean"]
+Action = Literal[
+    "submit",
+    "cancel",
+    "pause",
+    "resume",
+    "retry",
+    "resume_worker",
+    "delete",
+    "restore",
+    "clean",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +52,7 @@ def of_worker(worker_id: int, name: str) -> Actor:
 
 
 def may(actor: Actor, action: Action, job: Job | None = None) -> bool:
-    """Whether an actor may do something to a job, or submit one.
+    """Whether an actor may do something to a job or a worker, or submit a job.
 
     Every permission is decided here. Today each person owns every job; what workers and Trainyard
     itself do to a job follows from its lease, not from a permission.

@@ -2,7 +2,8 @@
 
 A run asks for so many devices of a kind, on one worker. The slots of a CPU may work for one run
 together; those of one GPU may not, because NCCL lets no two processes share one. A run that has a
-snapshot is bound to what it began with, so that it resumes exactly.
+snapshot is bound to what it began with, so that it resumes exactly. A worker that rests from a kind
+of work has no room for it meanwhile.
 """
 
 from __future__ import annotations
@@ -23,6 +24,15 @@ Precision = Literal["fp32", "bf16", "fp16"]
 
 EVERY_PRECISION: tuple[Precision, ...] = get_args(Precision)
 
+EVERYTHING = "everything"
+GPUS = "device:cuda"
+"""Kinds of work that a worker can rest from; the others are `of_dataset`."""
+
+
+def of_dataset(name: str) -> str:
+    """The kind of work that is all runs on one dataset."""
+    return f"dataset:{name}"
+
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
@@ -34,6 +44,7 @@ class Requirements:
     """The precision that it began with, where its spec leaves that open; None: not bound to one."""
     threads: int | None = None
     """The threads that it began with on a CPU; None: it is not bound to them."""
+    dataset: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +61,8 @@ class Capacity:
     """Precisions that some GPU computes in: what a run on one device can have."""
     shared_precisions: Sequence[str] = EVERY_PRECISION
     """Precisions that every GPU computes in: what a run on several devices can have."""
+    rests: frozenset[str] = frozenset()
+    """Kinds of work that the worker rests from now."""
 
     @classmethod
     def of(cls, devices: Sequence[Any], slots: int, threads: int | None) -> Self:
@@ -74,7 +87,15 @@ class Capacity:
 
     def fits(self, wanted: Requirements) -> bool:
         """Whether a run fits in."""
-        return wanted.devices <= self.largest(wanted.device) and self.has_pin(wanted)
+        has_room = wanted.devices <= self.largest(wanted.device) and self.has_pin(wanted)
+        return has_room and self.rests.isdisjoint(self.work(wanted))
+
+    def work(self, wanted: Requirements) -> frozenset[str]:
+        """The kinds of work that a run is here; on `auto` it is for the GPUs, if there are some."""
+        kinds = {EVERYTHING, of_dataset(wanted.dataset)}
+        if self.has_gpus and wanted.device != "cpu":
+            kinds.add(GPUS)
+        return frozenset(kinds)
 
     def has_pin(self, wanted: Requirements) -> bool:
         """Whether a run that is bound to what it began with finds that here."""
@@ -103,17 +124,17 @@ def _of_those(
 ONE = Capacity(1, 1)
 
 
-NEEDED = (Job.device, Job.devices, Job.pinned_precision, Job.pinned_threads)
+NEEDED = (Job.device, Job.devices, Job.pinned_precision, Job.pinned_threads, Job.dataset)
 
 
 def requirements(job: Job | Row[Any]) -> Requirements:
     """What a job needs; a job as a row has the columns of `NEEDED`."""
     precision = cast("Precision | None", job.pinned_precision)
-    return Requirements(job.device, job.devices, precision, job.pinned_threads)
+    return Requirements(job.device, job.devices, precision, job.pinned_threads, job.dataset)
 
 
 def capacity_of(worker: Worker) -> Capacity:
-    """What one run can have of a worker when it is idle."""
+    """What one run can have of a worker when it is idle and does not rest."""
     return Capacity.of(worker.devices, worker.slots, worker.threads)
 
 

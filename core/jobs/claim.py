@@ -1,7 +1,8 @@
 """The claim: which job a worker runs next. The database decides, one UPDATE a claim.
 
 A look at the head of each lane says which job is next; an UPDATE takes it, unless another claim was
-quicker. Neither reads what waits behind.
+quicker. Neither reads what waits behind. What the worker rests from is passed by; once a rest is
+over, one run tries whether that work can be done again, and the others wait for how that goes.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from core.database.clock import now
 from core.database.engine import Database
 from core.database.models import Attempt, Job, JobProgress
 from core.errors import DatabaseUnavailable
-from core.jobs import events, lanes
+from core.jobs import events, lanes, rests
 from core.jobs.actors import Actor, of_worker
 from core.jobs.capacity import NEEDED, ONE, Capacity, Requirements, requirements
 from core.jobs.lanes import Head
 from core.jobs.lease import Lease
+from core.jobs.rests import TrialUnderWay
 from core.states import may_become
 
 LEASED = (Job.id, Job.attempt, Job.spec, *NEEDED)
@@ -73,6 +75,8 @@ def claim(
     try:
         with database.writing() as session:
             return _claim(session, claimant, token, lease_seconds, held or one_slot_of(claimant))
+    except TrialUnderWay:
+        return None
     except DatabaseUnavailable:
         # the commit may have gone through before the answer was lost
         with database.reading() as session:
@@ -90,21 +94,29 @@ def one_slot_of(claimant: Claimant) -> Capacity:
 def next_requirements(database: Database, claimant: Claimant) -> Requirements | None:
     """What the best job needs that a claim could find, where enough is held; None without one."""
     with database.reading() as session:
-        best = lanes.heads(session, claimant.queues, claimant.max_capacity)
+        best = _heads(session, claimant)
     return best[0].needs if best else None
 
 
 def _claim(
     session: Session, claimant: Claimant, token: str, lease_seconds: float, held: Capacity
 ) -> Lease | None:
-    job = _take_best(session, claimant, held)
+    job, trial = _take_best(session, claimant, held)
     if job is None:
         return None
+    if trial:
+        rests.begin_trial(session, claimant.worker_id, trial)
     of = {"of_job": job.id, "of_attempt": job.attempt}
     session.connection().execute(_LEASE_OUT, of | {"token": token, "lease_seconds": lease_seconds})
     session.connection().execute(_BEGIN_ATTEMPT, of | {"taker": claimant.worker_id})
     events.append(session, job.id, claimant.actor, "claimed", job.attempt, {"state": "running"})
-    return _lease(job, token, claimant)
+    return replace(_lease(job, token, claimant), trial=trial)
+
+
+def _heads(session: Session, claimant: Claimant) -> list[Head]:
+    return lanes.heads(
+        session, claimant.queues, claimant.max_capacity, worker_id=claimant.worker_id
+    )
 
 
 _LEASE_OUT = (
@@ -129,11 +141,14 @@ _BEGIN_ATTEMPT = insert(Attempt).values(
 )
 
 
-def _take_best(session: Session, claimant: Claimant, held: Capacity) -> Taken | None:
+def _take_best(
+    session: Session, claimant: Claimant, held: Capacity
+) -> tuple[Taken | None, frozenset[str]]:
+    """The job that was taken, and what of the worker's rests it is a trial of."""
     for _ in range(LOOKS):
-        line = lanes.heads(session, claimant.queues, claimant.max_capacity)
+        line = _heads(session, claimant)
         if not line or not held.fits(line[0].needs):
-            return None
+            break
         # a head that another claim has locked is waited for when nothing else was free before it:
         # either it is taken after all, or the next look does not see it any more
         for statement, which in (_first_free(line), (_TAKE_HEAD, _head_of(line))):
@@ -143,8 +158,8 @@ def _take_best(session: Session, claimant: Claimant, held: Capacity) -> Taken | 
                 .first()
             )
             if job is not None:
-                return job
-    return None
+                return job, line[0].trial  # of any job of the lane it is the same
+    return None, frozenset()
 
 
 def _head_of(line: Sequence[Head]) -> dict[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -23,11 +23,12 @@ from core.database.models import (
     JobProgress,
     artifact_kind,
 )
-from core.jobs import events, lanes, snapshots
+from core.jobs import blame, events, lanes, rests, snapshots
 from core.jobs.actors import REAPER, Actor
-from core.jobs.capacity import requirements
+from core.jobs.capacity import EVERYTHING, requirements
 from core.jobs.lease import Lease, guarded_update
 from core.jobs.moves import UNLEASED, change, close_attempt, ended
+from core.jobs.rests import Fault
 from core.messages import Message, message
 from core.states import Desired, EventKind, Outcome, State
 from core.storage.blobs import Blob
@@ -49,6 +50,8 @@ class Failure:
     kind: str
     reason: Message
     traceback: str | None = None
+    work: str | None = None
+    """The kind of work that its worker could not do, where that is the fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +153,10 @@ def end(
         job = session.scalars(locked).one_or_none()
         guarded_update(session, lease, {}, {})
         assert job is not None  # a job that was purged has no lease either
-        return _end(session, job, lease.actor, outcome, failure)
+        verdict = _rest(session, job, failure) if outcome == "worker_fault" else None
+        if verdict and verdict.blame and failure:
+            failure = replace(failure, reason=verdict.blame)
+        return _end(session, job, lease.actor, outcome, failure, verdict)
 
 
 def reap(database: Database, lease_seconds: float, moment: datetime | None = None) -> list[int]:
@@ -207,18 +213,51 @@ def _take_back(session: Session, which: ColumnElement[bool], reason: Message) ->
     return [job.id for job in jobs]
 
 
-def decide(outcome: Outcome, *, desired: Desired, crashes: int, losses: int) -> Move:
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whose fault it was that a worker could not do its work."""
+
+    blame: Message | None = None
+    """Why it is the run's after all; None: it is the worker's."""
+    delay_s: float = 0.0
+    """Seconds until the run is tried again: where it may be its own fault, others come first."""
+
+
+def _rest(session: Session, job: Job, failure: Failure | None) -> Verdict:
+    """Let the worker of an attempt rest from what it could not do."""
+    assert failure is not None
+    assert failure.work is not None
+    assert job.worker_id is not None
+    fault = Fault(failure.work, failure.kind, failure.reason, job.id)
+    names = blame.same_faults(session, job, fault)
+    blamed = blame.blamed(session, job, fault, names)
+    rest_s = rests.begin(session, job.worker_id, fault, is_tried_at_once=blamed is not None)
+    # on another worker it is tried at once
+    may_be_its_own = fault.work == EVERYTHING and names.count(names[0]) > 1
+    return Verdict(blamed, min(LONGEST_BACKOFF_S, 1.25 * rest_s) if may_be_its_own else 0.0)
+
+
+def decide(
+    outcome: Outcome,
+    *,
+    desired: Desired,
+    crashes: int,
+    losses: int,
+    verdict: Verdict | None = None,
+) -> Move:
     """Say what becomes of a job after an attempt that did not succeed.
 
     An error in the run's own code fails it at once; a crash has a small budget, a lost worker a
-    larger one; draining and pausing are free. A job that somebody wants cancelled or paused is not
-    queued again, however its attempt ended.
+    larger one; draining, pausing and the faults of workers are free. A job that somebody wants
+    cancelled or paused is not queued again, however its attempt ended.
     """
     if outcome == "cancelled" or (desired == "cancel" and outcome != "failed"):
         return Move("cancelled", crashes, losses)
     again: State = "paused" if desired == "pause" else "queued"
     if outcome in ("drained", "paused"):
         return Move(again, crashes, losses)
+    if outcome == "worker_fault" and verdict and not verdict.blame:
+        return Move(again, crashes, losses, verdict.delay_s)
     if outcome == "crashed" and crashes + 1 < CRASH_BUDGET:
         return Move(again, crashes + 1, losses, backoff(crashes))
     if outcome == "lost" and losses + 1 < LOSS_BUDGET:
@@ -233,10 +272,17 @@ def backoff(tries: int) -> float:
 
 
 def _end(
-    session: Session, job: Job, actor: Actor, outcome: Outcome, failure: Failure | None
+    session: Session,
+    job: Job,
+    actor: Actor,
+    outcome: Outcome,
+    failure: Failure | None,
+    verdict: Verdict | None = None,
 ) -> State:
     """Close the running attempt of a job whose row is locked, and move the job on."""
-    move = decide(outcome, desired=job.desired, crashes=job.crashes, losses=job.losses)
+    move = decide(
+        outcome, desired=job.desired, crashes=job.crashes, losses=job.losses, verdict=verdict
+    )
     values: dict[str, Any] = {"crashes": move.crashes, "losses": move.losses}
     of_progress = dict(UNLEASED)
     if move.state in ("queued", "paused"):
@@ -275,6 +321,7 @@ _EVENTS: dict[Outcome, EventKind] = {
     "lost": "lost",
     "drained": "drained",
     "paused": "paused",
+    "worker_fault": "worker_fault",
 }
 
 
@@ -292,7 +339,7 @@ def _append_events(
         moved = reason | {"state": state}
         events.append(session, job.id, actor, _EVENTS[outcome], job.attempt, moved)
         return
-    if outcome in ("crashed", "lost"):
+    if outcome in ("crashed", "lost", "worker_fault"):
         events.append(session, job.id, actor, _EVENTS[outcome], job.attempt, reason)
     kind: EventKind = "failed" if state == "failed" else "cancelled"
     events.append(session, job.id, actor, kind, job.attempt, reason | {"state": state})

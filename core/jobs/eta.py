@@ -23,9 +23,8 @@ from core.database.clock import now
 from core.database.engine import Database
 from core.database.hints import in_passing
 from core.database.models import Job, JobProgress, Lane, Worker
-from core.jobs import lanes
-from core.jobs.capacity import Capacity, Requirements, capacity_of
-from core.workers import live
+from core.jobs import lanes, rests
+from core.jobs.capacity import Capacity, Requirements
 
 LOOKED_AT = 1000
 """Queued jobs of one queue, in the order in which they are claimed; what is beyond has no place."""
@@ -53,6 +52,8 @@ class Forecast:
 
     workers: Sequence[Worker]
     """The live workers."""
+    capacities: Mapping[int, Capacity]
+    """What one run can have of each now when it is idle, by its id."""
     places: Mapping[int, int]
     """Place of each job in its queue, from 1."""
     lengths: Mapping[str, int]
@@ -105,7 +106,7 @@ class _SharedForecast:
 
 def play(session: Session) -> Forecast:
     """Play the claim forward for the due jobs of all queues."""
-    workers = live(session)
+    workers = rests.live_capacities(session)
     lane_of = _lanes_with_jobs(session)
     line = _line(session, lane_of)
     typical = _typical_epoch_s(session)
@@ -119,7 +120,8 @@ def play(session: Session) -> Forecast:
         places[job.id] = lengths[queue]
         ends[queue] = (job.place, job.id)
     return Forecast(
-        workers,
+        [worker for worker, _ in workers],
+        {worker.id: capacity for worker, capacity in workers},
         places,
         lengths,
         ends,
@@ -221,9 +223,9 @@ class _Slots:
         self._capacities: dict[int, Capacity] = {}
         self._known_givers: dict[Requirements, set[int]] = {}
 
-    def add(self, worker: Worker, free_in_s: Iterable[float]) -> None:
+    def add(self, worker: Worker, capacity: Capacity, free_in_s: Iterable[float]) -> None:
         """Add the slots of a worker, each with when it is free."""
-        self._capacities[worker.id] = capacity_of(worker)
+        self._capacities[worker.id] = capacity
         for time in free_in_s:
             heapq.heappush(self.free_in_s, (time, worker.id))
 
@@ -269,26 +271,29 @@ class _Slots:
 
 
 def _slots(
-    session: Session, workers: Sequence[Worker], typical: Mapping[str, float]
+    session: Session, workers: Sequence[tuple[Worker, Capacity]], typical: Mapping[str, float]
 ) -> Sequence[_Slots]:
     """The slots of all live workers, and when each is free."""
     busy: defaultdict[int, list[float]] = defaultdict(list)
     running: Iterable[Row[Any]] = session.execute(
         select(Job.worker_id, Job.desired, Job.devices, JobProgress.eta_s, *_WORK)
         .join(Job.progress)
-        .where(lanes.IS_RUNNING, in_passing(Job.worker_id).in_([each.id for each in workers]))
+        .where(
+            lanes.IS_RUNNING,
+            in_passing(Job.worker_id).in_([worker.id for worker, _ in workers]),
+        )
     )
     for job in running:
         left = job.eta_s if job.eta_s is not None else _work_s(job, typical)
         being_stopped = job.desired != "run"
         time = SOON_S if being_stopped else max(SOON_S, left)
         busy[job.worker_id] += [time] * job.devices
-    alike: dict[tuple[frozenset[str], bool], _Slots] = {}
-    for worker in workers:
-        kind = (frozenset(worker.queues), capacity_of(worker).has_gpus)
+    alike: dict[tuple[frozenset[str], bool, frozenset[str]], _Slots] = {}
+    for worker, capacity in workers:
+        kind = (frozenset(worker.queues), capacity.has_gpus, capacity.rests)
         times = busy[worker.id]
         free = [0.0] * (worker.slots - len(times))
-        alike.setdefault(kind, _Slots(kind[0])).add(worker, [*times, *free])
+        alike.setdefault(kind, _Slots(kind[0])).add(worker, capacity, [*times, *free])
     return list(alike.values())
 
 

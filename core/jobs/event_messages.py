@@ -66,6 +66,15 @@ def _drained(event: JobEvent) -> Message:
     return message("event.drained", name=event.actor["name"])
 
 
+def _worker_fault(event: JobEvent) -> Message:
+    reason = from_json(event.payload["reason"])
+    return message("event.worker_fault", name=event.actor["name"], reason=reason)
+
+
+def _worker_resumed(event: JobEvent) -> Message:
+    return message("event.worker_resumed", name=event.actor["name"], worker=event.payload["worker"])
+
+
 def _paused(event: JobEvent) -> Message:
     if event.payload.get("state") == "queued":
         return message("event.paused_and_resumed")
@@ -105,6 +114,8 @@ _MAKERS: dict[EventKind, Callable[[JobEvent], Message]] = {
     "crashed": _because("event.crashed", "event.crashed_because"),
     "lost": _because("event.lost", "event.lost_because"),
     "drained": _drained,
+    "worker_fault": _worker_fault,
+    "worker_resumed": _worker_resumed,
     "paused": _paused,
     "cancelled": _by_a_person,
     "retried": _retried,

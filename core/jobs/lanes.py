@@ -8,7 +8,7 @@ lane, by `Capacity.fits`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Select, bindparam, literal_column, select
@@ -18,7 +18,7 @@ from core.database.clock import now
 from core.database.dialects import insert_or
 from core.database.hints import in_passing
 from core.database.models import Job, Lane
-from core.jobs import events
+from core.jobs import events, rests
 from core.jobs.capacity import Capacity, Precision, Requirements
 
 ONE_ROW: ColumnElement[int] = literal_column("1")
@@ -32,7 +32,7 @@ IS_DUE: ColumnElement[bool] = in_passing(Job.available_at) <= now()
 IN_ORDER = (Job.priority.desc(), Job.id)
 """The order in which the jobs of a lane are claimed."""
 
-NEEDS = (Lane.device, Lane.devices, Lane.pinned_precision, Lane.pinned_threads)
+NEEDS = (Lane.device, Lane.devices, Lane.pinned_precision, Lane.pinned_threads, Lane.dataset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,8 @@ class Head:
     priority: int
     lane_id: int
     needs: Requirements
+    trial: frozenset[str] = frozenset()
+    """Kinds of work of this job that the worker rested from, and is to try again."""
 
     @property
     def key(self) -> tuple[int, int]:
@@ -76,11 +78,29 @@ def find(session: Session, queue: str, needs: Requirements) -> int:
     return found
 
 
-def heads(session: Session, queues: Sequence[str], capacity: Capacity) -> list[Head]:
-    """The first due job of each lane of some queues that fits in, the best one first."""
-    rows = session.connection().execute(_HEADS, {"queues": list(queues)})
-    found = [Head(row.id, row.priority, row.lane_id, needs_of(row)) for row in rows]
-    return sorted((head for head in found if capacity.fits(head.needs)), key=lambda head: head.key)
+def heads(
+    session: Session, queues: Sequence[str], capacity: Capacity, worker_id: int = 0
+) -> list[Head]:
+    """The first due job of each lane of some queues that fits in, the best one first.
+
+    Args:
+        session: where to look.
+        queues: whose lanes.
+        capacity: what a run can have.
+        worker_id: the worker that asks: it gets none that it rests from. 0: nobody.
+    """
+    of = {"queues": list(queues), "asker": worker_id}
+    rows = session.connection().execute(_HEADS, of).all()
+    trial: frozenset[str] = frozenset()
+    if rows and rows[0].rests:
+        resting, trial = rests.divide(rows[0].rests, rows[0].moment)
+        capacity = replace(capacity, rests=resting)
+    found = (
+        Head(row.id, row.priority, row.lane_id, needs, trial & capacity.work(needs))
+        for row, needs in ((row, needs_of(row)) for row in rows)
+        if capacity.fits(needs)
+    )
+    return sorted(found, key=lambda head: head.key)
 
 
 def _heads() -> Select[Any]:
@@ -95,7 +115,9 @@ def _heads() -> Select[Any]:
     lanes = (
         select(Lane.id.label("lane_id"), *NEEDS, first.label("first")).where(OF_QUEUES).subquery()
     )
-    return select(Job.id, Job.priority, lanes).join_from(lanes, Job, Job.id == lanes.c.first)
+    own_rests = rests.of_worker(bindparam("asker")).label("rests")
+    columns = (Job.id, Job.priority, lanes, now().label("moment"), own_rests)
+    return select(*columns).join_from(lanes, Job, Job.id == lanes.c.first)
 
 
 OF_QUEUES: ColumnElement[bool] = Lane.queue.in_(bindparam("queues", expanding=True))
@@ -107,7 +129,8 @@ _HEADS = _heads()
 def needs_of(lane: Any) -> Requirements:
     """What the jobs of a lane need; of a row with the columns of `NEEDS`."""
     precision = cast("Precision | None", lane.pinned_precision or None)
-    return Requirements(lane.device, lane.devices, precision, lane.pinned_threads or None)
+    threads = lane.pinned_threads or None
+    return Requirements(lane.device, lane.devices, precision, threads, lane.dataset)
 
 
 def _key(queue: str, needs: Requirements) -> dict[str, Any]:
@@ -117,4 +140,5 @@ def _key(queue: str, needs: Requirements) -> dict[str, Any]:
         "devices": needs.devices,
         "pinned_precision": needs.precision or "",
         "pinned_threads": needs.threads or 0,
+        "dataset": needs.dataset,
     }

@@ -33,6 +33,8 @@ class Lease:
     spec: dict[str, Any]
     needs: Requirements
     """The devices that the run takes, and what it is bound to."""
+    trial: frozenset[str] = frozenset()
+    """Kinds of work that the worker rested from, and tries again with this run."""
 
 
 def guarded_update(

@@ -220,7 +220,7 @@ def retry(database: Database, job_id: int, actor: Actor, *, from_scratch: bool =
         if from_scratch:
             snapshots.discard(session, job.id)
             values |= {"secured_step": 0, "device": device, **UNPINNED}
-            needs = Requirements(device, job.devices)
+            needs = Requirements(device, job.devices, dataset=job.dataset)
         values["lane_id"] = lanes.find(session, job.queue, needs)
         change(session, job, values)
         payload = {"from_scratch": from_scratch} | ({} if is_freed else {"state": "queued"})

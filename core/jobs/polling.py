@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, bindparam, select, update
 
 from core.database.clock import now
 from core.database.engine import Database
 from core.database.models import Job, JobProgress, Lane
-from core.jobs import lanes
+from core.jobs import lanes, rests
 from core.jobs.claim import Claimant
 
 NOTIFY_AGAIN_S = 10.0
@@ -36,12 +36,13 @@ class PollResult:
 def poll(database: Database, claimant: Claimant) -> PollResult:
     """Look once, by one statement, for everything that a worker may have to do."""
     with database.reading() as session:
-        rows = session.connection().execute(_POLL, {"queues": list(claimant.queues)}).all()
+        of = {"queues": list(claimant.queues), "asker": claimant.worker_id}
+        rows = session.connection().execute(_POLL, of).all()
     moment = rows[0].moment
+    resting, _ = rests.divide(rows[0].rests or (), moment)
+    capacity = replace(claimant.max_capacity, rests=resting) if resting else claimant.max_capacity
     lately = moment - timedelta(seconds=NOTIFY_AGAIN_S)
-    own = [
-        row for row in rows if row.first_due_at and claimant.max_capacity.fits(lanes.needs_of(row))
-    ]
+    own = [row for row in rows if row.first_due_at and capacity.fits(lanes.needs_of(row))]
     due_at = min((row.first_due_at for row in own), default=None)
     return PollResult(
         due_in_s=(due_at - moment).total_seconds() if due_at else None,
@@ -64,7 +65,8 @@ LEASES = select(
 
 
 def _poll() -> Select[Any]:
-    always = LEASES.subquery()
+    own_rests = rests.of_worker(bindparam("asker")).label("rests")
+    always = LEASES.add_columns(own_rests).subquery()
     columns = (Lane.id, Lane.notified_at, *lanes.NEEDS, lanes.FIRST_DUE_AT)
     return select(always, *columns).outerjoin_from(always, Lane, lanes.OF_QUEUES)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import select
@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from core.database.clock import now
 from core.database.models import Attempt, Job, Worker
 from core.database.parts import parts
-from core.jobs import eta
+from core.jobs import eta, rests
 from core.jobs.capacity import Capacity, Requirements, capacity_of, requirements
 from core.jobs.endings import CRASH_BUDGET, LOSS_BUDGET
 from core.jobs.eta import Forecast, forecast
@@ -66,13 +66,15 @@ def _explain_queued(session: Session, jobs: Sequence[Job]) -> dict[int, QueueSta
     moment = session.scalars(select(now())).one()
     held = [job for job in jobs if job.available_at > moment]
     line = forecast(session, [job for job in jobs if job.available_at <= moment])
-    fleet = _Fleet(line.workers)
+    fleet = _Fleet(line)
     ends = _last_ends(session, held) if held else {}
 
     def status(job: Job) -> QueueStatus:
         stuck = _why_stuck(job, fleet)
         if stuck:
             return QueueStatus(line.places.get(job.id), stuck, None, is_stuck=True)
+        if not fleet.fitting(job):
+            return _resting(job, fleet, moment)
         if job.id in ends:
             return _held(job, *ends[job.id], moment)
         if job.id in line.places:
@@ -101,8 +103,8 @@ def _last_ends(
 class _Fleet:
     """The live workers, and which of them may run a job: for many jobs that need the same."""
 
-    def __init__(self, workers: Sequence[Worker]) -> None:
-        self.workers = [(worker, capacity_of(worker)) for worker in workers]
+    def __init__(self, line: Forecast) -> None:
+        self.workers = [(worker, line.capacities[worker.id]) for worker in line.workers]
         self._fitting: dict[tuple[str, Requirements], list[Worker]] = {}
 
     def serving(self, queue: str) -> list[Capacity]:
@@ -110,7 +112,7 @@ class _Fleet:
         return [capacity for worker, capacity in self.workers if queue in worker.queues]
 
     def fitting(self, job: Job) -> list[Worker]:
-        """Those that may run a job; every host has a CPU."""
+        """Those that may run a job now; every host has a CPU."""
         kind = (job.queue, requirements(job))
         if kind not in self._fitting:
             self._fitting[kind] = [
@@ -120,6 +122,15 @@ class _Fleet:
             ]
         return self._fitting[kind]
 
+    def able(self, job: Job) -> list[tuple[Worker, Capacity]]:
+        """Those that may run a job when they do not rest."""
+        needs = requirements(job)
+        return [
+            (worker, capacity)
+            for worker, capacity in self.workers
+            if job.queue in worker.queues and replace(capacity, rests=frozenset()).fits(needs)
+        ]
+
 
 def _why_stuck(job: Job, fleet: _Fleet) -> Message | None:
     if not fleet.workers:
@@ -127,12 +138,29 @@ def _why_stuck(job: Job, fleet: _Fleet) -> Message | None:
     serving = fleet.serving(job.queue)
     if not serving:
         return message("queue.not_served", queue=job.queue)
-    if fleet.fitting(job):
+    if fleet.fitting(job) or fleet.able(job):
         return None
     has_devices = any(each.largest(job.device) >= job.devices for each in serving)
     if has_devices and (job.pinned_precision or job.pinned_threads):
         return message("queue.pinned_elsewhere", pin=_pin(job), queue=job.queue)
     return message("queue.nothing_fits", queue=job.queue, needs=_needs(job))
+
+
+def _resting(job: Job, fleet: _Fleet, moment: datetime) -> QueueStatus:
+    """All that could run it rest from such work: why, and until when."""
+    needs = requirements(job)
+    able = fleet.able(job)
+    waits = [
+        (max(each.until for each in rests.parse(worker.rests) if each.work in kinds), worker, kinds)
+        for worker, kinds in ((worker, has.work(needs) & has.rests) for worker, has in able)
+    ]
+    until, first, kinds = min(waits, key=lambda each: (each[0], each[1].id))
+    why = next(each.reason for each in rests.parse(first.rests) if each.work in kinds)
+    wait_s = max(0.0, (until - moment).total_seconds())
+    params = {"name": first.name, "why": why, "wait_s": wait_s}
+    if len(able) == 1:
+        return QueueStatus(None, message("queue.worker_rests", **params), wait_s)
+    return QueueStatus(None, message("queue.workers_rest", count=len(able), **params), wait_s)
 
 
 def _pin(job: Job) -> Message:
@@ -156,6 +184,9 @@ def _held(job: Job, outcome: Outcome | None, why: Message | None, moment: dateti
         "crashed": ("queue.retry_after_crash", job.crashes + 1, CRASH_BUDGET),
         "lost": ("queue.retry_after_loss", job.losses + 1, LOSS_BUDGET),
     }
+    if outcome == "worker_fault":
+        reason = message("queue.retry_after_fault", why=why, wait_s=wait_s)
+        return QueueStatus(None, reason, wait_s)
     if outcome not in tries:
         return QueueStatus(None, message("queue.delayed", wait_s=wait_s), wait_s)
     code, attempt, budget = tries[outcome]

@@ -31,6 +31,9 @@ def _message(value: Any) -> Message:
         raise ValueError("a message has a code and parameters") from None
 
 
+Unfit = Literal["dataset", "device", "everything"]
+"""What a worker cannot do: runs on a dataset, runs on its kind of device, or any."""
+
 Reason = Annotated[Message, PlainValidator(_message), PlainSerializer(as_json)]
 """A message as a field of a report: `{"code": ..., "params": {...}}` in its JSON."""
 
@@ -201,13 +204,15 @@ class Finished(_Report):
 
 
 class Failed(_Report):
-    """The run cannot continue, and a new try would end the same way."""
+    """The run cannot continue, and a new try would end the same way, here at least."""
 
     kind: Literal["failed"] = "failed"
     error_kind: str
     """What may be counted and decided by, such as `out_of_memory`, or an exception's name."""
     reason: Reason
     traceback: str | None = None
+    unfit_for: Unfit | None = None
+    """What the worker cannot do, where it is its fault; None: it is the run's own."""
 
 
 class Stopped(_Report):

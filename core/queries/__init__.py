@@ -38,7 +38,7 @@ from core.queries.runs import (
     newest_keys,
 )
 from core.queries.usage import RunUsage, Usage, by_kind, largest_runs
-from core.queries.workers import queues, workers
+from core.queries.workers import queues, worker, workers
 
 __all__ = [
     "DEFAULT_LIMIT",
@@ -79,5 +79,6 @@ __all__ = [
     "newest_keys",
     "queues",
     "revisions",
+    "worker",
     "workers",
 ]

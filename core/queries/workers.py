@@ -8,7 +8,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.database.hints import in_passing
-from core.database.models import Job, Lane, Worker
+from core.database.models import LARGEST_KEY, Job, Lane, Worker
+from core.errors import NotFound
+from core.messages import message
 from core.queries.pages import DEFAULT_LIMIT, Page, checked_limit, key_of, page_of
 from core.workers import is_live
 
@@ -44,6 +46,20 @@ def workers(
         limit,
         lambda row: (_LIVE if row[2] else _OTHERS, row[0].id),
     )
+
+
+def worker(session: Session, worker_id: int) -> tuple[Worker, list[Job], bool]:
+    """One worker with the jobs that it runs, and whether it is live.
+
+    Raises:
+        NotFound: there is no such worker.
+    """
+    query = select(Worker, is_live()).where(Worker.id == worker_id)
+    found = session.execute(query).first() if worker_id <= LARGEST_KEY else None
+    if found is None:
+        raise NotFound(message("worker.unknown", worker_id=worker_id))
+    row, live = found
+    return row, _running(session, [worker_id])[worker_id], bool(live)
 
 
 def queues(session: Session) -> list[str]:

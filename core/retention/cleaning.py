@@ -149,7 +149,7 @@ def _clean_snapshots(session: Session, job: Job) -> None:
     """Without a snapshot a run is bound to nothing any more: it starts over anywhere."""
     snapshots.discard(session, job.id)
     device = facts.device(job.spec)
-    lane = lanes.find(session, job.queue, Requirements(device, job.devices))
+    lane = lanes.find(session, job.queue, Requirements(device, job.devices, dataset=job.dataset))
     change(session, job, {"secured_step": 0, "device": device, "lane_id": lane, **UNPINNED})
 
 

@@ -291,6 +291,21 @@ def test_runs_are_listed_shown_and_written_as_json(trainyard, finished):
     assert "ada" in trainyard("workers").output
 
 
+def test_a_worker_that_rests_says_why_and_is_told_to_try_again(trainyard, database, claimant):
+    trainyard("submit", "--name", "x")
+    lease = claim.claim(database, claimant, 30)
+    no_data = endings.Failure("data_unavailable", plain("No network."), work="dataset:mnist")
+    endings.end(database, lease, "worker_fault", no_data)
+
+    listed = trainyard("workers").output
+
+    assert "resting" in listed
+    assert "ada rests from runs on mnist, tried 1 time, last in run 1: No network." in listed
+    assert f"trainyard workers resume {claimant.worker_id}" in listed
+    assert "ada may run" in trainyard("workers", "resume", str(claimant.worker_id)).output
+    assert "resting" not in trainyard("workers").output
+
+
 def test_a_run_is_shown_with_what_was_measured_and_why_it_ended(trainyard, database, claimant):
     trainyard("submit", "--data.validation", "0.1")
     lease = claim.claim(database, claimant, 30)

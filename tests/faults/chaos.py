@@ -47,7 +47,7 @@ from tests.faults.conftest import DISK, FAULTS_OF_OUR_OWN
 from tests.faults.proxy import Proxy
 from tests.faults.reference import References
 from tests.services import Postgres, RedisServer
-from worker.devices import usable_cores
+from worker.cores import usable_cores
 from worker.training.data import download
 
 LEASE_S = 4.0

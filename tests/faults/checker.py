@@ -35,7 +35,7 @@ from core.errors import NotFound
 from core.jobs import snapshots, unnamed
 from core.metrics.buckets import SIZES, Buckets, groups
 from core.metrics.samples import MetricSample, Samples
-from core.states import FINAL, State, state_after
+from core.states import FINAL, OUTCOMES, State, state_after
 from core.storage.blobs import Blob, Storage
 from core.storage.folder import Folder
 
@@ -206,11 +206,11 @@ def _states(seen: _Evidence) -> Iterator[str]:
         yield f"{job.state} with the error {job.error_message}"
     if seen.attempts and job.state in FINAL:
         last = seen.attempts[-1].outcome
-        right = {
+        right: dict[str, set[str]] = {
             "succeeded": {"succeeded"},
-            "failed": {"failed", "crashed", "lost"},
+            "failed": {"failed", "crashed", "lost", "worker_fault"},
             # cancelled while it ran, or while it waited after an earlier attempt
-            "cancelled": {"cancelled", "crashed", "lost", "drained", "paused", "failed"},
+            "cancelled": {each for each in OUTCOMES if each != "succeeded"},
         }
         if last not in right[job.state]:
             yield f"{job.state}, but its last attempt was {last}"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from core.jobs import lifecycle, snapshots
+from core.jobs import lifecycle, rests, snapshots
 from core.jobs.actors import LOCAL_OWNER
 from core.messaging.pubsub import Wakeups
-from tests.faults.conftest import STEADY_DIGITS, VARIANT, has_snapshot, trains
+from core.workers import live
+from tests.faults.conftest import STEADY_DIGITS, VARIANT, has_snapshot
 from tests.services import wait_until
 
 # so that several snapshots are due after the first
@@ -81,7 +82,7 @@ def test_a_full_disk_costs_the_snapshot_but_not_the_run(
 
 
 @VARIANT
-def test_a_disk_that_is_full_at_the_end_fails_the_run_and_a_retry_finishes_it(
+def test_a_disk_that_is_full_at_the_end_sends_the_run_back_and_rests_the_worker(
     start_worker_with_disk, disk_faults, submit, look, verify, database, attempts_of
 ):
     start_worker_with_disk()
@@ -89,14 +90,15 @@ def test_a_disk_that_is_full_at_the_end_fails_the_run_and_a_retry_finishes_it(
     wait_until(has_snapshot(look, job), "there is a snapshot")
     (disk_faults / "full").touch()
 
-    verify({job: "failed"})
-    assert look(job).error_kind == "storage"
-    assert "disk full" in look(job).error_message.text
-    assert trains(look, job)() is False
+    wait_until(lambda: look(job).state == "queued", "it is sent back")
+    with database.reading() as session:
+        [worker] = live(session)
+        [rest] = rests.parse(worker.rests)
+    assert (rest.work, rest.kind) == ("everything", "storage")
     (disk_faults / "full").unlink()
-
-    lifecycle.retry(database, job.id, LOCAL_OWNER)
+    rests.resume(database, worker.id, LOCAL_OWNER)
 
     verify({job: "succeeded"})
-    failed, done = attempts_of(job)
-    assert done.first_step == failed.secured_step > 0
+    returned, done = attempts_of(job)
+    assert returned.outcome == "worker_fault"
+    assert done.first_step == returned.secured_step > 0

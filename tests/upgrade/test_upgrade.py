@@ -17,7 +17,7 @@ from core.jobs.actors import LOCAL_OWNER
 from core.spec.spec import TrainingSpec
 from core.states import FINAL, STATES
 from tests.services import wait_until
-from worker.devices import usable_cores
+from worker.cores import usable_cores
 
 RENAMED = {"checkpoints": "artifacts", "points": "metric_segments", "resume_points": "snapshots"}
 ROWS = {"points": "sum(count)"}

@@ -6,7 +6,8 @@ import pytest
 
 from core.database.models import Worker
 from core.jobs.capacity import Requirements, capacity_of
-from worker.devices import Device, usable_cores
+from worker.cores import usable_cores
+from worker.devices import Device
 from worker.slots import Slots, capacity, choose, divide
 
 GPUS = [Device("cuda", f"GPU {n}", f"uuid-{n}", 10) for n in range(2)]

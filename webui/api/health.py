@@ -38,6 +38,8 @@ def readyz() -> Response:
     if missing:
         lost = sorted(worker.name for worker in missing)
         reasons.append(message("workers.lost", count=len(lost), names=lost))
+    elif not is_served:
+        reasons.append(message("workers.none"))
     shape = HealthShape(
         status="ok",
         database="ok",

@@ -110,7 +110,11 @@ class Zygote:
                 data=self._data,
                 environment=slot.environment(),
             )
-            return self._fork(request)
+            try:
+                return self._fork(request)
+            except OSError as error:  # a full disk, a limit of descriptors
+                detail = error.strerror or str(error)
+                raise ZygoteGone(message("zygote.cannot_fork", detail=detail)) from error
 
     def stop(self) -> None:
         """End the process and what it has forked."""

@@ -18,9 +18,9 @@ from core.jobs import endings
 from core.jobs.endings import Failure
 from core.jobs.lease import Lease
 from core.jobs.recorder import Recorder
-from core.messages import message
+from core.messages import Message, message
 from core.protocol.orders import Order
-from core.protocol.reports import Failed, Finished, Report, Saved, Stopped
+from core.protocol.reports import Failed, Finished, Report, Saved, Started, Stopped
 from core.spec.spec import TrainingSpec
 from core.states import Outcome
 from worker.context import WorkerContext
@@ -34,6 +34,7 @@ from worker.supervisor.progress import Hang, ProgressWatch
 from worker.supervisor.publishing import StoreAccess, publish
 from worker.supervisor.snapshot_transfer import SnapshotTransfer
 from worker.supervisor.stopping import Stopping
+from worker.supervisor.trial import Trial, work_of
 from worker.supervisor.writing import ReportWriter
 
 EXIT_TIMEOUT_S = 5.0
@@ -86,6 +87,8 @@ class Supervisor:
         self._hang: Hang | None = None
         self._store = StoreAccess(self._writer, self._stopping, self._keep_up)
         self._pipe: WakeupPipe
+        self._trial = Trial(context.database, lease)
+        self._has_started = False
         # the lease is not renewed while a trainer exits
         self._exit_timeout = min(EXIT_TIMEOUT_S, settings.lease_seconds / 3)
 
@@ -133,7 +136,7 @@ class Supervisor:
                 return self._without_store(error)
             except OSError as error:
                 reason = message("run.file_error", detail=str(error.strerror or error))
-                return Failed(error_kind="storage", reason=reason)
+                return Failed(error_kind="storage", reason=reason, unfit_for="everything")
         self._trainer.give(self._order(resume_from))
         self._fence.order_given()
         self._watch.begin()
@@ -188,6 +191,10 @@ class Supervisor:
         for report in reports:
             if isinstance(report, Finished | Failed | Stopped):
                 return report
+            if isinstance(report, Started):
+                self._trial.started()
+                self._context.starts.began()
+                self._has_started = True
             if isinstance(report, Saved):
                 transfer.take(report)
             else:
@@ -246,10 +253,17 @@ class Supervisor:
         self._fence.look()  # the trainer may have been the first to see that its time is over
         if self._stopping.is_asked or self._fence.fired_after_s is not None:
             return Stopped()
+        return self._crash(self._trainer.end_reason(), self._trainer.output_tail() or None)
+
+    def _crash(self, reason: Message, output: str | None) -> Failed:
+        """A crash: of the run, or of one run after the other before they train on this worker."""
+        if self._has_started or not self._context.starts.ended_early(self._lease.job_id):
+            return Failed(error_kind="crash", reason=reason, traceback=output)
         return Failed(
-            error_kind="crash",
-            reason=self._trainer.end_reason(),
-            traceback=self._trainer.output_tail() or None,
+            error_kind="early_crash",
+            reason=message("worker.trainers_end", reason=reason),
+            traceback=output,
+            unfit_for="everything",
         )
 
     def _reap(self) -> None:
@@ -285,13 +299,14 @@ class Supervisor:
                 ending.reason,
             )
         )
+        self._trial.succeeded()
         log.info("job_succeeded")
 
     def _without_store(self, error: Unavailable) -> Failed | Stopped:
         """The end of a run whose file store was away for too long, or until it was stopped."""
         if self._stopping.is_asked:
             return Stopped()
-        return Failed(error_kind="storage_unavailable", reason=error.reason)
+        return Failed(error_kind="storage_unavailable", reason=error.reason, unfit_for="everything")
 
     def _end(self, ending: Failed | Stopped) -> None:
         """End the attempt; its process is gone."""
@@ -315,6 +330,11 @@ class Supervisor:
                 reason = message("worker.cut_off", silence_s=silence_s)
                 return "drained", Failure("cut_off", reason)
             return self._stopping.outcome, None
+        if ending.unfit_for is not None:
+            work = work_of(ending.unfit_for, self._lease)
+            log.warning("worker_rests", work=work, reason=ending.reason.text)
+            reason, traceback = ending.reason, ending.traceback
+            return "worker_fault", Failure(ending.error_kind, reason, traceback, work)
         failure = Failure(ending.error_kind, ending.reason, ending.traceback)
         return ("crashed" if ending.error_kind in CRASHES else "failed"), failure
 

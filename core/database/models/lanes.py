@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from core.database.types import QUEUE_LENGTH, Base, BigKey
+from core.database.types import KIND_LENGTH, QUEUE_LENGTH, Base, BigKey
 
 
 class Lane(Base):
@@ -26,9 +26,14 @@ class Lane(Base):
     devices: Mapped[int]
     pinned_precision: Mapped[str] = mapped_column(String(10))
     pinned_threads: Mapped[int]
+    dataset: Mapped[str] = mapped_column(String(KIND_LENGTH))
+    """So that a worker which rests from a dataset passes its runs by without a look at them."""
     notified_at: Mapped[datetime]
     """When workers were last notified of the jobs that wait here, or when the lane was made."""
 
     __table_args__ = (
-        UniqueConstraint("queue", "device", "devices", "pinned_precision", "pinned_threads"),
+        UniqueConstraint(
+            *("queue", "device", "devices", "pinned_precision", "pinned_threads", "dataset"),
+            name="uq_lanes_needs",  # by the convention it would be too long
+        ),
     )

@@ -40,6 +40,9 @@ class Worker(Base):
     """The boot of the host that it runs on (`core/hosts.py`); None: not known."""
     lock: Mapped[str | None] = mapped_column(String(LOCK_LENGTH))
     """The file that it keeps locked for as long as it, or what it has started, lives."""
+    rests: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
+    """What it cannot do now, and until when, as `core.jobs.rests.Rest` writes it. In this row,
+    because whoever asks what fits where has it then without another look."""
 
     __table_args__ = (
         Index(None, "stopped_at", "last_heartbeat_at"),

@@ -35,6 +35,8 @@ EVENTS: dict[str, Template] = {
     "event.lost_because": "{reason}",
     "event.drained": "Returned to the queue: {name} was shut down",
     "event.drained_because": "Returned to the queue: {reason}",
+    "event.worker_fault": "Returned to the queue: {name} could not run it. {reason}",
+    "event.worker_resumed": "{name} let {worker} work again",
     "event.pause_requested": "Pause requested by {name}",
     "event.pause_withdrawn": "Pause withdrawn by {name}",
     "event.paused": "Paused",

@@ -12,8 +12,10 @@ FAILURES: dict[str, Template] = {
     "run.out_of_memory": "The device's memory is full. Try a smaller batch size, more "
     "micro-batches, or a smaller network.",
     "run.file_error": "A file could not be written or read ({detail}). Is the worker's disk full? "
-    "Free some space, then retry the run.",
+    "Free some space there.",
     "run.error": "{type}: {detail}",
+    "run.same_fault": "{reason} The run has ended in this way {tries} times, on {workers:list}: so "
+    "it may be the cause itself. If not, fix what these workers have in common, then retry it.",
     "run.failed_on_rank": "Rank {rank}: {reason}",
     "process.ended_by_signal": "The training process was ended by {signal}.",
     "process.ended_with_status": "The training process ended with status {status}.",
@@ -40,6 +42,13 @@ FAILURES: dict[str, Template] = {
     "worker.consumer_ended": "Celery ended by itself; the log says why.",
     "worker.cut_off": "The worker could not renew its lease for {silence_s:duration}, and ended "
     "the training before another worker could take the run over.",
+    "worker.gpu_unusable": "torch cannot use the worker's GPU ({detail}). Does its driver fit the "
+    "installed torch?",
+    "worker.import_failed": "A module cannot be imported on this worker ({detail}). Install "
+    "Trainyard there again.",
+    "worker.trainers_end": "Training processes end on this worker before they train, of several "
+    "runs in a row. The last: {reason}",
+    "worker.unknown": "There is no worker {worker_id}.",
     "worker.supervisor_failed": "The worker failed to supervise the run; its log says why.",
     "run.scores_not_finite": "The network's scores of the test images are NaN or infinite.",
     "run.export_of_another_shape": "The ONNX file gives scores of another shape.",

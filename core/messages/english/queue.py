@@ -28,12 +28,21 @@ QUEUE: dict[str, Template] = {
     "try {attempt} of {budget} in {wait_s:about}",
     "queue.retry_after_loss": "its last attempt was lost{why:in_brackets}; "
     "try {attempt} of {budget} in {wait_s:about}",
+    "queue.retry_after_fault": "its last worker could not run it{why:in_brackets}; next try in "
+    "{wait_s:about}",
+    "queue.worker_rests": "worker {name}, the only one that could run it, rests{why:in_brackets}; "
+    "next try in {wait_s:about}",
+    "queue.workers_rest": "all {count} workers that could run it rest; the first to try again is "
+    "{name}{why:in_brackets}, in {wait_s:about}",
     "queue.delayed": "it may start in {wait_s:about}",
     "queue.no_workers": "no worker is live",
     "queue.not_served": "no live worker serves queue {queue}",
     "queue.nothing_fits": "no live worker that serves queue {queue} has {needs}",
     "queue.pinned_elsewhere": "it began with {pin}, and no live worker that serves queue {queue} "
     "has that; start one, or restart it from scratch",
+    "work.everything": "all runs",
+    "work.gpus": "runs on its GPUs",
+    "work.dataset": "runs on {dataset}",
     "needs.gpu": "a CUDA GPU",
     "needs.gpus": "{count} CUDA GPUs",
     "needs.cpu_slots": "{count} CPU slots",

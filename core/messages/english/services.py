@@ -30,6 +30,8 @@ SERVICES: dict[str, Template] = {
     "redis.refuses": "Redis refuses what is asked of it ({detail}): runs start a few seconds "
     "later. Is the address that of a server that can be written, and are its keys its own?",
     "redis.away": "Redis is away: runs start a few seconds later.",
+    "workers.none": "No worker is live: runs wait until one is. Start one: trainyard worker. Where "
+    "one was started, its log says why it stopped.",
     "storage.no_blob": "The file store has no blob {sha256}.",
     "storage.not_readable": "The file store cannot be read ({detail}).",
     "storage.not_writable": "The file store {place} cannot be written ({detail}). Free some space "

@@ -59,10 +59,10 @@ METRICS = (
 )
 
 
-def insert_jobs(session, *ids):
+def insert_jobs(session, *ids, **given):
     """Rows of jobs, whatever columns the table has."""
     for job_id in ids:
-        insert(session, "jobs", id=job_id, state="queued", desired="run")
+        insert(session, "jobs", **{"id": job_id, "state": "queued", "desired": "run"} | given)
 
 
 def fitting(kind):
@@ -118,6 +118,80 @@ def assert_the_curve_agrees(session, job_id, rows):
         if losses:
             assert max(buckets.column("train_loss", "max")) == max(losses)
             assert min(buckets.column("train_loss", "min")) == min(losses)
+
+
+def test_each_dataset_gets_a_lane_of_its_own_on_the_way_up_and_one_lane_on_the_way_down(
+    empty_database_address,
+):
+    engine.upgrade(empty_database_address, "0014")
+    lanes = "SELECT j.id, j.lane_id, l.queue FROM jobs j JOIN lanes l ON l.id = j.lane_id"
+    with Database(empty_database_address) as tables, tables.writing() as session:
+        for lane_id, queue in ((101, "day"), (102, "night"), (103, "empty")):
+            lane = f"({lane_id}, '{queue}', 'auto', 1, '', 0, '2026-01-01 00:00:00+00:00')"
+            session.execute(text(f"INSERT INTO lanes VALUES {lane}"))
+        for job_id, lane_id, dataset in (
+            (1, 101, "a"),
+            (2, 101, "b"),
+            (3, 101, "a"),
+            (4, 102, "a"),
+        ):
+            insert_jobs(session, job_id, lane_id=lane_id, dataset=dataset)
+
+    engine.upgrade(empty_database_address, "0015")
+
+    with Database(empty_database_address) as tables, tables.reading() as session:
+        first, second, third, fourth = session.execute(text(f"{lanes} ORDER BY j.id")).all()
+        assert first.lane_id == third.lane_id
+        assert len({first.lane_id, second.lane_id, fourth.lane_id}) == 3
+        assert [first.queue, second.queue, fourth.queue] == ["day", "day", "night"]
+        assert session.scalar(text("SELECT count(*) FROM lanes")) == 3
+    alembic.command.downgrade(engine.alembic_config(empty_database_address), "0014")
+    with Database(empty_database_address) as tables, tables.reading() as session:
+        rows = session.execute(text(f"{lanes} ORDER BY j.id")).all()
+        assert [row.queue for row in rows] == ["day", "day", "day", "night"]
+        assert len({row.lane_id for row in rows}) == 2
+    engine.upgrade(empty_database_address)
+
+
+def test_an_event_that_was_purged_takes_its_number_with_it_over_an_upgrade_and_back(
+    empty_database_address,
+):
+    engine.upgrade(empty_database_address, "0014")
+    config = engine.alembic_config(empty_database_address)
+    with Database(empty_database_address) as tables:
+        with tables.writing() as session:
+            insert(session, "lanes", id=101)
+            insert_jobs(session, 1, lane_id=101)
+            first = append_event(session)
+            session.execute(text(f"DELETE FROM job_events WHERE id = {first}"))
+        engine.upgrade(empty_database_address, "0015")
+        with tables.writing() as session:
+            second = append_event(session)
+            session.execute(text(f"DELETE FROM job_events WHERE id = {second}"))
+        alembic.command.downgrade(config, "0014")
+        with tables.writing() as session:
+            assert first < second < append_event(session)
+
+
+def test_a_fault_of_a_worker_is_a_crash_for_an_earlier_release(empty_database_address):
+    engine.upgrade(empty_database_address, "0015")
+    with Database(empty_database_address) as tables, tables.writing() as session:
+        insert(session, "lanes", id=101)
+        insert_jobs(session, 1, lane_id=101)
+        append_event(session, "worker_fault")
+        append_event(session, "worker_resumed")
+
+    alembic.command.downgrade(engine.alembic_config(empty_database_address), "0014")
+
+    with Database(empty_database_address) as tables, tables.reading() as session:
+        assert session.scalars(text("SELECT kind FROM job_events")).all() == ["crashed"]
+
+
+def append_event(session, kind="claimed"):
+    """The id of a new event of the first run."""
+    row = f"(1, '2026-01-01 00:00:00+00:00', '{{}}', '{kind}', 1, '{{}}')"
+    columns = "(job_id, at, actor, kind, attempt, payload)"
+    return session.scalar(text(f"INSERT INTO job_events {columns} VALUES {row} RETURNING id"))
 
 
 def test_a_run_of_before_gets_the_measurements_of_the_epoch_that_it_published(

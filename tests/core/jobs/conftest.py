@@ -11,7 +11,7 @@ from core.database.models import Attempt, Job, JobProgress
 from core.jobs import claim as claiming
 from core.jobs import lanes, lifecycle, snapshots
 from core.jobs.actors import LOCAL_OWNER, Actor
-from core.jobs.capacity import Capacity
+from core.jobs.capacity import Capacity, Requirements, requirements
 from core.jobs.claim import Claimant
 from core.jobs.snapshots import SnapshotRef
 from core.spec import presets
@@ -26,6 +26,11 @@ def submit(database, **options):
     changes = {name: options.pop(name) for name in ("device", "devices") if name in options}
     chosen = presets.resolve("quick", {"dataset": "digits"} | changes)
     return lifecycle.submit(database, LOCAL_OWNER, name="job", spec=chosen, **options)
+
+
+def needs(*bound, **also):
+    """What a job of `submit` needs."""
+    return Requirements(*bound, **also, dataset="digits")
 
 
 def claim(database, claimant, held=None):
@@ -48,7 +53,7 @@ def pin(database, job_id, needs):
         job = session.get_one(Job, job_id)
         job.device, job.devices = needs.device, needs.devices
         job.pinned_precision, job.pinned_threads = needs.precision, needs.threads
-        job.lane_id = lanes.find(session, job.queue, needs)
+        job.lane_id = lanes.find(session, job.queue, requirements(job))
 
 
 def expire(database, job_id):

@@ -12,11 +12,11 @@ from core.database.models import Job
 from core.jobs import claim as claiming
 from core.jobs import lifecycle
 from core.jobs.actors import LOCAL_OWNER
-from core.jobs.capacity import Capacity, Requirements
+from core.jobs.capacity import Capacity
 from core.jobs.claim import Claimant
 from core.spec import presets
 from tests.core.conftest import lose_the_answer_to_the_next_commit
-from tests.core.jobs.conftest import ONE_GPU, TWO_GPUS, attempts, claim, look, submit
+from tests.core.jobs.conftest import ONE_GPU, TWO_GPUS, attempts, claim, look, needs, submit
 
 SPEC = presets.resolve("quick", {"dataset": "digits"})
 
@@ -76,7 +76,7 @@ def test_a_job_for_several_devices_is_claimed_by_who_holds_as_many(database, lar
     assert claim(database, large, Capacity(2, 1, has_gpus=True)) is None  # two slots of one GPU
     lease = claim(database, large, TWO_GPUS)
 
-    assert (lease.job_id, lease.needs) == (job.id, Requirements("auto", 2))
+    assert (lease.job_id, lease.needs) == (job.id, needs("auto", 2))
 
 
 def test_on_the_cpu_a_job_takes_any_slots(database, large):
@@ -141,14 +141,14 @@ def test_a_large_job_that_backs_off_keeps_nobody_waiting(database, large):
 def test_a_worker_can_ask_what_the_best_job_needs(database, claimant, large):
     assert claiming.next_requirements(database, large) is None
     submit(database)
-    assert claiming.next_requirements(database, large) == Requirements("auto", 1)
+    assert claiming.next_requirements(database, large) == needs("auto", 1)
     submit(database, devices=2, device="cuda", priority=1)
-    assert claiming.next_requirements(database, large) == Requirements("cuda", 2)
+    assert claiming.next_requirements(database, large) == needs("cuda", 2)
     submit(database, devices=4, device="cpu", priority=2)
-    assert claiming.next_requirements(database, large) == Requirements("cpu", 4)
+    assert claiming.next_requirements(database, large) == needs("cpu", 4)
     submit(database, devices=4, priority=3)
-    assert claiming.next_requirements(database, large) == Requirements("cpu", 4)
-    assert claiming.next_requirements(database, claimant) == Requirements("auto", 1)
+    assert claiming.next_requirements(database, large) == needs("cpu", 4)
+    assert claiming.next_requirements(database, claimant) == needs("auto", 1)
 
 
 def claim_with(held, address, claimant, found, count):

@@ -35,6 +35,11 @@ SAID = [
     (event("lost", REAPER, **BAD_LUCK), "bad luck"),
     (event("drained"), "Returned to the queue: w1 was shut down"),
     (event("drained", **BAD_LUCK), "Returned to the queue: bad luck"),
+    (
+        event("worker_fault", state="queued", **BAD_LUCK),
+        "Returned to the queue: w1 could not run it. bad luck",
+    ),
+    (event("worker_resumed", ADA, worker="w1"), "Ada let w1 work again"),
     (event("pause_requested", ADA), "Pause requested by Ada"),
     (event("pause_withdrawn", ADA), "Pause withdrawn by Ada"),
     (event("paused", ADA, state="paused"), "Paused by Ada"),

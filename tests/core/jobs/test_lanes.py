@@ -15,7 +15,7 @@ from core.jobs.recorder import Recorder
 from core.jobs.snapshots import SnapshotRef
 from core.protocol.reports import Started
 from core.storage.blobs import Blob
-from tests.core.jobs.conftest import claim, submit
+from tests.core.jobs.conftest import claim, needs, submit
 
 EVERYTHING = Capacity(8, 8, has_gpus=True, threads=8)
 STARTED = Started(
@@ -46,7 +46,7 @@ def test_jobs_that_need_the_same_share_a_lane(database):
 
     assert first.lane_id == second.lane_id
     assert len({job.lane_id for job in (first, *others)}) == 3
-    assert lane_of(database, others[1].id) == ("default", Requirements("auto", 2))
+    assert lane_of(database, others[1].id) == ("default", needs("auto", 2))
 
 
 def test_racing_threads_make_a_lane_once(database, database_address):
@@ -70,7 +70,7 @@ def test_a_run_that_has_a_snapshot_waits_among_those_that_are_bound_alike(databa
     job = submit(database)
     endings.end(database, interrupt(database, claimant), "drained")
 
-    pinned = Requirements("cpu", 1, "fp32", 2)
+    pinned = needs("cpu", 1, "fp32", 2)
     assert lane_of(database, job.id) == ("default", pinned)
     with database.reading() as session:
         assert [each.needs for each in lanes.heads(session, ["default"], EVERYTHING)] == [pinned]
@@ -84,8 +84,8 @@ def test_a_retry_waits_where_what_it_needs_now_is(database, claimant, from_scrat
 
     lifecycle.retry(database, job.id, LOCAL_OWNER, from_scratch=from_scratch)
 
-    needs = Requirements("auto", 1) if from_scratch else Requirements("cpu", 1, "fp32", 2)
-    assert lane_of(database, job.id) == ("default", needs)
+    wanted = needs("auto", 1) if from_scratch else needs("cpu", 1, "fp32", 2)
+    assert lane_of(database, job.id) == ("default", wanted)
 
 
 def test_the_heads_come_in_the_order_of_the_claim(database):

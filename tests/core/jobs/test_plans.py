@@ -8,8 +8,9 @@ from core.database.models import Job, Lane
 from core.jobs import claim as claiming
 from core.jobs import endings, eta, polling
 from core.jobs.recorder import Recorder
+from core.messages import plain
 from core.protocol.reports import StepMetrics
-from tests.core.jobs.conftest import claim, submit
+from tests.core.jobs.conftest import claim, look, submit
 from tests.core.many import costly, learn, multiply, plans
 
 TIMES = 3000
@@ -41,6 +42,16 @@ def test_a_claim_reads_the_head_of_each_lane(database, claimant, lease):
 
     assert [costly(plan) for plan in found] == [[]] * len(found)
     assert "ix_jobs_claim" in found[0]
+
+
+def test_a_claim_of_a_worker_that_rests_walks_past_nothing(database, claimant, lease):
+    no_data = endings.Failure("data_unavailable", plain("x"), work="dataset:digits")
+    endings.end(database, lease, "worker_fault", no_data)
+
+    found = plans(database, lambda: claim(database, claimant))
+
+    assert [costly(plan) for plan in found] == [[]]
+    assert look(database, lease.job_id).state == "queued"
 
 
 def test_what_the_best_job_needs_is_read_of_the_heads(database, claimant, lease):

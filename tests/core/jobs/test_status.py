@@ -154,6 +154,62 @@ def test_a_job_with_a_free_slot_is_about_to_start(database):
     assert not any(each.is_stuck for each in statuses)
 
 
+def rest(database, claimant, failure, times=1):
+    """Have a worker claim what is next, so often, and rest because it cannot do it."""
+    for _ in range(times):
+        lease = claim.claim(database, claimant, 30)
+        endings.end(database, lease, "worker_fault", failure)
+
+
+NO_DATA = Failure("data_unavailable", plain("No network."), work="dataset:mnist")
+
+
+def test_a_run_whose_only_worker_rests_says_why_and_when_it_is_tried(database):
+    bad, job = start_worker(database), submit(database)
+    rest(database, bad, NO_DATA)
+
+    status, other = explain(database, job, submit(database, "digits"))
+
+    assert status.reason == (
+        "worker w, the only one that could run it, rests (No network); next try in about 30 s"
+    )
+    assert (status.position, status.is_stuck) == (None, False)
+    assert 25 < status.eta_s <= 30
+    assert other.reason == "about to start"
+
+
+def test_a_run_whose_workers_all_rest_is_told_who_tries_first(database):
+    job = submit(database)
+    for claimant in [start_worker(database), start_worker(database)]:
+        rest(database, claimant, NO_DATA)
+
+    reason = explain(database, job).reason
+
+    assert reason.startswith("all 2 workers that could run it rest; the first to try again is w (")
+
+
+def test_beside_a_worker_that_rests_a_run_waits_for_the_others(database):
+    bad, job = start_worker(database), submit(database)
+    rest(database, bad, NO_DATA)
+    start_worker(database)
+
+    assert explain(database, job).reason == "about to start"
+
+
+def test_a_run_that_may_be_at_fault_says_when_it_is_tried_again(database):
+    bad, job = start_worker(database), submit(database)
+    full = Failure("storage", plain("The disk is full."), work="everything")
+    rest(database, bad, full)
+    with database.writing() as session:
+        session.execute(update(Worker).values(rests=[]))
+    rest(database, bad, full)
+    start_worker(database)
+
+    reason = explain(database, job).reason
+
+    assert reason.startswith("its last worker could not run it (The disk is full); next try in")
+
+
 def test_the_next_in_line_waits_for_the_run_that_ends_first(database):
     gpus = start_worker(database, devices=[GPU, GPU], slots=2)
     for _ in range(2):

@@ -9,7 +9,7 @@ from sqlalchemy import func, select, update
 
 from core import queries, workers
 from core.database.clock import now
-from core.database.models import Artifact, Job, LogLine, Preview, UnnamedBlob, Worker
+from core.database.models import Artifact, Job, Lane, LogLine, Preview, UnnamedBlob, Worker
 from core.errors import Forbidden
 from core.jobs import deletion, endings, lifecycle
 from core.jobs.actors import CLEANER, LOCAL_OWNER, of_worker
@@ -120,6 +120,8 @@ def test_a_run_whose_snapshots_went_is_bound_to_nothing_and_starts_over(database
     for job_id in ids:
         job = look(database, job_id)
         assert (job.device, job.pinned_threads, job.secured_step) == ("auto", None, 0)
+        with database.reading() as session:
+            assert session.get(Lane, job.lane_id).dataset == job.dataset
     lifecycle.retry(database, ids[0], LOCAL_OWNER)
     lifecycle.resume(database, ids[1], LOCAL_OWNER)
     assert {claim(database, claimant).job_id for _ in ids} == set(ids)

@@ -6,8 +6,11 @@ import contextlib
 import socket
 
 import pytest
+from sqlalchemy import update
 
 from core import workers
+from core.database.clock import now
+from core.database.models import Worker
 from core.messaging import notify
 from core.settings import Settings
 from core.workers import WorkerFacts
@@ -17,10 +20,33 @@ from webui.app import create_app
 from webui.context import current
 
 
-def test_the_server_reports_its_health(client):
+@pytest.fixture
+def worker(database):
+    """The id of a live worker."""
+    return workers.register(database, WorkerFacts("w", 1, "0", ["default"], [], 1))
+
+
+def test_the_server_reports_its_health(client, worker):
     assert client.get("/healthz").text == '{"status":"ok"}\n'
-    whole = '{"status":"ok","database":"ok","storage":"ok","redis":"ok","workers":"none"}\n'
+    whole = '{"status":"ok","database":"ok","storage":"ok","redis":"ok","workers":"ok"}\n'
     assert client.get("/readyz").text == whole
+
+
+@pytest.mark.parametrize("silence_s", [None, 2 * 86400.0])
+def test_readiness_tells_that_no_worker_is_live(client, database, worker, silence_s):
+    with database.writing() as session:
+        stopped = {"stopped_at": now()} if silence_s is None else {}
+        last = now(-(silence_s or 0))
+        session.execute(update(Worker).values(last_heartbeat_at=last, **stopped))
+
+    ready = client.get("/readyz")
+
+    assert (ready.status_code, ready.json["workers"], ready.json["code"]) == (
+        200,
+        "none",
+        "workers.none",
+    )
+    assert ready.json["detail"].startswith("No worker is live")
 
 
 def test_readiness_tells_of_a_worker_that_is_lost_until_another_has_its_name(client, database):
@@ -94,7 +120,7 @@ def test_only_the_first_submit_waits_for_a_redis_that_never_answers(settings, se
     assert count(client) == 3
 
 
-def test_a_submit_with_redis_away_succeeds(settings, serve):
+def test_a_submit_with_redis_away_succeeds(settings, serve, worker):
     client = serve(settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}))
 
     response = client.post("/api/v1/jobs", json={"name": "x"})

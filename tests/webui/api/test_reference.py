@@ -34,6 +34,7 @@ DESCRIBED = [
     ("GET /metrics", curves.Statistics),
     ("GET /jobs/{id}/events/history", shapes.EventShape),
     ("GET /workers", shapes.WorkerShape),
+    ("GET /workers", shapes.RestShape),
     ("POST /network", shapes.NetworkShape),
     ("POST /network", spec.Block),
     ("GET /spec", shapes.PresetShape),

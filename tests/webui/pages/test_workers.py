@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from core import workers
-from tests.webui.pages.conftest import get
+from core.jobs import deletion, endings
+from core.jobs.actors import LOCAL_OWNER
+from core.jobs.capacity import of_dataset
+from core.jobs.endings import Failure
+from core.messages import plain
+from tests.webui.pages.conftest import get, token
+
+NO_DATA = Failure("data_unavailable", plain("No <network>."), work=of_dataset("mnist"))
 
 
 def test_the_workers_page_shows_who_is_there_and_what_they_run(client, running):
@@ -35,3 +42,36 @@ def test_a_worker_that_is_lost_is_shown_as_lost_below_the_live_ones(client, data
 
 def test_without_workers_the_page_says_how_to_start_one(client):
     assert "trainyard worker" in get(client, "/workers").text
+
+
+def test_a_worker_that_rests_says_why_and_a_button_ends_that(client, running, database):
+    job_id, lease = running()
+    endings.end(database, lease, "worker_fault", NO_DATA)
+
+    page = get(client, "/workers")
+
+    assert page.one("tr", id="worker-1").attributes["data-state"] == "resting"
+    shown = page.one("tr", id="rests-1").text
+    assert "Rests from runs on mnist" in shown
+    assert "No <network>. Seen in run #1. Next try in about" in shown
+    assert "rests" in get(client, f"/jobs/{job_id}").text
+    answer = client.post("/workers/1/resume", data={"csrf_token": token(client)})
+    assert (answer.status_code, answer.location) == (303, "/workers")
+    assert get(client, "/workers").one("tr", id="worker-1").attributes["data-state"] == "live"
+    assert get(client, "/workers").all("tr", id="rests-1") == []
+
+
+def test_a_rest_links_to_no_run_that_is_gone(client, running, database):
+    job_id, lease = running()
+    endings.end(database, lease, "worker_fault", NO_DATA)
+    assert [link for link in links(client) if link.endswith(f"/{job_id}")]
+
+    deletion.delete(database, job_id, LOCAL_OWNER, undo_s=0.0)
+    deletion.purge(database)
+
+    assert [link for link in links(client) if link.endswith(f"/{job_id}")] == []
+    assert f"Seen in run #{job_id}" in get(client, "/workers").one("tr", id="rests-1").text
+
+
+def links(client):
+    return [each.attributes["href"] for each in get(client, "/workers").all("a")]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
+import tempfile
 
 import psutil
 import pytest
@@ -144,6 +146,16 @@ def test_forks_talk_to_each_other_within_the_host_only(zygote):
     environment = process_of(zygote).environ()
 
     assert {environment[f"{library}_SOCKET_IFNAME"] for library in ("GLOO", "NCCL")} == {"lo"}
+
+
+def test_a_full_disk_is_a_reason_to_fork_nothing(zygote, monkeypatch):
+    def full(**_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "mkdtemp", full)
+
+    with pytest.raises(ZygoteGone, match=r"cannot fork \(No space left on device\)"):
+        zygote.fork(SLOT)
 
 
 @pytest.mark.parametrize("memory_kills", [0, 1])

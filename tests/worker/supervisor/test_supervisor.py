@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import json
 import logging
@@ -13,20 +14,27 @@ from pathlib import Path
 
 import pytest
 import torch
-from sqlalchemy import update
+from sqlalchemy import select, update
 
-from core import logs, queries
+from core import logs, queries, workers
 from core.database.clock import now
-from core.database.models import Job, JobProgress
+from core.database.models import Job, JobProgress, Worker
 from core.errors import DatabaseUnavailable, Unavailable
-from core.jobs import endings, lifecycle, snapshots
+from core.jobs import claim, endings, lifecycle, rests, snapshots
 from core.jobs.actors import LOCAL_OWNER, REAPER, Actor
+from core.jobs.claim import Claimant
+from core.jobs.endings import Failure
 from core.jobs.recorder import Recorder
+from core.messages import plain
 from core.storage.blobs import Blob
+from core.workers import WorkerFacts
 from tests.services import wait_until, wait_until_gone
 from tests.worker.conftest import LONG_DIGITS, QUICK_DIGITS, process_of
 from worker import claiming
+from worker.devices import Device
+from worker.processes.spares import Spares
 from worker.processes.trainer import Trainer
+from worker.slots import Slot, Slots, capacity
 from worker.supervisor import publishing, snapshot_transfer, stopping, writing
 
 
@@ -398,7 +406,7 @@ def test_a_run_that_diverges_fails_at_once_and_says_what_to_do(context, database
     assert "smaller learning rate" in ended.error_message.text
 
 
-def test_damaged_data_fails_the_run_with_a_sentence(context, database, submit, tmp_path):
+def test_damaged_data_send_the_run_back_and_rest_the_worker(context, database, submit, tmp_path):
     (tmp_path / "data" / "digits").mkdir(parents=True)
     object.__setattr__(
         context, "settings", context.settings.model_copy(update={"data": tmp_path / "data"})
@@ -407,12 +415,12 @@ def test_damaged_data_fails_the_run_with_a_sentence(context, database, submit, t
 
     claiming.run_next(context)
 
-    ended = look(database, job.id)
-    assert ended.state == "failed"
-    assert ended.error_kind in ("data_unavailable", "storage")
+    returned = look(database, job.id)
+    assert (returned.state, returned.attempt, returned.crashes) == ("queued", 1, 0)
+    assert [rest.work for rest in rests_of(database, context)] == ["dataset:digits"]
 
 
-def test_a_store_that_cannot_be_written_fails_the_run_and_keeps_its_measurements(
+def test_a_store_that_cannot_be_written_sends_the_run_back_with_its_measurements(
     context, database, submit, monkeypatch, tmp_path
 ):
     monkeypatch.setattr(publishing, "STORE_PATIENCE_S", 0.0)
@@ -422,9 +430,86 @@ def test_a_store_that_cannot_be_written_fails_the_run_and_keeps_its_measurements
 
     claiming.run_next(context)
 
-    ended = look(database, job.id)
-    assert (ended.state, ended.error_kind) == ("failed", "storage_unavailable")
+    assert look(database, job.id).state == "queued"
+    assert [rest.kind for rest in rests_of(database, context)] == ["storage_unavailable"]
     assert len(rows(database, queries.epochs, job.id)) == 2
+    in_the_way.unlink()
+    end_pauses(database)
+    claiming.run_next(context)
+    assert look(database, job.id).state == "succeeded"
+    assert rests_of(database, context) == []
+
+
+@pytest.fixture
+def without_gpu(context, zygote, database):
+    """A second worker, whose GPU torch cannot use."""
+    facts = WorkerFacts("bad", 1, "0", ["default"], [{"kind": "cuda", "name": "GPU"}], 1)
+    slots = Slots([Slot(0, Device("cuda", "GPU", "GPU-none"), threads=1)])
+    made = dataclasses.replace(
+        context,
+        slots=slots,
+        spares=Spares(zygote),
+        claimant=Claimant(
+            workers.register(database, facts), ["default"], capacity(slots.all), "bad"
+        ),
+    )
+    yield made
+    made.spares.end()
+
+
+def test_a_worker_whose_gpu_torch_cannot_use_fails_no_run_beside_a_good_one(
+    context, without_gpu, database, submit
+):
+    jobs = [submit() for _ in range(3)]
+
+    claiming.run_next(without_gpu)
+
+    assert [look(database, job.id).state for job in jobs] == ["queued"] * 3
+    [rest] = rests_of(database, without_gpu)
+    assert (rest.work, rest.reason.code) == ("device:cuda", "worker.gpu_unusable")
+    claiming.run_next(context)
+    assert [look(database, job.id).state for job in jobs] == ["succeeded"] * 3
+
+
+def test_a_run_that_trains_shows_that_the_data_are_there_again(context, database, submit):
+    submit()
+    no_data = Failure("data_unavailable", plain("No network."), work="dataset:digits")
+    lease = claim.claim(database, context.claimant, 30)
+    endings.end(database, lease, "worker_fault", no_data)
+    claiming.run_next(context)
+    assert len(rests_of(database, context)) == 1
+    end_pauses(database)
+
+    claiming.run_next(context)
+
+    assert rests_of(database, context) == []
+
+
+def test_trainers_of_several_runs_that_end_before_they_train_are_the_workers_fault(
+    context, database, submit, monkeypatch
+):
+    jobs = [submit(), submit()]
+    monkeypatch.setattr(Trainer, "give", lambda self, order: self.kill())
+
+    claiming.run_next(context)
+
+    states = [look(database, job.id) for job in jobs]
+    assert [(job.state, job.crashes) for job in states] == [("queued", 1), ("queued", 0)]
+    [rest] = rests_of(database, context)
+    assert (rest.work, rest.reason.code) == ("everything", "worker.trainers_end")
+
+
+def rests_of(database, context):
+    with database.reading() as session:
+        return rests.parse(session.get(Worker, context.claimant.worker_id).rests)
+
+
+def end_pauses(database):
+    """Let every rest be over."""
+    with database.writing() as session:
+        for worker in session.scalars(select(Worker)):
+            over = "2026-01-01T00:00:00+00:00"
+            worker.rests = [each | {"until": over} for each in worker.rests]
 
 
 def test_a_trainer_is_given_no_credentials(context, database, submit, monkeypatch):

@@ -20,7 +20,7 @@ from webui.api.shapes.retention import (
     UsageShape,
 )
 from webui.api.shapes.spec import DatasetShape, NetworkShape, PresetShape, SpecShape
-from webui.api.shapes.workers import WorkerShape
+from webui.api.shapes.workers import RestShape, WorkerShape
 
 __all__ = [
     "JSON",
@@ -46,6 +46,7 @@ __all__ = [
     "Problem",
     "Reason",
     "RefusedShape",
+    "RestShape",
     "RunUsageShape",
     "Shape",
     "SparseShape",

@@ -8,8 +8,36 @@ from pydantic import Field
 
 from core import workers
 from core.database.models import Job, Worker
+from core.jobs.rests import Rest, parse, work_message
 from core.workers import Status
-from webui.api.shapes.base import Shape, Timestamp
+from webui.api.shapes.base import Reason, Shape, Timestamp
+
+
+class RestShape(Shape):
+    """A kind of work that a worker cannot do now."""
+
+    work: Annotated[str, Field(description="`everything`, `device:cuda` or `dataset:` and a name.")]
+    text: Annotated[str, Field(description="The work in English, such as `runs on mnist`.")]
+    kind: Annotated[str, Field(description="As `error.kind` of a run.")]
+    reason: Reason
+    tries: Annotated[int, Field(description="How often it was tried in vain, in a row.")]
+    since: Timestamp
+    until: Annotated[Timestamp, Field(description="The next run may try it after this moment.")]
+    job_id: Annotated[int, Field(description="The run that met it last; it may be deleted by now.")]
+
+    @classmethod
+    def of(cls, rest: Rest) -> RestShape:
+        """The shape of a rest."""
+        return cls(
+            work=rest.work,
+            text=work_message(rest.work).text,
+            kind=rest.kind,
+            reason=Reason.of(rest.reason),
+            tries=rest.tries,
+            since=rest.since,
+            until=rest.until,
+            job_id=rest.job_id,
+        )
 
 
 class WorkerShape(Shape):
@@ -36,6 +64,7 @@ class WorkerShape(Shape):
     lost_at: Annotated[
         Timestamp | None, Field(description="When it was found to be lost; null: not yet.")
     ]
+    rests: Annotated[list[RestShape], Field(description="What it cannot do now, and why.")]
 
     @classmethod
     def of(cls, row: tuple[Worker, list[Job], bool]) -> WorkerShape:
@@ -58,4 +87,5 @@ class WorkerShape(Shape):
             seen_at=worker.last_heartbeat_at,
             stopped_at=worker.stopped_at,
             lost_at=worker.lost_at,
+            rests=[RestShape.of(rest) for rest in parse(worker.rests)],
         )
