@@ -62,7 +62,7 @@ SELECT j.id, j.name, j.state, j.desired, j.attempt, j.priority, j.queue, j.avail
     j.crashes, j.losses, j.secured_step, j.error_kind, j.revision + p.revision,
     p.attempt, p.lease_token, p.lease_expires_at,
     l.id, l.queue, l.device, l.devices, l.pinned_precision, l.pinned_threads, l.notified_at,
-    j.deleted_at, j.purge_at
+    j.deleted_at, j.purge_at, j.dataset, l.dataset
 FROM jobs j JOIN progress p ON p.job_id = j.id JOIN lanes l ON l.id = j.lane_id ORDER BY j.id
 """
 _ATTEMPTS = "SELECT job_id, number, outcome, secured_step FROM attempts ORDER BY job_id, number"
@@ -106,21 +106,21 @@ def _job(row: Sequence[Any]) -> JobRow:
     return JobRow(
         *row[:7],
         _moment(row[7]),
-        _needs(row[8:12]),
+        _needs(row[8:12], row[29]),
         *row[12:18],
         row[18] is not None,
         row[19] and _moment(row[19]),
         *row[20:22],
-        _needs(row[22:26]),
+        _needs(row[22:26], row[30]),
         _moment(row[26]),
         row[27] and _moment(row[28]),
     )
 
 
-def _needs(row: Sequence[Any]) -> Requirements:
+def _needs(row: Sequence[Any], dataset: str) -> Requirements:
     device, devices, precision, threads = row
     return Requirements(
-        device, devices, cast("Precision | None", precision or None), threads or None
+        device, devices, cast("Precision | None", precision or None), threads or None, dataset
     )
 
 

@@ -6,7 +6,7 @@ same name must do to the tables, or raises the same error and changes nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from core.errors import Conflict, LeaseLost
@@ -18,6 +18,8 @@ from core.messages import message
 from core.states import Desired, EventKind, Outcome, State
 from core.workers import SILENT_AFTER_S
 
+DATASET = "digits"
+"""What all of them train on."""
 ENDED = ("succeeded", "failed", "cancelled")
 
 Happened = tuple[EventKind, int, State | None]
@@ -64,9 +66,14 @@ class ModelJob:
         self.state = state or self.state
 
     @property
+    def unpinned(self) -> Requirements:
+        """What the spec alone asks for."""
+        return replace(self.needs, device=self.spec_device, precision=None, threads=None)
+
+    @property
     def is_pinned(self) -> bool:
         """Whether the job is bound to what it began with."""
-        return self.needs != Requirements(self.spec_device, self.needs.devices)
+        return self.needs != self.unpinned
 
 
 @dataclass(slots=True)
@@ -95,7 +102,7 @@ class ModelQueue:
     # people
 
     def submit(self, job_id: int, priority: int, device: str, devices: int) -> None:
-        needs = Requirements(device, devices)
+        needs = Requirements(device, devices, dataset=DATASET)
         job = self.jobs[job_id] = ModelJob(job_id, priority, device, needs, self.moment)
         job.happen("submitted", "queued")
 
@@ -136,7 +143,7 @@ class ModelQueue:
         job.error = None
         if from_scratch:
             job.snapshots, job.secured_step = [], 0
-            job.needs = Requirements(job.spec_device, job.needs.devices)
+            job.needs = job.unpinned
         job.happen("retried", None if is_freed else "queued")
 
     def delete(self, job_id: int, undo_s: float) -> None:

@@ -191,7 +191,11 @@ class QueueMachine(RuleBasedStateMachine):
         device = "cuda" if has_gpu else "cpu"
         # `_pin` of the recorder: the precision is bound where the spec leaves it open
         pin = Requirements(
-            device, needs.devices, "bf16" if has_gpu else "fp32", None if has_gpu else threads
+            device,
+            needs.devices,
+            "bf16" if has_gpu else "fp32",
+            None if has_gpu else threads,
+            needs.dataset,
         )
         recorder = Recorder(self.database, lease, LEASE_S)
         self.attempts.append(
