@@ -59,6 +59,10 @@ class Client:
         """Send JSON and fetch the answer."""
         return _json(self._request("POST", path, json=body or {}))
 
+    def patch(self, path: str, body: JSON) -> Any:
+        """Send JSON that changes a part, and fetch the answer."""
+        return _json(self._request("PATCH", path, json=body))
+
     def all(self, path: str, **parameters: Any) -> Iterator[JSON]:
         """Every item of a list, page by page."""
         cursor: str | None = ""

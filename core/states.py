@@ -36,6 +36,7 @@ EventKind = Literal[
     "deleted",
     "restored",
     "cleaned",
+    "edited",
 ]
 
 STATES: tuple[State, ...] = get_args(State)

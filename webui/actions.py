@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     BaseModel,
     ConfigDict,
@@ -21,7 +22,7 @@ from pydantic import (
 from core import characters
 from core.database.models import LARGEST_KEY, NAME_LENGTH, QUEUE_LENGTH, TAG_LENGTH, Job
 from core.errors import Conflict, FieldError, Forbidden, InvalidInput, NotFound, TrainyardError
-from core.jobs import deletion, lifecycle, rests
+from core.jobs import deletion, editing, lifecycle, rests
 from core.jobs.actors import LOCAL_OWNER
 from core.jobs.capacity import refuse_more_than_there_are
 from core.messages import message
@@ -39,9 +40,59 @@ MOST_AT_ONCE = 500
 CLEANING_S = 10.0
 """After so many seconds a request that removes things answers, and says where to continue."""
 MOST_TAGS = 20
+LONGEST_NOTES = 10_000
 LONGEST_KEY = 255
 KEY = "Idempotency-Key"
 """The name of the header by which a program names a submit."""
+
+
+def _single(tags: list[str]) -> list[str]:
+    """Tags that can be told apart where they stand beside each other."""
+    if any("," in tag or characters.has_controls(tag) for tag in tags):
+        raise WrongValue(message("input.tag_characters"))
+    return [_readable(tag) for tag in tags if tag]
+
+
+def _text(value: str) -> str:
+    """Several lines of text; browsers end them in another way."""
+    lines = value.replace("\r\n", "\n").split("\n")
+    if any(characters.has_controls(line.replace("\t", " ")) for line in lines):
+        raise WrongValue(message("input.control_characters"))
+    return "\n".join(lines)
+
+
+def _readable(value: str) -> str:
+    """A word that is seen in a list, and leaves what stands beside it alone."""
+    if characters.has_controls(value):
+        raise WrongValue(message("input.control_characters"))
+    if characters.turns_text(value):
+        raise WrongValue(message("input.direction_characters"))
+    if characters.is_blank(value):
+        raise WrongValue(message("input.invisible"))
+    return value
+
+
+RunName = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_LENGTH),
+    AfterValidator(_readable),
+    Field(title="Name", description="What to call the run; need not be unique."),
+]
+Tags = Annotated[
+    list[Annotated[str, StringConstraints(strip_whitespace=True, max_length=TAG_LENGTH)]],
+    AfterValidator(_single),
+    Field(
+        max_length=MOST_TAGS,
+        title="Tags",
+        description="Words to find the run by, with commas between them. Empty: none.",
+    ),
+]
+Notes = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=LONGEST_NOTES),
+    AfterValidator(_text),
+    Field(title="Notes", description="What you want to remember of it. Plain text."),
+]
 
 
 class Submission(BaseModel):
@@ -49,11 +100,7 @@ class Submission(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    name: Annotated[
-        str,
-        StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_LENGTH),
-        Field(title="Name", description="What to call the run; need not be unique."),
-    ]
+    name: RunName
     preset: Annotated[str | None, Field(title="Preset", description="Spec to start from.")] = None
     spec: Annotated[
         dict[str, Any],
@@ -73,26 +120,17 @@ class Submission(BaseModel):
         StringConstraints(max_length=QUEUE_LENGTH, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"),
         Field(title="Queue", description="Which workers may run it: those that serve this queue."),
     ] = "default"
-    tags: Annotated[
-        list[Annotated[str, StringConstraints(strip_whitespace=True, max_length=TAG_LENGTH)]],
-        Field(
-            max_length=MOST_TAGS,
-            title="Tags",
-            description="Words to find the run by, with commas between them. Empty: none.",
-        ),
-    ] = []
+    tags: Tags = []
 
-    @field_validator("name")
-    @classmethod
-    def _printable(cls, value: str) -> str:
-        return _readable(value)
 
-    @field_validator("tags")
-    @classmethod
-    def _single(cls, value: list[str]) -> list[str]:
-        if any("," in tag or characters.has_controls(tag) for tag in value):
-            raise WrongValue(message("input.tag_characters"))
-        return [_readable(tag) for tag in value if tag]
+class Edit(BaseModel):
+    """What is to be changed of a run that is there; what is absent stays."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: RunName | None = None
+    tags: Tags | None = None
+    notes: Notes | None = None
 
 
 class ActionOptions(BaseModel):
@@ -148,17 +186,6 @@ class CleanOptions(ActionOptions):
     """Whether deleted runs are removed at once, so that they cannot be restored."""
     position: Annotated[int, Field(ge=0, le=LARGEST_KEY)] = 0
     """`next` of the last answer."""
-
-
-def _readable(value: str) -> str:
-    """A word that is seen in a list, and leaves what stands beside it alone."""
-    if characters.has_controls(value):
-        raise WrongValue(message("input.control_characters"))
-    if characters.turns_text(value):
-        raise WrongValue(message("input.direction_characters"))
-    if characters.is_blank(value):
-        raise WrongValue(message("input.invisible"))
-    return value
 
 
 Options = TypeVar("Options", bound=BaseModel)
@@ -282,6 +309,26 @@ def resume_worker(context: Context, worker_id: int) -> None:
     """
     for queue in rests.resume(context.database, worker_id, LOCAL_OWNER):
         context.notifier.notify(queue)
+
+
+def edit(context: Context, job_id: int, values: Mapping[str, Any]) -> Job:
+    """Change a run's name, tags or notes, and wake its viewers.
+
+    Raises:
+        InvalidInput: naming every wrong field; nothing was changed.
+        NotFound: there is no such job.
+        Conflict: it was deleted.
+    """
+    asked = _checked(Edit, values)
+    job = editing.edit(
+        context.database,
+        job_id,
+        LOCAL_OWNER,
+        name=asked.name,
+        tags=asked.tags,
+        notes=asked.notes,
+    )
+    return _announced(context, job)
 
 
 def delete(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) -> Job:

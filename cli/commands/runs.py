@@ -223,6 +223,39 @@ def retry(
 
 @click.command()
 @job_id
+@click.option("--name", help="What to call it from now on.")
+@click.option("--tag", "tags", multiple=True, help="All its tags from now on. Repeatable.")
+@click.option("--no-tags", is_flag=True, help="Take its tags away.")
+@click.option("--notes", help="What to remember of it; `-` reads them from the standard input.")
+@as_json
+@with_client
+def edit(
+    client: Client,
+    job_id: int,
+    name: str | None,
+    tags: tuple[str, ...],
+    no_tags: bool,
+    notes: str | None,
+    as_json: bool,
+) -> None:
+    """Change a run's name, tags or notes."""
+    if tags and no_tags:
+        raise click.UsageError("--tag and --no-tags exclude each other.")
+    body: JSON = {}
+    if name is not None:
+        body["name"] = name
+    if tags or no_tags:
+        body["tags"] = list(tags)
+    if notes is not None:
+        body["notes"] = sys.stdin.read() if notes == "-" else notes
+    if not body:
+        raise click.UsageError("Name what is to be changed: --name, --tag, --no-tags or --notes.")
+    job = client.patch(f"/jobs/{job_id}", body)
+    _report(job, as_json, f"run {job['id']} is changed")
+
+
+@click.command()
+@job_id
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="File or folder to write.")
 @click.option(
     "--format",
@@ -273,5 +306,5 @@ def _refuse_download(job: JSON, files: list[JSON], wanted: str) -> NoReturn:
 
 COMMANDS = (
     *(submit, list_, show, evaluation, follow, history, logs),
-    *(cancel, pause, resume, retry, download),
+    *(cancel, pause, resume, retry, edit, download),
 )

@@ -73,6 +73,7 @@ def _facts(item: JSON) -> list[tuple[str, Any]]:
         ("published", _published(item)),
         ("owner", item.get("owner")),  # a server of an earlier release does not say it
         ("tags", ", ".join(item.get("tags", ()))),
+        ("notes", item.get("notes")),
         ("worker", item["worker"]),
         ("devices", item["devices"] if item["devices"] > 1 else None),
         ("attempt", item["attempt"]),

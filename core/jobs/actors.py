@@ -20,6 +20,7 @@ Action = Literal[
     "delete",
     "restore",
     "clean",
+    "edit",
 ]
 
 

@@ -103,6 +103,17 @@ def _restored(event: JobEvent) -> Message:
     return message(f"event.restored{is_queued}", name=event.actor["name"])
 
 
+def _edited(event: JobEvent) -> Message:
+    name, fields = event.actor["name"], event.payload["fields"]
+    others = [message(f"event.edited_{field}") for field in fields if field != "name"]
+    if "name" not in fields:
+        return message("event.edited", name=name, fields=others)
+    former = event.payload["former_name"]
+    if not others:
+        return message("event.renamed", name=name, former=former)
+    return message("event.renamed_and_edited", name=name, former=former, fields=others)
+
+
 def _cleaned(event: JobEvent) -> Message:
     return message(f"event.cleaned_{event.payload['what']}", name=event.actor["name"])
 
@@ -124,5 +135,6 @@ _MAKERS: dict[EventKind, Callable[[JobEvent], Message]] = {
     "deleted": _deleted,
     "restored": _restored,
     "cleaned": _cleaned,
+    "edited": _edited,
 }
 """For kinds that say more than who did it."""

@@ -47,6 +47,13 @@ def show(job_id: int) -> Response:
         return jsonify(shapes.whole_job(session, *queries.job(session, job_id)).as_json())
 
 
+@blueprint.patch("/jobs/<int:job_id>")
+def edit(job_id: int) -> Response:
+    """Change a run's name, tags or notes; what the body does not name stays."""
+    actions.edit(current(), job_id, json_object())
+    return show(job_id)
+
+
 @blueprint.post("/jobs/<int:job_id>/cancel")
 def cancel(job_id: int) -> Response:
     """Ask that a run be cancelled; asking again changes nothing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from webui.pages import (
     compare,
     deletion,
+    edit,
     evaluation,
     new_run,
     run,
@@ -15,6 +16,6 @@ from webui.pages import (
 )
 from webui.pages.blueprint import blueprint
 
-PAGES = (compare, deletion, evaluation, new_run, run, runs, storage, tryout, workers)
+PAGES = (compare, deletion, edit, evaluation, new_run, run, runs, storage, tryout, workers)
 
 __all__ = ["PAGES", "blueprint"]

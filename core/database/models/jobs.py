@@ -107,6 +107,8 @@ class Job(Base):
     """The name of the actor who submitted it."""
     tags: Mapped[list[Any]]
     """Its rows of `job_tags` again, in the order in which they were given."""
+    notes: Mapped[str] = mapped_column(Text, server_default="")
+    """What people wrote about it, as they typed it."""
     submission_token: Mapped[str | None] = mapped_column(String(TOKEN_LENGTH))
     """What its submit was known by, where that may come twice: the second time finds this row."""
 

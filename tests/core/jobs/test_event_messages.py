@@ -63,6 +63,12 @@ SAID = [
     (event("restored", ADA, state="queued"), "Restored and queued again by Ada"),
     (event("cleaned", CLEANER, what="snapshots"), "Snapshots removed by Trainyard to free space"),
     (event("cleaned", ADA, what="artifacts"), "Artifacts removed by Ada to free space"),
+    (event("edited", ADA, fields=["tags", "notes"]), "Changed by Ada: tags, notes"),
+    (event("edited", ADA, fields=["name"], former_name="x"), "Renamed from x by Ada"),
+    (
+        event("edited", ADA, fields=["name", "tags"], former_name="x"),
+        "Renamed from x by Ada, who also changed: tags",
+    ),
     (event("cleaned", ADA, what="logs"), "Log removed by Ada to free space"),
 ]
 

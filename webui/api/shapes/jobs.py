@@ -138,6 +138,7 @@ class JobShape(Shape):
     queue: str
     owner: Annotated[str, Field(description="Who submitted it.")]
     tags: list[str]
+    notes: str
     devices: int
     attempt: int
     created_at: Timestamp
