@@ -66,9 +66,10 @@ def mcnemar(only_first: int, only_second: int) -> float:
         only_second: images that only the second gets right.
     """
     both = only_first + only_second
-    smaller = min(only_first, only_second)
-    # summed in whole numbers: exact however many there are
-    tail = sum(math.comb(both, wins) for wins in range(smaller + 1))
+    ways = tail = 1  # of no win, and of as many as were counted so far: whole numbers, so exact
+    for wins in range(min(only_first, only_second)):
+        ways = ways * (both - wins) // (wins + 1)
+        tail += ways
     return min(1.0, float(2 * tail / 2**both))
 
 
@@ -87,7 +88,8 @@ def permutation(first: Sequence[float], second: Sequence[float]) -> float:
         else _sampled(len(values), len(first))
     )
     total = sum(values)
-    as_far = tried = 0
+    # the split that was observed is one of the sample: a chance is never 0
+    as_far = tried = 0 if splits <= _MOST_SPLITS else 1
     for places in chosen:
         part = sum(values[place] for place in places)
         means = part / len(first) - (total - part) / len(second)
@@ -96,20 +98,30 @@ def permutation(first: Sequence[float], second: Sequence[float]) -> float:
     return as_far / tried
 
 
+def least_permutation(first: int, second: int) -> float:
+    """The smallest chance that `permutation` can give to groups of these sizes."""
+    return (2 if first == second else 1) / math.comb(first + second, first)
+
+
 def _sampled(count: int, chosen: int) -> list[list[int]]:
     source = random.Random(0)
     return [source.sample(range(count), chosen) for _ in range(_MOST_SPLITS)]
 
 
-def holm(chances: Sequence[float]) -> list[float]:
+def holm(chances: Sequence[float], count: int | None = None) -> list[float]:
     """Chances of several tests, each raised so that together they err in one of 20 at most.
 
     Holm, "A simple sequentially rejective multiple test procedure" (1979).
+
+    Args:
+        chances: of the tests that were made.
+        count: of all that these were picked from, where they were picked by what they compare.
     """
+    count = len(chances) if count is None else count
     order = sorted(range(len(chances)), key=lambda place: chances[place])
     raised = [0.0] * len(chances)
     least = 0.0
     for rank, place in enumerate(order):
-        least = max(least, min(1.0, chances[place] * (len(chances) - rank)))
+        least = max(least, min(1.0, chances[place] * (count - rank)))
         raised[place] = least
     return raised

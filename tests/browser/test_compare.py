@@ -65,6 +65,17 @@ def test_runs_are_chosen_by_clicks_and_keys_and_stay_chosen_when_the_list_is_ref
     expect(page.get_by_role("heading", name="2 runs")).to_be_visible()
 
 
+def test_a_run_that_has_left_the_list_stays_chosen(page, runs):
+    page.goto("/")
+    for run in runs[:2]:
+        box(page, run).click()
+    page.locator(f"#job-{runs[0]}").evaluate("row => row.remove()")
+
+    page.get_by_role("button", name="Compare").click()
+
+    page.wait_for_url(f"**/compare?run={runs[1]}&run={runs[0]}")
+
+
 def test_nothing_is_chosen_again_by_one_button(page, runs):
     page.goto("/")
     box(page, runs[0]).click()

@@ -114,6 +114,22 @@ def test_what_is_drawn_is_predicted_and_can_be_taken_back(tried):
     expect(tried.locator(RESULT)).to_be_empty()
 
 
+def test_what_is_cleared_or_undone_in_the_middle_of_a_stroke_is_given_up(tried):
+    box = tried.locator(".pad").bounding_box()
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    for way in ("Escape", "Control+z"):
+        tried.mouse.move(*middle)
+        tried.mouse.down()
+        tried.mouse.move(middle[0] + 40, middle[1])
+        tried.keyboard.press(way)
+        tried.mouse.move(middle[0] + 80, middle[1])
+        tried.mouse.up()
+
+        expect(tried.locator(RESULT)).to_be_empty()
+    draw(tried, ONE)
+    expect(tried.locator(RESULT)).to_have_text(PREDICTED)
+
+
 def test_the_runtime_is_fetched_with_the_first_stroke(page, run):
     asked = []
     page.on("request", lambda request: asked.append(request.url))

@@ -7,7 +7,15 @@ import statistics
 
 import pytest
 
-from core.statistics import Interval, holm, mcnemar, mean_interval, permutation, share_interval
+from core.statistics import (
+    Interval,
+    holm,
+    least_permutation,
+    mcnemar,
+    mean_interval,
+    permutation,
+    share_interval,
+)
 
 
 @pytest.mark.parametrize(
@@ -68,8 +76,19 @@ def test_many_seeds_are_tried_by_a_sample_of_the_ways_which_is_always_the_same()
     source = random.Random(2)
     first, second = ([source.gauss(mean, 1) for _ in range(14)] for mean in (0, 3))
 
-    assert permutation(first, second) < 0.001
+    assert 0 < permutation(first, second) < 0.001
     assert permutation(first, second) == permutation(first, second)
+
+
+@pytest.mark.parametrize("sizes", [(2, 2), (3, 4), (4, 4), (1, 5)])
+def test_the_smallest_chance_of_two_groups_is_known_beforehand(sizes):
+    first, second = range(sizes[0]), range(100, 100 + sizes[1])
+
+    assert least_permutation(*sizes) == pytest.approx(permutation(first, second))
+
+
+def test_of_tests_that_were_picked_all_count():
+    assert holm([0.001, 0.004], 10) == pytest.approx([0.01, 0.036])
 
 
 def test_several_chances_are_raised_and_keep_their_order():

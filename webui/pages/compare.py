@@ -22,6 +22,8 @@ from webui.pages.blueprint import blueprint
 from webui.pages.comparison import Contestant
 
 MOST_RUNS = 50
+LONGEST_NUMBER = 30
+"""Digits that are read of a run's number: there is none so large."""
 POINTS = 8000
 """In all curves of a page together, about."""
 MOST_BUCKETS = 400
@@ -82,7 +84,8 @@ def compare() -> str:
 def _job_ids() -> list[int]:
     """The runs of the address, each once."""
     texts = [text for each in request.args.getlist("run") for text in each.split(",")]
-    ids = dict.fromkeys(int(text) for text in texts if text.isascii() and text.isdigit())
+    numbers = [text for text in texts if text.isascii() and text.isdigit()]
+    ids = dict.fromkeys(int(text[:LONGEST_NUMBER]) for text in numbers)
     if not 2 <= len(ids) <= MOST_RUNS:
         raise InvalidInput.one("run", message("comparison.number_of_runs", most=MOST_RUNS))
     return list(ids)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,12 +12,17 @@ from typing import Any
 
 from core import predictions, statistics
 from core.messages import Message, message
-from core.spec.spec import Spec
+from core.spec.hyperparameters import Hyperparameters
+from core.spec.spec import Spec, merge
 from core.statistics import LEVEL, Interval
+from webui.filters import visible
 from webui.forms.describing import described
 
 ALL_PAIRS = 6
 """Of so many runs each is compared with each; of more, each with the best."""
+SEED = "seed"
+
+_DEFAULTS = Hyperparameters().model_dump(mode="json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +38,14 @@ class Contestant:
     """Its evaluation."""
 
     @property
-    def called(self) -> str:
+    def called(self) -> Message:
         """What it is called in a sentence: two runs may have one name."""
-        return f"{self.name} (#{self.job_id})"
+        return message("comparison.run", name=_isolated(self.name), job_id=self.job_id)
 
     @property
-    def tested_on(self) -> tuple[str, int, str | None]:
-        """What tells its test set from others."""
-        content = self.content or {}
-        return str(self.spec.get("dataset")), content.get("count", 0), content.get("labels")
+    def tested_on(self) -> tuple[str, int]:
+        """What tells its test set from others: the dataset, and how many images."""
+        return str(self.spec.get("dataset")), (self.content or {}).get("count", 0)
 
     @property
     def interval(self) -> Interval | None:
@@ -58,14 +63,23 @@ class Group:
     members: Sequence[Contestant]
 
     @property
-    def called(self) -> str:
+    def called(self) -> Message:
         """What it is called in a sentence."""
-        return self.members[0].called if len(self.members) == 1 else self.members[0].name
+        first, *others = self.members
+        if not others:
+            return first.called
+        name = _isolated(first.name)
+        return message("comparison.group", name=name, job_id=first.job_id, others=len(others))
 
     @property
     def accuracies(self) -> Sequence[float]:
-        """Of those that have one."""
-        return [each.accuracy for each in self.members if each.accuracy is not None]
+        """One for each seed: a run that was made again with the same one is the same run."""
+        of_seeds = {
+            each.spec.get(SEED): each.accuracy
+            for each in reversed(self.members)
+            if each.accuracy is not None
+        }
+        return list(of_seeds.values())
 
     @property
     def mean(self) -> float:
@@ -75,7 +89,10 @@ class Group:
     @property
     def interval(self) -> Interval | None:
         """Where the mean over all seeds lies; None with fewer than two."""
-        return statistics.mean_interval(self.accuracies) if len(self.accuracies) > 1 else None
+        if len(self.accuracies) < 2:
+            return None
+        found = statistics.mean_interval(self.accuracies)
+        return Interval(max(0.0, found.low), min(1.0, found.high))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +101,11 @@ class Difference:
 
     title: str
     values: Sequence[str]
+
+
+def _isolated(name: str) -> str:
+    """A name that cannot turn the sentence around it: in a first-strong isolate of Unicode."""
+    return f"\u2068{visible(name)}\u2069"
 
 
 def differences(specs: Sequence[Spec]) -> list[Difference]:
@@ -96,7 +118,7 @@ def differences(specs: Sequence[Spec]) -> list[Difference]:
 
 def _described(spec: Spec) -> dict[str, str]:
     found = {}
-    for title, rows in (part for parts in described(spec) for part in parts):
+    for title, rows in (part for parts in described(_whole(spec)) for part in parts):
         section, _, kind = title.partition(": ")
         if kind:
             found[section] = kind
@@ -104,11 +126,16 @@ def _described(spec: Spec) -> dict[str, str]:
     return found
 
 
+def _whole(spec: Spec) -> Spec:
+    """A stored spec with the fields that came after it."""
+    return merge(_DEFAULTS, spec)
+
+
 def groups(contestants: Sequence[Contestant]) -> list[Group]:
     """Runs that differ by their seeds alone, together, in the order in which they come first."""
 
     def key(each: Contestant) -> str:
-        return repr(sorted((name, value) for name, value in each.spec.items() if name != "seed"))
+        return json.dumps({**_whole(each.spec), SEED: None}, sort_keys=True)
 
     first: dict[str, int] = {}
     for place, each in enumerate(contestants):
@@ -120,66 +147,73 @@ def groups(contestants: Sequence[Contestant]) -> list[Group]:
 def verdicts(contestants: Sequence[Contestant]) -> list[Message]:
     """What can be said about which run is better, in sentences."""
     measured = [each for each in contestants if each.accuracy is not None and each.content]
-    if len(measured) < 2:
-        return []
-    if len({each.tested_on[:2] for each in measured}) > 1:
-        return [message("comparison.other_datasets")]
-    by_seeds = [group for group in groups(measured) if len(group.members) > 1]
-    sentences = _of_seeds(by_seeds) if len(by_seeds) > 1 else []
-    if not by_seeds:
-        sentences = _of_runs(measured)
-    if all(not each.spec.get("data", {}).get("validation") for each in measured):
+    by_images: dict[tuple[str, int], list[Contestant]] = {}
+    for each in measured:
+        by_images.setdefault(each.tested_on, []).append(each)
+    sentences = [sentence for part in by_images.values() for sentence in _of_one_test_set(part)]
+    if len(by_images) > 1:
+        sentences.append(message("comparison.other_datasets"))
+    is_chosen_by_test = not any(each.spec.get("data", {}).get("validation") for each in measured)
+    if is_chosen_by_test and any(len(part) > 1 for part in by_images.values()):
         sentences.append(message("comparison.chosen_by_test", count=len(measured)))
     return sentences
 
 
+def _of_one_test_set(compared: Sequence[Contestant]) -> list[Message]:
+    by_seeds = groups(compared)
+    if any(len(group.accuracies) > 1 for group in by_seeds):
+        return _of_seeds(by_seeds)
+    return _of_runs(compared)
+
+
 def _of_seeds(compared: Sequence[Group]) -> list[Message]:
     pairs = list(_pairs(compared, lambda group: group.mean))
-    enough = [pair for pair in pairs if _can_be_told(*pair)]
-    chances = iter(
-        statistics.holm(
-            [statistics.permutation(one.accuracies, other.accuracies) for one, other in enough]
-        )
-    )
-    corrected = _corrected(len(enough))
-    return [
-        _by_seeds(*pair, next(chances) if pair in enough else None, corrected) for pair in pairs
-    ]
+    count = math.comb(len(compared), 2)
+    tellable = [pair for pair in pairs if _can_be_told(*pair, count)]
+    chances = [statistics.permutation(one.accuracies, other.accuracies) for one, other in tellable]
+    raised = iter(statistics.holm(chances, count))
+    return [_by_seeds(*pair, next(raised) if pair in tellable else None, count) for pair in pairs]
 
 
-def _can_be_told(one: Group, other: Group) -> bool:
+def _can_be_told(one: Group, other: Group, count: int) -> bool:
     """Whether groups of these sizes can lie so far apart that it is more than chance."""
-    sizes = len(one.accuracies), len(other.accuracies)
-    return 2 / math.comb(sum(sizes), sizes[0]) < LEVEL
+    least = statistics.least_permutation(len(one.accuracies), len(other.accuracies))
+    return count * least < LEVEL
 
 
-def _by_seeds(
-    better: Group, worse: Group, chance: float | None, corrected: Message | None
-) -> Message:
+def _needed(count: int) -> int:
+    """How many seeds of each group a difference can be told by."""
+    seeds = 2
+    while count * statistics.least_permutation(seeds, seeds) >= LEVEL:
+        seeds += 1
+    return seeds
+
+
+def _by_seeds(better: Group, worse: Group, chance: float | None, count: int) -> Message:
     facts: dict[str, Any] = {
         "better": better.called,
         "worse": worse.called,
         "better_accuracy": better.mean,
         "worse_accuracy": worse.mean,
-        "better_seeds": len(better.accuracies),
-        "worse_seeds": len(worse.accuracies),
+        "better_seeds": message("comparison.seed_count", count=len(better.accuracies)),
+        "worse_seeds": message("comparison.seed_count", count=len(worse.accuracies)),
     }
     if chance is None:
-        return message("comparison.few_seeds", **facts)
+        return message("comparison.few_seeds", **facts, needed=_needed(count))
     code = "comparison.seeds" if chance < LEVEL else "comparison.seeds_noise"
-    return message(code, **facts, chance=chance, corrected=corrected)
+    return message(code, **facts, chance=chance, corrected=_corrected(count))
 
 
 def _of_runs(compared: Sequence[Contestant]) -> list[Message]:
     pairs = list(_pairs(compared, lambda each: each.accuracy or 0))
+    count = math.comb(len(compared), 2)
     splits = [_split(better, worse) for better, worse in pairs]
     tested = [split for split in splits if split is not None]
-    chances = iter(statistics.holm([statistics.mcnemar(*split) for split in tested]))
-    corrected = _corrected(len(tested))
+    raised = iter(statistics.holm([statistics.mcnemar(*split) for split in tested], count))
     return [
         _by_intervals(better, worse)
         if split is None
-        else _image_by_image(better, worse, split, next(chances), corrected)
+        else _image_by_image(better, worse, split, next(raised), _corrected(count))
         for (better, worse), split in zip(pairs, splits, strict=True)
     ]
 
@@ -190,7 +224,10 @@ def _corrected(count: int) -> Message | None:
 
 
 def _pairs(compared: Sequence[Any], accuracy: Callable[[Any], float]) -> Iterable[tuple[Any, Any]]:
-    """Pairs of a better one and a worse one, the best first."""
+    """Pairs of a better one and a worse one, the best first.
+
+    Which one is the best is seen in what is compared. So all pairs count, also those not made.
+    """
     ordered = sorted(compared, key=accuracy, reverse=True)
     if len(ordered) <= ALL_PAIRS:
         return combinations(ordered, 2)
@@ -199,19 +236,23 @@ def _pairs(compared: Sequence[Any], accuracy: Callable[[Any], float]) -> Iterabl
 
 def _split(better: Contestant, worse: Contestant) -> tuple[int, int] | None:
     """The images that only the one, and only the other, gets right; None: not known."""
-    mine, theirs = better.content or {}, worse.content or {}
-    if not mine.get("labels") or mine["labels"] != theirs.get("labels"):
+    packed = [(each.content or {}).get("predictions") for each in (better, worse)]
+    if not all(packed):
         return None
-    labels, first, second = (
-        predictions.unpack(text)
-        for text in (mine["labels"], mine["predictions"], theirs["predictions"])
-    )
+    labels, labels_of_worse = (_labels(each) for each in (better, worse))
+    if labels != labels_of_worse:
+        return None
+    first, second = (predictions.unpack(str(text)) for text in packed)
     only_better = only_worse = 0
     for label, one, other in zip(labels, first, second, strict=True):
         if one != other:
             only_better += one == label
             only_worse += other == label
     return only_better, only_worse
+
+
+def _labels(each: Contestant) -> Sequence[int]:
+    return predictions.unpack((each.content or {})["labels"])
 
 
 def _image_by_image(

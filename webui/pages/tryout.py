@@ -5,6 +5,7 @@ The network runs in the browser: the page is given the addresses of the file and
 
 from __future__ import annotations
 
+import threading
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from core.database.instance import instance_of
 from core.database.models import Artifact, Job
 from core.datasets.builtin import DATASETS
 from core.datasets.info import DatasetInfo
-from core.errors import NotFound
+from core.errors import Conflict, NotFound, Unavailable
 from core.messages import message
 from core.storage.blobs import Blob
 from webui.api.shapes import JSON
@@ -29,6 +30,12 @@ from webui.security import CONTENT_SECURITY_POLICY_OF_NETWORKS
 EXAMPLES = 16
 
 FORMAT = "onnx"
+
+LARGEST_IN_A_FILE = 32_000_000
+"""Bytes of a network that is put into a page: six times as much is in memory meanwhile."""
+MOST_AT_ONCE = 2
+PATIENCE_S = 5.0
+_MAKING = threading.BoundedSemaphore(MOST_AT_ONCE)
 
 
 @blueprint.get("/jobs/<int:job_id>/try")
@@ -46,17 +53,27 @@ def tryout_as_file(job_id: int) -> Response:
     tried = _tried(job_id)
     if tried.network is None:
         raise NotFound(message("artifact.no_network", job_id=job_id))
-    with current().storage.open(Blob(tried.network.sha256, tried.network.size)) as file:
+    if tried.network.size > LARGEST_IN_A_FILE:
+        raise Conflict(message("artifact.network_too_large", job_id=job_id))
+    if not _MAKING.acquire(timeout=PATIENCE_S):
+        raise Unavailable(message("web.too_many_files"))
+    try:
+        answer = make_response(_file(tried, tried.network))
+    finally:
+        _MAKING.release()
+    answer.headers.set("Content-Disposition", "attachment", filename=f"run-{job_id}-try-it.html")
+    return answer
+
+
+def _file(tried: _Tried, network: Artifact) -> str:
+    with current().storage.open(Blob(network.sha256, network.size)) as file:
         addresses = tryout_file.addresses(file.read())
-    page = render_template(
+    return render_template(
         "tryout/file.html",
         **_given(tried, addresses),
         styles=tryout_file.styles(),
         modules=tryout_file.modules(),
     )
-    answer = make_response(page)
-    answer.headers.set("Content-Disposition", "attachment", filename=f"run-{job_id}-try-it.html")
-    return answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +88,15 @@ class _Tried:
     @property
     def dataset(self) -> DatasetInfo:
         """What it was trained on."""
-        return DATASETS[self.job.spec["dataset"]]
+        return DATASETS[self.job.dataset]
 
 
 def _tried(job_id: int) -> _Tried:
     with current().database.reading() as session:
         job, _ = queries.job(session, job_id)
         network = queries.newest_artifact(session, job_id, FORMAT)
+        if job.dataset not in DATASETS:  # of a later release
+            raise NotFound(message("artifact.no_network", job_id=job_id))
         return _Tried(job, network, _examples(session, job_id), instance_of(session))
 
 
@@ -127,5 +146,6 @@ def _given(tried: _Tried, addresses: dict[str, str] | None) -> dict[str, Any]:
         "job": tried.job,
         "dataset": dataset,
         "examples": tried.examples,
+        "can_be_saved": tried.network is not None and tried.network.size <= LARGEST_IN_A_FILE,
         "data": addresses and {"info": info, "classes": dataset.classes, "addresses": addresses},
     }

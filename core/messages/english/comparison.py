@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from core.messages.template import Template
+from core.messages.template import Plural, Template
 
 _SPLIT = (
     "{better} is right where {worse} is wrong on {only_better:number} of {count:number} test "
     "images, the other way on {only_worse:number}: p = {chance:short}{corrected:optional}."
+)
+_SEEDS = (
+    "{better} ({better_accuracy:percent}, {better_seeds}) against {worse} "
+    "({worse_accuracy:percent}, {worse_seeds}): "
 )
 
 COMPARISON: dict[str, Template] = {
@@ -17,22 +21,24 @@ COMPARISON: dict[str, Template] = {
     "comparison.intervals_apart": "{better} ({better_accuracy:percent}) is better than {worse} "
     "({worse_accuracy:percent}): their 95% intervals lie apart.",
     "comparison.intervals_overlap": "{better_accuracy:percent} of {better} against "
-    "{worse_accuracy:percent} of {worse}: their 95% intervals overlap, so it may be noise. One of "
-    "them kept no predictions, so they cannot be compared image by image.",
-    "comparison.seeds": "{better} ({better_accuracy:percent}, {better_seeds} seeds) against "
-    "{worse} ({worse_accuracy:percent}, {worse_seeds} seeds): "
-    "p = {chance:short}{corrected:optional}. The difference is more than chance.",
-    "comparison.seeds_noise": "{better} ({better_accuracy:percent}, {better_seeds} seeds) against "
-    "{worse} ({worse_accuracy:percent}, {worse_seeds} seeds): "
-    "p = {chance:short}{corrected:optional}. It may be the seeds alone.",
-    "comparison.few_seeds": "{better} ({better_accuracy:percent}, {better_seeds} seeds) against "
-    "{worse} ({worse_accuracy:percent}, {worse_seeds} seeds): too few seeds to tell a difference "
-    "from chance. With four of each it can be told.",
+    "{worse_accuracy:percent} of {worse}: their 95% intervals overlap, so it may be noise. What "
+    "each takes the single images for was not kept of both.",
+    "comparison.seeds": _SEEDS + "p = {chance:short}{corrected:optional}. The difference is more "
+    "than chance.",
+    "comparison.seeds_noise": _SEEDS
+    + "p = {chance:short}{corrected:optional}. It may be the seeds "
+    "alone.",
+    "comparison.few_seeds": _SEEDS
+    + "too few seeds to tell a difference from chance. With {needed} "
+    "of each it can be told.",
+    "comparison.seed_count": Plural("count", "{count} seed", "{count} seeds"),
+    "comparison.run": "{name} (#{job_id})",
+    "comparison.group": "{name} (#{job_id} and {others} more)",
     "comparison.corrected": ", corrected (Holm) for {count} comparisons",
     "comparison.chosen_by_test": "These runs kept no images apart for validation. Whoever picks "
     "the best of {count} by its test accuracy flatters it: choose by a validation split, and look "
     "at the test accuracy of the chosen one only.",
-    "comparison.other_datasets": "These runs were tested on different images, so their accuracies "
-    "cannot be compared.",
+    "comparison.other_datasets": "Runs that were tested on different images are not compared with "
+    "each other.",
     "comparison.number_of_runs": "Choose from 2 to {most} runs to compare.",
 }

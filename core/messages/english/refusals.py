@@ -33,6 +33,8 @@ REFUSALS: dict[str, Template] = {
     "actor.may_not_clean": "{name} may not remove what runs have left.",
     "actor.may_not_resume_worker": "{name} may not end the rest of a worker.",
     "actor.may_not": "{name} may not {action} run {job_id}.",
+    "artifact.network_too_large": "The network of run {job_id} is too large to be put into a page. "
+    "Download its ONNX file.",
     "artifact.no_network": "Run {job_id} has published no ONNX file, which is what can be tried.",
     "artifact.other_file": "The file of this address is not there any more.",
     "artifact.changed": "The file is not the one that If-Match names.",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import zlib
+
 import pytest
 
 from core import predictions
@@ -27,7 +30,8 @@ def contestant(job_id, wrong, *, packed=True, **changes):
 
 
 def said(*contestants):
-    return [(each.code, str(each)) for each in verdicts(contestants)]
+    found = [(each.code, str(each)) for each in verdicts(contestants)]
+    return [(code, text.replace("\u2068", "").replace("\u2069", "")) for code, text in found]
 
 
 def test_only_fields_that_differ_are_shown_in_words():
@@ -94,6 +98,7 @@ def test_of_many_runs_each_is_compared_with_the_best():
 
     assert len(found) == 7
     assert all(text.startswith("run 1 (#1)") for _, text in found)
+    assert all("corrected (Holm) for 28 comparisons" in text for _, text in found)
 
 
 @pytest.mark.parametrize(
@@ -113,9 +118,16 @@ def test_equal_predictions_are_told():
 
 
 def test_runs_on_other_images_are_not_compared():
-    [(code, _)] = said(contestant(1, range(5)), contestant(2, range(5), dataset="digits"))
+    other = contestant(3, range(5), dataset="digits")
 
-    assert code == "comparison.other_datasets"
+    assert [code for code, _ in said(contestant(1, range(5)), other)] == [
+        "comparison.other_datasets"
+    ]
+    found = said(contestant(1, range(5)), contestant(2, range(5)), other)
+    assert [code for code, _ in found] == [
+        "comparison.same_predictions",
+        "comparison.other_datasets",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -137,6 +149,76 @@ def test_seeds_are_compared_as_groups(seeds, apart, code):
     [(found, _)] = said(*runs)
 
     assert found == f"comparison.{code}"
+
+
+def test_a_run_that_was_made_again_with_the_same_seed_is_no_other_seed():
+    runs = [
+        contestant(10 * epochs + copy, range(5 * epochs), epochs=epochs, seed=0)
+        for epochs in (1, 2)
+        for copy in range(4)
+    ]
+
+    assert all("seeds" not in code for code, _ in said(*runs))
+    [first, _] = groups(runs)
+    assert (len(first.members), list(first.accuracies), first.interval) == (4, [0.95], None)
+
+
+def test_several_groups_need_more_seeds_and_the_sentence_says_how_many():
+    runs = [
+        contestant(10 * epochs + seed, range(20 * epochs + seed), epochs=epochs, seed=seed)
+        for epochs in (1, 2, 3)
+        for seed in range(4)
+    ]
+
+    assert {code for code, _ in said(*runs)} == {"comparison.few_seeds"}
+    assert all("With 5 of each it can be told" in text for _, text in said(*runs))
+
+
+def test_groups_of_unequal_size_are_told_apart_where_they_can_be():
+    runs = [
+        contestant(10 * epochs + seed, range(30 * epochs + seed), epochs=epochs, seed=seed)
+        for epochs, seeds in ((1, 3), (2, 4))
+        for seed in range(seeds)
+    ]
+
+    [(code, text)] = said(*runs)
+
+    assert code == "comparison.seeds"
+    assert "run 10 (#10 and 2 more) (69.00%, 3 seeds)" in text
+    assert "p = 0.0286" in text
+
+
+def test_a_single_run_beside_seeds_is_not_passed_over():
+    runs = [contestant(10 + seed, range(10 + seed), epochs=1, seed=seed) for seed in range(2)]
+
+    [(code, text)] = said(*runs, contestant(2, []))
+
+    assert code == "comparison.few_seeds"
+    assert text.startswith("run 2 (#2) (100.00%, 1 seed) against")
+
+
+def test_an_interval_of_seeds_is_a_share():
+    [group] = groups([contestant(seed, range(seed), epochs=1, seed=seed) for seed in (1, 3)])
+
+    assert group.interval.high == 1
+
+
+def test_the_same_labels_packed_otherwise_are_the_same_images():
+    one, other = contestant(1, range(5)), contestant(2, range(3))
+    raw = zlib.decompress(base64.b64decode(other.content["labels"]))
+    other.content["labels"] = base64.b64encode(zlib.compress(raw, 1)).decode()
+
+    [(code, _)] = said(one, other)
+
+    assert code.startswith("comparison.image_by_image")
+
+
+def test_a_stored_spec_that_lacks_a_later_field_is_the_same_experiment():
+    one, other = contestant(1, [], epochs=1, seed=1), contestant(2, [], epochs=1, seed=2)
+    del other.spec["regularization"]
+
+    assert len(groups([one, other])) == 1
+    assert [each.title for each in differences([one.spec, other.spec])] == ["Training: Seed"]
 
 
 def test_who_chooses_by_the_test_set_is_warned():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import threading
 
 import pytest
 
@@ -14,7 +15,7 @@ from core.jobs.endings import Publication
 from core.storage import store
 from tests.reported import evaluated
 from tests.webui.pages.conftest import get
-from webui.pages import tryout_file
+from webui.pages import tryout, tryout_file
 
 NETWORK = b"the bytes of a network"
 
@@ -101,6 +102,24 @@ def test_the_file_holds_the_network_and_asks_for_nothing(client, tried):
     assert base64.b64encode(NETWORK).decode() in text
     assert not re.search(r'(src|href)="(?!data:)', text)
     assert "/static/" not in text
+
+
+def test_a_network_that_is_too_large_for_a_page_is_offered_as_it_is(client, tried, monkeypatch):
+    monkeypatch.setattr(tryout, "LARGEST_IN_A_FILE", len(NETWORK) - 1)
+
+    assert "Download its ONNX file" in get(client, f"/jobs/{tried}/try.html", 409).text
+    page = get(client, f"/jobs/{tried}/try")
+    assert page.all("canvas")
+    assert page.all("a", href=f"/jobs/{tried}/try.html") == []
+
+
+def test_only_a_few_such_files_are_made_at_once(client, tried, monkeypatch):
+    monkeypatch.setattr(tryout, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(tryout, "_MAKING", threading.BoundedSemaphore(1))
+
+    with tryout._MAKING:
+        assert client.get(f"/jobs/{tried}/try.html").status_code == 503
+    assert client.get(f"/jobs/{tried}/try.html").status_code == 200
 
 
 def test_every_module_of_the_file_finds_what_it_imports():

@@ -61,6 +61,15 @@ list.addEventListener("refresh", ({ detail: fresh }) => {
   for (const box of fresh.querySelectorAll("input[name=run]")) box.checked = chosen.has(box.value);
 });
 
+// Runs that have left the list meanwhile are chosen still.
+form.addEventListener("submit", () => {
+  const there = new Set(boxes().map(({ value }) => value));
+  form.querySelectorAll("input[type=hidden]").forEach((input) => input.remove());
+  for (const value of chosen) {
+    if (!there.has(value)) form.append(Object.assign(document.createElement("input"), { type: "hidden", name: "run", value }));
+  }
+});
+
 form.addEventListener("reset", (event) => {
   event.preventDefault();
   for (const box of boxes()) box.checked = false;

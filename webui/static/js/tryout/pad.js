@@ -30,6 +30,7 @@ export class Pad {
   }
 
   show(picture) {
+    this.pointer = null; // a stroke under way is given up
     this.sketch.strokes = [];
     this.picture = picture;
     this.#draw();
@@ -43,6 +44,7 @@ export class Pad {
   // Takes the last stroke back.
   undo() {
     if (this.picture) return this.clear();
+    this.pointer = null;
     this.sketch.strokes.pop();
     this.#draw();
     this.rested();

@@ -25,6 +25,7 @@ let atWork = null;
 let mapping = new AbortController();
 let last = null; // what was predicted last
 let resting = null;
+let changes = 0; // of what is tried
 
 // The runtime is large: it is fetched with the first thing to try, and kept.
 let loading = null;
@@ -40,6 +41,8 @@ function input() {
 // What comes while the network is at work is looked at once more afterwards, and only the newest.
 function look() {
   mapping.abort();
+  clearMap(); // it is of what was there before
+  changes += 1;
   place.toggleAttribute("data-has-picture", Boolean(pad.picture) && !isExample);
   isAhead = true;
   return (atWork ??= work().finally(() => (atWork = null)));
@@ -105,9 +108,10 @@ async function map() {
   mapping.abort();
   clearMap();
   if (!importance.checked || !last) return;
-  mapping = new AbortController();
-  const found = await occlusionMap(await model(), last.image, info, last.label, mapping.signal);
-  if (found) drawMap(found);
+  const { signal } = (mapping = new AbortController());
+  const { image, label } = last;
+  const found = await occlusionMap(await model(), image, info, label, signal);
+  if (found && !signal.aborted) drawMap(found);
 }
 
 function say(text) {
@@ -144,9 +148,12 @@ function tryPicture(picture, { example = false } = {}) {
   pad.show(picture);
 }
 
+// What was drawn or dropped while a picture was read is newer than it.
 async function tryFile(file) {
+  const before = changes;
   try {
-    tryPicture(await createImageBitmap(file));
+    const picture = await createImageBitmap(file);
+    if (changes === before) tryPicture(picture);
   } catch {
     say(`${visible(file.name)} is no picture that this browser can read.`);
   }
@@ -169,8 +176,8 @@ addEventListener("paste", ({ clipboardData }) => {
 addEventListener("dragover", (event) => event.preventDefault());
 addEventListener("drop", (event) => {
   event.preventDefault();
-  const file = firstPicture(event.dataTransfer.files);
-  if (file) tryFile(file);
+  const { files } = event.dataTransfer;
+  if (files.length) tryFile(firstPicture(files) ?? files[0]);
 });
 addEventListener("keydown", (event) => {
   if (event.key === "z" && (event.ctrlKey || event.metaKey)) pad.undo();
