@@ -26,7 +26,7 @@ from cli.stack.ports import free_port
 from core.database.models import Base
 from core.settings import Settings, variable
 
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 120.0
 
 
 class UnavailableHereError(Exception):

@@ -45,7 +45,7 @@ def plans(database, question, job_id):
         question(session, job_id)
     event.remove(database.engine, "before_cursor_execute", note)
     is_postgresql = database.engine.dialect.name == "postgresql"
-    with database.reading() as session:
+    with database.writing() as session:  # a transaction: what is set holds in it
         if is_postgresql:
             # the tables of a test are so small that to read them whole would be the cheapest
             session.execute(text("SET LOCAL enable_seqscan = off"))

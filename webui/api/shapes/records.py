@@ -133,8 +133,6 @@ class EvaluationShape(OpenShape):
     classes: list[ClassScore]
     calibration: Calibration
     mistakes: list[Mistake]
-    labels: str | None = None
-    predictions: str | None = None
 
     @classmethod
     def of(cls, row: Evaluation) -> EvaluationShape:

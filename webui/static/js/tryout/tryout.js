@@ -1,6 +1,6 @@
 // The page on which a published network is tried: draw, drop, paste or photograph.
 
-import { percent, visible } from "../lib/format.js";
+import { percent, short, visible } from "../lib/format.js";
 import { Bars } from "./bars.js";
 import { exact, framed, pictured } from "./frame.js";
 import { Model, probabilities } from "./model.js";
@@ -75,7 +75,7 @@ async function predict() {
   const shares = probabilities(scores);
   last = { image, shares, label: shares.indexOf(Math.max(...shares)) };
   bars.show(shares);
-  find("took").textContent = `${took.toFixed(1)} ms a prediction, in this browser`;
+  find("took").textContent = `${short(took)} ms a prediction, in this browser`;
   place.dataset.state = "predicted";
 }
 
