@@ -69,7 +69,7 @@ def database_kind() -> str:
 
 def described():
     """Method and path of each address that the reference names, in headings and in the table."""
-    for heading in re.findall(r"^## ((?:GET|POST|DELETE) .*)$", REFERENCE, re.MULTILINE):
+    for heading in re.findall(r"^## ((?:GET|POST|PATCH|DELETE) .*)$", REFERENCE, re.MULTILINE):
         method, before = "", ""
         for part in heading.split(", "):
             method, _, path = part.rpartition(" ") if " " in part else (method, "", part)
