@@ -126,20 +126,22 @@ def broken_rests(database: Database) -> list[str]:
 
 
 def _rests(row: Any) -> bool:
-    """Whether a worker rests after an attempt: unless the run was to blame."""
+    """Whether a worker rests after an attempt, from what these rows can tell of a later one.
+
+    They do not tell on which device it ran. Where the run was to blame, nobody rests.
+    """
     attempt: Attempt = row.Attempt
     if attempt.outcome != "worker_fault" or attempt.reason is None:
         return False
-    return attempt.reason.code != "run.same_fault"
+    return attempt.reason.code not in ("run.same_fault", "worker.gpu_unusable")
 
 
 def _is_within_rest(fault: Any, later: Any) -> bool:
     # a rest begins a little before the end of the attempt is written
     between = later.Attempt.started_at - fault.Attempt.finished_at
     is_of_data = fault.Attempt.reason.code.startswith("data.")
-    return timedelta(0) < between < timedelta(seconds=FIRST_S / 2) and (
-        not is_of_data or fault.dataset == later.dataset
-    )
+    is_same_work = not is_of_data or fault.dataset == later.dataset
+    return is_same_work and timedelta(0) < between < timedelta(seconds=FIRST_S / 2)
 
 
 def _evidence(database: Database) -> list[_Evidence]:
