@@ -138,9 +138,9 @@ def _rests(row: Any) -> bool:
 
 def _is_within_rest(fault: Any, later: Any) -> bool:
     # a rest begins a little before the end of the attempt is written
-    between = later.Attempt.started_at - fault.Attempt.finished_at
-    is_of_data = fault.Attempt.reason.code.startswith("data.")
-    is_same_work = not is_of_data or fault.dataset == later.dataset
+    between: timedelta = later.Attempt.started_at - fault.Attempt.finished_at
+    is_of_data: bool = fault.Attempt.reason.code.startswith("data.")
+    is_same_work: bool = not is_of_data or fault.dataset == later.dataset
     return is_same_work and timedelta(0) < between < timedelta(seconds=FIRST_S / 2)
 
 
