@@ -14,6 +14,7 @@ import contextlib
 import os
 import random
 import secrets
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -23,18 +24,23 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 from sqlalchemy import ColumnElement, make_url, select, text
+from sqlalchemy.orm import Session
 
+from core import hosts
 from core.database import engine
+from core.database.clock import now
 from core.database.engine import Database
-from core.database.models import Attempt, Job
+from core.database.models import Attempt, Job, Worker
+from core.datasets.builtin import DATASETS
 from core.errors import Conflict, DatabaseUnavailable, NotFound
-from core.jobs import deletion, endings, lanes, lifecycle, snapshots
+from core.jobs import deletion, endings, lanes, lifecycle, rests, snapshots
 from core.jobs.actors import LOCAL_OWNER
 from core.messaging.notify import Notifier
 from core.messaging.pubsub import Wakeups
@@ -59,6 +65,8 @@ JOBS = 100
 FAULTS = 60
 MARK = "CHAOS"
 
+T = TypeVar("T")
+
 
 LOSING = (
     "kill a worker",
@@ -67,6 +75,7 @@ LOSING = (
     "cut a worker off for longer than its lease",
     "stall a worker for longer than its lease",
     "cut a worker off from everything for longer than its lease",
+    "start a worker without its data",
 )
 
 CRASHING = ("kill a trainer", "hang a trainer")
@@ -84,6 +93,11 @@ FENCING = (
 FENCING_ALL = "take the database away"
 """No worker knows whether it alone is cut off."""
 
+BROKEN_S = 20.0
+"""Seconds after which a worker is repaired that no run has met; shorter than its first rest."""
+REPAIRED = ("resumed by a person", "started again", "left to its rest")
+"""What becomes of a worker whose fault is repaired."""
+
 SPECS: list[dict[str, Any]] = [
     {"optimizer": optimizer, "schedule": {"kind": schedule}, "model": {"dropout": dropout}}
     for optimizer, schedule, dropout in (
@@ -96,6 +110,12 @@ SPECS: list[dict[str, Any]] = [
     )
 ]
 
+
+FAULTS_OF_WORKERS = (
+    select(Attempt, Worker.name)
+    .join(Worker, Worker.id == Attempt.worker_id)
+    .where(Attempt.outcome == "worker_fault")
+)
 
 CUT_OFF = "drained, since it was cut off"
 
@@ -175,6 +195,7 @@ class Storm:
             hang_seconds=HANG_S,
         )
         download.ensure("digits", self._settings.data_folder, lambda _text: None)
+        (self._settings.data_folder / hosts.FOLDER).mkdir()
         engine.upgrade(address)
         if self._postgres:
             _cover_clock(address)
@@ -183,6 +204,7 @@ class Storm:
         self._notifier = Notifier(self._redis.url)
         self._wakeups = Wakeups(self._redis.url)
         self._done: Counter[str] = Counter()
+        self._unfit: list[_Unfit] = []
         self._cancelled: set[int] = set()
         self._retried: set[int] = set()
         self._healing: list[threading.Thread] = []
@@ -221,6 +243,8 @@ class Storm:
             self._take_the_database_away,
             self._notify_ten_times,
             self._hang_the_store_of_a_worker,
+            self._fill_the_disk_of_a_worker,
+            self._start_a_worker_without_its_data,
             self._damage_a_snapshot,
             self._pause_and_resume_a_run,
             self._delete_and_restore_a_run,
@@ -296,6 +320,7 @@ class Storm:
         with self._tables.reading() as session:
             outcomes = Counter(map(_outcome, session.scalars(select(Attempt))))
             problems += self._ends_without_a_cause(outcomes)
+            problems += self._blamed_without_a_cause(session)
             doubled = sum(
                 len(
                     [
@@ -329,6 +354,7 @@ class Storm:
         for outcome, count in sorted(outcomes.items(), key=str):
             print(f"  {count:3}  {outcome}")
         print(f"  retried by hand after their budget was spent: {len(self._retried)}")
+        print(f"  workers that were unfit: {dict(Counter(each.then for each in self._unfit))}")
         print(f"\nlost {len(lost)}, doubled {doubled}, in a wrong state {len(wrong)}")
         print(f"weights equal to an undisturbed run's: {equal} of {len(succeeded)}")
         print(f"processes left over: {len(left)}")
@@ -342,8 +368,8 @@ class Storm:
         """Attempts that ended badly though nothing was done to them: each fault can cost one."""
         costs = {
             "crashed": self._times(*CRASHING),
-            "lost": self._times(*LOSING),
-            "drained": self._times("drain a worker"),
+            "lost": self._times(*LOSING) + len(self._unfit),
+            "drained": self._times("drain a worker") + len(self._unfit),
             CUT_OFF: self._times(*FENCING) + len(self._workers) * self._times(FENCING_ALL),
         }
         found = []
@@ -353,6 +379,14 @@ class Storm:
         if self._retried and self._times(*CRASHING) < endings.CRASH_BUDGET:
             found.append(f"jobs {sorted(self._retried)} spent a budget that nobody spent for them")
         return found
+
+    def _blamed_without_a_cause(self, session: Session) -> list[str]:
+        """Faults of workers that were fit from the beginning of the attempt to its end."""
+        return [
+            f"job {attempt.job_id}: {name} was not unfit at its attempt {attempt.number}"
+            for attempt, name in session.execute(FAULTS_OF_WORKERS)
+            if not any(each.explains(attempt, name) for each in self._unfit)
+        ]
 
     def _times(self, *faults: str) -> int:
         return sum(self._done[fault] for fault in faults)
@@ -401,10 +435,7 @@ class Storm:
         return True
 
     def _drain_a_worker(self) -> bool:
-        process = self._any_worker().process
-        if process is not None:
-            process.terminate()
-        return process is not None
+        return self._any_worker().drain()
 
     def _make_redis_forget(self) -> bool:
         self._redis.flush()
@@ -472,6 +503,67 @@ class Storm:
         fault.touch()
         self._heal_after(self._chance.uniform(0.5, 2) * LEASE_S, fault.unlink)
         return True
+
+    def _fill_the_disk_of_a_worker(self) -> bool:
+        # it shows at the end of a run: a snapshot that cannot be written is left out
+        return self._make_unfit(_Worker.fill_disk, _Worker.clear_disk)
+
+    def _start_a_worker_without_its_data(self) -> bool:
+        # the spares of one that runs have them
+        return self._make_unfit(_Worker.lose_data, _Worker.find_data)
+
+    def _make_unfit(
+        self, harm: Callable[[_Worker], object], repair: Callable[[_Worker], object]
+    ) -> bool:
+        """Make a worker unfit until a run has met it; one alone, since another is to be fit."""
+        if any(each.until is None for each in self._unfit):
+            return False
+        worker = self._any_worker()
+        unfit = _Unfit(worker.name, self._moment(), self._chance.choice(REPAIRED))
+        longer_s = self._chance.uniform(0, 3)
+        self._unfit.append(unfit)
+        harm(worker)
+
+        def heal() -> None:
+            deadline = time.monotonic() + BROKEN_S
+            while time.monotonic() < deadline and not self._insist_on(lambda: self._is_met(unfit)):
+                time.sleep(0.2)
+            time.sleep(longer_s)
+            repair(worker)
+            unfit.until = self._insist_on(self._moment)
+            if unfit.then == "resumed by a person":
+                self._insist_on(lambda: self._resume(worker))
+            elif unfit.then == "started again":
+                worker.drain()
+
+        self._heal_after(0, heal)
+        return True
+
+    def _is_met(self, unfit: _Unfit) -> bool:
+        with self._tables.reading() as session:
+            return any(unfit.explains(*each) for each in session.execute(FAULTS_OF_WORKERS))
+
+    def _resume(self, worker: _Worker) -> None:
+        with self._tables.reading() as session:
+            of_name = select(Worker.id).where(Worker.name == worker.name)
+            worker_id = session.scalars(of_name.order_by(Worker.id.desc())).first()
+        if worker_id is not None:
+            for queue in rests.resume(self._tables, worker_id, LOCAL_OWNER):
+                self._notifier.notify(queue)
+
+    def _moment(self) -> datetime:
+        """Now, by the clock of the database, as it was set."""
+        with self._tables.reading() as session:
+            moment: datetime = session.scalars(select(now())).one()
+            return moment
+
+    def _insist_on(self, ask: Callable[[], T]) -> T:
+        """Ask the database until it is there."""
+        while True:
+            try:
+                return ask()
+            except DatabaseUnavailable:
+                time.sleep(0.1)
 
     def _damage_a_snapshot(self) -> bool:
         running = self._jobs(lanes.IS_RUNNING)
@@ -579,7 +671,8 @@ class Storm:
         redis_url = self._redis.url.replace(f":{self._redis.port}/", f":{worker.broker.port}/")
         settings = self._settings.model_copy(
             update={
-                "worker_name": f"worker-{number}",
+                "worker_name": worker.name,
+                "data": worker.data,
                 "database_url": address,
                 "redis_url": redis_url,
             }
@@ -615,6 +708,29 @@ class Storm:
         folder.mkdir()
         return folder
 
+    def data(self, number: int) -> Path:
+        """The data folder of a worker. The locks of all are those of one host."""
+        whole, folder = self._settings.data_folder, self._folder / f"data-{number}"
+        shutil.copytree(whole / DATASETS["digits"].folder, folder / DATASETS["digits"].folder)
+        (folder / hosts.FOLDER).symlink_to(whole / hosts.FOLDER)
+        return folder
+
+
+@dataclass(slots=True)
+class _Unfit:
+    """A time, by the database's clock, in which a worker is unfit."""
+
+    worker: str
+    since: datetime
+    then: str
+    until: datetime | None = None
+
+    def explains(self, attempt: Attempt, worker: str) -> bool:
+        """Whether an attempt of a worker may have met it."""
+        assert attempt.finished_at is not None
+        has_begun = self.until is None or attempt.started_at <= self.until
+        return worker == self.worker and has_begun and attempt.finished_at >= self.since
+
 
 class _Worker:
     """A worker that is started again when it has ended."""
@@ -622,10 +738,12 @@ class _Worker:
     def __init__(self, storm: Storm, number: int) -> None:
         self._storm = storm
         self._number = number
+        self.name = f"worker-{number}"
         self._lock = threading.Lock()
         self.proxy = storm.proxy()
         self.broker = storm.broker()
         self.disk = storm.disk(number)
+        self.data = storm.data(number)
         self._process: subprocess.Popen[bytes] | None = storm.start_worker(number, self)
 
     @property
@@ -650,6 +768,31 @@ class _Worker:
         if process is not None:
             process.kill()
         return process is not None
+
+    def drain(self) -> bool:
+        process = self.process
+        if process is not None:
+            process.terminate()
+        return process is not None
+
+    def fill_disk(self) -> None:
+        (self.disk / "full").touch()
+
+    def clear_disk(self) -> None:
+        (self.disk / "full").unlink()
+
+    def lose_data(self) -> None:
+        # the folder stays: one that is not there would be fetched again
+        for file in self._data_files():
+            file.rename(file.with_name(f".{file.name}"))
+        self.kill()
+
+    def find_data(self) -> None:
+        for file in self._data_files():
+            file.rename(file.with_name(file.name.removeprefix(".")))
+
+    def _data_files(self) -> list[Path]:
+        return list((self.data / DATASETS["digits"].folder).iterdir())
 
     def revive(self) -> None:
         with self._lock:

@@ -12,6 +12,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import select, update
@@ -30,9 +31,11 @@ from core.database.models import (
     MetricSegment,
     Snapshot,
     UnnamedBlob,
+    Worker,
 )
 from core.errors import NotFound
 from core.jobs import snapshots, unnamed
+from core.jobs.rests import FIRST_S
 from core.metrics.buckets import SIZES, Buckets, groups
 from core.metrics.samples import MetricSample, Samples
 from core.states import FINAL, OUTCOMES, State, state_after
@@ -65,11 +68,12 @@ def problems(
         reference: gives what an undisturbed run of a spec ends with; None: do not compare.
     """
     # what is compared below may train for longer than a transaction may stand still
-    return [
+    of_jobs = [
         f"job {each.job.id}: {problem}"
         for each in _evidence(database)
         for problem in _problems(each, storage, reference)
     ]
+    return of_jobs + broken_rests(database)
 
 
 def problems_of_rows(database: Database, *, are_times_told: bool = True) -> list[str]:
@@ -81,12 +85,63 @@ def problems_of_rows(database: Database, *, are_times_told: bool = True) -> list
             clock back.
     """
     checks = (*_OF_ROWS, *_OF_TIMES) if are_times_told else _OF_ROWS
-    return [
+    of_jobs = [
         f"job {each.job.id}: {problem}"
         for each in _evidence(database)
         for check in checks
         for problem in check(each)
     ]
+    return of_jobs + (broken_rests(database) if are_times_told else [])
+
+
+def broken_rests(database: Database) -> list[str]:
+    """Attempts by which a worker took work that it could not do, when it was to rest from that.
+
+    Where a person has ended its rests meanwhile, it may.
+    """
+    with database.reading() as session:
+        attempts = session.execute(
+            select(Attempt, Worker.name, Job.dataset)
+            .join(Worker, Worker.id == Attempt.worker_id)
+            .join(Job, Job.id == Attempt.job_id)
+            .order_by(Attempt.worker_id, Attempt.started_at)
+        ).all()
+        resumed = [
+            (event.payload["worker"], event.at)
+            for event in session.scalars(select(JobEvent).where(JobEvent.kind == "worker_resumed"))
+        ]
+    by_worker: dict[int | None, list[Any]] = {}
+    for row in attempts:
+        by_worker.setdefault(row.Attempt.worker_id, []).append(row)
+    return [
+        f"job {later.Attempt.job_id}: {later.name} took it, and rested after {fault.Attempt.reason}"
+        for of_one in by_worker.values()
+        for fault, later in itertools.product(filter(_rests, of_one), of_one)
+        if _is_within_rest(fault, later)
+        and not any(
+            name == later.name and fault.Attempt.finished_at <= at <= later.Attempt.started_at
+            for name, at in resumed
+        )
+    ]
+
+
+def _rests(row: Any) -> bool:
+    """Whether a worker rests after an attempt, from what these rows can tell of a later one.
+
+    They do not tell on which device it ran. Where the run was to blame, nobody rests.
+    """
+    attempt: Attempt = row.Attempt
+    if attempt.outcome != "worker_fault" or attempt.reason is None:
+        return False
+    return attempt.reason.code not in ("run.same_fault", "worker.gpu_unusable")
+
+
+def _is_within_rest(fault: Any, later: Any) -> bool:
+    # a rest begins a little before the end of the attempt is written
+    between: timedelta = later.Attempt.started_at - fault.Attempt.finished_at
+    is_of_data: bool = fault.Attempt.reason.code.startswith("data.")
+    is_same_work: bool = not is_of_data or fault.dataset == later.dataset
+    return is_same_work and timedelta(0) < between < timedelta(seconds=FIRST_S / 2)
 
 
 def _evidence(database: Database) -> list[_Evidence]:
@@ -137,7 +192,8 @@ def left_behind(database: Database, store: Folder) -> list[str]:
 
     To be asked when no worker runs any more. What was discarded is swept first, and so, where there
     was one, is what an attempt may leave that lost its job between storing and writing down, or
-    whose worker was killed there. Any other attempt may leave nothing that must be found.
+    whose worker was killed there, or could not store all of its files. Any other attempt may leave
+    nothing that must be found.
     """
     while snapshots.sweep(database, store):
         pass
@@ -161,7 +217,7 @@ def left_behind(database: Database, store: Folder) -> list[str]:
 
 
 def _may_leave_blobs(database: Database) -> bool:
-    is_cut_off = (Attempt.outcome == "lost") | Attempt.outcome.is_(None)
+    is_cut_off = Attempt.outcome.in_(("lost", "worker_fault")) | Attempt.outcome.is_(None)
     with database.reading() as session:
         return session.scalars(select(Attempt.number).where(is_cut_off)).first() is not None
 

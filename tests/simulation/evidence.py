@@ -18,9 +18,11 @@ from core.database.models import (
     Base,
     Epoch,
     Job,
+    JobEvent,
     LogLine,
     MetricSegment,
     Snapshot,
+    Worker,
 )
 from core.metrics.samples import Samples
 from tests.simulation import trainer
@@ -35,13 +37,14 @@ def problems(session: Session, reported: Lines, broken: Counter[tuple[int, str]]
     Args:
         session: where to look.
         reported: what each trainer wrote into its log.
-        broken: how often somebody made each job crash or fail.
+        broken: how often somebody made each job crash or fail, or it met what its worker could not.
     """
     return [
         *_epochs(session),
         *_samples(session),
         *_lines(session, reported),
         *_causes(session, broken),
+        *_blames(session),
     ]
 
 
@@ -79,10 +82,33 @@ def _lines(session: Session, reported: Lines) -> Iterator[str]:
 
 def _causes(session: Session, broken: Counter[tuple[int, str]]) -> Iterator[str]:
     """A call that fails costs a run nothing but time: each bad end has another cause."""
-    bad = select(Attempt.job_id, Attempt.outcome).where(Attempt.outcome.in_(("crashed", "failed")))
+    bad = select(Attempt.job_id, Attempt.outcome).where(
+        Attempt.outcome.in_(("crashed", "failed", "worker_fault"))
+    )
     for (job_id, outcome), count in Counter(map(tuple, session.execute(bad))).items():
         if count > broken[job_id, outcome]:
             yield f"job {job_id} has {outcome} {count} times, and was made to less often"
+
+
+def _blames(session: Session) -> Iterator[str]:
+    """A run that is failed by what its workers could not do was tried on enough of them."""
+    failed = select(Job.id, Job.error_message).where(Job.state == "failed")
+    for job_id, reason in session.execute(failed):
+        retries = select(JobEvent.attempt).where(
+            JobEvent.job_id == job_id, JobEvent.kind == "retried"
+        )
+        last_retry = max(session.scalars(retries), default=0)
+        attempts = session.execute(
+            select(Attempt.outcome, Worker.name)
+            .join(Worker, Worker.id == Attempt.worker_id)
+            .where(Attempt.job_id == job_id, Attempt.number > last_retry)
+            .order_by(Attempt.number)
+        ).all()
+        names = [name for outcome, name in attempts if outcome == "worker_fault"]
+        is_by_worker = attempts[-1].outcome == "worker_fault"
+        is_blamed = reason.code == "run.same_fault"
+        if is_by_worker != is_blamed or (is_blamed and len(set(names)) < 3 and len(names) < 5):
+            yield f"job {job_id} has failed by {reason}, after faults of {names}"
 
 
 def of_times(session: Session, reported: Lines) -> Iterator[str]:

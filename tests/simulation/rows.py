@@ -101,6 +101,15 @@ class Reader:
         """Every job."""
         return [_job(row) for row in self.rows(_JOBS)[0]]
 
+    def rests(self, worker_id: int) -> dict[str, datetime]:
+        """What a worker could not do, and when it may try each again."""
+        [[rests]] = self.rows(f"SELECT rests FROM workers WHERE id = {worker_id:d}")[0]
+        found = json.loads(rests) if isinstance(rests, str) else rests
+        until = {rest["work"]: datetime.fromisoformat(rest["until"]) for rest in found}
+        if len(until) < len(found):
+            raise Broken(f"worker {worker_id} rests twice from one kind of work: {found}")
+        return until
+
 
 def _job(row: Sequence[Any]) -> JobRow:
     return JobRow(

@@ -10,15 +10,18 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Literal, Self
 
 from core.database.engine import Database
 from core.database.models import Job
 from core.errors import Conflict, NotFound, Unavailable
-from core.jobs import deletion, lifecycle, snapshots
+from core.jobs import deletion, lifecycle, rests, snapshots
 from core.jobs.actors import LOCAL_OWNER, Actor
+from core.jobs.capacity import EVERYTHING, GPUS, Capacity, of_dataset
+from core.jobs.lease import Lease
 from core.jobs.polling import NOTIFY_AGAIN_S
 from core.states import FINAL
 from tests.faults import checker
@@ -37,6 +40,10 @@ from tests.simulation.worker import (
     Run,
     SimulatedWorker,
 )
+
+DATASETS = ("digits", "digits", "mnist")
+WORK = (of_dataset("digits"), GPUS, EVERYTHING)
+"""What a worker can be unable to do."""
 
 ACTIONS = 40
 JOBS = 4
@@ -110,13 +117,14 @@ class World:
 Name = Literal[
     "submit", "cancel", "pause", "resume", "retry", "restart", "delete", "restore", "claim", "work",
     "beat", "kill", "drain", "crash", "hang", "fail", "damage", "store", "wait", "set", "freeze",
-    "cut off",
+    "cut off", "harm", "end rests",
 ]  # fmt: skip
 
 _CHANCES: dict[Name, int] = {
     "submit": 8, "cancel": 2, "pause": 4, "resume": 5, "retry": 4, "restart": 2, "delete": 3,
     "restore": 2, "claim": 16, "work": 34, "beat": 10, "kill": 2, "drain": 2, "crash": 2, "hang": 1,
     "fail": 1, "damage": 1, "store": 1, "wait": 6, "set": 1, "freeze": 3, "cut off": 2,
+    "harm": 4, "end rests": 1,
 }  # fmt: skip
 """How often each is chosen, beside the others."""
 
@@ -237,12 +245,13 @@ class Schedule:
             return None
         epochs, batches = self._chance.choice(SHAPES)
         device = self._chance.choice(("cpu", "cpu", "auto"))
-        spec = trainer.spec(epochs, batches, device, self._chance.choice((1, 1, 1, 1, 2)))
+        devices, dataset = self._chance.choice((1, 1, 1, 1, 2)), self._chance.choice(DATASETS)
+        spec = trainer.spec(epochs, batches, device, devices, dataset)
         name = f"job {self.steps} {self._is_nested}"
         priority = self._chance.randrange(3)
         job = lifecycle.submit(self._database, LOCAL_OWNER, name=name, spec=spec, priority=priority)
         self._submitted[name] = job.id
-        return f"{job.id} on {spec.devices} {spec.device}, {epochs} x {batches}"
+        return f"{job.id}, {dataset} on {devices} {device}, {epochs} x {batches}"
 
     def cancel(self) -> str | None:
         """A person cancels a run."""
@@ -298,14 +307,33 @@ class Schedule:
             return None
         held = worker.held()
         happened = self._world.faults.happened
-        expected = self._queue().best(("default",), worker.hardware.capacity)
+        capacity, over = self._capacity(worker)
+        expected = self._queue().best(("default",), capacity)
         lease = worker.claim(held)
         if expected is not None and not held.fits(expected.needs):
             expected = None
         has_failed = self._world.faults.happened > happened
         if not has_failed and (lease and lease.job_id) != (expected and expected.id):
             raise Broken(f"{worker.name} took {lease}, {expected} was next")
+        if lease is not None and not has_failed:
+            self._check_trial(worker, lease, over & capacity.work(lease.needs))
         return f"{worker.name} took {lease and lease.job_id}"
+
+    def _check_trial(self, worker: SimulatedWorker, lease: Lease, trial: frozenset[str]) -> None:
+        """A run that tries again what its worker could not do is the only one that does."""
+        still_over = trial & self._capacity(worker)[1]
+        if lease.trial != trial or still_over:
+            raise Broken(f"{lease} is a trial of {trial}, and others may try {still_over}")
+
+    def _capacity(self, worker: SimulatedWorker) -> tuple[Capacity, frozenset[str]]:
+        """What a worker has but for what it rests from, and the work of those rests that are over.
+
+        From its row.
+        """
+        number = worker.register().worker_id
+        until = self._world.reader.rests(number)
+        now = frozenset(work for work, moment in until.items() if moment > self._moment)
+        return replace(worker.hardware.capacity, rests=now), frozenset(until) - now
 
     def work(self) -> str | None:
         """A worker does one thing for one of its runs."""
@@ -338,7 +366,7 @@ class Schedule:
     def _beat(self, worker: SimulatedWorker) -> str:
         happened = self._world.faults.happened
         result = worker.beat()
-        queue, of = self._queue(), (("default",), worker.hardware.capacity)
+        queue, of = self._queue(), (("default",), self._capacity(worker)[0])
         seen = (result.due_in_s, result.are_leases_over, set(result.unnotified_lanes))
         true = (
             queue.due_in_s(*of),
@@ -433,6 +461,20 @@ class Schedule:
         self._is_clock_set_back |= seconds < 0
         return f"{seconds:+} s"
 
+    def harm(self) -> str | None:
+        """A worker becomes unable to do some work, or is repaired."""
+        worker = self._worker()
+        worker.cannot = None if worker.cannot else self._chance.choice(WORK)
+        return f"{worker.name} cannot do {worker.cannot}"
+
+    def end_rests(self) -> str | None:
+        """A person ends the rests of a worker."""
+        worker = self._worker()
+        if worker.claimant is None:
+            return None
+        rests.resume(self._database, worker.claimant.worker_id, LOCAL_OWNER)
+        return worker.name
+
     def freeze(self) -> str | None:
         """A worker stands still, and the others continue; then it does what it was about to do."""
         worker = self._worker(runs=True)
@@ -485,6 +527,7 @@ class Schedule:
         self._store.is_away = False
         self._store.meanwhile = None
         for worker in self._workers:
+            worker.cannot = None
             if worker.is_draining:
                 worker.kill()  # a service manager starts it again
         # so that no run waits for more than there is
@@ -526,7 +569,8 @@ class Schedule:
             checker.sweep_unnamed(self._database, self._store)
             reported = {key: run for each in self._workers for key, run in each.lines.items()}
             with self._database.reading() as session:
-                problems = evidence.problems(session, reported, self._broken)
+                met = sum((each.met for each in self._workers), self._broken)
+                problems = evidence.problems(session, reported, met)
                 problems += evidence.of_files(session, self._store.blobs)
                 problems += evidence.of_purged(session, self._invariants.purged)
                 if not self._is_clock_set:
@@ -565,7 +609,11 @@ class Schedule:
         return worker, self._chance.choice(worker.runs) if worker.runs else None
 
     def _queue(self) -> Queue:
-        return Queue(self._world.reader.jobs(), self._world.clock.moment)
+        return Queue(self._world.reader.jobs(), self._moment)
+
+    @property
+    def _moment(self) -> datetime:
+        return self._world.clock.moment
 
 
 _DOES: dict[Name, Callable[[Schedule], str | None]] = {
@@ -591,4 +639,6 @@ _DOES: dict[Name, Callable[[Schedule], str | None]] = {
     "set": Schedule.set,
     "freeze": Schedule.freeze,
     "cut off": Schedule.cut_off,
+    "harm": Schedule.harm,
+    "end rests": Schedule.end_rests,
 }

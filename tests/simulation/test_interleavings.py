@@ -10,13 +10,14 @@ import pytest
 from core import workers
 from core.database.engine import Database
 from core.jobs import claim as claiming
-from core.jobs import deletion, endings, lifecycle, polling, snapshots
+from core.jobs import deletion, endings, lifecycle, polling, rests, snapshots
 from core.jobs.actors import LOCAL_OWNER
-from core.jobs.capacity import Capacity
+from core.jobs.capacity import Capacity, of_dataset
 from core.jobs.claim import Claimant
 from core.jobs.endings import Failure
 from core.jobs.lease import Lease
 from core.jobs.recorder import Recorder
+from core.jobs.rests import Fault
 from core.jobs.snapshots import SnapshotRef
 from core.messages import message
 from core.workers import WorkerFacts
@@ -32,6 +33,8 @@ SEEDS = int(os.environ.get("INTERLEAVINGS", "15"))
 """More of them find more: `INTERLEAVINGS=2000`."""
 
 
+NO_DATA = message("data.damaged", dataset="", folder="", name="", detail="")
+
 _ASKS = (lifecycle.cancel, lifecycle.pause, lifecycle.resume, lifecycle.retry)
 
 
@@ -41,7 +44,9 @@ class Scene:
     def __init__(self, database: Database, clock: SimulatedClock) -> None:
         self.database = database
         self.store = SimulatedStore()
-        self.workers = [self._register(f"w{number}") for number in range(2)]
+        self.workers = [self._register(f"w{number}") for number in range(3)]
+        for worker in (self.workers[0], self.workers[2]):
+            self._rest(worker.worker_id)
         self.failed, self.expired, self.running = (self._run() for _ in range(3))
         reason = Failure("failed", message("worker.supervisor_failed"))
         endings.end(database, self.failed[0], "failed", reason)
@@ -49,7 +54,10 @@ class Scene:
         self.running[1].flush()
         self.paused = self._submit()
         lifecycle.pause(database, self.paused, LOCAL_OWNER)
-        self.queued = [self._submit(priority=number) for number in (0, 1, 1)]
+        self.queued = [
+            self._submit(priority=number, dataset=dataset)
+            for number, dataset in ((0, "digits"), (1, "mnist"), (1, "mnist"))
+        ]
         self.deleted, self.purged = self._submit(), self._submit()
         deletion.delete(database, self.deleted, LOCAL_OWNER, 60)
         deletion.delete(database, self.purged, LOCAL_OWNER, 0)
@@ -61,8 +69,14 @@ class Scene:
         worker_id = workers.register(self.database, facts)
         return Claimant(worker_id, ["default"], Capacity(2, 2, threads=2), name)
 
-    def _submit(self, priority: int = 0, devices: int = 1) -> int:
-        chosen = spec(2, 3, devices=devices)
+    def _rest(self, worker_id: int) -> None:
+        """A worker rests from what it may try again at once."""
+        fault = Fault(of_dataset("mnist"), "data_unavailable", NO_DATA, job_id=1)
+        with self.database.writing() as session:
+            rests.begin(session, worker_id, fault, is_tried_at_once=True)
+
+    def _submit(self, priority: int = 0, devices: int = 1, dataset: str = "digits") -> int:
+        chosen = spec(2, 3, devices=devices, dataset=dataset)
         job = lifecycle.submit(
             self.database, LOCAL_OWNER, name="job", spec=chosen, priority=priority
         )
@@ -86,14 +100,14 @@ class Scene:
 
     def _take_back(self, worker_id: int) -> list[int]:
         with self.database.writing() as session:
-            taken = endings.take_back(session, worker_id)
             workers.mark_lost(session, worker_id)
-            return taken
+            return endings.take_back(session, worker_id)
 
     def actions(self):
         """All that can be done here, by name."""
         database, owner = self.database, LOCAL_OWNER
         lost = Failure("crashed", message("worker.supervisor_failed"))
+        unfit = Failure("data_unavailable", NO_DATA, work=of_dataset("digits"))
         numbers = {
             "running": self.running[0].job_id,
             "expired": self.expired[0].job_id,
@@ -109,6 +123,10 @@ class Scene:
             "claim two": lambda: claiming.claim(
                 database, self.workers[1], LEASE_S, Capacity(2, 2, threads=2)
             ),
+            "claim to try": lambda: claiming.claim(database, self.workers[2], LEASE_S),
+            "claim to try as well": lambda: claiming.claim(database, self.workers[2], LEASE_S),
+            "resume a worker": lambda: rests.resume(database, self.workers[0].worker_id, owner),
+            "resume who tries": lambda: rests.resume(database, self.workers[2].worker_id, owner),
             "reap": lambda: endings.reap(database, LEASE_S),
             "reap elsewhere": lambda: endings.reap(database, LEASE_S),
             "take back": lambda: self._take_back(self.workers[0].worker_id),
@@ -127,6 +145,9 @@ class Scene:
                 f"flush {name}": recorder.flush,
                 f"drain {name}": lambda lease=lease: endings.end(database, lease, "drained"),
                 f"crash {name}": lambda lease=lease: endings.end(database, lease, "crashed", lost),
+                f"rest after {name}": lambda lease=lease: endings.end(
+                    database, lease, "worker_fault", unfit
+                ),
                 f"succeed {name}": lambda lease=lease: endings.succeed(database, lease, "0", []),
             }
         for name, number in numbers.items():

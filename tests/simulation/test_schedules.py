@@ -13,7 +13,7 @@ from core.database import engine
 from core.database.engine import Database
 from core.database.models import JobProgress
 from core.housekeeping import Housekeeping
-from core.jobs import endings, lanes, recorder, snapshots, unnamed
+from core.jobs import blame, endings, lanes, recorder, rests, snapshots, unnamed
 from core.jobs.lease import guarded_update
 from core.metrics.writer import MetricWriter
 from tests.conftest import sqlite_address
@@ -80,8 +80,8 @@ def unguarded(session, lease, own, of_progress):
     return guarded_update(session, own_lease, own, of_progress)
 
 
-def worst_first(*arguments):
-    return HEADS(*arguments)[::-1]
+def worst_first(*arguments, **options):
+    return HEADS(*arguments, **options)[::-1]
 
 
 def nothing(*_arguments, **_options):
@@ -101,24 +101,36 @@ def name_none(_session, _names):
     return set()
 
 
+def rest_from_nothing(stored, moment):
+    """What is to be tried again is right, and nothing is rested from."""
+    return frozenset(), DIVIDE(stored, moment)[1]
+
+
 HEADS = lanes.heads
+DIVIDE = rests.divide
 
 DEFECTS = {
-    "the lease is not looked at": (15, [(recorder, "guarded_update", unguarded)]),
+    "the lease is not looked at": (5, [(recorder, "guarded_update", unguarded)]),
     "the worst job is claimed first": (0, [(lanes, "heads", worst_first)]),
-    "snapshots beyond a beginning stay": (0, [(snapshots, "discard", nothing)]),
+    "snapshots beyond a beginning stay": (2, [(snapshots, "discard", nothing)]),
     "an end is not written into the history": (0, [(endings, "_append_events", nothing)]),
-    "samples are not read again when an answer was lost": (78, [(MetricWriter, "forget", nothing)]),
+    "samples are not read again when an answer was lost": (
+        333,
+        [(MetricWriter, "forget", nothing)],
+    ),
     "a trainer that is cut off continues": (
-        10,
+        4,
         [(fence, "ASK_AFTER", 99.0), (fence, "KILL_AFTER", 99.0)],
     ),
     "after an outage jobs are reaped at once": (
-        28,
+        5,
         [(Housekeeping, "postpone_reaping", reap_at_once)],
     ),
     "live neighbors are taken for dead": (0, [(hosts, "ended", take_for_ended)]),
     "a file with a name is taken for one without": (0, [(unnamed, "_named", name_none)]),
+    "a worker that rests works": (11, [(rests, "divide", rest_from_nothing)]),
+    "every run may try again": (84, [(rests, "begin_trial", nothing)]),
+    "a run is blamed at once": (59, [(blame, "WORKERS", 1)]),
     "a line has the time of its flush": (0, [(recorder, "host_clock", lambda: 0.0)]),
 }
 """What is wrong in each, and a seed a little before one that finds it: to look less long."""

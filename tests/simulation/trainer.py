@@ -25,9 +25,11 @@ from core.spec.spec import TrainingSpec
 from tests import reported
 
 
-def spec(epochs: int, batches: int, device: str = "cpu", devices: int = 1) -> TrainingSpec:
+def spec(
+    epochs: int, batches: int, device: str = "cpu", devices: int = 1, dataset: str = "digits"
+) -> TrainingSpec:
     """The spec of a run: its batches are in its seed, since here no images decide them."""
-    changes = {"dataset": "digits", "epochs": epochs, "seed": batches}
+    changes = {"dataset": dataset, "epochs": epochs, "seed": batches}
     return presets.resolve("quick", changes | {"device": device, "devices": devices})
 
 

@@ -12,6 +12,7 @@ import contextlib
 import math
 import os
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -25,14 +26,14 @@ from core.hosts import HeldLock
 from core.housekeeping import BEATS_IN_A_LEASE, TIDY_EVERY_S, House, Housekeeping
 from core.jobs import claim as claiming
 from core.jobs import endings, polling, snapshots
-from core.jobs.capacity import Capacity
+from core.jobs.capacity import EVERYTHING, GPUS, Capacity
 from core.jobs.claim import Claimant
 from core.jobs.endings import Failure, Publication
 from core.jobs.lease import Lease
 from core.jobs.polling import PollResult
 from core.jobs.recorder import Recorder
 from core.jobs.snapshots import SnapshotRef
-from core.messages import message
+from core.messages import Message, message
 from core.messaging.pubsub import Topic, Wakeups
 from core.protocol.orders import Stop
 from core.protocol.reports import Line, Report
@@ -46,6 +47,7 @@ from tests.simulation.store import SimulatedStore
 from tests.simulation.trainer import SimulatedTrainer
 from worker.supervisor import snapshot_transfer
 from worker.supervisor.fence import Fence
+from worker.supervisor.trial import Trial
 
 LEASE_S = 15.0
 BEAT_EVERY_S = 2.0
@@ -54,7 +56,7 @@ LONGEST_GAP_S = BEAT_EVERY_S + LEASE_S / BEATS_IN_A_LEASE
 UNNAMED_HOURS = 0.02
 
 Ending = Literal[
-    "finished", "failed", "crashed", "hung", "cancelled", "paused", "drained", "cut off"
+    "finished", "failed", "crashed", "hung", "cancelled", "paused", "drained", "cut off", "unfit"
 ]
 OUTCOMES: dict[Ending, Outcome] = {
     "failed": "failed",
@@ -71,6 +73,25 @@ FAILURES: dict[Ending, Failure] = {
     "hung": Failure("hung", message("process.hung", silent_s=300.0, phase="training")),
     "cut off": Failure("cut_off", message("worker.cut_off", silence_s=12.0)),
 }
+
+UNFIT_FOR: dict[str, tuple[str, Message]] = {
+    "dataset": (
+        "data_unavailable",
+        message("data.damaged", dataset="Digits", folder="/data", name="digits", detail="empty"),
+    ),
+    "device": ("device_unusable", message("worker.gpu_unusable", detail="No driver")),
+    "disk": ("storage", message("run.file_error", detail="No space left on device")),
+    "module": ("import", message("worker.import_failed", detail="No module named x")),
+    "store": ("storage_unavailable", message("storage.not_readable", detail="It is away")),
+}
+"""What a worker can lack: the kind of such a failure, and its reason."""
+
+
+def failure_of(work: str) -> Failure:
+    """The failure of a run whose worker cannot do a kind of work."""
+    what = {EVERYTHING: "disk", GPUS: "device"}.get(work, "dataset")
+    kind, reason = UNFIT_FOR[what]
+    return Failure(kind, reason, work=work)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +166,7 @@ class Hardware:
 class Run:
     """A job that a worker runs."""
 
+    database: Database
     lease: Lease
     recorder: Recorder
     trainer: SimulatedTrainer
@@ -157,14 +179,18 @@ class Run:
     """Until when its trainer computes, by its own count."""
     ending: Ending | None = None
     """How its trainer ended; it has to be written."""
+    could_not: str = ""
+    """The kind of work that its worker could not do, where that was its end."""
     are_reports_written: bool = False
     files: list[Publication] | None = None
     """What it publishes, once that is stored."""
     lines: list[tuple[str, datetime]] = field(default_factory=list)
     """The log lines of its trainer, and when it wrote them."""
+    trial: Trial = field(init=False)
     fence: Fence = field(init=False)
 
     def __post_init__(self) -> None:
+        self.trial = Trial(self.database, self.lease)
         self.fence = Fence(self, LEASE_S, self.claimed_at, self.clock.elapsed)
 
     def record(self, reports: Iterator[Report] | Sequence[Report]) -> None:
@@ -222,6 +248,10 @@ class SimulatedWorker:
         """Whether it does nothing; its trainers do."""
         self.has_seen_clock = True
         """Whether it has looked since the database's clock was set."""
+        self.cannot: str | None = None
+        """The kind of work that it cannot do, whoever runs there."""
+        self.met: Counter[tuple[int, str]] = Counter()
+        """How often each job met that."""
         self._host = host
         self._clock = clock
         self._lock: HeldLock | None = None
@@ -301,7 +331,7 @@ class SimulatedWorker:
         if lease is not None:
             recorder = Recorder(self._database, lease, LEASE_S)
             of_run = SimulatedTrainer.of(lease.spec)
-            run = Run(lease, recorder, of_run, self._clock, claimed_at)
+            run = Run(self._database, lease, recorder, of_run, self._clock, claimed_at)
             self.lines[lease.job_id, lease.attempt] = run.lines
             self.runs.append(run)
         return lease
@@ -323,22 +353,36 @@ class SimulatedWorker:
         # on some hosts the number of threads decides the bytes, and binds the run to them
         shards = None if self.hardware.threads > 1 else 4
         device = "cuda" if gpus else "cpu"
+        if self.cannot != EVERYTHING and self._is_met_by(run):
+            return
         run.record([run.trainer.start(step, device, self.hardware.threads, shards)])
         run.has_started = True
+        run.trial.started()
         run.ends_at = run.fence.ends_at
         run.fence.order_given()
+
+    def _is_met_by(self, run: Run) -> bool:
+        """Let a run end where it is work that the worker cannot do."""
+        if self.cannot not in self.hardware.capacity.work(run.lease.needs):
+            return False
+        run.ending, run.could_not = "unfit", self.cannot
+        self.met[run.lease.job_id, "worker_fault"] += 1
+        return True
 
     def train(self, run: Run) -> None:
         """Let the trainer do a few batches."""
         if run.has_started and not run.end_in_time():
             self.computes(run)
             run.record(run.trainer.train(self._chance.choice((1, 1, 2, 7, 40))))
-            if run.trainer.is_done:
+            # a full disk shows when the files are written
+            if run.trainer.is_done and not self._is_met_by(run):
                 run.ending = "finished"
 
     def save(self, run: Run) -> None:
         """Store a snapshot of the run, where there is something to save."""
         batch = run.trainer.step
+        if self.cannot == EVERYTHING:
+            return
         if run.has_started and not run.is_hanging and batch > run.trainer.saved_step:
             run.trainer.saved_step = batch
             if run.recorder.snapshots_waiting >= snapshots.KEPT:
@@ -393,11 +437,16 @@ class SimulatedWorker:
                 run.files = [Publication(blob, run.trainer.epoch, "pt", "model.pt")]
             digest = trainer.weights(run.lease.spec)
             endings.succeed(self._database, run.lease, digest, run.files)
+            run.trial.succeeded()
+            return
+        if run.ending == "unfit":
+            failure = failure_of(run.could_not)
+            endings.end(self._database, run.lease, "worker_fault", failure)
             return
         if run.ending == "cut off":
             assert run.fence.fired_after_s is not None, "this end would be taken for a crash"
-        outcome, failure = OUTCOMES[run.ending], FAILURES.get(run.ending)
-        endings.end(self._database, run.lease, outcome, failure)
+        outcome = OUTCOMES[run.ending]
+        endings.end(self._database, run.lease, outcome, FAILURES.get(run.ending))
 
     def beat(self) -> PollResult:
         """Write that it is live, take lost jobs back, and look for work."""

@@ -11,19 +11,28 @@ from datetime import datetime, timedelta
 
 from core.errors import Conflict, LeaseLost
 from core.housekeeping import BEATS_IN_A_LEASE, TIDY_EVERY_S
-from core.jobs.capacity import Capacity, Requirements
+from core.jobs.capacity import EVERYTHING, Capacity, Requirements
 from core.jobs.endings import CRASH_BUDGET, LOSS_BUDGET
 from core.jobs.snapshots import KEPT
 from core.messages import message
 from core.states import Desired, EventKind, Outcome, State
 from core.workers import SILENT_AFTER_S
 
-DATASET = "digits"
-"""What all of them train on."""
 ENDED = ("succeeded", "failed", "cancelled")
 
 Happened = tuple[EventKind, int, State | None]
 """An event: its kind, its attempt, and the state that it led to."""
+
+
+@dataclass(slots=True)
+class ModelTry:
+    """What a fault of a worker is judged by."""
+
+    worker: str
+    has_secured: bool = False
+    """Whether it has a snapshot that is further than those before it."""
+    is_forgotten: bool = False
+    """Whether a person has asked for a retry since."""
 
 
 @dataclass(slots=True)
@@ -52,6 +61,8 @@ class ModelJob:
     """Step and attempt of each that is kept, the oldest first."""
     outcomes: list[tuple[Outcome, str | None] | None] = field(default_factory=list)
     """How each attempt ended, and the code of the reason; None: it runs."""
+    tries: list[ModelTry] = field(default_factory=list)
+    """What else is known of each attempt."""
     error: str | None = None
     """The kind of what it failed by."""
     purge_at: datetime | None = None
@@ -77,10 +88,24 @@ class ModelJob:
 
 
 @dataclass(slots=True)
+class ModelRest:
+    """A kind of work that a worker cannot do."""
+
+    tries: int
+    until: datetime
+    code: str
+    job: int
+
+
+@dataclass(slots=True)
 class ModelWorker:
     """A worker that has registered."""
 
+    name: str
+    capacity: Capacity
     last_heartbeat_at: datetime
+    rests: dict[str, ModelRest] = field(default_factory=dict)
+    """By the kind of work."""
     is_lost: bool = False
     has_ended: bool = False
     """Whether nobody is left who holds its lock."""
@@ -101,8 +126,8 @@ class ModelQueue:
 
     # people
 
-    def submit(self, job_id: int, priority: int, device: str, devices: int) -> None:
-        needs = Requirements(device, devices, dataset=DATASET)
+    def submit(self, job_id: int, priority: int, device: str, devices: int, dataset: str) -> None:
+        needs = Requirements(device, devices, dataset=dataset)
         job = self.jobs[job_id] = ModelJob(job_id, priority, device, needs, self.moment)
         job.happen("submitted", "queued")
 
@@ -141,6 +166,8 @@ class ModelQueue:
         job.desired, job.available_at = "run", self.moment
         job.crashes = job.losses = 0
         job.error = None
+        for attempted in job.tries:
+            attempted.is_forgotten = True
         if from_scratch:
             job.snapshots, job.secured_step = [], 0
             job.needs = job.unpinned
@@ -183,14 +210,22 @@ class ModelQueue:
 
     # workers
 
-    def register(self, worker_id: int) -> None:
-        self.workers[worker_id] = ModelWorker(self.moment)
+    def register(self, worker_id: int, name: str, capacity: Capacity) -> None:
+        self.workers[worker_id] = ModelWorker(name, capacity, self.moment)
 
     def beat(self, worker_id: int) -> None:
-        self.workers[worker_id] = ModelWorker(self.moment)
+        worker = self.workers[worker_id]
+        worker.last_heartbeat_at, worker.is_lost = self.moment, False
 
-    def next(self, capacity: Capacity) -> ModelJob | None:
-        """The job that is next on such a worker: the highest priority, then the oldest."""
+    def resting(self, worker_id: int) -> Capacity:
+        """What a run can have of a worker, but for what that rests from."""
+        worker = self.workers[worker_id]
+        rests = (work for work, rest in worker.rests.items() if rest.until > self.moment)
+        return replace(worker.capacity, rests=frozenset(rests))
+
+    def next(self, worker_id: int) -> ModelJob | None:
+        """The job that is next on a worker: the highest priority, then the oldest."""
+        capacity = self.resting(worker_id)
         due = [
             job
             for job in self.jobs.values()
@@ -200,16 +235,34 @@ class ModelQueue:
         ]
         return min(due, key=lambda job: (-job.priority, job.id), default=None)
 
-    def claim(self, worker_id: int, most: Capacity, held: Capacity) -> int | None:
-        job = self.next(most)
+    def claim(self, worker_id: int, held: Capacity) -> tuple[int, frozenset[str]] | None:
+        """Take a job; its id, and what of the worker's rests it is to try."""
+        job = self.next(worker_id)
         if job is None or not held.fits(job.needs):
             return None
+        worker = self.workers[worker_id]
+        trial = worker.capacity.work(job.needs) & worker.rests.keys()
+        for work in trial:
+            rest = worker.rests[work]
+            rest.until = self.moment + _pause(rest.tries)
         job.attempt += 1
         job.worker = worker_id
+        job.tries.append(ModelTry(worker.name))
         job.outcomes.append(None)
         job.lease_until, job.pin = self.moment + self._lease, None
         job.happen("claimed", "running")
-        return job.id
+        return job.id, trial
+
+    def end_rests(self, worker_id: int, work: frozenset[str]) -> None:
+        """The worker was seen to do some kinds of work."""
+        for each in work:
+            self.workers[worker_id].rests.pop(each, None)
+
+    def resume_worker(self, worker_id: int) -> None:
+        worker = self.workers[worker_id]
+        for job_id in sorted({rest.job for rest in worker.rests.values()} & self.jobs.keys()):
+            self.jobs[job_id].happen("worker_resumed")
+        worker.rests.clear()
 
     def start(self, job_id: int, attempt: int, pin: Requirements) -> int:
         """Begin at the newest snapshot; how many batches it has."""
@@ -228,6 +281,7 @@ class ModelQueue:
             assert job.pin is not None
             job.needs = job.pin
             if step > job.secured_step:
+                job.tries[-1].has_secured = True
                 job.secured_step, job.crashes, job.losses = step, 0, 0
             kept = [each for each in job.snapshots if each != (step, attempt)]
             job.snapshots = sorted([*kept, (step, attempt)])[-KEPT:]
@@ -245,6 +299,47 @@ class ModelQueue:
     ) -> float:
         """End an attempt that did not succeed; seconds after which it is tried again, at most."""
         return self._end(self._held(job_id, attempt), outcome, kind, reason)
+
+    def end_by_worker(self, job_id: int, attempt: int, work: str, kind: str, reason: str) -> None:
+        """End an attempt whose worker could not do that kind of work."""
+        job = self._held(job_id, attempt)
+        assert job.worker is not None
+        worker = self.workers[job.worker]
+        names = self._same_faults(job, reason)
+        may_be_blamed = work == EVERYTHING and kind != "storage_unavailable"
+        is_blamed = may_be_blamed and self._is_blamed(job, names)
+        before = worker.rests.get(work)
+        tries = before.tries + 1 if before else 1
+        pause = timedelta(0) if is_blamed else _pause(tries)
+        worker.rests.pop(work, None)
+        worker.rests[work] = ModelRest(tries, self.moment + pause, reason, job_id)
+        self._end(job, "worker_fault", kind, "run.same_fault" if is_blamed else reason)
+        if work == EVERYTHING and names.count(worker.name) > 1:
+            job.available_at += min(timedelta(seconds=300), 1.25 * pause)
+
+    def _same_faults(self, job: ModelJob, reason: str) -> list[str]:
+        """On which workers a run has ended so since it last made progress."""
+        names = []
+        for attempted, ended in zip(reversed(job.tries), reversed(job.outcomes), strict=True):
+            if attempted.is_forgotten:
+                break
+            if ended in (None, ("worker_fault", reason)):
+                names.append(attempted.worker)
+            if attempted.has_secured:
+                break
+        return names
+
+    def _is_blamed(self, job: ModelJob, names: list[str]) -> bool:
+        if len(set(names)) >= 3:
+            return True
+        others = (
+            worker.capacity.fits(job.needs)
+            for worker in self.workers.values()
+            if worker.name not in names
+            and not worker.is_lost
+            and worker.last_heartbeat_at >= self.moment - timedelta(seconds=SILENT_AFTER_S)
+        )
+        return len(names) >= 5 and not any(others)
 
     def reap(self) -> list[int]:
         over = [
@@ -316,7 +411,7 @@ class ModelQueue:
         if outcome == "cancelled" or (job.desired == "cancel" and outcome != "failed"):
             self._close(job, "cancelled", reason)
             job.desired, job.snapshots = "cancel", []
-            if outcome == "lost" or outcome == "crashed":
+            if outcome in ("lost", "crashed", "worker_fault"):
                 job.happen(outcome)
             job.happen("cancelled", "cancelled")
             return pause_s
@@ -327,7 +422,7 @@ class ModelQueue:
         if outcome == "lost":
             job.losses += 1
         is_spent = job.crashes == CRASH_BUDGET or job.losses == LOSS_BUDGET
-        if outcome == "failed" or is_spent:
+        if outcome == "failed" or is_spent or reason == "run.same_fault":
             if outcome != "failed":
                 job.happen(outcome)  # type: ignore[arg-type]
             job.happen("failed", "failed")
@@ -337,6 +432,11 @@ class ModelQueue:
         again: State = "paused" if job.desired == "pause" else "queued"
         job.happen(outcome, again)  # type: ignore[arg-type]
         return pause_s
+
+
+def _pause(tries: int) -> timedelta:
+    """How long a worker rests after so many tries in vain."""
+    return timedelta(seconds=min(1800.0, 30.0 * 2 ** (tries - 1)))
 
 
 _CONFLICT = Conflict(message("run.being_cancelled", job_id=0))

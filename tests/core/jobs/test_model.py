@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -25,16 +26,18 @@ from core.errors import Conflict, DatabaseUnavailable, LeaseLost
 from core.hosts import HeldLock
 from core.housekeeping import House
 from core.jobs import claim as claiming
-from core.jobs import deletion, endings, lifecycle, polling, snapshots
+from core.jobs import deletion, endings, lifecycle, polling, rests, snapshots
 from core.jobs.actors import LOCAL_OWNER
-from core.jobs.capacity import Capacity, Requirements
+from core.jobs.capacity import EVERYTHING, GPUS, Capacity, Requirements, of_dataset
 from core.jobs.claim import Claimant
+from core.jobs.endings import Failure
 from core.jobs.polling import NOTIFY_AGAIN_S
 from core.jobs.recorder import Recorder
+from core.jobs.rests import FIRST_S, LONGEST_S
 from core.jobs.snapshots import SnapshotRef
 from core.queries import metrics
 from core.workers import WorkerFacts
-from tests.core.jobs.model import ModelQueue
+from tests.core.jobs.model import ModelQueue, ModelRest
 from tests.simulation import rows
 from tests.simulation.clock import BEGINNING, SimulatedClock
 from tests.simulation.faults import FaultyCalls
@@ -46,6 +49,7 @@ from tests.simulation.worker import (
     FAILURES,
     LEASE_S,
     OUTCOMES,
+    UNFIT_FOR,
     Host,
     Silence,
     SimulatedHousekeeping,
@@ -64,6 +68,7 @@ HARDWARE = ((CPU, 1, 1), (CPU, 2, 2), (GPU * 2, 4, 1))
 
 WHICH = st.integers(0, 7)
 ENDINGS = st.sampled_from([*OUTCOMES, "crashed", "hung"])
+UNFIT = st.sampled_from([*UNFIT_FOR])
 
 
 @dataclass
@@ -110,8 +115,8 @@ class QueueMachine(RuleBasedStateMachine):
             host=self.host.boot, lock=self.locks[number].name,
         )  # fmt: skip
         worker_id = workers.register(self.database, facts)
-        self.model.register(worker_id)
         capacity = Capacity.of(devices, slots, threads)
+        self.model.register(worker_id, f"w{number}", capacity)
         return Claimant(worker_id, ["default"], capacity, f"w{number}")
 
     def teardown(self):
@@ -125,13 +130,14 @@ class QueueMachine(RuleBasedStateMachine):
         priority=st.integers(0, 2),
         device=st.sampled_from(["cpu", "auto", "cuda"]),
         devices=st.sampled_from([1, 1, 2]),
+        dataset=st.sampled_from(["digits", "digits", "mnist"]),
     )
-    def submit(self, priority, device, devices):
-        chosen = spec(EPOCHS, BATCHES, device, devices)
+    def submit(self, priority, device, devices, dataset):
+        chosen = spec(EPOCHS, BATCHES, device, devices, dataset)
         job = lifecycle.submit(
             self.database, LOCAL_OWNER, name="job", spec=chosen, priority=priority
         )
-        self.model.submit(job.id, priority, device, devices)
+        self.model.submit(job.id, priority, device, devices, dataset)
 
     @precondition(lambda self: self.model.jobs)
     @rule(which=WHICH)
@@ -182,10 +188,12 @@ class QueueMachine(RuleBasedStateMachine):
             self.faults.plan_next_commit()
         lease = claiming.claim(self.database, claimant, LEASE_S, held)
         self.faults.withdraw()
-        of_model = self.model.claim(claimant.worker_id, claimant.max_capacity, held)
-        assert (lease and lease.job_id) == of_model
+        of_model = self.model.claim(claimant.worker_id, held)
+        assert (lease and lease.job_id) == (of_model and of_model[0])
         if lease is None:
             return
+        # a claim whose answer was lost does not know: the rest lasts, and another run tries
+        assert lease.trial == (frozenset() if loses_the_answer else of_model[1])
         needs = lease.needs
         has_gpu = devices is not CPU and needs.device != "cpu"
         device = "cuda" if has_gpu else "cpu"
@@ -216,6 +224,7 @@ class QueueMachine(RuleBasedStateMachine):
         starts = not attempt.has_started
         if starts:
             attempt.has_started = True
+            self.end_rests(attempt, attempt.lease.trial - {EVERYTHING})
             at = self.newest_step(lease.job_id)
             attempt.recorder.record(training.start(at, attempt.device, attempt.threads, None))
         if batches and not training.is_done:
@@ -260,11 +269,64 @@ class QueueMachine(RuleBasedStateMachine):
             self.model.jobs[job.id].available_at = job.available_at
 
     @precondition(lambda self: self.attempts)
+    @rule(which=WHICH, what=UNFIT)
+    def find_unfit(self, which, what):
+        """An attempt meets something that its worker cannot do."""
+        self.end_by_worker(self.attempt(which), what)
+
+    @precondition(lambda self: len(self.model.jobs) < 6)
+    @rule(which=WHICH, what=UNFIT, times=st.integers(1, 6), moves_on=st.booleans())
+    def find_unfit_again(self, which, what, times, moves_on):
+        """A worker, or one after the other, can do nothing whenever it tries."""
+        self.submit(2, "auto", 1, "digits")
+        for number in range(times):
+            taker = which + number if moves_on else which
+            before = len(self.attempts)
+            for _ in range(2):  # while one tries again, the next finds other work at most
+                self.claim(taker, 1, loses_the_answer=False)
+            self.the_jobs_are_those_of_the_model()
+            self.the_rests_are_those_of_the_model()
+            for attempt in self.attempts[before:]:
+                self.end_by_worker(attempt, what)
+            if not moves_on:
+                self.wait(LONGEST_S + 1)
+
+    def end_by_worker(self, attempt, what):
+        lease = attempt.lease
+        if what == "device" and attempt.device == "cpu":
+            what = "dataset"
+        kind, reason = UNFIT_FOR[what]
+        work = {"dataset": of_dataset(lease.needs.dataset), "device": GPUS}.get(what, EVERYTHING)
+
+        def of_model():
+            self.model.end_by_worker(lease.job_id, lease.attempt, work, kind, reason.code)
+
+        with both_refuse(LeaseLost, of_model):
+            failure = Failure(kind, reason, work=work)
+            endings.end(self.database, lease, "worker_fault", failure)
+
+    def end_rests(self, attempt, work):
+        """A worker was seen to do what it tries again."""
+        worker_id = int(attempt.lease.actor.id)
+        rests.end(self.database, worker_id, work)
+        self.model.end_rests(worker_id, work)
+
+    @rule(which=WHICH)
+    def resume_worker(self, which):
+        worker_id = self.workers[which % len(self.workers)].worker_id
+        rests.resume(self.database, worker_id, LOCAL_OWNER)
+        self.model.resume_worker(worker_id)
+
+    @precondition(lambda self: self.attempts)
     @rule(which=WHICH)
     def succeed(self, which):
-        lease = self.attempt(which).lease
-        with both_refuse(LeaseLost, lambda: self.model.succeed(lease.job_id, lease.attempt)):
+        attempt = self.attempt(which)
+        lease = attempt.lease
+        of_model = partial(self.model.succeed, lease.job_id, lease.attempt)
+        with both_refuse(LeaseLost, of_model) as answers:
             endings.succeed(self.database, lease, "0" * 64, [])
+        if answers:
+            self.end_rests(attempt, lease.trial)
 
     @rule()
     def reap(self):
@@ -298,19 +360,20 @@ class QueueMachine(RuleBasedStateMachine):
     def poll(self, which, notifies):
         claimant = self.workers[which % len(self.workers)]
         result = polling.poll(self.database, claimant)
-        queue, of = Queue(self.reader.jobs(), self.clock.moment), claimant.max_capacity
+        queue = Queue(self.reader.jobs(), self.clock.moment)
+        of = self.model.resting(claimant.worker_id)
         assert result.due_in_s == queue.due_in_s(["default"], of)
         assert result.are_leases_over == queue.are_leases_over()
         unnotified = queue.unnotified(["default"], of, NOTIFY_AGAIN_S)
         assert set(result.unnotified_lanes) == unnotified
-        next_job = self.model.next(of)
+        next_job = self.model.next(claimant.worker_id)
         assert (next_job is not None) == (result.due_in_s is not None and result.due_in_s <= 0)
         needs = claiming.next_requirements(self.database, claimant)
         assert needs == (next_job and next_job.needs)
         if notifies:
             assert bool(polling.mark_notified(self.database, unnotified)) == bool(unnotified)
 
-    @rule(seconds=st.sampled_from([0.5, 2.0, 6.0, LEASE_S + 1]))
+    @rule(seconds=st.sampled_from([0.5, 2.0, 6.0, LEASE_S + 1, 2 * FIRST_S]))
     def wait(self, seconds):
         self.clock.advance(seconds)
         self.model.moment = self.clock.moment
@@ -347,6 +410,18 @@ class QueueMachine(RuleBasedStateMachine):
             )
             for job in self.model.jobs.values()
         ]  # fmt: skip
+
+    @invariant()
+    def the_rests_are_those_of_the_model(self):
+        with self.database.reading() as session:
+            stored = dict(session.execute(select(Worker.id, Worker.rests)).all())
+        assert {
+            worker_id: {
+                rest.work: ModelRest(rest.tries, rest.until, rest.reason.code, rest.job_id)
+                for rest in rests.parse(of_worker)
+            }
+            for worker_id, of_worker in stored.items()
+        } == {worker_id: each.rests for worker_id, each in self.model.workers.items()}
 
     @invariant()
     def what_belongs_to_the_jobs_is_that_of_the_model(self):
