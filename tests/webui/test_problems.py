@@ -172,7 +172,7 @@ def test_what_is_not_there_is_404_whatever_is_done_to_it(client, method):
     ("method", "path", "allowed"),
     [
         ("GET", "/api/v1/jobs/1/cancel", {"POST"}),
-        ("PUT", "/api/v1/jobs/1", {"DELETE", "GET"}),
+        ("PUT", "/api/v1/jobs/1", {"DELETE", "GET", "PATCH"}),
         ("PUT", "/api/v1/jobs", {"GET", "POST"}),
         ("POST", "/healthz", {"GET"}),
         ("PATCH", "/workers", {"GET"}),
