@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from core import queries
 from core.database.instance import instance_of
 from core.database.models import Job
+from core.datasets.builtin import DATASETS
 from core.errors import Conflict
 from core.messages import message
 from core.queries import Curve, Page
@@ -47,6 +48,7 @@ def job(job_id: int) -> str:
         given = {
             "job": shown,
             "instance": instance_of(session),
+            "dataset": DATASETS.get(row.dataset),
             "validated": facts.has_validation(row.spec),
             **_facts(session, row),
         }

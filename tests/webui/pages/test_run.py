@@ -308,3 +308,21 @@ def test_the_parts_that_change_are_the_same_alone_as_in_the_page(client, running
     assert ids == {e.attributes["id"] for e in whole.elements if "data-part" in e.attributes}
     assert len(ids) == 6
     assert not part.all("script")
+
+
+def test_a_finished_run_says_how_its_network_is_loaded(client, succeeded, submitted):
+    job_id = succeeded()
+    page = get(client, f"/jobs/{job_id}")
+
+    [shell, torch, fetch, runtime] = [
+        each.attributes["data-copy"]
+        for each in page.all("button")
+        if "\n" in each.attributes.get("data-copy", "")
+        or "trainyard" in each.attributes.get("data-copy", "")
+    ]
+    assert shell == f"trainyard download {job_id}"
+    assert torch.startswith(f'from trainyard import load\nnetwork = load("run-{job_id}-model.pt")')
+    assert fetch == f"trainyard download {job_id} --format onnx"
+    assert f'onnxruntime.InferenceSession("run-{job_id}-model.onnx")' in runtime
+    assert "float32 (count, 1, 28, 28), 0 to 1" in runtime
+    assert "Load it" not in get(client, f"/jobs/{submitted().id}").text
