@@ -19,7 +19,7 @@ from webui.context import current
 from webui.filters import seconds_between
 from webui.pages import comparison
 from webui.pages.blueprint import blueprint
-from webui.pages.comparison import Contestant
+from webui.pages.comparison import Contestant, Disagreement
 
 MOST_RUNS = 50
 LONGEST_NUMBER = 30
@@ -31,6 +31,8 @@ DIGITS = 6
 """Significant digits of what a curve is drawn from."""
 MOST_BY_CLASS = 8
 """Runs whose classes are shown beside each other: more are not read across."""
+MOST_IMAGES = 24
+"""Of each run, that it alone gets wrong."""
 TRAIN_LOSS = "train_loss"
 OF_EPOCHS = ("validation_loss", "validation_accuracy", "test_loss", "test_accuracy")
 
@@ -63,6 +65,7 @@ def compare() -> str:
         differences=comparison.differences([job.spec for job in jobs]),
         groups=[each for each in comparison.groups(contestants) if len(each.accuracies) > 1],
         verdicts=[str(each) for each in comparison.verdicts(contestants)],
+        disagreements=_disagreements(contestants) if len(jobs) == 2 else [],
         classes=_classes(contestants) if len(jobs) <= MOST_BY_CLASS else [],
         validated=any(facts.has_validation(job.spec) for job in jobs),
         data={
@@ -138,6 +141,16 @@ def _curve(session: Session, job_id: int, points: int, epochs: EpochsOfRun) -> J
 
 def _rounded(values: Iterable[float | None]) -> list[float | None]:
     return [None if each is None else float(f"{each:.{DIGITS}g}") for each in values]
+
+
+def _disagreements(contestants: list[Contestant]) -> list[list[Disagreement]]:
+    """For each of two runs, images that it alone gets wrong; empty where there are none."""
+    one, other = contestants
+    found = [
+        comparison.only_wrong(one, other, MOST_IMAGES),
+        comparison.only_wrong(other, one, MOST_IMAGES),
+    ]
+    return found if any(found) else []
 
 
 def _classes(contestants: list[Contestant]) -> list[dict[str, Any]]:

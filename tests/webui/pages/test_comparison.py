@@ -9,7 +9,7 @@ import pytest
 
 from core import predictions
 from core.spec.presets import resolve
-from webui.pages.comparison import Contestant, differences, groups, verdicts
+from webui.pages.comparison import Contestant, differences, groups, only_wrong, verdicts
 
 VALIDATED = {"data": {"validation": 0.1}}
 LABELS = [0] * 100
@@ -219,6 +219,25 @@ def test_a_stored_spec_that_lacks_a_later_field_is_the_same_experiment():
 
     assert len(groups([one, other])) == 1
     assert [each.title for each in differences([one.spec, other.spec])] == ["Training: Seed"]
+
+
+def test_images_that_one_run_alone_gets_wrong_are_found():
+    one, other = contestant(1, [3, 5, 7]), contestant(2, [5])
+    for each in (one, other):
+        each.content["classes"] = [{"name": "cat"}, {"name": "dog"}]
+        each.content["mistakes"] = [
+            {"index": index, "label": 0, "predicted": 1, "image": "PNG"} for index in (7, 5, 3)
+        ]
+    other.content["mistakes"] = other.content["mistakes"][1:2]
+
+    assert [(each.index, each.true, each.predicted) for each in only_wrong(one, other, 9)] == [
+        (7, "cat", "dog"),
+        (3, "cat", "dog"),
+    ]
+    assert [each.index for each in only_wrong(one, other, 1)] == [7]
+    assert only_wrong(other, one, 9) == []
+    del other.content["predictions"]
+    assert only_wrong(one, other, 9) == []
 
 
 def test_who_chooses_by_the_test_set_is_warned():
