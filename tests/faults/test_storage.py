@@ -49,7 +49,7 @@ def test_a_store_that_cannot_be_written_for_a_while_costs_no_run(
     start_worker, submit, look, verify, storage, lines_of, attempts_of
 ):
     start_worker()
-    job = submit(STEADY_DIGITS)
+    job = submit(PATIENT_DIGITS)
     wait_until(has_snapshot(look, job), "there is a snapshot")
     aside = storage.folder.with_name("aside")
 
