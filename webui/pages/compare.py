@@ -20,6 +20,7 @@ from webui.filters import seconds_between
 from webui.pages import comparison
 from webui.pages.blueprint import blueprint
 from webui.pages.comparison import Contestant, Disagreement
+from webui.pages.drawn import rounded
 
 MOST_RUNS = 50
 LONGEST_NUMBER = 30
@@ -27,8 +28,6 @@ LONGEST_NUMBER = 30
 POINTS = 8000
 """In all curves of a page together, about."""
 MOST_BUCKETS = 400
-DIGITS = 6
-"""Significant digits of what a curve is drawn from."""
 MOST_BY_CLASS = 8
 """Runs whose classes are shown beside each other: more are not read across."""
 MOST_IMAGES = 24
@@ -140,7 +139,7 @@ def _curve(session: Session, job_id: int, points: int, epochs: EpochsOfRun) -> J
 
 
 def _rounded(values: Iterable[float | None]) -> list[float | None]:
-    return [None if each is None else float(f"{each:.{DIGITS}g}") for each in values]
+    return [rounded(each) for each in values]
 
 
 def _disagreements(contestants: list[Contestant]) -> list[list[Disagreement]]:

@@ -24,6 +24,7 @@ from webui.forms.describing import described
 from webui.live.position import Position
 from webui.pages.blueprint import blueprint, to_run
 from webui.pages.columns import columns as columns_of
+from webui.pages.drawn import rounded
 from webui.pages.timeline import MOST_EVENTS, timeline
 
 BUCKETS = 400
@@ -31,8 +32,6 @@ BUCKETS = 400
 EPOCHS = 50
 LINES = 200
 """Rows of the tables in a page."""
-DIGITS = 6
-"""Significant digits of what a curve is drawn from."""
 TRAIN_LOSS = "train_loss"
 FEW_EVENTS = 4
 """As many as the two clicks of a double click lie apart in a run's history."""
@@ -145,14 +144,10 @@ def _as_drawn(curve: Curve) -> JSON:
         "at": list(curve.at),
         "count": list(curve.count),
         "values": {
-            value: {name: [_rounded(each) for each in statistics[name]] for name in names}
+            value: {name: [rounded(each) for each in statistics[name]] for name in names}
             for value, statistics in curve.values.items()
         },
     }
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.{DIGITS}g}")
 
 
 @blueprint.get("/jobs/<int:job_id>/cancel")
