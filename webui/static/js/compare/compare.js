@@ -2,6 +2,7 @@
 
 import uPlot from "../../node_modules/uplot/dist/uPlot.esm.js";
 import { duration, number, percent, percentTick, rough, short, tick, visible } from "../lib/format.js";
+import { resolved } from "../lib/colors.js";
 import { along } from "./along.js";
 
 const FAINT = 0.15; // of what is not pointed at
@@ -10,26 +11,8 @@ const { runs } = JSON.parse(document.getElementById("compare-data").textContent)
 const AXES = { epoch: tick, step: rough, time: duration, images: rough };
 const figures = [];
 
-function colorOf(hue) {
-  const probe = document.createElement("i");
-  probe.className = "run-of";
-  probe.style = `--hue: ${hue}; color: var(--run)`;
-  document.body.append(probe);
-  const { color } = getComputedStyle(probe);
-  probe.remove();
-  return color;
-}
-
-const styleOf = (name) => getComputedStyle(document.documentElement).getPropertyValue(name);
-
-function resolved(name) {
-  const probe = document.createElement("i");
-  probe.style.color = `var(${name})`;
-  document.body.append(probe);
-  const { color } = getComputedStyle(probe);
-  probe.remove();
-  return color;
-}
+const colorOf = (hue) => resolved("var(--run)", { className: "run-of", custom: `--hue: ${hue}` });
+const font = () => `12px ${getComputedStyle(document.body).fontFamily}`;
 
 class Figure {
   constructor(element) {
@@ -46,8 +29,7 @@ class Figure {
     this.plot?.destroy();
     const tables = runs.map((run) => along(run, this.value, axis)).map(({ x, y }) => [x, y]);
     const write = this.isShare ? percentTick : short;
-    const look = { stroke: resolved("--muted"), grid: { stroke: resolved("--line"), width: 1 }, ticks: { show: false } };
-    const font = `12px ${styleOf("--sans")}`;
+    const look = { stroke: resolved("var(--muted)"), grid: { stroke: resolved("var(--line)"), width: 1 }, ticks: { show: false } };
     this.plot = new uPlot(
       {
         ...this.#size(),
@@ -57,8 +39,8 @@ class Figure {
         cursor: { y: false, drag: { x: true, y: false }, focus: { prox: 16 }, points: { size: 6 } },
         scales: { x: { time: false } },
         axes: [
-          { ...look, font, size: 28, values: (_, splits) => splits.map((split) => AXES[axis](split)) },
-          { ...look, font, size: 56, values: (_, splits) => splits.map((split) => write(split)) },
+          { ...look, font: font(), size: 28, values: (_, splits) => splits.map((split) => AXES[axis](split)) },
+          { ...look, font: font(), size: 56, values: (_, splits) => splits.map((split) => write(split)) },
         ],
         series: [
           {},

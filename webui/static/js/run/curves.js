@@ -4,6 +4,7 @@
 // maximum: what was measured is never hidden. Zooming asks the server for finer buckets.
 
 import uPlot from "../../node_modules/uplot/dist/uPlot.esm.js";
+import { resolved } from "../lib/colors.js";
 import { number, percent, percentTick, short, tick } from "../lib/format.js";
 import { Finer } from "./finer.js";
 
@@ -13,20 +14,7 @@ const FEW_EPOCHS = 20;
 const BAND = 18; // percent of the line's own color
 const EDGE = 45;
 
-// Colors come from the style sheet; a canvas needs them resolved.
-const colors = new Map();
-
-function color(name, strength = 100) {
-  const key = `${name} ${strength}`;
-  if (!colors.has(key)) {
-    const probe = document.createElement("i");
-    probe.style.color = `color-mix(in srgb, var(--${name}) ${strength}%, transparent)`;
-    document.body.append(probe);
-    colors.set(key, getComputedStyle(probe).color);
-    probe.remove();
-  }
-  return colors.get(key);
-}
+const color = (name, strength = 100) => resolved(`color-mix(in srgb, var(--${name}) ${strength}%, transparent)`);
 
 const font = () => `12px ${getComputedStyle(document.body).fontFamily}`;
 
@@ -70,7 +58,6 @@ class Curve {
     this.#draw();
     new ResizeObserver(() => this.#resize()).observe(this.place);
     document.addEventListener("themechange", () => {
-      colors.clear();
       requestAnimationFrame(() => this.plot.redraw(true, true));
     });
   }
