@@ -24,7 +24,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -52,6 +51,7 @@ from tests.faults import checker
 from tests.faults.conftest import DISK, FAULTS_OF_OUR_OWN
 from tests.faults.proxy import Proxy
 from tests.faults.reference import References
+from tests.faults.storm_worker import StormWorker, Unfit
 from tests.services import Postgres, RedisServer
 from worker.cores import usable_cores
 from worker.training.data import download
@@ -204,13 +204,13 @@ class Storm:
         self._notifier = Notifier(self._redis.url)
         self._wakeups = Wakeups(self._redis.url)
         self._done: Counter[str] = Counter()
-        self._unfit: list[_Unfit] = []
+        self._unfit: list[Unfit] = []
         self._cancelled: set[int] = set()
         self._retried: set[int] = set()
         self._healing: list[threading.Thread] = []
         self._ending = threading.Event()
         self._longest_s = LONGEST_S * max(1.0, chosen.jobs / JOBS, chosen.faults / FAULTS)
-        self._workers = [_Worker(self, number) for number in range(chosen.workers)]
+        self._workers = [StormWorker(self, number) for number in range(chosen.workers)]
         threading.Thread(target=self._keep_workers, daemon=True).start()
 
     def submit(self) -> None:
@@ -506,20 +506,20 @@ class Storm:
 
     def _fill_the_disk_of_a_worker(self) -> bool:
         # it shows at the end of a run: a snapshot that cannot be written is left out
-        return self._make_unfit(_Worker.fill_disk, _Worker.clear_disk)
+        return self._make_unfit(StormWorker.fill_disk, StormWorker.clear_disk)
 
     def _start_a_worker_without_its_data(self) -> bool:
         # the spares of one that runs have them
-        return self._make_unfit(_Worker.lose_data, _Worker.find_data)
+        return self._make_unfit(StormWorker.lose_data, StormWorker.find_data)
 
     def _make_unfit(
-        self, harm: Callable[[_Worker], object], repair: Callable[[_Worker], object]
+        self, harm: Callable[[StormWorker], object], repair: Callable[[StormWorker], object]
     ) -> bool:
         """Make a worker unfit until a run has met it; one alone, since another is to be fit."""
         if any(each.until is None for each in self._unfit):
             return False
         worker = self._any_worker()
-        unfit = _Unfit(worker.name, self._moment(), self._chance.choice(REPAIRED))
+        unfit = Unfit(worker.name, self._moment(), self._chance.choice(REPAIRED))
         longer_s = self._chance.uniform(0, 3)
         self._unfit.append(unfit)
         harm(worker)
@@ -539,11 +539,11 @@ class Storm:
         self._heal_after(0, heal)
         return True
 
-    def _is_met(self, unfit: _Unfit) -> bool:
+    def _is_met(self, unfit: Unfit) -> bool:
         with self._tables.reading() as session:
             return any(unfit.explains(*each) for each in session.execute(FAULTS_OF_WORKERS))
 
-    def _resume(self, worker: _Worker) -> None:
+    def _resume(self, worker: StormWorker) -> None:
         with self._tables.reading() as session:
             of_name = select(Worker.id).where(Worker.name == worker.name)
             worker_id = session.scalars(of_name.order_by(Worker.id.desc())).first()
@@ -642,7 +642,7 @@ class Storm:
         thread.start()
         self._healing.append(thread)
 
-    def _any_worker(self) -> _Worker:
+    def _any_worker(self) -> StormWorker:
         return self._chance.choice(self._workers)
 
     def _keep_workers(self) -> None:
@@ -663,7 +663,7 @@ class Storm:
             )
         return False
 
-    def start_worker(self, number: int, worker: _Worker) -> subprocess.Popen[bytes]:
+    def start_worker(self, number: int, worker: StormWorker) -> subprocess.Popen[bytes]:
         """Start a worker on a core of its own: one thread, as the reference has."""
         address = self._settings.database_address
         if worker.proxy is not None and self._postgres is not None:
@@ -714,101 +714,6 @@ class Storm:
         shutil.copytree(whole / DATASETS["digits"].folder, folder / DATASETS["digits"].folder)
         (folder / hosts.FOLDER).symlink_to(whole / hosts.FOLDER)
         return folder
-
-
-@dataclass(slots=True)
-class _Unfit:
-    """A time, by the database's clock, in which a worker is unfit."""
-
-    worker: str
-    since: datetime
-    then: str
-    until: datetime | None = None
-
-    def explains(self, attempt: Attempt, worker: str) -> bool:
-        """Whether an attempt of a worker may have met it."""
-        assert attempt.finished_at is not None
-        has_begun = self.until is None or attempt.started_at <= self.until
-        return worker == self.worker and has_begun and attempt.finished_at >= self.since
-
-
-class _Worker:
-    """A worker that is started again when it has ended."""
-
-    def __init__(self, storm: Storm, number: int) -> None:
-        self._storm = storm
-        self._number = number
-        self.name = f"worker-{number}"
-        self._lock = threading.Lock()
-        self.proxy = storm.proxy()
-        self.broker = storm.broker()
-        self.disk = storm.disk(number)
-        self.data = storm.data(number)
-        self._process: subprocess.Popen[bytes] | None = storm.start_worker(number, self)
-
-    @property
-    def process(self) -> subprocess.Popen[bytes] | None:
-        with self._lock:
-            alive = self._process is not None and self._process.poll() is None
-            return self._process if alive else None
-
-    def zygote(self) -> psutil.Process | None:
-        process = self.process
-        children = psutil.Process(process.pid).children() if process else []
-        return children[0] if children else None
-
-    def trainers(self) -> list[psutil.Process]:
-        with contextlib.suppress(psutil.Error):
-            zygote = self.zygote()
-            return zygote.children() if zygote else []
-        return []
-
-    def kill(self) -> bool:
-        process = self.process
-        if process is not None:
-            process.kill()
-        return process is not None
-
-    def drain(self) -> bool:
-        process = self.process
-        if process is not None:
-            process.terminate()
-        return process is not None
-
-    def fill_disk(self) -> None:
-        (self.disk / "full").touch()
-
-    def clear_disk(self) -> None:
-        (self.disk / "full").unlink()
-
-    def lose_data(self) -> None:
-        # the folder stays: one that is not there would be fetched again
-        for file in self._data_files():
-            file.rename(file.with_name(f".{file.name}"))
-        self.kill()
-
-    def find_data(self) -> None:
-        for file in self._data_files():
-            file.rename(file.with_name(file.name.removeprefix(".")))
-
-    def _data_files(self) -> list[Path]:
-        return list((self.data / DATASETS["digits"].folder).iterdir())
-
-    def revive(self) -> None:
-        with self._lock:
-            if self._process is not None and self._process.poll() is not None:
-                self._process = self._storm.start_worker(self._number, self)
-
-    def end(self) -> None:
-        with self._lock:
-            if self._process is not None:
-                self._process.send_signal(signal.SIGCONT)
-                self._process.terminate()
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    self._process.wait(60)
-                self._process.kill()
-                self._process.wait()
-                self._process = None
 
 
 if __name__ == "__main__":
