@@ -37,7 +37,7 @@ def main() -> None:
 
     @wrap(Supervisor, "__init__")
     def _supervise(made: Callable[..., Any], *arguments: Any) -> None:
-        _, _, lease, _, trainer = arguments
+        _, _, lease, _, trainer, *_ = arguments
         jobs[id(trainer)] = lease.job_id
         made(*arguments)
 
