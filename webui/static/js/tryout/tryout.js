@@ -76,7 +76,6 @@ async function predict() {
   last = { image, shares, label: shares.indexOf(Math.max(...shares)) };
   bars.show(shares);
   find("took").textContent = `${short(took)} ms a prediction, in this browser`;
-  place.dataset.state = "predicted";
 }
 
 function clear() {
@@ -85,7 +84,6 @@ function clear() {
   seen.getContext("2d").clearRect(0, 0, info.size, info.size);
   clearMap();
   find("took").textContent = "";
-  place.dataset.state = "empty";
   say("");
 }
 
