@@ -75,7 +75,7 @@ class BesideTheSlots:
             except DatabaseUnavailable as error:
                 log.warning("database_unavailable", reason=str(error))
             except Exception:  # a fault of one round must not end the others
-                log.exception(f"{self.name}_failed")
+                log.exception("look_failed", what=self.name)
 
     def _look(self) -> None:
         """Do what is asked for, until nothing is left."""
@@ -127,7 +127,7 @@ class BesideTheSlots:
             for report in reports:
                 if isinstance(report, Failed):
                     if report.traceback:
-                        log.warning(f"{self.name}_process_failed", traceback=report.traceback)
+                        log.warning("process_failed", what=self.name, traceback=report.traceback)
                     raise NotDone(report.reason)
             if self._is_stopped.is_set():
                 raise NotDone(stopped)

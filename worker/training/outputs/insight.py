@@ -1,6 +1,6 @@
-"""What a network has learned, in pictures: its first layer's filters, and the test images as it
-sees them, in two dimensions.
+"""What a network has learned, in pictures: filters, and the test images in two dimensions.
 
+The filters are those of its first layer; the plane is that in which its last features spread most.
 A JSON of some hundred kilobytes at most. Equal weights give equal bytes.
 """
 
