@@ -195,6 +195,25 @@ def find(database: Database, key: str) -> DerivedFile | None:
         return session.get(DerivedFile, key)
 
 
+def network_of_run(database: Database, job_id: int, key: str = "") -> Request | None:
+    """A network that was asked for of a run's snapshots; None where there is none.
+
+    Args:
+        database: where to look.
+        job_id: the run.
+        key: of the one that is meant; where there is none such, it is the last one that is there,
+            or else the last one that is waited for.
+    """
+    with database.reading() as session:
+        rows = session.scalars(select(DerivedFile).where(DerivedFile.job_id == job_id)).all()
+    found = [row for row in rows if row.request.get("weights") == "snapshot"]
+    named = [row for row in found if row.key == key]
+    usable = [row for row in found if row.sha256 is not None or row.error is None]
+    newest = sorted(usable, key=lambda row: (row.sha256 is not None, row.asked_at))
+    chosen = named or newest[-1:]
+    return chosen[0].request if chosen else None
+
+
 def blob_of(row: DerivedFile) -> Blob | None:
     """The bytes of a file; None where they are not there yet."""
     return Blob(row.sha256, row.size) if row.sha256 is not None and row.size is not None else None

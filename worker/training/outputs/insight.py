@@ -105,7 +105,8 @@ def _filter(weights: Tensor) -> Filter:
 
 def _in_color(scaled: np.ndarray) -> np.ndarray:
     """Gray is no weight; what a channel adds is brighter in its color, what it takes is darker."""
-    return np.round((scaled + 1) * 127.5).astype(np.uint8).transpose(1, 2, 0)
+    bright: np.ndarray = np.round((scaled + 1) * 127.5).astype(np.uint8)
+    return bright.transpose(1, 2, 0)
 
 
 def _diverging(scaled: np.ndarray) -> np.ndarray:
