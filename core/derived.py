@@ -231,6 +231,7 @@ def take(database: Database, datasets: Collection[str]) -> tuple[str, Request] |
     Returns:
         Its key and what it is, or None where there is none.
     """
+    kind = DerivedFile.request["kind"].as_string()
     suits = or_(
         DerivedFile.request["dataset"].as_string().in_(datasets),
         DerivedFile.asked_at < now(-LEFT_TO_OTHERS_S),
@@ -238,7 +239,8 @@ def take(database: Database, datasets: Collection[str]) -> tuple[str, Request] |
     oldest = (
         select(DerivedFile.key)
         .where(DerivedFile.taken_at.is_(None), suits)
-        .order_by(DerivedFile.asked_at, DerivedFile.key)
+        # what a page shows at once comes before what takes long
+        .order_by(kind == "insight", DerivedFile.asked_at, DerivedFile.key)
         .limit(1)
         .with_for_update(skip_locked=True)
         .scalar_subquery()

@@ -36,7 +36,7 @@ def evaluation_images(job_id: int) -> str:
         "evaluation/images.html",
         job=job,
         names=names,
-        true=true,
+        label=true,
         predicted=predicted,
         count=len(found),
         counted=sum(content["confusion"][true]) if true is not None else content["count"],

@@ -112,7 +112,8 @@ def _in_color(scaled: np.ndarray) -> np.ndarray:
 def _diverging(scaled: np.ndarray) -> np.ndarray:
     end = np.where(scaled[..., None] < 0, LOW, HIGH)
     part = np.abs(scaled)[..., None]
-    return np.round(MIDDLE + (end - MIDDLE) * part).astype(np.uint8)
+    pixels: np.ndarray = np.round(MIDDLE + (end - MIDDLE) * part).astype(np.uint8)
+    return pixels
 
 
 def _png(pixels: np.ndarray) -> str:
@@ -173,16 +174,17 @@ def project(features: Tensor) -> tuple[Tensor, list[float]]:
     centered = features.double() - features.double().mean(0)
     if centered.shape[1] < COMPONENTS:
         centered = nn.functional.pad(centered, (0, COMPONENTS - centered.shape[1]))
-    if min(centered.shape) <= EXACT_UP_TO:
-        _, strengths, axes = torch.linalg.svd(centered, full_matrices=False)
-        axes = axes.T
+    if centered.shape[1] <= EXACT_UP_TO:
+        variances, axes = torch.linalg.eigh(centered.T @ centered)  # the smallest come first
+        variances, axes = variances.flip(0).clamp(min=0), axes.flip(1)
     else:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             _, strengths, axes = torch.pca_lowrank(centered, q=12, center=False, niter=6)
+            variances = strengths.square()
     axes = axes[:, :COMPONENTS]
     largest = axes.abs().argmax(0)
     axes = axes * axes.gather(0, largest[None]).sign()
     total = centered.square().sum().item()
-    shares = strengths[:COMPONENTS].square() / (total or 1.0)
+    shares = variances[:COMPONENTS] / (total or 1.0)
     return centered @ axes, shares.clamp(max=1.0).tolist()

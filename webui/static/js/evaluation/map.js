@@ -8,7 +8,8 @@ import { color, mark } from "./marks.js";
 const WRONG = "wrong"; // beside the labels, what may be highlighted
 const EDGE = 12; // pixels around all points
 const REACH = 24; // pixels from which a point is taken
-const POINT = 2.6;
+const POINT = 2.6; // pixels, half of its width; of few points more
+const FEW = 1000;
 const FAINT = 0.12;
 
 export function showMap(place, data) {
@@ -19,6 +20,7 @@ class ImageMap {
   constructor(place, data) {
     this.place = place;
     this.data = data;
+    this.size = data.x.length > FEW ? POINT : 1.6 * POINT;
     this.canvas = place.querySelector(".map-plot > canvas");
     this.shown = place.querySelector(".map-image");
     this.picture = this.shown.querySelector("img");
@@ -90,7 +92,7 @@ class ImageMap {
       context.fillStyle = this.#color(label);
       context.beginPath();
       this.data.labels.forEach((of, n) => {
-        if (of === label && isWanted(n)) mark(context, label, ...this.#at(n), POINT);
+        if (of === label && isWanted(n)) mark(context, label, ...this.#at(n), this.size);
       });
       context.fill();
     });
@@ -100,7 +102,7 @@ class ImageMap {
     context.strokeStyle = resolved("var(--ink)");
     context.lineWidth = 2;
     context.beginPath();
-    context.arc(...this.#at(this.current), 3 * POINT, 0, 2 * Math.PI);
+    context.arc(...this.#at(this.current), this.size + 5, 0, 2 * Math.PI);
     context.stroke();
   }
 
