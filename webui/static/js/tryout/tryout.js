@@ -98,6 +98,7 @@ async function showMaps() {
   try {
     while (drawing.isBehind && last && mapsWanted.checked) {
       drawing.isBehind = false;
+      if (!loadingMaps) status.textContent = gettext("Loading the network with its feature maps…");
       const network = await modelWithMaps();
       if (!last) break;
       const layers = await network.maps(last.image, info);
