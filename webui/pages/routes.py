@@ -7,15 +7,21 @@ from webui.pages import (
     deletion,
     edit,
     evaluation,
+    hardest,
+    insight,
     new_run,
     run,
     runs,
     storage,
+    test_images,
     tryout,
     workers,
 )
 from webui.pages.blueprint import blueprint
 
-PAGES = (compare, deletion, edit, evaluation, new_run, run, runs, storage, tryout, workers)
+PAGES = (
+    *(compare, deletion, edit, evaluation, hardest, insight, new_run, run, runs, storage),
+    *(test_images, tryout, workers),
+)
 
 __all__ = ["PAGES", "blueprint"]

@@ -11,6 +11,7 @@ from webui.pages.blueprint import blueprint, whole_or_part
 TITLES = {
     "snapshots": "Snapshots",
     "artifacts": "Artifacts",
+    "derived": "Files computed for pages",
     "unnamed": "Files that no run names",
     "logs": "Logs",
     "metrics": "Metric samples",

@@ -18,7 +18,15 @@ from typing import Self
 
 from core.messages import Message, message
 from core.protocol import reports
-from core.protocol.orders import DUMP_STACKS, STOPS, Order, PreviewOrder, Stop, lease_line
+from core.protocol.orders import (
+    DUMP_STACKS,
+    STOPS,
+    DeriveOrder,
+    Order,
+    PreviewOrder,
+    Stop,
+    lease_line,
+)
 from core.protocol.pulse import Pulse
 from core.protocol.reports import Report
 from worker.processes import out_of_memory
@@ -90,7 +98,7 @@ class Trainer:
         """Whether the process has not ended."""
         return not self.has_ended(0.0)
 
-    def give(self, order: Order | PreviewOrder) -> None:
+    def give(self, order: Order | PreviewOrder | DeriveOrder) -> None:
         """Send the order. Of a trainer that has died, `read` finds the end."""
         # it may have waited for days, and a folder for temporary files may be tidied
         self.scratch.mkdir(parents=True, exist_ok=True)

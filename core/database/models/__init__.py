@@ -3,6 +3,7 @@
 Times are stored in UTC and always set by the database's own clock (`core.database.clock.now`).
 """
 
+from core.database.models.derived import DerivedFile
 from core.database.models.duties import Duty
 from core.database.models.files import Artifact, Snapshot, UnnamedBlob, artifact_kind
 from core.database.models.instances import Instance
@@ -38,6 +39,7 @@ __all__ = [
     "Artifact",
     "Attempt",
     "Base",
+    "DerivedFile",
     "Duty",
     "Epoch",
     "Evaluation",
