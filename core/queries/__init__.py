@@ -13,8 +13,11 @@ from core.queries.curves import (
 )
 from core.queries.jobs import (
     EVERYTHING,
+    OF_THE_END,
+    OLDEST_FIRST,
     SORTS,
     Selection,
+    can_sort_by,
     count_by_state,
     job,
     jobs,
@@ -47,6 +50,8 @@ __all__ = [
     "MEASURED",
     "METRICS",
     "MOST_POINTS",
+    "OF_THE_END",
+    "OLDEST_FIRST",
     "SORTS",
     "Curve",
     "EpochsOfRun",
@@ -59,6 +64,7 @@ __all__ = [
     "artifacts",
     "attempts",
     "by_kind",
+    "can_sort_by",
     "count_by_state",
     "epochs",
     "epochs_curve",

@@ -43,7 +43,8 @@ INPUTS: dict[str, Template] = {
     "input.limit": "choose a number from 1 to {most}",
     "input.cursor": "use the cursor of an earlier page as it was given",
     "input.unknown_state": "there is no state {state}; known: {known:list}",
-    "input.unknown_sort": "a list cannot be sorted by {sort}; choose one of {known:either}",
+    "input.unknown_sort": "a list cannot be sorted by {sort}; choose one of {known:either}, or a "
+    "hyperparameter such as optimizer.learning_rate",
     "input.tag_characters": "write tags without commas and control characters",
     "input.event_id": "send back the id of the last event as it was given",
     "input.run_number": "name a run by its number",
