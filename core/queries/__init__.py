@@ -11,6 +11,7 @@ from core.queries.curves import (
     epochs_of_runs,
     metrics_curve,
 )
+from core.queries.groups import same_but_seed
 from core.queries.jobs import (
     EVERYTHING,
     OF_THE_END,
@@ -41,6 +42,7 @@ from core.queries.runs import (
     newest_keys,
 )
 from core.queries.usage import RunUsage, Usage, by_kind, largest_runs
+from core.queries.wall import MOST_COUNTED, count_queued, ended_lately
 from core.queries.workers import queues, worker, workers
 
 __all__ = [
@@ -49,6 +51,7 @@ __all__ = [
     "LARGEST_LIMIT",
     "MEASURED",
     "METRICS",
+    "MOST_COUNTED",
     "MOST_POINTS",
     "OF_THE_END",
     "OLDEST_FIRST",
@@ -66,6 +69,8 @@ __all__ = [
     "by_kind",
     "can_sort_by",
     "count_by_state",
+    "count_queued",
+    "ended_lately",
     "epochs",
     "epochs_curve",
     "epochs_of_runs",
@@ -85,6 +90,7 @@ __all__ = [
     "newest_keys",
     "queues",
     "revisions",
+    "same_but_seed",
     "worker",
     "workers",
 ]

@@ -3,8 +3,8 @@
 Each page is found by an index that has all that is asked for, before any whole row is read: the
 rows are wide. A list is in the order in which the jobs were submitted, newest first, or in that of
 a value; then it has the jobs that have one. A measurement that is written while a job runs is a
-column of `jobs` with an index of its own; a hyperparameter, and what comes with the end, is a row of
-`job_values`, whose index has the jobs in the order of each.
+column of `jobs` with an index of its own; a hyperparameter, and what comes with the end, is a row
+of `job_values`, whose index has the jobs in the order of each.
 """
 
 from __future__ import annotations
@@ -322,6 +322,14 @@ def _first_since(session: Session, moment: datetime) -> int:
         else:
             low = row.id + 1
     return low
+
+
+def conditions_of(session: Session, selection: Selection) -> Iterator[ColumnElement[bool]]:
+    """What is true of the jobs that are chosen, for whoever looks them up one by one."""
+    yield _is_shown(selection, is_walk=True)
+    yield from _conditions(selection, is_walk=True)
+    yield from _tagged(session, selection.tag)
+    yield from _created(session, selection)
 
 
 def _conditions(selection: Selection, *, is_walk: bool) -> Iterator[ColumnElement[bool]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flask import request
@@ -13,6 +15,8 @@ from core.database.engine import storable
 from core.database.models import NAME_LENGTH
 from core.errors import BadRequest, InvalidInput, UnsupportedMediaType
 from core.messages import message
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def json_object() -> dict[str, Any]:
@@ -61,7 +65,9 @@ def cursor() -> str:
 def selection() -> queries.Selection:
     """Which runs of the list are asked for, and in which order."""
     return queries.Selection(
-        states=[state for state in request.args.get("state", "").split(",") if state],
+        states=several("state"),
+        created_from=_moment("created_from"),
+        created_to=_moment("created_to", is_end=True),
         dataset=_filter("dataset"),
         model=_filter("model"),
         preset=_filter("preset"),
@@ -71,6 +77,25 @@ def selection() -> queries.Selection:
         sort=request.args.get("sort", ""),
         deleted=_is_set("deleted"),
     )
+
+
+def several(name: str) -> list[str]:
+    """Values that are separated by commas, or are given one by one: as a form sends them."""
+    texts = ",".join(request.args.getlist(name)).split(",")
+    return list(dict.fromkeys(each for each in texts if each))
+
+
+def _moment(name: str, *, is_end: bool = False) -> datetime | None:
+    """A moment, or a day of UTC: its begin, or the end of it."""
+    text = request.args.get(name, "")
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return moment + timedelta(days=1) if is_end and _DAY.fullmatch(text) else moment
+    except (ValueError, OverflowError):
+        raise InvalidInput.one(name, message("input.date")) from None
 
 
 def _filter(name: str) -> str:

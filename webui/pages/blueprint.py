@@ -18,7 +18,10 @@ MISSED_HEARTBEATS = 2.5
 
 blueprint = Blueprint("pages", __name__)
 
-CHOICES = ("state", "dataset", "model", "preset", "owner", "tag", "text", "sort", "deleted")
+CHOICES = (
+    *("state", "dataset", "model", "preset", "owner", "tag", "text", "created_from", "created_to"),
+    *("sort", "deleted"),
+)
 """What chooses runs, by its name in the address of a list."""
 
 for _filter in FILTERS:

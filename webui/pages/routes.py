@@ -10,12 +10,18 @@ from webui.pages import (
     new_run,
     run,
     runs,
+    saved_filters,
+    selected,
     storage,
     tryout,
+    wall,
     workers,
 )
 from webui.pages.blueprint import blueprint
 
-PAGES = (compare, deletion, edit, evaluation, new_run, run, runs, storage, tryout, workers)
+PAGES = (
+    *(compare, deletion, edit, evaluation, new_run, run, runs, saved_filters, selected, storage),
+    *(tryout, wall, workers),
+)
 
 __all__ = ["PAGES", "blueprint"]

@@ -328,8 +328,8 @@ class JobTag(Base):
 class JobValue(Base):
     """A value of a job that a list can be sorted by: a hyperparameter, or how its end was.
 
-    The spec has the hyperparameters too, in JSON. Here each has a row, so that an index has the jobs
-    in the order of any of them. Rows come with the submit and with the end, and are not changed.
+    The spec has the hyperparameters too, in JSON. Here each has a row, so that an index has the
+    jobs in the order of any of them. Rows come with the submit and with the end, and do not change.
     """
 
     __tablename__ = "job_values"

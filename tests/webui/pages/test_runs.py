@@ -63,7 +63,7 @@ def test_the_filters_stand_in_the_address_and_stay_when_one_pages(client, submit
 
     chosen = [option.text for option in page.all("option", selected=None)]
     assert chosen == ["mnist"]
-    assert page.one("input", name="text").attributes["value"] == "RUN"
+    assert page.one("input", name="text", type="text").attributes["value"] == "RUN"
     following = page.one("a", rel="next").attributes["href"]
     assert "dataset=mnist" in following
     last = get(client, following)
