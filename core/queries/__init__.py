@@ -23,6 +23,7 @@ from core.queries.jobs import (
     job,
     jobs,
     jobs_by_id,
+    refuse_unknown,
     revisions,
 )
 from core.queries.pages import DEFAULT_LIMIT, LARGEST_LIMIT, Page
@@ -89,6 +90,7 @@ __all__ = [
     "newest_artifact",
     "newest_keys",
     "queues",
+    "refuse_unknown",
     "revisions",
     "same_but_seed",
     "worker",

@@ -104,7 +104,7 @@ def jobs(
     Raises:
         InvalidInput: an unknown state, order, limit or cursor.
     """
-    _refuse_unknown(selection)
+    refuse_unknown(selection)
     count = checked_limit(limit) + 1
     found = _keys(session, selection, count, cursor)
     if not found:
@@ -133,7 +133,8 @@ class _Key:
     cursor: str
 
 
-def _refuse_unknown(selection: Selection) -> None:
+def refuse_unknown(selection: Selection) -> None:
+    """Raise `InvalidInput` where a state or an order is asked for that there is not."""
     for state in selection.states:
         if state not in STATES:
             reason = message("input.unknown_state", state=state, known=list(STATES))

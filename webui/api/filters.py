@@ -10,7 +10,7 @@ from core.queries import Page
 from webui import actions
 from webui.api import shapes
 from webui.api.blueprint import blueprint
-from webui.api.requests import json_object
+from webui.api.requests import json_object, refuse_unknown_query
 from webui.context import current
 
 
@@ -25,7 +25,9 @@ def filters() -> Response:
 @blueprint.post("/filters")
 def save_filter() -> tuple[Response, int]:
     """Keep a view of the list under a name."""
-    kept = actions.save_filter(current(), json_object())
+    body = json_object()
+    refuse_unknown_query(body.get("query"))
+    kept = actions.save_filter(current(), body)
     return jsonify(shapes.FilterShape.model_validate(kept).as_json()), 201
 
 

@@ -67,16 +67,14 @@ class Choice:
 def choices() -> list[Choice]:
     """All columns that there are, in the language of the request."""
     return [
-        Choice(gettext("Run"), _of_runs()),
         Choice(gettext("Measurements"), _measured()),
+        Choice(gettext("Run"), _of_runs()),
         *(Choice(gettext(each.title), _of_section(each)) for each in sections()),
     ]
 
 
 def _of_runs() -> list[Column]:
     return [
-        Column("progress", gettext("Progress"), "part"),
-        Column("curve", gettext("Loss curve"), "part"),
         Column("created", gettext("Created"), "since", is_sortable=True),
         Column("finished", gettext("Finished"), "since"),
         Column("duration", gettext("Duration"), "duration", is_sortable=True),
@@ -101,8 +99,12 @@ def _measured() -> list[Column]:
         "published_epoch": gettext("Published epoch"),
     }
     return [
-        Column(name, title, _kind(name), is_sortable=name in (*MEASURED, *OF_THE_END))
-        for name, title in titles.items()
+        Column("progress", gettext("Progress"), "part"),
+        Column("curve", gettext("Loss curve"), "part"),
+        *(
+            Column(name, title, _kind(name), is_sortable=name in (*MEASURED, *OF_THE_END))
+            for name, title in titles.items()
+        ),
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Response, redirect, request, url_for
 
 from webui import actions
+from webui.api.requests import refuse_unknown_query
 from webui.context import current
 from webui.pages.blueprint import blueprint
 
@@ -13,6 +14,7 @@ from webui.pages.blueprint import blueprint
 def save_filter() -> Response:
     """Keep what stands in the address under a name, and show it."""
     typed = {name: request.form.get(name, "") for name in ("name", "query")}
+    refuse_unknown_query(typed["query"])
     kept = actions.save_filter(current(), typed)
     return _to_list(f"?{kept.query}" if kept.query else "")
 

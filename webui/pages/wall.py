@@ -20,7 +20,7 @@ from webui.pages.sparkline import POINTS, sparkline
 
 MOST_RUNNING = 8
 """Of more it is told how many there are: they could not be read from afar."""
-MOST_ENDED = 6
+MOST_ENDED = 5
 MOST_WORKERS = 100
 
 
