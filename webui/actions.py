@@ -19,12 +19,21 @@ from pydantic import (
     field_validator,
 )
 
-from core import characters
-from core.database.models import LARGEST_KEY, NAME_LENGTH, QUEUE_LENGTH, TAG_LENGTH, Job
+from core import characters, queries, saved_filters
+from core.database.models import (
+    LARGEST_KEY,
+    NAME_LENGTH,
+    QUERY_LENGTH,
+    QUEUE_LENGTH,
+    TAG_LENGTH,
+    Job,
+    SavedFilter,
+)
 from core.errors import Conflict, FieldError, Forbidden, InvalidInput, NotFound, TrainyardError
 from core.jobs import deletion, editing, lifecycle, rests
 from core.jobs.actors import LOCAL_OWNER
 from core.jobs.capacity import refuse_more_than_there_are
+from core.jobs.editing import MOST_TAGS
 from core.messages import message
 from core.retention import cleaning, policy
 from core.retention.cleaning import Piece
@@ -32,14 +41,14 @@ from core.retention.policy import DAY_S, Policy
 from core.spec import presets
 from core.spec.spec import TrainingSpec
 from core.spec.validation import WrongValue, explain
+from core.states import FINAL
 from webui.context import Context
 
 LARGEST_PRIORITY = 1000
 MOST_AT_ONCE = 500
-"""Runs that one request may delete or restore."""
+"""Runs that one request may be about."""
 CLEANING_S = 10.0
 """After so many seconds a request that removes things answers, and says where to continue."""
-MOST_TAGS = 20
 LONGEST_NOTES = 10_000
 LONGEST_KEY = 255
 KEY = "Idempotency-Key"
@@ -160,7 +169,7 @@ class RetryOptions(ActionOptions):
 
 
 class ManyOptions(ActionOptions):
-    """The body of a request that deletes or restores several runs."""
+    """The body of a request that is about several runs."""
 
     ids: Annotated[
         list[Annotated[int, Field(ge=1, le=LARGEST_KEY)]],
@@ -169,6 +178,26 @@ class ManyOptions(ActionOptions):
 
 
 Days = Annotated[float | None, Field(ge=0, le=36_500)]
+
+
+class TagOptions(ManyOptions):
+    """The body of a request that tags several runs."""
+
+    add: Tags = []
+    remove: Tags = []
+
+
+class FilterOptions(BaseModel):
+    """The body of a request that saves a filter."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_LENGTH),
+        AfterValidator(_readable),
+    ]
+    query: Annotated[str, StringConstraints(max_length=QUERY_LENGTH)]
 
 
 class CleanOptions(ActionOptions):
@@ -361,6 +390,8 @@ class Many:
 
     done: Sequence[int]
     refused: Sequence[tuple[int, TrainyardError]]
+    pending: Sequence[int] = ()
+    """Those of `done` that still run: it takes effect when their processes have ended."""
 
 
 def delete_many(context: Context, values: Mapping[str, Any]) -> Many:
@@ -381,17 +412,84 @@ def restore_many(context: Context, values: Mapping[str, Any]) -> Many:
     return _each(context, values, _restored)
 
 
+def cancel_many(context: Context, values: Mapping[str, Any]) -> Many:
+    """Ask that several runs be cancelled; those that had ended already are named as refused.
+
+    Raises:
+        InvalidInput: naming every wrong field; nothing was cancelled.
+    """
+    return _each(context, values, _cancelled)
+
+
+def retry_many(context: Context, values: Mapping[str, Any]) -> Many:
+    """Give several failed runs another try; one that has not failed keeps no other from it.
+
+    Raises:
+        InvalidInput: naming every wrong field; nothing was retried.
+    """
+    return _each(context, values, retry)
+
+
+def tag_many(context: Context, values: Mapping[str, Any]) -> Many:
+    """Give several runs some tags, and take others away.
+
+    Raises:
+        InvalidInput: naming every wrong field; nothing was changed.
+    """
+    asked = _checked(TagOptions, values)
+    if not (asked.add or asked.remove):
+        raise InvalidInput.one("add", message("input.no_tag"))
+
+    def tag(context: Context, job_id: int) -> Job:
+        tags = {"add": asked.add, "remove": asked.remove}
+        return _announced(context, editing.retag(context.database, job_id, LOCAL_OWNER, **tags))
+
+    return _each(context, {"ids": asked.ids}, tag)
+
+
+def _cancelled(context: Context, job_id: int) -> Job:
+    with context.database.reading() as session:
+        before, _ = queries.job(session, job_id)
+    job = cancel(context, job_id)
+    if before.state in FINAL or job.state in FINAL - {"cancelled"}:
+        raise Conflict(message("run.had_ended", job_id=job_id, state=job.state))
+    return job
+
+
+def save_filter(context: Context, values: Mapping[str, Any]) -> SavedFilter:
+    """Keep a view of the list under a name; one that has the name already is replaced.
+
+    Raises:
+        InvalidInput: naming every wrong field; nothing was saved.
+        Conflict: there are too many.
+    """
+    asked = _checked(FilterOptions, values)
+    return saved_filters.save(context.database, LOCAL_OWNER.name, asked.name, asked.query)
+
+
+def remove_filter(context: Context, filter_id: int) -> SavedFilter:
+    """Forget a saved filter.
+
+    Raises:
+        NotFound: there is no such filter.
+    """
+    return saved_filters.remove(context.database, LOCAL_OWNER.name, filter_id)
+
+
 def _each(
     context: Context, values: Mapping[str, Any], action: Callable[[Context, int], Job]
 ) -> Many:
     done: list[int] = []
+    pending: list[int] = []
     refused: list[tuple[int, TrainyardError]] = []
     for job_id in dict.fromkeys(_checked(ManyOptions, values).ids):
         try:
-            done.append(action(context, job_id).id)
+            job = action(context, job_id)
+            done.append(job.id)
+            pending += [job.id] if job.state == "running" else []
         except (NotFound, Conflict, Forbidden) as error:
             refused.append((job_id, error))
-    return Many(done, refused)
+    return Many(done, refused, pending)
 
 
 def _deleted(context: Context, job_id: int) -> Job:

@@ -90,8 +90,14 @@ def submit(
 @click.option("--owner", help="Only runs that this person submitted.")
 @click.option("--tag", help="Only runs with this tag.")
 @click.option("--text", help="Only runs with this in their name.")
+@click.option("--created-from", metavar="DATE", help="Submitted on this day of UTC or later.")
+@click.option("--created-to", metavar="DATE", help="Submitted on this day of UTC or earlier.")
 @click.option("--deleted", is_flag=True, help="Deleted runs that can still be restored.")
-@click.option("--sort", help="A measurement, such as test_loss; -test_accuracy: largest first.")
+@click.option(
+    "--sort",
+    help="A measurement or a hyperparameter: test_loss, optimizer.learning_rate; after - the "
+    "largest first: -test_accuracy. created: the oldest first.",
+)
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 @as_json
 @with_client

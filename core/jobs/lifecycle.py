@@ -17,6 +17,7 @@ from core.database.engine import Database
 from core.database.models import Job, JobProgress, JobTag
 from core.errors import Conflict, Forbidden
 from core.jobs import events, lanes, snapshots
+from core.jobs import values as listed
 from core.jobs.actors import Actor, may, refuse_unless_allowed
 from core.jobs.capacity import Requirements, requirements
 from core.jobs.moves import UNPINNED, asked, change, ended, locked
@@ -110,6 +111,7 @@ def _added(session: Session, actor: Actor, job: Job) -> Job:
     session.flush()
     session.refresh(job)
     session.add_all(JobTag(job_id=job.id, tag=tag) for tag in job.tags)
+    listed.write_of_spec(session, job.id, job.spec)
     payload = {
         name: getattr(job, name) for name in ("state", "name", "queue", "priority", "preset")
     }
@@ -130,6 +132,7 @@ def cancel(database: Database, job_id: int, actor: Actor) -> Job:
         refuse_unless_allowed(actor, "cancel", job)
         if job.state in ("queued", "paused"):
             change(session, job, ended("cancelled") | asked("cancel", actor))
+            listed.write_of_end(session, job.id)
             snapshots.discard(session, job.id)
             events.append(session, job.id, actor, "cancelled", job.attempt, {"state": "cancelled"})
         elif job.state == "running" and job.desired != "cancel":
@@ -216,6 +219,7 @@ def retry(database: Database, job_id: int, actor: Actor, *, from_scratch: bool =
         if job.state == "failed":
             cleared = ("finished_at", "error_kind", "error_message", "error_traceback")
             values |= {"state": "queued", **dict.fromkeys(cleared)}
+            listed.forget_end(session, job.id)
         needs = requirements(job)
         if from_scratch:
             snapshots.discard(session, job.id)

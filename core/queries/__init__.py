@@ -11,14 +11,19 @@ from core.queries.curves import (
     epochs_of_runs,
     metrics_curve,
 )
+from core.queries.groups import same_but_seed
 from core.queries.jobs import (
     EVERYTHING,
+    OF_THE_END,
+    OLDEST_FIRST,
     SORTS,
     Selection,
+    can_sort_by,
     count_by_state,
     job,
     jobs,
     jobs_by_id,
+    refuse_unknown,
     revisions,
 )
 from core.queries.pages import DEFAULT_LIMIT, LARGEST_LIMIT, Page
@@ -38,6 +43,7 @@ from core.queries.runs import (
     newest_keys,
 )
 from core.queries.usage import RunUsage, Usage, by_kind, largest_runs
+from core.queries.wall import MOST_COUNTED, count_queued, ended_lately
 from core.queries.workers import queues, worker, workers
 
 __all__ = [
@@ -46,7 +52,10 @@ __all__ = [
     "LARGEST_LIMIT",
     "MEASURED",
     "METRICS",
+    "MOST_COUNTED",
     "MOST_POINTS",
+    "OF_THE_END",
+    "OLDEST_FIRST",
     "SORTS",
     "Curve",
     "EpochsOfRun",
@@ -59,7 +68,10 @@ __all__ = [
     "artifacts",
     "attempts",
     "by_kind",
+    "can_sort_by",
     "count_by_state",
+    "count_queued",
+    "ended_lately",
     "epochs",
     "epochs_curve",
     "epochs_of_runs",
@@ -78,7 +90,9 @@ __all__ = [
     "newest_artifact",
     "newest_keys",
     "queues",
+    "refuse_unknown",
     "revisions",
+    "same_but_seed",
     "worker",
     "workers",
 ]

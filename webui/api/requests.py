@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
 from flask import request
+from werkzeug.datastructures import MultiDict
 
 from core import queries
 from core.database.engine import storable
 from core.database.models import NAME_LENGTH
 from core.errors import BadRequest, InvalidInput, UnsupportedMediaType
 from core.messages import message
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def json_object() -> dict[str, Any]:
@@ -58,29 +64,71 @@ def cursor() -> str:
     return request.args.get("cursor", "")
 
 
-def selection() -> queries.Selection:
-    """Which runs of the list are asked for, and in which order."""
+SELECTING = (
+    *("state", "dataset", "model", "preset", "owner", "tag", "text", "created_from", "created_to"),
+    *("sort", "deleted"),
+)
+"""What chooses runs, by its name in the address of a list."""
+SHOWING = ("columns", "group", "limit")
+"""How the page shows them."""
+Args = MultiDict[str, str]
+
+
+def selection(args: Args | None = None) -> queries.Selection:
+    """Which runs of the list are asked for, and in which order: by the address of the request."""
+    args = request.args if args is None else args
     return queries.Selection(
-        states=[state for state in request.args.get("state", "").split(",") if state],
-        dataset=_filter("dataset"),
-        model=_filter("model"),
-        preset=_filter("preset"),
-        owner=_filter("owner"),
-        tag=_filter("tag"),
-        text=_filter("text"),
-        sort=request.args.get("sort", ""),
-        deleted=_is_set("deleted"),
+        states=several("state", args),
+        created_from=_moment("created_from", args),
+        created_to=_moment("created_to", args, is_end=True),
+        dataset=_filter("dataset", args),
+        model=_filter("model", args),
+        preset=_filter("preset", args),
+        owner=_filter("owner", args),
+        tag=_filter("tag", args),
+        text=_filter("text", args),
+        sort=args.get("sort", ""),
+        deleted=_is_set("deleted", args),
     )
 
 
-def _filter(name: str) -> str:
+def refuse_unknown_query(query: object) -> None:
+    """Raise `InvalidInput` where a list does not know what is to be saved as its address."""
+    if not isinstance(query, str):
+        return  # which is refused with the other fields
+    args = Args(parse_qsl(query, keep_blank_values=True))
+    if not set(args) <= {*SELECTING, *SHOWING} or (query and not args):
+        raise InvalidInput.one("query", message("input.filter"))
+    queries.refuse_unknown(selection(args))
+
+
+def several(name: str, args: Args | None = None) -> list[str]:
+    """Values that are separated by commas, or are given one by one: as a form sends them."""
+    texts = ",".join((request.args if args is None else args).getlist(name)).split(",")
+    return list(dict.fromkeys(each for each in texts if each))
+
+
+def _moment(name: str, args: Args, *, is_end: bool = False) -> datetime | None:
+    """A moment, or a day of UTC: its begin, or the end of it."""
+    text = args.get(name, "")
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return moment + timedelta(days=1) if is_end and _DAY.fullmatch(text) else moment
+    except (ValueError, OverflowError):
+        raise InvalidInput.one(name, message("input.date")) from None
+
+
+def _filter(name: str, args: Args) -> str:
     """What a list is filtered by; nothing is longer than a name, so no more of it can match."""
-    return storable(request.args.get(name, "")[: NAME_LENGTH + 1])
+    return storable(args.get(name, "")[: NAME_LENGTH + 1])
 
 
-def _is_set(name: str) -> bool:
+def _is_set(name: str, args: Args) -> bool:
     """Whether something is asked for that is either so or not."""
-    value = request.args.get(name, "false")
+    value = args.get(name, "false")
     if value not in ("", "true", "false"):
         raise InvalidInput.one(name, message("input.one_of", choices=["true", "false"]))
     return value == "true"

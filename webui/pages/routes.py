@@ -12,16 +12,19 @@ from webui.pages import (
     new_run,
     run,
     runs,
+    saved_filters,
+    selected,
     storage,
     test_images,
     tryout,
+    wall,
     workers,
 )
 from webui.pages.blueprint import blueprint
 
 PAGES = (
-    *(compare, deletion, edit, evaluation, hardest, insight, new_run, run, runs, storage),
-    *(test_images, tryout, workers),
+    *(compare, deletion, edit, evaluation, hardest, insight, new_run, run, runs, saved_filters),
+    *(selected, storage, test_images, tryout, wall, workers),
 )
 
 __all__ = ["PAGES", "blueprint"]

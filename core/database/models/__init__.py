@@ -6,8 +6,17 @@ Times are stored in UTC and always set by the database's own clock (`core.databa
 from core.database.models.derived import DerivedFile
 from core.database.models.duties import Duty
 from core.database.models.files import Artifact, Snapshot, UnnamedBlob, artifact_kind
+from core.database.models.filters import SavedFilter
 from core.database.models.instances import Instance
-from core.database.models.jobs import MEASURED, Attempt, Job, JobEvent, JobProgress, JobTag
+from core.database.models.jobs import (
+    MEASURED,
+    Attempt,
+    Job,
+    JobEvent,
+    JobProgress,
+    JobTag,
+    JobValue,
+)
 from core.database.models.lanes import Lane
 from core.database.models.measurements import (
     Epoch,
@@ -22,9 +31,11 @@ from core.database.types import (
     KIND_LENGTH,
     LARGEST_KEY,
     NAME_LENGTH,
+    QUERY_LENGTH,
     QUEUE_LENGTH,
     TAG_LENGTH,
     TOKEN_LENGTH,
+    VALUE_LENGTH,
     Base,
 )
 
@@ -33,9 +44,11 @@ __all__ = [
     "LARGEST_KEY",
     "MEASURED",
     "NAME_LENGTH",
+    "QUERY_LENGTH",
     "QUEUE_LENGTH",
     "TAG_LENGTH",
     "TOKEN_LENGTH",
+    "VALUE_LENGTH",
     "Artifact",
     "Attempt",
     "Base",
@@ -48,11 +61,13 @@ __all__ = [
     "JobEvent",
     "JobProgress",
     "JobTag",
+    "JobValue",
     "Lane",
     "LogLine",
     "MetricBuckets",
     "MetricSegment",
     "Preview",
+    "SavedFilter",
     "Snapshot",
     "UnnamedBlob",
     "Worker",

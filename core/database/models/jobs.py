@@ -25,6 +25,7 @@ from core.database.types import (
     QUEUE_LENGTH,
     TAG_LENGTH,
     TOKEN_LENGTH,
+    VALUE_LENGTH,
     Base,
     BigKey,
     one_of,
@@ -322,6 +323,29 @@ class JobTag(Base):
     job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
 
     __table_args__ = (Index(None, "job_id"),)
+
+
+class JobValue(Base):
+    """A value of a job that a list can be sorted by: a hyperparameter, or how its end was.
+
+    The spec has the hyperparameters too, in JSON. Here each has a row, so that an index has the
+    jobs in the order of any of them. Rows come with the submit and with the end, and do not change.
+    """
+
+    __tablename__ = "job_values"
+
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(KIND_LENGTH), primary_key=True)
+    """The dotted path of a hyperparameter, or another name of `core.jobs.values`."""
+    number: Mapped[float]
+    """0 for a text; 1 is true."""
+    text: Mapped[str] = mapped_column(
+        # the same order on both databases, whatever the language of the server
+        String(VALUE_LENGTH).with_variant(String(VALUE_LENGTH, collation="C"), "postgresql")
+    )
+    """Empty for a number."""
+
+    __table_args__ = (Index("ix_job_values_sorted", "name", "number", "text", "job_id"),)
 
 
 class JobEvent(Base):

@@ -11,6 +11,10 @@ REFUSALS: dict[str, Template] = {
     "run.being_cancelled": "Run {job_id} is being cancelled: it can be neither paused nor resumed.",
     "run.not_retryable": "Run {job_id} is {state}: only a failed run can be retried.",
     "run.is_running": "Run {job_id} is running: cancel or pause it first, then delete it.",
+    "run.had_ended": "Run {job_id} had ended already: it is {state}.",
+    "run.too_many_tags": "Run {job_id} would have more than {most} tags.",
+    "filter.unknown": "There is no saved filter {filter_id}.",
+    "filter.too_many": "There are {most} saved filters already: remove one first.",
     "run.deleted": "Run {job_id} is deleted: restore it first.",
     "run.gone_for_good": "Run {job_id} was deleted and can no longer be restored.",
     "run.other_button": "The button said {meant}, but the page asked for {asked}: it had changed "

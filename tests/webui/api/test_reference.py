@@ -50,6 +50,7 @@ DESCRIBED = [
     ("GET /healthz", shapes.HealthShape),
     ("POST /jobs/delete", shapes.ManyShape),
     ("POST /jobs/delete", shapes.RefusedShape),
+    ("GET /filters", shapes.FilterShape),
     ("POST /clean", shapes.CleanShape),
     ("POST /clean", retention.AmountShape),
     ("GET /storage", shapes.StorageShape),

@@ -6,6 +6,7 @@ from webui.api.shapes.artifacts import ArtifactShape
 from webui.api.shapes.base import JSON, Listing, OpenShape, Reason, Shape, SparseShape, timestamp
 from webui.api.shapes.curves import CurveShape, CurvesShape
 from webui.api.shapes.events import EventShape
+from webui.api.shapes.filters import FilterShape
 from webui.api.shapes.health import HealthShape
 from webui.api.shapes.jobs import JobShape, list_of_jobs, waiting_keys, whole_job
 from webui.api.shapes.previews import PreviewShape, WaitingShape
@@ -33,6 +34,7 @@ __all__ = [
     "Epoch",
     "EvaluationShape",
     "EventShape",
+    "FilterShape",
     "HealthShape",
     "JobShape",
     "Listing",
