@@ -1,5 +1,6 @@
 """Questions for the pages, the API and the live streams. Nothing here writes."""
 
+from core.queries.coaching import coached
 from core.queries.curves import (
     MEASURED,
     METRICS,
@@ -59,6 +60,7 @@ __all__ = [
     "artifacts",
     "attempts",
     "by_kind",
+    "coached",
     "count_by_state",
     "epochs",
     "epochs_curve",

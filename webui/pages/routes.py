@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from webui.pages import (
+    coach,
     compare,
     deletion,
     edit,
@@ -16,6 +17,6 @@ from webui.pages import (
 )
 from webui.pages.blueprint import blueprint
 
-PAGES = (compare, deletion, edit, evaluation, new_run, run, runs, storage, tryout, workers)
+PAGES = (coach, compare, deletion, edit, evaluation, new_run, run, runs, storage, tryout, workers)
 
 __all__ = ["PAGES", "blueprint"]

@@ -1,0 +1,158 @@
+"""The geometry of small diagrams that the server draws: curves, and accuracies with intervals.
+
+y goes down from the top, as in SVG; everything is in the units of the view box.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from core import formats
+from core.coach import Bar, Curves, Intervals, Series
+
+WIDTH, HEIGHT = 300, 110
+"""Of the plot, without its labels."""
+HEADROOM = 1.06
+"""Times the largest value, so that no line runs along the edge."""
+ROW = 30
+"""Height of a row of an accuracy and its interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A labeled place on an axis."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A curve: its measured value, which decides color and label, and its path."""
+
+    value: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagram:
+    """Curves with their axes, and the part of them that is meant."""
+
+    by: str
+    lines: Sequence[Line]
+    ticks: Sequence[Tick]
+    first: Tick
+    last: Tick
+    shaded: tuple[float, float]
+    """x and width of the part that shows it."""
+    level: float | None
+    """y of the loss of guessing."""
+    is_accuracy: bool
+    rate_from: str = ""
+    rate_to: str = ""
+    """The smallest and the largest learning rate, where it is drawn on a scale of its own."""
+
+
+def diagram(curves: Curves) -> Diagram | None:
+    """The diagram of curves; None where there is nothing to draw a line between."""
+    drawn = [each for each in curves.series if len(each.at) > 1]
+    if not drawn:
+        return None
+    is_accuracy = drawn[0].value.endswith("_accuracy")
+    values = [value for each in drawn for value in each.values]
+    low = min(values) if is_accuracy else 0.0
+    high = max([*values, *([curves.level] if curves.level else [])])
+    high = min(1.0, high) if is_accuracy else high * HEADROOM
+    scale = _Scale(drawn[0].at[0], drawn[0].at[-1], low, high)
+    write = formats.percent if is_accuracy else formats.short
+    rates = curves.rate
+    lines = [Line(each.value, scale.path(each)) for each in drawn]
+    if rates:
+        lines.append(Line(rates.value, _Scale(*scale.across, 0.0, max(rates.values)).path(rates)))
+    return Diagram(
+        by=curves.by,
+        lines=lines,
+        ticks=_ticks(scale, write),
+        first=Tick(0, formats.whole(scale.first)),
+        last=Tick(WIDTH, formats.whole(scale.last)),
+        shaded=(scale.x(curves.first), round(scale.x(curves.last) - scale.x(curves.first), 1)),
+        level=scale.y(curves.level) if curves.level else None,
+        is_accuracy=is_accuracy,
+        rate_from=formats.short(min(rates.values)) if rates else "",
+        rate_to=formats.short(max(rates.values)) if rates else "",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """From values to places in the plot."""
+
+    first: int
+    last: int
+    low: float
+    high: float
+
+    @property
+    def across(self) -> tuple[int, int]:
+        return self.first, self.last
+
+    def x(self, at: float) -> float:
+        return round((at - self.first) / ((self.last - self.first) or 1) * WIDTH, 1)
+
+    def y(self, value: float) -> float:
+        return round((1 - (value - self.low) / ((self.high - self.low) or 1)) * HEIGHT, 1)
+
+    def path(self, series: Series) -> str:
+        places = zip(series.at, series.values, strict=True)
+        return "M" + "L".join(f"{self.x(at)} {self.y(value)}" for at, value in places)
+
+
+def _ticks(scale: _Scale, write: Callable[[float], str]) -> list[Tick]:
+    """Three labels: at the bottom, in the middle, at the top."""
+    values = [scale.low, (scale.low + scale.high) / 2, scale.high]
+    return [Tick(scale.y(value), write(value)) for value in values]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """An accuracy and its interval, as a row."""
+
+    bar: Bar
+    y: float
+    x: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ranges:
+    """Accuracies below each other, on one scale."""
+
+    rows: Sequence[Range]
+    height: float
+    first: Tick
+    last: Tick
+    overlap: tuple[float, float]
+    """x and width of where the intervals overlap."""
+
+
+def ranges(intervals: Intervals) -> Ranges:
+    """The diagram of accuracies and their intervals."""
+    bars = intervals.bars
+    low, high = min(each.low for each in bars), max(each.high for each in bars)
+
+    def x(value: float) -> float:
+        return round((value - low) / ((high - low) or 1) * WIDTH, 1)
+
+    begin, end = max(each.low for each in bars), min(each.high for each in bars)
+    return Ranges(
+        rows=[
+            Range(each, place * ROW + ROW / 2, x(each.accuracy), x(each.low), x(each.high))
+            for place, each in enumerate(bars)
+        ],
+        height=ROW * len(bars),
+        first=Tick(0, formats.percent(low)),
+        last=Tick(WIDTH, formats.percent(high)),
+        overlap=(x(begin), round(max(0.0, x(end) - x(begin)), 1)),
+    )
