@@ -52,8 +52,6 @@ def _show(runs: list[Recorded], title: str) -> None:
     print(f"\nSilent on {silent} of {len(good)} good runs.")
 
 
-
-
 def _row(rule: str, right: int, wrong: int, missed: int) -> str:
     return (
         f"| {rule} | {right} | {wrong} | {missed} | {_share(right, right + wrong)} | "

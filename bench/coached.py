@@ -4,6 +4,8 @@ What is wrong was decided before any rule saw the curves. `python -m bench.coach
 that are not there yet, and keeps their curves in `tests/core/coach/runs/`, which the tests read.
 """
 
+# ruff: noqa: E501  # a run a line: the plan is a table
+
 from __future__ import annotations
 
 import argparse
@@ -34,6 +36,16 @@ WRONG_LABELS = 0.06
 """Share of the labels that are made wrong in the noisy digits."""
 DIGITS = 5
 """Significant digits of the numbers that are kept."""
+
+OF_EPOCHS = (
+    "epoch",
+    "train_loss",
+    "validation_loss",
+    "validation_accuracy",
+    "test_loss",
+    "test_accuracy",
+    "learning_rate",
+)
 
 JSON = dict[str, Any]
 
@@ -71,13 +83,20 @@ def _rate(kind: str, rate: float) -> JSON:
 
 def _good() -> list[Planned]:
     augmented = {"augmentation.kind": "handwriting", "augmentation.shift": 1}
-    rates = {"sgd-0.05": {**SGD, "optimizer.learning_rate": 0.05}, "adamw-0.01": _rate("adamw", 0.01)}
+    rates = {
+        "sgd-0.05": {**SGD, "optimizer.learning_rate": 0.05},
+        "adamw-0.01": _rate("adamw", 0.01),
+    }
     made = [
         Planned(f"good-preset-{seed}", (), {"seed": seed}, preset="digits_seconds")
         for seed in (0, 1, 2)
     ]
     made += [
-        Planned(f"good-{name}-{size}", (), {**ON_DIGITS, **NORMED, **rate, **ONE_CYCLE, "epochs": 15, "batch_size": size})
+        Planned(
+            f"good-{name}-{size}",
+            (),
+            {**ON_DIGITS, **NORMED, **rate, **ONE_CYCLE, "epochs": 15, "batch_size": size},
+        )
         for name, rate in rates.items()
         for size in (32, 96)
     ]
@@ -124,6 +143,10 @@ def _rates() -> list[Planned]:
         Planned("high-sgd-10", ("too_high",), {**ON_DIGITS, **PLAIN, **SGD, "optimizer.learning_rate": 10.0, "epochs": 8}),
         Planned("high-mlp-10", ("too_high",), {**ON_DIGITS, "model.kind": "mlp", **SGD, "optimizer.learning_rate": 10.0, "epochs": 8}),
         Planned("high-margin", ("too_high",), {**ON_DIGITS, **PLAIN, **SGD, "optimizer.learning_rate": 9.0, "epochs": 8, "loss": "multi_margin"}),
+        Planned("diverged-decay", ("diverged",), {**ON_DIGITS, **PLAIN, **_rate("sgd", 5.0), "optimizer.weight_decay": 1.0, "epochs": 8}),
+        Planned("diverged-deep", ("diverged",), {**ON_DIGITS, "model.kind": "mlp", "model.hidden": [256] * 6, "data.normalize": True, **SGD, "optimizer.learning_rate": 10.0, "epochs": 6}),
+        Planned("diverged-margin", ("diverged",), {**ON_DIGITS, **MLP, "loss": "multi_margin", **_rate("sgd", 8.0), "optimizer.weight_decay": 0.5, "epochs": 8}),
+        Planned("diverged-fashion", ("diverged",), {**ON_FASHION, **PLAIN, "data.normalize": True, **SGD, "optimizer.learning_rate": 10.0, "optimizer.weight_decay": 0.3, "epochs": 3}),
     ]  # fmt: skip
 
 
@@ -252,7 +275,7 @@ def _recorded(reports: Sequence[Report]) -> JSON:
     return {
         "batches": started.batches,
         "published_epoch": finished.epoch if finished else None,
-        "epochs": _columns(ends, ("epoch", "train_loss", "validation_loss", "validation_accuracy", "test_loss", "test_accuracy", "learning_rate", "gradient_norm")),  # fmt: skip
+        "epochs": _columns(ends, OF_EPOCHS),
         "samples": _columns(thinned, ("step", "train_loss", "learning_rate")),
         "evaluation": _evaluation(evaluated.content) if evaluated else None,
     }

@@ -1,4 +1,4 @@
-"""The rule on the data: errors that are so confident, and so scattered, that the labels are suspect.
+"""The rule on the data: errors so confident, and so scattered, that the labels are suspect.
 
 A network confuses what looks alike: most of its errors lie in a few pairs of classes. A label that
 is wrong by chance makes an "error" of a prediction that is right, in any pair, and the network is
@@ -23,7 +23,7 @@ MOSTLY = 0.4
 IN_ONE_PAIR = 0.25
 """Share of the confident errors in their most frequent pair of classes: more is a confusion."""
 SPREAD = 0.6
-"""Pairs of classes among the confident errors, to the number of these: hard images gather in few."""
+"""Pairs of classes among the confident errors, to their number: hard images gather in few."""
 LEARNED = 0.75
 """Accuracy below which the errors are the network's own."""
 SHOWN = 8
@@ -45,7 +45,8 @@ def labels(run: Run) -> Advice | None:
     return advice(
         "labels",
         Errors([each["index"] for each in confident[:SHOWN]]),
-        {"count": len(confident), "errors": errors, "images": content["count"], "confidence": CONFIDENT},
+        {"count": len(confident), "errors": errors, "images": content["count"],
+         "confidence": CONFIDENT},
         {},
         {},
     )  # fmt: skip

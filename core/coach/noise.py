@@ -88,7 +88,11 @@ def differences(one: Spec, other: Spec) -> set[str]:
 def _flat(values: Spec, before: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in values.items():
-        flat |= _flat(value, f"{before}{name}.") if isinstance(value, Mapping) else {before + name: value}
+        flat |= (
+            _flat(value, f"{before}{name}.")
+            if isinstance(value, Mapping)
+            else {before + name: value}
+        )
     return flat
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from core.coach import evidence, trends
 from core.coach.advice import Advice, advice
-from core.coach.run import Run
+from core.coach.run import ENDED_WELL, Run
 from core.datasets.builtin import DATASETS
 
 FEWEST_EPOCHS = 6
@@ -34,7 +34,7 @@ AUGMENTATIONS = {"fashion_mnist": "clothes", "cifar10": "photos"}
 def overfitting(run: Run) -> Advice | None:
     """The loss on other images rises while the train loss falls."""
     watched, train = run.watched_loss, run.epochs.train_loss
-    if not run.is_over and not run.is_cut_short or len(watched) < FEWEST_EPOCHS:
+    if run.state != ENDED_WELL or len(watched) < FEWEST_EPOCHS:
         return None
     best = trends.place_of_least(watched)
     tail = trends.last_part(watched, 1 / 4)

@@ -17,6 +17,7 @@ USUAL_RATES = {"sgd": 0.3, "adam": 0.002, "adamw": 0.004, "rmsprop": 0.001, "muo
 what papers and the presets here use, good for the order of magnitude alone."""
 FAR_BELOW, FAR_ABOVE = 1 / 8, 4.0
 """Times the usual rate: outside of these the rate itself is a reason to suspect it."""
+FARTHER_BELOW = FAR_BELOW / 4
 
 FEWEST_EPOCHS = 3
 """Of fewer no trend can be seen."""
@@ -36,8 +37,9 @@ steps that are too long lead there."""
 STUCK = 0.3
 """Of the loss of guessing: a train loss that has had such a jump and is still above this has not
 recovered from it."""
-STRAIGHT = 0.25
-"""Of the whole fall, in the second half: a rate that fits makes most of it in the first."""
+STRAIGHT, LESS_STRAIGHT = 0.25, 0.15
+"""Of the whole fall, in the second half: a rate that fits makes most of it in the first. At a rate
+that is still farther below the usual one, less has to be seen."""
 MOSTLY = 0.8
 """Share of the epochs that a creeping loss falls in: one that is too slow is smooth."""
 STILL_HIGH = 0.15
@@ -124,10 +126,11 @@ def too_slow(run: Run) -> Advice | None:
     losses, chance = run.epochs.train_loss, run.chance_loss
     if not run.is_over or len(losses) < FEWEST_EPOCHS or _times_usual(run) > FAR_BELOW:
         return None
-    is_creeping = trends.straightness(losses) >= STRAIGHT and trends.falls(losses) >= MOSTLY
+    straight = STRAIGHT if _times_usual(run) > FARTHER_BELOW else LESS_STRAIGHT
+    is_creeping = trends.straightness(losses) >= straight and trends.falls(losses) >= MOSTLY
     if not is_creeping or losses[-1] < STILL_HIGH * chance:
         return None
-    rate = trends.tidy(run.rate * (10 if _times_usual(run) < FAR_BELOW / 4 else 5))
+    rate = trends.tidy(run.rate * (10 if _times_usual(run) < FARTHER_BELOW else 5))
     return advice(
         "too_slow",
         evidence.of_epochs(run, 0),

@@ -106,7 +106,7 @@ class Run:
     @property
     def test_images(self) -> int:
         """How many images it is tested on."""
-        return DATASETS[self.spec["dataset"]].test_count
+        return DATASETS[str(self.spec["dataset"])].test_count
 
     @property
     def validation_images(self) -> int:

@@ -71,4 +71,6 @@ def _siblings(session: Session, row: Job) -> Sequence[coach.Sibling]:
     nearest = coach.most_alike(row.spec, {each.id: each.spec for each in earlier})
     found = evaluations(session, nearest)
     specs = {each.id: each.spec for each in earlier}
-    return [coach.Sibling(each, specs[each], found[each].content) for each in nearest if each in found]
+    return [
+        coach.Sibling(each, specs[each], found[each].content) for each in nearest if each in found
+    ]

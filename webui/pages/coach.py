@@ -14,6 +14,7 @@ from core.languages import gettext
 from core.spec.fields import spec_fields
 from core.states import FINAL
 from webui.context import current
+from webui.forms.cloning import clone_of
 from webui.pages.blueprint import blueprint, whole_or_part
 from webui.pages.diagrams import Diagram, Ranges, diagram, ranges
 
@@ -80,17 +81,9 @@ def shown(run: coach.Run, advice: Advice) -> Shown:
         ranges=ranges(evidence) if isinstance(evidence, Intervals) else None,
         pictures=_pictures(run.evaluation, evidence) if isinstance(evidence, Errors) else (),
         changes=[_change(run, path, value) for path, value in advice.changes.items()],
-        clone=url_for("pages.new", **{"from": run.job_id, **as_texts(advice.changes)})
-        if advice.changes
-        else None,
+        clone=clone_of(run.job_id, advice.changes),
         comparison=_comparison(evidence),
     )
-
-
-def as_texts(changes: Mapping[str, Any]) -> dict[str, str]:
-    """Changed fields as they stand in an address."""
-    fields = spec_fields()
-    return {path: fields[path][0].text(value) for path, value in changes.items()}
 
 
 def _change(run: coach.Run, path: str, value: Any) -> Change:
@@ -99,7 +92,7 @@ def _change(run: coach.Run, path: str, value: Any) -> Change:
 
 
 def _value_of(spec: JSON, path: str) -> Any:
-    """A value of a spec by its dotted name; None where the kind of its section has no such field."""
+    """A value of a spec by its dotted name; None where the chosen kind has no such field."""
     section, _, name = path.rpartition(".")
     return spec[section].get(name) if section else spec.get(name)
 

@@ -1,4 +1,4 @@
-"""The runs whose curves lie in `runs/`, as the coach is given them (`bench/coached.py` made them)."""
+"""The recorded runs, as the coach is given them; `bench/coached.py` made their curves."""
 
 from __future__ import annotations
 
