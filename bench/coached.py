@@ -190,7 +190,41 @@ def _labels() -> list[Planned]:
     ]  # fmt: skip
 
 
-PLAN = (*_good(), *_rates(), *_lengths(), *_labels())
+def _held_out() -> list[Planned]:
+    """Runs of other networks, optimizers and rates, made when the rules were finished."""
+    fine, wide = {**NORMED, "model.channels": [12, 24, 48]}, {**MLP, "model.hidden": [256]}
+    slow, still = ("too_slow",), ("still_improving",)
+    return [
+        Planned("held-good-cnn", (), {**ON_DIGITS, **fine, **_rate("adam", 0.003), **COSINE, "epochs": 15, "batch_size": 48}),
+        Planned("held-good-mlp", (), {**ON_DIGITS, **wide, **SGD, "optimizer.learning_rate": 0.1, **ONE_CYCLE, "epochs": 20}),
+        Planned("held-good-preset", (), {"seed": 7}, preset="digits_seconds"),
+        Planned("held-good-resnet", (), {**ON_DIGITS, "model.kind": "resnet", "model.width": 8, **SGD, "optimizer.learning_rate": 0.1, **ONE_CYCLE, "epochs": 12}),
+        Planned("held-good-plain", (), {**ON_DIGITS, **PLAIN, **_rate("adam", 0.002), "optimizer.weight_decay": 0.0005, **COSINE, "epochs": 20, "batch_size": 32}),
+        Planned("held-good-fashion", (), {**ON_FASHION, **NORMED, "data.subset": 2000, **_rate("adamw", 0.003), **ONE_CYCLE, "epochs": 6, "augmentation.kind": "clothes"}),
+        Planned("held-good-mnist", (), {**ON_MNIST, **NORMED, "data.subset": 2000, **SGD, "optimizer.learning_rate": 0.1, **ONE_CYCLE, "epochs": 6}),
+        Planned("held-good-mixed", (), {**ON_DIGITS, **NORMED, **_rate("adamw", 0.006), **ONE_CYCLE, "epochs": 18, "regularization.mix": "mixup", "regularization.label_smoothing": 0.05}),
+        Planned("held-flat-rmsprop", ("not_learning",), {**ON_DIGITS, **wide, **_rate("rmsprop", 1e-8), "epochs": 6}, tolerated=slow),
+        Planned("held-flat-sgd", ("not_learning",), {**ON_DIGITS, **fine, **SGD, "optimizer.learning_rate": 1e-7, "epochs": 6}, tolerated=slow),
+        Planned("held-slow-adamw", ("too_slow",), {**ON_DIGITS, **wide, **_rate("adamw", 3e-5), "epochs": 10}, tolerated=still),
+        Planned("held-slow-sgd", ("too_slow",), {**ON_DIGITS, **wide, **_rate("sgd", 0.004), "epochs": 10}, tolerated=still),
+        Planned("held-high-sgd", ("too_high",), {**ON_DIGITS, **PLAIN, **SGD, "optimizer.learning_rate": 1.0, "epochs": 10}),
+        Planned("held-high-adam", ("too_high",), {**ON_DIGITS, **wide, **_rate("adam", 0.3), "epochs": 10}),
+        Planned("held-high-rmsprop", ("too_high",), {**ON_DIGITS, **NORMED, **_rate("rmsprop", 0.2), "epochs": 10}),
+        Planned("held-heart-resnet", ("overfitting",), {**ON_FASHION, "model.kind": "resnet", "model.width": 8, "data.subset": 600, **_rate("adam", 0.003), "epochs": 20, "batch_size": 32}),
+        Planned("held-heart-mlp", ("overfitting",), {**ON_MNIST, **wide, "data.subset": 500, **SGD, "optimizer.learning_rate": 0.05, "epochs": 25, "batch_size": 32}, tolerated=("saturated",)),
+        Planned("held-short-mlp", ("still_improving",), {**ON_DIGITS, **wide, **_rate("adam", 0.0005), "epochs": 4}, tolerated=slow),
+        Planned("held-short-cnn", ("still_improving",), {**ON_DIGITS, **PLAIN, **_rate("adam", 0.002), "epochs": 3, "batch_size": 48}, tolerated=slow),
+        Planned("held-long-cnn", ("saturated",), {**ON_DIGITS, **NORMED, **_rate("adamw", 0.003), "epochs": 45}, tolerated=("overfitting",)),
+        Planned("held-long-mlp", ("saturated",), {**ON_DIGITS, **wide, **_rate("adam", 0.002), "epochs": 50}, tolerated=("overfitting",)),
+        Planned("held-frozen-adam", ("schedule_ended",), {**ON_DIGITS, **wide, **_rate("adam", 0.001), "schedule.kind": "step", "schedule.every": 1, "schedule.factor": 0.2, "epochs": 12}, tolerated=("saturated",)),
+        Planned("held-frozen-sgd", ("schedule_ended",), {**ON_DIGITS, **PLAIN, **_rate("sgd", 0.2), "schedule.kind": "step", "schedule.every": 2, "epochs": 15}, tolerated=("saturated",)),
+        Planned("held-coarse-cnn", ("batch_too_large",), {**ON_DIGITS, **PLAIN, "batch_size": 700, **_rate("adam", 0.001), "epochs": 8}, tolerated=still),
+        Planned("held-coarse-mlp", ("batch_too_large",), {**ON_DIGITS, **wide, "batch_size": 1400, **_rate("sgd", 0.2), "epochs": 10}, tolerated=still),
+        Planned("held-noisy", ("labels",), {**ON_DIGITS, **fine, **_rate("rmsprop", 0.002), **COSINE, "epochs": 12}, tolerated=("overfitting",), noisy=True),
+    ]  # fmt: skip
+
+
+PLAN = (*_good(), *_rates(), *_lengths(), *_labels(), *_held_out())
 
 
 def main() -> None:

@@ -25,6 +25,8 @@ ENOUGH_TO_SATURATE = 20
 """Epochs below which nobody is told to train for fewer."""
 EARLY = 0.3
 """Of a run: an accuracy that was reached before and not exceeded since was reached early."""
+STOOD_STILL = 0.02
+"""Of the loss of guessing: if the loss still fell by more, confidence at least was gained."""
 ANNEALING = ("cosine", "one_cycle")
 """Schedules that fall over the whole run: their last epochs are what they are for."""
 
@@ -36,8 +38,8 @@ UNFINISHED = 0.06
 """Of the loss of guessing: a train loss above it could have fallen further."""
 FROZEN = 0.9
 """Of the train loss when the rate came to rest: above it the rest of the run moved nothing."""
-WAS_FALLING = 0.1
-"""Of its first value: by so much the train loss must have fallen until then."""
+WAS_FALLING = 0.02
+"""Of the loss of guessing: by so much the train loss must have fallen until then."""
 
 FEW_STEPS = 5
 """In an epoch: the tutorial's run takes 938."""
@@ -77,7 +79,7 @@ def schedule_ended(run: Run) -> Advice | None:
     if not at_rest or not 0 < at_rest[0] <= EARLY_REST * len(rates):
         return None
     place = at_rest[0]
-    has_fallen = losses[place] < (1 - WAS_FALLING) * losses[0]
+    has_fallen = losses[0] - losses[place] >= WAS_FALLING * run.chance_loss
     is_frozen = trends.mean_of_last(losses, 1 / 4) >= FROZEN * losses[place]
     if not has_fallen or not is_frozen or losses[-1] < UNFINISHED * run.chance_loss:
         return None
@@ -128,17 +130,17 @@ def saturated(run: Run) -> Advice | None:
     count = len(accuracy)
     if not run.is_over or count < ENOUGH_TO_SATURATE or run.spec["schedule"]["kind"] in ANNEALING:
         return None
-    best = max(accuracy)
-    spread = math.sqrt(best * (1 - best) / run.watched_images)
-    place = trends.first_at_least(accuracy, best - spread)
+    final = trends.mean_of_last(accuracy, 1 / 3)  # the best of many epochs would be a lucky one
+    spread = math.sqrt(final * (1 - final) / run.watched_images)
+    place = trends.first_at_least(accuracy, final - spread)
     loss_then = min(losses[: place + 1])
-    has_moved = min(trends.last_part(losses, 1 / 3)) < loss_then - WORTH_IT * run.chance_loss
+    has_moved = min(trends.last_part(losses, 1 / 3)) < loss_then - STOOD_STILL * run.chance_loss
     if place >= EARLY * count or has_moved:
         return None
     return advice(
         "saturated",
         evidence.of_epochs(run, place, names=(_accuracy(run),)),
-        {"epoch": run.epochs.epoch[place], "epochs": count, "then": accuracy[place], "best": best},
+        {"epoch": run.epochs.epoch[place], "epochs": count, "then": accuracy[place], "final": final},
         *_shorter(run, place + 1),
         variant="patience" if run.is_validated else "",
     )

@@ -80,7 +80,7 @@ COACH: dict[str, Template] = {
     "nothing left to learn.",
     "coach.saturated.title": "Longer than it needed to be",
     "coach.saturated.seen": "The accuracy of epoch {epoch} ({then:percent}) was not exceeded by "
-    "more than chance in the rest of {epochs} epochs (best: {best:percent}).",
+    "more than chance in the rest of {epochs} epochs (last third: {final:percent}).",
     "coach.saturated.action": "Train for {epochs} epochs.",
     "coach.saturated.action_patience": "Stop after {patience} epochs without a better validation "
     "loss.",
