@@ -1,8 +1,8 @@
 """The coach: what is to be said about a run, the most important first.
 
 The rules on training are asked in order, and the first that speaks is the only one of them: what
-follows from a learning rate that is wrong is no second problem. The rules on data and on noise are
-independent of these.
+follows from a learning rate that is wrong is no second problem. The rule on the data is independent
+of these; that on noise speaks where nothing else is wrong with the training.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ OF_TRAINING: tuple[Rule, ...] = (
     still_improving,
     saturated,
 )
-OF_RESULTS: tuple[Rule, ...] = (labels, noise)
 WHILE_RUNNING: tuple[Rule, ...] = (not_learning,)
 """Of which a run may be told before it is over."""
 
@@ -47,7 +46,8 @@ def advise(run: Run) -> list[Advice]:
         return _checked(run, [_first(run, WHILE_RUNNING)])
     if run.state not in ENDED:
         return []
-    return _checked(run, [_first(run, OF_TRAINING), *(rule(run) for rule in OF_RESULTS)])
+    of_training = _first(run, OF_TRAINING)
+    return _checked(run, [of_training, labels(run), None if of_training else noise(run)])
 
 
 def _first(run: Run, rules: tuple[Rule, ...]) -> Advice | None:

@@ -140,7 +140,12 @@ def saturated(run: Run) -> Advice | None:
     return advice(
         "saturated",
         evidence.of_epochs(run, place, names=(_accuracy(run),)),
-        {"epoch": run.epochs.epoch[place], "epochs": count, "then": accuracy[place], "final": final},
+        {
+            "epoch": run.epochs.epoch[place],
+            "epochs": count,
+            "then": accuracy[place],
+            "final": final,
+        },
         *_shorter(run, place + 1),
         variant="patience" if run.is_validated else "",
     )

@@ -147,6 +147,7 @@ def test_a_field_that_may_be_empty_is_emptied_by_none(trainyard):
         "retry",
         "download",
         "follow",
+        "advice",
         "evaluation",
     ],
 )
