@@ -26,7 +26,7 @@ ENOUGH_TO_SATURATE = 20
 EARLY = 0.3
 """Of a run: an accuracy that was reached before and not exceeded since was reached early."""
 STOOD_STILL = 0.02
-"""Of the loss of guessing: if the loss still fell by more, confidence at least was gained."""
+"""Of the loss of guessing: while the loss still falls by more, confidence at least is gained."""
 ANNEALING = ("cosine", "one_cycle")
 """Schedules that fall over the whole run: their last epochs are what they are for."""
 
@@ -55,7 +55,7 @@ def batch_too_large(run: Run) -> Advice | None:
     losses = run.epochs.train_loss
     if not run.is_over or len(losses) < FEWEST_EPOCHS or not 0 < run.batches <= FEW_STEPS:
         return None
-    if losses[-1] < UNFITTED * run.chance_loss:
+    if run.fit_loss[-1] < UNFITTED * run.chance_loss:
         return None
     before = run.spec["batch_size"]
     size = max(SMALLEST_BATCH, 2 ** round(math.log2(before * run.batches / ENOUGH_STEPS)))
@@ -81,7 +81,7 @@ def schedule_ended(run: Run) -> Advice | None:
     place = at_rest[0]
     has_fallen = losses[0] - losses[place] >= WAS_FALLING * run.chance_loss
     is_frozen = trends.mean_of_last(losses, 1 / 4) >= FROZEN * losses[place]
-    if not has_fallen or not is_frozen or losses[-1] < UNFINISHED * run.chance_loss:
+    if not has_fallen or not is_frozen or run.fit_loss[-1] < UNFINISHED * run.chance_loss:
         return None
     changes = _slower_schedule(run)
     return advice(
@@ -132,10 +132,12 @@ def saturated(run: Run) -> Advice | None:
         return None
     final = trends.mean_of_last(accuracy, 1 / 3)  # the best of many epochs would be a lucky one
     spread = math.sqrt(final * (1 - final) / run.watched_images)
-    place = trends.first_at_least(accuracy, final - spread)
-    loss_then = min(losses[: place + 1])
-    has_moved = min(trends.last_part(losses, 1 / 3)) < loss_then - STOOD_STILL * run.chance_loss
-    if place >= EARLY * count or has_moved:
+    final_loss = trends.mean_of_last(losses, 1 / 3)
+    place = max(
+        trends.first_at_least(accuracy, final - spread),
+        trends.first_at_most(losses, final_loss + STOOD_STILL * run.chance_loss),
+    )
+    if place >= EARLY * count:
         return None
     return advice(
         "saturated",

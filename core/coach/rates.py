@@ -103,7 +103,8 @@ def unstable(run: Run) -> Advice | None:
         return None
     rise, most = trends.largest_rise(losses), max(losses)
     is_thrown = most > ABOVE_CHANCE * chance
-    if not is_thrown and (rise < JUMP * chance or _is_calm(run)):
+    is_jumping = rise >= JUMP * chance and not run.is_mixed and not _is_calm(run)
+    if not is_thrown and not is_jumping:
         return None
     rate = trends.tidy(run.rate / (10 if _times_usual(run) > 30 else 3))
     places = [place for place in range(1, len(losses)) if losses[place] > losses[place - 1]]
@@ -128,7 +129,7 @@ def too_slow(run: Run) -> Advice | None:
         return None
     straight = STRAIGHT if _times_usual(run) > FARTHER_BELOW else LESS_STRAIGHT
     is_creeping = trends.straightness(losses) >= straight and trends.falls(losses) >= MOSTLY
-    if not is_creeping or losses[-1] < STILL_HIGH * chance:
+    if not is_creeping or run.fit_loss[-1] < STILL_HIGH * chance:
         return None
     rate = trends.tidy(run.rate * (10 if _times_usual(run) < FARTHER_BELOW else 5))
     return advice(

@@ -126,6 +126,21 @@ class Run:
         return [each or 0.0 for each in getattr(self.epochs, self.watched)]
 
     @property
+    def is_mixed(self) -> bool:
+        """Whether training images are mixed: how much differs by chance from epoch to epoch."""
+        return bool(self.spec["regularization"]["mix"] != "none")
+
+    @property
+    def fit_loss(self) -> Sequence[float]:
+        """What tells, epoch by epoch, how much is left to learn.
+
+        The train loss; where its labels are spread or mixed, which it cannot fall below, the loss
+        on other images.
+        """
+        is_spread = self.is_mixed or self.spec["regularization"]["label_smoothing"] > 0
+        return self.watched_loss if is_spread else self.epochs.train_loss
+
+    @property
     def watched_accuracy(self) -> Sequence[float]:
         """The accuracy on the same images, epoch by epoch."""
         name = "validation_accuracy" if self.is_validated else "test_accuracy"

@@ -40,6 +40,11 @@ def first_at_least(values: Numbers, bound: float) -> int:
     return next((place for place, each in enumerate(values) if each >= bound), len(values) - 1)
 
 
+def first_at_most(values: Numbers, bound: float) -> int:
+    """Where the first value is that is no larger than a bound, from 0; the last where none is."""
+    return next((place for place, each in enumerate(values) if each <= bound), len(values) - 1)
+
+
 def straightness(values: Numbers) -> float:
     """How much of the fall of a series lies in its second half: 0.5 is a straight line down.
 

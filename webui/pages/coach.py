@@ -11,7 +11,7 @@ from flask import render_template, url_for
 from core import coach, queries
 from core.coach import Advice, Curves, Errors, Intervals
 from core.languages import gettext
-from core.spec.fields import spec_fields
+from core.spec.fields import sections, spec_fields
 from core.states import FINAL
 from webui.context import current
 from webui.forms.cloning import clone_of
@@ -88,7 +88,16 @@ def shown(run: coach.Run, advice: Advice) -> Shown:
 
 def _change(run: coach.Run, path: str, value: Any) -> Change:
     field = spec_fields()[path][0]
-    return Change(gettext(field.title), field.text(_value_of(run.spec, path)), field.text(value))
+    return Change(_title(path), field.text(_value_of(run.spec, path)), field.text(value))
+
+
+def _title(path: str) -> str:
+    """What a field is called where it stands alone: `Every` says nothing without its section."""
+    section = next(each for each in sections() if each.path == path.rpartition(".")[0])
+    title = gettext(spec_fields()[path][0].title)
+    if not section.path or path == section.kind_name:
+        return title
+    return gettext("%(section)s: %(field)s", section=gettext(section.title), field=title)
 
 
 def _value_of(spec: JSON, path: str) -> Any:

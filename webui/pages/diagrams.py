@@ -5,6 +5,7 @@ y goes down from the top, as in SVG; everything is in the units of the view box.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,8 +14,10 @@ from core.coach import Bar, Curves, Intervals, Series
 
 WIDTH, HEIGHT = 300, 110
 """Of the plot, without its labels."""
-HEADROOM = 1.06
-"""Times the largest value, so that no line runs along the edge."""
+ROUND = (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10)
+"""Where an axis may end, times a power of ten: half of each is a short number too."""
+ACCURACY_STEP = 0.05
+"""An axis of accuracies begins and ends at a multiple of it."""
 ROW = 30
 """Height of a row of an accuracy and its interval."""
 
@@ -61,9 +64,8 @@ def diagram(curves: Curves) -> Diagram | None:
         return None
     is_accuracy = drawn[0].value.endswith("_accuracy")
     values = [value for each in drawn for value in each.values]
-    low = min(values) if is_accuracy else 0.0
-    high = max([*values, *([curves.level] if curves.level else [])])
-    high = min(1.0, high) if is_accuracy else high * HEADROOM
+    values += [curves.level] if curves.level else []
+    low, high = _around(values) if is_accuracy else (0.0, _above(max(values)))
     scale = _Scale(drawn[0].at[0], drawn[0].at[-1], low, high)
     write = formats.percent if is_accuracy else formats.short
     rates = curves.rate
@@ -82,6 +84,21 @@ def diagram(curves: Curves) -> Diagram | None:
         rate_from=formats.short(min(rates.values)) if rates else "",
         rate_to=formats.short(max(rates.values)) if rates else "",
     )
+
+
+def _above(value: float) -> float:
+    """The next round number; 1 above 0."""
+    if value <= 0:
+        return 1.0
+    power: float = 10.0 ** math.floor(math.log10(value))
+    return next(each * power for each in ROUND if each * power >= value * (1 - 1e-9))
+
+
+def _around(accuracies: Sequence[float]) -> tuple[float, float]:
+    """From where to where an axis has to reach for some accuracies."""
+    low = math.floor(min(accuracies) / ACCURACY_STEP) * ACCURACY_STEP
+    high = math.ceil(max(accuracies) / ACCURACY_STEP) * ACCURACY_STEP
+    return low, max(high, low + ACCURACY_STEP)
 
 
 @dataclass(frozen=True, slots=True)
