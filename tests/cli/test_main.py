@@ -338,6 +338,11 @@ def test_an_evaluation_is_shown_class_by_class_with_the_most_common_confusions(t
     ]
 
 
+def test_the_coach_is_asked_about_a_run(trainyard, finished):
+    assert "No rule has anything to say" in trainyard("advice", finished).stdout
+    assert json.loads(trainyard("advice", finished, "--json").stdout) == {"items": []}
+
+
 def test_an_evaluation_is_written_as_json_and_whole(trainyard, finished):
     answer = json.loads(trainyard("evaluation", finished, "--json").stdout)
 
