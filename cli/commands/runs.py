@@ -13,6 +13,7 @@ from cli.client import Client
 from cli.commands import options
 from cli.commands.arguments import WholeNumber, as_json, job_id, with_client
 from cli.render import runs, status, text
+from cli.render.advice import advices
 from cli.render.evaluation import evaluation as show_evaluation
 from cli.render.follow import follow as follow_run
 from core import formats
@@ -144,6 +145,19 @@ def evaluation(client: Client, job_id: int, as_json: bool) -> None:
         click.echo(text.as_json(content))
     else:
         show_evaluation(text.console(), content)
+
+
+@click.command()
+@job_id
+@as_json
+@with_client
+def advice(client: Client, job_id: int, as_json: bool) -> None:
+    """Show what the coach says about a run: what is seen, what to do, and why."""
+    found = client.get(f"/jobs/{job_id}/advice")
+    if as_json:
+        click.echo(text.as_json(found))
+    else:
+        click.echo(advices(found["items"], client.url))
 
 
 @click.command()
@@ -311,6 +325,6 @@ def _refuse_download(job: JSON, files: list[JSON], wanted: str) -> NoReturn:
 
 
 COMMANDS = (
-    *(submit, list_, show, evaluation, follow, history, logs),
+    *(submit, list_, show, evaluation, advice, follow, history, logs),
     *(cancel, pause, resume, retry, edit, download),
 )

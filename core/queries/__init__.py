@@ -1,5 +1,6 @@
 """Questions for the pages, the API and the live streams. Nothing here writes."""
 
+from core.queries.coaching import coached
 from core.queries.curves import (
     MEASURED,
     METRICS,
@@ -69,6 +70,7 @@ __all__ = [
     "attempts",
     "by_kind",
     "can_sort_by",
+    "coached",
     "count_by_state",
     "count_queued",
     "ended_lately",

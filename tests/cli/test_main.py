@@ -147,6 +147,7 @@ def test_a_field_that_may_be_empty_is_emptied_by_none(trainyard):
         "retry",
         "download",
         "follow",
+        "advice",
         "evaluation",
     ],
 )
@@ -335,6 +336,11 @@ def test_an_evaluation_is_shown_class_by_class_with_the_most_common_confusions(t
         ["cat", "dog", "2", "20.00%"],
         ["dog", "cat", "1", "10.00%"],
     ]
+
+
+def test_the_coach_is_asked_about_a_run(trainyard, finished):
+    assert "No rule has anything to say" in trainyard("advice", finished).stdout
+    assert json.loads(trainyard("advice", finished, "--json").stdout) == {"items": []}
 
 
 def test_an_evaluation_is_written_as_json_and_whole(trainyard, finished):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from webui.api import (
+    advice,
     artifacts,
     curves,
     events,
@@ -15,6 +16,17 @@ from webui.api import (
 )
 from webui.api.blueprint import blueprint
 
-RESOURCES = (artifacts, curves, events, filters, jobs, retention, selected, spec, workers)
+RESOURCES = (
+    advice,
+    artifacts,
+    curves,
+    events,
+    filters,
+    jobs,
+    retention,
+    selected,
+    spec,
+    workers,
+)
 
 __all__ = ["RESOURCES", "blueprint"]

@@ -16,7 +16,7 @@ from core.messages import message
 from core.spec.presets import PRESETS
 from webui import actions, networks
 from webui.context import current
-from webui.forms import describing, reading
+from webui.forms import cloning, describing, reading
 from webui.forms.form import Form, Source
 from webui.pages.blueprint import blueprint, to_run
 from webui.problems import as_unavailable, refused
@@ -26,8 +26,8 @@ FIRST_PRESET = next(iter(PRESETS))
 
 @blueprint.get("/jobs/new")
 def new() -> str:
-    """The form of a new run, filled from a preset or from an old run."""
-    return _form_page(_starting_form())
+    """The form of a new run, filled from a preset or from an old run, and with changes to it."""
+    return _form_page(cloning.with_changes(_starting_form(), request.args))
 
 
 def _starting_form() -> Form:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from webui.pages import (
+    coach,
     compare,
     deletion,
     edit,
@@ -23,8 +24,23 @@ from webui.pages import (
 from webui.pages.blueprint import blueprint
 
 PAGES = (
-    *(compare, deletion, edit, evaluation, hardest, insight, new_run, run, runs, saved_filters),
-    *(selected, storage, test_images, tryout, wall, workers),
+    coach,
+    compare,
+    deletion,
+    edit,
+    evaluation,
+    hardest,
+    insight,
+    new_run,
+    run,
+    runs,
+    saved_filters,
+    selected,
+    storage,
+    test_images,
+    tryout,
+    wall,
+    workers,
 )
 
 __all__ = ["PAGES", "blueprint"]

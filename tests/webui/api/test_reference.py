@@ -9,7 +9,7 @@ import pytest
 
 from tests.webui import addresses
 from webui.api import shapes
-from webui.api.shapes import curves, jobs, problems, records, retention, spec
+from webui.api.shapes import advice, curves, jobs, problems, records, retention, spec
 
 REFERENCE = (Path(__file__).parents[3] / "docs" / "reference" / "api.md").read_text()
 
@@ -45,6 +45,11 @@ DESCRIBED = [
     ("GET /jobs/{id}/evaluation", records.Calibration),
     ("GET /jobs/{id}/evaluation", records.Bin),
     ("GET /jobs/{id}/evaluation", records.Mistake),
+    ("GET /jobs/{id}/advice", shapes.AdvicesShape),
+    ("GET /jobs/{id}/advice", shapes.AdviceShape),
+    ("GET /jobs/{id}/advice", advice.EvidenceShape),
+    ("GET /jobs/{id}/advice", advice.SeriesShape),
+    ("GET /jobs/{id}/advice", advice.IntervalShape),
     ("POST /previews", shapes.PreviewShape),
     ("GET /previews/{key}.png", shapes.WaitingShape),
     ("GET /healthz", shapes.HealthShape),

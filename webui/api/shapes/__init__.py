@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from webui.api.shapes.advice import AdviceShape, AdvicesShape
 from webui.api.shapes.artifacts import ArtifactShape
 from webui.api.shapes.base import JSON, Listing, OpenShape, Reason, Shape, SparseShape, timestamp
 from webui.api.shapes.curves import CurveShape, CurvesShape
@@ -25,6 +26,8 @@ from webui.api.shapes.workers import RestShape, WorkerShape
 
 __all__ = [
     "JSON",
+    "AdviceShape",
+    "AdvicesShape",
     "ArtifactShape",
     "AttemptShape",
     "CleanShape",
