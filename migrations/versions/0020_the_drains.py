@@ -1,0 +1,28 @@
+"""What people want of a worker, and how busy it is
+
+Revision ID: 0020
+Revises: 0016
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0020"
+down_revision = "0016"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column(
+        "workers", sa.Column("desired", sa.String(10), server_default="run", nullable=False)
+    )
+    op.add_column("workers", sa.Column("desired_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("workers", sa.Column("desired_by", sa.String(120), nullable=True))
+    for name in ("versions", "readings"):
+        op.add_column("workers", sa.Column(name, sa.JSON(), server_default="{}", nullable=False))
+
+
+def downgrade() -> None:
+    for name in ("readings", "versions", "desired_by", "desired_at", "desired"):
+        op.drop_column("workers", name)
