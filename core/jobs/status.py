@@ -132,7 +132,6 @@ class _Fleet:
             if job.queue in worker.queues and replace(capacity, rests=frozenset()).fits(needs)
         ]
 
-
     def drained(self, job: Job) -> list[Worker]:
         """Those that might run a job if nobody had drained them."""
         needs = requirements(job)

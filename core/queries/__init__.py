@@ -37,6 +37,7 @@ from core.queries.runs import (
     newest_artifact,
     newest_keys,
 )
+from core.queries.throughput import Hour, LastDay, last_day
 from core.queries.usage import RunUsage, Usage, by_kind, largest_runs
 from core.queries.workers import queues, worker, workers
 
@@ -51,6 +52,8 @@ __all__ = [
     "Curve",
     "EpochsOfRun",
     "Extent",
+    "Hour",
+    "LastDay",
     "Page",
     "RunUsage",
     "Selection",
@@ -71,6 +74,7 @@ __all__ = [
     "jobs",
     "jobs_by_id",
     "largest_runs",
+    "last_day",
     "logs",
     "metrics",
     "metrics_curve",

@@ -61,9 +61,7 @@ def test_a_run_says_by_whom_the_only_worker_for_it_is_drained(database, bo):
     status = explained(database, job)
 
     assert status.is_stuck
-    assert status.reason.text == (
-        "worker bo, the only one that could run it, is drained by Ada"
-    )
+    assert status.reason.text == ("worker bo, the only one that could run it, is drained by Ada")
 
 
 def test_beside_a_drained_worker_a_run_goes_to_another(database, bo):
