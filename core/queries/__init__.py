@@ -37,6 +37,7 @@ from core.queries.runs import (
     newest_artifact,
     newest_keys,
 )
+from core.queries.search import Found, search
 from core.queries.throughput import Hour, LastDay, last_day
 from core.queries.usage import RunUsage, Usage, by_kind, largest_runs
 from core.queries.workers import queues, worker, workers
@@ -52,6 +53,7 @@ __all__ = [
     "Curve",
     "EpochsOfRun",
     "Extent",
+    "Found",
     "Hour",
     "LastDay",
     "Page",
@@ -83,6 +85,7 @@ __all__ = [
     "newest_keys",
     "queues",
     "revisions",
+    "search",
     "worker",
     "workers",
 ]

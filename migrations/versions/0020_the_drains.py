@@ -1,4 +1,4 @@
-"""What people want of a worker, and how busy it is
+"""What people want of a worker, how busy it is, and where notes are
 
 Revision ID: 0020
 Revises: 0016
@@ -21,8 +21,11 @@ def upgrade() -> None:
     op.add_column("workers", sa.Column("desired_by", sa.String(120), nullable=True))
     for name in ("versions", "readings"):
         op.add_column("workers", sa.Column(name, sa.JSON(), server_default="{}", nullable=False))
+    noted = sa.text("notes <> ''")
+    op.create_index("ix_jobs_noted", "jobs", ["id"], sqlite_where=noted, postgresql_where=noted)
 
 
 def downgrade() -> None:
+    op.drop_index("ix_jobs_noted", "jobs")
     for name in ("readings", "versions", "desired_by", "desired_at", "desired"):
         op.drop_column("workers", name)

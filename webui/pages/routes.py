@@ -10,12 +10,13 @@ from webui.pages import (
     new_run,
     run,
     runs,
+    search,
     storage,
     tryout,
     workers,
 )
 from webui.pages.blueprint import blueprint
 
-PAGES = (compare, deletion, edit, evaluation, new_run, run, runs, storage, tryout, workers)
+PAGES = (compare, deletion, edit, evaluation, new_run, run, runs, search, storage, tryout, workers)
 
 __all__ = ["PAGES", "blueprint"]

@@ -79,6 +79,7 @@ def _queue() -> JSON:
         "count": now.count,
         "passed_by": [each for each in shown["waiting"] if each["first_id"] in passed_by],
         "most": most,
+        "ended": sum(hour.ended for hour in day.hours),
     }
 
 
