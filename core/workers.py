@@ -146,7 +146,7 @@ def heartbeat(
     database: Database,
     worker_id: int,
     facts: WorkerFacts | None = None,
-    readings: Mapping[str, Any] | None = None,
+    gauges: Mapping[str, Any] | None = None,
 ) -> datetime:
     """Write down that a worker is there, also where it was found to be lost meanwhile.
 
@@ -155,12 +155,12 @@ def heartbeat(
         worker_id: of the row.
         facts: by which it is registered again, under its number, where its row was removed while
             its host slept; no number is ever given twice.
-        readings: how busy its host is; None: that is left as it is.
+        gauges: how busy its host is; None: that is left as it is.
 
     Returns:
         The moment, by the database's clock.
     """
-    more = {} if readings is None else {"readings": dict(readings)}
+    more = {} if gauges is None else {"gauges": dict(gauges)}
     with database.writing() as session:
         moment: datetime | None = session.scalar(
             update(Worker)

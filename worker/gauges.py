@@ -22,7 +22,7 @@ from worker.slots import Slots
 EVERY_S = 4.0
 OLD_AFTER_S = 20.0
 
-Readings = Mapping[str, Any]
+Values = Mapping[str, Any]
 
 log = logs.get_logger(__name__)
 
@@ -33,7 +33,7 @@ class Gauges:
     def __init__(self, devices: Sequence[Device], slots: Slots) -> None:
         self._devices = devices
         self._slots = slots
-        self._latest: tuple[float, Readings] | None = None
+        self._latest: tuple[float, Values] | None = None
         self._stop = threading.Event()
         self._has_driver: bool | None = None
         self._is_blind = False
@@ -47,7 +47,7 @@ class Gauges:
         """Read no more. Nobody waits for a driver that hangs."""
         self._stop.set()
 
-    def latest(self) -> Readings:
+    def latest(self) -> Values:
         """What was read last, with the runs of each device as they are now; empty where it is old.
 
         Returns:

@@ -115,10 +115,10 @@ def _count(worker: Worker) -> int:
 
 def _idle(worker: Worker) -> int:
     """The GPUs of a worker that run nothing, as far as it has told which device runs what."""
-    readings = worker.readings.get("devices", ())
+    gauges = worker.gauges.get("devices", ())
     return sum(
         _is_gpu(device) and not reading.get("runs")
-        for device, reading in zip(worker.devices, readings, strict=False)
+        for device, reading in zip(worker.devices, gauges, strict=False)
     )
 
 

@@ -19,7 +19,7 @@ def upgrade() -> None:
     )
     op.add_column("workers", sa.Column("desired_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("workers", sa.Column("desired_by", sa.String(120), nullable=True))
-    for name in ("versions", "readings"):
+    for name in ("versions", "gauges"):
         op.add_column("workers", sa.Column(name, sa.JSON(), server_default="{}", nullable=False))
     noted = sa.text("notes <> ''")
     op.create_index("ix_jobs_noted", "jobs", ["id"], sqlite_where=noted, postgresql_where=noted)
@@ -27,5 +27,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_index("ix_jobs_noted", "jobs")
-    for name in ("readings", "versions", "desired_by", "desired_at", "desired"):
+    for name in ("gauges", "versions", "desired_by", "desired_at", "desired"):
         op.drop_column("workers", name)

@@ -101,5 +101,5 @@ def test_a_heartbeat_carries_what_was_read_last(context, database):
     Heartbeat(context, 1.0).beat()
 
     with database.reading() as session:
-        stored = session.get_one(Worker, context.claimant.worker_id).readings
+        stored = session.get_one(Worker, context.claimant.worker_id).gauges
     assert stored["host"]["cores"] >= 1

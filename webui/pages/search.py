@@ -34,6 +34,8 @@ class Hit:
     address: str
     name: str
     about: str = ""
+    words: str = ""
+    """By what else it is found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def _groups(text: str, limit: int) -> list[Group]:
 
 
 def _holding(folded: str, hits: Iterator[Hit], limit: int) -> list[Hit]:
-    return [hit for hit in hits if folded in f"{hit.name}\n{hit.about}".casefold()][:limit]
+    return [hit for hit in hits if folded in f"{hit.name}\n{hit.words}".casefold()][:limit]
 
 
 def _run(job: Job) -> Hit:
@@ -89,12 +91,14 @@ def _worker(worker_id: int, name: str) -> Hit:
 def _presets() -> Iterator[Hit]:
     for preset in PRESETS.values():
         address = url_for("pages.new", preset=preset.name)
-        yield Hit(address, preset.name, gettext("start a run: %(title)s", title=preset.title))
+        about = gettext("start a run: %(title)s", title=preset.title)
+        yield Hit(address, preset.name, about, preset.title)
 
 
 def _datasets() -> Iterator[Hit]:
     for name, info in DATASETS.items():
-        yield Hit(url_for("pages.jobs", dataset=name), info.title, gettext("runs on this dataset"))
+        about = gettext("runs on this dataset")
+        yield Hit(url_for("pages.jobs", dataset=name), info.title, about, name)
 
 
 def _pages() -> Iterator[Hit]:

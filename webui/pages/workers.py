@@ -123,7 +123,7 @@ def _units(worker: Worker, running: set[int]) -> list[JSON]:
 
     What runs is what the database says. A reading is seconds old, and only knows where.
     """
-    readings = [*worker.readings.get("devices", ()), *({} for _ in worker.devices)]
+    gauges = [*worker.gauges.get("devices", ()), *({} for _ in worker.devices)]
     units = [
         {
             "name": (device.get("name") or device["kind"]) if isinstance(device, dict) else device,
@@ -131,7 +131,7 @@ def _units(worker: Worker, running: set[int]) -> list[JSON]:
             "reading": reading,
             "runs": [job_id for job_id in reading.get("runs", ()) if job_id in running],
         }
-        for device, reading in zip(worker.devices, readings, strict=False)
+        for device, reading in zip(worker.devices, gauges, strict=False)
     ]
     placed = {job_id for unit in units for job_id in unit["runs"]}
     if units:  # on which device is not known yet: on the first, where there is but one

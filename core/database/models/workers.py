@@ -52,7 +52,7 @@ class Worker(Base):
     """The name of the actor who asked."""
     versions: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     """What is installed there, by its name: Python, torch, and what the GPUs' driver supports."""
-    readings: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    gauges: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     """How busy its host and its devices were lately, as `worker/gauges.py` reads it. It is written
     by the heartbeat, which writes this row anyway."""
 

@@ -21,8 +21,8 @@ def two_gpus(database):
     worker_id = workers.register(
         database, WorkerFacts("bo", 1, "0", ["default"], [GPU, GPU], slots=2)
     )
-    readings = {"host": {}, "devices": [{"runs": [7]}, {"runs": []}]}
-    workers.heartbeat(database, worker_id, readings=readings)
+    gauges = {"host": {}, "devices": [{"runs": [7]}, {"runs": []}]}
+    workers.heartbeat(database, worker_id, gauges=gauges)
     return worker_id
 
 

@@ -98,7 +98,7 @@ def test_each_gpu_shows_what_its_driver_tells(client, database):
     worker_id = workers.register(database, facts)
     first = {"utilization": 0.42, "memory_used_bytes": 20_000_000_000, "temperature_c": 61}
     devices = [first | {"memory_bytes": 80_000_000_000, "runs": []}, {"runs": []}]
-    workers.heartbeat(database, worker_id, readings={"devices": devices})
+    workers.heartbeat(database, worker_id, gauges={"devices": devices})
 
     card = get(client, "/workers").one("li", id=f"worker-{worker_id}").text
 

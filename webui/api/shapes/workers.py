@@ -72,7 +72,7 @@ class WorkerShape(Shape):
     desired_at: Timestamp | None
     desired_by: str | None
     versions: Annotated[JSON, Field(description="Of `python`, `torch`, `cuda`, `driver`.")]
-    readings: Annotated[
+    gauges: Annotated[
         JSON, Field(description="How busy its host and devices are, as far as it can tell.")
     ]
 
@@ -102,5 +102,5 @@ class WorkerShape(Shape):
             desired_at=worker.desired_at,
             desired_by=worker.desired_by,
             versions=worker.versions,
-            readings=worker.readings if is_live else {},
+            gauges=worker.gauges if is_live else {},
         )
