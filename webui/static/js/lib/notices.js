@@ -24,22 +24,29 @@ export function offerNotices() {
 
 function offerButton() {
   const page = document.querySelector("main[data-api][data-job]");
-  const head = page?.querySelector("h1")?.closest(".title-row, header, section, div");
-  if (!head || isOver()) return;
+  if (!page?.querySelector("h1") || isOver()) return;
   const button = Object.assign(document.createElement("button"), { type: "button", className: "button small quiet", id: "notice" });
-  const show = () => {
+  const showState = () => {
     const isAwaited = page.dataset.api in awaited();
     button.setAttribute("aria-pressed", String(isAwaited));
     button.textContent = isAwaited ? gettext("You will be told when it ends") : gettext("Tell me when it ends");
   };
-  button.addEventListener("click", async () => {
-    await toggle(page);
-    show();
+  button.addEventListener("click", () => {
+    toggle(page);
+    showState();
   });
-  show();
-  const row = document.createElement("p");
-  row.className = "notice-row";
+  showState();
+  place(page, button);
+}
+
+// Where the page has a place for it; else below its head, in no part that is rendered again.
+function place(page, button) {
+  const there = page.querySelector("[data-notice]");
+  if (there) return there.append(button);
+  const row = Object.assign(document.createElement("p"), { className: "notice-row" });
   row.append(button);
+  let head = page.querySelector("h1");
+  while (head.parentElement !== page) head = head.parentElement;
   head.after(row);
 }
 
@@ -48,16 +55,18 @@ function isOver() {
   return data ? FINAL.has(JSON.parse(data.textContent).job?.state) : false;
 }
 
-async function toggle(page) {
+function toggle(page) {
   const { [page.dataset.api]: name, ...others } = awaited();
   if (name !== undefined) return setAwaited(others);
   setAwaited({ ...others, [page.dataset.api]: page.querySelector("h1").textContent.trim() });
-  const isAllowed = "Notification" in window && (await Notification.requestPermission()) === "granted";
-  toast(
-    isAllowed
-      ? gettext("You will be told when it ends, as long as a page of Trainyard is open.")
-      : gettext("This browser shows no notifications for this page: a message on the page will tell you."),
-  );
+  toast(gettext("You will be told when it ends, as long as a page of Trainyard is open."));
+  askToNotify();
+}
+
+// Whoever does not answer, or says no, is told by a message on the page.
+async function askToNotify() {
+  if ("Notification" in window && (await Notification.requestPermission()) === "granted") return;
+  toast(gettext("This browser shows no notifications for this page: a message on the page will tell you."));
 }
 
 // One tab at a time: whoever has the lock looks, and the others wait for it.
