@@ -30,7 +30,7 @@ from core.database.models import (
     SavedFilter,
 )
 from core.errors import Conflict, FieldError, Forbidden, InvalidInput, NotFound, TrainyardError
-from core.jobs import deletion, editing, lifecycle, rests
+from core.jobs import deletion, drains, editing, lifecycle
 from core.jobs.actors import LOCAL_OWNER
 from core.jobs.capacity import refuse_more_than_there_are
 from core.jobs.editing import MOST_TAGS
@@ -330,14 +330,35 @@ def retry(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) ->
     return _announced(context, job, notify=True)
 
 
-def resume_worker(context: Context, worker_id: int) -> None:
-    """End every rest of a worker, and notify it of what waits.
+def drain_worker(context: Context, which: str, values: Mapping[str, Any] = NOTHING) -> int:
+    """Let the workers of a name claim nothing new.
+
+    Returns:
+        The id of the worker that was named, by its number or its name.
 
     Raises:
+        InvalidInput: naming every wrong field.
         NotFound: there is no such worker.
     """
-    for queue in rests.resume(context.database, worker_id, LOCAL_OWNER):
+    _checked(ActionOptions, values)
+    return drains.drain(context.database, which, LOCAL_OWNER)
+
+
+def resume_worker(context: Context, which: str, values: Mapping[str, Any] = NOTHING) -> int:
+    """Let the workers of a name claim again, end every rest of theirs, and notify them.
+
+    Returns:
+        The id of the worker that was named, by its number or its name.
+
+    Raises:
+        InvalidInput: naming every wrong field.
+        NotFound: there is no such worker.
+    """
+    _checked(ActionOptions, values)
+    worker_id, queues = drains.resume(context.database, which, LOCAL_OWNER)
+    for queue in queues:
         context.notifier.notify(queue)
+    return worker_id
 
 
 def edit(context: Context, job_id: int, values: Mapping[str, Any]) -> Job:

@@ -37,6 +37,8 @@ class Services:
         self._stop_listening = threading.Event()
 
     def __enter__(self) -> Self:
+        if self._context.gauges is not None:
+            self._context.gauges.start()
         self._previews.start()
         self._derived.start()
         self._listen("asked", self._context.pipes.wake)
@@ -50,6 +52,8 @@ class Services:
         context.drain()
         context.slots.wait_until_all_free(context.settings.grace_seconds + END_MARGIN_S)
         self._poller.stop()
+        if context.gauges is not None:
+            context.gauges.stop()
         self._previews.stop()
         self._derived.stop()
         self._stop_listening.set()

@@ -43,6 +43,8 @@ from core.queries.runs import (
     newest_artifact,
     newest_keys,
 )
+from core.queries.search import Found, search
+from core.queries.throughput import Hour, LastDay, last_day
 from core.queries.usage import RunUsage, Usage, by_kind, largest_runs
 from core.queries.wall import MOST_COUNTED, count_queued, ended_lately
 from core.queries.workers import queues, worker, workers
@@ -61,6 +63,9 @@ __all__ = [
     "Curve",
     "EpochsOfRun",
     "Extent",
+    "Found",
+    "Hour",
+    "LastDay",
     "Page",
     "RunUsage",
     "Selection",
@@ -85,6 +90,7 @@ __all__ = [
     "jobs",
     "jobs_by_id",
     "largest_runs",
+    "last_day",
     "logs",
     "metrics",
     "metrics_curve",
@@ -95,6 +101,7 @@ __all__ = [
     "refuse_unknown",
     "revisions",
     "same_but_seed",
+    "search",
     "worker",
     "workers",
 ]

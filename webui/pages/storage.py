@@ -4,25 +4,10 @@ from __future__ import annotations
 
 from flask import render_template
 
+from core.languages import gettext
 from webui.api.retention import storage_of
 from webui.context import current
 from webui.pages.blueprint import blueprint, whole_or_part
-
-TITLES = {
-    "snapshots": "Snapshots",
-    "artifacts": "Artifacts",
-    "derived": "Files computed for pages",
-    "unnamed": "Files that no run names",
-    "logs": "Logs",
-    "metrics": "Metric samples",
-    "evaluations": "Evaluations",
-    "history": "History",
-    "previews": "Previews",
-    "database": "The whole database",
-    "datasets": "Datasets",
-    "scratch": "Scratch folders",
-}
-"""Each kind in words."""
 
 
 @blueprint.get("/storage")
@@ -31,5 +16,23 @@ def storage() -> str:
     context = current()
     shown = storage_of(context.database, context.settings).as_json()
     return render_template(
-        whole_or_part("storage/page.html", "storage/_tables.html"), titles=TITLES, **shown
+        whole_or_part("storage/page.html", "storage/_tables.html"), titles=_titles(), **shown
     )
+
+
+def _titles() -> dict[str, str]:
+    """Each kind in words."""
+    return {
+        "snapshots": gettext("Snapshots"),
+        "artifacts": gettext("Artifacts"),
+        "derived": gettext("Files computed for pages"),
+        "unnamed": gettext("Files that no run names"),
+        "logs": gettext("Logs"),
+        "metrics": gettext("Metric samples"),
+        "evaluations": gettext("Evaluations"),
+        "history": gettext("History"),
+        "previews": gettext("Previews"),
+        "database": gettext("The whole database"),
+        "datasets": gettext("Datasets"),
+        "scratch": gettext("Scratch folders"),
+    }

@@ -227,6 +227,13 @@ class Job(Base):
         # any other page is found by walking along one of these, without a look at the wide rows
         _of_listed("ix_jobs_list", "id", *_LISTED),
         *(_of_measured(measured) for measured in MEASURED),
+        # few have notes: whoever looks for a text in them reads those alone
+        Index(
+            "ix_jobs_noted",
+            "id",
+            sqlite_where=text("notes <> ''"),
+            postgresql_where=text("notes <> ''"),
+        ),
         _of_deleted("ix_jobs_deleted", "id"),
         _of_deleted("ix_jobs_purge", "purge_at", "id"),
         # for the removal of workers that no run names. Few run, and all others have a worker too:

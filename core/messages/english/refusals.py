@@ -46,6 +46,7 @@ REFUSALS: dict[str, Template] = {
     "derived.expired": "There is no such file any more. Ask for it again.",
     "actor.may_not_submit": "{name} may not submit runs.",
     "actor.may_not_clean": "{name} may not remove what runs have left.",
+    "actor.may_not_drain_worker": "{name} may not drain a worker.",
     "actor.may_not_resume_worker": "{name} may not end the rest of a worker.",
     "actor.may_not": "{name} may not {action} run {job_id}.",
     "artifact.network_too_large": "The network of run {job_id} is too large to be put into a page. "

@@ -12,6 +12,7 @@ from webui.api.shapes.health import HealthShape
 from webui.api.shapes.jobs import JobShape, list_of_jobs, waiting_keys, whole_job
 from webui.api.shapes.previews import PreviewShape, WaitingShape
 from webui.api.shapes.problems import Problem
+from webui.api.shapes.queue import HourShape, LineShape, QueueShape
 from webui.api.shapes.records import AttemptShape, Epoch, EvaluationShape, LogLine, MetricSample
 from webui.api.shapes.retention import (
     CleanShape,
@@ -39,7 +40,9 @@ __all__ = [
     "EventShape",
     "FilterShape",
     "HealthShape",
+    "HourShape",
     "JobShape",
+    "LineShape",
     "Listing",
     "LogLine",
     "ManyShape",
@@ -49,6 +52,7 @@ __all__ = [
     "PresetShape",
     "PreviewShape",
     "Problem",
+    "QueueShape",
     "Reason",
     "RefusedShape",
     "RestShape",
