@@ -7,6 +7,7 @@ from webui.pages import (
     deletion,
     edit,
     evaluation,
+    language,
     new_run,
     run,
     runs,
@@ -16,6 +17,18 @@ from webui.pages import (
 )
 from webui.pages.blueprint import blueprint
 
-PAGES = (compare, deletion, edit, evaluation, new_run, run, runs, storage, tryout, workers)
+PAGES = (
+    compare,
+    deletion,
+    edit,
+    evaluation,
+    language,
+    new_run,
+    run,
+    runs,
+    storage,
+    tryout,
+    workers,
+)
 
 __all__ = ["PAGES", "blueprint"]

@@ -1,13 +1,14 @@
 // Says that the server or its database is away, and since when, until it is back. What is shown stays.
 
 import { clock } from "./format.js";
+import { gettext } from "./words.js";
 
 const notice = document.getElementById("connection");
 
 let heardAt = Date.now(); // when what is shown was known to be true
 
 export function lost() {
-  say(`Connection lost, trying again… No contact since ${clock(heardAt)}.`);
+  say(gettext("Connection lost, trying again… No contact since %(time)s.", { time: clock(heardAt) }));
 }
 
 export function restored() {
@@ -18,7 +19,7 @@ export function restored() {
 // What the server says where it has nothing else to say.
 export function heartbeat({ database }) {
   if (database === "ok") restored();
-  else say(`The database does not answer. No news since ${clock(heardAt)}.`);
+  else say(gettext("The database does not answer. No news since %(time)s.", { time: clock(heardAt) }));
 }
 
 function say(text) {

@@ -1,5 +1,7 @@
 // Buttons that copy a digest.
 
+import { gettext } from "./words.js";
+
 // The clipboard is only open to pages of this machine and to https; elsewhere a selection works.
 function copyBySelection(text) {
   const area = Object.assign(document.createElement("textarea"), { value: text });
@@ -23,7 +25,7 @@ export function offerCopies() {
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-copy]");
     if (!button) return;
-    button.textContent = (await copy(button.dataset.copy)) ? "copied" : "not copied";
-    setTimeout(() => (button.textContent = "copy"), 1500);
+    button.textContent = (await copy(button.dataset.copy)) ? gettext("copied") : gettext("not copied");
+    setTimeout(() => (button.textContent = gettext("copy")), 1500);
   });
 }
