@@ -34,7 +34,13 @@ from webui.actions import Submission
 
 ROOT = Path(__file__).parents[1]
 
-KEYWORDS: dict[str, Any] = {"_": None, "gettext": None, "gettext_noop": None, "ngettext": (1, 2)}
+KEYWORDS: dict[str, Any] = {
+    "_": None,
+    "gettext": None,
+    "gettext_noop": None,
+    "ngettext": (1, 2),
+    "unfilled": None,
+}
 """The functions whose arguments are texts. `gettext_noop` marks one that is translated later."""
 
 Form = tuple[str, ...]
