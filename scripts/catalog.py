@@ -39,7 +39,6 @@ KEYWORDS: dict[str, Any] = {
     "gettext": None,
     "gettext_noop": None,
     "ngettext": (1, 2),
-    "unfilled": None,
 }
 """The functions whose arguments are texts. `gettext_noop` marks one that is translated later."""
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core import formats
-from core.languages.texts import gettext, unfilled, unfilled_plural
+from core.languages.texts import gettext, gettext_noop, unfilled, unfilled_plural
 
 Params = Mapping[str, Any]
 
@@ -71,11 +71,11 @@ def _either(choices: Sequence[Any]) -> str:
 
 
 def _listed(values: Sequence[Any]) -> str:
-    return _joined(values, unfilled("%(first)s, %(second)s"))
+    return _joined(values, unfilled(gettext_noop("%(first)s, %(second)s")))
 
 
 def _clauses(values: Sequence[Any]) -> str:
-    return _joined(values, unfilled("%(first)s; %(second)s"))
+    return _joined(values, unfilled(gettext_noop("%(first)s; %(second)s")))
 
 
 def _joined(values: Sequence[Any], pair: str) -> str:
