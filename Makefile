@@ -9,7 +9,7 @@ STEP := ./scripts/step
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test check format lint types imports tests faults lock browser \
-	compose-test wheel wheel-test bench-api bench-training bench-steps bench-together bench-presets bench-neighbor bench-latency bench-recovery bench-idle bench-ingest bench-streams bench-scale bench-up bench-compare chaos simulate catalog clean
+	compose-test wheel wheel-test bench-api bench-training bench-steps bench-together bench-presets bench-neighbor bench-latency bench-recovery bench-idle bench-ingest bench-streams bench-scale bench-up bench-compare bench-pages chaos simulate catalog screenshots clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,6 +83,9 @@ bench-up: setup ## Time from `trainyard up` to the first page and to a worker (U
 bench-compare: setup ## What comparing fifty runs costs the server (COMPARE="--runs 50")
 	@$(STEP) "bench" $(BIN)/python -m bench.compare $(COMPARE)
 
+bench-pages: setup ## What the pages weigh, and how soon they answer in a browser (PAGES="--rounds 5")
+	@$(STEP) "bench" $(BIN)/python -m bench.pages $(PAGES)
+
 bench-idle: setup ## Measure what an idle worker and a running job cost
 	@$(STEP) "bench" $(BIN)/python -m bench.idle
 
@@ -108,6 +111,9 @@ wheel-test: wheel ## Install the wheel where nothing else is, train the demo wit
 
 catalog: setup ## Bring the texts' catalogs up to date, and say what is not translated
 	@$(STEP) "catalog" $(BIN)/python -m scripts.catalog $(CATALOG)
+
+screenshots: setup browser ## Take a picture of every page, wide and narrow, light and dark, in each language
+	@TRAINYARD_SCREENSHOTS=1 $(STEP) "screenshots" $(BIN)/python -m pytest -q tests/browser/test_languages.py
 
 lock: $(BIN)/.ready ## Resolve the packages again, within pyproject.toml
 	@$(STEP) "lock" scripts/lock

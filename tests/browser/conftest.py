@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,21 +14,12 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, exp
 from cli.stack import endpoint
 from cli.stack.ports import free_port
 from core.settings import Settings
+from tests.browser import chromium
 from tests.conftest import missing
 from tests.faults.conftest import Program
 from tests.services import UnavailableHereError, wait_until
 from worker.training.data import download
 
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 expect.set_options(timeout=20_000)  # a test must not fail because the machine is busy
 
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
@@ -82,13 +71,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """A headless Chromium."""
-    program = os.environ.get("TRAINYARD_CHROMIUM") or next(
-        filter(None, map(shutil.which, PROGRAMS)), None
-    )
-    if program is None:
-        missing("browser tests", UnavailableHereError("no Chromium; set TRAINYARD_CHROMIUM"))
+    try:
+        program = chromium.find()
+    except UnavailableHereError as error:
+        missing("browser tests", error)
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        launched = playwright.chromium.launch(executable_path=program, args=chromium.FLAGS)
         yield launched
         launched.close()
 

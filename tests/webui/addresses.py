@@ -17,11 +17,12 @@ def of_api(app: Flask) -> set[tuple[str, str]]:
 
 def of_pages(app: Flask) -> set[str]:
     """Each page that can be opened without anything to show."""
-    return {
-        rule
-        for method, rule in _rules(app) - of_api(app)
-        if method == "GET" and not PLACE.search(rule)
-    }
+    return {rule for rule in of_all_pages(app) if not PLACE.search(rule)}
+
+
+def of_all_pages(app: Flask) -> set[str]:
+    """Each page and each file of a page."""
+    return {rule for method, rule in _rules(app) - of_api(app) if method == "GET"}
 
 
 def filled(rule: str, value: object) -> str:
