@@ -20,10 +20,6 @@ COOKIE = "language"
 TAGS = {"zh": "zh-Hans"}
 """What a page says that it is in, where that is another tag than ours."""
 
-SHORT = {"en": "EN", "zh": "中"}
-"""Their names where there is little room."""
-
-
 def install(app: Flask) -> None:
     """Let each request be answered in its reader's language, and templates translate."""
     app.jinja_env.add_extension("jinja2.ext.i18n")
@@ -73,9 +69,7 @@ def _of_page() -> dict[str, object]:
         "language": chosen(),
         "language_tag": TAGS.get(chosen(), chosen()),
         "other_languages": [
-            (tag, TAGS.get(tag, tag), name, SHORT[tag])
-            for tag, name in LANGUAGES.items()
-            if tag != chosen()
+            (tag, TAGS.get(tag, tag), name) for tag, name in LANGUAGES.items() if tag != chosen()
         ],
         "page_address": _page(),
         "texts": texts_of_scripts(),
