@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session
 from core import queries
 from core.database.models import Evaluation, Job
 from core.errors import InvalidInput, NotFound
+from core.formats import percent
+from core.languages import gettext
 from core.messages import message
 from core.queries import EpochsOfRun, Extent
 from core.spec import facts
@@ -19,8 +21,9 @@ from webui.context import current
 from webui.filters import seconds_between
 from webui.pages import comparison
 from webui.pages.blueprint import blueprint
-from webui.pages.comparison import Contestant, Disagreement
+from webui.pages.comparison import Contestant, Difference, Disagreement
 from webui.pages.drawn import rounded
+from webui.pages.parallel import Parallel, parallel
 
 MOST_RUNS = 50
 LONGEST_NUMBER = 30
@@ -30,6 +33,7 @@ POINTS = 8000
 MOST_BUCKETS = 400
 MOST_BY_CLASS = 8
 """Runs whose classes are shown beside each other: more are not read across."""
+FEWEST_LINES = 3
 MOST_IMAGES = 24
 """Of each run, that it alone gets wrong."""
 TRAIN_LOSS = "train_loss"
@@ -55,13 +59,15 @@ def compare() -> str:
         evaluations = queries.evaluations(session, job_ids)
         curves = _curves(session, jobs)
     contestants = [_contestant(job, evaluations.get(job.id)) for job in jobs]
+    differences = comparison.differences([job.spec for job in jobs])
     return render_template(
         "compare/page.html",
         rows=[
             _row(job, contestant, place)
             for place, (job, contestant) in enumerate(zip(jobs, contestants, strict=True))
         ],
-        differences=comparison.differences([job.spec for job in jobs]),
+        differences=differences,
+        parallel=_parallel(differences, jobs),
         groups=[each for each in comparison.groups(contestants) if len(each.accuracies) > 1],
         verdicts=[str(each) for each in comparison.verdicts(contestants)],
         disagreements=_disagreements(contestants) if len(jobs) == 2 else [],
@@ -81,6 +87,14 @@ def compare() -> str:
             ]
         },
     )
+
+
+def _parallel(differences: Sequence[Difference], jobs: Sequence[Job]) -> Parallel | None:
+    """What came of what differs; nothing for two runs, whose table says it all."""
+    accuracies = ["" if job.test_accuracy is None else percent(job.test_accuracy) for job in jobs]
+    if len(jobs) < FEWEST_LINES or not differences or not any(accuracies):
+        return None
+    return parallel(differences, Difference(gettext("Test accuracy"), accuracies))
 
 
 def _job_ids() -> list[int]:
