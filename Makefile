@@ -9,7 +9,7 @@ STEP := ./scripts/step
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test check format lint types imports tests faults lock browser \
-	compose-test wheel wheel-test bench-api bench-training bench-steps bench-together bench-presets bench-neighbor bench-latency bench-recovery bench-idle bench-ingest bench-streams bench-scale bench-up bench-compare bench-pages bench-coach chaos simulate clean
+	compose-test wheel wheel-test bench-api bench-training bench-steps bench-together bench-presets bench-neighbor bench-latency bench-recovery bench-idle bench-ingest bench-streams bench-scale bench-up bench-compare bench-pages bench-coach chaos simulate catalog screenshots clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -111,6 +111,12 @@ wheel: setup ## Build the wheel, front-end libraries included, into dist/
 
 wheel-test: wheel ## Install the wheel where nothing else is, train the demo with it, look at its page
 	@$(STEP) "wheel, installed" $(BIN)/python tests/deploy/wheel_run.py dist/*.whl
+
+catalog: setup ## Bring the texts' catalogs up to date, and say what is not translated
+	@$(STEP) "catalog" $(BIN)/python -m scripts.catalog $(CATALOG)
+
+screenshots: setup browser ## Take a picture of every page, wide and narrow, light and dark, in each language
+	@TRAINYARD_SCREENSHOTS=1 $(STEP) "screenshots" $(BIN)/python -m pytest -q tests/browser/test_languages.py
 
 lock: $(BIN)/.ready ## Resolve the packages again, within pyproject.toml
 	@$(STEP) "lock" scripts/lock

@@ -42,7 +42,7 @@ class FieldError:
 
     @property
     def message(self) -> str:
-        """The reason in English."""
+        """The reason as a sentence."""
         return self.reason.text
 
     def as_json(self) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """How numbers, sizes, times and durations are written for people, on pages and in the terminal.
 
-`TABLE` is the only place that says so. Babel writes by it here; the pages are given it as JSON, and
-`Intl` in the browser writes by it there. Each kind is a list of bands: the last one that a value
-reaches says what it is divided by, how many digits it has and which words stand around it. The
-options are those of `Intl.NumberFormat` and `Intl.DateTimeFormat`.
+`table` is the only place that says so, for each language. Babel writes by it here; the pages are
+given it as JSON, and `Intl` in the browser writes by it there. Each kind is a list of bands: the
+last one that a value reaches says what it is divided by, how many digits it has and which words
+stand around it. The options are those of `Intl.NumberFormat` and `Intl.DateTimeFormat`.
 """
 
 from __future__ import annotations
@@ -12,13 +12,18 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal, localcontext
+from functools import cache
 from typing import Any, TypedDict
 
 from babel.dates import format_datetime
 from babel.numbers import format_decimal
 
+from core.languages import ENGLISH, chosen
+from core.languages.texts import unfilled
+
 NOTHING = "–"
-LOCALE = "en_US"
+LOCALES = {ENGLISH: "en_US", "zh": "zh_Hans_CN"}
+"""By whose customs numbers and times are written in each language."""
 
 Options = Mapping[str, Any]
 
@@ -28,7 +33,8 @@ class Band(TypedDict):
 
     at_least: float
     text: str
-    """The words around the number, which stands at `{0}`; `{1}` is the rest in the smaller unit."""
+    """The words around the number, which stands at `{0}`; `{1}` is the rest in the smaller unit.
+    In English here; `table` has those of the chosen language."""
     units: Sequence[float]
     """What a value is divided by: one unit, or a large one and a small one for the rest."""
     options: Options
@@ -133,13 +139,39 @@ TIMES: dict[str, dict[str, Any]] = {
 }
 """`pattern` is in UTC, for readers whose zone is not known; `options` in the reader's own zone."""
 
-TABLE: dict[str, Any] = {
-    "locale": LOCALE.replace("_", "-"),
-    "nothing": NOTHING,
-    "numbers": NUMBERS,
-    "times": TIMES,
+
+# Chinese counts by ten thousands
+_OTHER_BANDS: dict[str, dict[str, list[Band]]] = {
+    "zh": {
+        "rough": [
+            _band(0, _GROUPED),
+            _band(10_000, _digits(1, useGrouping=True), "{0} 万", 1e4),
+            _band(99_995_000, _digits(1, useGrouping=True), "{0} 亿", 1e8),
+        ],
+    },
 }
-"""All of it, as a page is given it."""
+"""Of languages that divide large numbers in another way than English."""
+
+
+def table() -> dict[str, Any]:
+    """All of it in the chosen language, as a page is given it."""
+    return _table(chosen())
+
+
+@cache
+def _table(language: str) -> dict[str, Any]:
+    numbers = NUMBERS | _OTHER_BANDS.get(language, {})
+    return {
+        "locale": LOCALES[language].replace("_", "-"),
+        "nothing": NOTHING,
+        "numbers": {kind: [_in_words(band) for band in bands] for kind, bands in numbers.items()},
+        "times": TIMES,
+    }
+
+
+def _in_words(band: Band) -> Band:
+    """A band with its words in the chosen language."""
+    return {**band, "text": unfilled(band["text"])}
 
 
 def number(value: float | None) -> str:
@@ -225,7 +257,7 @@ def clock(value: datetime | str) -> str:
 
 def _time(value: datetime | str, kind: str) -> str:
     pattern = TIMES[kind]["pattern"]
-    return str(format_datetime(instant(value), pattern, tzinfo=UTC, locale=LOCALE))
+    return str(format_datetime(instant(value), pattern, tzinfo=UTC, locale=LOCALES[chosen()]))
 
 
 def _written(kind: str, value: float | None) -> str:
@@ -234,7 +266,7 @@ def _written(kind: str, value: float | None) -> str:
     if not math.isfinite(value):
         return str(value)
     size = abs(value) or 1  # zero is written as one is
-    band = [each for each in NUMBERS[kind] if each["at_least"] <= size][-1]
+    band: Band = [each for each in table()["numbers"][kind] if each["at_least"] <= size][-1]
     return band["text"].format(*_parts(_as_read(value), band))
 
 
@@ -260,7 +292,7 @@ def _decimal(value: Decimal, options: Options) -> str:
     if options.get("notation") == "scientific":  # Babel would write 9.999 as 10.00e0
         value = Context(options["maximumFractionDigits"] + 1, rounding).plus(value)
     with localcontext(rounding=rounding):
-        text: str = format_decimal(value, _pattern(options), locale=LOCALE)
+        text: str = format_decimal(value, _pattern(options), locale=LOCALES[chosen()])
     return text.replace("E", "e")
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from core import characters, formats
 from core.formats import duration, instant
+from core.languages import gettext, gettext_noop
+from core.languages.texts import unfilled
 from webui.forms.describing import lowercase_title
 
 
@@ -19,27 +21,43 @@ def place(status: Mapping[str, Any]) -> str:
     """
     position, eta_s = status["position"], status["eta_s"]
     if status["is_stuck"]:
-        return "no worker for it"
+        return gettext("no worker for it")
     if eta_s == 0:
-        return "about to start"
+        return gettext("about to start")
+    if position is None and eta_s is None:
+        return str(status["reason"])
     if position is None:
-        return str(status["reason"]) if eta_s is None else f"next try in {duration(eta_s)}"
-    return "next in line" if position == 1 else f"{_ordinal(position)} in line"
+        return gettext("next try in %(time)s", time=duration(eta_s))
+    if position == 1:
+        return gettext("next in line")
+    return gettext("%(ordinal)s in line", ordinal=_ordinal(position))
 
 
 def _ordinal(number: int) -> str:
-    teen = number % 100 in (11, 12, 13)
-    return formats.whole(number) + (
-        "th" if teen else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    )
+    """A place in an order: English ends it in four ways, by its last digit."""
+    text = formats.whole(number)
+    last = 0 if number % 100 in (11, 12, 13) else number % 10
+    match last:
+        case 1:
+            return gettext("%(number)sst", number=text)
+        case 2:
+            return gettext("%(number)snd", number=text)
+        case 3:
+            return gettext("%(number)srd", number=text)
+    return gettext("%(number)sth", number=text)
 
 
 def sentence(words: str) -> str:
     """Words with a capital letter and a full stop."""
-    return f"{words[:1].upper()}{words[1:]}."
+    return gettext("%(words)s.", words=f"{words[:1].upper()}{words[1:]}")
 
 
-INVISIBLE = "(invisible name)"
+def word(name: str) -> str:
+    """A state, a phase or an action by its name in the code, as people call it."""
+    return unfilled(name)
+
+
+INVISIBLE = gettext_noop("(invisible name)")
 
 
 def visible(text: Any) -> str:
@@ -50,7 +68,7 @@ def visible(text: Any) -> str:
 def clickable(name: Any) -> str:
     """A name that can be seen, whatever it is made of: it is the text of a link."""
     shown = visible(name)
-    return INVISIBLE if characters.is_blank(shown) else shown
+    return gettext(INVISIBLE) if characters.is_blank(shown) else shown
 
 
 def seconds_since(value: datetime | str) -> float:
@@ -78,6 +96,7 @@ FILTERS: tuple[Callable[..., Any], ...] = (
     formats.clock,
     place,
     sentence,
+    word,
     visible,
     clickable,
     seconds_since,

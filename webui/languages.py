@@ -1,11 +1,13 @@
 """The language of a request: what its reader chose, else what the browser asks for.
 
-Only pages are translated. Programs are answered in English, with codes that do not change.
+Programs are answered in English, with codes that do not change; what a script of a page asks for
+is for the reader of that page.
 """
 
 from __future__ import annotations
 
 from contextlib import ExitStack
+from urllib.parse import urlsplit
 
 from flask import Flask, g, request
 
@@ -15,6 +17,8 @@ from webui.problems import wants_json
 
 COOKIE = "language"
 
+TAGS = {"zh": "zh-Hans"}
+"""What a page says that it is in, where that is another tag than ours."""
 
 def install(app: Flask) -> None:
     """Let each request be answered in its reader's language, and templates translate."""
@@ -29,11 +33,26 @@ def install(app: Flask) -> None:
 
 def language_of_request() -> str:
     """The tag of the language that a request is to be answered in."""
-    if wants_json():
+    if wants_json() and not _is_of_a_page():
         return ENGLISH
     remembered = request.cookies.get(COOKIE, "")
     asked = (tag.partition("-")[0].lower() for tag, _ in request.accept_languages)
     return next((tag for tag in (remembered, *asked) if tag in LANGUAGES), ENGLISH)
+
+
+def _is_of_a_page() -> bool:
+    """Whether a script of one of our pages asks: no program has a page that it comes from."""
+    if request.headers.get("Sec-Fetch-Site") == "same-origin":  # on https and on this machine
+        return True
+    return urlsplit(request.referrer or "").netloc == request.host
+
+
+def _page() -> str:
+    """The address that shows this page again: that of the form, where a form was sent."""
+    if request.method == "GET":
+        return request.full_path.removesuffix("?")
+    came_from = urlsplit(request.referrer or "")
+    return came_from._replace(scheme="", netloc="").geturl() or "/"
 
 
 def _speak() -> None:
@@ -46,4 +65,12 @@ def _fall_silent(_error: BaseException | None) -> None:
 
 
 def _of_page() -> dict[str, object]:
-    return {"language": chosen(), "languages": LANGUAGES, "texts": texts_of_scripts()}
+    return {
+        "language": chosen(),
+        "language_tag": TAGS.get(chosen(), chosen()),
+        "other_languages": [
+            (tag, TAGS.get(tag, tag), name) for tag, name in LANGUAGES.items() if tag != chosen()
+        ],
+        "page_address": _page(),
+        "texts": texts_of_scripts(),
+    }

@@ -74,7 +74,9 @@ def wants_json() -> bool:
 
 def as_unavailable(error: Unavailable, response: Response) -> Response:
     """An answer that says that a service is away, and when to ask again; it is logged."""
-    log.error("service_unavailable", **_asked(), code=error.reason.code, reason=str(error))
+    log.error(
+        "service_unavailable", **_asked(), code=error.reason.code, reason=error.reason.english
+    )
     response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
     response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return response

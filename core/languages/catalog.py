@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from babel.messages.catalog import Message
-from babel.messages.pofile import read_po
+if TYPE_CHECKING:
+    from babel.messages.catalog import Message
 
 SCRIPTS = "script"
 """What the comment of a text says that a script in the browser shows."""
@@ -47,8 +48,10 @@ def catalog_of(language: str) -> Catalog:
     path = path_of(language)
     if not path.exists():
         return Catalog({}, {})
+    from babel.messages.pofile import read_po  # noqa: PLC0415  (English needs none of it)
+
     with path.open("rb") as file:
-        entries = [each for each in read_po(file, locale=language) if each.id]
+        entries = [each for each in read_po(file, locale=language) if each.id and all(_forms(each))]
     return Catalog(
         texts={_key(each): _forms(each) for each in entries},
         of_scripts={_key(each): _forms(each) for each in entries if SCRIPTS in each.auto_comments},

@@ -22,6 +22,11 @@ def gettext(text: str, **params: Any) -> str:
     return catalog_of(chosen()).text(text) % params
 
 
+def gettext_noop(text: str) -> str:
+    """A text as it is: marked for the catalog, and translated where it is shown."""
+    return text
+
+
 def ngettext(one: str, other: str, num: int, **params: Any) -> str:
     """A text for a count, in the chosen language; its place `num` is the count."""
     return catalog_of(chosen()).plural(one, other, num) % {"num": num, **params}

@@ -1,7 +1,7 @@
 """What is stored or sent as a reason: a code with its parameters.
 
-What happened is stored as a `Message`. The sentence is made where a person reads it, so a second
-language is a second catalog, and no code ever has to read a sentence.
+What happened is stored as a `Message`. The sentence is made where a person reads it, in the
+language that this person has chosen, and no code ever has to read a sentence.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from core.languages import ENGLISH, speaking
 from core.messages.english import CATALOG
 from core.messages.template import Params, fill, places
 
@@ -29,11 +30,17 @@ class Message:
 
     @property
     def text(self) -> str:
-        """The English sentence. A message of another release is shown with its parameters."""
+        """The sentence in the chosen language; a message of another release with its parameters."""
         try:
             return fill(CATALOG[self.code], self.params)
         except (ArithmeticError, LookupError, TypeError, ValueError):
             return f"{self.code} {json.dumps(as_json(self)['params'])}"
+
+    @property
+    def english(self) -> str:
+        """The English sentence, whoever asks: for logs."""
+        with speaking(ENGLISH):
+            return self.text
 
     def __str__(self) -> str:
         return self.text

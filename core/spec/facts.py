@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from core import formats
 from core.datasets.builtin import DATASETS
+from core.languages import ngettext
 from core.spec import shapes
 from core.spec.hyperparameters import Hyperparameters, Model
 from core.spec.spec import Spec, merge
@@ -40,6 +41,8 @@ _DEFAULTS = Hyperparameters().model_dump(mode="json")
 def highlights(spec: Spec) -> tuple[str, ...]:
     """What tells one run from another at a glance: `mnist`, `cnn`, `sgd 0.1`, `10 epochs`.
 
+    The words are in the chosen language.
+
     Args:
         spec: a whole spec, or changes to the defaults.
     """
@@ -49,7 +52,7 @@ def highlights(spec: Spec) -> tuple[str, ...]:
         whole[DATASET],
         whole["model"][KIND],
         " ".join(_optimizer(whole["optimizer"])),
-        f"{epochs} epoch" if epochs == 1 else f"{epochs} epochs",
+        ngettext("%(num)s epoch", "%(num)s epochs", epochs),
     )
 
 

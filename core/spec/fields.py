@@ -1,7 +1,8 @@
 """The fields of a spec as data: what a form, or the terminal's help, needs to know of each.
 
 Nothing here names a hyperparameter: labels, help, bounds, choices and defaults are read from a
-pydantic model, so a field or a variant that is added to it appears everywhere by itself.
+pydantic model, so a field or a variant that is added to it appears everywhere by itself. Labels and
+help are in the chosen language.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from core.languages import chosen, gettext
+from core.languages.texts import unfilled
 from core.spec import numbers
 from core.spec.hyperparameters.base import DescribedBy
 from core.spec.migrate import earlier_keys
@@ -94,9 +97,9 @@ class Field:
     def label(self, value: Any) -> str:
         """The label of a value: that of its choice, yes or no, none for an empty field."""
         if isinstance(value, bool):
-            return "yes" if value else "no"
-        chosen = next((choice.label for choice in self.choices if choice.value == value), None)
-        return chosen or self.text(value) or "none"
+            return gettext("yes") if value else gettext("no")
+        label = next((choice.label for choice in self.choices if choice.value == value), None)
+        return label or self.text(value) or gettext("none")
 
     def value(self, text: str) -> Any:
         """The text as a value. What cannot be read stays text: the model's error says why."""
@@ -157,9 +160,13 @@ class Section:
         return next((v for v in self.variants if v.kind == (kind or self.default_kind)), None)
 
 
-@cache
 def sections(model: type[BaseModel] = TrainingSpec) -> tuple[Section, ...]:
     """The parts of a spec: first its plain fields together, then each section."""
+    return _sections(model, chosen())
+
+
+@cache
+def _sections(model: type[BaseModel], _language: str) -> tuple[Section, ...]:
     plain: list[Field] = []
     parts: list[Section] = []
     for name, info in model.model_fields.items():
@@ -168,13 +175,17 @@ def sections(model: type[BaseModel] = TrainingSpec) -> tuple[Section, ...]:
             parts.append(_section(name, info, variants))
         else:
             plain.append(_field(name, name, info))
-    first = Section("", "Training", "", "", (Variant("", "", "", tuple(plain)),))
+    first = Section("", gettext("Training"), "", "", (Variant("", "", "", tuple(plain)),))
     return (first, *parts) if plain else tuple(parts)
 
 
-@cache
 def plain_fields(model: type[BaseModel]) -> tuple[Field, ...]:
     """The fields of a model that are single values."""
+    return _plain_fields(model, chosen())
+
+
+@cache
+def _plain_fields(model: type[BaseModel], _language: str) -> tuple[Field, ...]:
     return tuple(
         _field(name, name, info)
         for name, info in model.model_fields.items()
@@ -230,8 +241,8 @@ def _section(path: str, info: FieldInfo, variants: Sequence[type[BaseModel]]) ->
     kinds = {model: _kind(model) for model in variants}
     return Section(
         path=path,
-        title=info.title or _words(path),
-        help=info.description or "",
+        title=unfilled(info.title or _words(path)),
+        help=unfilled(info.description or ""),
         default_kind=kinds.get(type(default), kinds[variants[0]]),
         variants=tuple(_variant(path, model, alone=len(variants) == 1) for model in variants),
     )
@@ -242,8 +253,8 @@ def _variant(path: str, model: type[BaseModel], *, alone: bool) -> Variant:
     prefix = path if alone else f"{path}.{kind}"
     return Variant(
         kind=kind,
-        title=_title(model, kind),
-        help=" ".join((model.__doc__ or "").split()),
+        title=unfilled(_title(model, kind)),
+        help=unfilled(" ".join((model.__doc__ or "").split())),
         fields=tuple(
             _field(f"{prefix}.{name}", f"{path}.{name}", info)
             for name, info in model.model_fields.items()
@@ -275,9 +286,11 @@ def _field(name: str, path: str, info: FieldInfo) -> Field:
     made = Field(
         name=name,
         path=path,
-        title=info.title or _words(path.rpartition(".")[2]),
-        help=info.description or "",
-        hint=f"comma-separated, each {bounds}" if many and bounds else bounds,
+        title=unfilled(info.title or _words(path.rpartition(".")[2])),
+        help=unfilled(info.description or ""),
+        hint=gettext("comma-separated, each %(bounds)s", bounds=bounds)
+        if many and bounds
+        else bounds,
         widget="checkbox" if annotation is bool else "choice" if choices else "text",
         kind=kind if isinstance(kind, type) else str,
         default="",
@@ -349,21 +362,21 @@ def _bounds(metadata: Sequence[Any]) -> str:
     """The bounds of a number in words."""
     match _limits(metadata):
         case {"ge": low, "le": high}:
-            return f"{low} to {high}"
+            return gettext("%(low)s to %(high)s", low=low, high=high)
         case {"gt": low, "le": high}:
-            return f"above {low}, at most {high}"
+            return gettext("above %(low)s, at most %(high)s", low=low, high=high)
         case {"ge": low, "lt": high}:
-            return f"{low} to below {high}"
+            return gettext("%(low)s to below %(high)s", low=low, high=high)
         case {"gt": low, "lt": high}:
-            return f"between {low} and {high}"
+            return gettext("between %(low)s and %(high)s", low=low, high=high)
         case {"ge": low}:
-            return f"at least {low}"
+            return gettext("at least %(low)s", low=low)
         case {"gt": low}:
-            return f"above {low}"
+            return gettext("above %(low)s", low=low)
         case {"le": high}:
-            return f"at most {high}"
+            return gettext("at most %(high)s", high=high)
         case {"lt": high}:
-            return f"below {high}"
+            return gettext("below %(high)s", high=high)
     return ""
 
 

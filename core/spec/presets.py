@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.errors import InvalidInput
+from core.languages.texts import unfilled
 from core.messages import message
 from core.spec import spec
 from core.spec.hyperparameters import (
@@ -137,6 +139,19 @@ PRESETS: dict[str, Preset] = {
         ),
     )
 }
+
+
+def shown() -> Sequence[Preset]:
+    """The presets with their texts in the chosen language."""
+    return [
+        replace(
+            each,
+            title=unfilled(each.title),
+            reason=unfilled(each.reason),
+            result=unfilled(each.result),
+        )
+        for each in PRESETS.values()
+    ]
 
 
 def resolve(preset: str | None, changes: spec.Spec | None = None) -> TrainingSpec:

@@ -12,6 +12,7 @@ from typing import Any
 
 from core import formats
 from core.datasets.info import DatasetInfo
+from core.languages import gettext, ngettext
 from core.spec.hyperparameters import CNN, MLP, Model, ResNet, ResNet18
 
 Shape = tuple[int, ...]
@@ -92,7 +93,7 @@ def _cnn(model: CNN, dataset: DatasetInfo) -> Iterator[Block]:
         shape = block.shape
         if is_pooled(model, number):
             shape = (width, shape[1] // 2, shape[2] // 2)
-            yield Block("Max-pool 2x2", shape, 0, 0)
+            yield Block(gettext("Max-pool 2x2"), shape, 0, 0)
     flat = _flatten(shape)
     yield flat
     yield from _decision(flat.shape, model.dropout, dataset)
@@ -114,7 +115,7 @@ def _residual(dataset: DatasetInfo, widths: Sequence[int], blocks: int) -> Itera
         block = _stage(number, block.shape, width, blocks)
         yield block
     features = block.shape[:1]
-    yield Block("Global average pool", features, 0, 0)
+    yield Block(gettext("Global average pool"), features, 0, 0)
     yield _linear(features, len(dataset.classes))
 
 
@@ -129,8 +130,13 @@ def _stage(number: int, shape: Shape, width: int, blocks: int) -> Block:
             layers.append(_convolution(shape, width, 1, stride=stride, bias=False, batch_norm=True))
         shape = first.shape
     return Block(
-        f"Stage {number}: {blocks} block{'s' if blocks > 1 else ''} of 2 convolutions, "
-        f"{width} channels",
+        ngettext(
+            "Stage %(number)s: %(num)s block of 2 convolutions, %(width)s channels",
+            "Stage %(number)s: %(num)s blocks of 2 convolutions, %(width)s channels",
+            blocks,
+            number=number,
+            width=width,
+        ),
         shape,
         sum(layer.parameters for layer in layers),
         sum(layer.multiply_adds for layer in layers),
@@ -171,27 +177,33 @@ def _convolution(
     channels, *sides = before
     shape = (width, *(math.ceil(side / stride) for side in sides))
     weights = channels * kernel_size**2
-    name = [f"Conv {kernel_size}x{kernel_size}"]
-    name += [f"stride {stride}"] if stride > 1 else []
-    name += ["batch norm"] if batch_norm else []
     return Block(
-        ", ".join(name),
+        _name_of_convolution(kernel_size, stride, batch_norm=batch_norm),
         shape,
         width * (weights + bias + 2 * batch_norm),
         weights * math.prod(shape),
     )
 
 
+def _name_of_convolution(kernel_size: int, stride: int, *, batch_norm: bool) -> str:
+    name = gettext("Conv %(size)sx%(size)s", size=kernel_size)
+    if stride > 1 and batch_norm:
+        return gettext("%(conv)s, stride %(stride)s, batch norm", conv=name, stride=stride)
+    if stride > 1:
+        return gettext("%(conv)s, stride %(stride)s", conv=name, stride=stride)
+    return gettext("%(conv)s, batch norm", conv=name) if batch_norm else name
+
+
 def _decision(before: Shape, dropout: float, dataset: DatasetInfo) -> Iterator[Block]:
     if dropout:
-        yield Block(f"Dropout {formats.exact(dropout)}", before, 0, 0)
+        yield Block(gettext("Dropout %(share)s", share=formats.exact(dropout)), before, 0, 0)
     yield _linear(before, len(dataset.classes))
 
 
 def _flatten(before: Shape) -> Block:
-    return Block("Flatten", (math.prod(before),), 0, 0)
+    return Block(gettext("Flatten"), (math.prod(before),), 0, 0)
 
 
 def _linear(before: Shape, width: int) -> Block:
     (features,) = before
-    return Block("Linear", (width,), (features + 1) * width, features * width)
+    return Block(gettext("Linear"), (width,), (features + 1) * width, features * width)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from core import formats
+from core.languages import speaking
 
 ROOT = Path(__file__).parents[2]
 PLACES = ("core", "cli", "webui", "worker", "trainyard")
@@ -93,6 +94,30 @@ BY_HAND = re.compile(
 )
 def test_values_are_written_for_people(written, expected):
     assert written == expected
+
+
+@pytest.mark.parametrize(
+    ("write", "value", "expected"),
+    [
+        (formats.number, 0.123456, "0.1235"),
+        (formats.percent, 0.98765, "98.77%"),
+        (formats.whole, 12345.6, "12,346"),
+        (formats.rough, 9_999, "9,999"),
+        (formats.rough, 28_938, "2.9 万"),
+        (formats.rough, 11_173_962, "1,117.4 万"),
+        (formats.rough, 2_500_000_000, "25.0 亿"),
+        (formats.size, 123_379, "123 kB"),
+        (formats.duration, 59.6, "1 分 00 秒"),
+        (formats.duration, 90_000, "1 天 1 小时"),
+        (formats.about, 3779, "约 1 小时 03 分"),
+        (formats.ago, -3, "刚刚"),
+        (formats.ago, 3599, "59 分钟前"),
+        (formats.moment, "2025-01-31T10:15:34.999000Z", "2025-01-31 10:15:34 UTC"),
+    ],
+)
+def test_values_are_written_by_the_customs_of_the_language(write, value, expected):
+    with speaking("zh"):
+        assert write(value) == expected
 
 
 def _written_by_hand(names):

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.languages import speaking
 from core.messages import (
     Message,
     as_json,
@@ -195,6 +196,47 @@ def test_times_within_a_nested_message_are_left_out_too():
 )
 def test_a_parameter_is_written_as_its_template_asks(made, text):
     assert made.text == text
+
+
+@pytest.mark.parametrize(
+    ("made", "text"),
+    [
+        (message("input.one_of", choices=[3, 5, 7]), "请选择 3、5 或 7 之一"),
+        (
+            message("run.not_pausable", job_id=7, state="paused"),
+            "任务 7 已暂停：没有可以暂停的内容。",
+        ),
+        (message("event.snapshot", step=1200, epoch=0), "在第 1,200 步保存快照，处于第 1 轮"),
+        (message("event.snapshot", step=1200, epoch=1), "在第 1,200 步保存快照，已完成 1 轮"),
+        (message("queue.delayed", wait_s=3725), "约 1 小时 02 分后可以开始"),
+        (
+            message("queue.retry_after_loss", why="no heartbeat.", attempt=2, budget=3, wait_s=5),
+            "上一次尝试失联了（no heartbeat）；约 5 秒后第 2 次尝试（共 3 次）",
+        ),
+        (
+            message("queue.behind", ahead=1, slots=message("queue.slots", count=2)),
+            "在 2 个槽位上前面还有 1 个任务",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_message_is_written_in_the_language_of_its_reader(made, text):
+    with speaking("zh"):
+        assert made.text == text
+        assert made.english != text
+        assert from_stored(stored(made)) == made
+
+
+def test_what_is_stored_does_not_depend_on_the_language():
+    made = message("queue.behind", ahead=1, slots=message("queue.slots", count=2))
+    with speaking("zh"):
+        assert (
+            stored(made)
+            == '{"code":"queue.behind","params":{"ahead":1,"slots":'
+            + stored(message("queue.slots", count=2))
+            + "}}"
+        )
+        assert message("input.required").english == "Required"
 
 
 def test_a_list_of_messages_is_stored_and_read_again():

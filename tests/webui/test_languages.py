@@ -44,6 +44,48 @@ def test_programs_are_answered_in_english(client):
     assert problem == client.get("/api/v1/jobs/77").json
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [{"Sec-Fetch-Site": "same-origin"}, {"Referer": "http://localhost/jobs/77"}],
+    ids=["told by the browser", "by where it comes from"],
+)
+def test_a_script_of_a_page_is_answered_in_the_language_of_the_page(client, headers):
+    problem = client.get("/api/v1/jobs/77", headers={ASKED: "zh"} | headers).json
+    assert problem["detail"] == "没有任务 77；目前还没有任何任务。"
+    assert problem["code"] == "run.unknown_none"
+
+
+def test_a_page_elsewhere_gives_a_program_no_language(client):
+    headers = {ASKED: "zh", "Referer": "http://elsewhere.example/jobs/77"}
+    assert "job 77" in client.get("/api/v1/jobs/77", headers=headers).json["detail"]
+
+
+def test_a_reader_changes_the_language_and_stays_on_the_page(client):
+    page = client.get("/storage?sort=size").text
+    address = re.search(r'class="language" href="([^"]+)"', page)[1].replace("&amp;", "&")
+    answer = client.get(address)
+    assert (answer.status_code, answer.location) == (303, "/storage?sort=size")
+    assert '<html lang="zh-Hans"' in client.get(answer.location).text
+    client.get("/language/en")
+    assert '<html lang="en"' in client.get("/storage").text
+
+
+def test_a_page_that_a_form_was_sent_from_is_the_one_that_is_shown_again(client):
+    page = client.post("/jobs", headers={"Referer": "http://localhost/jobs/new?preset=best"}).text
+    assert 'page=/jobs/new?preset%3Dbest"' in page
+
+
+@pytest.mark.parametrize("page", ["https://evil.example/", "//evil.example", "/\\evil.example", ""])
+def test_no_address_elsewhere_is_led_to(client, page):
+    assert client.get("/language/zh", query_string={"page": page}).location == "/"
+
+
+def test_an_unknown_language_is_not_found(client):
+    answer = client.get("/language/klingon")
+    assert answer.status_code == 404
+    assert "Set-Cookie" not in answer.headers
+
+
 def test_a_script_is_given_its_texts_only_where_they_differ(client):
     assert 'id="texts"' not in client.get("/workers").text
     page = client.get("/workers", headers={ASKED: "zh"}).text

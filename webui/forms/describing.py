@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from core.languages import gettext
 from core.spec import numbers, spec
 from core.spec.fields import Field, Section, every_field, sections
 from core.spec.presets import PRESETS
@@ -24,11 +25,10 @@ def lowercase_title(title: str) -> str:
 
 def in_short(each: Field, typed: str) -> str:
     """A field and its value in a few words."""
+    title = lowercase_title(each.title)
     if each.widget == "checkbox":
-        return (
-            lowercase_title(each.title) if typed == "true" else f"no {lowercase_title(each.title)}"
-        )
-    return f"{lowercase_title(each.title)} {typed.strip() or 'none'}"
+        return title if typed == "true" else gettext("no %(title)s", title=title)
+    return gettext("%(title)s %(value)s", title=title, value=typed.strip() or gettext("none"))
 
 
 def is_same(one: str, other: str) -> bool:
@@ -76,8 +76,12 @@ def described(values: spec.Spec) -> tuple[list[Group], list[Group]]:
         variant = section.variant(part.get(KIND))
         known = [each for each in variant.fields if each.key in part] if variant else []
         if not is_folded(section):
-            kind = variant.title if variant else str(part.get(KIND, "unknown"))
-            title = f"{section.title}: {kind}" if section.has_kinds else section.title
+            kind = variant.title if variant else str(part.get(KIND, gettext("unknown")))
+            title = (
+                gettext("%(section)s: %(kind)s", section=section.title, kind=kind)
+                if section.has_kinds
+                else section.title
+            )
             first.append((title, [_row(each, part) for each in known]))
             continue
         plain = [each for each in known if is_same(each.text(part[each.key]), each.default)]

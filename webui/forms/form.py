@@ -9,8 +9,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 
+from core.languages.texts import unfilled
 from core.spec import fields
 from core.spec.fields import Field, Section, every_field, sections
 from core.spec.presets import PRESETS
@@ -83,7 +83,7 @@ class Form:
     def start(self) -> str:
         """What the values are compared with: the title of the preset, or the name of the run."""
         if self.preset in PRESETS:
-            return PRESETS[self.preset].title
+            return unfilled(PRESETS[self.preset].title)
         return self.source.name if self.source else ""
 
     @property
@@ -125,7 +125,6 @@ class Form:
         return [mistake.message for mistake in self.mistakes if mistake.name == name]
 
 
-@cache
 def run_fields() -> tuple[Field, ...]:
     """What is asked of a run besides its spec."""
     return tuple(

@@ -34,7 +34,7 @@ def _common() -> dict[str, Any]:
         "theme": theme if theme in ("light", "dark") else None,
         "server_time": timestamp(datetime.now(UTC)),
         "silence_ms": round(hub.HEARTBEAT_S * MISSED_HEARTBEATS * 1000),
-        "formats": formats.TABLE,
+        "formats": formats.table(),
         "nothing": formats.NOTHING,
         "final_states": FINAL,
     }

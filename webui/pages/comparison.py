@@ -11,12 +11,14 @@ from statistics import fmean
 from typing import Any
 
 from core import predictions, statistics
+from core.languages import gettext
 from core.messages import Message, message
+from core.spec.fields import sections
 from core.spec.hyperparameters import Hyperparameters
 from core.spec.spec import Spec, merge
+from core.spec.validation import KIND
 from core.statistics import LEVEL, Interval
 from webui.filters import visible
-from webui.forms.describing import described
 
 ALL_PAIRS = 6
 """Of so many runs each is compared with each; of more, each with the best."""
@@ -117,12 +119,16 @@ def differences(specs: Sequence[Spec]) -> list[Difference]:
 
 
 def _described(spec: Spec) -> dict[str, str]:
-    found = {}
-    for title, rows in (part for parts in described(_whole(spec)) for part in parts):
-        section, _, kind = title.partition(": ")
-        if kind:
-            found[section] = kind
-        found |= {f"{section}: {label}": value for label, value in rows}
+    whole, found = _whole(spec), {}
+    for section in sections():
+        part = section.part(whole)
+        variant = section.variant(part.get(KIND))
+        if section.has_kinds:
+            found[section.title] = variant.title if variant else str(part.get(KIND))
+        for each in variant.fields if variant else ():
+            if each.key in part:
+                title = gettext("%(section)s: %(title)s", section=section.title, title=each.title)
+                found[title] = each.label(part[each.key])
     return found
 
 

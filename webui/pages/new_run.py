@@ -13,6 +13,7 @@ from core import previews, queries
 from core.database.models import Job
 from core.errors import InvalidInput, Unavailable
 from core.messages import message
+from core.spec import presets
 from core.spec.presets import PRESETS
 from webui import actions, networks
 from webui.context import current
@@ -96,7 +97,7 @@ def _form_page(form: Form) -> str:
     return render_template(
         "new_run/page.html",
         form=form,
-        presets=PRESETS.values(),
+        presets=presets.shown(),
         fillings=describing.preset_texts() | ({"": form.source.values} if form.source else {}),
         preview_parts=previews.PARTS,
         **_network(form),

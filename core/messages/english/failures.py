@@ -22,7 +22,7 @@ FAILURES: dict[str, Template] = {
     "process.killed_for_memory": "The training process was ended by SIGKILL, probably because the "
     "machine's memory was full. Try a smaller batch size or network, or fewer runs at once.",
     "process.hung": "The training process hung: it made no progress for {silent_s:duration} while "
-    "{phase}. The log says where its threads were.",
+    "{phase:word}. The log says where its threads were.",
     "process.ended_unknown": "The training process ended, and its zygote too: how is unknown.",
     "stop.no_improvement": Plural(
         "epochs",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from core.messages.template import Template
 
 REFUSALS: dict[str, Template] = {
-    "run.not_pausable": "Run {job_id} is {state}: there is nothing to pause.",
-    "run.not_resumable": "Run {job_id} is {state}: it cannot be resumed.",
-    "run.retry_instead": "Run {job_id} is {state}: it cannot be resumed. Retry it instead.",
+    "run.not_pausable": "Run {job_id} is {state:word}: there is nothing to pause.",
+    "run.not_resumable": "Run {job_id} is {state:word}: it cannot be resumed.",
+    "run.retry_instead": "Run {job_id} is {state:word}: it cannot be resumed. Retry it instead.",
     "run.being_cancelled": "Run {job_id} is being cancelled: it can be neither paused nor resumed.",
-    "run.not_retryable": "Run {job_id} is {state}: only a failed run can be retried.",
+    "run.not_retryable": "Run {job_id} is {state:word}: only a failed run can be retried.",
     "run.is_running": "Run {job_id} is running: cancel or pause it first, then delete it.",
     "run.had_ended": "Run {job_id} had ended already: it is {state}.",
     "run.too_many_tags": "Run {job_id} would have more than {most} tags.",
@@ -17,9 +17,9 @@ REFUSALS: dict[str, Template] = {
     "filter.too_many": "There are {most} saved filters already: remove one first.",
     "run.deleted": "Run {job_id} is deleted: restore it first.",
     "run.gone_for_good": "Run {job_id} was deleted and can no longer be restored.",
-    "run.other_button": "The button said {meant}, but the page asked for {asked}: it had changed "
-    "meanwhile. Nothing was done.",
-    "run.has_no_evaluation": "Run {job_id} is {state} and has no evaluation: one is made when "
+    "run.other_button": "The button said {meant:word}, but the page asked for {asked:word}: it had "
+    "changed meanwhile. Nothing was done.",
+    "run.has_no_evaluation": "Run {job_id} is {state:word} and has no evaluation: one is made when "
     "training has ended.",
     "run.unknown": "There is no job {job_id}.",
     "run.unknown_newest": "There is no job {job_id}; the newest is {newest}.",
@@ -48,16 +48,16 @@ REFUSALS: dict[str, Template] = {
     "actor.may_not_clean": "{name} may not remove what runs have left.",
     "actor.may_not_drain_worker": "{name} may not drain a worker.",
     "actor.may_not_resume_worker": "{name} may not end the rest of a worker.",
-    "actor.may_not": "{name} may not {action} run {job_id}.",
+    "actor.may_not": "{name} may not {action:word} run {job_id}.",
     "artifact.network_too_large": "The network of run {job_id} is too large to be put into a page. "
     "Download its ONNX file.",
     "artifact.no_network": "Run {job_id} has published no ONNX file, which is what can be tried.",
     "artifact.other_file": "The file of this address is not there any more.",
     "artifact.changed": "The file is not the one that If-Match names.",
-    "artifact.not_a_checkpoint": "Artifact {artifact_id} is no checkpoint, it is a {kind}.",
+    "artifact.not_a_checkpoint": "Artifact {artifact_id} is no checkpoint, it is a {kind:word}.",
     "preview.expired": "There is no such preview any more. Ask for it again.",
     "run.has_no_such_file": "Run {job_id} has no {format} file; it has: {known:list}.",
-    "run.has_no_files": "Run {job_id} is {state} and has no file to download.",
+    "run.has_no_files": "Run {job_id} is {state:word} and has no file to download.",
     "request.not_json": "Send JSON, with the header Content-Type: application/json.",
     "request.invalid_json": "The body is not JSON: {detail}",
     "request.too_deep": "The body is nested too deeply.",

@@ -86,7 +86,7 @@ class Hyperparameters(Section):
     )
     loss: Literal["cross_entropy", "multi_margin"] = Field(
         "cross_entropy",
-        title="Loss",
+        title="Loss function",
         description="cross_entropy: for probabilities. multi_margin: the hinge loss of support "
         "vector machines.",
     )

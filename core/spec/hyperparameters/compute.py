@@ -14,7 +14,7 @@ class Compute(Section):
 
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto",
-        title="Precision",
+        title="Numeric precision",
         description="auto: bf16 on a GPU that has it, else fp32. fp16 scales its losses, and needs "
         "device cuda.",
     )

@@ -8,21 +8,38 @@ from pydantic import Field
 
 from core import formats
 from core.datasets.builtin import DATASETS, DatasetName
+from core.languages import gettext
 from core.spec.hyperparameters.base import DescribedBy, Description, Section
 
 
 def _described(name: str) -> Description:
     dataset = DATASETS[name]
-    color = "gray" if dataset.channels == 1 else "color"
+    pixels = f"{dataset.size} \N{MULTIPLICATION SIGN} {dataset.size}"
+    is_gray = dataset.channels == 1
     train, test = formats.whole(dataset.train_count), formats.whole(dataset.test_count)
     return Description(
         dataset.title,
         (
-            ("Images", f"{train} to train on, {test} to test on"),
-            ("Pixels", f"{dataset.size} \N{MULTIPLICATION SIGN} {dataset.size}, {color}"),
-            ("Classes", f"{len(dataset.classes)}: {', '.join(dataset.classes)}"),
-            ("License", dataset.license),
-            ("Source", dataset.source),
+            (
+                gettext("Images"),
+                gettext("%(train)s to train on, %(test)s to test on", train=train, test=test),
+            ),
+            (
+                gettext("Pixels"),
+                gettext("%(pixels)s, gray", pixels=pixels)
+                if is_gray
+                else gettext("%(pixels)s, color", pixels=pixels),
+            ),
+            (
+                gettext("Classes"),
+                gettext(
+                    "%(count)s: %(names)s",
+                    count=len(dataset.classes),
+                    names=", ".join(dataset.classes),
+                ),
+            ),
+            (gettext("License"), dataset.license),
+            (gettext("Source"), dataset.source),
         ),
     )
 

@@ -26,6 +26,8 @@ class Constant(Section):
 class Step(Section):
     """Lower by a factor every few epochs."""
 
+    model_config = ConfigDict(title="Step decay")
+
     kind: Literal["step"] = "step"
     every: int = Field(
         5, ge=1, le=1000, title="Every", description="Epochs between one step down and the next."

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from core.languages import chosen, gettext, ngettext, speaking
+from core.languages import catalog, chosen, gettext, ngettext, speaking
 
 
 def test_nobody_has_chosen_and_the_texts_are_english() -> None:
@@ -24,6 +24,22 @@ def test_a_text_is_in_the_chosen_language_until_that_is_left() -> None:
 def test_a_text_that_no_catalog_has_stays_english() -> None:
     with speaking("zh"):
         assert gettext("Nobody translated %(this)s", this="it") == "Nobody translated it"
+
+
+def test_a_text_that_is_not_translated_yet_stays_english(tmp_path, monkeypatch):
+    path = tmp_path / "zh.po"
+    path.write_text(
+        'msgid ""\nmsgstr "Plural-Forms: nplurals=1; plural=0;\\n"\n\n'
+        'msgid "Runs"\nmsgstr ""\n\n'
+        '#. script\nmsgid "%(num)s cat"\nmsgid_plural "%(num)s cats"\nmsgstr[0] ""\n'
+    )
+    monkeypatch.setattr(catalog, "path_of", lambda _language: path)
+    read = catalog.catalog_of.__wrapped__("zh")
+    assert (read.text("Runs"), read.plural("%(num)s cat", "%(num)s cats", 2)) == (
+        "Runs",
+        "%(num)s cats",
+    )
+    assert read.of_scripts == {}
 
 
 @pytest.mark.parametrize(("count", "text"), [(0, "0 cats"), (1, "1 cat"), (2, "2 cats")])

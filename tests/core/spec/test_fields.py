@@ -132,7 +132,7 @@ def test_every_kind_has_a_name_that_a_person_would_write():
     assert titles == {
         "model": ["CNN", "ResNet", "ResNet-18", "MLP"],
         "optimizer": ["SGD", "Adam", "AdamW", "RMSprop", "Muon"],
-        "schedule": ["Constant", "Step", "Cosine", "One cycle", "Reduce on plateau"],
+        "schedule": ["Constant", "Step decay", "Cosine", "One cycle", "Reduce on plateau"],
         "augmentation": ["None", "Handwriting", "Clothes", "Photos"],
     }
 
