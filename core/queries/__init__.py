@@ -4,12 +4,14 @@ from core.queries.curves import (
     MEASURED,
     METRICS,
     MOST_POINTS,
+    READ,
     Curve,
     EpochsOfRun,
     Extent,
     epochs_curve,
     epochs_of_runs,
     metrics_curve,
+    readings_curve,
 )
 from core.queries.jobs import (
     EVERYTHING,
@@ -26,6 +28,7 @@ from core.queries.runs import (
     artifact,
     artifacts,
     attempts,
+    children,
     epochs,
     evaluated_attempt,
     evaluation,
@@ -36,6 +39,8 @@ from core.queries.runs import (
     milestones,
     newest_artifact,
     newest_keys,
+    parent,
+    readings,
 )
 from core.queries.usage import RunUsage, Usage, by_kind, largest_runs
 from core.queries.workers import queues, worker, workers
@@ -47,6 +52,7 @@ __all__ = [
     "MEASURED",
     "METRICS",
     "MOST_POINTS",
+    "READ",
     "SORTS",
     "Curve",
     "EpochsOfRun",
@@ -59,6 +65,7 @@ __all__ = [
     "artifacts",
     "attempts",
     "by_kind",
+    "children",
     "count_by_state",
     "epochs",
     "epochs_curve",
@@ -77,7 +84,10 @@ __all__ = [
     "milestones",
     "newest_artifact",
     "newest_keys",
+    "parent",
     "queues",
+    "readings",
+    "readings_curve",
     "revisions",
     "worker",
     "workers",

@@ -19,17 +19,20 @@ from core.database.models import (
     MetricBuckets,
     MetricSegment,
     Preview,
+    Reading,
     Snapshot,
     UnnamedBlob,
 )
 
 LARGEST = 10
+BYTES_OF_READING = 100
 
 _TABLES: dict[str, tuple[tuple[Any, Any], ...]] = {
     "logs": ((LogLine, func.length(LogLine.text)),),
     "metrics": (
         (MetricSegment, func.length(MetricSegment.data)),
         (MetricBuckets, func.length(MetricBuckets.data)),
+        (Reading, literal(BYTES_OF_READING)),
     ),
     "evaluations": ((Evaluation, func.length(cast(Evaluation.content, Text))),),
     "history": ((JobEvent, func.length(cast(JobEvent.payload, Text))),),

@@ -6,7 +6,7 @@ Times are stored in UTC and always set by the database's own clock (`core.databa
 from core.database.models.duties import Duty
 from core.database.models.files import Artifact, Snapshot, UnnamedBlob, artifact_kind
 from core.database.models.instances import Instance
-from core.database.models.jobs import MEASURED, Attempt, Job, JobEvent, JobProgress, JobTag
+from core.database.models.jobs import MEASURED, Attempt, Clone, Job, JobEvent, JobProgress, JobTag
 from core.database.models.lanes import Lane
 from core.database.models.measurements import (
     Epoch,
@@ -14,6 +14,7 @@ from core.database.models.measurements import (
     LogLine,
     MetricBuckets,
     MetricSegment,
+    Reading,
 )
 from core.database.models.previews import Preview
 from core.database.models.workers import Worker
@@ -38,6 +39,7 @@ __all__ = [
     "Artifact",
     "Attempt",
     "Base",
+    "Clone",
     "Duty",
     "Epoch",
     "Evaluation",
@@ -51,6 +53,7 @@ __all__ = [
     "MetricBuckets",
     "MetricSegment",
     "Preview",
+    "Reading",
     "Snapshot",
     "UnnamedBlob",
     "Worker",

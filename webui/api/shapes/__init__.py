@@ -10,7 +10,14 @@ from webui.api.shapes.health import HealthShape
 from webui.api.shapes.jobs import JobShape, list_of_jobs, waiting_keys, whole_job
 from webui.api.shapes.previews import PreviewShape, WaitingShape
 from webui.api.shapes.problems import Problem
-from webui.api.shapes.records import AttemptShape, Epoch, EvaluationShape, LogLine, MetricSample
+from webui.api.shapes.records import (
+    AttemptShape,
+    Epoch,
+    EvaluationShape,
+    LogLine,
+    MetricSample,
+    Reading,
+)
 from webui.api.shapes.retention import (
     CleanShape,
     ManyShape,
@@ -44,6 +51,7 @@ __all__ = [
     "PresetShape",
     "PreviewShape",
     "Problem",
+    "Reading",
     "Reason",
     "RefusedShape",
     "RestShape",
