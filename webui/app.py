@@ -10,7 +10,7 @@ from core.messaging.notify import Notifier
 from core.messaging.pubsub import Wakeups
 from core.settings import Settings
 from core.storage import store
-from webui import context, problems, security
+from webui import compression, context, languages, problems, security
 from webui.api import health, previews
 from webui.api.routes import blueprint as api
 from webui.pages.routes import blueprint as pages
@@ -33,6 +33,8 @@ def create_app(settings: Settings) -> Flask:
         ),
     )
     problems.install(app)
+    languages.install(app)
+    compression.install(app)
     forms_only = security.install(app, settings)
     for blueprint in (api, health.blueprint, previews.blueprint):
         # no cookie gives the API any right, and JSON from another site needs a permission that

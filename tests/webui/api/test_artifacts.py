@@ -28,6 +28,12 @@ def test_a_download_has_its_name_its_size_and_its_digest_as_tag(client, finished
     assert re.fullmatch('"[0-9a-f]{64}"', response.headers["ETag"])
 
 
+def test_a_download_is_never_compressed_on_its_way(client, finished):
+    response = download(client, finished, **{"Accept-Encoding": "br, gzip, zstd"})
+
+    assert response.data == CONTENT
+
+
 @pytest.mark.parametrize(
     ("asked", "part"),
     [
