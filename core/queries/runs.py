@@ -44,6 +44,18 @@ def epochs(
     return rows_of_job(session, Epoch, job_id, limit, cursor, key, newest_first=newest_first)
 
 
+def best_epoch(session: Session, job_id: int) -> dict[str, Any] | None:
+    """The first epoch with the lowest validation loss, as `epoch` and `validation_loss`.
+
+    Returns:
+        None where no epoch has one: then a run has no best epoch.
+    """
+    loss = Epoch.validation_loss
+    query = select(Epoch.epoch, loss).where(Epoch.job_id == job_id, loss.is_not(None))
+    row = session.execute(query.order_by(loss, Epoch.epoch).limit(1)).mappings().one_or_none()
+    return dict(row) if row else None
+
+
 def metrics(
     session: Session, job_id: int, limit: int = DEFAULT_LIMIT, cursor: str = ""
 ) -> Page[MetricSample]:

@@ -8,6 +8,7 @@ from webui.pages import (
     edit,
     evaluation,
     new_run,
+    report,
     run,
     runs,
     storage,
@@ -16,6 +17,18 @@ from webui.pages import (
 )
 from webui.pages.blueprint import blueprint
 
-PAGES = (compare, deletion, edit, evaluation, new_run, run, runs, storage, tryout, workers)
+PAGES = (
+    compare,
+    deletion,
+    edit,
+    evaluation,
+    new_run,
+    report,
+    run,
+    runs,
+    storage,
+    tryout,
+    workers,
+)
 
 __all__ = ["PAGES", "blueprint"]

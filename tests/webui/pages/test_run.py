@@ -306,7 +306,7 @@ def test_the_parts_that_change_are_the_same_alone_as_in_the_page(client, running
     part = Page(client.get(f"/jobs/{job_id}?part=1").text)
     ids = {e.attributes["id"] for e in part.elements if "data-part" in e.attributes}
     assert ids == {e.attributes["id"] for e in whole.elements if "data-part" in e.attributes}
-    assert len(ids) == 6
+    assert len(ids) == 7
     assert not part.all("script")
 
 
