@@ -100,7 +100,7 @@ export class Curves {
     this.asked = 0;
     this.drawing = null;
     this.group.zoomed.push((zoom) => Object.values(this.sources).forEach((source) => source.zoomTo(zoom)));
-    for (const figure of document.querySelectorAll(".curves figure")) this.#make(figure);
+    for (const figure of document.querySelectorAll(".curves-section > .curves figure")) this.#make(figure);
     for (const folded of document.querySelectorAll(".more-curves")) this.#openLater(folded);
   }
 

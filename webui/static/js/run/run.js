@@ -5,6 +5,7 @@ import { offerControls } from "./controls.js";
 import { Curves } from "./curves.js";
 import { EpochTable } from "./epochs.js";
 import { Evaluation } from "./evaluation.js";
+import { keepFocus } from "./focus.js";
 import { Log } from "./log.js";
 import { ProgressIcon } from "./progress_icon.js";
 import { duration, NOTHING, number, percent, whole } from "../lib/format.js";
@@ -250,6 +251,7 @@ function lookWhileQueued() {
 }
 
 finish();
+keepFocus(page);
 curves.load(data);
 draw();
 icon.show(job.state, job.progress.fraction);
