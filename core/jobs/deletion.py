@@ -21,7 +21,7 @@ from core.database.models import (
     LogLine,
     MetricBuckets,
     MetricSegment,
-    Reading,
+    ResourceSample,
     Snapshot,
 )
 from core.errors import Conflict
@@ -39,7 +39,7 @@ _MANY: tuple[tuple[Any, tuple[Any, ...]], ...] = (
     (LogLine, (LogLine.attempt, LogLine.number)),
     (MetricSegment, (MetricSegment.first_step,)),
     (MetricBuckets, (MetricBuckets.size, MetricBuckets.start)),
-    (Reading, (Reading.attempt, Reading.number)),
+    (ResourceSample, (ResourceSample.attempt, ResourceSample.number)),
 )
 """What a run may have very many rows of, and their keys within it."""
 

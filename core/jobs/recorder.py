@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from core.database.clock import now
 from core.database.engine import Database, storable
 from core.database.models import MEASURED, Attempt, Epoch, Evaluation, Job, LogLine
-from core.database.models import Reading as ReadingRow
+from core.database.models import ResourceSample as ResourceRow
 from core.errors import DatabaseUnavailable
 from core.jobs import events, snapshots
 from core.jobs.lease import Lease, guarded_update
@@ -25,8 +25,8 @@ from core.protocol.reports import (
     EpochEnd,
     Evaluated,
     Line,
-    Reading,
     Report,
+    ResourceSample,
     Shrunk,
     Started,
     StepMetrics,
@@ -56,7 +56,7 @@ class Recorder:
         self._secured: list[SnapshotRef] = []
         self._metrics = MetricWriter(lease.job_id, lease.attempt)
         self._lines_written = 0
-        self._readings_written = 0
+        self._resources_written = 0
         self.flush_cost = 0
         """Statements that the last flush took, its transaction's begin and end among them."""
         self._may_be_written = False
@@ -107,7 +107,7 @@ class Recorder:
         """
         reports, secured = list(self._pending), list(self._secured)
         lines = [report for report in reports if isinstance(report, Line)]
-        readings = [report for report in reports if isinstance(report, Reading)]
+        resources = [report for report in reports if isinstance(report, ResourceSample)]
         samples = _samples(reports)
         own, of_progress = _summaries(reports)
         if secured:
@@ -124,7 +124,7 @@ class Recorder:
                     elif isinstance(report, Evaluated):
                         self._write_evaluation(session, report)
                 self._write_lines(session, lines)
-                self._write_readings(session, readings)
+                self._write_resources(session, resources)
                 self._metrics.write(session, samples)
                 self._write_epochs(session, [r for r in reports if isinstance(r, EpochEnd)])
                 for snapshot in secured:
@@ -141,7 +141,7 @@ class Recorder:
         self._metrics.settle()
         del self._pending[: len(reports)], self._secured[: len(secured)]
         self._lines_written += len(lines)
-        self._readings_written += len(readings)
+        self._resources_written += len(resources)
         self._may_be_written = False
         return desired
 
@@ -158,7 +158,7 @@ class Recorder:
         self._metrics.take_back(session, report.step)
         session.execute(delete(Epoch).where(Epoch.job_id == job_id, Epoch.epoch > report.epoch))
         session.execute(
-            delete(ReadingRow).where(ReadingRow.job_id == job_id, ReadingRow.step > report.step)
+            delete(ResourceRow).where(ResourceRow.job_id == job_id, ResourceRow.step > report.step)
         )
         snapshots.discard(session, job_id, after_step=report.step)
         session.execute(delete(Evaluation).where(Evaluation.job_id == job_id))
@@ -223,10 +223,10 @@ class Recorder:
         since = bindparam("since_s", type_=Float)
         session.execute(insert(LogLine).values(time=now(since)), rows)
 
-    def _write_readings(self, session: Session, readings: Sequence[Reading]) -> None:
-        if not readings:
+    def _write_resources(self, session: Session, resources: Sequence[ResourceSample]) -> None:
+        if not resources:
             return
-        self._take_back(session, ReadingRow, self._readings_written)
+        self._take_back(session, ResourceRow, self._resources_written)
         flushed_at = host_clock()
         rows = [
             report.model_dump(exclude={"kind", "read_at"})
@@ -236,10 +236,10 @@ class Recorder:
                 "number": number,
                 "since_s": -max(0.0, flushed_at - report.read_at),
             }
-            for number, report in enumerate(readings, self._readings_written + 1)
+            for number, report in enumerate(resources, self._resources_written + 1)
         ]
         since = bindparam("since_s", type_=Float)
-        session.execute(insert(ReadingRow).values(time=now(since)), rows)
+        session.execute(insert(ResourceRow).values(time=now(since)), rows)
 
     def _take_back(self, session: Session, table: Any, written: int) -> None:
         """Delete what an earlier flush of this attempt may have written beyond a number."""

@@ -183,13 +183,13 @@ class Line(_Report):
     """When it was written, by the clock that all processes of a host share."""
 
 
-class Reading(_Report):
+class ResourceSample(_Report):
     """What a run takes of its device and its host; its supervisor reads it beside a sample.
 
-    None: nobody could read it. See `core.database.models.Reading` for the units.
+    None: nobody could read it. See `core.database.models.ResourceSample` for the units.
     """
 
-    kind: Literal["reading"] = "reading"
+    kind: Literal["resource_sample"] = "resource_sample"
     step: int
     gpu_utilization: float | None = None
     gpu_memory_bytes: int | None = None
@@ -255,7 +255,7 @@ Report = (
     | Saved
     | Shrunk
     | Line
-    | Reading
+    | ResourceSample
     | Evaluated
     | Finished
     | Failed

@@ -11,7 +11,7 @@ from core.queries.curves import (
     epochs_curve,
     epochs_of_runs,
     metrics_curve,
-    readings_curve,
+    resources_curve,
 )
 from core.queries.jobs import (
     EVERYTHING,
@@ -41,7 +41,7 @@ from core.queries.runs import (
     newest_artifact,
     newest_keys,
     parent,
-    readings,
+    resources,
 )
 from core.queries.usage import RunUsage, Usage, by_kind, largest_runs
 from core.queries.workers import queues, worker, workers
@@ -88,8 +88,8 @@ __all__ = [
     "newest_keys",
     "parent",
     "queues",
-    "readings",
-    "readings_curve",
+    "resources",
+    "resources_curve",
     "revisions",
     "worker",
     "workers",

@@ -1,4 +1,4 @@
-"""Curves of a run in as many buckets as they are drawn with: its samples, epochs and readings."""
+"""Curves of a run in as many buckets as they are drawn with: samples, epochs, what it took."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
-from core.database.models import Epoch, Reading
+from core.database.models import Epoch, ResourceSample
 from core.metrics import buckets, curves
 from core.metrics.samples import VALUES
 
@@ -40,7 +40,7 @@ READ = (
     "memory_bytes",
     "gradient_norm",
 )
-"""What a reading can have."""
+"""What a resource sample can have."""
 STATISTICS = buckets.STATISTICS
 
 Numbers = Sequence[float | None]
@@ -124,16 +124,18 @@ def epochs_curve(
     return Curve(job_id, "epoch", at, count, statistics)
 
 
-def readings_curve(
+def resources_curve(
     session: Session, job_id: int, extent: Extent, values: Sequence[str] = READ
 ) -> Curve:
-    """A run's readings by their steps. They are some thousand at most, and read one by one."""
-    query = select(Reading.step, *(getattr(Reading, value) for value in values))
-    query = query.where(Reading.job_id == job_id).order_by(Reading.attempt, Reading.number)
+    """A run's resource samples by their steps: some thousand at most, read one by one."""
+    query = select(ResourceSample.step, *(getattr(ResourceSample, value) for value in values))
+    query = query.where(ResourceSample.job_id == job_id).order_by(
+        ResourceSample.attempt, ResourceSample.number
+    )
     if extent.first is not None:
-        query = query.where(Reading.step >= extent.first)
+        query = query.where(ResourceSample.step >= extent.first)
     if extent.last is not None:
-        query = query.where(Reading.step <= extent.last)
+        query = query.where(ResourceSample.step <= extent.last)
     steps, *columns = zip(*rows, strict=True) if (rows := session.execute(query).all()) else [()]
     bounds = buckets.groups(len(steps), max(1, -(-len(steps) // extent.points)))
     return Curve(

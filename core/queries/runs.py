@@ -19,7 +19,7 @@ from core.database.models import (
     JobEvent,
     LogLine,
     MetricSegment,
-    Reading,
+    ResourceSample,
     Worker,
 )
 from core.database.search import holds
@@ -65,11 +65,19 @@ def metrics(
     return page_of(rows, limit, lambda row: (row.step,))
 
 
-def readings(
+def resources(
     session: Session, job_id: int, limit: int = DEFAULT_LIMIT, cursor: str = ""
-) -> Page[Reading]:
-    """A page of a job's readings, first to last."""
-    return rows_of_job(session, Reading, job_id, limit, cursor, Reading.attempt, Reading.number)
+) -> Page[ResourceSample]:
+    """A page of a job's resource samples, first to last."""
+    return rows_of_job(
+        session,
+        ResourceSample,
+        job_id,
+        limit,
+        cursor,
+        ResourceSample.attempt,
+        ResourceSample.number,
+    )
 
 
 def logs(

@@ -19,20 +19,20 @@ from core.database.models import (
     MetricBuckets,
     MetricSegment,
     Preview,
-    Reading,
+    ResourceSample,
     Snapshot,
     UnnamedBlob,
 )
 
 LARGEST = 10
-BYTES_OF_READING = 100
+BYTES_OF_RESOURCE_SAMPLE = 100
 
 _TABLES: dict[str, tuple[tuple[Any, Any], ...]] = {
     "logs": ((LogLine, func.length(LogLine.text)),),
     "metrics": (
         (MetricSegment, func.length(MetricSegment.data)),
         (MetricBuckets, func.length(MetricBuckets.data)),
-        (Reading, literal(BYTES_OF_READING)),
+        (ResourceSample, literal(BYTES_OF_RESOURCE_SAMPLE)),
     ),
     "evaluations": ((Evaluation, func.length(cast(Evaluation.content, Text))),),
     "history": ((JobEvent, func.length(cast(JobEvent.payload, Text))),),

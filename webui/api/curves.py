@@ -50,18 +50,18 @@ def metrics(job_id: int) -> Response:
         return jsonify(shapes.CurveShape.of(curve).as_json())
 
 
-@blueprint.get("/jobs/<int:job_id>/readings")
-def readings(job_id: int) -> Response:
+@blueprint.get("/jobs/<int:job_id>/resources")
+def resources(job_id: int) -> Response:
     """A page of what a run took of its device and its host; with `points`, the curve of it."""
     if downloads.is_asked_for(downloads.CSV):
-        return downloads.as_csv(job_id, "readings", queries.readings, shapes.Reading)
+        return downloads.as_csv(job_id, "resources", queries.resources, shapes.ResourceSample)
     wanted = extent()
     if wanted is None:
-        return rows_of_job(job_id, queries.readings, shapes.Reading.model_validate)
+        return rows_of_job(job_id, queries.resources, shapes.ResourceSample.model_validate)
     values = selected("values", queries.READ)
     with current().database.reading() as session:
         queries.job(session, job_id)
-        curve = queries.readings_curve(session, job_id, wanted, values)
+        curve = queries.resources_curve(session, job_id, wanted, values)
         return jsonify(shapes.CurveShape.of(curve).as_json())
 
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from core import formats
+
 Numbers = Sequence[float | None]
 
 WIDTH, HEIGHT = 340, 150
@@ -88,7 +90,7 @@ def draw(
     return Picture(
         title,
         [line(name, color, column) for (name, color), column in lines.items()],
-        [(x(each), f"{each:g}") for each in _ticks(first, last) if each == int(each)],
+        [(x(each), formats.exact(each)) for each in _ticks(first, last) if each == int(each)],
         [(y(each), write(each)) for each in _ticks(low, high)],
         [(x(epoch), text) for text, epoch in (marks or {}).items() if epoch],
         not is_share,

@@ -41,7 +41,7 @@ from worker.supervisor import snapshot_transfer
 from worker.supervisor.fence import Fence
 from worker.supervisor.progress import Hang, ProgressWatch
 from worker.supervisor.publishing import StoreAccess, publish
-from worker.supervisor.readings import Readings
+from worker.supervisor.resources import ResourceSampler
 from worker.supervisor.snapshot_transfer import SnapshotTransfer
 from worker.supervisor.stopping import Stopping
 from worker.supervisor.trial import Trial, work_of
@@ -95,7 +95,7 @@ class Supervisor:
         self._stopping = Stopping(trainer, settings.grace_seconds)
         self._watch = ProgressWatch(trainer, settings.hang_seconds)
         self._hang: Hang | None = None
-        self._readings = Readings([slot.device for slot in slots])
+        self._resources = ResourceSampler([slot.device for slot in slots])
         self._store = StoreAccess(self._writer, self._stopping, self._keep_up)
         self._pipe: WakeupPipe
         self._trial = Trial(context.database, lease)
@@ -151,7 +151,7 @@ class Supervisor:
         self._trainer.give(self._order(resume_from))
         self._fence.order_given()
         self._watch.begin()
-        self._readings.begin(self._trainer.process_ids)
+        self._resources.begin(self._trainer.process_ids)
         where = [
             f"worker {self._context.settings.worker_name}",
             *(slot.device.name for slot in self._slots),
@@ -212,13 +212,13 @@ class Supervisor:
             else:
                 self._writer.record(report)
             if isinstance(report, StepMetrics | StepMetricsBatch):
-                self._read_beside(report)
+                self._sample_beside(report)
         return None
 
-    def _read_beside(self, report: StepMetrics | StepMetricsBatch) -> None:
-        reading = self._readings.beside(report)
-        if reading is not None:
-            self._writer.record(reading)
+    def _sample_beside(self, report: StepMetrics | StepMetricsBatch) -> None:
+        sample = self._resources.beside(report)
+        if sample is not None:
+            self._writer.record(sample)
 
     def _seconds_until_due(self) -> float:
         """Seconds until something is due even if the trainer reports nothing."""

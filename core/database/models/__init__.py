@@ -14,7 +14,7 @@ from core.database.models.measurements import (
     LogLine,
     MetricBuckets,
     MetricSegment,
-    Reading,
+    ResourceSample,
 )
 from core.database.models.previews import Preview
 from core.database.models.workers import Worker
@@ -53,7 +53,7 @@ __all__ = [
     "MetricBuckets",
     "MetricSegment",
     "Preview",
-    "Reading",
+    "ResourceSample",
     "Snapshot",
     "UnnamedBlob",
     "Worker",

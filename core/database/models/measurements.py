@@ -85,19 +85,19 @@ class LogLine(Base):
     text: Mapped[str] = mapped_column(Text)
 
 
-class Reading(Base):
+class ResourceSample(Base):
     """What a run took of its device and its host at a moment, beside a metric sample.
 
     Few enough for a row each: they are further apart the longer an attempt lasts. What nobody could
     read is None.
     """
 
-    __tablename__ = "readings"
+    __tablename__ = "resource_samples"
 
     job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
     attempt: Mapped[int] = mapped_column(primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True)
-    """Counts the readings of one attempt from 1."""
+    """Counts those of one attempt from 1."""
     step: Mapped[int] = mapped_column(BigInteger)
     """Of the metric sample that it came with."""
     time: Mapped[datetime]
@@ -109,11 +109,11 @@ class Reading(Base):
     gpu_temperature_c: Mapped[float | None]
     """Of the warmest."""
     cpu_cores: Mapped[float | None]
-    """How many cores the processes of the run kept busy since the reading before."""
+    """How many cores the processes of the run kept busy since the sample before."""
     memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
     """Of the host, resident, by the processes of the run."""
     gradient_norm: Mapped[float | None]
-    """The newest since the reading before, where one was measured."""
+    """The newest since the sample before, where one was measured."""
 
 
 class Evaluation(Base):

@@ -3,7 +3,7 @@
 import pytest
 
 from core.jobs.recorder import Recorder
-from core.protocol.reports import Line, Reading, StepMetricsBatch
+from core.protocol.reports import Line, ResourceSample, StepMetricsBatch
 from tests.reported import epoch_end, started
 from tests.webui.api.conftest import errors, submitted
 
@@ -33,7 +33,7 @@ def long(database, lease):
         recorder.record(epoch_end(epoch=number, step=100 * number, test_loss=1 / number))
         level = "warning" if number % 10 == 0 else "info"
         recorder.record(Line(text=f"Epoch {number}", level=level))
-        recorder.record(Reading(step=100 * number, cpu_cores=number, gpu_power_w=None))
+        recorder.record(ResourceSample(step=100 * number, cpu_cores=number, gpu_power_w=None))
     recorder.flush()
     return lease.job_id
 
@@ -131,7 +131,7 @@ def test_a_list_can_be_read_from_its_end(client, long, name, key):
         ("jobs/{}/logs?level=loud", "level"),
         ("jobs/{}/logs?format=csv", "format"),
         ("jobs/{}/epochs?format=text", "format"),
-        ("jobs/{}/readings?points=5&values=train_loss", "values"),
+        ("jobs/{}/resources?points=5&values=train_loss", "values"),
         ("metrics?points=5", "job"),
         ("metrics?job={}", "points"),
         ("metrics?job=x&points=5", "job"),
@@ -152,18 +152,18 @@ def test_the_curve_of_a_run_that_is_not_there_is_not_found(client, lease):
 
 
 def test_the_curve_of_the_readings_leaves_out_what_nobody_could_read(client, long):
-    found = curve(client, f"jobs/{long}/readings?points=10&values=cpu_cores,gpu_power_w")
+    found = curve(client, f"jobs/{long}/resources?points=10&values=cpu_cores,gpu_power_w")
 
     assert (found["at"], found["count"]) == (list(range(300, 3001, 300)), [3] * 10)
     assert found["values"]["cpu_cores"]["min"][:2] == [1.0, 4.0]
     assert found["values"]["cpu_cores"]["mean"][:2] == [2.0, 5.0]
     assert set(found["values"]["gpu_power_w"]["max"]) == {None}
-    part = curve(client, f"jobs/{long}/readings?points=10&from=201&to=400")
+    part = curve(client, f"jobs/{long}/resources?points=10&from=201&to=400")
     assert part["at"] == [300, 400]
 
 
 def test_a_run_without_readings_has_an_empty_curve_of_them(client):
-    found = curve(client, f"jobs/{submitted(client)}/readings?points=10")
+    found = curve(client, f"jobs/{submitted(client)}/resources?points=10")
 
     assert (found["at"], found["values"]["cpu_cores"]["last"]) == ([], [])
 
@@ -173,7 +173,7 @@ def test_a_run_without_readings_has_an_empty_curve_of_them(client):
     [
         ("metrics", COUNT, "step,epoch,batch,train_loss,learning_rate,images_per_s"),
         ("epochs", 30, "epoch,train_loss,validation_loss,"),
-        ("readings", 30, "attempt,number,step,time,gpu_utilization,"),
+        ("resources", 30, "attempt,number,step,time,gpu_utilization,"),
     ],
 )
 def test_a_file_of_measurements_has_every_row(client, long, name, count, first):
@@ -205,6 +205,6 @@ def test_a_log_can_be_kept_as_text(client, long):
     assert answer.text.splitlines()[9].endswith(" 1 warning  Epoch 10")
 
 
-@pytest.mark.parametrize("path", ["metrics?format=csv", "logs?format=text", "readings?points=1"])
+@pytest.mark.parametrize("path", ["metrics?format=csv", "logs?format=text", "resources?points=1"])
 def test_there_is_no_file_of_a_run_that_does_not_exist(client, path):
     assert client.get(f"/api/v1/jobs/999/{path}").status_code == 404

@@ -16,7 +16,7 @@ from webui.api.shapes.records import (
     EvaluationShape,
     LogLine,
     MetricSample,
-    Reading,
+    ResourceSample,
 )
 from webui.api.shapes.retention import (
     CleanShape,
@@ -51,9 +51,9 @@ __all__ = [
     "PresetShape",
     "PreviewShape",
     "Problem",
-    "Reading",
     "Reason",
     "RefusedShape",
+    "ResourceSample",
     "RestShape",
     "RunUsageShape",
     "Shape",

@@ -38,7 +38,7 @@ class MetricSample(Shape):
     images_per_s: float
 
 
-class Reading(Shape):
+class ResourceSample(Shape):
     """What a run took of its device and its host at a moment; null: nobody could read it."""
 
     attempt: int

@@ -72,7 +72,7 @@ export class Axis {
     return splits.map((place) => (isNamed(place) ? this.write(place) : ""));
   }
 
-  // Beyond the last epoch it goes on as it went before.
+  // Beyond the last epoch it continues as it was before.
   #between(from, to, value) {
     let high = from.findIndex((each) => each > value);
     if (high < 0) high = from.length - 1;

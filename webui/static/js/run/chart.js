@@ -6,7 +6,7 @@
 import uPlot from "../../node_modules/uplot/dist/uPlot.esm.js";
 import { resolved } from "../lib/colors.js";
 import { percentTick, short, size, whole } from "../lib/format.js";
-import { smoothed } from "./smoothing.js";
+import { smoothed } from "./average.js";
 
 const HEIGHT = 260;
 const NARROW_HEIGHT = 220;
@@ -49,7 +49,7 @@ export class Chart {
 
   // `curves`: for each line its places on the axis, and the columns last, minimum and maximum.
   show(curves, xMax, count) {
-    const weight = this.group.smoothing;
+    const weight = this.group.alpha;
     const columns = curves.map(({ at, columns: [values, ...rest] }, place) => {
       const average = this.#isSmoothed(this.lines[place]) ? smoothed(values, weight) : values.map(() => null);
       return [at, values, ...rest, average];
@@ -174,7 +174,7 @@ export class Chart {
   }
 
   #isSmoothed(line) {
-    return Boolean(this.group.smoothing) && !line.isExact;
+    return Boolean(this.group.alpha) && !line.isExact;
   }
 
   #series(line) {

@@ -1,4 +1,4 @@
-// What the charts of a run share: the axis, the zoom, the smoothing, and the epochs that are marked.
+// What the charts of a run share: the axis, the zoom, how smooth lines are, and the epochs that are marked.
 
 import { gettext } from "../lib/words.js";
 import { Axis } from "./axis.js";
@@ -17,9 +17,9 @@ function kept() {
   }
 }
 
-function keep(wishes) {
+function keep(preferences) {
   try {
-    localStorage.setItem(KEPT, JSON.stringify(wishes));
+    localStorage.setItem(KEPT, JSON.stringify(preferences));
   } catch {
     // then it is asked for again
   }
@@ -31,9 +31,9 @@ const isSame = (one, other) =>
 
 export class ChartGroup {
   constructor() {
-    this.wishes = kept();
-    this.axis = new Axis(BY.includes(this.wishes.by) ? this.wishes.by : "epoch");
-    this.smoothing = Math.min(0.99, Math.max(0, Number(this.wishes.smoothing) || 0));
+    this.preferences = kept();
+    this.axis = new Axis(BY.includes(this.preferences.by) ? this.preferences.by : "epoch");
+    this.alpha = Math.min(0.99, Math.max(0, Number(this.preferences.alpha) || 0));
     this.charts = [];
     this.zoom = null;
     this.epochs = {}; // best, published: their numbers
@@ -45,22 +45,22 @@ export class ChartGroup {
     if (this.zoom) chart.follow(this.zoom);
   }
 
-  wish(wishes) {
-    this.wishes = { ...this.wishes, ...wishes };
-    keep(this.wishes);
+  prefer(preferences) {
+    this.preferences = { ...this.preferences, ...preferences };
+    keep(this.preferences);
   }
 
   setAxis(by) {
     this.axis.by = by;
-    this.wish({ by });
+    this.prefer({ by });
     this.zoom = null;
     for (const tell of this.zoomed) tell(null);
     for (const chart of this.charts) chart.redraw();
   }
 
-  setSmoothing(weight) {
-    this.smoothing = weight;
-    this.wish({ smoothing: weight });
+  setAlpha(alpha) {
+    this.alpha = alpha;
+    this.prefer({ alpha });
   }
 
   // `zoom`: from where to where; null: all of it.

@@ -3,19 +3,19 @@
 export function offerControls(place, curves) {
   const { group } = curves;
   const by = place.querySelector("[name=along]");
-  const smoothing = place.querySelector("[name=smoothing]");
+  const alpha = place.querySelector("[name=alpha]");
   const output = place.querySelector("output");
-  const showSmoothing = () => (output.textContent = smoothing.value);
+  const showAlpha = () => (output.textContent = alpha.value);
   by.value = group.axis.by;
-  smoothing.value = group.smoothing;
-  showSmoothing();
+  alpha.value = group.alpha;
+  showAlpha();
   by.addEventListener("change", () => {
     group.setAxis(by.value);
     curves.draw();
   });
-  smoothing.addEventListener("input", () => {
-    group.setSmoothing(Number(smoothing.value));
-    showSmoothing();
+  alpha.addEventListener("input", () => {
+    group.setAlpha(Number(alpha.value));
+    showAlpha();
     curves.draw();
   });
   const actions = { in: () => group.zoomIn(), out: () => group.zoomOut(), all: () => group.zoomTo(null) };

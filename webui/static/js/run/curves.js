@@ -57,17 +57,17 @@ const CHARTS = {
     writes: "short",
     range: fromZero,
     lines: [
-      { key: "batches", color: "train", value: "gradient_norm", source: "readings", width: 1.5 },
+      { key: "batches", color: "train", value: "gradient_norm", source: "resources", width: 1.5 },
       { key: "ends", color: "busy", value: "gradient_norm", source: "ends", isDotted: true },
     ],
   },
   "memory-curve": one("ends", "memory_bytes", "size", fromZero, known),
-  "utilization-curve": one("readings", "gpu_utilization", "percent", whole),
-  "gpu-memory-curve": one("readings", "gpu_memory_bytes", "size"),
-  "power-curve": one("readings", "gpu_power_w", "whole"),
-  "temperature-curve": one("readings", "gpu_temperature_c", "whole"),
-  "cores-curve": one("readings", "cpu_cores", "short"),
-  "resident-curve": one("readings", "memory_bytes", "size"),
+  "utilization-curve": one("resources", "gpu_utilization", "percent", whole),
+  "gpu-memory-curve": one("resources", "gpu_memory_bytes", "size"),
+  "power-curve": one("resources", "gpu_power_w", "whole"),
+  "temperature-curve": one("resources", "gpu_temperature_c", "whole"),
+  "cores-curve": one("resources", "cpu_cores", "short"),
+  "resident-curve": one("resources", "memory_bytes", "size"),
 };
 
 // The right end of the axis, in epochs. Of a short run all of it is shown from the start; that of a
@@ -91,7 +91,7 @@ export class Curves {
       epochs: made("epochs", measured),
       samples: made("metrics", ["learning_rate", "images_per_s"]),
       ends: made("epochs", ["gradient_norm", "memory_bytes"]),
-      readings: made("readings", [
+      resources: made("resources", [
         ...["gpu_utilization", "gpu_memory_bytes", "gpu_power_w", "gpu_temperature_c"],
         ...["cpu_cores", "memory_bytes", "gradient_norm"],
       ]),
@@ -120,7 +120,7 @@ export class Curves {
     for (const source of [this.sources.losses, this.sources.samples]) source.add(rows);
     if (Date.now() - this.asked < EVERY_MS) return;
     this.asked = Date.now();
-    this.sources.readings.wantNewer();
+    this.sources.resources.wantNewer();
   }
 
   // What was measured is taken back: the run starts again before it.
@@ -160,7 +160,7 @@ export class Curves {
   }
 
   get isLog() {
-    return Boolean(this.group.wishes.isLog);
+    return Boolean(this.group.preferences.isLog);
   }
 
   #show(chart) {
@@ -192,7 +192,7 @@ export class Curves {
     const show = () => button.setAttribute("aria-pressed", this.isLog);
     button.hidden = false;
     button.addEventListener("click", () => {
-      this.group.wish({ isLog: !this.isLog });
+      this.group.prefer({ isLog: !this.isLog });
       chart.setLog(this.isLog);
       show();
     });
@@ -202,7 +202,7 @@ export class Curves {
 
   // A folded section is asked for and drawn when it is opened, and stays open for whoever wants it so.
   #openLater(folded) {
-    const open = this.group.wishes.open ?? [];
+    const open = this.group.preferences.open ?? [];
     const begin = async () => {
       const figures = [...folded.querySelectorAll("figure")];
       const names = new Set(figures.flatMap(({ id }) => CHARTS[id].lines.map(({ source }) => source)));
@@ -214,8 +214,8 @@ export class Curves {
       this.draw();
     };
     folded.addEventListener("toggle", () => {
-      const others = (this.group.wishes.open ?? []).filter((id) => id !== folded.id);
-      this.group.wish({ open: folded.open ? [...others, folded.id] : others });
+      const others = (this.group.preferences.open ?? []).filter((id) => id !== folded.id);
+      this.group.prefer({ open: folded.open ? [...others, folded.id] : others });
       if (folded.open) begin();
     });
     if (open.includes(folded.id)) folded.open = true;

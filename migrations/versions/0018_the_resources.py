@@ -17,7 +17,7 @@ KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 def upgrade() -> None:
     op.create_table(
-        "readings",
+        "resource_samples",
         sa.Column("job_id", KEY, nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
@@ -31,9 +31,12 @@ def upgrade() -> None:
         sa.Column("memory_bytes", sa.BigInteger(), nullable=True),
         sa.Column("gradient_norm", sa.Double(), nullable=True),
         sa.ForeignKeyConstraint(
-            ["job_id"], ["jobs.id"], name=op.f("fk_readings_job_id_jobs"), ondelete="CASCADE"
+            ["job_id"],
+            ["jobs.id"],
+            name=op.f("fk_resource_samples_job_id_jobs"),
+            ondelete="CASCADE",
         ),
-        sa.PrimaryKeyConstraint("job_id", "attempt", "number", name=op.f("pk_readings")),
+        sa.PrimaryKeyConstraint("job_id", "attempt", "number", name=op.f("pk_resource_samples")),
     )
     op.create_table(
         "clones",
@@ -52,4 +55,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("clones")
-    op.drop_table("readings")
+    op.drop_table("resource_samples")

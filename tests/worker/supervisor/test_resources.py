@@ -9,7 +9,7 @@ import pytest
 
 from core.protocol.reports import StepMetrics, StepMetricsBatch
 from worker.devices import Device
-from worker.supervisor.readings import BEFORE_DOUBLING, FIRST_EVERY_S, Readings
+from worker.supervisor.resources import BEFORE_DOUBLING, FIRST_EVERY_S, ResourceSampler
 
 COUNTERS = {
     "nvmlDeviceGetUtilizationRates": lambda number: SimpleNamespace(gpu=40 + 20 * number),
@@ -42,13 +42,13 @@ def sample(step=1, **values):
 
 
 def read(clock, devices, report=None, process_id=None):
-    readings = Readings(devices, clock)
-    readings.begin([process_id or os.getpid()])
+    resources = ResourceSampler(devices, clock)
+    resources.begin([process_id or os.getpid()])
     clock.now += FIRST_EVERY_S
-    return readings.beside(report or sample())
+    return resources.beside(report or sample())
 
 
-def test_a_reading_has_what_each_counter_says(driver, clock):
+def test_a_sample_has_what_each_counter_says(driver, clock):
     found = read(clock, gpus(), sample(step=7, gradient_norm=0.5))
 
     assert (found.step, found.gradient_norm) == (7, 0.5)
@@ -99,13 +99,13 @@ def test_a_process_that_is_gone_leaves_nothing_to_read(clock):
     assert (found.cpu_cores, found.memory_bytes) == (None, None)
 
 
-def test_readings_are_further_apart_the_longer_an_attempt_lasts(clock):
-    readings = Readings([], clock)
-    readings.begin([])
+def test_samples_are_further_apart_the_longer_an_attempt_lasts(clock):
+    resources = ResourceSampler([], clock)
+    resources.begin([])
     hour, taken = 3600, []
     for second in range(24 * hour):
         clock.now += 1
-        if readings.beside(sample(step=second + 1)):
+        if resources.beside(sample(step=second + 1)):
             taken.append(second)
 
     assert taken[1] - taken[0] == FIRST_EVERY_S
@@ -113,18 +113,18 @@ def test_readings_are_further_apart_the_longer_an_attempt_lasts(clock):
     assert len(taken) < 10 * BEFORE_DOUBLING
 
 
-def test_a_norm_that_came_between_readings_is_in_the_next(clock):
-    readings = Readings([], clock)
-    readings.begin([])
+def test_a_norm_that_came_between_samples_is_in_the_next(clock):
+    resources = ResourceSampler([], clock)
+    resources.begin([])
     many = StepMetricsBatch(
         **{name: [1] for name in ("step", "epoch", "batch")},
         **{name: [1.0] for name in ("train_loss", "learning_rate", "images_per_s")},
         eta_s=1.0,
         gradient_norm=3.0,
     )
-    assert readings.beside(many) is None
+    assert resources.beside(many) is None
     clock.now += FIRST_EVERY_S
 
-    assert readings.beside(sample(step=2)).gradient_norm == 3.0
+    assert resources.beside(sample(step=2)).gradient_norm == 3.0
     clock.now += FIRST_EVERY_S
-    assert readings.beside(sample(step=3)).gradient_norm is None
+    assert resources.beside(sample(step=3)).gradient_norm is None

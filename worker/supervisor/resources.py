@@ -1,6 +1,6 @@
 """What a run takes of its GPUs and of its host, read beside its metric samples.
 
-A reading travels with a sample that is there anyway, so it costs no write and no waking up of its
+It travels with a sample that is there anyway, so it costs no write and no waking up of its
 own; and it is made here, not in the trainer, so that no step waits for it. They are further apart
 the longer an attempt lasts: some thousand cover weeks.
 """
@@ -15,19 +15,19 @@ import psutil
 import pynvml
 
 from core import logs
-from core.protocol.reports import Reading, StepMetrics, StepMetricsBatch
+from core.protocol.reports import ResourceSample, StepMetrics, StepMetricsBatch
 from worker.devices import Device
 
 FIRST_EVERY_S = 2.0
 BEFORE_DOUBLING = 300
-"""Readings after which they are twice as far apart."""
+"""Samples after which they are twice as far apart."""
 _MILLIWATTS = 1000.0
 
 log = logs.get_logger(__name__)
 
 
-class Readings:
-    """The readings of one attempt."""
+class ResourceSampler:
+    """Samples what one attempt takes."""
 
     def __init__(
         self, devices: Sequence[Device], clock: Callable[[], float] = time.monotonic
@@ -49,14 +49,14 @@ class Readings:
         self._busy_at = 0.0, 0.0
 
     def begin(self, process_ids: Sequence[int]) -> None:
-        """Begin with an attempt's processes; the first reading is some seconds later."""
+        """Begin with an attempt's processes; the first sample is some seconds later."""
         self._processes = [each for each in map(_process, process_ids) if each is not None]
         self._gpus = _handles(self._uuids)
         self._due = self._clock() + self._every_s
         self._busy_at = self._clock(), self._busy_s() or 0.0
 
-    def beside(self, report: StepMetrics | StepMetricsBatch) -> Reading | None:
-        """The reading that goes with a metric sample; None where none is due."""
+    def beside(self, report: StepMetrics | StepMetricsBatch) -> ResourceSample | None:
+        """What goes with a metric sample; None where none is due."""
         sample = report.last if isinstance(report, StepMetricsBatch) else report
         if sample.gradient_norm is not None:
             self._gradient_norm = sample.gradient_norm
@@ -67,7 +67,7 @@ class Readings:
             self._every_s *= 2
         self._due = self._clock() + self._every_s
         norm, self._gradient_norm = self._gradient_norm, None
-        return Reading(
+        return ResourceSample(
             step=sample.step,
             gradient_norm=norm,
             cpu_cores=self._cores(),
