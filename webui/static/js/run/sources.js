@@ -18,6 +18,7 @@ export class Source {
     this.folded = new Folded(values);
     this.finer = new Finer((query) => api(name, query), values, changed);
     this.isLoaded = false;
+    this.waiting = null; // rows that came while the curve is asked for
     this.asked = null; // a promise, once somebody has wanted to see it
   }
 
@@ -30,9 +31,15 @@ export class Source {
     this.isLoaded = true;
   }
 
+  // What came live. While the curve is asked for it waits: some of it may be in the answer.
   add(rows) {
-    if (!this.isLoaded) return;
-    for (const row of rows) this.folded.add(this.isOfEpochs ? row.epoch : row.step, row);
+    if (this.waiting) this.waiting.push(...rows);
+    else if (this.isLoaded) for (const row of rows) this.#fold(row);
+  }
+
+  #fold(row) {
+    const at = this.isOfEpochs ? row.epoch : row.step;
+    if (at > this.folded.last) this.folded.add(at, row);
   }
 
   clear() {
@@ -51,8 +58,12 @@ export class Source {
   }
 
   async reload() {
+    this.waiting ??= [];
     const curve = await this.#fetch({});
     if (curve) this.load(curve);
+    const came = this.waiting ?? [];
+    this.waiting = null;
+    this.add(came);
     this.changed();
   }
 
