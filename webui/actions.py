@@ -130,6 +130,15 @@ class Submission(BaseModel):
         Field(title="Queue", description="Which workers may run it: those that serve this queue."),
     ] = "default"
     tags: Tags = []
+    cloned_from: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=LARGEST_KEY,
+            title="Cloned from",
+            description="The number of the run whose spec this one began as a copy of.",
+        ),
+    ] = None
 
 
 class Edit(BaseModel):
@@ -246,6 +255,7 @@ def submit(context: Context, values: Mapping[str, Any], key: str | None = None) 
         queue=submission.queue,
         tags=submission.tags,
         submission_token=None if key is None else _token(key),
+        cloned_from=submission.cloned_from,
     )
     asked = submission.name, checked.model_dump(mode="json")
     if key is not None and (job.name, job.spec) != asked:

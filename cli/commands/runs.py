@@ -20,6 +20,7 @@ from core import formats
 from core.characters import printable
 from core.errors import NotFound
 from core.messages import message
+from core.protocol.reports import LEVELS
 from core.spec import facts
 
 JSON = dict[str, Any]
@@ -185,11 +186,18 @@ def history(client: Client, job_id: int, as_json: bool) -> None:
 
 @click.command()
 @job_id
+@click.option("--find", metavar="TEXT", default="", help="Only lines that have this in them.")
+@click.option(
+    "--level",
+    type=click.Choice(LEVELS),
+    multiple=True,
+    help="Only lines of this level; may be given several times.",
+)
 @as_json
 @with_client
-def logs(client: Client, job_id: int, as_json: bool) -> None:
-    """Print a run's log."""
-    lines = client.all(f"/jobs/{job_id}/logs")
+def logs(client: Client, job_id: int, find: str, level: tuple[str, ...], as_json: bool) -> None:
+    """Print a run's log, or the lines of it that are looked for."""
+    lines = client.all(f"/jobs/{job_id}/logs", text=find, level=",".join(level))
     if as_json:
         click.echo(text.as_json(list(lines)))
         return

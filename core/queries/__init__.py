@@ -5,12 +5,14 @@ from core.queries.curves import (
     MEASURED,
     METRICS,
     MOST_POINTS,
+    READ,
     Curve,
     EpochsOfRun,
     Extent,
     epochs_curve,
     epochs_of_runs,
     metrics_curve,
+    resources_curve,
 )
 from core.queries.groups import same_but_seed
 from core.queries.jobs import (
@@ -32,6 +34,8 @@ from core.queries.runs import (
     artifact,
     artifacts,
     attempts,
+    best_epoch,
+    children,
     epochs,
     evaluated_attempt,
     evaluation,
@@ -42,6 +46,8 @@ from core.queries.runs import (
     milestones,
     newest_artifact,
     newest_keys,
+    parent,
+    resources,
 )
 from core.queries.search import Found, search
 from core.queries.throughput import Hour, LastDay, last_day
@@ -59,6 +65,7 @@ __all__ = [
     "MOST_POINTS",
     "OF_THE_END",
     "OLDEST_FIRST",
+    "READ",
     "SORTS",
     "Curve",
     "EpochsOfRun",
@@ -73,8 +80,10 @@ __all__ = [
     "artifact",
     "artifacts",
     "attempts",
+    "best_epoch",
     "by_kind",
     "can_sort_by",
+    "children",
     "coached",
     "count_by_state",
     "count_queued",
@@ -97,8 +106,11 @@ __all__ = [
     "milestones",
     "newest_artifact",
     "newest_keys",
+    "parent",
     "queues",
     "refuse_unknown",
+    "resources",
+    "resources_curve",
     "revisions",
     "same_but_seed",
     "search",

@@ -20,17 +20,20 @@ from core.database.models import (
     MetricBuckets,
     MetricSegment,
     Preview,
+    ResourceSample,
     Snapshot,
     UnnamedBlob,
 )
 
 LARGEST = 10
+BYTES_OF_RESOURCE_SAMPLE = 100
 
 _TABLES: dict[str, tuple[tuple[Any, Any], ...]] = {
     "logs": ((LogLine, func.length(LogLine.text)),),
     "metrics": (
         (MetricSegment, func.length(MetricSegment.data)),
         (MetricBuckets, func.length(MetricBuckets.data)),
+        (ResourceSample, literal(BYTES_OF_RESOURCE_SAMPLE)),
     ),
     "evaluations": ((Evaluation, func.length(cast(Evaluation.content, Text))),),
     "history": ((JobEvent, func.length(cast(JobEvent.payload, Text))),),

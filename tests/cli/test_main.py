@@ -191,6 +191,12 @@ def test_a_log_is_written_as_json_for_programs_and_untouched(trainyard, finished
     assert [line["text"] for line in lines] == [LOGGED]
 
 
+def test_a_log_is_searched(trainyard, finished):
+    assert "good" in trainyard("logs", finished, "--find", "GOOD", "--level", "info").stdout
+    assert trainyard("logs", finished, "--level", "error").stdout == ""
+    assert trainyard("logs", finished, "--find", "nowhere").stdout == ""
+
+
 def test_a_running_job_that_is_cancelled_is_asked_to_stop(trainyard, database, claimant):
     trainyard("submit", "--preset", "quick")
     claim.claim(database, claimant, 30)

@@ -17,6 +17,10 @@ from core.database.engine import storable
 from core.database.models import NAME_LENGTH
 from core.errors import BadRequest, InvalidInput, UnsupportedMediaType
 from core.messages import message
+from core.protocol.reports import LEVELS
+
+LONGEST_TEXT = 500
+"""That a log is searched for."""
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -140,6 +144,14 @@ def newest_first() -> bool:
     if order not in ("asc", "desc"):
         raise InvalidInput.one("order", message("input.one_of", choices=["asc", "desc"]))
     return order == "desc"
+
+
+def looked_for() -> dict[str, Any]:
+    """Which lines of a log are asked for: those that have a text in them, those of some levels."""
+    levels = [each for each in request.args.get("level", "").split(",") if each]
+    if not set(levels) <= set(LEVELS):
+        raise InvalidInput.one("level", message("input.one_of", choices=list(LEVELS)))
+    return {"text": storable(request.args.get("text", "")[:LONGEST_TEXT]), "levels": levels}
 
 
 def extent() -> queries.Extent | None:

@@ -66,13 +66,21 @@ def submit() -> Response | tuple[str, int]:
     """
     typed = request.form
     try:
-        job = actions.submit(current(), reading.submission(typed), reading.submission_key(typed))
+        asked = reading.submission(typed) | _parent(typed)
+        job = actions.submit(current(), asked, reading.submission_key(typed))
     except InvalidInput as error:
         return _form_page(_with_source(reading.refused(typed, error.errors))), 422
     except Unavailable as error:
         page = _form_page(_with_source(reading.refused(typed, (), str(error))))
         return as_unavailable(error, Response(page))
     return to_run(job.id)
+
+
+def _parent(typed: Any) -> dict[str, Any]:
+    """The run that the form was filled from, where it was one."""
+    number = typed.get("from", "")
+    is_number = number.isascii() and number.isdigit() and len(number) < 19
+    return {"cloned_from": int(number)} if is_number and int(number) else {}
 
 
 @blueprint.errorhandler(CSRFError)

@@ -12,7 +12,7 @@ import select
 import shutil
 import signal
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -92,6 +92,11 @@ class Trainer:
         for descriptor in (self._pidfd, self._status, self._lifeline):
             os.close(descriptor)
         shutil.rmtree(self.scratch, ignore_errors=True)
+
+    @property
+    def process_ids(self) -> Sequence[int]:
+        """The process that trains."""
+        return [self.process_id]
 
     @property
     def is_alive(self) -> bool:

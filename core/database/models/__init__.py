@@ -11,6 +11,7 @@ from core.database.models.instances import Instance
 from core.database.models.jobs import (
     MEASURED,
     Attempt,
+    Clone,
     Job,
     JobEvent,
     JobProgress,
@@ -24,6 +25,7 @@ from core.database.models.measurements import (
     LogLine,
     MetricBuckets,
     MetricSegment,
+    ResourceSample,
 )
 from core.database.models.previews import Preview
 from core.database.models.workers import Worker
@@ -52,6 +54,7 @@ __all__ = [
     "Artifact",
     "Attempt",
     "Base",
+    "Clone",
     "DerivedFile",
     "Duty",
     "Epoch",
@@ -67,6 +70,7 @@ __all__ = [
     "MetricBuckets",
     "MetricSegment",
     "Preview",
+    "ResourceSample",
     "SavedFilter",
     "Snapshot",
     "UnnamedBlob",

@@ -321,6 +321,19 @@ class Attempt(Base):
     )
 
 
+class Clone(Base):
+    """That a job began as a copy of another. It goes with either, when that is purged."""
+
+    __tablename__ = "clones"
+
+    job_id: Mapped[int] = mapped_column(
+        ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    parent_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+
+    __table_args__ = (Index(None, "parent_id", "job_id"),)
+
+
 class JobTag(Base):
     """A word by which whoever submitted a job wants to find it again."""
 

@@ -26,6 +26,7 @@ DESCRIBED = [
     ("POST /jobs", shapes.Reason),
     ("GET /jobs/{id}/epochs", shapes.Epoch),
     ("GET /jobs/{id}/epochs", shapes.MetricSample),
+    ("GET /jobs/{id}/epochs", shapes.ResourceSample),
     ("GET /jobs/{id}/epochs", shapes.LogLine),
     ("GET /jobs/{id}/epochs", shapes.ArtifactShape),
     ("GET /jobs/{id}/epochs", shapes.AttemptShape),

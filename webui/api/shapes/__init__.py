@@ -13,7 +13,14 @@ from webui.api.shapes.jobs import JobShape, list_of_jobs, waiting_keys, whole_jo
 from webui.api.shapes.previews import PreviewShape, WaitingShape
 from webui.api.shapes.problems import Problem
 from webui.api.shapes.queue import HourShape, LineShape, QueueShape
-from webui.api.shapes.records import AttemptShape, Epoch, EvaluationShape, LogLine, MetricSample
+from webui.api.shapes.records import (
+    AttemptShape,
+    Epoch,
+    EvaluationShape,
+    LogLine,
+    MetricSample,
+    ResourceSample,
+)
 from webui.api.shapes.retention import (
     CleanShape,
     ManyShape,
@@ -55,6 +62,7 @@ __all__ = [
     "QueueShape",
     "Reason",
     "RefusedShape",
+    "ResourceSample",
     "RestShape",
     "RunUsageShape",
     "Shape",
