@@ -11,6 +11,7 @@ from core.queries.curves import (
     epochs_of_runs,
     metrics_curve,
 )
+from core.queries.experience import Experience, TypicalEpoch, of_preset, typical_epochs
 from core.queries.jobs import (
     EVERYTHING,
     SORTS,
@@ -50,10 +51,12 @@ __all__ = [
     "SORTS",
     "Curve",
     "EpochsOfRun",
+    "Experience",
     "Extent",
     "Page",
     "RunUsage",
     "Selection",
+    "TypicalEpoch",
     "Usage",
     "artifact",
     "artifacts",
@@ -77,8 +80,10 @@ __all__ = [
     "milestones",
     "newest_artifact",
     "newest_keys",
+    "of_preset",
     "queues",
     "revisions",
+    "typical_epochs",
     "worker",
     "workers",
 ]

@@ -312,3 +312,48 @@ def test_a_queued_job_that_is_pinned_to_nothing_cannot_be_retried(database):
 
     with pytest.raises(Conflict, match="only a failed run"):
         lifecycle.retry(database, job.id, LOCAL_OWNER, from_scratch=True)
+
+
+def submit_seeds(database, *seeds, **options):
+    chosen = presets.resolve("quick", {"dataset": "digits"})
+    asked = {"name": "wide", "spec": chosen, "seeds": seeds} | options
+    return lifecycle.submit_for_seeds(database, LOCAL_OWNER, **asked)
+
+
+def test_runs_for_several_seeds_have_their_seeds_names_and_a_tag_in_common(database):
+    jobs = submit_seeds(database, 3, 4, tags=["mine"])
+
+    assert [(job.name, job.spec["seed"]) for job in jobs] == [
+        ("wide (seed 3)", 3),
+        ("wide (seed 4)", 4),
+    ]
+    assert all(job.tags == ["mine", f"seeds-{jobs[0].id}"] for job in jobs)
+    with database.reading() as session:
+        found = queries.jobs(session, queries.Selection(tag=f"seeds-{jobs[0].id}")).items
+    assert {job.id for job, _ in found} == {job.id for job in jobs}
+
+
+def test_runs_for_several_seeds_that_are_submitted_twice_are_made_once(database):
+    first = submit_seeds(database, 0, 1, 2, submission_token="a" * 64)
+    again = submit_seeds(database, 0, 1, 2, submission_token="a" * 64)
+
+    assert [job.id for job in again] == [job.id for job in first]
+    with database.reading() as session:
+        assert len(queries.jobs(session).items) == 3
+
+
+def test_of_runs_for_several_seeds_all_are_queued_or_none(database, monkeypatch):
+    real, made = events.append, []
+
+    def append(*about):
+        made.append(about)
+        if len(made) == 2:
+            raise RuntimeError("a fault between the first and the second")
+        return real(*about)
+
+    monkeypatch.setattr(events, "append", append)
+    with pytest.raises(RuntimeError):
+        submit_seeds(database, 0, 1, 2)
+
+    with database.reading() as session:
+        assert not queries.jobs(session).items

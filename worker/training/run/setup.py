@@ -19,7 +19,8 @@ from worker.training.data.datasets import Images
 from worker.training.model import network
 from worker.training.model.ema import Average
 from worker.training.optim.optimizers import Optimization, build_optimization
-from worker.training.optim.schedule import LearningRate, Span
+from core.spec.rates import Span
+from worker.training.optim.schedule import LearningRate
 from worker.training.run.context import RunContext
 from worker.training.run.sharding import Sharding, shard_count
 from worker.training.run.snapshot_file import StatefulParts
