@@ -23,7 +23,7 @@ NETWORK_PARTS = (DATASET, "model")
 PREVIEW_PARTS = (DATASET, "augmentation", "seed")
 """What of a spec decides which images there are, and how they are varied."""
 
-ESSENTIALS = (DATASET, "data.validation", f"model.{KIND}", "epochs", "optimizer.learning_rate")
+ESSENTIALS = (DATASET, f"model.{KIND}", "epochs", "optimizer.learning_rate", "data.validation")
 """The fields that a first run is decided by, by their paths: a form shows them before all others."""
 
 MODELS: tuple[str, ...] = tuple(

@@ -65,8 +65,9 @@ def sampled(choice: Schedule, span: Span, most: int) -> Sequence[tuple[int, floa
     if isinstance(choice, Step):
         edges = range(choice.every * span.batches, span.steps, choice.every * span.batches)
         places |= {step - before for step in edges for before in (0, 1)}
-    if not isinstance(choice, OneCycle):
-        places.add(min(span.steps - 1, math.ceil(choice.warmup * span.steps)))
+    warmup = choice.warmup * span.steps
+    top = max(0.0, warmup - 1) if isinstance(choice, OneCycle) else math.ceil(warmup)
+    places.add(min(span.steps - 1, round(top)))
     return [(step, factor(choice, span, step)) for step in sorted(places)]
 
 

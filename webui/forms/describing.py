@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from core.languages import gettext
 from core.spec import numbers, spec
 from core.spec.fields import Field, Section, every_field, sections
 from core.spec.presets import PRESETS
@@ -24,11 +25,16 @@ def lowercase_title(title: str) -> str:
 
 def in_short(each: Field, typed: str) -> str:
     """A field and its value in a few words."""
+    title = lowercase_title(gettext(each.title))
     if each.widget == "checkbox":
-        return (
-            lowercase_title(each.title) if typed == "true" else f"no {lowercase_title(each.title)}"
-        )
-    return f"{lowercase_title(each.title)} {typed.strip() or 'none'}"
+        return title if typed == "true" else gettext("no %(field)s", field=title)
+    value = typed.strip() or gettext("none")
+    return gettext("%(field)s %(value)s", field=title, value=value)
+
+
+def as_read(each: Field, typed: str) -> str:
+    """What was typed into a field as it is read: yes and no for a box, the label of a choice."""
+    return gettext(each.label(each.value(typed) if each.widget != "checkbox" else typed == "true"))
 
 
 def is_same(one: str, other: str) -> bool:

@@ -8,11 +8,12 @@ from sqlalchemy import update
 from core import queries
 from core.database.models import Job
 from core.errors import Conflict, Forbidden, NotFound
-from core.jobs import endings, lifecycle, polling
+from core.jobs import endings, events, lifecycle, polling
 from core.jobs.actors import LOCAL_OWNER, of_worker
 from core.jobs.endings import Failure
 from core.jobs.recorder import Recorder
 from core.messages import plain
+from core.spec import presets
 from core.states import FINAL
 from tests.core.jobs.conftest import ADA, TWO_GPUS, attempts, claim, look, secure, steps, submit
 
