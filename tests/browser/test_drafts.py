@@ -107,6 +107,7 @@ def test_a_click_on_a_preset_keeps_what_was_typed_until_the_whole_preset_is_aske
 
 
 def test_a_refused_form_keeps_what_was_typed_over_a_reload_too(form, database):
+    form.locator("#section-plain > summary").click()
     field(form, "batch_size").fill("none")
     start(form)
     expect(form.locator("#mistakes")).to_be_visible()
@@ -116,6 +117,7 @@ def test_a_refused_form_keeps_what_was_typed_over_a_reload_too(form, database):
     form.reload()
 
     has_what_was_typed(form)
+    form.locator("#section-plain > summary").click()
     field(form, "batch_size").fill("64")
     start(form)
     form.wait_for_url(re.compile(r"/jobs/\d+$"))

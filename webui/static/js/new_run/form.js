@@ -41,7 +41,7 @@ function disableOtherKinds() {
 function choosePreset(card) {
   const before = draft.valuesOf(form);
   const filling = fillings[card.dataset.preset];
-  const kept = changedNames();
+  const kept = typedOver();
   for (const [field, value] of Object.entries(filling)) if (!kept.has(field)) fill(field, value);
   mark(card);
   if (kept.size) {
@@ -58,6 +58,13 @@ function takeWhole(filling, before) {
   for (const [field, value] of Object.entries(filling)) fill(field, value);
   keepDraft();
   offerBack(gettext("The preset has replaced what you had changed."), () => refill(before));
+}
+
+// Told here, and not by the server's last answer: who clicks right after typing loses nothing.
+function typedOver() {
+  const base = fillings[form.elements.preset.value] ?? {};
+  const now = new Map(draft.valuesOf(form)); // a ticked box comes after its hidden "false"
+  return new Set(Object.keys(base).filter((name) => now.has(name) && now.get(name).trim() !== base[name]));
 }
 
 function changedNames() {
