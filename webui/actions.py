@@ -281,9 +281,7 @@ def _queued(context: Context, asked: Asked, token: str | None) -> list[Job]:
 
 def _refuse_more_than_there_are(context: Context, asked: Asked) -> None:
     spec = asked.spec
-    refuse_more_than_there_are(
-        context.database, asked.submission.queue, spec.device, spec.devices
-    )
+    refuse_more_than_there_are(context.database, asked.submission.queue, spec.device, spec.devices)
 
 
 def _token(key: str) -> str:

@@ -75,9 +75,7 @@ def typical_epochs(
     return {queue: each for queue, each in found.items() if each is not None}
 
 
-def _typical(
-    rows: Sequence[Row[Any]], spec: Mapping[str, Any], queue: str
-) -> TypicalEpoch | None:
+def _typical(rows: Sequence[Row[Any]], spec: Mapping[str, Any], queue: str) -> TypicalEpoch | None:
     own = [row for row in rows if row.queue == queue]
     for some in filter(None, (own, rows)):
         likeness, alike = _most_alike(some, spec)

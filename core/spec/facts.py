@@ -24,7 +24,7 @@ PREVIEW_PARTS = (DATASET, "augmentation", "seed")
 """What of a spec decides which images there are, and how they are varied."""
 
 ESSENTIALS = (DATASET, f"model.{KIND}", "epochs", "optimizer.learning_rate", "data.validation")
-"""The fields that a first run is decided by, by their paths: a form shows them before all others."""
+"""The paths of the fields that a first run is decided by: a form shows them before all others."""
 
 MODELS: tuple[str, ...] = tuple(
     get_args(kind.model_fields[KIND].annotation)[0] for kind in get_args(get_args(Model)[0])

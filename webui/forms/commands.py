@@ -116,4 +116,9 @@ def _indented(text: str, by: int) -> str:
 
 def _curl(sent: Mapping[str, Any], url: str) -> str:
     body = shlex.quote(json.dumps(sent, ensure_ascii=False))
-    return f"curl {shlex.quote(url)}/api/v1/jobs \\\n  -H 'Content-Type: application/json' \\\n  -d {body}"
+    lines = (
+        f"curl {shlex.quote(url)}/api/v1/jobs",
+        "-H 'Content-Type: application/json'",
+        f"-d {body}",
+    )
+    return " \\\n  ".join(lines)

@@ -1,4 +1,4 @@
-"""What would come of a run as its form stands: its network, its time, and the same by other ways."""
+"""What would come of a run as its form stands: its network, its time, the same by other ways."""
 
 from __future__ import annotations
 

@@ -79,7 +79,8 @@ def with_preset(form: Form, name: str) -> Form:
 
 def with_first_value(form: Form, name: str) -> Form:
     """A form in which an input has again what it was filled with."""
-    return replace(form, values={**form.values, name: form.base.get(name, form.values.get(name, ""))})
+    before = form.base.get(name, form.values.get(name, ""))
+    return replace(form, values={**form.values, name: before})
 
 
 def network_of(form: Form) -> dict[str, Any]:

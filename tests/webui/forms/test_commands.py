@@ -19,7 +19,7 @@ URL = "http://127.0.0.1:9"
 
 ASKED = [
     {"name": "plain", "preset": "quick", "spec": {}},
-    {"name": "it's \"quoted\" $HOME", "preset": None, "spec": {"epochs": 3}},
+    {"name": 'it\'s "quoted" $HOME', "preset": None, "spec": {"epochs": 3}},
     {"name": "-x", "preset": "best", "spec": {"model": {"channels": [8]}, "seed": 7}},
     {
         "name": "all of it",
@@ -98,7 +98,7 @@ def test_the_terminal_command_submits_the_same_run(asked, sent, tmp_path, monkey
 def test_the_python_submits_the_same_run(asked, sent):
     spec, shown = made(asked)
 
-    exec(shown.python)  # noqa: S102  (it is what a person would paste)
+    exec(shown.python)
 
     same_run(sent[0], asked, spec)
 
@@ -109,7 +109,7 @@ def test_the_notebook_trains_the_same_spec(asked, monkeypatch):
     trained = []
     monkeypatch.setattr(trainyard, "train", trained.append, raising=False)
 
-    exec(shown.notebook, {})  # noqa: S102
+    exec(shown.notebook, {})
 
     assert trained == [spec]
 

@@ -11,6 +11,7 @@ from core.spec.hyperparameters import Schedule
 from core.spec.rates import Span, factor
 from worker.training.optim.optimizers import Optimization
 
+
 class LearningRate:
     """The learning rate of a run, set before each step."""
 

@@ -110,7 +110,8 @@ const offerBack = (text, bringBack) => offer(text, gettext("Bring it back"), bri
 // shows its preset, and offers it. By the token of a form that was sent and got no answer, it finds its run.
 function restore() {
   if (form.hasAttribute("data-refused")) {
-    history.replaceState(null, "", form.dataset.address);
+    // (an input is called "dataset", so the form's own data has to be asked for by its long name)
+    history.replaceState(null, "", form.getAttribute("data-address"));
     return draft.keep(form);
   }
   const found = draft.find();
@@ -153,7 +154,6 @@ async function ask() {
   asking?.abort();
   const { signal } = (asking = new AbortController());
   try {
-    // (an input is called "dataset", so the form's own data has to be asked for by its long name)
     const answer = await fetch(form.getAttribute("data-typed"), { method: "POST", body: asked, signal });
     if (!answer.ok) throw new Error(String(answer.status));
     const text = await answer.text();
