@@ -185,7 +185,7 @@ class Form:
         variant = section.variant(self.chosen(section) if section.has_kinds else None)
         if variant is None:
             return []
-        kind = [gettext(variant.title)] if self.chooses_kind(section) else []
+        kind = [gettext(variant.title)] if section.has_kinds else []
         return kind + self.summary(self.rest(variant))
 
     def _typed(self, each: Field) -> str:
