@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from core.database.hints import in_passing
 from core.database.models import Job, JobProgress
+from core.spec import facts
 
 RECENT = 100
 """Runs of a dataset, or of a preset, among which those that went well are looked for."""
@@ -48,11 +49,8 @@ class TypicalEpoch:
 
 def of_preset(session: Session, preset: str, spec: Mapping[str, Any]) -> Experience | None:
     """What finished runs of a preset took that changed nothing of it but the seed."""
-    rows = [
-        row
-        for row in _ended_well(session, Job.preset == preset)
-        if _without_seed(row.spec) == _without_seed(spec)
-    ]
+    ended = _ended_well(session, Job.preset == preset)
+    rows = [row for row in ended if facts.is_same_but_seed(row.spec, spec)]
     if not rows:
         return None
     accuracies = [row.test_accuracy for row in rows if row.test_accuracy is not None]
@@ -70,7 +68,7 @@ def typical_epochs(
 
     Those of the queue itself come first, whatever they have in common with the spec.
     """
-    rows = _ended_well(session, Job.dataset == spec["dataset"])
+    rows = _ended_well(session, Job.dataset == facts.dataset(spec))
     found = {queue: _typical(rows, spec, queue) for queue in queues}
     return {queue: each for queue, each in found.items() if each is not None}
 
@@ -87,20 +85,11 @@ def _typical(rows: Sequence[Row[Any]], spec: Mapping[str, Any], queue: str) -> T
 def _most_alike(
     rows: Sequence[Row[Any]], spec: Mapping[str, Any]
 ) -> tuple[Likeness, Sequence[Row[Any]]]:
-    alike = [row for row in rows if _has_same(row.spec, spec, "model", "batch_size", "data")]
+    alike = [row for row in rows if facts.has_same_work(row.spec, spec)]
     if alike:
         return "network", alike
-    kind = spec["model"]["kind"]
-    of_kind = [row for row in rows if row.model == kind]
+    of_kind = [row for row in rows if row.model == facts.model(spec)]
     return ("kind", of_kind) if of_kind else ("dataset", rows)
-
-
-def _has_same(one: Mapping[str, Any], other: Mapping[str, Any], *names: str) -> bool:
-    return all(one.get(name) == other.get(name) for name in names)
-
-
-def _without_seed(spec: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in spec.items() if name != "seed"}
 
 
 def _seconds(row: Row[Any]) -> float:

@@ -11,14 +11,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from core import formats
-from core.datasets.builtin import DATASETS
-from core.spec import rates, rules
-from core.spec.rates import Span
+from core.spec.facts import LearningRate
 from core.spec.shapes import Block, Shape
-from core.spec.spec import TrainingSpec
-
-POINTS = 120
-"""Places of a curve: more cannot be seen in its width."""
 
 _TALLEST, _SHORTEST = 54.0, 5.0
 _WIDEST, _NARROWEST = 26.0, 3.0
@@ -114,36 +108,18 @@ class Rates:
     """Its line, as the points of a polyline."""
     peak: float
     last: float
-    epochs: int
-    warmup_epochs: float
-    """Epochs in which it first rises."""
-    marks: Sequence[tuple[float, float]]
-    """Epochs with the learning rate at their begin: the picture as numbers."""
-    is_open: bool
-    """Whether the losses of the run decide how it goes on."""
+    of: LearningRate
 
 
-def rates_picture(spec: TrainingSpec) -> Rates:
-    """The learning rate of a run that does not stop early."""
-    dataset = DATASETS[spec.dataset]
-    batches = math.ceil(rules.train_count(spec, dataset) / spec.batch_size)
-    span = Span(batches * spec.epochs, batches)
-    rate = spec.optimizer.learning_rate
-    drawn = rates.sampled(spec.schedule, span, POINTS)
-    peak = max(factor for _, factor in drawn)
+def rates_picture(rates: LearningRate) -> Rates:
+    """The learning rate of a run as a line."""
+    peak = max(rate for _, rate in rates.drawn)
     # above the top there is room for the line's own width
-    points = [(100 * step / max(1, span.steps - 1), 98 - 94 * f / peak) for step, f in drawn]
+    points = [(100 * share, 98 - 94 * rate / peak) for share, rate in rates.drawn]
     if len(points) == 1:
         points.append((100.0, points[0][1]))
-    return Rates(
-        " ".join(f"{x:g},{y:g}" for x, y in _rounded(points)),
-        rate * peak,
-        rate * drawn[-1][1],
-        spec.epochs,
-        spec.schedule.warmup * spec.epochs,
-        _marks(spec, span),
-        spec.schedule.kind == "plateau",
-    )
+    path = " ".join(f"{x:g},{y:g}" for x, y in _rounded(points))
+    return Rates(path, peak, rates.drawn[-1][1], rates)
 
 
 def _rounded(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -154,12 +130,3 @@ def _rounded(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]
         if after is None or not before[1] == here[1] == after[1]:
             kept.append(here)
     return kept
-
-
-def _marks(spec: TrainingSpec, span: Span) -> Sequence[tuple[float, float]]:
-    every = max(1, math.ceil(spec.epochs / 12))
-    rate = spec.optimizer.learning_rate
-    return [
-        (epoch + 1, rate * rates.factor(spec.schedule, span, epoch * span.batches))
-        for epoch in range(0, spec.epochs, every)
-    ]

@@ -18,7 +18,7 @@ from core.jobs import eta
 from core.jobs.capacity import Requirements
 from core.jobs.eta import Prospect
 from core.queries import Experience, TypicalEpoch
-from core.spec import facts, memory, presets, seeds, shapes
+from core.spec import facts, presets, seeds, shapes
 from core.spec.presets import PRESETS
 from core.spec.spec import TrainingSpec
 from core.spec.validation import WrongValue
@@ -29,6 +29,9 @@ from webui.forms import reading
 from webui.forms.commands import Commands, commands
 from webui.forms.drawing import NetworkPicture, Rates, network_picture, rates_picture
 from webui.forms.form import Form, Mistake
+
+POINTS, MOST_EPOCHS = 120, 12
+"""Places of a curve, more cannot be seen in its width; and rows of the table beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +95,8 @@ def outlook(context: Context, form: Form, url: str) -> Outlook:
     return replace(
         found,
         name=name,
-        memory=memory.training_bytes(spec, DATASETS[spec.dataset]),
-        rates=rates_picture(spec),
+        memory=facts.memory_bytes(spec),
+        rates=rates_picture(facts.learning_rate(spec, POINTS, MOST_EPOCHS)),
         queues=_queues(context, asked, spec),
         commands=commands(asked, spec, url),
         runs=_count_of_runs(asked),
@@ -145,11 +148,12 @@ def _looked_up(
     session: Session, asked: Mapping[str, Any], spec: TrainingSpec
 ) -> Sequence[QueueOutlook]:
     chosen = str(asked.get("queue", "default"))[:QUEUE_LENGTH]
-    wanted = Requirements(spec.device, spec.devices, dataset=spec.dataset)
+    whole = spec.model_dump(mode="json")
+    wanted = Requirements(spec.device, spec.devices, dataset=facts.dataset(whole))
     prospects = eta.prospects(
         session, wanted, epochs=spec.epochs, priority=_priority(asked), queue=chosen
     )
-    typical = queries.typical_epochs(session, spec.model_dump(mode="json"), prospects)
+    typical = queries.typical_epochs(session, whole, prospects)
     return [
         QueueOutlook(
             queue,
