@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from core.languages import gettext
+from core.languages.texts import unfilled
 from core.spec import numbers, spec
 from core.spec.fields import Field, Section, every_field, sections
 from core.spec.presets import PRESETS
@@ -34,7 +35,8 @@ def in_short(each: Field, typed: str) -> str:
 
 def as_read(each: Field, typed: str) -> str:
     """What was typed into a field as it is read: yes and no for a box, the label of a choice."""
-    return gettext(each.label(each.value(typed) if each.widget != "checkbox" else typed == "true"))
+    value = typed == "true" if each.widget == "checkbox" else each.value(typed)
+    return unfilled(each.label(value))  # what was typed may have a percent sign
 
 
 def is_same(one: str, other: str) -> bool:

@@ -194,13 +194,14 @@ def test_an_empty_name_is_filled_in_as_at_the_terminal(client):
 
 
 def test_what_is_wrong_is_said_beside_its_input_while_one_types(client):
-    typed = preset_texts()["quick"] | {"epochs": "0", "stopping.patience": "3"}
+    typed = preset_texts()["quick"] | {"epochs": "0", "stopping.patience": "3", "seed": "5% %s"}
     part = follows(client, preset="quick", **typed)
 
+    assert "Seed: 5% %s (was 0)" in part.one("div", id="outlook").text
     assert "at least 1" in part.one("p", id="epochs-error").text
     assert "at least 1" in part.one("div", id="notes-epochs").text
     assert part.all("a", href="#epochs")[0].text == "Epochs"
-    fixed = follows(client, preset="quick", **(typed | {"epochs": "2"}))
+    fixed = follows(client, preset="quick", **(typed | {"epochs": "2", "seed": "5"}))
     assert "validation split" in fixed.one("p", id="stopping.patience-error").text
     assert not fixed.all("p", id="epochs-error")
 
