@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn, Self
+from urllib.parse import urlencode
 
 import httpx
 from httpx_sse import SSEError, connect_sse
@@ -78,6 +79,10 @@ class Client:
     def page_of(self, job_id: int) -> str:
         """The address of a run's page."""
         return f"{self.url}/jobs/{job_id}"
+
+    def page_of_tag(self, tag: str) -> str:
+        """The address of the list of the runs that have a tag."""
+        return f"{self.url}/?{urlencode({'tag': tag})}"
 
     def events(self, job_id: int) -> Iterator[tuple[str, Any]]:
         """A job's live stream: (name, data) until it has ended, over lost connections too.

@@ -296,6 +296,8 @@ def _decimal(value: Decimal, options: Options) -> str:
     rounding = ROUND_FLOOR if options.get("roundingMode") == "floor" else ROUND_HALF_UP
     if options.get("notation") == "scientific":  # Babel would write 9.999 as 10.00e0
         value = Context(options["maximumFractionDigits"] + 1, rounding).plus(value)
+    if "maximumSignificantDigits" in options:  # Babel would write 0.09999 as 0.01
+        value = Context(options["maximumSignificantDigits"], rounding).plus(value)
     with localcontext(rounding=rounding):
         text: str = format_decimal(value, _pattern(options), locale=LOCALES[chosen()])
     return text.replace("E", "e")

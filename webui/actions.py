@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
@@ -12,6 +12,7 @@ from pydantic import (
     AfterValidator,
     AliasChoices,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -38,7 +39,7 @@ from core.messages import message
 from core.retention import cleaning, policy
 from core.retention.cleaning import Piece
 from core.retention.policy import DAY_S, Policy
-from core.spec import presets
+from core.spec import presets, seeds
 from core.spec.spec import TrainingSpec
 from core.spec.validation import WrongValue, explain
 from core.states import FINAL
@@ -79,6 +80,13 @@ def _readable(value: str) -> str:
     if characters.is_blank(value):
         raise WrongValue(message("input.invisible"))
     return value
+
+
+def _seeds(value: Any) -> Any:
+    """Seeds and ranges of them, as a list or as one text."""
+    if isinstance(value, str):
+        return seeds.read(seeds.parts(value))
+    return seeds.read(value) if isinstance(value, list) else value
 
 
 RunName = Annotated[
@@ -139,6 +147,15 @@ class Submission(BaseModel):
             description="The number of the run whose spec this one began as a copy of.",
         ),
     ] = None
+    seeds: Annotated[
+        list[int],
+        BeforeValidator(_seeds),
+        Field(
+            title="Seeds",
+            description="A run for each of them, such as 0-4. Empty: one run, with the seed of the "
+            "spec.",
+        ),
+    ] = []
 
 
 class Edit(BaseModel):
@@ -230,38 +247,80 @@ Options = TypeVar("Options", bound=BaseModel)
 NOTHING: Mapping[str, Any] = {}
 
 
-def submit(context: Context, values: Mapping[str, Any], key: str | None = None) -> Job:
+def submit(context: Context, values: Mapping[str, Any], key: str | None = None) -> list[Job]:
     """Check what was handed in, queue it and notify the workers.
 
     Args:
         context: the database, and whom to notify.
         values: what was handed in, as `Submission` names it.
         key: what this submit is known by, where it may be sent more than once: only the first time
-            something is queued, and each time the job of the first is returned.
+            something is queued, and each time the jobs of the first are returned.
+
+    Returns:
+        One job, or one for each of the seeds that were asked for.
 
     Raises:
         InvalidInput: naming every wrong field, or the key, where it was sent with another job;
             nothing was queued.
     """
-    submission, checked = _read(values)
-    refuse_more_than_there_are(context.database, submission.queue, checked.device, checked.devices)
-    job = lifecycle.submit(
-        context.database,
-        LOCAL_OWNER,
-        name=submission.name,
-        spec=checked,
-        preset=submission.preset,
-        priority=submission.priority,
-        queue=submission.queue,
-        tags=submission.tags,
-        submission_token=None if key is None else _token(key),
-        cloned_from=submission.cloned_from,
-    )
-    asked = submission.name, checked.model_dump(mode="json")
-    if key is not None and (job.name, job.spec) != asked:
-        raise InvalidInput.one(KEY, message("input.key_of_another", job_id=job.id))
-    context.notifier.notify(job.queue)
-    return job
+    asked = _read(values)
+    _refuse_more_than_there_are(context, asked)
+    wanted = asked.runs()
+    jobs = _queued(context, asked, None if key is None else _token(key))
+    if key is not None and [(job.name, job.spec) for job in jobs] != wanted:
+        raise InvalidInput.one(KEY, message("input.key_of_another", job_id=jobs[0].id))
+    context.notifier.notify(asked.submission.queue)
+    return jobs
+
+
+def check(context: Context, values: Mapping[str, Any]) -> list[FieldError]:
+    """What is wrong with what would be handed in; nothing is queued."""
+    try:
+        _refuse_more_than_there_are(context, _read(values))
+    except InvalidInput as error:
+        return list(error.errors)
+    return []
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was handed in, checked."""
+
+    submission: Submission
+    spec: TrainingSpec
+
+    def runs(self) -> list[tuple[str, dict[str, Any]]]:
+        """The name and the spec of each run."""
+        name, whole = self.submission.name, self.spec.model_dump(mode="json")
+        if not self.submission.seeds:
+            return [(name, whole)]
+        return [
+            (lifecycle.name_for_seed(name, seed), whole | {"seed": seed})
+            for seed in self.submission.seeds
+        ]
+
+
+def _queued(context: Context, asked: Asked, token: str | None) -> list[Job]:
+    submission = asked.submission
+    about: dict[str, Any] = {
+        "name": submission.name,
+        "spec": asked.spec,
+        "preset": submission.preset,
+        "priority": submission.priority,
+        "queue": submission.queue,
+        "tags": submission.tags,
+        "submission_token": token,
+        "cloned_from": submission.cloned_from,
+    }
+    if not submission.seeds:
+        return [lifecycle.submit(context.database, LOCAL_OWNER, **about)]
+    seeded = {**about, "seeds": submission.seeds}
+    return lifecycle.submit_for_seeds(context.database, LOCAL_OWNER, **seeded)
+
+
+def _refuse_more_than_there_are(context: Context, asked: Asked) -> None:
+    spec = asked.spec
+    refuse_more_than_there_are(context.database, asked.submission.queue, spec.device, spec.devices)
 
 
 def _token(key: str) -> str:
@@ -270,11 +329,12 @@ def _token(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def _read(values: Mapping[str, Any]) -> tuple[Submission, TrainingSpec]:
+def _read(values: Mapping[str, Any]) -> Asked:
     errors: list[FieldError] = []
     submission = None
     try:
         submission = Submission.model_validate(values)
+        errors += _too_much_for_seeds(submission)
     except ValidationError as error:
         errors += [_field_error(Submission, problem) for problem in error.errors()]
     # the spec is checked even where the name is wrong: a form shows every wrong field
@@ -287,7 +347,20 @@ def _read(values: Mapping[str, Any]) -> tuple[Submission, TrainingSpec]:
             errors += error.errors
     if submission is None or checked is None or errors:
         raise InvalidInput(errors)
-    return submission, checked
+    return Asked(submission, checked)
+
+
+def _too_much_for_seeds(submission: Submission) -> Iterator[FieldError]:
+    """Runs for several seeds need room in their names, and for one tag."""
+    added = [len(lifecycle.name_for_seed("", seed)) for seed in submission.seeds]
+    if not added:
+        return
+    room = NAME_LENGTH - max(added)
+    if len(submission.name) > room:
+        yield FieldError("name", message("input.characters", most=room))
+    if len(submission.tags) >= MOST_TAGS:
+        most = MOST_TAGS - 1
+        yield FieldError("tags", message("input.too_many_tags_for_seeds", most=most))
 
 
 def cancel(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) -> Job:

@@ -20,6 +20,7 @@ COOKIE = "language"
 TAGS = {"zh": "zh-Hans"}
 """What a page says that it is in, where that is another tag than ours."""
 
+
 def install(app: Flask) -> None:
     """Let each request be answered in its reader's language, and templates translate."""
     app.jinja_env.add_extension("jinja2.ext.i18n")

@@ -42,6 +42,11 @@ JSON = dict[str, Any]
 )
 @click.option("--queue", default="default", help="Which workers may run it.", show_default=True)
 @click.option("--tag", "tags", multiple=True, help="A word to find the run by. Repeatable.")
+@click.option(
+    "--seeds",
+    default="",
+    help="A run for each of these seeds, such as 0-4 or 0,1,2, under a tag of their own.",
+)
 @click.option("--follow", is_flag=True, help="Show the run until it ends.")
 @as_json
 @with_client
@@ -54,6 +59,7 @@ def submit(
     priority: int,
     queue: str,
     tags: tuple[str, ...],
+    seeds: str,
     follow: bool,
     as_json: bool,
 ) -> None:
@@ -71,6 +77,9 @@ def submit(
         "queue": queue,
         "tags": list(tags),
     }
+    if seeds.strip():
+        _submit_for_seeds(client, body, seeds, follow=follow, as_json=as_json)
+        return
     job = client.post("/jobs", body)
     if not follow:
         _report(job, as_json, f"run {job['id']} is queued: {client.page_of(job['id'])}")
@@ -82,6 +91,22 @@ def submit(
     else:
         _report_end(client, job)
     sys.exit(job["state"] != "succeeded")
+
+
+def _submit_for_seeds(
+    client: Client, body: JSON, seeds: str, *, follow: bool, as_json: bool
+) -> None:
+    if follow:
+        raise click.UsageError("--follow shows one run: leave it out with --seeds.")
+    made = client.post("/jobs", body | {"seeds": seeds})
+    first, last = (made["items"][place] for place in (0, -1))
+    if as_json:
+        click.echo(text.as_json(made))
+    elif first is last:
+        click.echo(f"run {first['id']} is queued: {client.page_of(first['id'])}")
+    else:
+        where = client.page_of_tag(first["tags"][-1])
+        click.echo(f"runs {first['id']} to {last['id']} are queued: {where}")
 
 
 @click.command("jobs")

@@ -9,12 +9,13 @@ import heapq
 import math
 import statistics
 import threading
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Row, select, union_all
 from sqlalchemy.orm import Session
@@ -135,6 +136,59 @@ def play(session: Session) -> Forecast:
 
 
 @dataclass(frozen=True, slots=True)
+class Prospect:
+    """What would come of a run that is submitted now."""
+
+    position: int
+    """Its place among the due jobs of its queue, from 1."""
+    start_s: float
+    """Seconds until it starts, about; infinite where there is nothing to go by."""
+    fits: bool
+    """Whether a live worker that serves the queue could run it."""
+
+
+class Candidate(NamedTuple):
+    """A run that is not submitted, as a row of the line."""
+
+    place: int
+    id: int
+    lane_id: int
+    dataset: str
+    epochs: int
+    batches: int = 0
+    secured_step: int = 0
+
+
+MOST_QUEUES = 8
+
+
+def prospects(
+    session: Session, wanted: Requirements, *, epochs: int, priority: int, queue: str
+) -> dict[str, Prospect]:
+    """What would come of a run in its queue, and in the others that live workers serve."""
+    workers = rests.live_capacities(session)
+    lane_of = dict(_lanes_with_jobs(session))
+    line = _line(session, lane_of)
+    typical = _typical_epoch_s(session)
+    before = line[: bisect_right(line, -priority, key=itemgetter(0))]
+    candidate = Candidate(-priority, 0, _NO_LANE, wanted.dataset, epochs)
+    served = sorted({each for worker, _ in workers for each in worker.queues} - {queue})
+    found: dict[str, Prospect] = {}
+    for each in [queue, *served][:MOST_QUEUES]:
+        lane_of[_NO_LANE] = _Lane(each, wanted)
+        slots = _slots(session, workers, typical)
+        starts = _starts([*before, candidate], lane_of, slots, typical)
+        ahead = sum(lane_of[row.lane_id].queue == each for row in before)
+        fits = any(some.fit(each, wanted) for some in slots)
+        found[each] = Prospect(ahead + 1, starts[candidate.id], fits)
+    return found
+
+
+_NO_LANE = 0
+"""No lane has this id."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Lane:
     queue: str
     wants: Requirements
@@ -209,7 +263,7 @@ def _typical_epoch_s(session: Session) -> dict[str, float]:
     return {dataset: statistics.median(each[:TYPICAL_OF]) for dataset, each in seconds.items()}
 
 
-def _work_s(job: Row[Any], typical: Mapping[str, float]) -> float:
+def _work_s(job: Row[Any] | Candidate, typical: Mapping[str, float]) -> float:
     """Seconds that a job has before it; infinite where there is nothing to go by."""
     if job.dataset not in typical:
         return math.inf
@@ -302,7 +356,7 @@ def _slots(
 
 
 def _starts(
-    line: Sequence[Row[Any]],
+    line: Sequence[Row[Any] | Candidate],
     lane_of: Mapping[int, _Lane],
     slots: Sequence[_Slots],
     typical: Mapping[str, float],

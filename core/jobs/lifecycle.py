@@ -6,7 +6,9 @@ notifies workers or watchers; neither message carries anything that can go stale
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -49,21 +51,96 @@ def submit(
     Raises:
         Forbidden: the actor may not.
     """
+    _refuse_unless_submitter(actor)
+    about = _About(actor.name, preset, priority, queue, tags)
+    made = [_made(name, spec, about, submission_token)]
+    [job] = _inserted(database, actor, made, cloned_from)
+    return job
+
+
+def submit_for_seeds(
+    database: Database,
+    actor: Actor,
+    *,
+    name: str,
+    spec: TrainingSpec,
+    seeds: Sequence[int],
+    preset: str | None = None,
+    priority: int = 0,
+    queue: str = "default",
+    tags: Sequence[str] = (),
+    submission_token: str | None = None,
+    cloned_from: int | None = None,
+) -> list[Job]:
+    """Put a job for each of some seeds into the queue, all or none of them, under a common tag.
+
+    The tag is named by the number of the first of them. The token, and `cloned_from`, work as those
+    of `submit`.
+
+    Raises:
+        Forbidden: the actor may not.
+    """
+    _refuse_unless_submitter(actor)
+    about = _About(actor.name, preset, priority, queue, tags)
+    jobs = [
+        _made(
+            name_for_seed(name, seed),
+            spec.model_copy(update={"seed": seed}),
+            about,
+            _token_of(submission_token, number),
+        )
+        for number, seed in enumerate(seeds)
+    ]
+    return _inserted(database, actor, jobs, cloned_from, are_together=True)
+
+
+def name_for_seed(name: str, seed: int) -> str:
+    """What one of several runs is called that differ by their seeds."""
+    return f"{name} (seed {seed})"
+
+
+def tag_of_seeds(first: Job) -> str:
+    """The tag of runs that were submitted together, by the first of them."""
+    return f"seeds-{first.id}"
+
+
+def _token_of(token: str | None, number: int) -> str | None:
+    """The token of one of several jobs of a submit: that of the first is the submit's own."""
+    if token is None or number == 0:
+        return token
+    return hashlib.sha256(f"{token} {number}".encode()).hexdigest()
+
+
+def _refuse_unless_submitter(actor: Actor) -> None:
     if not may(actor, "submit"):
         raise Forbidden(message("actor.may_not_submit", name=actor.name))
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    """What the jobs of a submit have in common besides their spec."""
+
+    owner: str
+    preset: str | None
+    priority: int
+    queue: str
+    tags: Sequence[str]
+
+
+def _made(name: str, spec: TrainingSpec, about: _About, token: str | None) -> Job:
     stored = spec.model_dump(mode="json")
-    job = Job(
+    return Job(
         name=name,
         folded_name=name.casefold(),
-        preset=preset,
+        preset=about.preset,
         spec=stored,
         dataset=facts.dataset(stored),
         model=facts.model(stored),
-        owner=actor.name,
-        tags=list(dict.fromkeys(tags)),
-        submission_token=submission_token,
-        priority=priority,
-        queue=queue,
+        owner=about.owner,
+        tags=list(dict.fromkeys(about.tags)),
+        submission_token=token,
+        priority=about.priority,
+        queue=about.queue,
         device=spec.device,
         devices=spec.devices,
         state="queued",
@@ -80,34 +157,47 @@ def submit(
         batches=0,
         progress=JobProgress(revision=0, attempt=0, epoch=0, batch=0),
     )
-    if submission_token is None:
-        return _insert(database, actor, job, cloned_from)
-    return _insert_once(database, actor, job, cloned_from)
 
 
-def _insert(database: Database, actor: Actor, job: Job, cloned_from: int | None) -> Job:
-    with database.writing() as session:
-        return _added(session, actor, job, cloned_from)
-
-
-def _insert_once(database: Database, actor: Actor, job: Job, cloned_from: int | None) -> Job:
-    token = job.submission_token
+def _inserted(
+    database: Database,
+    actor: Actor,
+    jobs: Sequence[Job],
+    cloned_from: int | None,
+    *,
+    are_together: bool = False,
+) -> list[Job]:
+    """Insert jobs in one transaction, or return those of an earlier submit by the same tokens."""
+    tokens = [job.submission_token for job in jobs if job.submission_token is not None]
     try:
         with database.writing() as session:
-            return _of_submission(session, token) or _added(session, actor, job, cloned_from)
+            known = _of_submission(session, tokens)
+            if known:
+                return known
+            tag = None
+            for job in jobs:
+                _add(session, actor, job, cloned_from)
+                if are_together:
+                    tag = tag or tag_of_seeds(job)
+                    _tag(session, job, tag)
+            return list(jobs)
     except IntegrityError:  # on PostgreSQL: the same submit came a moment earlier
         with database.reading() as session:
-            known = _of_submission(session, token)
-        if known is None:
+            known = _of_submission(session, tokens)
+        if not known:
             raise
         return known
 
 
-def _of_submission(session: Session, token: str | None) -> Job | None:
-    return session.scalar(select(Job).where(Job.submission_token == token))
+def _of_submission(session: Session, tokens: Sequence[str]) -> list[Job]:
+    """The jobs that are known by some tokens, in their order."""
+    if not tokens:
+        return []
+    found = session.scalars(select(Job).where(Job.submission_token.in_(tokens)))
+    return sorted(found, key=lambda job: job.id)
 
 
-def _added(session: Session, actor: Actor, job: Job, cloned_from: int | None) -> Job:
+def _add(session: Session, actor: Actor, job: Job, cloned_from: int | None) -> None:
     job.lane_id = lanes.find(session, job.queue, requirements(job))
     session.add(job)
     session.flush()
@@ -120,7 +210,12 @@ def _added(session: Session, actor: Actor, job: Job, cloned_from: int | None) ->
         name: getattr(job, name) for name in ("state", "name", "queue", "priority", "preset")
     }
     events.append(session, job.id, actor, "submitted", 0, payload)
-    return job
+
+
+def _tag(session: Session, job: Job, tag: str) -> None:
+    if tag not in job.tags:
+        job.tags = [*job.tags, tag]
+        session.add(JobTag(job_id=job.id, tag=tag))
 
 
 def _is_there(session: Session, job_id: int) -> bool:

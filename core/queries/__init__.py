@@ -14,6 +14,7 @@ from core.queries.curves import (
     metrics_curve,
     resources_curve,
 )
+from core.queries.experience import Experience, TypicalEpoch, of_preset, typical_epochs
 from core.queries.groups import same_but_seed
 from core.queries.jobs import (
     EVERYTHING,
@@ -69,6 +70,7 @@ __all__ = [
     "SORTS",
     "Curve",
     "EpochsOfRun",
+    "Experience",
     "Extent",
     "Found",
     "Hour",
@@ -76,6 +78,7 @@ __all__ = [
     "Page",
     "RunUsage",
     "Selection",
+    "TypicalEpoch",
     "Usage",
     "artifact",
     "artifacts",
@@ -106,6 +109,7 @@ __all__ = [
     "milestones",
     "newest_artifact",
     "newest_keys",
+    "of_preset",
     "parent",
     "queues",
     "refuse_unknown",
@@ -114,6 +118,7 @@ __all__ = [
     "revisions",
     "same_but_seed",
     "search",
+    "typical_epochs",
     "worker",
     "workers",
 ]

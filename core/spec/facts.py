@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, get_args
 
 from core import formats
 from core.datasets.builtin import DATASETS
 from core.languages import ngettext
-from core.spec import shapes
+from core.spec import memory, rates, rules, shapes
 from core.spec.hyperparameters import Hyperparameters, Model
+from core.spec.rates import Span
 from core.spec.spec import Spec, merge
 from core.spec.validation import KIND
 
@@ -26,6 +29,9 @@ NETWORK_PARTS = (DATASET, "model")
 
 PREVIEW_PARTS = (DATASET, "augmentation", "seed")
 """What of a spec decides which images there are, and how they are varied."""
+
+ESSENTIALS = (DATASET, f"model.{KIND}", "epochs", "optimizer.learning_rate", "data.validation")
+"""The paths of the fields that a first run is decided by: a form shows them before all others."""
 
 MODELS: tuple[str, ...] = tuple(
     get_args(kind.model_fields[KIND].annotation)[0] for kind in get_args(get_args(Model)[0])
@@ -74,6 +80,54 @@ def has_validation(spec: Spec) -> bool:
 def network(spec: Hyperparameters) -> shapes.Summary:
     """The blocks of a spec's network."""
     return shapes.summary(spec.model, DATASETS[spec.dataset])
+
+
+def memory_bytes(spec: Hyperparameters) -> int:
+    """About how many bytes training takes on each device."""
+    return memory.training_bytes(spec, DATASETS[spec.dataset])
+
+
+@dataclass(frozen=True, slots=True)
+class LearningRate:
+    """The learning rate of a run that does not stop early."""
+
+    drawn: Sequence[tuple[float, float]]
+    """Shares of the run, from 0 to 1, with the learning rate there."""
+    by_epoch: Sequence[tuple[int, float]]
+    """Epochs, from 1, with the learning rate at their begin."""
+    epochs: int
+    is_open: bool
+    """Whether the losses of the run decide how it goes on."""
+
+
+def learning_rate(spec: Hyperparameters, most: int, most_epochs: int) -> LearningRate:
+    """How the learning rate of a run changes: at about `most` places, and of `most_epochs`."""
+    batches = math.ceil(rules.train_count(spec, DATASETS[spec.dataset]) / spec.batch_size)
+    span = Span(batches * spec.epochs, batches)
+    highest = spec.optimizer.learning_rate
+    every = math.ceil(spec.epochs / most_epochs)
+    return LearningRate(
+        [
+            (step / max(1, span.steps - 1), highest * factor)
+            for step, factor in rates.sampled(spec.schedule, span, most)
+        ],
+        [
+            (epoch + 1, highest * rates.factor(spec.schedule, span, epoch * batches))
+            for epoch in range(0, spec.epochs, every)
+        ],
+        spec.epochs,
+        spec.schedule.kind == "plateau",
+    )
+
+
+def has_same_work(one: Spec, other: Spec) -> bool:
+    """Whether an epoch of two specs on one dataset is about the same work."""
+    return all(one.get(name) == other.get(name) for name in ("model", "batch_size", "data"))
+
+
+def is_same_but_seed(one: Spec, other: Spec) -> bool:
+    """Whether two specs ask for the same but for the random numbers."""
+    return all(one.get(name) == other.get(name) for name in {*one, *other} - {"seed"})
 
 
 def _optimizer(optimizer: Spec) -> list[str]:

@@ -206,14 +206,15 @@ def spec_fields() -> dict[str, list[Field]]:
     by_path: dict[str, list[Field]] = {}
     for section in sections():
         if section.has_kinds:
-            by_path[section.kind_name] = [_kind_field(section)]
+            by_path[section.kind_name] = [kind_field(section)]
         for variant in section.variants:
             for each in variant.fields:
                 by_path.setdefault(each.path, []).append(each)
     return by_path
 
 
-def _kind_field(section: Section) -> Field:
+def kind_field(section: Section) -> Field:
+    """The field that chooses the variant of a section."""
     return Field(
         name=section.kind_name,
         path=section.kind_name,

@@ -21,6 +21,7 @@ from core.spec.hyperparameters import (
     Regularization,
 )
 from core.spec.spec import TrainingSpec
+from core.spec.validation import KIND
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,3 +170,26 @@ def resolve(preset: str | None, changes: spec.Spec | None = None) -> TrainingSpe
     else:
         base = TrainingSpec().model_dump(mode="json")
     return spec.parse(spec.merge(base, changes or {}))
+
+
+def changes(preset: str | None, wanted: TrainingSpec) -> dict[str, Any]:
+    """The single fields that lead from a preset, or from the defaults, to a spec: by `resolve`."""
+    base = resolve(preset).model_dump(mode="json")
+    found: dict[str, Any] = {}
+    for name, value in wanted.model_dump(mode="json").items():
+        if not isinstance(value, dict):
+            if value != base[name]:
+                found[name] = value
+        elif part := _changes_of_part(base[name], value, getattr(wanted, name)):
+            found[name] = part
+    return found
+
+
+def _changes_of_part(before: dict[str, Any], after: dict[str, Any], part: Any) -> dict[str, Any]:
+    """What differs in a section; one of another kind is compared with that kind's defaults."""
+    kind = after.get(KIND)
+    if kind == before.get(KIND):
+        return {name: value for name, value in after.items() if value != before.get(name)}
+    defaults = type(part)().model_dump(mode="json")
+    differing = {name: value for name, value in after.items() if value != defaults[name]}
+    return {KIND: kind} | differing

@@ -43,9 +43,11 @@ def field(page, name):
 def type_into(page):
     page.get_by_label("Name", exact=True).fill("mine")
     field(page, "epochs").fill("9")
+    page.locator("#all-fields > summary").click()
+    page.locator("#section-optimizer > summary").click()
     page.get_by_label("Kind of optimizer").select_option("adam")
     field(page, "optimizer.adam.learning_rate").fill("0.5")
-    page.locator("details", has_text="Files").locator("summary").click()
+    page.locator("#section-publishing > summary").click()
     field(page, "publishing.onnx").uncheck()
     expect(page.locator("#changes")).to_contain_text("differ")
 
@@ -65,7 +67,7 @@ def names(database):
 
 
 def start(page):
-    page.locator("#new-run button[type=submit]").click()
+    page.locator("#start").click()
 
 
 def test_a_reload_and_a_step_back_keep_what_was_typed(form):
@@ -88,10 +90,14 @@ def test_a_form_that_is_opened_again_offers_what_was_typed(form):
     expect(form.get_by_role("button", name="Bring it back")).to_be_hidden()
 
 
-def test_a_click_on_a_preset_can_be_taken_back(form):
+def test_a_click_on_a_preset_keeps_what_was_typed_until_the_whole_preset_is_asked_for(form):
     form.locator('[data-preset="tutorial"]').click()
-    expect(field(form, "epochs")).to_have_value("10")
+    expect(form.locator(".preset[aria-current]")).to_contain_text("Tutorial")
+    has_what_was_typed(form)
+    expect(form.locator("#restore")).to_contain_text("kept: Epochs, ")
 
+    form.get_by_role("button", name="Take the preset's values").click()
+    expect(field(form, "epochs")).to_have_value("10")
     form.get_by_role("button", name="Bring it back").click()
 
     has_what_was_typed(form)
@@ -101,6 +107,7 @@ def test_a_click_on_a_preset_can_be_taken_back(form):
 
 
 def test_a_refused_form_keeps_what_was_typed_over_a_reload_too(form, database):
+    form.locator("#section-plain > summary").click()
     field(form, "batch_size").fill("none")
     start(form)
     expect(form.locator("#mistakes")).to_be_visible()
@@ -110,6 +117,7 @@ def test_a_refused_form_keeps_what_was_typed_over_a_reload_too(form, database):
     form.reload()
 
     has_what_was_typed(form)
+    form.locator("#section-plain > summary").click()
     field(form, "batch_size").fill("64")
     start(form)
     form.wait_for_url(re.compile(r"/jobs/\d+$"))

@@ -10,6 +10,7 @@ from flask import Response, jsonify, request, url_for
 from core import queries
 from core.database.models import Job
 from core.errors import DatabaseUnavailable
+from core.jobs import lifecycle
 from webui import actions
 from webui.api import downloads, shapes
 from webui.api.blueprint import blueprint
@@ -27,10 +28,17 @@ from webui.context import current
 
 @blueprint.post("/jobs")
 def submit() -> tuple[Response, int, dict[str, str]]:
-    """Queue a run; the same key again answers with the run of the first time."""
-    job = actions.submit(current(), json_object(), request.headers.get(actions.KEY))
-    where = {"Location": url_for("api.show", job_id=job.id)}
-    return jsonify(_as_queued(job).as_json()), 201, where
+    """Queue a run, or one for each of some seeds, which are answered as a list.
+
+    The same key again answers with the runs of the first time.
+    """
+    asked = json_object()
+    jobs = actions.submit(current(), asked, request.headers.get(actions.KEY))
+    if not asked.get("seeds"):
+        where = {"Location": url_for("api.show", job_id=jobs[0].id)}
+        return jsonify(_as_queued(jobs[0]).as_json()), 201, where
+    where = {"Location": url_for("api.jobs", tag=lifecycle.tag_of_seeds(jobs[0]))}
+    return jsonify(_all_as_queued(jobs).as_json()), 201, where
 
 
 def _as_queued(job: Job) -> shapes.JobShape:
@@ -39,6 +47,15 @@ def _as_queued(job: Job) -> shapes.JobShape:
             return shapes.whole_job(session, job, None)
     except DatabaseUnavailable:  # since the submit: an error would say that nothing is queued
         return shapes.JobShape.of(job, None)
+
+
+def _all_as_queued(jobs: list[Job]) -> shapes.Listing[shapes.JobShape]:
+    page = queries.Page([(job, None) for job in jobs], None)
+    try:
+        with current().database.reading() as session:
+            return shapes.list_of_jobs(session, page)
+    except DatabaseUnavailable:
+        return shapes.Listing[shapes.JobShape].of(page, lambda row: shapes.JobShape.of(*row))
 
 
 @blueprint.get("/jobs")

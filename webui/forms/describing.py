@@ -31,6 +31,11 @@ def in_short(each: Field, typed: str) -> str:
     return gettext("%(title)s %(value)s", title=title, value=typed.strip() or gettext("none"))
 
 
+def as_read(each: Field, typed: str) -> str:
+    """What was typed into a field as it is read: yes and no for a box, the label of a choice."""
+    return each.label(typed == "true" if each.widget == "checkbox" else each.value(typed))
+
+
 def is_same(one: str, other: str) -> bool:
     """Whether two texts are one value: 0,10 is 0.1."""
     try:

@@ -13,7 +13,7 @@ from werkzeug.datastructures import MultiDict
 from core.database.models import Job
 from core.errors import FieldError, InvalidInput
 from core.messages import message
-from core.spec import spec
+from core.spec import facts, spec
 from core.spec.fields import Field, every_field, sections
 from core.spec.presets import PRESETS
 from webui import networks
@@ -22,6 +22,8 @@ from webui.forms.form import Form, Mistake, Source, run_fields
 
 Post = MultiDict[str, str]
 LONGEST_TOKEN = 64
+NAME = "name"
+"""The input of what a run is called."""
 
 
 def _typed(each: Field, post: Post) -> str | None:
@@ -51,7 +53,11 @@ def source(job: Job) -> Source:
 def from_run(job: Job) -> Form:
     """The form filled from an old run, to be run again with changes."""
     old = source(job)
-    run = {each.name: each.text(getattr(job, each.name)) for each in run_fields()}
+    run = {
+        each.name: each.text(getattr(job, each.name))
+        for each in run_fields()
+        if hasattr(job, each.name)  # a run has one seed
+    }
     return Form(values=_run_defaults() | run | dict(old.values), source=old)
 
 
@@ -62,6 +68,19 @@ def _run_defaults() -> dict[str, str]:
 def as_typed(post: Post) -> Form:
     """The form as it was typed, unchecked."""
     return refused(post, ())
+
+
+def with_preset(form: Form, name: str) -> Form:
+    """A form that is filled from a preset, or from its old run; what was changed in it is kept."""
+    chosen = replace(form, preset=name if name in PRESETS else "")
+    kept = {each: form.values[each] for each in form.changes}
+    return replace(chosen, values={**form.values, **chosen.base, **kept})
+
+
+def with_first_value(form: Form, name: str) -> Form:
+    """A form in which an input has again what it was filled with."""
+    before = form.base.get(name, form.values.get(name, ""))
+    return replace(form, values={**form.values, name: before})
 
 
 def network_of(form: Form) -> dict[str, Any]:
@@ -77,7 +96,14 @@ def submission(post: Post) -> dict[str, Any]:
         typed = _typed(each, post)
         if typed is not None:
             values[each.name] = each.value(typed)
+    if NAME in values and not str(values[NAME]).strip():
+        values[NAME] = default_name(values)
     return values
+
+
+def default_name(asked: spec.Spec) -> str:
+    """What a run is called that was given no name: as at the terminal."""
+    return str(asked["preset"] or facts.default_name(asked["spec"]))
 
 
 def _read_spec(post: Post) -> dict[str, Any]:

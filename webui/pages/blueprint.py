@@ -50,3 +50,10 @@ def to_run(job_id: int) -> Response:
     response = redirect(url_for("pages.job", job_id=job_id), 303)
     assert isinstance(response, Response)
     return response
+
+
+def to_runs_of(tag: str) -> Response:
+    """Send a browser to the list of the runs that have a tag."""
+    response = redirect(url_for("pages.jobs", tag=tag), 303)
+    assert isinstance(response, Response)
+    return response

@@ -12,17 +12,22 @@ from flask_wtf.csrf import CSRFError
 from core import previews, queries
 from core.database.models import Job
 from core.errors import InvalidInput, Unavailable
+from core.jobs import lifecycle
+from core.languages.texts import unfilled
 from core.messages import message
 from core.spec import presets
 from core.spec.presets import PRESETS
-from webui import actions, networks
+from webui import actions
 from webui.context import current
-from webui.forms import cloning, describing, reading
+from webui.forms import cloning, describing, outlook, reading
 from webui.forms.form import Form, Source
-from webui.pages.blueprint import blueprint, to_run
+from webui.forms.outlook import Outlook
+from webui.pages.blueprint import blueprint, to_run, to_runs_of
 from webui.problems import as_unavailable, refused
 
 FIRST_PRESET = next(iter(PRESETS))
+FIELDS_COOKIE = "fields"
+"""Remembers whether somebody wants to see all of them: `js/new_run/form.js` sets it."""
 
 
 @blueprint.get("/jobs/new")
@@ -62,18 +67,18 @@ def submit() -> Response | tuple[str, int]:
     """Queue what the form asks for, or show the form again as it was typed, with what is wrong.
 
     The form that is sent again leads to the run of the first time: a double click, and a submit
-    whose answer was lost.
+    whose answer was lost. Runs for several seeds are shown as a list.
     """
     typed = request.form
     try:
         asked = reading.submission(typed) | _parent(typed)
-        job = actions.submit(current(), asked, reading.submission_key(typed))
+        jobs = actions.submit(current(), asked, reading.submission_key(typed))
     except InvalidInput as error:
         return _form_page(_with_source(reading.refused(typed, error.errors))), 422
     except Unavailable as error:
         page = _form_page(_with_source(reading.refused(typed, (), str(error))))
         return as_unavailable(error, Response(page))
-    return to_run(job.id)
+    return to_run(jobs[0].id) if len(jobs) == 1 else to_runs_of(lifecycle.tag_of_seeds(jobs[0]))
 
 
 def _parent(typed: Any) -> dict[str, Any]:
@@ -94,11 +99,24 @@ def show_expired(_error: CSRFError) -> Response | tuple[str, int]:
 
 @blueprint.post("/jobs/new")
 def show_typed() -> str:
-    """The form as it is typed so far, or only what follows from that. Nothing is queued."""
+    """The form as it is typed so far, or only what follows from that. Nothing is queued.
+
+    A button may ask for another preset, which keeps what was changed, or for one input to have
+    again what it was filled with.
+    """
     form = _with_source(reading.as_typed(request.form))
+    if "choose" in request.form:
+        form = reading.with_preset(form, request.form["choose"])
+    if "back" in request.form:
+        form = reading.with_first_value(form, request.form["back"])
+    form = outlook.checked(current(), form)
     if "part" in request.args:
-        return render_template("new_run/_typed.html", form=form, **_network(form))
+        return render_template("new_run/_typed.html", form=form, outlook=_outlook(form))
     return _form_page(form)
+
+
+def _outlook(form: Form) -> Outlook:
+    return outlook.outlook(current(), form, request.host_url.rstrip("/"))
 
 
 def _form_page(form: Form) -> str:
@@ -106,15 +124,10 @@ def _form_page(form: Form) -> str:
         "new_run/page.html",
         form=form,
         presets=presets.shown(),
+        experience=outlook.experience_of_presets(current()),
         fillings=describing.preset_texts() | ({"": form.source.values} if form.source else {}),
         preview_parts=previews.PARTS,
-        **_network(form),
+        outlook=_outlook(form),
+        shows_all=request.cookies.get(FIELDS_COOKIE) == "all" or form.has_more,
+        unfilled=unfilled,
     )
-
-
-def _network(form: Form) -> dict[str, Any]:
-    """The summary of the network that a form describes, or what is wrong with it."""
-    try:
-        return {"network": networks.summarize(reading.network_of(form))}
-    except InvalidInput as error:
-        return {"network": None, "network_mistakes": reading.placed(form, error.errors)}

@@ -37,6 +37,8 @@ INPUTS: dict[str, Template] = {
     "input.characters": "use at most {most} characters",
     "input.too_few": "give at least {least}",
     "input.too_many": "give at most {most}",
+    "input.seeds": "write seeds such as 0-4, or 0, 1, 2: whole numbers from 0 on",
+    "input.too_many_tags_for_seeds": "give at most {most}: runs for several seeds get one more",
     "input.has_no_parts": "{field} is a single value and has no parts",
     "input.has_parts": "{field} is no single value: parts of it are set too",
     "input.json_object": "send a JSON object",

@@ -8,11 +8,12 @@ from sqlalchemy import update
 from core import queries
 from core.database.models import Job
 from core.errors import Conflict, Forbidden, NotFound
-from core.jobs import deletion, endings, lifecycle, polling
+from core.jobs import deletion, endings, events, lifecycle, polling
 from core.jobs.actors import LOCAL_OWNER, of_worker
 from core.jobs.endings import Failure
 from core.jobs.recorder import Recorder
 from core.messages import plain
+from core.spec import presets
 from core.states import FINAL
 from tests.core.jobs.conftest import ADA, TWO_GPUS, attempts, claim, look, secure, steps, submit
 
@@ -332,3 +333,48 @@ def test_a_clone_knows_its_parent_until_that_is_purged(database):
     deletion.delete(database, parent.id, LOCAL_OWNER, 0.0)
     assert deletion.purge(database) == 1
     assert family(child) == (None, [])
+
+
+def submit_seeds(database, *seeds, **options):
+    chosen = presets.resolve("quick", {"dataset": "digits"})
+    asked = {"name": "wide", "spec": chosen, "seeds": seeds} | options
+    return lifecycle.submit_for_seeds(database, LOCAL_OWNER, **asked)
+
+
+def test_runs_for_several_seeds_have_their_seeds_names_and_a_tag_in_common(database):
+    jobs = submit_seeds(database, 3, 4, tags=["mine"])
+
+    assert [(job.name, job.spec["seed"]) for job in jobs] == [
+        ("wide (seed 3)", 3),
+        ("wide (seed 4)", 4),
+    ]
+    assert all(job.tags == ["mine", f"seeds-{jobs[0].id}"] for job in jobs)
+    with database.reading() as session:
+        found = queries.jobs(session, queries.Selection(tag=f"seeds-{jobs[0].id}")).items
+    assert {job.id for job, _ in found} == {job.id for job in jobs}
+
+
+def test_runs_for_several_seeds_that_are_submitted_twice_are_made_once(database):
+    first = submit_seeds(database, 0, 1, 2, submission_token="a" * 64)
+    again = submit_seeds(database, 0, 1, 2, submission_token="a" * 64)
+
+    assert [job.id for job in again] == [job.id for job in first]
+    with database.reading() as session:
+        assert len(queries.jobs(session).items) == 3
+
+
+def test_of_runs_for_several_seeds_all_are_queued_or_none(database, monkeypatch):
+    real, made = events.append, []
+
+    def append(*about):
+        made.append(about)
+        if len(made) == 2:
+            raise RuntimeError("a fault between the first and the second")
+        return real(*about)
+
+    monkeypatch.setattr(events, "append", append)
+    with pytest.raises(RuntimeError):
+        submit_seeds(database, 0, 1, 2)
+
+    with database.reading() as session:
+        assert not queries.jobs(session).items

@@ -44,3 +44,23 @@ def test_overriding_leaves_the_preset_as_it_was():
 def test_an_unknown_preset_is_refused_with_the_known_ones(name):
     with pytest.raises(InvalidInput, match=r"preset: .*quick, tutorial"):
         presets.resolve(name, {})
+
+
+@pytest.mark.parametrize("preset", [None, "quick", "best"])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {},
+        {"epochs": 77},
+        {"optimizer": {"kind": "adam", "learning_rate": 0.5}},
+        {"optimizer": {"kind": "rmsprop"}, "schedule": {"kind": "step", "every": 2}},
+        {"stopping": {"patience": 3}, "data": {"validation": 0.1}, "model": {"kind": "mlp"}},
+    ],
+)
+def test_the_changes_of_a_spec_lead_from_its_preset_to_it(preset, wanted):
+    spec = presets.resolve("tutorial", wanted)
+
+    changes = presets.changes(preset, spec)
+
+    assert presets.resolve(preset, changes) == spec
+    assert not presets.changes("tutorial", presets.resolve("tutorial"))

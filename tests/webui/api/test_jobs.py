@@ -432,3 +432,38 @@ def test_a_key_that_is_sent_with_another_job_is_refused(client, more):
 def test_a_key_has_some_characters_and_not_too_many(client, key):
     assert set(errors(submit_by(client, key))) == {"Idempotency-Key"}
     assert count(client) == 0
+
+
+def test_a_submit_for_several_seeds_is_answered_with_a_list_and_found_again_by_its_key(client):
+    body = {"name": "wide", "preset": "quick", "seeds": "0-2"}
+    first = client.post("/api/v1/jobs", json=body, headers={"Idempotency-Key": "k"})
+    again = client.post("/api/v1/jobs", json=body, headers={"Idempotency-Key": "k"})
+
+    assert first.status_code == 201
+    items = first.json["items"]
+    assert [(job["name"], job["spec"]["seed"]) for job in items] == [
+        (f"wide (seed {seed})", seed) for seed in (0, 1, 2)
+    ]
+    tag = f"seeds-{items[0]['id']}"
+    assert all(job["tags"] == [tag] for job in items)
+    assert first.headers["Location"] == f"/api/v1/jobs?tag={tag}"
+    assert [job["id"] for job in again.json["items"]] == [job["id"] for job in items]
+    assert len(client.get(first.headers["Location"]).json["items"]) == 3
+    other = client.post(
+        "/api/v1/jobs", json=body | {"seeds": [0, 5]}, headers={"Idempotency-Key": "k"}
+    )
+    assert other.status_code == 422
+
+
+def test_wrong_seeds_queue_nothing(client):
+    for seeds in ("0-50", "x", [-1], [True], {"from": 0}):
+        answer = client.post("/api/v1/jobs", json={"name": "wide", "seeds": seeds})
+        assert answer.status_code == 422, seeds
+        assert answer.json["errors"][0]["field"].startswith("seeds")
+    assert not client.get("/api/v1/jobs").json["items"]
+
+
+def test_runs_for_seeds_need_room_in_their_names_and_for_a_tag(client):
+    tags = [f"tag {number}" for number in range(20)]
+    answer = client.post("/api/v1/jobs", json={"name": "x" * 120, "seeds": "0-1", "tags": tags})
+    assert {each["field"] for each in answer.json["errors"]} == {"name", "tags"}

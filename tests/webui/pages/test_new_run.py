@@ -6,8 +6,10 @@ import contextlib
 import dataclasses
 
 import pytest
+from sqlalchemy import update
 
 from core import queries
+from core.database.models import Job
 from core.datasets.builtin import DATASETS
 from core.errors import DatabaseUnavailable
 from core.spec import shapes
@@ -20,7 +22,7 @@ def test_the_form_starts_from_the_preset_that_was_chosen(client):
     page = get(client, "/jobs/new?preset=tutorial")
     assert page.one("input", id="epochs").attributes["value"] == "10"
     assert page.one("input", name="preset").attributes["value"] == "tutorial"
-    assert "Tutorial" in page.one("a", aria_current="true").text
+    assert "Tutorial" in page.one("button", aria_current="true").text
 
 
 def test_an_unknown_preset_in_the_address_is_refused(client):
@@ -73,9 +75,10 @@ def test_a_wrong_field_keeps_what_was_typed_and_says_what_is_wrong_beside_it(cli
     assert wrong.attributes["value"] == "a few"
     assert wrong.attributes["aria-invalid"] == "true"
     message = page.one("p", id="epochs-error")
-    assert "epochs-error" in wrong.attributes["aria-describedby"]
+    assert "notes-epochs" in wrong.attributes["aria-describedby"]
+    assert message.text in page.one("div", id="notes-epochs").text
     assert "whole number" in message.text
-    assert page.one("a", href="#epochs").text == "Epochs"
+    assert page.all("a", href="#epochs")[0].text == "Epochs"
     assert page.one("input", id="name").attributes["value"] == "kept"
     assert page.one("input", id="seed").attributes["value"] == "7"
     assert "selected" in page.one("option", value="adam").attributes
@@ -84,10 +87,10 @@ def test_a_wrong_field_keeps_what_was_typed_and_says_what_is_wrong_beside_it(cli
 
 
 def test_all_wrong_fields_are_shown_at_once(client):
-    page = Page(post_run(client, name=" ", epochs="0", queue="no spaces", priority="x").text)
+    page = Page(post_run(client, name="x" * 999, epochs="0", queue="no spaces", priority="x").text)
     for name in ("name", "epochs", "queue", "priority"):
         assert page.one("p", id=f"{name}-error").text
-        assert page.one("a", href=f"#{name}")
+        assert page.all("a", href=f"#{name}")
 
 
 def test_an_error_of_a_rule_between_fields_is_shown_at_its_field(client):
@@ -122,7 +125,12 @@ def test_advanced_sections_are_folded_and_name_their_fields(client):
     page = get(client, "/jobs/new?preset=tutorial")
     folded = {e.text.split()[0]: e for e in page.all("details", **{"class": "panel folded"})}
     assert set(folded) == {
+        "Training",
         "Images",
+        "Network",
+        "Optimizer",
+        "Learning",
+        "Augmentation",
         "Regularization",
         "Stopping",
         "Computing",
@@ -130,6 +138,7 @@ def test_advanced_sections_are_folded_and_name_their_fields(client):
         "Scheduling",
     }
     assert not any("open" in e.attributes for e in folded.values())
+    assert "open" not in page.one("details", id="all-fields").attributes
     [summary] = [e for e in page.all("summary") if e.text.startswith("Regularization")]
     assert "label smoothing, mix images" in summary.text
 
@@ -175,6 +184,107 @@ def test_what_is_typed_is_counted_and_summarized_by_the_server(client):
     assert part.one("span", id="summary-regularization").text == ""
 
 
+def test_an_empty_name_is_filled_in_as_at_the_terminal(client):
+    assert get(client, "/jobs/new").one("input", id="name").attributes["placeholder"] == "quick"
+    assert follows(client, dataset="digits").one("div", id="outlook").attributes["data-name"] == (
+        "digits run"
+    )
+    post_run(client, name=" ")
+    assert client.get("/api/v1/jobs").json["items"][0]["name"] == "quick"
+
+
+def test_what_is_wrong_is_said_beside_its_input_while_one_types(client):
+    typed = preset_texts()["quick"] | {"epochs": "0", "stopping.patience": "3", "seed": "5% %s"}
+    part = follows(client, preset="quick", **typed)
+
+    assert "Seed: 5% %s (was 0)" in part.one("div", id="outlook").text
+    assert "at least 1" in part.one("p", id="epochs-error").text
+    assert "at least 1" in part.one("div", id="notes-epochs").text
+    assert part.all("a", href="#epochs")[0].text == "Epochs"
+    fixed = follows(client, preset="quick", **(typed | {"epochs": "2", "seed": "5"}))
+    assert "validation split" in fixed.one("p", id="stopping.patience-error").text
+    assert not fixed.all("p", id="epochs-error")
+
+
+def test_a_field_says_what_it_was_and_a_button_brings_that_back(client, submitted):
+    old = submitted("the old one", epochs=3)
+    typed = dict(preset_texts()["quick"]) | {"epochs": "9", "batch_size": "64"}
+    data = {"csrf_token": token(client), "from": str(old.id), "preset": "", **typed}
+
+    page = Page(client.post("/jobs/new", data=data).text)
+
+    assert "It was 3." in page.one("div", id="notes-epochs").text
+    listed = page.one("details", **{"class": "differences"})
+    assert "Epochs: 9 (was 3)" in listed.text
+    assert "Batch size: 64 (was 128)" in listed.text
+    back = Page(client.post("/jobs/new", data=data | {"back": "epochs"}).text)
+    assert back.one("input", id="epochs").attributes["value"] == "3"
+    assert back.one("input", id="batch_size").attributes["value"] == "64"
+
+
+def test_another_preset_keeps_what_was_typed_without_a_script_too(client):
+    typed = preset_texts()["quick"] | {"epochs": "9", "name": "mine"}
+    data = {"csrf_token": token(client), "preset": "quick", "choose": "best", **typed}
+
+    page = Page(client.post("/jobs/new", data=data).text)
+
+    assert page.one("input", name="preset").attributes["value"] == "best"
+    assert page.one("input", id="epochs").attributes["value"] == "9"
+    assert page.one("input", id="name").attributes["value"] == "mine"
+    assert page.one("input", id="model.cnn.channels").attributes["value"] == "32, 32, 64, 64, 128"
+
+
+def test_the_form_draws_its_learning_rate_and_says_when_it_would_run(client, database, succeeded):
+    done = succeeded()
+    with database.writing() as session:
+        session.execute(update(Job).where(Job.id == done).values(preset="quick"))
+    page = get(client, "/jobs/new?preset=quick")
+
+    assert page.one("span", **{"class": "peak"}).text == "0.1"
+    assert page.one("polyline").attributes["points"].count(",") > 50
+    outlook = page.one("div", id="outlook").text
+    assert "Queue default Starts at once. Takes about" in outlook
+    assert "By 1 past run of this network." in outlook
+    assert "one run here" in page.one("button", data_preset="quick").text
+
+
+def test_a_queue_that_nobody_serves_is_told_before_the_submit(client, worker_id):
+    outlook = follows(client, **preset_texts()["quick"], queue="night").one("div", id="outlook")
+
+    assert "Queue night No live worker that serves it can run this." in outlook.text
+    assert "Queue default Starts at once." in outlook.text
+
+
+def test_a_form_for_several_seeds_makes_a_run_for_each_and_leads_to_their_list(client, database):
+    form = form_of(get(client, "/jobs/new"))
+
+    first = submit_form(client, form, seeds="0-2, 7")
+    again = submit_form(client, form, seeds="0-2, 7")
+
+    assert first.headers["Location"] == again.headers["Location"] == "/?tag=seeds-1"
+    made = [f"once (seed {seed})" for seed in (0, 1, 2, 7)]
+    assert sorted(names(database)) == made
+    table = get(client, first.headers["Location"]).one("table").text
+    assert all(name in table for name in made)
+
+
+def test_wrong_seeds_are_told_at_their_input(client):
+    page = Page(post_run(client, name="x", seeds="0-99").text)
+    assert "at most 50" in page.one("p", id="seeds-error").text
+    assert page.one("input", id="seeds").attributes["value"] == "0-99"
+    assert "0-4" in follows(client, seeds="x").one("p", id="seeds-error").text
+
+
+def test_the_number_of_runs_that_a_form_would_start_is_told(client):
+    assert follows(client, seeds="0-4").one("div", id="outlook").attributes["data-runs"] == "5"
+    assert follows(client).one("div", id="outlook").attributes["data-runs"] == "1"
+
+
+def test_all_fields_are_shown_to_whoever_wants_to_see_them(client):
+    client.set_cookie("fields", "all")
+    assert "open" in get(client, "/jobs/new").one("details", id="all-fields").attributes
+
+
 def test_a_clone_that_is_refused_still_says_what_differs_from_the_run(client, submitted):
     job = submitted("the old one", epochs=3)
     typed = {"from": str(job.id), "preset": "", "epochs": "none"}
@@ -187,7 +297,7 @@ def test_a_clone_that_is_refused_still_says_what_differs_from_the_run(client, su
 def test_the_blocks_of_another_network_are_asked_for_alone(client):
     part = follows(client, dataset="digits", **{"model.kind": "mlp", "model.mlp.hidden": "32"})
     assert not part.all("html")
-    assert "Total2,4102,368" in part.one("table").text
+    assert "Total2,4102,368" in part.one("table", **{"class": "blocks"}).text
 
 
 def test_a_network_that_cannot_be_built_is_a_sentence(client):
@@ -215,8 +325,8 @@ def test_the_form_as_typed_can_be_looked_at_again_without_queueing(client, datab
 def test_a_preset_shows_its_measured_result(client, monkeypatch):
     measured = dataclasses.replace(PRESETS["quick"], result="99.1% in 6 s")
     monkeypatch.setitem(PRESETS, "quick", measured)
-    card = get(client, "/jobs/new").one("a", data_preset="quick")
-    assert card.text.endswith("99.1% in 6 s")
+    card = get(client, "/jobs/new").one("button", data_preset="quick")
+    assert "99.1% in 6 s measured by us" in card.text
 
 
 def form_of(page: Page) -> dict[str, str]:

@@ -16,7 +16,7 @@ from core.protocol.reports import (
     StepMetrics,
     StepMetricsBatch,
 )
-from worker.training.optim.schedule import Span
+from core.spec.rates import Span
 from worker.training.run import log_messages, memory
 from worker.training.run.context import RunContext
 from worker.training.run.precision import Precision

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from core.datasets.builtin import DATASETS
+from core.spec.rates import Span
 from worker.training import random
 from worker.training.data import datasets
 from worker.training.data.batches import Batches
@@ -19,7 +20,7 @@ from worker.training.data.datasets import Images
 from worker.training.model import network
 from worker.training.model.ema import Average
 from worker.training.optim.optimizers import Optimization, build_optimization
-from worker.training.optim.schedule import LearningRate, Span
+from worker.training.optim.schedule import LearningRate
 from worker.training.run.context import RunContext
 from worker.training.run.sharding import Sharding, shard_count
 from worker.training.run.snapshot_file import StatefulParts

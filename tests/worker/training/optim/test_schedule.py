@@ -8,7 +8,8 @@ import torch
 from torch.optim import lr_scheduler
 
 from core.spec.hyperparameters import Constant, Cosine, OneCycle, Plateau, Step
-from worker.training.optim.schedule import PlateauWatch, Span, factor
+from core.spec.rates import Span, factor, sampled
+from worker.training.optim.schedule import PlateauWatch
 
 SPAN = Span(steps=100, batches=10)
 
@@ -92,3 +93,26 @@ def test_a_loss_that_is_no_number_is_no_better_one():
     watch = PlateauWatch(patience=1, best=1.0)
 
     assert watch.see(math.nan)
+
+
+@pytest.mark.parametrize(
+    "choice", [Constant(warmup=0.2), Step(every=2), Cosine(), OneCycle(), Plateau()]
+)
+def test_a_sampled_schedule_has_both_ends_and_its_values_are_those_of_the_run(choice):
+    span = Span(steps=1000, batches=100)
+
+    drawn = sampled(choice, span, 50)
+
+    assert (drawn[0][0], drawn[-1][0]) == (0, 999)
+    assert len(drawn) < 80
+    assert all(value == factor(choice, span, step) for step, value in drawn)
+
+
+def test_a_step_down_is_sampled_as_a_step():
+    drawn = dict(sampled(Step(every=2, factor=0.5), Span(steps=1000, batches=100), 10))
+
+    assert (drawn[199], drawn[200]) == (1.0, 0.5)
+
+
+def test_the_shortest_run_can_be_sampled():
+    assert sampled(Constant(), Span(steps=1, batches=1), 50) == [(0, 1.0)]

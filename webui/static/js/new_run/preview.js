@@ -1,6 +1,8 @@
 // The sheet of augmented images in the form of a new run. A worker draws it: it is asked for when
 // typing has come to a rest, and looked for until it is there.
 
+import { gettext } from "../lib/words.js";
+
 const REST_MS = 300;
 const FIRST_PAUSE_MS = 80;
 const LONGEST_PAUSE_MS = 5000;
@@ -36,14 +38,14 @@ async function draw() {
   asking = new AbortController();
   const { signal } = asking;
   asked.append("csrf_token", form.elements.csrf_token.value);
-  showStatus("drawing", "Drawing…");
+  showStatus("drawing", gettext("Drawing…"));
   try {
     while (!(await isDrawn(asked, signal)));
   } catch (error) {
     if (signal.aborted) return;
     if (!(error instanceof Refused)) shown = null; // asked again at the next change
     image.hidden = true;
-    showStatus("missing", error instanceof Refused ? error.message : "The server does not answer.");
+    showStatus("missing", error instanceof Refused ? error.message : gettext("The server does not answer."));
   }
 }
 
@@ -69,7 +71,7 @@ async function answerOf(response) {
   const isJson = response.headers.get("content-type")?.includes("json");
   const body = isJson ? await response.json() : {};
   if (response.status >= 500) throw new Error(body.detail);
-  if (!response.ok) throw new Refused(body.detail ?? "This form has expired. Reload the page.");
+  if (!response.ok) throw new Refused(body.detail ?? gettext("This form has expired. Reload the page."));
   return body;
 }
 
