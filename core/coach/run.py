@@ -113,7 +113,8 @@ class Run:
         """How many images are kept apart for validation."""
         there = DATASETS[self.spec["dataset"]].train_count
         used = min(self.spec["data"]["subset"] or there, there)
-        return round(used * self.spec["data"]["validation"])
+        share: float = self.spec["data"]["validation"]
+        return round(used * share)
 
     @property
     def watched(self) -> str:

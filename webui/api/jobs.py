@@ -50,7 +50,8 @@ def _as_queued(job: Job) -> shapes.JobShape:
 
 
 def _all_as_queued(jobs: list[Job]) -> shapes.Listing[shapes.JobShape]:
-    page = queries.Page([(job, None) for job in jobs], None)
+    rows: list[tuple[Job, str | None]] = [(job, None) for job in jobs]
+    page = queries.Page(rows, None)
     try:
         with current().database.reading() as session:
             return shapes.list_of_jobs(session, page)

@@ -69,7 +69,7 @@ class Outlook:
 
 def checked(context: Context, form: Form) -> Form:
     """A form with what is wrong with it as it stands."""
-    asked = reading.submission(MultiDict(form.values | {"preset": form.preset}))
+    asked = reading.submission(MultiDict({**form.values, "preset": form.preset}))
     try:
         errors = actions.check(context, asked)
     except Unavailable:  # whether there are as many devices cannot be known then
@@ -85,7 +85,7 @@ def outlook(context: Context, form: Form, url: str) -> Outlook:
         form: as it stands.
         url: the address of this server, without a slash at its end.
     """
-    asked = reading.submission(MultiDict(form.values | {"preset": form.preset}))
+    asked = reading.submission(MultiDict({**form.values, "preset": form.preset}))
     found = _with_network(form)
     name = reading.default_name(asked)
     try:
