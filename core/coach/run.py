@@ -112,9 +112,8 @@ class Run:
     def validation_images(self) -> int:
         """How many images are kept apart for validation."""
         there = DATASETS[self.spec["dataset"]].train_count
-        used = min(self.spec["data"]["subset"] or there, there)
-        share: float = self.spec["data"]["validation"]
-        return round(used * share)
+        used: int = min(self.spec["data"]["subset"] or there, there)
+        return round(used * float(self.spec["data"]["validation"]))
 
     @property
     def watched(self) -> str:

@@ -8,6 +8,7 @@ const AGAIN_MS = 5000;
 const place = document.getElementById("coach-place");
 let shown = ""; // the state that the advice is of
 let timer = null;
+let pause = AGAIN_MS; // longer with each look that fails
 
 const state = () => document.getElementById("part-head").dataset.state;
 
@@ -22,9 +23,11 @@ async function look() {
     if (old) morph(old, coach, "outerHTML");
     else place.replaceChildren(coach);
     shown = now;
+    pause = AGAIN_MS;
     if (now === "running") timer = setTimeout(look, EVERY_MS);
   } catch {
-    timer = setTimeout(look, AGAIN_MS); // what is there stays
+    timer = setTimeout(look, pause); // what is there stays
+    pause *= 2;
   }
 }
 
