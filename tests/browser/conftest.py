@@ -35,7 +35,7 @@ class Site:
     def submit(self, **body: object) -> int:
         """Queue a run of the digits through the API."""
         whole = {"name": "by the API", "preset": "quick"} | body
-        answer = httpx.post(f"{self.url}/api/v1/jobs", json=whole).raise_for_status()
+        answer = httpx.post(f"{self.url}/api/v1/jobs", json=whole, timeout=60).raise_for_status()
         return int(answer.json()["id"])
 
     def cancel(self, job_id: int) -> None:

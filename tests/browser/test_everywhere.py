@@ -6,6 +6,8 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
+from tests.services import wait_until
+
 DIGITS = {"dataset": "digits", "batch_size": 64, "epochs": 2, "model": {"channels": [4]}}
 
 
@@ -44,7 +46,12 @@ def test_by_keys_alone_a_run_is_found_and_shortcuts_are_turned_off(page, site):
 @pytest.fixture
 def worker(site):
     """The name of the stack's worker, which is resumed in any case."""
-    [found] = httpx.get(f"{site.url}/api/v1/workers", timeout=60).json()["items"]
+
+    def there():
+        return httpx.get(f"{site.url}/api/v1/workers", timeout=60).json()["items"]
+
+    wait_until(there, "the worker is there", 90)
+    [found] = there()
     yield found["name"]
     httpx.post(
         f"{site.url}/api/v1/workers/{found['id']}/resume", json={}, timeout=60

@@ -313,6 +313,18 @@ def test_a_worker_that_rests_says_why_and_is_told_to_try_again(trainyard, databa
     assert "resting" not in trainyard("workers").output
 
 
+def test_a_worker_is_drained_by_its_name_and_the_queue_says_so(trainyard, claimant):
+    assert "ada claims nothing new. It runs nothing." in trainyard("workers", "drain", "ada").output
+    trainyard("submit")
+
+    assert "drained" in trainyard("workers").output
+    queue = trainyard("queue").output
+    assert "worker ada, the only one that could run it, is drained by owner" in queue
+    assert "0 runs ended since 1 d ago." in queue
+    assert "ada may run" in trainyard("workers", "resume", "ada").output
+    assert "There is no worker bo." in trainyard("workers", "drain", "bo").stderr
+
+
 def test_a_run_is_shown_with_what_was_measured_and_why_it_ended(trainyard, database, claimant):
     trainyard("submit", "--data.validation", "0.1")
     lease = claim.claim(database, claimant, 30)
