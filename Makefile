@@ -9,7 +9,7 @@ STEP := ./scripts/step
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test check format lint types imports tests faults lock browser \
-	compose-test wheel wheel-test bench-api bench-training bench-steps bench-together bench-presets bench-neighbor bench-latency bench-recovery bench-idle bench-ingest bench-streams bench-scale bench-up bench-compare bench-pages chaos simulate catalog screenshots clean
+	compose-test wheel wheel-test bench-api bench-training bench-steps bench-together bench-presets bench-neighbor bench-latency bench-recovery bench-idle bench-ingest bench-streams bench-scale bench-up bench-compare bench-pages bench-coach chaos simulate catalog screenshots clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ bench-compare: setup ## What comparing fifty runs costs the server (COMPARE="--r
 
 bench-pages: setup ## What the pages weigh, and how soon they answer in a browser (PAGES="--rounds 5")
 	@$(STEP) "bench" $(BIN)/python -m bench.pages $(PAGES)
+
+bench-coach: setup ## How often the coach is right about runs that were really made (COACH=--all)
+	@$(STEP) "bench" $(BIN)/python -m bench.coach $(COACH)
 
 bench-idle: setup ## Measure what an idle worker and a running job cost
 	@$(STEP) "bench" $(BIN)/python -m bench.idle

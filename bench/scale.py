@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ from tests.services import Postgres, UnavailableHereError
 from webui.api.shapes import list_of_jobs
 
 TIMES = 60
+LEARNING_RATE = "optimizer.learning_rate"
 SLOTS = Capacity(2, 2)
 OWN = ("default", "night")
 
@@ -172,6 +173,12 @@ def scatter(database: Database) -> None:
                 "WHERE state = 'succeeded'"
             )
         )
+        for name, value in ((LEARNING_RATE, share), ("epochs", "id % 30")):
+            is_mine = {"name": name}
+            session.execute(text("DELETE FROM job_values WHERE name = :name"), is_mine)
+            rows = f"SELECT id, :name, {value}, '' FROM jobs"
+            columns = "job_id, name, number, text"
+            session.execute(text(f"INSERT INTO job_values ({columns}) {rows}"), is_mine)
         for tag, which in (("tenth", "id % 10 = 0"), ("few", "id <= 20")):
             chosen = f"SELECT '{tag}', id FROM jobs WHERE {which}"
             session.execute(text(f"INSERT INTO job_tags (tag, job_id) {chosen}"))
@@ -277,6 +284,14 @@ def lists(database: Database) -> Iterator[Case]:
     yield listed("by -test_accuracy, text of none", 30, sort="-test_accuracy", text="nobody")
     yield listed("by -test_accuracy, a tag of 20", 30, sort="-test_accuracy", tag="few")
     yield listed("by -test_accuracy, tag of 1/10", 30, sort="-test_accuracy", tag="tenth")
+    yield listed("oldest", 12, sort="created")
+    yield listed("by learning rate", 100, sort=LEARNING_RATE)
+    yield listed("by -epochs, which many share", 100, sort="-epochs")
+    yield listed("by learning rate, dataset", 100, sort=LEARNING_RATE, dataset="digits")
+    yield listed("by learning rate, text of none", 100, sort=LEARNING_RATE, text="nobody")
+    yield listed("by learning rate, tag of 1/10", 100, sort=LEARNING_RATE, tag="tenth")
+    moment = datetime.now(UTC)
+    yield listed("of today", 12, created_from=moment - timedelta(days=1), created_to=moment)
 
 
 def times_of(case: Case) -> list[float]:

@@ -184,6 +184,11 @@ def percent(share: float | None) -> str:
     return _written("percent", share)
 
 
+def percent_tick(share: float | None) -> str:
+    """A share of 1 beside the line of a curve: no more decimals than it has."""
+    return _written("percent_tick", share)
+
+
 def progress(fraction: float | None) -> str:
     """How much is done, as a percentage without decimals, rounded down."""
     return _written("progress", fraction)

@@ -17,6 +17,10 @@ def pack(labels: Sequence[int]) -> str:
     return base64.b64encode(zlib.compress(values.tobytes(), 9)).decode()
 
 
+SURE = 65_535
+"""A probability of 1, as a whole number that can be packed."""
+
+
 def unpack(text: str) -> Sequence[int]:
     """The places that were packed."""
     values = array("H", zlib.decompress(base64.b64decode(text)))

@@ -5,12 +5,12 @@ All of it is by the database's clock, so it reads the same from every host.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, and_, func, select, update
+from sqlalchemy import BindParameter, ColumnElement, and_, func, select, update
 from sqlalchemy.orm import Session
 
 from core.database.clock import now
@@ -42,6 +42,7 @@ class WorkerFacts:
     host: str | None = None
     """The boot of its host, and the file that it keeps locked there (`core/hosts.py`)."""
     lock: str | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,12 @@ def is_present() -> ColumnElement[bool]:
 def is_live() -> ColumnElement[bool]:
     """The one definition of a live worker: a heartbeat, lately by the database's clock, no end."""
     return and_(is_present(), Worker.last_heartbeat_at >= now(-SILENT_AFTER_S))
+
+
+def is_drained(asker: BindParameter[int]) -> ColumnElement[bool]:
+    """Whether somebody wants a worker to claim nothing, within another statement."""
+    wanted = select(Worker.id).where(Worker.id == asker, Worker.desired == "drain")
+    return wanted.exists()
 
 
 def status(worker: Worker, *, is_live: bool) -> Status:
@@ -100,13 +107,19 @@ def missing(session: Session) -> list[Missing]:
 
 
 def register(database: Database, facts: WorkerFacts) -> int:
-    """Write down that a worker has started.
+    """Write down that a worker has started. Where it was drained it stays so.
 
     Returns:
         The worker's id.
     """
     worker = _row(facts)
     with database.writing() as session:
+        before = session.scalar(
+            select(Worker).where(Worker.name == facts.name).order_by(Worker.id.desc()).limit(1)
+        )
+        if before is not None:
+            worker.desired = before.desired
+            worker.desired_at, worker.desired_by = before.desired_at, before.desired_by
         session.add(worker)
         session.flush()
         return worker.id
@@ -123,12 +136,18 @@ def _row(facts: WorkerFacts) -> Worker:
         threads=facts.threads,
         host=facts.host,
         lock=facts.lock,
+        versions=dict(facts.versions),
         started_at=now(),
         last_heartbeat_at=now(),
     )
 
 
-def heartbeat(database: Database, worker_id: int, facts: WorkerFacts | None = None) -> datetime:
+def heartbeat(
+    database: Database,
+    worker_id: int,
+    facts: WorkerFacts | None = None,
+    gauges: Mapping[str, Any] | None = None,
+) -> datetime:
     """Write down that a worker is there, also where it was found to be lost meanwhile.
 
     Args:
@@ -136,15 +155,17 @@ def heartbeat(database: Database, worker_id: int, facts: WorkerFacts | None = No
         worker_id: of the row.
         facts: by which it is registered again, under its number, where its row was removed while
             its host slept; no number is ever given twice.
+        gauges: how busy its host is; None: that is left as it is.
 
     Returns:
         The moment, by the database's clock.
     """
+    more = {} if gauges is None else {"gauges": dict(gauges)}
     with database.writing() as session:
         moment: datetime | None = session.scalar(
             update(Worker)
             .where(Worker.id == worker_id)
-            .values(last_heartbeat_at=now(), stopped_at=None, lost_at=None)
+            .values(last_heartbeat_at=now(), stopped_at=None, lost_at=None, **more)
             .returning(Worker.last_heartbeat_at)
             .execution_options(synchronize_session=False)
         )

@@ -19,12 +19,21 @@ from pydantic import (
     field_validator,
 )
 
-from core import characters
-from core.database.models import LARGEST_KEY, NAME_LENGTH, QUEUE_LENGTH, TAG_LENGTH, Job
+from core import characters, queries, saved_filters
+from core.database.models import (
+    LARGEST_KEY,
+    NAME_LENGTH,
+    QUERY_LENGTH,
+    QUEUE_LENGTH,
+    TAG_LENGTH,
+    Job,
+    SavedFilter,
+)
 from core.errors import Conflict, FieldError, Forbidden, InvalidInput, NotFound, TrainyardError
-from core.jobs import deletion, editing, lifecycle, rests
+from core.jobs import deletion, drains, editing, lifecycle
 from core.jobs.actors import LOCAL_OWNER
 from core.jobs.capacity import refuse_more_than_there_are
+from core.jobs.editing import MOST_TAGS
 from core.messages import message
 from core.retention import cleaning, policy
 from core.retention.cleaning import Piece
@@ -32,14 +41,14 @@ from core.retention.policy import DAY_S, Policy
 from core.spec import presets
 from core.spec.spec import TrainingSpec
 from core.spec.validation import WrongValue, explain
+from core.states import FINAL
 from webui.context import Context
 
 LARGEST_PRIORITY = 1000
 MOST_AT_ONCE = 500
-"""Runs that one request may delete or restore."""
+"""Runs that one request may be about."""
 CLEANING_S = 10.0
 """After so many seconds a request that removes things answers, and says where to continue."""
-MOST_TAGS = 20
 LONGEST_NOTES = 10_000
 LONGEST_KEY = 255
 KEY = "Idempotency-Key"
@@ -121,6 +130,15 @@ class Submission(BaseModel):
         Field(title="Queue", description="Which workers may run it: those that serve this queue."),
     ] = "default"
     tags: Tags = []
+    cloned_from: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=LARGEST_KEY,
+            title="Cloned from",
+            description="The number of the run whose spec this one began as a copy of.",
+        ),
+    ] = None
 
 
 class Edit(BaseModel):
@@ -160,7 +178,7 @@ class RetryOptions(ActionOptions):
 
 
 class ManyOptions(ActionOptions):
-    """The body of a request that deletes or restores several runs."""
+    """The body of a request that is about several runs."""
 
     ids: Annotated[
         list[Annotated[int, Field(ge=1, le=LARGEST_KEY)]],
@@ -169,6 +187,26 @@ class ManyOptions(ActionOptions):
 
 
 Days = Annotated[float | None, Field(ge=0, le=36_500)]
+
+
+class TagOptions(ManyOptions):
+    """The body of a request that tags several runs."""
+
+    add: Tags = []
+    remove: Tags = []
+
+
+class FilterOptions(BaseModel):
+    """The body of a request that saves a filter."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_LENGTH),
+        AfterValidator(_readable),
+    ]
+    query: Annotated[str, StringConstraints(max_length=QUERY_LENGTH)]
 
 
 class CleanOptions(ActionOptions):
@@ -217,6 +255,7 @@ def submit(context: Context, values: Mapping[str, Any], key: str | None = None) 
         queue=submission.queue,
         tags=submission.tags,
         submission_token=None if key is None else _token(key),
+        cloned_from=submission.cloned_from,
     )
     asked = submission.name, checked.model_dump(mode="json")
     if key is not None and (job.name, job.spec) != asked:
@@ -301,14 +340,35 @@ def retry(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) ->
     return _announced(context, job, notify=True)
 
 
-def resume_worker(context: Context, worker_id: int) -> None:
-    """End every rest of a worker, and notify it of what waits.
+def drain_worker(context: Context, which: str, values: Mapping[str, Any] = NOTHING) -> int:
+    """Let the workers of a name claim nothing new.
+
+    Returns:
+        The id of the worker that was named, by its number or its name.
 
     Raises:
+        InvalidInput: naming every wrong field.
         NotFound: there is no such worker.
     """
-    for queue in rests.resume(context.database, worker_id, LOCAL_OWNER):
+    _checked(ActionOptions, values)
+    return drains.drain(context.database, which, LOCAL_OWNER)
+
+
+def resume_worker(context: Context, which: str, values: Mapping[str, Any] = NOTHING) -> int:
+    """Let the workers of a name claim again, end every rest of theirs, and notify them.
+
+    Returns:
+        The id of the worker that was named, by its number or its name.
+
+    Raises:
+        InvalidInput: naming every wrong field.
+        NotFound: there is no such worker.
+    """
+    _checked(ActionOptions, values)
+    worker_id, queues = drains.resume(context.database, which, LOCAL_OWNER)
+    for queue in queues:
         context.notifier.notify(queue)
+    return worker_id
 
 
 def edit(context: Context, job_id: int, values: Mapping[str, Any]) -> Job:
@@ -361,6 +421,8 @@ class Many:
 
     done: Sequence[int]
     refused: Sequence[tuple[int, TrainyardError]]
+    pending: Sequence[int] = ()
+    """Those of `done` that still run: it takes effect when their processes have ended."""
 
 
 def delete_many(context: Context, values: Mapping[str, Any]) -> Many:
@@ -381,17 +443,84 @@ def restore_many(context: Context, values: Mapping[str, Any]) -> Many:
     return _each(context, values, _restored)
 
 
+def cancel_many(context: Context, values: Mapping[str, Any]) -> Many:
+    """Ask that several runs be cancelled; those that had ended already are named as refused.
+
+    Raises:
+        InvalidInput: naming every wrong field; nothing was cancelled.
+    """
+    return _each(context, values, _cancelled)
+
+
+def retry_many(context: Context, values: Mapping[str, Any]) -> Many:
+    """Give several failed runs another try; one that has not failed keeps no other from it.
+
+    Raises:
+        InvalidInput: naming every wrong field; nothing was retried.
+    """
+    return _each(context, values, retry)
+
+
+def tag_many(context: Context, values: Mapping[str, Any]) -> Many:
+    """Give several runs some tags, and take others away.
+
+    Raises:
+        InvalidInput: naming every wrong field; nothing was changed.
+    """
+    asked = _checked(TagOptions, values)
+    if not (asked.add or asked.remove):
+        raise InvalidInput.one("add", message("input.no_tag"))
+
+    def tag(context: Context, job_id: int) -> Job:
+        tags = {"add": asked.add, "remove": asked.remove}
+        return _announced(context, editing.retag(context.database, job_id, LOCAL_OWNER, **tags))
+
+    return _each(context, {"ids": asked.ids}, tag)
+
+
+def _cancelled(context: Context, job_id: int) -> Job:
+    with context.database.reading() as session:
+        before, _ = queries.job(session, job_id)
+    job = cancel(context, job_id)
+    if before.state in FINAL or job.state in FINAL - {"cancelled"}:
+        raise Conflict(message("run.had_ended", job_id=job_id, state=job.state))
+    return job
+
+
+def save_filter(context: Context, values: Mapping[str, Any]) -> SavedFilter:
+    """Keep a view of the list under a name; one that has the name already is replaced.
+
+    Raises:
+        InvalidInput: naming every wrong field; nothing was saved.
+        Conflict: there are too many.
+    """
+    asked = _checked(FilterOptions, values)
+    return saved_filters.save(context.database, LOCAL_OWNER.name, asked.name, asked.query)
+
+
+def remove_filter(context: Context, filter_id: int) -> SavedFilter:
+    """Forget a saved filter.
+
+    Raises:
+        NotFound: there is no such filter.
+    """
+    return saved_filters.remove(context.database, LOCAL_OWNER.name, filter_id)
+
+
 def _each(
     context: Context, values: Mapping[str, Any], action: Callable[[Context, int], Job]
 ) -> Many:
     done: list[int] = []
+    pending: list[int] = []
     refused: list[tuple[int, TrainyardError]] = []
     for job_id in dict.fromkeys(_checked(ManyOptions, values).ids):
         try:
-            done.append(action(context, job_id).id)
+            job = action(context, job_id)
+            done.append(job.id)
+            pending += [job.id] if job.state == "running" else []
         except (NotFound, Conflict, Forbidden) as error:
             refused.append((job_id, error))
-    return Many(done, refused)
+    return Many(done, refused, pending)
 
 
 def _deleted(context: Context, job_id: int) -> Job:

@@ -5,10 +5,11 @@ Every error that Trainyard raises on purpose is turned into an answer here and n
 
 from __future__ import annotations
 
+import secrets
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, json, render_template, request
+from flask import Flask, Response, g, json, render_template, request
 from werkzeug.exceptions import HTTPException, SecurityError
 
 from core.errors import (
@@ -23,6 +24,7 @@ from core.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
+from core.languages import gettext
 from core.logs import get_logger
 from core.messages import Message, as_json, message
 from webui.api.shapes import Problem
@@ -117,7 +119,7 @@ def _on_surprise(error: Exception) -> Response:
 
 
 def _asked() -> dict[str, str]:
-    return {"method": request.method, "path": request.path}
+    return {"method": request.method, "path": request.path, "request_id": _request_id()}
 
 
 def refused(status: int, reason: Message) -> Response:
@@ -128,7 +130,57 @@ def refused(status: int, reason: Message) -> Response:
 def _answer(status: int, detail: str, **more: Any) -> Response:
     if wants_json():
         return problem(status, detail, **more)
+    title, advice = _in_words(status)
+    if status < HTTPStatus.INTERNAL_SERVER_ERROR:  # of those the log has a line already
+        log.info("request_refused", **_asked(), status=int(status))
     page = render_template(
-        "error.html", status=status, title=HTTPStatus(status).phrase, detail=detail
+        "error.html",
+        status=status,
+        title=title,
+        advice=advice,
+        detail=detail,
+        request_id=_request_id(),
+        is_retryable=request.method == "GET" and status >= HTTPStatus.INTERNAL_SERVER_ERROR,
     )
     return Response(page, status=status, content_type="text/html; charset=utf-8")
+
+
+def _request_id() -> str:
+    """What this request is known by in the log and on its error page."""
+    if "request_id" not in g:
+        g.request_id = secrets.token_hex(4)
+    found: str = g.request_id
+    return found
+
+
+def _in_words(status: int) -> tuple[str, str]:
+    """What a status means for a person, and what to do."""
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return gettext("Not available right now"), gettext(
+            "Runs continue meanwhile, and nothing is lost. Try again in a few seconds."
+        )
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return gettext("Something went wrong here"), gettext(
+            "This is not your fault. Try again; if it happens again, give the number below to "
+            "whoever runs this server: its log says under it what happened."
+        )
+    words = {
+        HTTPStatus.NOT_FOUND: (
+            gettext("There is nothing here"),
+            gettext(
+                "The address may be mistyped, or what was here is deleted. A deleted run can be "
+                "restored for a while."
+            ),
+        ),
+        HTTPStatus.CONFLICT: (
+            gettext("That is not possible now"),
+            gettext("The page that you came from may have been out of date. Open it again."),
+        ),
+        HTTPStatus.GONE: (
+            gettext("This page is out of date"),
+            gettext("Open what you were looking at again, from the list of runs."),
+        ),
+        HTTPStatus.FORBIDDEN: (gettext("This was refused"), gettext("Nothing was done.")),
+    }
+    general = (gettext("That did not work"), gettext("Nothing was done. Go back and try again."))
+    return words.get(HTTPStatus(status), general)

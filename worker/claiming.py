@@ -123,6 +123,7 @@ class _SlotHolder:
         self._put_back({slot: trainers[slot] for slot in spare})
         self._slots = chosen
         self._context.slots.give_back(*spare)
+        self._context.slots.note(chosen, lease.job_id)
         # jobs behind a large one were notified of when they could not be claimed
         self._wants_others = self._wants_others or len(chosen) > 1 or bool(spare)
         return chosen

@@ -13,6 +13,7 @@ from core.messaging.pubsub import Wakeups
 from core.settings import Settings
 from core.storage.blobs import Storage
 from core.workers import WorkerFacts
+from worker.gauges import Gauges
 from worker.processes.pipe import WakeupPipes
 from worker.processes.spares import Spares
 from worker.slots import Slots
@@ -35,6 +36,8 @@ class WorkerContext:
     """What it has registered."""
     lock: HeldLock | None = None
     """By which others of this host see that this worker, and its trainers, have ended."""
+    gauges: Gauges | None = None
+    """How busy the host is; None: nobody reads it."""
     pipes: WakeupPipes = field(default_factory=WakeupPipes)
     starts: Starts = field(default_factory=Starts)
     draining: threading.Event = field(default_factory=threading.Event)

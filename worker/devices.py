@@ -51,6 +51,18 @@ def find_devices() -> list[Device]:
     return _gpus() or [Device("cpu", f"CPU, {usable_cores()} cores")]
 
 
+def driver_version() -> str | None:
+    """The version of the NVIDIA driver, or None where there is none, or it does not tell."""
+    try:
+        pynvml.nvmlInit()
+        try:
+            return str(pynvml.nvmlSystemGetDriverVersion())
+        finally:
+            pynvml.nvmlShutdown()
+    except pynvml.NVMLError:
+        return None
+
+
 def _gpus() -> list[Device]:
     """The GPUs as the NVIDIA driver lists them, in the order of `CUDA_VISIBLE_DEVICES`."""
     try:

@@ -31,7 +31,9 @@ class Heartbeat:
             DatabaseUnavailable: the database does not answer; `postpone_reaping` is due.
         """
         context = self._context
-        moment = workers.heartbeat(context.database, context.claimant.worker_id, context.facts)
+        gauges = context.gauges.latest() if context.gauges else None
+        worker_id = context.claimant.worker_id
+        moment = workers.heartbeat(context.database, worker_id, context.facts, gauges)
         result = polling.poll(context.database, context.claimant)
         if self.housekeeping.keep(moment, are_leases_over=result.are_leases_over):
             result = polling.poll(context.database, context.claimant)

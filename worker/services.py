@@ -1,4 +1,4 @@
-"""The threads that serve one worker beside its jobs: polling, previews, and listening for wake-ups.
+"""The threads that serve one worker beside its jobs: polling, files for pages, and listening.
 
 They start before the worker can be notified, and stop after the last job has left its slot.
 """
@@ -15,6 +15,7 @@ from core.errors import DatabaseUnavailable
 from core.messaging.pubsub import Topic
 from worker.context import WorkerContext
 from worker.polling import Poller
+from worker.tasks.derive_file import DerivedFiles
 from worker.tasks.draw_preview import Previews
 
 END_MARGIN_S = 10.0
@@ -31,13 +32,18 @@ class Services:
     def __init__(self, context: WorkerContext) -> None:
         self._context = context
         self._previews = Previews(context)
+        self._derived = DerivedFiles(context)
         self._poller = Poller(context)
         self._stop_listening = threading.Event()
 
     def __enter__(self) -> Self:
+        if self._context.gauges is not None:
+            self._context.gauges.start()
         self._previews.start()
+        self._derived.start()
         self._listen("asked", self._context.pipes.wake)
         self._listen("preview", self._previews.wake)
+        self._listen("derived", self._derived.wake)
         self._poller.start()
         return self
 
@@ -46,7 +52,10 @@ class Services:
         context.drain()
         context.slots.wait_until_all_free(context.settings.grace_seconds + END_MARGIN_S)
         self._poller.stop()
+        if context.gauges is not None:
+            context.gauges.stop()
         self._previews.stop()
+        self._derived.stop()
         self._stop_listening.set()
         context.spares.close()
         self._mark_stopped()

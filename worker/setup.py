@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import threading
 from collections.abc import Sequence
 
@@ -17,13 +18,16 @@ from core.settings import Settings
 from core.storage import store
 from core.workers import WorkerFacts
 from worker.context import WorkerContext
-from worker.devices import Device, find_devices
+from worker.devices import Device, driver_version, find_devices
+from worker.gauges import Gauges
 from worker.processes.spares import Spares
 from worker.processes.zygote import Zygote, ZygoteGone
 from worker.slots import Slot, Slots, capacity, divide
 
 WAIT_FOR_DATABASE_S = 60
 WAIT_FOR_ZYGOTE_S = 300.0
+RUNTIMES = ("nvidia-cuda-runtime", "nvidia-cuda-runtime-cu13", "nvidia-cuda-runtime-cu12")
+"""The packages that bring CUDA for torch, the newest first."""
 
 log = logs.get_logger(__name__)
 
@@ -60,6 +64,7 @@ def set_up(settings: Settings) -> WorkerContext:
             name=settings.worker_name,
         ),
         lock=lock,
+        gauges=Gauges(devices, slots),
     )
 
 
@@ -99,7 +104,17 @@ def _facts(
         threads=slots[0].threads,
         host=hosts.boot() if lock else None,
         lock=lock.name if lock else None,
+        versions=_versions(devices),
     )
+
+
+def _versions(devices: Sequence[Device]) -> dict[str, str]:
+    """What is installed here, as far as it is known: of CUDA, what torch brings with it."""
+    found = {"python": platform.python_version(), "torch": versions.of_package("torch")}
+    if any(device.kind == "cuda" for device in devices):
+        runtimes = map(versions.of_package, RUNTIMES)
+        found |= {"cuda": next(filter(None, runtimes), None), "driver": driver_version()}
+    return {name: version for name, version in found.items() if version}
 
 
 def _register(database: Database, facts: WorkerFacts) -> int:

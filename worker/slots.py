@@ -74,6 +74,7 @@ class Slots:
     def __init__(self, slots: Sequence[Slot]) -> None:
         self.all = tuple(slots)
         self._free = list(slots)
+        self._runs: dict[Slot, int] = {}
         self._changed = threading.Condition()
 
     def take(self, wanted: Callable[[Slot], bool] = lambda _slot: True) -> Slot | None:
@@ -89,6 +90,21 @@ class Slots:
         """Free some slots."""
         with self._changed:
             self._give_back(slots)
+
+    def note(self, slots: Sequence[Slot], job_id: int) -> None:
+        """Remember which job some slots are taken for, until they are given back."""
+        with self._changed:
+            self._runs |= dict.fromkeys(slots, job_id)
+
+    def runs(self) -> dict[Device, list[int]]:
+        """The jobs that run on each device, by their ids."""
+        found: dict[Device, list[int]] = {}
+        with self._changed:
+            for slot, job_id in self._runs.items():
+                of_device = found.setdefault(slot.device, [])
+                if job_id not in of_device:
+                    of_device.append(job_id)
+        return found
 
     def exchange(self, held: Sequence[Slot], needs: Requirements) -> list[Slot]:
         """Free the slots that the caller holds, and take those that a run needs, or none.
@@ -115,5 +131,7 @@ class Slots:
 
     def _give_back(self, slots: Sequence[Slot]) -> None:
         self._free.extend(slots)
+        for slot in slots:
+            self._runs.pop(slot, None)
         self._free.sort(key=lambda free: free.number)
         self._changed.notify_all()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from urllib.parse import quote
 
 import click
 
@@ -69,16 +70,49 @@ def workers(client: Client, as_json: bool) -> None:
 
 
 @workers.command()
-@click.argument("worker_id", metavar="WORKER", type=click.IntRange(min=1))
+@click.argument("worker", metavar="WORKER")
 @as_json
 @with_client
-def resume(client: Client, worker_id: int, as_json: bool) -> None:
-    """Let a worker try again at once what it rests from, once its fault is fixed."""
-    worker = client.post(f"/workers/{worker_id}/resume")
+def drain(client: Client, worker: str, as_json: bool) -> None:
+    """Let a worker claim nothing new, by its name or number; it finishes what it runs.
+
+    It stays so when it is started again, until it is resumed.
+    """
+    found = client.post(f"/workers/{quote(worker, safe='')}/drain")
     if as_json:
-        click.echo(text.as_json(worker))
+        click.echo(text.as_json(found))
+        return
+    runs = ", ".join(f"run {job_id}" for job_id in found["running"])
+    then = f"It still runs {runs}." if runs else "It runs nothing."
+    click.echo(f"{text.one_line(found['name'])} claims nothing new. {then}")
+
+
+@workers.command()
+@click.argument("worker", metavar="WORKER")
+@as_json
+@with_client
+def resume(client: Client, worker: str, as_json: bool) -> None:
+    """Let a worker claim runs again, and try at once what it rests from."""
+    found = client.post(f"/workers/{quote(worker, safe='')}/resume")
+    if as_json:
+        click.echo(text.as_json(found))
     else:
-        click.echo(f"{text.one_line(worker['name'])} may run everything again.")
+        click.echo(f"{text.one_line(found['name'])} may run everything again.")
+
+
+@click.command()
+@as_json
+@with_client
+def queue(client: Client, as_json: bool) -> None:
+    """Show what waits in each queue and for what, and how the last day was."""
+    found = client.get("/queue")
+    if as_json:
+        click.echo(text.as_json(found))
+        return
+    if found["waiting"]:
+        text.console().print(tables.waiting(found["waiting"]))
+    for line in tables.last_day(found):
+        click.echo(line)
 
 
 @click.command()
@@ -94,4 +128,4 @@ def doctor(url: str | None, as_json: bool) -> None:
     sys.exit(any(check.state == "bad" for check in checks))
 
 
-COMMANDS = (db, workers, doctor)
+COMMANDS = (db, workers, queue, doctor)

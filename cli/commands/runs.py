@@ -13,12 +13,14 @@ from cli.client import Client
 from cli.commands import options
 from cli.commands.arguments import WholeNumber, as_json, job_id, with_client
 from cli.render import runs, status, text
+from cli.render.advice import advices
 from cli.render.evaluation import evaluation as show_evaluation
 from cli.render.follow import follow as follow_run
 from core import formats
 from core.characters import printable
 from core.errors import NotFound
 from core.messages import message
+from core.protocol.reports import LEVELS
 from core.spec import facts
 
 JSON = dict[str, Any]
@@ -90,8 +92,14 @@ def submit(
 @click.option("--owner", help="Only runs that this person submitted.")
 @click.option("--tag", help="Only runs with this tag.")
 @click.option("--text", help="Only runs with this in their name.")
+@click.option("--created-from", metavar="DATE", help="Submitted on this day of UTC or later.")
+@click.option("--created-to", metavar="DATE", help="Submitted on this day of UTC or earlier.")
 @click.option("--deleted", is_flag=True, help="Deleted runs that can still be restored.")
-@click.option("--sort", help="A measurement, such as test_loss; -test_accuracy: largest first.")
+@click.option(
+    "--sort",
+    help="A measurement or a hyperparameter: test_loss, optimizer.learning_rate; after - the "
+    "largest first: -test_accuracy. created: the oldest first.",
+)
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 @as_json
 @with_client
@@ -142,6 +150,19 @@ def evaluation(client: Client, job_id: int, as_json: bool) -> None:
 
 @click.command()
 @job_id
+@as_json
+@with_client
+def advice(client: Client, job_id: int, as_json: bool) -> None:
+    """Show what the coach says about a run: what is seen, what to do, and why."""
+    found = client.get(f"/jobs/{job_id}/advice")
+    if as_json:
+        click.echo(text.as_json(found))
+    else:
+        click.echo(advices(found["items"], client.url))
+
+
+@click.command()
+@job_id
 @with_client
 def follow(client: Client, job_id: int) -> None:
     """Watch a run until it ends."""
@@ -165,11 +186,18 @@ def history(client: Client, job_id: int, as_json: bool) -> None:
 
 @click.command()
 @job_id
+@click.option("--find", metavar="TEXT", default="", help="Only lines that have this in them.")
+@click.option(
+    "--level",
+    type=click.Choice(LEVELS),
+    multiple=True,
+    help="Only lines of this level; may be given several times.",
+)
 @as_json
 @with_client
-def logs(client: Client, job_id: int, as_json: bool) -> None:
-    """Print a run's log."""
-    lines = client.all(f"/jobs/{job_id}/logs")
+def logs(client: Client, job_id: int, find: str, level: tuple[str, ...], as_json: bool) -> None:
+    """Print a run's log, or the lines of it that are looked for."""
+    lines = client.all(f"/jobs/{job_id}/logs", text=find, level=",".join(level))
     if as_json:
         click.echo(text.as_json(list(lines)))
         return
@@ -305,6 +333,6 @@ def _refuse_download(job: JSON, files: list[JSON], wanted: str) -> NoReturn:
 
 
 COMMANDS = (
-    *(submit, list_, show, evaluation, follow, history, logs),
+    *(submit, list_, show, evaluation, advice, follow, history, logs),
     *(cancel, pause, resume, retry, edit, download),
 )

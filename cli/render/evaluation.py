@@ -36,6 +36,8 @@ def evaluation(console: Console, content: JSON) -> None:
             ),
         )
     )
+    console.print()
+    console.print(_confidence(content), highlight=False, soft_wrap=True)
     confused = confusions(content)
     if confused:
         console.print()
@@ -45,6 +47,18 @@ def evaluation(console: Console, content: JSON) -> None:
                 ((*names, count, formats.percent(part)) for *names, count, part in confused),
             )
         )
+
+
+def _confidence(content: JSON) -> str:
+    """How sure the network is on average, beside how often it is right."""
+    bins = [each for each in content["calibration"]["bins"] if each["count"]]
+    count = sum(each["count"] for each in bins) or 1
+    confidence = sum(each["confidence"] * each["count"] for each in bins) / count
+    kind = "overconfident" if confidence > content["accuracy"] else "not overconfident"
+    return (
+        f"It is {kind}: sure of {formats.percent(confidence)} of what it says, and right in "
+        f"{formats.percent(content['accuracy'])}."
+    )
 
 
 def confusions(content: JSON, most: int = 10) -> list[tuple[str, str, int, float]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from cli.render.text import ago, one_line, table
+from cli.render.text import ago, one_line, seconds_since, table
 from core import formats
 
 JSON = dict[str, Any]
@@ -56,6 +56,8 @@ def workers(items: Sequence[JSON]) -> Table:
 def _state(worker: JSON) -> str:
     """How a worker is; a server of an earlier release says nothing of rests."""
     liveness = _liveness(worker)
+    if liveness == "live" and worker.get("desired") == "drain":
+        return "draining" if worker["running"] else "drained"
     return "resting" if liveness == "live" and worker.get("rests") else liveness
 
 
@@ -66,6 +68,43 @@ def _liveness(worker: JSON) -> str:
     if worker["stopped_at"]:
         return "stopped"
     return "live" if worker.get("is_live", True) else "lost"
+
+
+def waiting(lines: Sequence[JSON]) -> Table:
+    """What waits in each queue, and for what."""
+    return table(
+        ("QUEUE", "RUNS", "DATASET", "DEVICES", "THE FIRST WAITS BECAUSE"),
+        (
+            (
+                line["queue"],
+                formats.whole(line["count"]),
+                line["dataset"],
+                f"{line['devices']} {line['device']}",
+                line["reason"]["text"],
+            )
+            for line in lines
+        ),
+    )
+
+
+def last_day(found: JSON) -> list[str]:
+    """What is idle, and how the last day was, a sentence each."""
+    count = sum(line["count"] for line in found["waiting"])
+    lines = [] if count else ["No run waits."]
+    if found["gpus"]:
+        lines.append(f"{found['idle_gpus']} of {found['gpus']} GPUs are idle.")
+    if found["median_wait_s"] is not None:
+        lines.append(
+            f"Runs waited {formats.duration(found['median_wait_s'])} (median), 95% of them no "
+            f"longer than {formats.duration(found['tail_wait_s'])}."
+        )
+    ended = sum(hour["succeeded"] + hour["failed"] for hour in found["hours"])
+    since = formats.ago(seconds_since(found["since"]))
+    return [*lines, f"{_runs(ended)} ended since {since}."]
+
+
+def _runs(count: int) -> str:
+    return "1 run" if count == 1 else f"{formats.whole(count)} runs"
 
 
 def _times(count: int) -> str:
@@ -80,6 +119,6 @@ def rests(items: Sequence[JSON]) -> list[str]:
         f"{one_line(rest['reason']['text'])} Try again now: trainyard workers resume "
         f"{worker['id']}"
         for worker in items
-        if _state(worker) == "resting"
+        if _liveness(worker) == "live" and worker.get("rests")
         for rest in worker["rests"]
     ]

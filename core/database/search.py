@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Boolean, String, literal
+from sqlalchemy import Boolean, ColumnElement, String, literal
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import QueryableAttribute
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -20,7 +20,7 @@ class holds(FunctionElement[bool]):  # noqa: N801  (reads as a function of SQL)
     type = Boolean()
     inherit_cache = True
 
-    def __init__(self, column: QueryableAttribute[str], text: str) -> None:
+    def __init__(self, column: QueryableAttribute[str] | ColumnElement[str], text: str) -> None:
         super().__init__(column, literal(text, String))
 
 

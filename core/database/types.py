@@ -29,6 +29,8 @@ QUEUE_LENGTH = 60
 TAG_LENGTH = 60
 KIND_LENGTH = 60
 TOKEN_LENGTH = 64
+VALUE_LENGTH = 120
+QUERY_LENGTH = 2000
 LARGEST_KEY = 2**63 - 1
 """What a database can look up; whoever asks for more asks for what does not exist."""
 

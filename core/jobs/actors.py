@@ -17,6 +17,7 @@ Action = Literal[
     "resume",
     "retry",
     "resume_worker",
+    "drain_worker",
     "delete",
     "restore",
     "clean",

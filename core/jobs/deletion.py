@@ -21,6 +21,7 @@ from core.database.models import (
     LogLine,
     MetricBuckets,
     MetricSegment,
+    ResourceSample,
     Snapshot,
 )
 from core.errors import Conflict
@@ -38,6 +39,7 @@ _MANY: tuple[tuple[Any, tuple[Any, ...]], ...] = (
     (LogLine, (LogLine.attempt, LogLine.number)),
     (MetricSegment, (MetricSegment.first_step,)),
     (MetricBuckets, (MetricBuckets.size, MetricBuckets.start)),
+    (ResourceSample, (ResourceSample.attempt, ResourceSample.number)),
 )
 """What a run may have very many rows of, and their keys within it."""
 

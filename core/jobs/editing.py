@@ -10,9 +10,14 @@ from sqlalchemy.orm import Session
 
 from core.database.engine import Database
 from core.database.models import Job, JobTag
+from core.errors import Conflict
 from core.jobs import events
 from core.jobs.actors import Actor, refuse_unless_allowed
 from core.jobs.moves import change, locked
+from core.messages import message
+
+MOST_TAGS = 20
+"""Of a job."""
 
 
 def edit(
@@ -45,6 +50,27 @@ def edit(
         }
         if changed:
             _change(session, job, actor, changed)
+    return job
+
+
+def retag(
+    database: Database, job_id: int, actor: Actor, *, add: Sequence[str], remove: Sequence[str]
+) -> Job:
+    """Give a job some tags, and take others away; the rest stays.
+
+    Raises:
+        NotFound: there is no such job.
+        Forbidden: the actor may not.
+        Conflict: it was deleted, or would have too many.
+    """
+    with locked(database, job_id) as (session, job):
+        refuse_unless_allowed(actor, "edit", job)
+        kept = [tag for tag in job.tags if tag not in remove]
+        tags = list(dict.fromkeys([*kept, *add]))
+        if len(tags) > MOST_TAGS and len(tags) > len(job.tags):
+            raise Conflict(message("run.too_many_tags", job_id=job_id, most=MOST_TAGS))
+        if tags != job.tags:
+            _change(session, job, actor, {"tags": tags})
     return job
 
 

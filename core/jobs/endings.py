@@ -24,6 +24,7 @@ from core.database.models import (
     artifact_kind,
 )
 from core.jobs import blame, events, lanes, rests, snapshots
+from core.jobs import values as listed
 from core.jobs.actors import REAPER, Actor
 from core.jobs.capacity import EVERYTHING, requirements
 from core.jobs.lease import Lease, guarded_update
@@ -100,6 +101,7 @@ def succeed(
             },
             UNLEASED | {"eta_s": 0.0},
         )
+        listed.write_of_end(session, lease.job_id)
         for publication in publications:
             session.add(
                 Artifact(
@@ -312,6 +314,8 @@ def _end(
         failure.reason if failure else None,
     )
     change(session, job, values, of_progress)
+    if "finished_at" in values:
+        listed.write_of_end(session, job.id)
     _append_events(session, job, actor, outcome, move.state, failure)
     return move.state
 

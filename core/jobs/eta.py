@@ -51,7 +51,9 @@ class Forecast:
     """The line of the due jobs of each queue, and when each of them starts."""
 
     workers: Sequence[Worker]
-    """The live workers."""
+    """The live workers, but for those that are drained."""
+    drained: Sequence[Worker]
+    """The live workers that somebody has drained."""
     capacities: Mapping[int, Capacity]
     """What one run can have of each now when it is idle, by its id."""
     places: Mapping[int, int]
@@ -106,7 +108,8 @@ class _SharedForecast:
 
 def play(session: Session) -> Forecast:
     """Play the claim forward for the due jobs of all queues."""
-    workers = rests.live_capacities(session)
+    live = rests.live_capacities(session)
+    workers = [each for each in live if each[0].desired != "drain"]
     lane_of = _lanes_with_jobs(session)
     line = _line(session, lane_of)
     typical = _typical_epoch_s(session)
@@ -121,6 +124,7 @@ def play(session: Session) -> Forecast:
         ends[queue] = (job.place, job.id)
     return Forecast(
         [worker for worker, _ in workers],
+        [worker for worker, _ in live if worker.desired == "drain"],
         {worker.id: capacity for worker, capacity in workers},
         places,
         lengths,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Select, bindparam, literal_column, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, literal_column, select
 from sqlalchemy.orm import Session
 
 from core.database.clock import now
@@ -20,6 +20,7 @@ from core.database.hints import in_passing
 from core.database.models import Job, Lane
 from core.jobs import events, rests
 from core.jobs.capacity import Capacity, Precision, Requirements
+from core.workers import is_drained
 
 ONE_ROW: ColumnElement[int] = literal_column("1")
 
@@ -120,7 +121,10 @@ def _heads() -> Select[Any]:
     return select(*columns).join_from(lanes, Job, Job.id == lanes.c.first)
 
 
-OF_QUEUES: ColumnElement[bool] = Lane.queue.in_(bindparam("queues", expanding=True))
+OF_QUEUES: ColumnElement[bool] = and_(
+    Lane.queue.in_(bindparam("queues", expanding=True)), ~is_drained(bindparam("asker"))
+)
+"""Whether a lane is of the queues that an asker serves; none is where it is drained."""
 
 _HEADS = _heads()
 """Made once: a worker asks it again and again."""

@@ -14,9 +14,10 @@ from sqlalchemy.orm import Session
 
 from core.database.clock import now
 from core.database.engine import Database
-from core.database.models import Job, JobProgress, JobTag
+from core.database.models import Clone, Job, JobProgress, JobTag
 from core.errors import Conflict, Forbidden
 from core.jobs import events, lanes, snapshots
+from core.jobs import values as listed
 from core.jobs.actors import Actor, may, refuse_unless_allowed
 from core.jobs.capacity import Requirements, requirements
 from core.jobs.moves import UNPINNED, asked, change, ended, locked
@@ -37,11 +38,13 @@ def submit(
     queue: str = "default",
     tags: Sequence[str] = (),
     submission_token: str | None = None,
+    cloned_from: int | None = None,
 ) -> Job:
     """Put a job into the queue. The caller notifies the queue's workers afterwards.
 
     The token is what this submit is known by, however often it is sent: where a job was submitted
-    with the same one, that job is returned as it is, and nothing is queued.
+    with the same one, that job is returned as it is, and nothing is queued. `cloned_from` is the
+    job that it began as a copy of; where that is not there any more, it began as none.
 
     Raises:
         Forbidden: the actor may not.
@@ -78,20 +81,20 @@ def submit(
         progress=JobProgress(revision=0, attempt=0, epoch=0, batch=0),
     )
     if submission_token is None:
-        return _insert(database, actor, job)
-    return _insert_once(database, actor, job)
+        return _insert(database, actor, job, cloned_from)
+    return _insert_once(database, actor, job, cloned_from)
 
 
-def _insert(database: Database, actor: Actor, job: Job) -> Job:
+def _insert(database: Database, actor: Actor, job: Job, cloned_from: int | None) -> Job:
     with database.writing() as session:
-        return _added(session, actor, job)
+        return _added(session, actor, job, cloned_from)
 
 
-def _insert_once(database: Database, actor: Actor, job: Job) -> Job:
+def _insert_once(database: Database, actor: Actor, job: Job, cloned_from: int | None) -> Job:
     token = job.submission_token
     try:
         with database.writing() as session:
-            return _of_submission(session, token) or _added(session, actor, job)
+            return _of_submission(session, token) or _added(session, actor, job, cloned_from)
     except IntegrityError:  # on PostgreSQL: the same submit came a moment earlier
         with database.reading() as session:
             known = _of_submission(session, token)
@@ -104,17 +107,26 @@ def _of_submission(session: Session, token: str | None) -> Job | None:
     return session.scalar(select(Job).where(Job.submission_token == token))
 
 
-def _added(session: Session, actor: Actor, job: Job) -> Job:
+def _added(session: Session, actor: Actor, job: Job, cloned_from: int | None) -> Job:
     job.lane_id = lanes.find(session, job.queue, requirements(job))
     session.add(job)
     session.flush()
     session.refresh(job)
+    if cloned_from is not None and _is_there(session, cloned_from):
+        session.add(Clone(job_id=job.id, parent_id=cloned_from))
     session.add_all(JobTag(job_id=job.id, tag=tag) for tag in job.tags)
+    listed.write_of_spec(session, job.id, job.spec)
     payload = {
         name: getattr(job, name) for name in ("state", "name", "queue", "priority", "preset")
     }
     events.append(session, job.id, actor, "submitted", 0, payload)
     return job
+
+
+def _is_there(session: Session, job_id: int) -> bool:
+    """Whether there is a job; on PostgreSQL it then stays until the transaction is over."""
+    query = select(Job.id).where(Job.id == job_id).with_for_update(read=True, key_share=True)
+    return session.scalar(query) is not None
 
 
 def cancel(database: Database, job_id: int, actor: Actor) -> Job:
@@ -130,6 +142,7 @@ def cancel(database: Database, job_id: int, actor: Actor) -> Job:
         refuse_unless_allowed(actor, "cancel", job)
         if job.state in ("queued", "paused"):
             change(session, job, ended("cancelled") | asked("cancel", actor))
+            listed.write_of_end(session, job.id)
             snapshots.discard(session, job.id)
             events.append(session, job.id, actor, "cancelled", job.attempt, {"state": "cancelled"})
         elif job.state == "running" and job.desired != "cancel":
@@ -216,6 +229,7 @@ def retry(database: Database, job_id: int, actor: Actor, *, from_scratch: bool =
         if job.state == "failed":
             cleared = ("finished_at", "error_kind", "error_message", "error_traceback")
             values |= {"state": "queued", **dict.fromkeys(cleared)}
+            listed.forget_end(session, job.id)
         needs = requirements(job)
         if from_scratch:
             snapshots.discard(session, job.id)

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from core.database.clock import now
 from core.database.engine import Database, storable
 from core.database.models import MEASURED, Attempt, Epoch, Evaluation, Job, LogLine
+from core.database.models import ResourceSample as ResourceRow
 from core.errors import DatabaseUnavailable
 from core.jobs import events, snapshots
 from core.jobs.lease import Lease, guarded_update
@@ -25,6 +26,7 @@ from core.protocol.reports import (
     Evaluated,
     Line,
     Report,
+    ResourceSample,
     Shrunk,
     Started,
     StepMetrics,
@@ -54,6 +56,7 @@ class Recorder:
         self._secured: list[SnapshotRef] = []
         self._metrics = MetricWriter(lease.job_id, lease.attempt)
         self._lines_written = 0
+        self._resources_written = 0
         self.flush_cost = 0
         """Statements that the last flush took, its transaction's begin and end among them."""
         self._may_be_written = False
@@ -104,6 +107,7 @@ class Recorder:
         """
         reports, secured = list(self._pending), list(self._secured)
         lines = [report for report in reports if isinstance(report, Line)]
+        resources = [report for report in reports if isinstance(report, ResourceSample)]
         samples = _samples(reports)
         own, of_progress = _summaries(reports)
         if secured:
@@ -120,6 +124,7 @@ class Recorder:
                     elif isinstance(report, Evaluated):
                         self._write_evaluation(session, report)
                 self._write_lines(session, lines)
+                self._write_resources(session, resources)
                 self._metrics.write(session, samples)
                 self._write_epochs(session, [r for r in reports if isinstance(r, EpochEnd)])
                 for snapshot in secured:
@@ -136,6 +141,7 @@ class Recorder:
         self._metrics.settle()
         del self._pending[: len(reports)], self._secured[: len(secured)]
         self._lines_written += len(lines)
+        self._resources_written += len(resources)
         self._may_be_written = False
         return desired
 
@@ -151,6 +157,9 @@ class Recorder:
         )
         self._metrics.take_back(session, report.step)
         session.execute(delete(Epoch).where(Epoch.job_id == job_id, Epoch.epoch > report.epoch))
+        session.execute(
+            delete(ResourceRow).where(ResourceRow.job_id == job_id, ResourceRow.step > report.step)
+        )
         snapshots.discard(session, job_id, after_step=report.step)
         session.execute(delete(Evaluation).where(Evaluation.job_id == job_id))
         last = session.get(Epoch, (job_id, report.epoch))
@@ -197,14 +206,7 @@ class Recorder:
     def _write_lines(self, session: Session, lines: Sequence[Line]) -> None:
         if not lines:
             return
-        if self._may_be_written:
-            session.execute(
-                delete(LogLine).where(
-                    LogLine.job_id == self._lease.job_id,
-                    LogLine.attempt == self._lease.attempt,
-                    LogLine.number > self._lines_written,
-                )
-            )
+        self._take_back(session, LogLine, self._lines_written)
         flushed_at = host_clock()
         rows = [
             {
@@ -220,6 +222,35 @@ class Recorder:
         # row by row: one statement takes only so many values, and after an outage there are many
         since = bindparam("since_s", type_=Float)
         session.execute(insert(LogLine).values(time=now(since)), rows)
+
+    def _write_resources(self, session: Session, resources: Sequence[ResourceSample]) -> None:
+        if not resources:
+            return
+        self._take_back(session, ResourceRow, self._resources_written)
+        flushed_at = host_clock()
+        rows = [
+            report.model_dump(exclude={"kind", "read_at"})
+            | {
+                "job_id": self._lease.job_id,
+                "attempt": self._lease.attempt,
+                "number": number,
+                "since_s": -max(0.0, flushed_at - report.read_at),
+            }
+            for number, report in enumerate(resources, self._resources_written + 1)
+        ]
+        since = bindparam("since_s", type_=Float)
+        session.execute(insert(ResourceRow).values(time=now(since)), rows)
+
+    def _take_back(self, session: Session, table: Any, written: int) -> None:
+        """Delete what an earlier flush of this attempt may have written beyond a number."""
+        if self._may_be_written:
+            session.execute(
+                delete(table).where(
+                    table.job_id == self._lease.job_id,
+                    table.attempt == self._lease.attempt,
+                    table.number > written,
+                )
+            )
 
     def _write_epochs(self, session: Session, reports: Sequence[EpochEnd]) -> None:
         if not reports:

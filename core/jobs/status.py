@@ -105,6 +105,7 @@ class _Fleet:
 
     def __init__(self, line: Forecast) -> None:
         self.workers = [(worker, line.capacities[worker.id]) for worker in line.workers]
+        self._drained = line.drained
         self._fitting: dict[tuple[str, Requirements], list[Worker]] = {}
 
     def serving(self, queue: str) -> list[Capacity]:
@@ -131,15 +132,29 @@ class _Fleet:
             if job.queue in worker.queues and replace(capacity, rests=frozenset()).fits(needs)
         ]
 
+    def drained(self, job: Job) -> list[Worker]:
+        """Those that might run a job if nobody had drained them."""
+        needs = requirements(job)
+        return [
+            worker
+            for worker in self._drained
+            if job.queue in worker.queues and capacity_of(worker).fits(needs)
+        ]
+
 
 def _why_stuck(job: Job, fleet: _Fleet) -> Message | None:
+    if fleet.fitting(job) or fleet.able(job):
+        return None
+    drained = fleet.drained(job)
+    if drained:
+        first = drained[0]
+        params = {"name": first.name, "by": first.desired_by}
+        return message("queue.drained", count=len(drained), **params)
     if not fleet.workers:
         return message("queue.no_workers")
     serving = fleet.serving(job.queue)
     if not serving:
         return message("queue.not_served", queue=job.queue)
-    if fleet.fitting(job) or fleet.able(job):
-        return None
     has_devices = any(each.largest(job.device) >= job.devices for each in serving)
     if has_devices and (job.pinned_precision or job.pinned_threads):
         return message("queue.pinned_elsewhere", pin=_pin(job), queue=job.queue)

@@ -18,7 +18,7 @@ from core import logs
 from core.database.clock import now
 from core.database.dialects import insert_or
 from core.database.engine import Database
-from core.database.models import Artifact, Snapshot, UnnamedBlob
+from core.database.models import Artifact, DerivedFile, Snapshot, UnnamedBlob
 from core.errors import DatabaseUnavailable, Unavailable
 from core.storage.blobs import Blob, Storage, Stored
 
@@ -158,8 +158,9 @@ def _put_off(database: Database, blob: UnnamedBlob, error: Unavailable) -> None:
 def _named(session: Session, names: Collection[str]) -> set[str]:
     """Which of some blobs a row names."""
     found: set[str] = set()
-    for table in (Artifact, Snapshot):
-        found.update(session.scalars(select(table.sha256).where(table.sha256.in_(list(names)))))
+    for column in (Artifact.sha256, Snapshot.sha256, DerivedFile.sha256):
+        rows = session.scalars(select(column).where(column.in_(list(names))))
+        found.update(name for name in rows if name is not None)
     return found
 
 

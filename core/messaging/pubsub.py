@@ -17,9 +17,9 @@ import redis
 from core.messages import Message, message
 from core.messaging.keys import PREFIX, of_queue
 
-Topic = Literal["changed", "asked", "preview"]
-"""`changed` is for those who watch a job, `asked` for the worker that runs it, `preview` for any
-worker: it is of no job, and its number is `NO_JOB`."""
+Topic = Literal["changed", "asked", "preview", "derived"]
+"""`changed` is for those who watch a job, `asked` for the worker that runs it, `preview` and
+`derived` for any worker: they are of no job, and their number is `NO_JOB`."""
 
 NO_JOB = 0
 

@@ -114,3 +114,18 @@ class PreviewOrder(BaseModel):
     data: Path
     picture: Path
     """Where the PNG is to appear, whole."""
+
+
+class DeriveOrder(BaseModel):
+    """What a trainer knows that computes a file for a page instead of training."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["test_images", "network", "insight"]
+    dataset: DatasetName
+    data: Path
+    weights: Literal["published", "snapshot"] | None
+    """What `source` is; None: the file is made of the dataset alone."""
+    source: Path | None
+    target: Path
+    """Where the file is to appear, whole."""

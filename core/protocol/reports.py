@@ -6,7 +6,7 @@ The training code makes them, the supervisor carries them, the recorder writes t
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     BaseModel,
@@ -72,6 +72,8 @@ class StepMetrics(_Report):
     learning_rate: float
     images_per_s: float
     eta_s: float
+    gradient_norm: float | None = None
+    """As in `EpochEnd`, where it was measured at this batch."""
 
 
 class StepMetricsBatch(_Report):
@@ -88,7 +90,8 @@ class StepMetricsBatch(_Report):
     learning_rate: list[FiniteFloat]
     images_per_s: list[FiniteFloat]
     eta_s: float
-    """Of the last sample."""
+    """Of the last sample, as is the norm."""
+    gradient_norm: float | None = None
 
     @model_validator(mode="after")
     def _is_rectangular(self) -> Self:
@@ -108,6 +111,7 @@ class StepMetricsBatch(_Report):
             learning_rate=self.learning_rate[-1],
             images_per_s=self.images_per_s[-1],
             eta_s=self.eta_s,
+            gradient_norm=self.gradient_norm,
         )
 
 
@@ -164,15 +168,37 @@ def host_clock() -> float:
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
+Level = Literal["progress", "info", "warning", "error"]
+LEVELS: tuple[Level, ...] = get_args(Level)
+
+
 class Line(_Report):
     """A line for the run's log."""
 
     kind: Literal["line"] = "line"
-    level: Literal["progress", "info", "warning", "error"] = "info"
+    level: Level = "info"
     """`progress`: how far an epoch is, which whoever shows the metrics need not repeat."""
     text: str
     written_at: float = Field(default_factory=host_clock)
     """When it was written, by the clock that all processes of a host share."""
+
+
+class ResourceSample(_Report):
+    """What a run takes of its device and its host; its supervisor reads it beside a sample.
+
+    None: nobody could read it. See `core.database.models.ResourceSample` for the units.
+    """
+
+    kind: Literal["resource_sample"] = "resource_sample"
+    step: int
+    gpu_utilization: float | None = None
+    gpu_memory_bytes: int | None = None
+    gpu_power_w: float | None = None
+    gpu_temperature_c: float | None = None
+    cpu_cores: float | None = None
+    memory_bytes: int | None = None
+    gradient_norm: float | None = None
+    read_at: float = Field(default_factory=host_clock)
 
 
 class File(_Report):
@@ -229,6 +255,7 @@ Report = (
     | Saved
     | Shrunk
     | Line
+    | ResourceSample
     | Evaluated
     | Finished
     | Failed

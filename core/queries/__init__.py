@@ -1,24 +1,32 @@
 """Questions for the pages, the API and the live streams. Nothing here writes."""
 
+from core.queries.coaching import coached
 from core.queries.curves import (
     MEASURED,
     METRICS,
     MOST_POINTS,
+    READ,
     Curve,
     EpochsOfRun,
     Extent,
     epochs_curve,
     epochs_of_runs,
     metrics_curve,
+    resources_curve,
 )
+from core.queries.groups import same_but_seed
 from core.queries.jobs import (
     EVERYTHING,
+    OF_THE_END,
+    OLDEST_FIRST,
     SORTS,
     Selection,
+    can_sort_by,
     count_by_state,
     job,
     jobs,
     jobs_by_id,
+    refuse_unknown,
     revisions,
 )
 from core.queries.pages import DEFAULT_LIMIT, LARGEST_LIMIT, Page
@@ -26,6 +34,8 @@ from core.queries.runs import (
     artifact,
     artifacts,
     attempts,
+    best_epoch,
+    children,
     epochs,
     evaluated_attempt,
     evaluation,
@@ -36,8 +46,13 @@ from core.queries.runs import (
     milestones,
     newest_artifact,
     newest_keys,
+    parent,
+    resources,
 )
+from core.queries.search import Found, search
+from core.queries.throughput import Hour, LastDay, last_day
 from core.queries.usage import RunUsage, Usage, by_kind, largest_runs
+from core.queries.wall import MOST_COUNTED, count_queued, ended_lately
 from core.queries.workers import queues, worker, workers
 
 __all__ = [
@@ -46,11 +61,18 @@ __all__ = [
     "LARGEST_LIMIT",
     "MEASURED",
     "METRICS",
+    "MOST_COUNTED",
     "MOST_POINTS",
+    "OF_THE_END",
+    "OLDEST_FIRST",
+    "READ",
     "SORTS",
     "Curve",
     "EpochsOfRun",
     "Extent",
+    "Found",
+    "Hour",
+    "LastDay",
     "Page",
     "RunUsage",
     "Selection",
@@ -58,8 +80,14 @@ __all__ = [
     "artifact",
     "artifacts",
     "attempts",
+    "best_epoch",
     "by_kind",
+    "can_sort_by",
+    "children",
+    "coached",
     "count_by_state",
+    "count_queued",
+    "ended_lately",
     "epochs",
     "epochs_curve",
     "epochs_of_runs",
@@ -71,14 +99,21 @@ __all__ = [
     "jobs",
     "jobs_by_id",
     "largest_runs",
+    "last_day",
     "logs",
     "metrics",
     "metrics_curve",
     "milestones",
     "newest_artifact",
     "newest_keys",
+    "parent",
     "queues",
+    "refuse_unknown",
+    "resources",
+    "resources_curve",
     "revisions",
+    "same_but_seed",
+    "search",
     "worker",
     "workers",
 ]

@@ -1,4 +1,4 @@
-"""Curves of a run in as many buckets as they are drawn with: its metric samples, its epochs."""
+"""Curves of a run in as many buckets as they are drawn with: samples, epochs, what it took."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
-from core.database.models import Epoch
+from core.database.models import Epoch, ResourceSample
 from core.metrics import buckets, curves
 from core.metrics.samples import VALUES
 
@@ -26,9 +26,21 @@ MEASURED = (
     "test_accuracy",
     "learning_rate",
     "gradient_norm",
+    "memory_bytes",
+    "seconds",
     "images_per_s",
 )
 """What of an epoch can be a curve."""
+READ = (
+    "gpu_utilization",
+    "gpu_memory_bytes",
+    "gpu_power_w",
+    "gpu_temperature_c",
+    "cpu_cores",
+    "memory_bytes",
+    "gradient_norm",
+)
+"""What a resource sample can have."""
 STATISTICS = buckets.STATISTICS
 
 Numbers = Sequence[float | None]
@@ -110,6 +122,43 @@ def epochs_curve(
         for place, value in enumerate(values)
     }
     return Curve(job_id, "epoch", at, count, statistics)
+
+
+def resources_curve(
+    session: Session, job_id: int, extent: Extent, values: Sequence[str] = READ
+) -> Curve:
+    """A run's resource samples by their steps: some thousand at most, read one by one."""
+    query = select(ResourceSample.step, *(getattr(ResourceSample, value) for value in values))
+    query = query.where(ResourceSample.job_id == job_id).order_by(
+        ResourceSample.attempt, ResourceSample.number
+    )
+    if extent.first is not None:
+        query = query.where(ResourceSample.step >= extent.first)
+    if extent.last is not None:
+        query = query.where(ResourceSample.step <= extent.last)
+    steps, *columns = zip(*rows, strict=True) if (rows := session.execute(query).all()) else [()]
+    bounds = buckets.groups(len(steps), max(1, -(-len(steps) // extent.points)))
+    return Curve(
+        job_id,
+        "step",
+        [steps[end - 1] for _, end in bounds],
+        [end - start for start, end in bounds],
+        {
+            value: _summed_up([column[start:end] for start, end in bounds])
+            for value, column in zip(values, columns or [()] * len(values), strict=True)
+        },
+    )
+
+
+def _summed_up(groups: Sequence[Numbers]) -> dict[str, Numbers]:
+    """The statistics of each group, of what is not None in it."""
+    found = [[value for value in group if value is not None] for group in groups]
+    return {
+        "min": [min(group, default=None) for group in found],
+        "max": [max(group, default=None) for group in found],
+        "last": [group[-1] if group else None for group in found],
+        "mean": [sum(group) / len(group) if group else None for group in found],
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,33 +2,43 @@
 
 Each page is found by an index that has all that is asked for, before any whole row is read: the
 rows are wide. A list is in the order in which the jobs were submitted, newest first, or in that of
-a measurement; then it has the jobs that have one.
+a value; then it has the jobs that have one. A measurement that is written while a job runs is a
+column of `jobs` with an index of its own; a hyperparameter, and what comes with the end, is a row
+of `job_values`, whose index has the jobs in the order of each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, exists, func, select, tuple_, union_all
 from sqlalchemy.orm import Session
 
+from core.database.engine import storable
 from core.database.hints import in_passing
-from core.database.models import LARGEST_KEY, MEASURED, Job, JobTag, Worker
+from core.database.models import LARGEST_KEY, MEASURED, Job, JobTag, JobValue, Worker
 from core.database.parts import parts
 from core.database.search import holds
 from core.errors import InvalidInput, NotFound
 from core.messages import message
 from core.queries.pages import DEFAULT_LIMIT, Page, checked_limit, key_of
+from core.spec.fields import spec_fields
 from core.states import STATES, State
 
 SORTS: tuple[str, ...] = ("", *(f"{sign}{name}" for name in MEASURED for sign in ("", "-")))
 """Newest first; or by a measurement, from its smallest or, after `-`, from its largest value."""
+OLDEST_FIRST = "created"
+OF_THE_END = ("duration", "images_per_s")
+"""What a job has when it has ended, and can be sorted by besides."""
 
 _JOBS = select(Job, Worker.name).outerjoin(Worker, Job.worker_id == Worker.id)
 _RARE = 2000
-"""Jobs with a tag that are sorted one by one; of more, the first are looked for in order."""
+"""Jobs that are sorted one by one; of more, the first are looked for in order."""
+_OF_LIST = "INDEXED BY ix_jobs_list"
+"""For SQLite, which would read the wide row of each job that a walk along values comes to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +53,12 @@ class Selection:
     tag: str = ""
     text: str = ""
     """A part of the name, in capital or small letters."""
+    created_from: datetime | None = None
+    """Submitted at this moment, or later."""
+    created_to: datetime | None = None
+    """Submitted before this moment."""
     sort: str = ""
-    """One of `SORTS`."""
+    """One of `SORTS`, `created` (oldest first), or another value as `can_sort_by` knows it."""
     deleted: bool = False
     """Whether those that were deleted and can be restored are asked for, and no others."""
 
@@ -58,6 +72,22 @@ class Selection:
     def is_by_state(self) -> bool:
         """Whether the state alone decides."""
         return replace(self, states=(), sort="") == EVERYTHING
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether nothing is left out."""
+        return replace(self, sort="") == EVERYTHING
+
+    @property
+    def value(self) -> str:
+        """The name of what it is sorted by; empty: by when they were submitted."""
+        name = self.sort.removeprefix("-")
+        return "" if name == OLDEST_FIRST else name
+
+    @property
+    def is_falling(self) -> bool:
+        """Whether the largest, or the newest, comes first."""
+        return self.sort == "" or self.sort.startswith("-")
 
 
 EVERYTHING = Selection()
@@ -74,10 +104,9 @@ def jobs(
     Raises:
         InvalidInput: an unknown state, order, limit or cursor.
     """
-    _refuse_unknown(selection)
+    refuse_unknown(selection)
     count = checked_limit(limit) + 1
-    keys = _by_measurement if selection.sort else _by_id
-    found = keys(session, selection, count, cursor)
+    found = _keys(session, selection, count, cursor)
     if not found:
         return Page([], None)
     rows = session.execute(_JOBS.where(Job.id.in_([key.job_id for key in found[:limit]])))
@@ -88,6 +117,14 @@ def jobs(
     )
 
 
+def _keys(session: Session, selection: Selection, count: int, cursor: str) -> list[_Key]:
+    if not selection.value:
+        return _by_id(session, selection, count, cursor)
+    if selection.value in MEASURED:
+        return _by_measurement(session, selection, count, cursor)
+    return _by_value(session, selection, count, cursor)
+
+
 @dataclass(frozen=True, slots=True)
 class _Key:
     """A place in a list."""
@@ -96,21 +133,36 @@ class _Key:
     cursor: str
 
 
-def _refuse_unknown(selection: Selection) -> None:
+def refuse_unknown(selection: Selection) -> None:
+    """Raise `InvalidInput` where a state or an order is asked for that there is not."""
     for state in selection.states:
         if state not in STATES:
             reason = message("input.unknown_state", state=state, known=list(STATES))
             raise InvalidInput.one("state", reason)
-    if selection.sort not in SORTS:
-        known = [name for name in SORTS if name]
+    if not can_sort_by(selection.value) or (selection.sort and not selection.sort.strip("-")):
+        known = [*(name for name in SORTS if name), OLDEST_FIRST, *OF_THE_END]
         reason = message("input.unknown_sort", sort=selection.sort, known=known)
         raise InvalidInput.one("sort", reason)
 
 
+def can_sort_by(value: str) -> bool:
+    """Whether a list can be sorted by a value: a measurement, or a hyperparameter's dotted path."""
+    return value == "" or value in MEASURED or value in OF_THE_END or value in spec_fields()
+
+
 def _by_id(session: Session, selection: Selection, count: int, cursor: str) -> list[_Key]:
-    """The keys of a page, newest first."""
-    older = [Job.id < key_of(cursor, 1)[0]] if cursor else []
-    newest = select(Job.id).where(*older, _is_shown(selection)).order_by(Job.id.desc()).limit(count)
+    """The keys of a page, newest or oldest first."""
+    is_falling = selection.is_falling
+    older = [*_created(session, selection)]
+    if cursor:
+        last = key_of(cursor, 1)[0]
+        older.append(Job.id < last if is_falling else Job.id > last)
+
+    def ordered(key: Any) -> Any:
+        return key.desc() if is_falling else key
+
+    newest = select(Job.id).where(*older, _is_shown(selection)).order_by(ordered(Job.id))
+    newest = newest.limit(count)
     if selection.is_by_state and selection.states:
         # each state has its own part of an index; together they would have to be sorted
         parts = [newest.where(Job.state == state).subquery() for state in set(selection.states)]
@@ -121,12 +173,12 @@ def _by_id(session: Session, selection: Selection, count: int, cursor: str) -> l
             .join(Job, Job.id == JobTag.job_id)
             .where(JobTag.tag == selection.tag, *older, *_conditions(selection, is_walk=True))
             .where(_is_shown(selection, is_walk=True))
-            .order_by(JobTag.job_id.desc())
+            .order_by(ordered(JobTag.job_id))
             .limit(count)
         )
     else:
         query = newest.where(*_conditions(selection, is_walk=not _is_single(selection)))
-    ids = sorted(session.scalars(query), reverse=True)[:count]
+    ids = sorted(session.scalars(query), reverse=is_falling)[:count]
     return [_Key(job_id, str(job_id)) for job_id in ids]
 
 
@@ -151,14 +203,15 @@ def _is_single(selection: Selection) -> bool:
 
 def _by_measurement(session: Session, selection: Selection, count: int, cursor: str) -> list[_Key]:
     """The keys of a page in the order of a measurement."""
-    column = getattr(Job, selection.sort.removeprefix("-"))
-    is_falling = selection.sort.startswith("-")
+    column = getattr(Job, selection.value)
+    is_falling = selection.is_falling
     key = tuple_(column, Job.id)
     query = select(Job.id, column.label("value")).where(
         column.is_not(None),
         _is_shown(selection),
         *_conditions(selection, is_walk=True),
         *_tagged(session, selection.tag),
+        *_created(session, selection),
     )
     if cursor:
         last = tuple_(*_value_and_id(cursor))
@@ -174,6 +227,110 @@ def _value_and_id(cursor: str) -> tuple[float, int]:
         return float.fromhex(value), key_of(job_id, 1)[0]
     except (ValueError, OverflowError):
         raise InvalidInput.one("cursor", message("input.cursor")) from None
+
+
+def _by_value(session: Session, selection: Selection, count: int, cursor: str) -> list[_Key]:
+    """The keys of a page in the order of a value that has a row of its own."""
+    after = _of_value(cursor) if cursor else None
+    few = None if selection.is_everything else _few(session, selection)
+    rows = (
+        _walked(session, selection, count, after)
+        if few is None
+        else _sorted(session, selection, few, after)[:count]
+    )
+    return [_Key(row[2], f"{row[0].hex()}:{row[2]}:{row[1]}") for row in rows]
+
+
+_Value = tuple[float, str, int]
+"""A number, a text, and whose they are: what a list is sorted by."""
+
+
+def _walked(
+    session: Session, selection: Selection, count: int, after: _Value | None
+) -> list[_Value]:
+    """The first values of jobs that are chosen, looked for along the index of values."""
+    columns = JobValue.number, JobValue.text, JobValue.job_id
+    query = (
+        select(*columns)
+        .join(Job, Job.id == JobValue.job_id)
+        .with_hint(Job, _OF_LIST, "sqlite")
+        .where(JobValue.name == selection.value, _is_shown(selection))
+        .where(*_conditions(selection, is_walk=True), *_tagged(session, selection.tag))
+        .where(*_created(session, selection))
+        .order_by(*((each.desc() if selection.is_falling else each) for each in columns))
+    )
+    if selection.deleted:  # which are few, and in no index of lists
+        query = query.with_hint(Job, "NOT INDEXED", "sqlite")
+    if after is not None:
+        key, last = tuple_(*columns), tuple_(*after)
+        query = query.where(key < last if selection.is_falling else key > last)
+    return [(row.number, row.text, row.job_id) for row in session.execute(query.limit(count))]
+
+
+def _few(session: Session, selection: Selection) -> list[int] | None:
+    """The jobs that are chosen, where they are so few that it is best to sort them one by one."""
+    found = _by_id(session, replace(selection, sort=""), _RARE, "")
+    return [each.job_id for each in found] if len(found) < _RARE else None
+
+
+def _sorted(
+    session: Session, selection: Selection, job_ids: Sequence[int], after: _Value | None
+) -> list[_Value]:
+    """The values of some jobs in order, from behind a place on."""
+    name = in_passing(JobValue.name)  # else SQLite walks along all the values of this name
+    asked = select(JobValue.number, JobValue.text, JobValue.job_id).where(name == selection.value)
+    found = [
+        (row.number, row.text, row.job_id)
+        for part in parts(job_ids)
+        for row in session.execute(asked.where(JobValue.job_id.in_(part)))
+    ]
+    found.sort(reverse=selection.is_falling)
+    if after is None:
+        return found
+    return [each for each in found if (each < after if selection.is_falling else each > after)]
+
+
+def _of_value(cursor: str) -> _Value:
+    number, _, rest = cursor.partition(":")
+    job_id, _, text = rest.partition(":")
+    try:
+        return float.fromhex(number), storable(text), key_of(job_id, 1)[0]
+    except (ValueError, OverflowError):
+        raise InvalidInput.one("cursor", message("input.cursor")) from None
+
+
+def _created(session: Session, selection: Selection) -> Iterator[ColumnElement[bool]]:
+    """The condition on the number of a job that it was submitted in some time."""
+    if selection.created_from is not None:
+        yield Job.id >= _first_since(session, selection.created_from)
+    if selection.created_to is not None:
+        yield Job.id < _first_since(session, selection.created_to)
+
+
+def _first_since(session: Session, moment: datetime) -> int:
+    """The number of the first job that was submitted at a moment or later; else the next number.
+
+    Numbers are given in the order of the submits, so it is found by halving: some twenty looks at
+    a row each, and no index of times.
+    """
+    low, high = 1, (session.scalar(select(func.max(Job.id))) or 0) + 1
+    asked = select(Job.id, Job.created_at).order_by(Job.id).limit(1)
+    while low < high:
+        middle = (low + high) // 2
+        row = session.execute(asked.where(Job.id >= middle)).one_or_none()
+        if row is None or row.created_at >= moment:
+            high = middle
+        else:
+            low = row.id + 1
+    return low
+
+
+def conditions_of(session: Session, selection: Selection) -> Iterator[ColumnElement[bool]]:
+    """What is true of the jobs that are chosen, for whoever looks them up one by one."""
+    yield _is_shown(selection, is_walk=True)
+    yield from _conditions(selection, is_walk=True)
+    yield from _tagged(session, selection.tag)
+    yield from _created(session, selection)
 
 
 def _conditions(selection: Selection, *, is_walk: bool) -> Iterator[ColumnElement[bool]]:

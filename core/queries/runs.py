@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import and_, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from core.database.models import (
     LARGEST_KEY,
     Artifact,
     Attempt,
+    Clone,
     Epoch,
     Evaluation,
+    Job,
     JobEvent,
     LogLine,
     MetricSegment,
+    ResourceSample,
     Worker,
 )
+from core.database.search import holds
 from core.errors import NotFound
 from core.messages import message
 from core.metrics import curves
@@ -40,6 +44,18 @@ def epochs(
     return rows_of_job(session, Epoch, job_id, limit, cursor, key, newest_first=newest_first)
 
 
+def best_epoch(session: Session, job_id: int) -> dict[str, Any] | None:
+    """The first epoch with the lowest validation loss, as `epoch` and `validation_loss`.
+
+    Returns:
+        None where no epoch has one: then a run has no best epoch.
+    """
+    loss = Epoch.validation_loss
+    query = select(Epoch.epoch, loss).where(Epoch.job_id == job_id, loss.is_not(None))
+    row = session.execute(query.order_by(loss, Epoch.epoch).limit(1)).mappings().one_or_none()
+    return dict(row) if row else None
+
+
 def metrics(
     session: Session, job_id: int, limit: int = DEFAULT_LIMIT, cursor: str = ""
 ) -> Page[MetricSample]:
@@ -49,6 +65,21 @@ def metrics(
     return page_of(rows, limit, lambda row: (row.step,))
 
 
+def resources(
+    session: Session, job_id: int, limit: int = DEFAULT_LIMIT, cursor: str = ""
+) -> Page[ResourceSample]:
+    """A page of a job's resource samples, first to last."""
+    return rows_of_job(
+        session,
+        ResourceSample,
+        job_id,
+        limit,
+        cursor,
+        ResourceSample.attempt,
+        ResourceSample.number,
+    )
+
+
 def logs(
     session: Session,
     job_id: int,
@@ -56,10 +87,28 @@ def logs(
     cursor: str = "",
     *,
     newest_first: bool = False,
+    text: str = "",
+    levels: Sequence[str] = (),
 ) -> Page[LogLine]:
-    """A page of a job's log, first to last or last to first."""
+    """A page of a job's log, first to last or last to first.
+
+    Args:
+        session: where to read.
+        job_id: of which job.
+        limit: how many lines at most.
+        cursor: where the page begins.
+        newest_first: whether it is read from its end.
+        text: what each line has in it, in capital or small letters; empty: anything.
+        levels: of which each line has one; none: any.
+    """
+    conditions: list[Any] = [holds(func.lower(LogLine.text), text.lower())] if text else []
+    if levels:
+        conditions.append(LogLine.level.in_(levels))
     keys = LogLine.attempt, LogLine.number
-    return rows_of_job(session, LogLine, job_id, limit, cursor, *keys, newest_first=newest_first)
+    only = and_(*conditions) if conditions else None
+    return rows_of_job(
+        session, LogLine, job_id, limit, cursor, *keys, only=only, newest_first=newest_first
+    )
 
 
 def attempts(
@@ -176,6 +225,19 @@ def newest_keys(session: Session, job_id: int) -> dict[str, int]:
 
 def _newest(key: Any, of_job: Any, job_id: int) -> Any:
     return select(func.max(key)).where(of_job == job_id).scalar_subquery()
+
+
+def parent(session: Session, job_id: int) -> Job | None:
+    """The job that a job began as a copy of; None: none, or one that is purged."""
+    query = select(Job).join(Clone, Clone.parent_id == Job.id)
+    return session.scalar(query.where(Clone.job_id == job_id))
+
+
+def children(session: Session, job_id: int, limit: int = DEFAULT_LIMIT) -> Sequence[Job]:
+    """The newest jobs that began as copies of a job, and were not deleted."""
+    query = select(Job).join(Clone, Clone.job_id == Job.id)
+    query = query.where(Clone.parent_id == job_id, Job.deleted_at.is_(None))
+    return session.scalars(query.order_by(Clone.job_id.desc()).limit(checked_limit(limit))).all()
 
 
 def milestones(session: Session, job_id: int, limit: int) -> Sequence[tuple[JobEvent, int]]:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from core.database.dialects import is_postgresql
 from core.database.models import (
     Artifact,
+    DerivedFile,
     Evaluation,
     Job,
     JobEvent,
@@ -19,17 +20,20 @@ from core.database.models import (
     MetricBuckets,
     MetricSegment,
     Preview,
+    ResourceSample,
     Snapshot,
     UnnamedBlob,
 )
 
 LARGEST = 10
+BYTES_OF_RESOURCE_SAMPLE = 100
 
 _TABLES: dict[str, tuple[tuple[Any, Any], ...]] = {
     "logs": ((LogLine, func.length(LogLine.text)),),
     "metrics": (
         (MetricSegment, func.length(MetricSegment.data)),
         (MetricBuckets, func.length(MetricBuckets.data)),
+        (ResourceSample, literal(BYTES_OF_RESOURCE_SAMPLE)),
     ),
     "evaluations": ((Evaluation, func.length(cast(Evaluation.content, Text))),),
     "history": ((JobEvent, func.length(cast(JobEvent.payload, Text))),),
@@ -68,6 +72,7 @@ def by_kind(session: Session) -> list[Usage]:
     return [
         _snapshots(session),
         _artifacts(session),
+        _derived(session),
         _unnamed(session),
         *(_table(session, kind) for kind in _TABLES),
         Usage("database", None, _whole(session)),
@@ -109,6 +114,12 @@ def _artifacts(session: Session) -> Usage:
     size = session.scalar(select(func.sum(blobs.c.size)))
     count = session.scalar(select(func.count()).select_from(Artifact))
     return Usage("artifacts", count, int(size or 0))
+
+
+def _derived(session: Session) -> Usage:
+    blobs = select(DerivedFile.sha256, DerivedFile.size).distinct().subquery()
+    count, size = session.execute(select(func.count(blobs.c.sha256), func.sum(blobs.c.size))).one()
+    return Usage("derived", count, int(size or 0))
 
 
 def _unnamed(session: Session) -> Usage:

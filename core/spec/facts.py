@@ -5,7 +5,10 @@ These read stored specs, which may be of an earlier version and lack fields that
 
 from __future__ import annotations
 
-from typing import get_args
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args
 
 from core import formats
 from core.datasets.builtin import DATASETS
@@ -28,6 +31,9 @@ MODELS: tuple[str, ...] = tuple(
     get_args(kind.model_fields[KIND].annotation)[0] for kind in get_args(get_args(Model)[0])
 )
 """The kinds of networks."""
+
+SEED = "seed"
+"""The field that decides what is random."""
 
 _DEFAULTS = Hyperparameters().model_dump(mode="json")
 
@@ -93,3 +99,32 @@ def device(spec: Spec) -> str:
 def leaves_precision_open(spec: Spec) -> bool:
     """Whether the device that a run gets decides what it computes in."""
     return bool(spec.get("compute", {}).get("precision", "auto") == "auto")
+
+
+def values(spec: Spec) -> dict[str, float | str]:
+    """Every hyperparameter by its dotted path, as a number or a text; those that are empty not.
+
+    True is 1. A list of numbers is the text that a person would type.
+    """
+    found = dict(_flat(spec, ""))
+    return {path: _comparable(value) for path, value in found.items() if value is not None}
+
+
+def _flat(part: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, value in part.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _comparable(value: Any) -> float | str:
+    if isinstance(value, int | float):
+        return float(value)
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def without_seed(spec: Spec) -> str:
+    """What runs that differ in nothing but the seed have in common: a digest of the rest."""
+    rest = {name: value for name, value in merge(_DEFAULTS, spec).items() if name != SEED}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()[:32]

@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 import trainyard
 from tests.browser.test_pages import QUICK
 from worker.training.data import datasets
+from worker.training.outputs.feature_maps import Tapped
 
 pytestmark = [
     pytest.mark.browser,
@@ -28,6 +29,14 @@ async ([images, addresses, info]) => {
   const { Model } = await import("/static/js/tryout/model.js");
   const model = await Model.load(addresses);
   return (await model.scores(new Float32Array(images), info)).map((row) => [...row]);
+}
+"""
+MAPS = """
+async ([image, addresses, info]) => {
+  const { loadWithMaps } = await import("/static/js/tryout/feature_maps.js");
+  const network = await loadWithMaps(addresses, () => {});
+  const maps = await network.maps(new Float32Array(image), info);
+  return maps.map(({ values, dims }) => ({ values: [...values], dims: [...dims] }));
 }
 """
 SEEN = """
@@ -94,6 +103,28 @@ def test_the_scores_in_the_browser_are_those_of_torch(tried, site, run, tmp_path
     expected = network(images)
     allowed = 1e-4 * max(1, expected.abs().max().item())
     torch.testing.assert_close(torch.tensor(found), expected, rtol=0, atol=allowed)
+
+
+@torch.inference_mode()
+def test_the_feature_maps_in_the_browser_are_those_of_torch(tried, site, run, tmp_path):
+    network = network_of(site, run, tmp_path)
+    _, test = datasets.load("digits", site.home / "data")
+    image, _ = test.batch(torch.arange(1))
+    data = tried.evaluate("JSON.parse(document.getElementById('tryout-data').textContent)")
+
+    found = tried.evaluate(MAPS, [image.flatten().tolist(), data["addresses"], data["info"]])
+
+    expected = Tapped(network)(image)[1:]
+    assert len(found) == len(expected) > 0
+    for maps, of_torch in zip(found, expected, strict=True):
+        assert maps["dims"] == list(of_torch.shape[1:])
+        values = torch.tensor(maps["values"]).view_as(of_torch)
+        allowed = 1e-4 * max(1, of_torch.abs().max().item())
+        torch.testing.assert_close(values, of_torch, rtol=0, atol=allowed)
+
+    tried.locator("[data-example]").first.click()
+    tried.get_by_label("Show the feature maps").check()
+    expect(tried.get_by_role("img", name="Map 1 of layer 1")).to_be_visible()
 
 
 def test_what_is_drawn_is_predicted_and_can_be_taken_back(tried):

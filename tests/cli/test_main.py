@@ -147,6 +147,7 @@ def test_a_field_that_may_be_empty_is_emptied_by_none(trainyard):
         "retry",
         "download",
         "follow",
+        "advice",
         "evaluation",
     ],
 )
@@ -188,6 +189,12 @@ def test_a_log_is_written_as_json_for_programs_and_untouched(trainyard, finished
     lines = json.loads(trainyard("logs", finished, "--json").stdout)
 
     assert [line["text"] for line in lines] == [LOGGED]
+
+
+def test_a_log_is_searched(trainyard, finished):
+    assert "good" in trainyard("logs", finished, "--find", "GOOD", "--level", "info").stdout
+    assert trainyard("logs", finished, "--level", "error").stdout == ""
+    assert trainyard("logs", finished, "--find", "nowhere").stdout == ""
 
 
 def test_a_running_job_that_is_cancelled_is_asked_to_stop(trainyard, database, claimant):
@@ -335,6 +342,11 @@ def test_an_evaluation_is_shown_class_by_class_with_the_most_common_confusions(t
         ["cat", "dog", "2", "20.00%"],
         ["dog", "cat", "1", "10.00%"],
     ]
+
+
+def test_the_coach_is_asked_about_a_run(trainyard, finished):
+    assert "No rule has anything to say" in trainyard("advice", finished).stdout
+    assert json.loads(trainyard("advice", finished, "--json").stdout) == {"items": []}
 
 
 def test_an_evaluation_is_written_as_json_and_whole(trainyard, finished):

@@ -3,13 +3,13 @@
 import sys
 
 import pytest
-from sqlalchemy import insert, text, update
+from sqlalchemy import insert, select, text, update
 
 from core import queries
 from core.database.clock import now
 from core.database.models import MEASURED, Job, JobTag
 from core.errors import InvalidInput
-from core.jobs import lifecycle
+from core.jobs import deletion, lifecycle
 from core.jobs.actors import LOCAL_OWNER, Actor
 from core.queries import SORTS, Selection
 from core.spec import presets
@@ -19,9 +19,14 @@ ADA = Actor("user", "7", "Ada")
 
 
 def submit(database, name="job", actor=LOCAL_OWNER, **options):
-    changes = {key: options.pop(key) for key in ("dataset", "model") if key in options}
+    parts = ("dataset", "model", "optimizer")
+    changes = {key: options.pop(key) for key in parts if key in options}
     spec = presets.resolve("quick", changes)
-    return lifecycle.submit(database, actor, name=name, spec=spec, **options).id
+    is_deleted = options.pop("deleted", False)
+    job = lifecycle.submit(database, actor, name=name, spec=spec, **options)
+    if is_deleted:
+        deletion.delete(database, job.id, actor, 60)
+    return job.id
 
 
 def listed(database, limit=2, **chosen):
@@ -147,6 +152,74 @@ def test_a_tag_that_is_given_twice_is_kept_once(database):
         assert queries.job(session, job_id)[0].tags == ["b", "a"]
 
 
+RATES = (0.1, 0.02, 0.1, 0.5, 0.003)
+RATE = "optimizer.learning_rate"
+
+
+@pytest.fixture
+def rated(database):
+    """Jobs with several learning rates, in their order, beside one that was deleted."""
+    made = [submit(database, optimizer={"kind": "sgd", "learning_rate": rate}) for rate in RATES]
+    submit(database, optimizer={"kind": "sgd"}, deleted=True)
+    return [job_id for _, job_id in sorted(zip(RATES, made, strict=True))]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 50])
+@pytest.mark.parametrize("few", [1, 2000])
+def test_a_list_can_be_sorted_by_a_hyperparameter(database, rated, limit, few, monkeypatch):
+    monkeypatch.setattr(sys.modules["core.queries.jobs"], "_RARE", few)
+
+    assert listed(database, limit, sort=RATE) == rated
+    assert listed(database, limit, sort=f"-{RATE}") == rated[::-1]
+    assert listed(database, limit, sort=f"-{RATE}", states=["queued"], text="JOB") == rated[::-1]
+    assert listed(database, limit, sort=RATE, dataset="digits") == []
+
+
+def test_a_list_can_be_sorted_by_a_choice_and_by_a_text(database):
+    deep = submit(database, model={"kind": "mlp", "hidden": [512, 64]})
+    flat = submit(database, model={"kind": "mlp", "hidden": [128]})
+    other = submit(database)
+
+    assert listed(database, sort="model.kind") == [other, deep, flat]
+    assert listed(database, sort="model.hidden") == [flat, deep]
+    assert listed(database, sort="-model.hidden", deleted=True) == []
+
+
+def test_a_list_can_be_sorted_from_its_oldest_job(database, some):
+    ids = sorted(some.values())
+
+    assert listed(database, sort="created") == ids
+    assert listed(database, sort="-created") == listed(database) == ids[::-1]
+    assert listed(database, sort="created", states=["queued", "failed"]) == ids
+
+
+def test_a_run_that_has_ended_can_be_sorted_by_how_long_it_took(database):
+    waits, ended = submit(database), submit(database)
+    with database.writing() as session:
+        times = {"started_at": now(-90), "state": "paused", "desired": "pause"}
+        session.execute(update(Job).where(Job.id == ended).values(times))
+    lifecycle.cancel(database, ended, LOCAL_OWNER)
+    lifecycle.cancel(database, waits, LOCAL_OWNER)  # it never ran, so it took no time
+
+    assert listed(database, sort="-duration") == [ended]
+
+
+def test_a_list_has_the_jobs_of_a_time(database):
+    ids = [submit(database) for _ in range(5)]
+    with database.writing() as session:
+        for age, job_id in zip((500, 400, 300, 200, 100), ids, strict=True):
+            session.execute(update(Job).where(Job.id == job_id).values(created_at=now(-age)))
+    with database.reading() as session:
+        moments = list(session.scalars(select(Job.created_at).order_by(Job.id)))
+
+    for sort in ("created", RATE):
+        assert listed(database, sort=sort, created_from=moments[1]) == ids[1:]
+        assert listed(database, sort=sort, created_to=moments[3]) == ids[:3]
+    both = {"created_from": moments[1], "created_to": moments[3]}
+    assert listed(database, tag="none", **both) == []
+    assert listed(database, states=["queued"], **both) == [ids[2], ids[1]]
+
+
 @pytest.fixture
 def many(database):
     """Thousands of jobs, all with one tag."""
@@ -156,6 +229,12 @@ def many(database):
     with database.writing() as session:
         rows = session.execute(text("SELECT id FROM jobs"))
         session.execute(insert(JobTag), [{"tag": "all", "job_id": row.id} for row in rows])
+        session.execute(
+            text(
+                "INSERT INTO job_values (job_id, name, number, text) "
+                f"SELECT id, '{RATE}', id % 7919, '' FROM jobs WHERE id > 4"
+            )
+        )
         for name in MEASURED:
             session.execute(update(Job).values({name: (Job.id * 7919 % 10007) / 10007.0}))
     learn(database)
@@ -175,6 +254,9 @@ ASKED = [
     {"sort": "-test_accuracy", "dataset": "digits"},
     {"sort": "-test_accuracy", "states": ["queued"], "text": "job"},
     {"sort": "-test_accuracy", "tag": "all"},
+    {"sort": "created", "dataset": "digits"},
+    {"sort": RATE},
+    {"sort": f"-{RATE}", "dataset": "digits"},
 ]
 
 

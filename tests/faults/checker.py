@@ -23,6 +23,7 @@ from core.database.engine import Database
 from core.database.models import (
     Artifact,
     Attempt,
+    DerivedFile,
     Epoch,
     Job,
     JobEvent,
@@ -202,6 +203,7 @@ def left_behind(database: Database, store: Folder) -> list[str]:
     found: list[str] = []
     with database.reading() as session:
         files = set(session.scalars(select(Artifact.sha256)))
+        files |= set(session.scalars(select(DerivedFile.sha256)))  # they can be computed again
         rows = session.scalars(select(Snapshot)).all()
         ended = set(
             session.scalars(select(Job.id).where(Job.state.in_(("succeeded", "cancelled"))))

@@ -70,6 +70,8 @@ def test_every_page_shows_what_was_there(left, client):
         assert client.get(f"/jobs/new?from={run['id']}").status_code == 200
         evaluated = client.get(f"/jobs/{run['id']}/evaluation").status_code
         assert evaluated == (200 if run["evaluated_accuracy"] else 404)
+        images = client.get(f"/jobs/{run['id']}/evaluation/images?true=3").status_code
+        assert images == evaluated
     for key in left["previews"].values():
         assert client.get(f"/api/v1/previews/{key}.png").status_code in (200, 202, 424)
 

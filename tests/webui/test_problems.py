@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 
 import pytest
 from flask import abort
@@ -255,3 +256,26 @@ def test_the_lines_of_a_stream_carry_its_job_too_and_no_line_after_it(browser, l
     logged = [(line["event"], line.get("job_id")) for line in lines() if line["logger"] == "here"]
     assert set(logged[:-1]) == {("looked", job)}
     assert logged[-1] == ("over", None)
+
+
+def test_an_error_page_says_what_to_do_and_under_what_the_log_has_it(raising, caplog):
+    caplog.set_level(logging.INFO)
+    raising.extensions["raised"] = NotFound("There is no job 7.")
+
+    page = raising.test_client().get("/raise").text
+
+    assert "There is nothing here" in page
+    assert "There is no job 7." in page
+    for address in ('href="/"', 'href="/search"', 'href="/?deleted=true"'):
+        assert address in page
+    [number] = re.findall(r"Request ([0-9a-f]{8}), ", page)
+    assert number in caplog.text
+
+
+def test_where_trying_again_may_help_the_error_page_offers_it(raising):
+    raising.extensions["raised"] = Unavailable("The file store is away.")
+
+    page = raising.test_client().get("/raise").text
+
+    assert '<a class="button primary" href="">Try again</a>' in page
+    assert "nothing is lost" in page

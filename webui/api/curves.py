@@ -7,7 +7,7 @@ from flask import Response, jsonify, request
 from core import queries
 from core.errors import InvalidInput
 from core.messages import message
-from webui.api import shapes
+from webui.api import downloads, shapes
 from webui.api.blueprint import blueprint
 from webui.api.jobs import rows_of_job
 from webui.api.requests import extent, newest_first, selected
@@ -22,6 +22,8 @@ MOST_POINTS = 20_000
 @blueprint.get("/jobs/<int:job_id>/epochs")
 def epochs(job_id: int) -> Response:
     """A page of a run's epochs; with `points`, their curve."""
+    if downloads.is_asked_for(downloads.CSV):
+        return downloads.as_csv(job_id, "epochs", queries.epochs, shapes.Epoch)
     wanted = extent()
     if wanted is None:
         order = {"newest_first": newest_first()}
@@ -36,6 +38,8 @@ def epochs(job_id: int) -> Response:
 @blueprint.get("/jobs/<int:job_id>/metrics")
 def metrics(job_id: int) -> Response:
     """A page of a run's metric samples; with `points`, their curve."""
+    if downloads.is_asked_for(downloads.CSV):
+        return downloads.as_csv(job_id, "metrics", queries.metrics, shapes.MetricSample)
     wanted = extent()
     if wanted is None:
         return rows_of_job(job_id, queries.metrics, shapes.MetricSample.model_validate)
@@ -43,6 +47,21 @@ def metrics(job_id: int) -> Response:
     with current().database.reading(repeatable=True) as session:
         queries.job(session, job_id)
         curve = queries.metrics_curve(session, job_id, wanted, values)
+        return jsonify(shapes.CurveShape.of(curve).as_json())
+
+
+@blueprint.get("/jobs/<int:job_id>/resources")
+def resources(job_id: int) -> Response:
+    """A page of what a run took of its device and its host; with `points`, the curve of it."""
+    if downloads.is_asked_for(downloads.CSV):
+        return downloads.as_csv(job_id, "resources", queries.resources, shapes.ResourceSample)
+    wanted = extent()
+    if wanted is None:
+        return rows_of_job(job_id, queries.resources, shapes.ResourceSample.model_validate)
+    values = selected("values", queries.READ)
+    with current().database.reading() as session:
+        queries.job(session, job_id)
+        curve = queries.resources_curve(session, job_id, wanted, values)
         return jsonify(shapes.CurveShape.of(curve).as_json())
 
 

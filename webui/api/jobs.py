@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from flask import Response, jsonify, request, url_for
@@ -10,9 +11,17 @@ from core import queries
 from core.database.models import Job
 from core.errors import DatabaseUnavailable
 from webui import actions
-from webui.api import shapes
+from webui.api import downloads, shapes
 from webui.api.blueprint import blueprint
-from webui.api.requests import cursor, json_object, limit, newest_first, options, selection
+from webui.api.requests import (
+    cursor,
+    json_object,
+    limit,
+    looked_for,
+    newest_first,
+    options,
+    selection,
+)
 from webui.context import current
 
 
@@ -85,9 +94,12 @@ def retry(job_id: int) -> Response:
 
 @blueprint.get("/jobs/<int:job_id>/logs")
 def logs(job_id: int) -> Response:
-    """A page of a run's log."""
+    """A page of a run's log, or of the lines that are looked for; or all of them as a file."""
+    query = partial(queries.logs, **looked_for())
+    if downloads.is_asked_for(downloads.TEXT):
+        return downloads.as_text(job_id, query)
     order = {"newest_first": newest_first()}
-    return rows_of_job(job_id, queries.logs, shapes.LogLine.model_validate, **order)
+    return rows_of_job(job_id, query, shapes.LogLine.model_validate, **order)
 
 
 @blueprint.get("/jobs/<int:job_id>/attempts")

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
 from flask import request
+from werkzeug.datastructures import MultiDict
 
 from core import queries
 from core.database.engine import storable
 from core.database.models import NAME_LENGTH
 from core.errors import BadRequest, InvalidInput, UnsupportedMediaType
 from core.messages import message
+from core.protocol.reports import LEVELS
+
+LONGEST_TEXT = 500
+"""That a log is searched for."""
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def json_object() -> dict[str, Any]:
@@ -58,29 +68,71 @@ def cursor() -> str:
     return request.args.get("cursor", "")
 
 
-def selection() -> queries.Selection:
-    """Which runs of the list are asked for, and in which order."""
+SELECTING = (
+    *("state", "dataset", "model", "preset", "owner", "tag", "text", "created_from", "created_to"),
+    *("sort", "deleted"),
+)
+"""What chooses runs, by its name in the address of a list."""
+SHOWING = ("columns", "group", "limit")
+"""How the page shows them."""
+Args = MultiDict[str, str]
+
+
+def selection(args: Args | None = None) -> queries.Selection:
+    """Which runs of the list are asked for, and in which order: by the address of the request."""
+    args = request.args if args is None else args
     return queries.Selection(
-        states=[state for state in request.args.get("state", "").split(",") if state],
-        dataset=_filter("dataset"),
-        model=_filter("model"),
-        preset=_filter("preset"),
-        owner=_filter("owner"),
-        tag=_filter("tag"),
-        text=_filter("text"),
-        sort=request.args.get("sort", ""),
-        deleted=_is_set("deleted"),
+        states=several("state", args),
+        created_from=_moment("created_from", args),
+        created_to=_moment("created_to", args, is_end=True),
+        dataset=_filter("dataset", args),
+        model=_filter("model", args),
+        preset=_filter("preset", args),
+        owner=_filter("owner", args),
+        tag=_filter("tag", args),
+        text=_filter("text", args),
+        sort=args.get("sort", ""),
+        deleted=_is_set("deleted", args),
     )
 
 
-def _filter(name: str) -> str:
+def refuse_unknown_query(query: object) -> None:
+    """Raise `InvalidInput` where a list does not know what is to be saved as its address."""
+    if not isinstance(query, str):
+        return  # which is refused with the other fields
+    args = Args(parse_qsl(query, keep_blank_values=True))
+    if not set(args) <= {*SELECTING, *SHOWING} or (query and not args):
+        raise InvalidInput.one("query", message("input.filter"))
+    queries.refuse_unknown(selection(args))
+
+
+def several(name: str, args: Args | None = None) -> list[str]:
+    """Values that are separated by commas, or are given one by one: as a form sends them."""
+    texts = ",".join((request.args if args is None else args).getlist(name)).split(",")
+    return list(dict.fromkeys(each for each in texts if each))
+
+
+def _moment(name: str, args: Args, *, is_end: bool = False) -> datetime | None:
+    """A moment, or a day of UTC: its begin, or the end of it."""
+    text = args.get(name, "")
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return moment + timedelta(days=1) if is_end and _DAY.fullmatch(text) else moment
+    except (ValueError, OverflowError):
+        raise InvalidInput.one(name, message("input.date")) from None
+
+
+def _filter(name: str, args: Args) -> str:
     """What a list is filtered by; nothing is longer than a name, so no more of it can match."""
-    return storable(request.args.get(name, "")[: NAME_LENGTH + 1])
+    return storable(args.get(name, "")[: NAME_LENGTH + 1])
 
 
-def _is_set(name: str) -> bool:
+def _is_set(name: str, args: Args) -> bool:
     """Whether something is asked for that is either so or not."""
-    value = request.args.get(name, "false")
+    value = args.get(name, "false")
     if value not in ("", "true", "false"):
         raise InvalidInput.one(name, message("input.one_of", choices=["true", "false"]))
     return value == "true"
@@ -92,6 +144,14 @@ def newest_first() -> bool:
     if order not in ("asc", "desc"):
         raise InvalidInput.one("order", message("input.one_of", choices=["asc", "desc"]))
     return order == "desc"
+
+
+def looked_for() -> dict[str, Any]:
+    """Which lines of a log are asked for: those that have a text in them, those of some levels."""
+    levels = [each for each in request.args.get("level", "").split(",") if each]
+    if not set(levels) <= set(LEVELS):
+        raise InvalidInput.one("level", message("input.one_of", choices=list(LEVELS)))
+    return {"text": storable(request.args.get("text", "")[:LONGEST_TEXT]), "levels": levels}
 
 
 def extent() -> queries.Extent | None:

@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
-from webui.api import artifacts, curves, events, jobs, retention, spec, workers
+from webui.api import (
+    advice,
+    artifacts,
+    curves,
+    events,
+    filters,
+    jobs,
+    retention,
+    selected,
+    spec,
+    workers,
+)
 from webui.api.blueprint import blueprint
 
-RESOURCES = (artifacts, curves, events, jobs, retention, spec, workers)
+RESOURCES = (
+    advice,
+    artifacts,
+    curves,
+    events,
+    filters,
+    jobs,
+    retention,
+    selected,
+    spec,
+    workers,
+)
 
 __all__ = ["RESOURCES", "blueprint"]

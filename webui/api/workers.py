@@ -1,14 +1,15 @@
-"""Workers."""
+"""Workers, and the queues that they serve."""
 
 from __future__ import annotations
 
 from flask import Response, jsonify
 
 from core import queries
+from core.jobs.overview import overview
 from webui import actions
 from webui.api.blueprint import blueprint
-from webui.api.requests import cursor, limit
-from webui.api.shapes import Listing, WorkerShape
+from webui.api.requests import cursor, limit, options
+from webui.api.shapes import Listing, QueueShape, WorkerShape
 from webui.context import current
 
 
@@ -20,9 +21,25 @@ def workers() -> Response:
         return jsonify(Listing.of(page, WorkerShape.of).as_json())
 
 
-@blueprint.post("/workers/<int:worker_id>/resume")
-def resume_worker(worker_id: int) -> Response:
-    """Let a worker try again what it rests from; asking again changes nothing."""
-    actions.resume_worker(current(), worker_id)
+@blueprint.post("/workers/<which>/drain")
+def drain_worker(which: str) -> Response:
+    """Let the workers of a name claim nothing new; asking again changes nothing."""
+    return _answer(actions.drain_worker(current(), which, options()))
+
+
+@blueprint.post("/workers/<which>/resume")
+def resume_worker(which: str) -> Response:
+    """Let the workers of a name claim, and try again what they rest from."""
+    return _answer(actions.resume_worker(current(), which, options()))
+
+
+@blueprint.get("/queue")
+def queue() -> Response:
+    """What waits in each queue and for what, and how the last day was."""
+    with current().database.reading() as session:
+        return jsonify(QueueShape.of(overview(session), queries.last_day(session)).as_json())
+
+
+def _answer(worker_id: int) -> Response:
     with current().database.reading() as session:
         return jsonify(WorkerShape.of(queries.worker(session, worker_id)).as_json())

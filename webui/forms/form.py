@@ -128,7 +128,9 @@ class Form:
 def run_fields() -> tuple[Field, ...]:
     """What is asked of a run besides its spec."""
     return tuple(
-        each for each in fields.plain_fields(Submission) if each.path not in ("preset", "spec")
+        each
+        for each in fields.plain_fields(Submission)
+        if each.path not in ("preset", "spec", "cloned_from")
     )
 
 

@@ -9,6 +9,7 @@ from flask import Blueprint, Response, redirect, request, url_for
 
 from core import formats
 from core.states import FINAL
+from webui.api.requests import SELECTING
 from webui.api.shapes import timestamp
 from webui.filters import FILTERS
 from webui.live import hub
@@ -18,7 +19,7 @@ MISSED_HEARTBEATS = 2.5
 
 blueprint = Blueprint("pages", __name__)
 
-CHOICES = ("state", "dataset", "model", "preset", "owner", "tag", "text", "sort", "deleted")
+CHOICES = SELECTING
 """What chooses runs, by its name in the address of a list."""
 
 for _filter in FILTERS:

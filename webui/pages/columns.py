@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core import formats
+from core.languages import gettext
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,21 +24,22 @@ class Column:
         return str(getattr(formats, self.format)(epoch[self.key]))
 
 
-_COLUMNS = (
-    Column("Epoch", "epoch", "whole"),
-    Column("Train loss", "train_loss", "number"),
-    Column("Validation loss", "validation_loss", "number"),
-    Column("Test loss", "test_loss", "number"),
-    Column("Validation accuracy", "validation_accuracy", "percent"),
-    Column("Test accuracy", "test_accuracy", "percent"),
-    Column("Learning rate", "learning_rate", "short"),
-    Column("Gradient norm", "gradient_norm", "short"),
-    Column("Memory", "memory_bytes", "size"),
-    Column("Time", "seconds", "duration"),
-    Column("Images/s", "images_per_s", "whole"),
-)
-
-
 def columns(*, validated: bool) -> list[Column]:
     """The columns of a run; those of a validation split only where it has one."""
-    return [each for each in _COLUMNS if validated or not each.key.startswith("validation_")]
+    return [each for each in _columns() if validated or not each.key.startswith("validation_")]
+
+
+def _columns() -> tuple[Column, ...]:
+    return (
+        Column(gettext("Epoch"), "epoch", "whole"),
+        Column(gettext("Train loss"), "train_loss", "number"),
+        Column(gettext("Validation loss"), "validation_loss", "number"),
+        Column(gettext("Test loss"), "test_loss", "number"),
+        Column(gettext("Validation accuracy"), "validation_accuracy", "percent"),
+        Column(gettext("Test accuracy"), "test_accuracy", "percent"),
+        Column(gettext("Learning rate"), "learning_rate", "short"),
+        Column(gettext("Gradient norm"), "gradient_norm", "short"),
+        Column(gettext("Memory"), "memory_bytes", "size"),
+        Column(gettext("Time"), "seconds", "duration"),
+        Column(gettext("Images/s"), "images_per_s", "whole"),
+    )

@@ -41,7 +41,9 @@ def restore(job_id: int) -> Response:
 
 @blueprint.get("/jobs/delete", endpoint="choose_to_delete")
 def choose() -> str:
-    """A page of the list to choose from: of the runs that the address asks for."""
+    """The runs that the address names, or a page of the list to choose from."""
+    if named := request.args.getlist("run"):
+        return _named([int(each) for each in named if each.isascii() and each.isdigit()])
     cursor = request.args.get("cursor", "")
     with current().database.reading() as session:
         page = queries.jobs(session, selection(), cursor=cursor)
@@ -49,6 +51,19 @@ def choose() -> str:
     chosen: JSON = {name: value for name in CHOICES if (value := request.args.get(name, ""))}
     older = page.next and url_for("pages.choose_to_delete", cursor=page.next, **chosen)
     return _question(shown, is_chosen=False, address=older)
+
+
+def _named(job_ids: list[int]) -> str:
+    """The question about the runs that were chosen in the list."""
+    with current().database.reading() as session:
+        found = queries.jobs_by_id(session, job_ids[: actions.MOST_AT_ONCE])
+    found.sort(key=lambda job: job.id, reverse=True)
+    return _question(
+        [JobShape.of(job, None) for job in found],
+        is_chosen=False,
+        address=None,
+        is_each=True,
+    )
 
 
 @blueprint.post("/jobs/delete")
@@ -70,7 +85,7 @@ def _to_list() -> Response:
     return response
 
 
-def _question(shown: Any, *, is_chosen: bool, address: str | None) -> str:
+def _question(shown: Any, *, is_chosen: bool, address: str | None, is_each: bool = False) -> str:
     """The page that asks; a run that is running cannot be chosen."""
     jobs: list[JSON] = [
         job.as_json() | {"summary": facts.summary(job.spec), "is_running": job.state == "running"}
@@ -80,6 +95,7 @@ def _question(shown: Any, *, is_chosen: bool, address: str | None) -> str:
         "deletion/page.html",
         jobs=jobs,
         is_chosen=is_chosen,
+        is_each=is_each,
         older=address,
         undo_s=current().settings.undo_hours * 3600.0,
     )

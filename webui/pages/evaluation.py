@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flask import render_template
+from flask import render_template, request
 
 from core import formats, queries
+from core.languages import gettext
 from webui.context import current
 from webui.pages.blueprint import blueprint, whole_or_part
 
@@ -23,6 +24,9 @@ ENOUGH = 30
 
 FAINTEST = 0.25
 
+SORTED_BY = ("precision", "recall", "f1", "support")
+"""What classes can be put in order by."""
+
 JSON = dict[str, Any]
 
 
@@ -36,7 +40,7 @@ def evaluation(job_id: int) -> str:
             whole_or_part("evaluation/page.html", "evaluation/_evaluation.html"),
             job=row,
             published_epoch=row.published_epoch,
-            evaluation=shown(content),
+            evaluation=shown(content, request.args.get("by", "")),
         )
 
 
@@ -44,9 +48,13 @@ def evaluation(job_id: int) -> str:
 class Cell:
     """How many images of one class were predicted to be of another."""
 
+    true: int
+    predicted: int
     count: int
     shade: float
     """0 to 1: the root of its share of the class, so that one in a hundred is seen."""
+    weight: float
+    """0 to 1: the root of its count as a share of the largest one of the matrix."""
     is_correct: bool
     title: str
 
@@ -64,6 +72,9 @@ class Bar:
     confidence: float
     accuracy: float
     count: int
+    gap_y: float
+    gap_height: float
+    """From the accuracy to the confidence: what the network is off by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +100,12 @@ class Shown:
     confusion: Sequence[Sequence[Cell]]
     """A row for each true class."""
     classes: Sequence[JSON]
+    """In the order of `sorted_by`."""
+    sorted_by: str
+    """A key of a class, after `-` from its largest value; empty: in the order of the labels."""
     calibration_error: float
+    confidence: float | None
+    """The mean confidence of all predictions; None where there are none."""
     bars: Sequence[Bar]
     errors: Sequence[Misclassified]
 
@@ -116,21 +132,28 @@ class Shown:
         return self.errors[FIRST_ERRORS:]
 
 
-def shown(content: JSON) -> Shown:
+def shown(content: JSON, sorted_by: str = "") -> Shown:
     """An evaluation, from what the worker wrote down."""
     names = [each["name"] for each in content["classes"]]
     calibration = content["calibration"]
+    sorted_by = sorted_by if sorted_by.removeprefix("-") in SORTED_BY else ""
+    largest = max((count for row in content["confusion"] for count in row), default=0)
     return Shown(
         count=content["count"],
         accuracy=content["accuracy"],
         loss=content["loss"],
         names=names,
         confusion=[
-            [_cell(names, true, predicted, count, sum(row)) for predicted, count in enumerate(row)]
+            [
+                _cell(names, true, predicted, count, sum(row), largest)
+                for predicted, count in enumerate(row)
+            ]
             for true, row in enumerate(content["confusion"])
         ],
-        classes=content["classes"],
+        classes=_ordered(content["classes"], sorted_by),
+        sorted_by=sorted_by,
         calibration_error=calibration["expected_calibration_error"],
+        confidence=_mean_confidence(calibration["bins"]),
         bars=_bars(calibration["bins"]),
         errors=[
             Misclassified(
@@ -145,14 +168,42 @@ def shown(content: JSON) -> Shown:
     )
 
 
-def _cell(names: Sequence[str], true: int, predicted: int, count: int, of: int) -> Cell:
+def _ordered(classes: Sequence[JSON], sorted_by: str) -> list[JSON]:
+    """Classes with their places, in an order."""
+    placed = [{**each, "label": label} for label, each in enumerate(classes)]
+    if not sorted_by:
+        return placed
+    key = sorted_by.removeprefix("-")
+    return sorted(placed, key=lambda each: each[key], reverse=sorted_by.startswith("-"))
+
+
+def _mean_confidence(bins: Sequence[JSON]) -> float | None:
+    filled = [each for each in bins if each["count"]]
+    count = sum(each["count"] for each in filled)
+    return sum(each["confidence"] * each["count"] for each in filled) / count if count else None
+
+
+def _cell(
+    names: Sequence[str], true: int, predicted: int, count: int, of: int, largest: int
+) -> Cell:
     is_correct = true == predicted
-    kind = "correct" if is_correct else f"predicted as {names[predicted]}"
+    facts = {"true": names[true], "count": formats.whole(count), "of": formats.whole(of)}
+    if is_correct:
+        title = gettext("%(true)s: %(count)s of %(of)s correct", **facts)
+    else:
+        title = gettext(
+            "%(true)s: %(count)s of %(of)s predicted as %(predicted)s",
+            predicted=names[predicted],
+            **facts,
+        )
     return Cell(
+        true=true,
+        predicted=predicted,
         count=count,
         shade=round((count / of) ** 0.5, 3) if of else 0,
+        weight=round((count / largest) ** 0.5, 3) if largest else 0,
         is_correct=is_correct,
-        title=f"{names[true]}: {formats.whole(count)} of {formats.whole(of)} {kind}",
+        title=title,
     )
 
 
@@ -168,6 +219,8 @@ def _bars(bins: Sequence[JSON]) -> list[Bar]:
             confidence=each["confidence"],
             accuracy=each["accuracy"],
             count=each["count"],
+            gap_y=round((1 - max(each["accuracy"], each["confidence"])) * SIDE, 2),
+            gap_height=round(abs(each["accuracy"] - each["confidence"]) * SIDE, 2),
         )
         for each in bins
         if each["count"]

@@ -17,7 +17,7 @@ from core.spec import presets
 from core.spec.presets import PRESETS
 from webui import actions, networks
 from webui.context import current
-from webui.forms import describing, reading
+from webui.forms import cloning, describing, reading
 from webui.forms.form import Form, Source
 from webui.pages.blueprint import blueprint, to_run
 from webui.problems import as_unavailable, refused
@@ -27,8 +27,8 @@ FIRST_PRESET = next(iter(PRESETS))
 
 @blueprint.get("/jobs/new")
 def new() -> str:
-    """The form of a new run, filled from a preset or from an old run."""
-    return _form_page(_starting_form())
+    """The form of a new run, filled from a preset or from an old run, and with changes to it."""
+    return _form_page(cloning.with_changes(_starting_form(), request.args))
 
 
 def _starting_form() -> Form:
@@ -66,13 +66,21 @@ def submit() -> Response | tuple[str, int]:
     """
     typed = request.form
     try:
-        job = actions.submit(current(), reading.submission(typed), reading.submission_key(typed))
+        asked = reading.submission(typed) | _parent(typed)
+        job = actions.submit(current(), asked, reading.submission_key(typed))
     except InvalidInput as error:
         return _form_page(_with_source(reading.refused(typed, error.errors))), 422
     except Unavailable as error:
         page = _form_page(_with_source(reading.refused(typed, (), str(error))))
         return as_unavailable(error, Response(page))
     return to_run(job.id)
+
+
+def _parent(typed: Any) -> dict[str, Any]:
+    """The run that the form was filled from, where it was one."""
+    number = typed.get("from", "")
+    is_number = number.isascii() and number.isdigit() and len(number) < 19
+    return {"cloned_from": int(number)} if is_number and int(number) else {}
 
 
 @blueprint.errorhandler(CSRFError)

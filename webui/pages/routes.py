@@ -3,31 +3,49 @@
 from __future__ import annotations
 
 from webui.pages import (
+    coach,
     compare,
     deletion,
     edit,
     evaluation,
+    hardest,
+    insight,
     language,
     new_run,
+    report,
     run,
     runs,
+    saved_filters,
+    search,
+    selected,
     storage,
+    test_images,
     tryout,
+    wall,
     workers,
 )
 from webui.pages.blueprint import blueprint
 
 PAGES = (
+    coach,
     compare,
     deletion,
     edit,
     evaluation,
+    hardest,
+    insight,
     language,
     new_run,
+    report,
     run,
     runs,
+    saved_filters,
+    search,
+    selected,
     storage,
+    test_images,
     tryout,
+    wall,
     workers,
 )
 

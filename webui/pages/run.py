@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from flask import Response, render_template, request
 from sqlalchemy.orm import Session
 
 from core import queries
+from core.database.engine import storable
 from core.database.instance import instance_of
 from core.database.models import Job
 from core.datasets.builtin import DATASETS
 from core.errors import Conflict
 from core.messages import message
+from core.protocol.reports import LEVELS
 from core.queries import Curve, Page
 from core.spec import facts
 from core.states import FINAL
@@ -33,6 +36,10 @@ EPOCHS = 50
 LINES = 200
 """Rows of the tables in a page."""
 TRAIN_LOSS = "train_loss"
+SECONDS = "seconds"
+LONGEST_FIND = 500
+CHILDREN = 20
+"""As many clones of a run are listed, the newest first."""
 FEW_EVENTS = 4
 """As many as the two clicks of a double click lie apart in a run's history."""
 
@@ -67,6 +74,8 @@ def _facts(session: Session, row: Job) -> dict[str, Any]:
             milestones, [AttemptShape.of(each).as_json() for each in attempts.items]
         ),
         "newest_event": milestones[-1][0].id if milestones else 0,
+        "parent": queries.parent(session, row.id),
+        "children": queries.children(session, row.id, CHILDREN),
         "files": [ArtifactShape.model_validate(file).as_json() for file in files.items],
         "has_evaluation": row.state in FINAL and queries.evaluated_attempt(session, row.id) > 0,
         "took_s": seconds_between(row.started_at, row.finished_at)
@@ -82,9 +91,12 @@ def _records(session: Session, row: Job, shown: JSON, given: dict[str, Any]) -> 
     """
     validated = facts.has_validation(row.spec)
     samples = queries.metrics_curve(session, row.id, queries.Extent(BUCKETS), [TRAIN_LOSS])
-    measured = queries.epochs_curve(session, row.id, queries.Extent(BUCKETS), _drawn(validated))
+    extent = queries.Extent(BUCKETS)
+    measured = queries.epochs_curve(session, row.id, extent, [*_drawn(validated), SECONDS])
     epochs = _newest(session, row.id, queries.epochs, "epochs", EPOCHS)
-    log = _newest(session, row.id, queries.logs, "log", LINES)
+    find, level = _looked_for()
+    logs = partial(queries.logs, text=find, levels=level.split(",") if level else [])
+    log = _newest(session, row.id, logs, "log", LINES)
     newest_line = next(iter(queries.logs(session, row.id, 1, newest_first=True).items), None)
     position = Position(
         instance=given["instance"],
@@ -106,6 +118,8 @@ def _records(session: Session, row: Job, shown: JSON, given: dict[str, Any]) -> 
         "columns": columns,
         "lines": [LogLine.model_validate(each).as_json() for each in reversed(log.items)],
         "older_lines": log.next,
+        "log_find": find,
+        "log_level": level,
         "groups": groups,
         "rest": rest,
         "rest_count": sum(len(rows) for _, rows in rest),
@@ -113,11 +127,30 @@ def _records(session: Session, row: Job, shown: JSON, given: dict[str, Any]) -> 
             "job": shown,
             "columns": [[column.key, column.format] for column in columns],
             "metrics": _as_drawn(samples),
-            "epochs": _as_drawn(measured),
+            "epochs": _with_seconds(measured),
+            "best": queries.best_epoch(session, row.id),
             "position": str(position),
             "over": row.state in FINAL,
         },
     }
+
+
+def _looked_for() -> tuple[str, str]:
+    """Which lines of the log are asked for: by a text in them, and by their levels."""
+    level = request.args.get("level", "")
+    is_known = set(level.split(",")) <= set(LEVELS)
+    return storable(request.args.get("find", "")[:LONGEST_FIND]), level if is_known else ""
+
+
+def _with_seconds(curve: Curve) -> JSON:
+    """The curve of the epochs, with the seconds of training that lie in each of its buckets."""
+    drawn = _as_drawn(curve)
+    del drawn["values"][SECONDS]
+    means = curve.values[SECONDS]["mean"]
+    drawn["seconds"] = [
+        rounded(mean and mean * count) for mean, count in zip(means, curve.count, strict=True)
+    ]
+    return drawn
 
 
 def _drawn(validated: bool) -> list[str]:

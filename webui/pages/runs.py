@@ -2,42 +2,191 @@
 
 from __future__ import annotations
 
-from flask import render_template, request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
 
-from core import queries
+from flask import Response, make_response, render_template, request
+from sqlalchemy.orm import Session
+
+from core import queries, saved_filters
 from core.database.instance import instance_of
-from core.database.models import MEASURED
+from core.database.models import MEASURED, Job
 from core.datasets.builtin import DATASETS
 from core.jobs import events
+from core.jobs.actors import LOCAL_OWNER
+from core.metrics import thumbnails
+from core.queries import Page, Selection
 from core.spec import facts
 from core.spec.presets import PRESETS
 from core.states import STATES
-from webui.api.requests import selection
-from webui.api.shapes import list_of_jobs
+from webui.api.requests import selection, several
+from webui.api.shapes import JSON, list_of_jobs
 from webui.context import current
+from webui.pages import list_columns
 from webui.pages.blueprint import CHOICES, blueprint, whole_or_part
+from webui.pages.list_columns import Column, cells
+from webui.pages.list_groups import SeedGroup
+from webui.pages.list_rows import namesakes
+from webui.pages.sparkline import POINTS, Sparkline, sparkline
+
+LIMITS = (50, 100, 500)
+"""Rows of a page, to choose from."""
+COOKIE = "columns"
+NO_COLUMNS = "none"
+YEAR_S = 365 * 86_400
+
+Curves = Mapping[int, Sparkline | None]
 
 
 @blueprint.get("/jobs/", endpoint="jobs")
 @blueprint.get("/jobs", endpoint="jobs")  # where a refused form was sent
 @blueprint.get("/", endpoint="jobs")
-def runs() -> str:
+def runs() -> Response:
     """The list of runs: newest first, or as the address says."""
+    view = _view()
     cursor = request.args.get("cursor", "")
     with current().database.reading() as session:
-        page = queries.jobs(session, selection(), cursor=cursor)
+        page = queries.jobs(session, selection(), view.limit, cursor)
         newest = events.newest_id(session)
         instance = instance_of(session)
-        shown = list_of_jobs(session, page)
-    return render_template(
-        whole_or_part("runs/page.html", "runs/_list.html"),
-        jobs=[job.as_json() | {"summary": facts.summary(job.spec)} for job in shown.items],
-        newest_event=newest,
-        instance=instance,
-        chosen={name: value for name in CHOICES if (value := request.args.get(name, ""))},
-        states=STATES,
-        choices={"dataset": list(DATASETS), "model": facts.MODELS, "preset": list(PRESETS)},
-        measured=MEASURED,
-        cursor=cursor,
-        older=page.next,
+        rows = _rows(session, page, view)
+        kept = saved_filters.of_owner(session, LOCAL_OWNER.name)
+    response = make_response(
+        render_template(
+            whole_or_part("runs/page.html", "runs/_list.html"),
+            rows=rows,
+            view=view,
+            newest_event=newest,
+            instance=instance,
+            chosen=view.chosen,
+            filtered=[name for name in view.chosen if name in CHOICES and name != "sort"],
+            states=STATES,
+            choices={"dataset": list(DATASETS), "model": facts.MODELS, "preset": list(PRESETS)},
+            column_choices=list_columns.choices(),
+            measured=MEASURED,
+            limits=LIMITS,
+            cursor=cursor,
+            older=page.next,
+            saved=[_saved(each, view) for each in kept],
+        )
     )
+    if COOKIE in request.args and "part" not in request.args:
+        names = view.chosen[COOKIE]
+        response.set_cookie(COOKIE, names, max_age=YEAR_S, samesite="Strict")
+    return response
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How the list is to be shown, by the address and by what the browser remembers."""
+
+    chosen: JSON
+    """What stands in the address, but for the page."""
+    states: Sequence[str]
+    sort: str
+    columns: Sequence[Column]
+    limit: int
+    is_grouped: bool
+    open: frozenset[str]
+    """The groups whose runs are shown."""
+
+    @property
+    def query(self) -> str:
+        """The address behind the question mark, as it is saved."""
+        return urlencode({name: text for name, text in self.chosen.items() if name != "open"})
+
+    def opened(self, group_id: int) -> JSON:
+        """What stands in the address when a group is opened, or closed where it is open."""
+        ids = self.open ^ {str(group_id)}
+        return self.chosen | {"open": ",".join(sorted(ids)) or None}
+
+
+def _view() -> View:
+    chosen: JSON = {name: value for name in CHOICES if (value := request.args.get(name, ""))}
+    states = several("state")
+    if states:
+        chosen["state"] = ",".join(states)
+    remembered = request.cookies.get(COOKIE, "") or ",".join(list_columns.DEFAULT)
+    names = several(COOKIE) if COOKIE in request.args else remembered.split(",")
+    columns = list_columns.chosen(names)
+    if COOKIE in request.args:
+        chosen[COOKIE] = ",".join(each.name for each in columns) or NO_COLUMNS
+    is_grouped = request.args.get("group") == "seed"
+    opened = several("open") if is_grouped else []
+    asked = request.args.get("limit", "")
+    limit = int(asked) if asked in map(str, LIMITS) else LIMITS[0]
+    chosen |= {"group": "seed"} if is_grouped else {}
+    chosen |= {"open": ",".join(opened)} if opened else {}
+    chosen |= {"limit": limit} if limit != LIMITS[0] else {}
+    sort = chosen.get("sort", "")
+    return View(chosen, states, sort, columns, limit, is_grouped, frozenset(opened))
+
+
+def _rows(session: Session, page: Page[tuple[Job, str | None]], view: View) -> list[JSON]:
+    """The rows of a page: a run each, or a group of runs with those that it shows."""
+    asked = selection()
+    groups = _groups(session, page, asked) if view.is_grouped else [[row] for row, _ in page.items]
+    worker_of = {row.id: worker for row, worker in page.items}
+    jobs = [job for group in groups for job in group]
+    shown = list_of_jobs(session, Page([(job, worker_of.get(job.id)) for job in jobs], None))
+    by_id = {job.id: job.as_json() for job in shown.items}
+    drawn = [each.id for group in groups for each in group if _is_shown(group, each, view)]
+    has_curves = any(each.name == "curve" for each in view.columns)
+    curves = _curves(session, drawn) if has_curves else {}
+    differing = namesakes([by_id[job_id] for job_id in drawn])
+    return [
+        _row([_run(by_id[job.id], view, curves, differing) for job in group], view)
+        for group in groups
+    ]
+
+
+def _groups(
+    session: Session, page: Page[tuple[Job, str | None]], asked: Selection
+) -> list[list[Job]]:
+    return queries.same_but_seed(session, asked, [row for row, _ in page.items])
+
+
+def _is_shown(group: Sequence[Job], job: Job, view: View) -> bool:
+    return job is group[0] or str(group[0].id) in view.open
+
+
+def _curves(session: Session, job_ids: Sequence[int]) -> Curves:
+    found = thumbnails.train_losses(session, job_ids, POINTS)
+    return {job_id: sparkline(losses) for job_id, losses in found.items()}
+
+
+def _run(job: JSON, view: View, curves: Curves, differing: Mapping[int, Sequence[Column]]) -> JSON:
+    own = differing.get(job["id"], ())
+    return job | {
+        "summary": facts.summary(job["spec"]),
+        "cells": cells(view.columns, job),
+        "curve": curves.get(job["id"]),
+        "differs": [(each.title, cells([each], job)[each.name]) for each in own],
+        "is_namesake": job["id"] in differing,
+    }
+
+
+def _row(members: Sequence[JSON], view: View) -> JSON:
+    if len(members) == 1:
+        return {"run": members[0], "group": None}
+    group = SeedGroup(members)
+    is_open = str(group.id) in view.open
+    return {
+        "run": members[0],
+        "group": group,
+        "cells": group.cells(view.columns),
+        "members": members if is_open else [],
+        "is_open": is_open,
+        "address": view.opened(group.id),
+    }
+
+
+def _saved(kept: Any, view: View) -> JSON:
+    return {
+        "id": kept.id,
+        "name": kept.name,
+        "query": kept.query,
+        "is_current": kept.query == view.query,
+    }

@@ -4,25 +4,10 @@ from __future__ import annotations
 
 from flask import render_template
 
-from core.languages import gettext_noop
+from core.languages import gettext
 from webui.api.retention import storage_of
 from webui.context import current
 from webui.pages.blueprint import blueprint, whole_or_part
-
-TITLES = {
-    "snapshots": gettext_noop("Snapshots"),
-    "artifacts": gettext_noop("Artifacts"),
-    "unnamed": gettext_noop("Files that no run names"),
-    "logs": gettext_noop("Logs"),
-    "metrics": gettext_noop("Metric samples"),
-    "evaluations": gettext_noop("Evaluations"),
-    "history": gettext_noop("History"),
-    "previews": gettext_noop("Previews"),
-    "database": gettext_noop("The whole database"),
-    "datasets": gettext_noop("Datasets"),
-    "scratch": gettext_noop("Scratch folders"),
-}
-"""Each kind in words; the page translates them."""
 
 
 @blueprint.get("/storage")
@@ -31,5 +16,23 @@ def storage() -> str:
     context = current()
     shown = storage_of(context.database, context.settings).as_json()
     return render_template(
-        whole_or_part("storage/page.html", "storage/_tables.html"), titles=TITLES, **shown
+        whole_or_part("storage/page.html", "storage/_tables.html"), titles=_titles(), **shown
     )
+
+
+def _titles() -> dict[str, str]:
+    """Each kind in words."""
+    return {
+        "snapshots": gettext("Snapshots"),
+        "artifacts": gettext("Artifacts"),
+        "derived": gettext("Files computed for pages"),
+        "unnamed": gettext("Files that no run names"),
+        "logs": gettext("Logs"),
+        "metrics": gettext("Metric samples"),
+        "evaluations": gettext("Evaluations"),
+        "history": gettext("History"),
+        "previews": gettext("Previews"),
+        "database": gettext("The whole database"),
+        "datasets": gettext("Datasets"),
+        "scratch": gettext("Scratch folders"),
+    }

@@ -70,6 +70,11 @@ class Group:
         return self._first.pulse
 
     @property
+    def process_ids(self) -> Sequence[int]:
+        """The process of each rank."""
+        return [trainer.process_id for trainer in self._trainers]
+
+    @property
     def is_alive(self) -> bool:
         """Whether one of the processes has not ended."""
         return any(trainer.is_alive for trainer in self._trainers)

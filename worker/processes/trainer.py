@@ -12,13 +12,21 @@ import select
 import shutil
 import signal
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
 from core.messages import Message, message
 from core.protocol import reports
-from core.protocol.orders import DUMP_STACKS, STOPS, Order, PreviewOrder, Stop, lease_line
+from core.protocol.orders import (
+    DUMP_STACKS,
+    STOPS,
+    DeriveOrder,
+    Order,
+    PreviewOrder,
+    Stop,
+    lease_line,
+)
 from core.protocol.pulse import Pulse
 from core.protocol.reports import Report
 from worker.processes import out_of_memory
@@ -86,11 +94,16 @@ class Trainer:
         shutil.rmtree(self.scratch, ignore_errors=True)
 
     @property
+    def process_ids(self) -> Sequence[int]:
+        """The process that trains."""
+        return [self.process_id]
+
+    @property
     def is_alive(self) -> bool:
         """Whether the process has not ended."""
         return not self.has_ended(0.0)
 
-    def give(self, order: Order | PreviewOrder) -> None:
+    def give(self, order: Order | PreviewOrder | DeriveOrder) -> None:
         """Send the order. Of a trainer that has died, `read` finds the end."""
         # it may have waited for days, and a folder for temporary files may be tidied
         self.scratch.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,16 @@ from core.jobs.lease import Lease
 from core.jobs.recorder import Recorder
 from core.messages import Message, message
 from core.protocol.orders import Order
-from core.protocol.reports import Failed, Finished, Report, Saved, Started, Stopped
+from core.protocol.reports import (
+    Failed,
+    Finished,
+    Report,
+    Saved,
+    Started,
+    StepMetrics,
+    StepMetricsBatch,
+    Stopped,
+)
 from core.spec.spec import TrainingSpec
 from core.states import Outcome
 from worker.context import WorkerContext
@@ -32,6 +41,7 @@ from worker.supervisor import snapshot_transfer
 from worker.supervisor.fence import Fence
 from worker.supervisor.progress import Hang, ProgressWatch
 from worker.supervisor.publishing import StoreAccess, publish
+from worker.supervisor.resources import ResourceSampler
 from worker.supervisor.snapshot_transfer import SnapshotTransfer
 from worker.supervisor.stopping import Stopping
 from worker.supervisor.trial import Trial, work_of
@@ -85,6 +95,7 @@ class Supervisor:
         self._stopping = Stopping(trainer, settings.grace_seconds)
         self._watch = ProgressWatch(trainer, settings.hang_seconds)
         self._hang: Hang | None = None
+        self._resources = ResourceSampler([slot.device for slot in slots])
         self._store = StoreAccess(self._writer, self._stopping, self._keep_up)
         self._pipe: WakeupPipe
         self._trial = Trial(context.database, lease)
@@ -140,6 +151,7 @@ class Supervisor:
         self._trainer.give(self._order(resume_from))
         self._fence.order_given()
         self._watch.begin()
+        self._resources.begin(self._trainer.process_ids)
         where = [
             f"worker {self._context.settings.worker_name}",
             *(slot.device.name for slot in self._slots),
@@ -199,7 +211,14 @@ class Supervisor:
                 transfer.take(report)
             else:
                 self._writer.record(report)
+            if isinstance(report, StepMetrics | StepMetricsBatch):
+                self._sample_beside(report)
         return None
+
+    def _sample_beside(self, report: StepMetrics | StepMetricsBatch) -> None:
+        sample = self._resources.beside(report)
+        if sample is not None:
+            self._writer.record(sample)
 
     def _seconds_until_due(self) -> float:
         """Seconds until something is due even if the trainer reports nothing."""

@@ -3,10 +3,21 @@
 Times are stored in UTC and always set by the database's own clock (`core.database.clock.now`).
 """
 
+from core.database.models.derived import DerivedFile
 from core.database.models.duties import Duty
 from core.database.models.files import Artifact, Snapshot, UnnamedBlob, artifact_kind
+from core.database.models.filters import SavedFilter
 from core.database.models.instances import Instance
-from core.database.models.jobs import MEASURED, Attempt, Job, JobEvent, JobProgress, JobTag
+from core.database.models.jobs import (
+    MEASURED,
+    Attempt,
+    Clone,
+    Job,
+    JobEvent,
+    JobProgress,
+    JobTag,
+    JobValue,
+)
 from core.database.models.lanes import Lane
 from core.database.models.measurements import (
     Epoch,
@@ -14,6 +25,7 @@ from core.database.models.measurements import (
     LogLine,
     MetricBuckets,
     MetricSegment,
+    ResourceSample,
 )
 from core.database.models.previews import Preview
 from core.database.models.workers import Worker
@@ -21,9 +33,11 @@ from core.database.types import (
     KIND_LENGTH,
     LARGEST_KEY,
     NAME_LENGTH,
+    QUERY_LENGTH,
     QUEUE_LENGTH,
     TAG_LENGTH,
     TOKEN_LENGTH,
+    VALUE_LENGTH,
     Base,
 )
 
@@ -32,12 +46,16 @@ __all__ = [
     "LARGEST_KEY",
     "MEASURED",
     "NAME_LENGTH",
+    "QUERY_LENGTH",
     "QUEUE_LENGTH",
     "TAG_LENGTH",
     "TOKEN_LENGTH",
+    "VALUE_LENGTH",
     "Artifact",
     "Attempt",
     "Base",
+    "Clone",
+    "DerivedFile",
     "Duty",
     "Epoch",
     "Evaluation",
@@ -46,11 +64,14 @@ __all__ = [
     "JobEvent",
     "JobProgress",
     "JobTag",
+    "JobValue",
     "Lane",
     "LogLine",
     "MetricBuckets",
     "MetricSegment",
     "Preview",
+    "ResourceSample",
+    "SavedFilter",
     "Snapshot",
     "UnnamedBlob",
     "Worker",

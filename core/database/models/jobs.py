@@ -25,6 +25,7 @@ from core.database.types import (
     QUEUE_LENGTH,
     TAG_LENGTH,
     TOKEN_LENGTH,
+    VALUE_LENGTH,
     Base,
     BigKey,
     one_of,
@@ -226,6 +227,13 @@ class Job(Base):
         # any other page is found by walking along one of these, without a look at the wide rows
         _of_listed("ix_jobs_list", "id", *_LISTED),
         *(_of_measured(measured) for measured in MEASURED),
+        # few have notes: whoever looks for a text in them reads those alone
+        Index(
+            "ix_jobs_noted",
+            "id",
+            sqlite_where=text("notes <> ''"),
+            postgresql_where=text("notes <> ''"),
+        ),
         _of_deleted("ix_jobs_deleted", "id"),
         _of_deleted("ix_jobs_purge", "purge_at", "id"),
         # for the removal of workers that no run names. Few run, and all others have a worker too:
@@ -313,6 +321,19 @@ class Attempt(Base):
     )
 
 
+class Clone(Base):
+    """That a job began as a copy of another. It goes with either, when that is purged."""
+
+    __tablename__ = "clones"
+
+    job_id: Mapped[int] = mapped_column(
+        ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    parent_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+
+    __table_args__ = (Index(None, "parent_id", "job_id"),)
+
+
 class JobTag(Base):
     """A word by which whoever submitted a job wants to find it again."""
 
@@ -322,6 +343,29 @@ class JobTag(Base):
     job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
 
     __table_args__ = (Index(None, "job_id"),)
+
+
+class JobValue(Base):
+    """A value of a job that a list can be sorted by: a hyperparameter, or how its end was.
+
+    The spec has the hyperparameters too, in JSON. Here each has a row, so that an index has the
+    jobs in the order of any of them. Rows come with the submit and with the end, and do not change.
+    """
+
+    __tablename__ = "job_values"
+
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(KIND_LENGTH), primary_key=True)
+    """The dotted path of a hyperparameter, or another name of `core.jobs.values`."""
+    number: Mapped[float]
+    """0 for a text; 1 is true."""
+    text: Mapped[str] = mapped_column(
+        # the same order on both databases, whatever the language of the server
+        String(VALUE_LENGTH).with_variant(String(VALUE_LENGTH, collation="C"), "postgresql")
+    )
+    """Empty for a number."""
+
+    __table_args__ = (Index("ix_job_values_sorted", "name", "number", "text", "job_id"),)
 
 
 class JobEvent(Base):

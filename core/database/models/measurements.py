@@ -85,6 +85,37 @@ class LogLine(Base):
     text: Mapped[str] = mapped_column(Text)
 
 
+class ResourceSample(Base):
+    """What a run took of its device and its host at a moment, beside a metric sample.
+
+    Few enough for a row each: they are further apart the longer an attempt lasts. What nobody could
+    read is None.
+    """
+
+    __tablename__ = "resource_samples"
+
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    attempt: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    """Counts those of one attempt from 1."""
+    step: Mapped[int] = mapped_column(BigInteger)
+    """Of the metric sample that it came with."""
+    time: Mapped[datetime]
+    gpu_utilization: Mapped[float | None]
+    """From 0 to 1; the mean of the GPUs of the run."""
+    gpu_memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    """Of all its GPUs, by whatever runs on them."""
+    gpu_power_w: Mapped[float | None]
+    gpu_temperature_c: Mapped[float | None]
+    """Of the warmest."""
+    cpu_cores: Mapped[float | None]
+    """How many cores the processes of the run kept busy since the sample before."""
+    memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    """Of the host, resident, by the processes of the run."""
+    gradient_norm: Mapped[float | None]
+    """The newest since the sample before, where one was measured."""
+
+
 class Evaluation(Base):
     """What a run's published weights do on the test set: confusion, calibration, mistakes."""
 

@@ -43,6 +43,18 @@ class Worker(Base):
     rests: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
     """What it cannot do now, and until when, as `core.jobs.rests.Rest` writes it. In this row,
     because whoever asks what fits where has it then without another look."""
+    desired: Mapped[str] = mapped_column(String(10), default="run", server_default="run")
+    """`run`, or `drain`: it claims nothing new, and finishes what it runs. A worker that is started
+    again has what the newest of its name had."""
+    desired_at: Mapped[datetime | None]
+    """When somebody last asked for one of the two; None: nobody ever did."""
+    desired_by: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    """The name of the actor who asked."""
+    versions: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    """What is installed there, by its name: Python, torch, and what the GPUs' driver supports."""
+    gauges: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    """How busy its host and its devices were lately, as `worker/gauges.py` reads it. It is written
+    by the heartbeat, which writes this row anyway."""
 
     __table_args__ = (
         Index(None, "stopped_at", "last_heartbeat_at"),

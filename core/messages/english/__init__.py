@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.messages.english.coach import COACH
 from core.messages.english.comparison import COMPARISON
 from core.messages.english.events import EVENTS
 from core.messages.english.failures import FAILURES
@@ -12,7 +13,7 @@ from core.messages.english.services import SERVICES
 from core.messages.english.spec import SPEC
 from core.messages.template import Template
 
-TOPICS = (QUEUE, FAILURES, SERVICES, EVENTS, REFUSALS, INPUTS, SPEC, COMPARISON)
+TOPICS = (QUEUE, FAILURES, SERVICES, EVENTS, REFUSALS, INPUTS, SPEC, COMPARISON, COACH)
 
 CATALOG: dict[str, Template] = {
     "text": "{text}",  # a sentence of an earlier release, or words of a program that is not ours

@@ -48,6 +48,7 @@ FAILURES: dict[str, Template] = {
     "Trainyard there again.",
     "worker.trainers_end": "Training processes end on this worker before they train, of several "
     "runs in a row. The last: {reason}",
+    "worker.unknown_name": "There is no worker {name}.",
     "worker.unknown": "There is no worker {worker_id}.",
     "worker.supervisor_failed": "The worker failed to supervise the run; its log says why.",
     "run.scores_not_finite": "The network's scores of the test images are NaN or infinite.",

@@ -38,6 +38,11 @@ QUEUE: dict[str, Template] = {
     "queue.no_workers": "no worker is live",
     "queue.not_served": "no live worker serves queue {queue}",
     "queue.nothing_fits": "no live worker that serves queue {queue} has {needs}",
+    "queue.drained": Plural(
+        "count",
+        "worker {name}, the only one that could run it, is drained by {by}",
+        "all {count} workers that could run it are drained, {name} by {by}",
+    ),
     "queue.pinned_elsewhere": "it began with {pin}, and no live worker that serves queue {queue} "
     "has that; start one, or restart it from scratch",
     "work.everything": "all runs",

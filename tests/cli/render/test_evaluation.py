@@ -1,6 +1,16 @@
 """The evaluation for the terminal."""
 
-from cli.render.evaluation import confusions
+from rich.console import Console
+
+from cli.render.evaluation import confusions, evaluation
+from tests.reported import evaluated
+
+
+def test_it_is_said_how_sure_the_network_is(capsys):
+    evaluation(Console(width=200), evaluated().content)
+
+    text = capsys.readouterr().out
+    assert "It is overconfident: sure of 90.00% of what it says, and right in 85.00%." in text
 
 
 def test_the_commonest_confusions_come_first_and_only_so_many():

@@ -1,6 +1,7 @@
 """The migrations and the models describe the same tables, on both databases."""
 
 import contextlib
+import json
 import random
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple
@@ -13,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 from core.database import engine
 from core.database.engine import Database
 from core.metrics import curves
+from core.spec.migrate import RENAMED
 from tests.services import wait_until
 
 
@@ -185,6 +187,40 @@ def test_a_fault_of_a_worker_is_a_crash_for_an_earlier_release(empty_database_ad
 
     with Database(empty_database_address) as tables, tables.reading() as session:
         assert session.scalars(text("SELECT kind FROM job_events")).all() == ["crashed"]
+
+
+def test_a_run_of_before_can_be_sorted_by_its_hyperparameters_and_by_its_duration(
+    empty_database_address,
+):
+    engine.upgrade(empty_database_address, "0016")
+    times = {"started_at": "2026-01-01 00:00:00+00:00", "finished_at": "2026-01-01 00:01:30+00:00"}
+    [earlier] = RENAMED[""]
+    spec = {"epochs": 3, earlier: 2, "optimizer": {"kind": "sgd", "nesterov": True}}
+    with Database(empty_database_address) as tables, tables.writing() as session:
+        insert(session, "lanes", id=101)
+        insert_jobs(session, 1, lane_id=101, spec=json.dumps(spec), **ENDED, **times)
+        insert_jobs(session, 2, lane_id=101)
+        insert(session, "progress", job_id=1, images_per_s=0.5)
+        insert(session, "progress", job_id=2)
+
+    engine.upgrade(empty_database_address, "0017")
+
+    with Database(empty_database_address) as tables, tables.reading() as session:
+        rows = session.execute(text("SELECT job_id, name, number, text FROM job_values")).all()
+    found = {row.name: row.text or row.number for row in rows if row.job_id == 1}
+    assert len(found.pop("without_seed")) == 32
+    assert found == {
+        "epochs": 3,
+        "micro_batches": 2,
+        "optimizer.kind": "sgd",
+        "optimizer.nesterov": 1,
+        "duration": 90,
+        "images_per_s": 0.5,
+    }
+    assert [row.name for row in rows if row.job_id == 2] == ["without_seed"]
+
+
+ENDED = {"state": "cancelled", "desired": "cancel"}
 
 
 def append_event(session, kind="claimed"):

@@ -8,7 +8,7 @@ from sqlalchemy import update
 from core import queries
 from core.database.models import Job
 from core.errors import Conflict, Forbidden, NotFound
-from core.jobs import endings, lifecycle, polling
+from core.jobs import deletion, endings, lifecycle, polling
 from core.jobs.actors import LOCAL_OWNER, of_worker
 from core.jobs.endings import Failure
 from core.jobs.recorder import Recorder
@@ -312,3 +312,23 @@ def test_a_queued_job_that_is_pinned_to_nothing_cannot_be_retried(database):
 
     with pytest.raises(Conflict, match="only a failed run"):
         lifecycle.retry(database, job.id, LOCAL_OWNER, from_scratch=True)
+
+
+def test_a_clone_knows_its_parent_until_that_is_purged(database):
+    parent = submit(database)
+    child = submit(database, cloned_from=parent.id)
+    stranger = submit(database, cloned_from=10**6)
+
+    def family(job):
+        with database.reading() as session:
+            found = queries.parent(session, job.id)
+            return found and found.id, [each.id for each in queries.children(session, job.id)]
+
+    assert family(child) == (parent.id, [])
+    assert family(parent) == (None, [child.id])
+    assert family(stranger) == (None, [])
+
+    lifecycle.cancel(database, parent.id, LOCAL_OWNER)
+    deletion.delete(database, parent.id, LOCAL_OWNER, 0.0)
+    assert deletion.purge(database) == 1
+    assert family(child) == (None, [])

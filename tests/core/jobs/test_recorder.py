@@ -14,7 +14,7 @@ from core.jobs import recorder as recorder_module
 from core.jobs.actors import LOCAL_OWNER
 from core.jobs.recorder import LONGEST_LINE, Recorder
 from core.jobs.snapshots import SnapshotRef
-from core.protocol.reports import Evaluated, Line, Shrunk, StepMetrics, host_clock
+from core.protocol.reports import Evaluated, Line, ResourceSample, Shrunk, StepMetrics, host_clock
 from core.spec import presets
 from core.storage.blobs import Blob
 from tests import reported
@@ -362,3 +362,35 @@ def test_only_a_run_without_shards_is_bound_to_its_threads(database, lease, bega
     recorder.flush()
 
     assert look(database, lease).pinned_threads == threads
+
+
+def resources(database, job_id):
+    with database.reading() as session:
+        return [(row.number, row.step) for row in queries.resources(session, job_id).items]
+
+
+def test_a_resource_sample_is_written_once_though_the_answer_to_the_write_was_lost(database, lease):
+    recorder = Recorder(database, lease, 30)
+    recorder.record(STARTED)
+    recorder.record(ResourceSample(step=1, cpu_cores=0.5))
+    lose_the_answer_to_the_next_commit(database)
+    with pytest.raises(DatabaseUnavailable):
+        recorder.flush()
+    recorder.record(ResourceSample(step=2))
+    recorder.flush()
+    recorder.record(ResourceSample(step=3))
+    recorder.flush()
+
+    assert resources(database, lease.job_id) == [(1, 1), (2, 2), (3, 3)]
+
+
+def test_what_was_read_after_the_step_that_a_run_resumes_from_is_taken_back(database, lease):
+    recorder = Recorder(database, lease, 30)
+    recorder.record(STARTED)
+    for step in (5, 10, 15):
+        recorder.record(ResourceSample(step=step))
+    recorder.flush()
+    recorder.record(reported.started(epochs=2, epoch=1, step=10))
+    recorder.flush()
+
+    assert resources(database, lease.job_id) == [(1, 5), (2, 10)]

@@ -3,7 +3,7 @@
 import pytest
 
 from core.jobs.recorder import Recorder
-from core.protocol.reports import Line, StepMetricsBatch
+from core.protocol.reports import Line, ResourceSample, StepMetricsBatch
 from tests.reported import epoch_end, started
 from tests.webui.api.conftest import errors, submitted
 
@@ -31,7 +31,9 @@ def long(database, lease):
     )
     for number in range(1, 31):
         recorder.record(epoch_end(epoch=number, step=100 * number, test_loss=1 / number))
-        recorder.record(Line(text=str(number)))
+        level = "warning" if number % 10 == 0 else "info"
+        recorder.record(Line(text=f"Epoch {number}", level=level))
+        recorder.record(ResourceSample(step=100 * number, cpu_cores=number, gpu_power_w=None))
     recorder.flush()
     return lease.job_id
 
@@ -126,6 +128,10 @@ def test_a_list_can_be_read_from_its_end(client, long, name, key):
         ("jobs/{}/epochs?points=5&values=step", "values"),
         ("jobs/{}/epochs?order=up", "order"),
         ("jobs/{}/logs?order=", "order"),
+        ("jobs/{}/logs?level=loud", "level"),
+        ("jobs/{}/logs?format=csv", "format"),
+        ("jobs/{}/epochs?format=text", "format"),
+        ("jobs/{}/resources?points=5&values=train_loss", "values"),
         ("metrics?points=5", "job"),
         ("metrics?job={}", "points"),
         ("metrics?job=x&points=5", "job"),
@@ -143,3 +149,62 @@ def test_the_curve_of_a_run_that_is_not_there_is_not_found(client, lease):
     for path in ("jobs/99/metrics?points=5", "jobs/99/epochs?points=5", "metrics?job=99&points=5"):
         assert client.get(f"/api/v1/{path}").status_code == 404
     assert client.get(f"/api/v1/metrics?job={'9' * 18}&points=5").status_code == 404
+
+
+def test_the_curve_of_the_readings_leaves_out_what_nobody_could_read(client, long):
+    found = curve(client, f"jobs/{long}/resources?points=10&values=cpu_cores,gpu_power_w")
+
+    assert (found["at"], found["count"]) == (list(range(300, 3001, 300)), [3] * 10)
+    assert found["values"]["cpu_cores"]["min"][:2] == [1.0, 4.0]
+    assert found["values"]["cpu_cores"]["mean"][:2] == [2.0, 5.0]
+    assert set(found["values"]["gpu_power_w"]["max"]) == {None}
+    part = curve(client, f"jobs/{long}/resources?points=10&from=201&to=400")
+    assert part["at"] == [300, 400]
+
+
+def test_a_run_without_readings_has_an_empty_curve_of_them(client):
+    found = curve(client, f"jobs/{submitted(client)}/resources?points=10")
+
+    assert (found["at"], found["values"]["cpu_cores"]["last"]) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "first"),
+    [
+        ("metrics", COUNT, "step,epoch,batch,train_loss,learning_rate,images_per_s"),
+        ("epochs", 30, "epoch,train_loss,validation_loss,"),
+        ("resources", 30, "attempt,number,step,time,gpu_utilization,"),
+    ],
+)
+def test_a_file_of_measurements_has_every_row(client, long, name, count, first):
+    answer = client.get(f"/api/v1/jobs/{long}/{name}?format=csv")
+
+    assert answer.content_type == "text/csv; charset=utf-8"
+    assert f"run-{long}-{name}.csv" in answer.headers["Content-Disposition"]
+    heading, *rows = answer.text.splitlines()
+    assert heading.startswith(first)
+    assert len(rows) == count
+    assert {row.count(",") for row in rows} == {heading.count(",")}
+
+
+def test_the_lines_of_a_log_are_found_by_their_text_and_level(client, long):
+    def texts(query):
+        return [line["text"] for line in curve(client, f"jobs/{long}/logs?{query}")["items"]]
+
+    assert texts("text=EPOCH 1&limit=3") == ["Epoch 1", "Epoch 10", "Epoch 11"]
+    assert texts("level=warning,error&order=desc") == ["Epoch 30", "Epoch 20", "Epoch 10"]
+    assert texts("level=warning&text=2") == ["Epoch 20"]
+    assert texts("text=%25") == []
+
+
+def test_a_log_can_be_kept_as_text(client, long):
+    answer = client.get(f"/api/v1/jobs/{long}/logs?format=text")
+
+    assert answer.content_type == "text/plain; charset=utf-8"
+    assert len(answer.text.splitlines()) == 30
+    assert answer.text.splitlines()[9].endswith(" 1 warning  Epoch 10")
+
+
+@pytest.mark.parametrize("path", ["metrics?format=csv", "logs?format=text", "resources?points=1"])
+def test_there_is_no_file_of_a_run_that_does_not_exist(client, path):
+    assert client.get(f"/api/v1/jobs/999/{path}").status_code == 404

@@ -9,7 +9,7 @@ import pytest
 
 from tests.webui import addresses
 from webui.api import shapes
-from webui.api.shapes import curves, jobs, problems, records, retention, spec
+from webui.api.shapes import advice, curves, jobs, problems, records, retention, spec
 
 REFERENCE = (Path(__file__).parents[3] / "docs" / "reference" / "api.md").read_text()
 
@@ -26,6 +26,7 @@ DESCRIBED = [
     ("POST /jobs", shapes.Reason),
     ("GET /jobs/{id}/epochs", shapes.Epoch),
     ("GET /jobs/{id}/epochs", shapes.MetricSample),
+    ("GET /jobs/{id}/epochs", shapes.ResourceSample),
     ("GET /jobs/{id}/epochs", shapes.LogLine),
     ("GET /jobs/{id}/epochs", shapes.ArtifactShape),
     ("GET /jobs/{id}/epochs", shapes.AttemptShape),
@@ -35,6 +36,9 @@ DESCRIBED = [
     ("GET /jobs/{id}/events/history", shapes.EventShape),
     ("GET /workers", shapes.WorkerShape),
     ("GET /workers", shapes.RestShape),
+    ("GET /queue", shapes.QueueShape),
+    ("GET /queue", shapes.LineShape),
+    ("GET /queue", shapes.HourShape),
     ("POST /network", shapes.NetworkShape),
     ("POST /network", spec.Block),
     ("GET /spec", shapes.PresetShape),
@@ -45,11 +49,17 @@ DESCRIBED = [
     ("GET /jobs/{id}/evaluation", records.Calibration),
     ("GET /jobs/{id}/evaluation", records.Bin),
     ("GET /jobs/{id}/evaluation", records.Mistake),
+    ("GET /jobs/{id}/advice", shapes.AdvicesShape),
+    ("GET /jobs/{id}/advice", shapes.AdviceShape),
+    ("GET /jobs/{id}/advice", advice.EvidenceShape),
+    ("GET /jobs/{id}/advice", advice.SeriesShape),
+    ("GET /jobs/{id}/advice", advice.IntervalShape),
     ("POST /previews", shapes.PreviewShape),
     ("GET /previews/{key}.png", shapes.WaitingShape),
     ("GET /healthz", shapes.HealthShape),
     ("POST /jobs/delete", shapes.ManyShape),
     ("POST /jobs/delete", shapes.RefusedShape),
+    ("GET /filters", shapes.FilterShape),
     ("POST /clean", shapes.CleanShape),
     ("POST /clean", retention.AmountShape),
     ("GET /storage", shapes.StorageShape),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from core.protocol.reports import Evaluated
 from tests.reported import evaluated
 from tests.webui.pages.conftest import Page, get
 from webui.pages.evaluation import FIRST_ERRORS, SIDE
@@ -103,12 +104,49 @@ def test_an_evaluation_is_a_page_of_its_own_and_a_part(client, report):
         assert text in page.text
 
 
-def test_a_cell_of_the_confusion_matrix_is_shaded_by_its_share_of_the_class(client, report):
+def test_a_cell_of_the_confusion_matrix_leads_to_its_images(client, report):
+    job_id = report({}, evaluated())
+    page = get(client, f"/jobs/{job_id}/evaluation")
+
+    wrong = page.one("a", title="cat: 2 of 10 predicted as dog")
+    right = page.one("a", title="dog: 9 of 10 correct")
+
+    images = f"/jobs/{job_id}/evaluation/images"
+    assert (wrong.text, wrong.attributes["href"]) == ("2", f"{images}?true=0&predicted=1")
+    assert (right.text, right.attributes["href"]) == ("9", f"{images}?true=1&predicted=1")
+    assert page.one("td", style="--share: 0.447; --weight: 0.471").text == "2"
+    assert page.one("td", style="--share: 0.949; --weight: 1.0").attributes["class"] == "right"
+
+
+def test_the_classes_can_be_put_in_order(client, report):
+    content = evaluated().content
+    content["classes"][0] |= {"recall": 0.5, "f1": 0.9}
+    job_id = report({}, Evaluated(content=content))
+
+    def order(by):
+        page = get(client, f"/jobs/{job_id}/evaluation?by={by}")
+        return [row.text[:3] for row in page.all("tr") if "data-label" in row.attributes]
+
+    assert order("") == order("recall") == order("-f1") == order("nonsense") == ["cat", "dog"]
+    assert order("-recall") == order("f1") == ["dog", "cat"]
+    page = get(client, f"/jobs/{job_id}/evaluation?by=-recall")
+    [header] = [each for each in page.all("th") if "aria-sort" in each.attributes]
+    assert (header.text, header.attributes["aria-sort"]) == ("Recall", "descending")
+    link = page.one("a", data_sort="recall")
+    assert link.attributes["href"] == f"/jobs/{job_id}/evaluation?by=recall#classes-title"
+
+
+def test_it_is_said_how_far_the_confidence_is_off(client, report):
     page = get(client, f"/jobs/{report({}, evaluated())}/evaluation")
-    [wrong] = page.all("td", title="cat: 2 of 10 predicted as dog")
-    [right] = page.all("td", title="dog: 9 of 10 correct")
-    assert (wrong.text, wrong.attributes["style"]) == ("2", "--shade: 0.447")
-    assert right.attributes["class"] == "right"
+
+    assert "Its confidence is off by 3.21% on average." in page.text
+    assert "It is overconfident: sure of 90.00% of what it says, and right in 85.00%." in page.text
+
+
+def test_the_gap_of_a_bin_lies_between_accuracy_and_confidence():
+    [bar] = shown().bars
+
+    assert (bar.gap_y, bar.gap_height) == (20, 10)  # from 90% down to 85%, of 200
 
 
 def test_most_errors_are_folded(client, report):

@@ -13,6 +13,7 @@ from core.database.models import Epoch, Job
 from core.jobs import endings, lifecycle
 from core.jobs.actors import LOCAL_OWNER
 from core.jobs.endings import Failure
+from core.jobs.recorder import Recorder
 from core.messages import plain
 from core.protocol.reports import Line, Shrunk
 from core.spec.presets import resolve
@@ -24,6 +25,7 @@ from tests.webui.pages.conftest import (
     VALIDATED,
     Page,
     get,
+    post_run,
     token,
 )
 from webui.live.news import news
@@ -306,7 +308,7 @@ def test_the_parts_that_change_are_the_same_alone_as_in_the_page(client, running
     part = Page(client.get(f"/jobs/{job_id}?part=1").text)
     ids = {e.attributes["id"] for e in part.elements if "data-part" in e.attributes}
     assert ids == {e.attributes["id"] for e in whole.elements if "data-part" in e.attributes}
-    assert len(ids) == 6
+    assert len(ids) == 7
     assert not part.all("script")
 
 
@@ -326,3 +328,84 @@ def test_a_finished_run_says_how_its_network_is_loaded(client, succeeded, submit
     assert f'onnxruntime.InferenceSession("run-{job_id}-model.onnx")' in runtime
     assert "float32 (count, 1, 28, 28), 0 to 1" in runtime
     assert "Load it" not in get(client, f"/jobs/{submitted().id}").text
+
+
+def test_a_queued_run_shows_what_comes_and_a_running_one_its_curves(client, submitted, running):
+    begun, _ = running()
+    queued = submitted().id
+
+    def shown(job_id):
+        return get(client, f"/jobs/{job_id}").one("main").attributes["class"].split()
+
+    assert "is-waiting" not in shown(begun)
+    assert "is-waiting" in shown(queued)
+
+
+def test_each_chart_can_be_kept_and_read_as_a_table(client, succeeded):
+    page = get(client, f"/jobs/{succeeded()}")
+    figures = page.all("figure")
+    assert len(figures) == 12
+    for kind in ("svg", "png"):
+        assert len(page.all("button", data_picture=kind)) == len(figures)
+    assert len(page.all("details", **{"class": "as-table"})) == len(figures)
+    files = {
+        link.attributes["href"].split("?")[0]: link
+        for link in page.all("a")
+        if "format=csv" in link.attributes.get("href", "")
+    }
+    assert {address.rsplit("/", 1)[1] for address in files} == {"metrics", "epochs", "resources"}
+    for link in files.values():
+        assert client.get(link.attributes["href"]).content_type.startswith("text/csv")
+
+
+def test_a_log_is_searched_without_a_script(client, database, running):
+    job_id, lease = running(line="needle one")
+    recorder = Recorder(database, lease, 600)
+    recorder.record(Line(text="a Needle two", level="warning"))
+    recorder.record(Line(text="hay"))
+    recorder._lines_written = 1
+    recorder.flush()
+
+    def lines(query):
+        page = get(client, f"/jobs/{job_id}?{query}")
+        return [each.text for each in page.all("div", **{"class": "line"})]
+
+    assert len(lines("find=needle")) == 2
+    assert len(lines("find=needle&level=warning,error")) == 1
+    assert len(lines("level=loud")) == 3
+    assert lines("find=nothing") == []
+
+
+def test_runs_of_one_family_lead_to_each_other(client, database, submitted, succeeded):
+    parent = succeeded()
+    child = lifecycle.submit(
+        database, LOCAL_OWNER, name="child", spec=resolve("quick", {}), cloned_from=parent
+    )
+
+    of_parent = get(client, f"/jobs/{parent}").one("section", aria_labelledby="lineage-title")
+    of_child = get(client, f"/jobs/{child.id}").one("section", aria_labelledby="lineage-title")
+
+    assert of_parent.text == f"Lineage Cloned from it #{child.id} child queued"
+    assert of_child.text.startswith(f"Lineage Cloned from #{parent} ")
+    assert of_child.text.endswith("98.76%")
+
+
+def test_the_best_epoch_is_the_first_with_the_lowest_validation_loss(client, report):
+    losses = {1: 0.5, 2: 0.25, 3: 0.25, 4: 0.75}
+    ends = [
+        epoch_end(epoch=each, step=10 * each, validation_loss=loss, validation_accuracy=0.5)
+        for each, loss in losses.items()
+    ]
+
+    def best(job_id):
+        return json.loads(get(client, f"/jobs/{job_id}").one("script", id="run-data").text)["best"]
+
+    assert best(report(VALIDATED, *ends)) == {"epoch": 2, "validation_loss": 0.25}
+    assert best(report({}, epoch_end())) is None
+
+
+def test_a_clone_by_the_form_knows_its_parent(client, submitted):
+    parent = submitted()
+    post_run(client, name="child", **{"from": str(parent.id)})
+
+    assert client.get(f"/api/v1/jobs/{parent.id + 1}").json["cloned_from"] == parent.id

@@ -6,7 +6,10 @@ from sqlalchemy import update
 
 from core import queries
 from core.database.models import Job
+from core.protocol.reports import StepMetrics
+from tests.reported import epoch_end
 from tests.webui.pages.conftest import Page, get
+from webui.pages import list_columns, runs
 
 
 def test_an_empty_list_invites_to_make_the_first_run(client):
@@ -63,7 +66,7 @@ def test_the_filters_stand_in_the_address_and_stay_when_one_pages(client, submit
 
     chosen = [option.text for option in page.all("option", selected=None)]
     assert chosen == ["mnist"]
-    assert page.one("input", name="text").attributes["value"] == "RUN"
+    assert page.one("input", name="text", type="text").attributes["value"] == "RUN"
     following = page.one("a", rel="next").attributes["href"]
     assert "dataset=mnist" in following
     last = get(client, following)
@@ -108,3 +111,147 @@ def test_a_name_of_before_can_be_clicked_and_turns_nothing(client, submitted, da
 
 def test_an_unknown_order_is_refused_with_those_that_there_are(client):
     assert "test_accuracy" in get(client, "/?sort=beauty", 422).text
+
+
+def headings(page):
+    return [each.text.rstrip("↑↓ ") for each in page.all("th")]
+
+
+def test_the_columns_stand_in_the_address_and_are_remembered(client, succeeded):
+    succeeded("done")
+    page = get(client, "/?columns=test_loss,optimizer.learning_rate,seed,nobody_knows_this")
+
+    assert headings(page) == ["Choose", "State", "Name", "Test loss", "Seed", "Learning rate"]
+    assert [cell.text for cell in page.all("td")][3:] == ["0.0400", "0", "0.1"]
+    assert headings(get(client, "/")) == headings(page)
+    assert headings(get(client, "/?columns="))[3:] == []
+
+
+def test_every_column_can_be_shown_and_sorted_by_where_it_says_so(client, succeeded):
+    succeeded("done")
+    columns = [each for choice in list_columns.choices() for each in choice.columns]
+    page = get(client, f"/?columns={','.join(each.name for each in columns)}")
+
+    assert headings(page)[3:] == [each.title for each in columns]
+    links = [each.attributes["href"] for each in page.all("a", **{"class": "sort"})]
+    assert len(links) == sum(each.is_sortable for each in columns)
+    for link in links[::3]:
+        found = get(client, link)
+        ordered = [each for each in found.all("th") if "aria-sort" in each.attributes]
+        assert len(ordered) == 1 or "No run is like that" in found.text
+
+
+def test_a_heading_sorts_by_its_column_and_then_the_other_way(client, submitted):
+    for rate in (0.1, 0.3, 0.02):
+        submitted(f"rate {rate}", optimizer={"kind": "sgd", "learning_rate": rate})
+    address, names = "/?columns=optimizer.learning_rate", []
+
+    for order in ("ascending", "descending"):
+        heading = get(client, address).one("a", **{"class": "sort"})
+        address = heading.attributes["href"]
+        page = get(client, address)
+        assert page.one("th", aria_sort=order)
+        names.append([link.text for link in page.all("a", **{"class": "whole"})])
+
+    assert names[0] == names[1][::-1] == ["rate 0.02", "rate 0.1", "rate 0.3"]
+
+
+def test_a_row_draws_how_the_loss_went_and_says_it_in_words(client, database, report):
+    steps = [
+        StepMetrics(
+            step=step,
+            epoch=1,
+            batch=step,
+            train_loss=2.0 / step,
+            learning_rate=0.1,
+            images_per_s=1.0,
+            eta_s=0.0,
+        )
+        for step in range(1, 11)
+    ]
+    report({"epochs": 1}, *steps, epoch_end(step=10, batch=10))
+
+    drawn = get(client, "/").one("svg", role="img")
+
+    assert drawn.attributes["aria-label"] == "Train loss: from 2.0000 to 0.2000"
+    line = get(client, "/").one("polyline").attributes["points"].split()
+    assert (line[0], line[-1]) == ("2.0,2.0", "94.0,22.0")
+
+
+def test_runs_that_differ_by_their_seeds_are_one_row_with_a_mean_that_opens(client, report):
+    for seed, accuracy in enumerate((0.9, 0.92, 0.94)):
+        report({"seed": seed}, epoch_end(test_accuracy=accuracy))
+    report({"epochs": 7}, epoch_end(test_accuracy=0.5))
+
+    page = get(client, "/?group=seed")
+
+    group = page.one("tr", **{"class": "group"})
+    assert "92.00% ± 2.00% (3)" in group.text
+    assert len(page.all("input", type="checkbox", name="run")) == 1
+    opened = get(client, page.one("a", aria_expanded="false").attributes["href"].partition("#")[0])
+    assert len(opened.all("tr", **{"class": "member"})) == 3
+    closed = opened.one("a", aria_expanded="true").attributes["href"].partition("#")[0]
+    assert not get(client, closed).all("tr", **{"class": "member"})
+
+
+def test_a_group_is_on_one_page_alone_with_all_its_runs(client, submitted, monkeypatch):
+    monkeypatch.setattr(runs, "LIMITS", (2,))
+    for seed in range(5):
+        submitted(f"seed {seed}", seed=seed)
+    submitted("other", epochs=9)
+
+    first = get(client, "/?group=seed")
+    second = get(client, first.one("a", rel="next").attributes["href"])
+
+    assert "5 runs that differ by their seeds" in first.one("table").text
+    assert not second.all("table")
+    assert "groups of an earlier one" in second.text
+
+
+def test_runs_of_one_name_are_told_apart_by_what_differs(client, submitted):
+    for rate in (0.1, 0.3):
+        submitted("first", optimizer={"kind": "sgd", "learning_rate": rate})
+    submitted("other")
+
+    told_apart = [each.text for each in get(client, "/").all("b", **{"class": "differs"})]
+
+    assert told_apart == ["learning rate 0.3", "learning rate 0.1"]
+
+
+def test_a_filter_is_saved_shown_and_forgotten(client, submitted):
+    submitted("a run")
+    page = get(client, "/?state=queued,running&text=run")
+    form = {each.attributes["name"]: each.attributes.get("value") for each in page.all("input")}
+    asked = {"csrf_token": form["csrf_token"], "query": form["query"], "name": "mine"}
+
+    answer = client.post("/filters", data=asked)
+
+    assert answer.status_code == 303
+    kept = get(client, answer.headers["Location"])
+    assert kept.one("a", href="/?state=queued%2Crunning&text=run").text == "mine"
+    forgotten = next(form for form in kept.all("form") if "/remove" in form.attributes["action"])
+    client.post(forgotten.attributes["action"], data=asked)
+    assert "mine" not in get(client, "/").text
+
+
+def test_several_states_and_a_time_stand_in_the_address(client, submitted, running):
+    running("runs")
+    submitted("waits")
+
+    assert len(get(client, "/?state=queued&state=running").all("a", **{"class": "whole"})) == 2
+    assert "No run is like that" in get(client, "/?created_to=2020-01-01").text
+    assert "write a date" in get(client, "/?created_to=never", 422).text
+
+
+def test_the_wall_shows_what_runs_what_ended_and_what_waits(client, succeeded, running, submitted):
+    assert "Nothing is training" in get(client, "/wall").text
+    succeeded("done")
+    running("goes")
+    submitted("waits")
+
+    page = get(client, "/wall")
+
+    assert [each.text for each in page.all("dd")] == ["1", "1", "1", "1 of 2"]
+    for text in ("done", "98.76%", "succeeded", "goes", "epoch 1 of 1"):
+        assert text in page.text
+    assert not Page(client.get("/wall?part=1").text).all("header")

@@ -9,10 +9,14 @@ import threading
 
 import pytest
 
-from core.jobs import lifecycle
+from core import derived
+from core.jobs import lifecycle, snapshots
 from core.jobs.actors import LOCAL_OWNER
 from core.jobs.endings import Publication
+from core.jobs.snapshots import SnapshotRef
+from core.messages import message
 from core.storage import store
+from core.storage.blobs import Blob
 from tests.reported import evaluated
 from tests.webui.pages.conftest import get
 from webui.pages import tryout, tryout_file
@@ -85,7 +89,7 @@ def test_a_run_without_a_network_says_why_there_is_nothing_to_try(
     for job_id, words in (
         (cancelled.id, "cancelled before it published one"),
         (without, "no ONNX file"),
-        (waiting.id, "when the run finishes"),
+        (waiting.id, "after the first epoch"),
     ):
         page = get(client, f"/jobs/{job_id}/try")
         assert words in page.text
@@ -132,3 +136,136 @@ def test_every_module_of_the_file_finds_what_it_imports():
         imported = set(re.findall(r'\bfrom "([^"]+)"', text))
         assert imported <= set(modules), name
     assert len(modules) >= 8
+
+
+@pytest.fixture
+def compute(context, tmp_path):
+    """Does what a worker would: the oldest file that was asked for has these bytes."""
+
+    def done(content):
+        key, asked = derived.take(context.database, ["digits", "mnist"])
+        path = tmp_path / "derived"
+        path.write_bytes(content)
+        derived.finish(context.database, key, context.storage.put(path))
+        return asked
+
+    return done
+
+
+@pytest.fixture
+def training(running, database):
+    """A run that trains, and how it saves a snapshot."""
+    job_id, lease = running()
+
+    def save(epoch):
+        blob = Blob(f"{epoch:x}" * 64, 100 + epoch)
+        with database.writing() as session:
+            snapshots.add(session, job_id, lease.attempt, SnapshotRef(epoch, epoch * 469, blob))
+
+    return job_id, save
+
+
+def test_a_run_that_trains_is_tried_by_its_newest_snapshot(client, training, compute):
+    job_id, save = training
+    assert "after the first epoch" in get(client, f"/jobs/{job_id}/try").text
+    save(3)
+
+    waiting = get(client, f"/jobs/{job_id}/try")
+    assert waiting.all("canvas") == []
+    [notice] = [each for each in waiting.all("div") if "data-waiting" in each.attributes]
+    assert "No worker is there to compute it" in notice.text or "It waits" in notice.text
+
+    asked = compute(NETWORK)
+    assert (asked["sha256"], asked["epoch"]) == ("3" * 64, 3)
+    page = get(client, notice.attributes["data-waiting"])
+    assert "The network after 3 whole epochs; it is still training." in page.text
+    with client.get(data_of(page)["addresses"]["network"]) as answer:
+        assert answer.data == NETWORK
+    policy = client.get(f"/jobs/{job_id}/try").headers["Content-Security-Policy"]
+    assert "'wasm-unsafe-eval'" in policy
+
+
+def test_a_newer_snapshot_is_offered_and_not_forced(client, training, compute):
+    job_id, save = training
+    save(3)
+    get(client, f"/jobs/{job_id}/try")
+    compute(NETWORK)
+    save(4)
+
+    page = get(client, f"/jobs/{job_id}/try")
+    assert "after 3 whole epochs" in page.text
+    [link] = [each for each in page.all("a") if each.text == "There is a newer one: load it"]
+    assert compute(bytes(28 * 28) * 16)["kind"] == "test_images"
+    images = get(client, f"/jobs/{job_id}/try").all("img")
+    assert [image.attributes["alt"] for image in images] == [f"Test image {n}" for n in range(16)]
+
+    newer = get(client, link.attributes["href"])
+    [notice] = [each for each in newer.all("div") if "data-waiting" in each.attributes]
+    save(5)  # what is waited for does not change meanwhile
+    assert compute(b"another network")["epoch"] == 4
+    page = get(client, notice.attributes["data-waiting"])
+    assert "after 4 whole epochs" in page.text
+    assert "after 4 whole epochs" in get(client, f"/jobs/{job_id}/try").text
+
+
+def test_a_snapshot_that_cannot_be_exported_says_why_and_can_be_asked_for_again(
+    client, training, database, compute
+):
+    job_id, save = training
+    save(1)
+    get(client, f"/jobs/{job_id}/try")
+    key, _ = derived.take(database, ["mnist"])
+    derived.fail(database, key, message("derived.worker_failed"))
+
+    page = get(client, f"/jobs/{job_id}/try")
+    assert "its log says why" in page.text
+    assert derived.take(database, ["mnist"]) is None
+    assert client.get(f"/derived/{key}.onnx").status_code == 424
+
+    get(client, page.one("a", href=f"/jobs/{job_id}/try?newest=1&again=1").attributes["href"])
+    compute(NETWORK)
+    assert get(client, f"/jobs/{job_id}/try").all("canvas")
+
+
+def test_a_finished_run_without_onnx_is_tried_by_its_weights(client, report, compute):
+    files = [Publication(Blob("ab" * 32, 5), 2, "pt", "model.pt")]
+    job_id = report({"publishing": {"onnx": False}}, files=files)
+
+    get(client, f"/jobs/{job_id}/try")
+
+    assert compute(NETWORK)["weights"] == "published"
+    page = get(client, f"/jobs/{job_id}/try")
+    assert "the run has no ONNX file, so a worker has made one" in page.text
+    assert page.all("canvas")
+
+
+def test_the_feature_maps_are_made_when_somebody_wants_them(client, settings, report, compute):
+    blob = Blob("ab" * 32, 5)
+    files = [Publication(blob, 1, "pt", "model.pt"), Publication(blob, 1, "onnx", "model.onnx")]
+    job_id = report({}, files=files)
+    maps = data_of(get(client, f"/jobs/{job_id}/try"))["addresses"]["maps"]
+
+    address = client.get(maps).json["address"]
+
+    waiting = client.get(address)
+    assert (waiting.status_code, waiting.headers["Retry-After"]) == (202, "1")
+    assert waiting.json["why"]
+    assert compute(NETWORK)["weights"] == "published"
+    with client.get(address) as answer:
+        assert answer.data == NETWORK
+    assert client.get(f"/derived/{'0' * 64}.onnx").status_code == 404
+
+
+def test_the_image_of_an_address_is_tried_at_once(client, tried, compute):
+    page = get(client, f"/jobs/{tried}/try?image=2")
+    assert "test image 2 is not there yet" in page.text
+
+    compute(bytes(28 * 28) * 10)
+
+    page = get(client, f"/jobs/{tried}/try?image=2")
+    [first] = [each for each in page.all("button") if "data-first" in each.attributes]
+    assert first.attributes["title"] == "Test image 2"
+    assert client.get("/test-images/mnist/9.png").data.startswith(b"\x89PNG")
+    for address in ("/test-images/mnist/10000.png", "/test-images/nothing/1.png"):
+        assert client.get(address).status_code == 404
+    assert "at most 9999" in get(client, f"/jobs/{tried}/try?image=10000", 422).text

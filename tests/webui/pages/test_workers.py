@@ -15,7 +15,7 @@ NO_DATA = Failure("data_unavailable", plain("No <network>."), work=of_dataset("m
 
 def test_the_workers_page_shows_who_is_there_and_what_they_run(client, running):
     job_id, _ = running()
-    row = get(client, "/workers").one("tr", id="worker-1")
+    row = get(client, "/workers").one("li", id="worker-1")
     for text in ("live", "worker-one", "CPU, 2 cores", "1 of 2", f"#{job_id}", "default", "1.2.3"):
         assert text in row.text
     assert get(client, "/workers").one("a", href=f"/jobs/{job_id}")
@@ -35,8 +35,7 @@ def test_a_worker_that_is_lost_is_shown_as_lost_below_the_live_ones(client, data
 
     page = get(client, "/workers")
 
-    rows = [row.attributes["id"] for row in page.all("tr") if "id" in row.attributes]
-    assert rows == [f"worker-{other}", f"worker-{worker_id}"]
+    assert page.one("li", id=f"worker-{other}").attributes["data-state"] == "live"
     assert page.one("tr", id=f"worker-{worker_id}").attributes["data-state"] == "lost"
 
 
@@ -50,15 +49,15 @@ def test_a_worker_that_rests_says_why_and_a_button_ends_that(client, running, da
 
     page = get(client, "/workers")
 
-    assert page.one("tr", id="worker-1").attributes["data-state"] == "resting"
-    shown = page.one("tr", id="rests-1").text
+    assert page.one("li", id="worker-1").attributes["data-state"] == "resting"
+    shown = page.one("ul", id="rests-1").text
     assert "Rests from runs on mnist" in shown
     assert "No <network>. Seen in run #1. Next try in about" in shown
     assert "rests" in get(client, f"/jobs/{job_id}").text
     answer = client.post("/workers/1/resume", data={"csrf_token": token(client)})
-    assert (answer.status_code, answer.location) == (303, "/workers")
-    assert get(client, "/workers").one("tr", id="worker-1").attributes["data-state"] == "live"
-    assert get(client, "/workers").all("tr", id="rests-1") == []
+    assert (answer.status_code, answer.location) == (303, "/workers#worker-1")
+    assert get(client, "/workers").one("li", id="worker-1").attributes["data-state"] == "live"
+    assert get(client, "/workers").all("ul", id="rests-1") == []
 
 
 def test_a_rest_links_to_no_run_that_is_gone(client, running, database):
@@ -70,8 +69,47 @@ def test_a_rest_links_to_no_run_that_is_gone(client, running, database):
     deletion.purge(database)
 
     assert [link for link in links(client) if link.endswith(f"/{job_id}")] == []
-    assert f"Seen in run #{job_id}" in get(client, "/workers").one("tr", id="rests-1").text
+    assert f"Seen in run #{job_id}" in get(client, "/workers").one("ul", id="rests-1").text
 
 
 def links(client):
     return [each.attributes["href"] for each in get(client, "/workers").all("a")]
+
+
+def test_a_worker_is_drained_and_resumed_by_buttons_that_say_who(client, running):
+    job_id, _ = running()
+
+    answer = client.post("/workers/1/drain", data={"csrf_token": token(client)})
+
+    assert (answer.status_code, answer.location) == (303, "/workers#worker-1")
+    card = get(client, "/workers").one("li", id="worker-1")
+    assert card.attributes["data-state"] == "draining"
+    assert "Drained by owner" in card.text
+    assert "It finishes what it runs" in card.text
+    assert f"#{job_id}" in card.text
+    client.post("/workers/1/resume", data={"csrf_token": token(client)})
+    card = get(client, "/workers").one("li", id="worker-1")
+    assert card.attributes["data-state"] == "live"
+    assert "Resumed by owner" in card.text
+
+
+def test_each_gpu_shows_what_its_driver_tells(client, database):
+    gpu = {"kind": "cuda", "name": "Stub 9000", "memory_bytes": 80_000_000_000}
+    facts = workers.WorkerFacts("other", 1, "0", ["default"], [gpu, gpu], 2)
+    worker_id = workers.register(database, facts)
+    first = {"utilization": 0.42, "memory_used_bytes": 20_000_000_000, "temperature_c": 61}
+    devices = [first | {"memory_bytes": 80_000_000_000, "runs": []}, {"runs": []}]
+    workers.heartbeat(database, worker_id, gauges={"devices": devices})
+
+    card = get(client, "/workers").one("li", id=f"worker-{worker_id}").text
+
+    assert "GPU 42% Memory 20.0 GB of 80.0 GB 61 °C" in card
+
+
+def test_the_page_says_what_waits_and_for_what(client, submitted):
+    submitted()
+
+    page = get(client, "/workers").text
+
+    assert "Waiting runs1" in page
+    assert "No worker is live." in page

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from webui.api.shapes.advice import AdviceShape, AdvicesShape
 from webui.api.shapes.artifacts import ArtifactShape
 from webui.api.shapes.base import JSON, Listing, OpenShape, Reason, Shape, SparseShape, timestamp
 from webui.api.shapes.curves import CurveShape, CurvesShape
 from webui.api.shapes.events import EventShape
+from webui.api.shapes.filters import FilterShape
 from webui.api.shapes.health import HealthShape
 from webui.api.shapes.jobs import JobShape, list_of_jobs, waiting_keys, whole_job
 from webui.api.shapes.previews import PreviewShape, WaitingShape
 from webui.api.shapes.problems import Problem
-from webui.api.shapes.records import AttemptShape, Epoch, EvaluationShape, LogLine, MetricSample
+from webui.api.shapes.queue import HourShape, LineShape, QueueShape
+from webui.api.shapes.records import (
+    AttemptShape,
+    Epoch,
+    EvaluationShape,
+    LogLine,
+    MetricSample,
+    ResourceSample,
+)
 from webui.api.shapes.retention import (
     CleanShape,
     ManyShape,
@@ -24,6 +34,8 @@ from webui.api.shapes.workers import RestShape, WorkerShape
 
 __all__ = [
     "JSON",
+    "AdviceShape",
+    "AdvicesShape",
     "ArtifactShape",
     "AttemptShape",
     "CleanShape",
@@ -33,8 +45,11 @@ __all__ = [
     "Epoch",
     "EvaluationShape",
     "EventShape",
+    "FilterShape",
     "HealthShape",
+    "HourShape",
     "JobShape",
+    "LineShape",
     "Listing",
     "LogLine",
     "ManyShape",
@@ -44,8 +59,10 @@ __all__ = [
     "PresetShape",
     "PreviewShape",
     "Problem",
+    "QueueShape",
     "Reason",
     "RefusedShape",
+    "ResourceSample",
     "RestShape",
     "RunUsageShape",
     "Shape",

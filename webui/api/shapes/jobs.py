@@ -9,7 +9,7 @@ from pydantic import Field
 from sqlalchemy.orm import Session
 
 from core import queries
-from core.database.models import Attempt, Epoch, Job
+from core.database.models import Attempt, Clone, Epoch, Job
 from core.jobs import snapshots, status
 from core.jobs.snapshots import SnapshotRef
 from core.jobs.status import QueueStatus
@@ -139,6 +139,9 @@ class JobShape(Shape):
     owner: Annotated[str, Field(description="Who submitted it.")]
     tags: list[str]
     notes: str
+    cloned_from: Annotated[
+        int | None, Field(description="The run that it began as a copy of; null in lists.")
+    ]
     devices: int
     attempt: int
     created_at: Timestamp
@@ -198,6 +201,7 @@ class JobShape(Shape):
         newest: SnapshotRef | None = None,
         micro_batch: int | None = None,
         last: Epoch | None = None,
+        cloned_from: int | None = None,
     ) -> JobShape:
         """The shape of a job, with its worker's name, why it waits, and where it can resume."""
         stop = Reason.of(row.stop_reason) if row.stop_reason else None
@@ -205,6 +209,7 @@ class JobShape(Shape):
         heartbeat = row.progress.last_heartbeat_at if row.state == "running" else None
         return cls(
             **{name: getattr(row, name) for name in _AS_STORED},
+            cloned_from=cloned_from,
             progress=Progress.of(row),
             train_loss=_train_loss(row),
             train_loss_over=_train_loss_over(row),
@@ -237,6 +242,7 @@ def _train_loss_over(row: Job) -> Literal["epoch", "batches"] | None:
 
 
 _MADE = {
+    "cloned_from",
     "progress",
     "train_loss",
     "train_loss_over",
@@ -273,7 +279,16 @@ def whole_job(session: Session, row: Job, worker_name: str | None) -> JobShape:
     newest = next(iter(snapshots.newest_first(session, row.id)), None)
     attempt = session.get(Attempt, (row.id, row.attempt))
     micro_batch = attempt.micro_batch if attempt else None
-    return JobShape.of(row, worker_name, waits, newest, micro_batch, _last_epoch(session, row))
+    parent = session.get(Clone, row.id)
+    return JobShape.of(
+        row,
+        worker_name,
+        waits,
+        newest,
+        micro_batch,
+        _last_epoch(session, row),
+        parent.parent_id if parent else None,
+    )
 
 
 def _last_epoch(session: Session, row: Job) -> Epoch | None:

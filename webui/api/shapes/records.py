@@ -38,6 +38,22 @@ class MetricSample(Shape):
     images_per_s: float
 
 
+class ResourceSample(Shape):
+    """What a run took of its device and its host at a moment; null: nobody could read it."""
+
+    attempt: int
+    number: int
+    step: int
+    time: Timestamp
+    gpu_utilization: Annotated[float | None, Field(description="From 0 to 1.")]
+    gpu_memory_bytes: int | None
+    gpu_power_w: float | None
+    gpu_temperature_c: float | None
+    cpu_cores: Annotated[float | None, Field(description="Cores that its processes kept busy.")]
+    memory_bytes: int | None
+    gradient_norm: float | None
+
+
 class LogLine(Shape):
     """A line of the log."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -10,7 +10,7 @@ from core import workers
 from core.database.models import Job, Worker
 from core.jobs.rests import Rest, parse, work_message
 from core.workers import Status
-from webui.api.shapes.base import Reason, Shape, Timestamp
+from webui.api.shapes.base import JSON, Reason, Shape, Timestamp
 
 
 class RestShape(Shape):
@@ -65,6 +65,16 @@ class WorkerShape(Shape):
         Timestamp | None, Field(description="When it was found to be lost; null: not yet.")
     ]
     rests: Annotated[list[RestShape], Field(description="What it cannot do now, and why.")]
+    desired: Annotated[
+        Literal["run", "drain"],
+        Field(description="`drain`: it claims nothing new, and finishes what it runs."),
+    ]
+    desired_at: Timestamp | None
+    desired_by: str | None
+    versions: Annotated[JSON, Field(description="Of `python`, `torch`, `cuda`, `driver`.")]
+    gauges: Annotated[
+        JSON, Field(description="How busy its host and devices are, as far as it can tell.")
+    ]
 
     @classmethod
     def of(cls, row: tuple[Worker, list[Job], bool]) -> WorkerShape:
@@ -88,4 +98,9 @@ class WorkerShape(Shape):
             stopped_at=worker.stopped_at,
             lost_at=worker.lost_at,
             rests=[RestShape.of(rest) for rest in parse(worker.rests)],
+            desired="drain" if worker.desired == "drain" else "run",
+            desired_at=worker.desired_at,
+            desired_by=worker.desired_by,
+            versions=worker.versions,
+            gauges=worker.gauges if is_live else {},
         )

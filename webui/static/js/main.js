@@ -2,12 +2,19 @@
 
 import { offerCopies } from "./lib/copy.js";
 import { offerDialogs } from "./lib/dialogs.js";
+import { offerNotices } from "./lib/notices.js";
 import { keepFresh } from "./lib/refresh.js";
+import { offerSearch } from "./lib/search.js";
+import { offerShortcuts } from "./lib/shortcuts.js";
 import { offerThemes } from "./lib/theme.js";
 import { keepTimesFresh } from "./lib/times.js";
 
+document.documentElement.dataset.scripted = ""; // what needs a script may be shown now
 offerThemes();
 offerCopies();
 offerDialogs();
+offerSearch();
+offerShortcuts();
+offerNotices();
 keepTimesFresh();
 for (const element of document.querySelectorAll("[data-refresh]")) keepFresh(element);

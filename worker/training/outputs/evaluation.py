@@ -172,6 +172,8 @@ class EvaluationResult:
     predictions: str
     """Of every image, in the order of the test set, as `core.predictions` packs them: so that
     two runs can be compared image by image."""
+    confidences: str
+    """Of every image, the probability of the predicted class, in parts of `predictions.SURE`."""
 
     def content(self) -> dict[str, Any]:
         """As JSON: lists, dictionaries, words, None, and numbers that are all finite."""
@@ -210,7 +212,13 @@ def evaluate(
         mistakes=_mistakes(labels, predicted, confidence, pixels, dataset.largest_pixel),
         labels=predictions.pack(labels.tolist()),
         predictions=predictions.pack(predicted.tolist()),
+        confidences=predictions.pack(_whole(confidence)),
     )
+
+
+def _whole(confidence: Tensor) -> list[int]:
+    """Probabilities as whole numbers that can be packed."""
+    return confidence.mul(predictions.SURE).round().long().tolist()
 
 
 def _confusion(labels: Tensor, predicted: Tensor, classes: int) -> Tensor:

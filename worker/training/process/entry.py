@@ -1,6 +1,7 @@
 """A trainer: a fork of the zygote that warms up, waits for one order, carries it out and ends.
 
-A preview is drawn by one too, which has its order at once and does not warm up.
+A preview is drawn, and a file for a page computed, by one too, which has its order at once and does
+not warm up.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ import socket
 from pathlib import Path
 from typing import NoReturn
 
-from core.protocol.orders import DeviceKind, PreviewOrder
+from core.protocol.orders import DeriveOrder, DeviceKind, PreviewOrder
 from core.protocol.pulse import Pulse
-from worker.training.process import preview_order, run_order, warmup
+from worker.training.process import derive_order, preview_order, run_order, warmup
 from worker.training.process.lifeline import is_readable
 from worker.training.process.link import Link
 
@@ -37,6 +38,8 @@ def wait_and_run(
     link = Link(connection)
     if isinstance(link.asked, PreviewOrder):
         preview_order.run(link.asked, link.report)
+    elif isinstance(link.asked, DeriveOrder):
+        derive_order.run(link.asked, link.report)
     else:
         run_order.run(link, pulse)
     os._exit(0)  # at once: an orderly end of torch takes a tenth of a second

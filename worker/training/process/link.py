@@ -11,15 +11,17 @@ import threading
 from pydantic import TypeAdapter
 
 from core.protocol.clock import elapsed
-from core.protocol.orders import LEASE, STOPS, Order, PreviewOrder, Stop
+from core.protocol.orders import LEASE, STOPS, DeriveOrder, Order, PreviewOrder, Stop
 from core.protocol.reports import Report
 from worker.training.process.lifeline import is_readable
 
 SURE_AFTER_S = 0.1
 """A line that has arrived is read within this time, unless the whole host stands still."""
 
-# the fields of each are refused by the other
-_ORDERS: TypeAdapter[Order | PreviewOrder] = TypeAdapter(Order | PreviewOrder)
+# the fields of each are refused by the others
+_ORDERS: TypeAdapter[Order | PreviewOrder | DeriveOrder] = TypeAdapter(
+    Order | PreviewOrder | DeriveOrder
+)
 
 
 class Link:

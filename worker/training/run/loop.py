@@ -131,12 +131,21 @@ class _Run:
             progress.step, progress.reductions
         )
         loss, state.gradient_norm = self._components.stepper.take(
-            batch, epoch, number, progress.step, measure=number == self._data.span.batches
+            batch, epoch, number, progress.step, measure=self._is_norm_wanted(number)
         )
         state.losses[number - 1] = loss
         self._reporter.note_step(progress)
         progress.batch = number
         progress.step += 1
+
+    def _is_norm_wanted(self, number: int) -> bool:
+        """Whether the gradient is measured at a batch, clipped or not: seldom, as it takes time.
+
+        Where gradients are scaled it takes another way through the step.
+        """
+        if number == self._data.span.batches:
+            return True
+        return number % REPORT_EVERY_BATCHES == 0 and not self._components.stepper.is_scaling
 
     def _is_sample_due(self) -> bool:
         """Whether the batch that is done is one after which the metrics are reported."""
@@ -154,9 +163,10 @@ class _Run:
         since = slice(progress.reported_batch, progress.batch)
         losses = state.losses[since].double().cpu()  # waits for the device
         self._check.losses(losses, since.start)
+        is_measured = state.gradient_norm is not None
         if state.gradient_norm is not None:
             progress.gradient_norm = float(state.gradient_norm)
-        self._reporter.sample(progress, losses, self._data.sizes[since])
+        self._reporter.sample(progress, losses, self._data.sizes[since], with_norm=is_measured)
 
     def _is_time_up(self) -> bool:
         limit, progress = self._context.spec.stopping.time_limit_s, self._state.progress

@@ -83,13 +83,16 @@ class Reporter:
         """The seconds since the last metric sample, or since the epoch began."""
         return time.monotonic() - self._reported_at
 
-    def sample(self, progress: Progress, losses: Tensor, sizes: Tensor) -> None:
+    def sample(
+        self, progress: Progress, losses: Tensor, sizes: Tensor, *, with_norm: bool = False
+    ) -> None:
         """Report the mean loss since the last metric sample, or the loss of each batch since then.
 
         Args:
             progress: with the batch of that sample in `reported_batch`.
             losses: float64 (batches since then,): the mean loss of each.
             sizes: float64 (batches since then,): the images in each.
+            with_norm: whether the gradient's norm was measured at this batch.
         """
         now = time.monotonic()
         seconds, self._reported_at = now - self._reported_at, now
@@ -97,8 +100,9 @@ class Reporter:
         images = float(sizes.sum())
         mean_loss = float(losses @ sizes) / images
         images_per_s = images / max(seconds, 1e-9)
+        norm = _finite(progress.gradient_norm) if with_norm else None
         if self._context.report_every_step:
-            self.send(self._each_step(progress, losses, images_per_s))
+            self.send(self._each_step(progress, losses, images_per_s, norm))
         else:
             self.send(
                 StepMetrics(
@@ -109,6 +113,7 @@ class Reporter:
                     learning_rate=progress.learning_rate,
                     images_per_s=images_per_s,
                     eta_s=self._eta(progress),
+                    gradient_norm=norm,
                 )
             )
         if progress.batch % LOG_EVERY_BATCHES == 0:
@@ -118,7 +123,7 @@ class Reporter:
         progress.reported_batch = progress.batch
 
     def _each_step(
-        self, progress: Progress, losses: Tensor, images_per_s: float
+        self, progress: Progress, losses: Tensor, images_per_s: float, norm: float | None
     ) -> StepMetricsBatch:
         count = len(losses)
         rates, self._rates = self._rates, []
@@ -130,12 +135,12 @@ class Reporter:
             learning_rate=rates,
             images_per_s=[images_per_s] * count,
             eta_s=self._eta(progress),
+            gradient_norm=norm,
         )
 
     def epoch_end(self, progress: Progress, images: float) -> None:
         """Report the epoch in `progress.last`, in which so many images were trained on."""
         last = progress.last
-        norm = progress.gradient_norm
         self.send(
             EpochEnd(
                 epoch=last.epoch,
@@ -147,7 +152,7 @@ class Reporter:
                 test_loss=last.test_loss,
                 test_accuracy=last.test_accuracy,
                 learning_rate=progress.learning_rate,
-                gradient_norm=norm if math.isfinite(norm) else None,
+                gradient_norm=_finite(progress.gradient_norm),
                 memory_bytes=memory.most_taken(self._context.device),
                 seconds=progress.seconds,
                 images_per_s=images / progress.seconds,
@@ -179,3 +184,7 @@ class Reporter:
         done = progress.step - self._began_at_step
         seconds = time.monotonic() - self._began
         return seconds / max(done, 1) * (self._span.steps - progress.step)
+
+
+def _finite(norm: float) -> float | None:
+    return norm if math.isfinite(norm) else None

@@ -225,3 +225,17 @@ class SnapshotFile:
         """Restore the state of every component."""
         for name, part in parts.items():
             part.load_state_dict(self._contents["parts"][name])
+
+
+def evaluated_weights(path: Path) -> tuple[TrainingSpec, dict[str, torch.Tensor]]:
+    """The spec of a snapshot, and the weights that would be published: averaged, where some are.
+
+    Raises:
+        Unusable: it was written by another version.
+    """
+    contents = _migrated(torch.load(path, map_location="cpu", weights_only=True))
+    spec = _parsed(contents["spec"])
+    if spec is None:
+        raise Unusable(message("snapshot.of_another_version"))
+    parts = contents["parts"]
+    return spec, parts.get("average", parts["network"])

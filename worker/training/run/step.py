@@ -117,6 +117,11 @@ class Stepper:
         self._peers.all_reduce(loss)
         return loss, norm
 
+    @property
+    def is_scaling(self) -> bool:
+        """Whether losses are scaled, so that gradients of fp16 do not vanish."""
+        return bool(self.scaler.is_enabled())
+
     def _shard(self) -> None:
         """Make the replicas, once it is known in how many shards the run computes."""
         if self._sharded is None and (self._sharding.shards or 1) > 1:

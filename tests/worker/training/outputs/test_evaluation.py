@@ -195,6 +195,8 @@ def test_what_each_image_was_taken_for_is_kept():
 
     assert list(predictions.unpack(result.labels)) == [3, 1, 0]
     assert list(predictions.unpack(result.predictions)) == [3, 1, 3]
+    [confidence] = set(predictions.unpack(result.confidences))
+    assert confidence / predictions.SURE == pytest.approx(0.9, abs=1e-4)
 
 
 def test_its_content_is_plain_json_and_small():
@@ -213,6 +215,7 @@ def test_its_content_is_plain_json_and_small():
         "mistakes",
         "labels",
         "predictions",
+        "confidences",
     }
     assert set(content["calibration"]["bins"][0]) == {
         "lower",

@@ -257,9 +257,9 @@ def test_a_rewritten_header_leaves_the_tensors_where_the_library_expects_them():
 
 def test_an_export_that_gives_other_scores_is_refused(tmp_path, monkeypatch):
     spec = resolve("tutorial", {"dataset": "digits"})
-    traced = exports._traced
+    traced = exports.traced
     monkeypatch.setattr(
-        exports, "_traced", lambda _network, image: traced(trained(spec, seed=1).eval(), image)
+        exports, "traced", lambda _network, *given: traced(trained(spec, seed=1).eval(), *given)
     )
 
     why = written_but_for_onnx(spec, tmp_path)
@@ -270,8 +270,8 @@ def test_an_export_that_gives_other_scores_is_refused(tmp_path, monkeypatch):
 def test_an_export_that_gives_scores_of_another_shape_is_refused(tmp_path, monkeypatch):
     spec = resolve("tutorial", {"dataset": "digits"})
     headless = trained(spec)[:-1].eval()
-    traced = exports._traced
-    monkeypatch.setattr(exports, "_traced", lambda _network, image: traced(headless, image))
+    traced = exports.traced
+    monkeypatch.setattr(exports, "traced", lambda _network, *given: traced(headless, *given))
 
     assert "another shape" in written_but_for_onnx(spec, tmp_path)
 
@@ -293,20 +293,20 @@ def test_scores_above_1_may_differ_by_a_share_of_the_largest(tmp_path, monkeypat
     largest = scores_of(network, images_of(spec, 20)).abs().max()
     last.weight.data *= scale / largest
     last.bias.data *= scale / largest
-    traced = exports._traced
+    traced = exports.traced
 
     def off(share):
-        def shifted(given, image):
+        def shifted(given, *others):
             given[-1].bias.data += share * 1e-4 * factor
-            data = traced(given, image)
+            data = traced(given, *others)
             given[-1].bias.data -= share * 1e-4 * factor
             return data
 
         return shifted
 
-    monkeypatch.setattr(exports, "_traced", off(0.5))
+    monkeypatch.setattr(exports, "traced", off(0.5))
     write(spec, tmp_path, network)
-    monkeypatch.setattr(exports, "_traced", off(2))
+    monkeypatch.setattr(exports, "traced", off(2))
     assert "away" in written_but_for_onnx(spec, tmp_path, network)
 
 
@@ -314,7 +314,7 @@ def test_an_exporter_that_breaks_costs_its_file_alone(tmp_path, monkeypatch):
     def broken(*_):
         raise RuntimeError("an operator is unknown")
 
-    monkeypatch.setattr(exports, "_traced", broken)
+    monkeypatch.setattr(exports, "traced", broken)
 
     why = written_but_for_onnx(resolve("tutorial", {"dataset": "digits"}), tmp_path)
 

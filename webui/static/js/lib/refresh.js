@@ -38,6 +38,7 @@ async function refresh(element) {
 }
 
 export function keepFresh(element) {
+  const every = Number(element.dataset.every) || EVERY_MS;
   const follower = element.dataset.events ? new Follower(element, () => soon()) : null;
   let timer = null;
   let busy = false;
@@ -52,7 +53,7 @@ export function keepFresh(element) {
     busy = true;
     await refresh(element);
     busy = false;
-    plan(follower?.isOpen() ? EVERY_MS_WHILE_FOLLOWING : EVERY_MS);
+    plan(follower?.isOpen() ? EVERY_MS_WHILE_FOLLOWING : every);
   };
   const soon = () => {
     // events that never end must not put the look off for ever
@@ -70,7 +71,7 @@ export function keepFresh(element) {
   addEventListener("pagehide", () => follower?.close());
   addEventListener("pageshow", () => follower?.open());
   follower?.open();
-  plan(EVERY_MS);
+  plan(every);
 }
 
 // Notifies of each event of the history. While the stream is away, looking has to do.

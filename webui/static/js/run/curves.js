@@ -1,330 +1,227 @@
-// The curves of a run: the losses by epoch, and the accuracies by epoch.
+// The curves of a run: which charts there are, and what is drawn in each.
 //
-// Each is drawn as a line through the last value of each bucket, in a band from the minimum to the
-// maximum: what was measured is never hidden. Zooming asks the server for finer buckets.
+// Loss and accuracy are there at once. The others are folded away and are asked for when they are opened.
 
-import uPlot from "../../node_modules/uplot/dist/uPlot.esm.js";
-import { resolved } from "../lib/colors.js";
-import { number, percent, percentTick, short, tick } from "../lib/format.js";
-import { Finer } from "./finer.js";
+import * as format from "../lib/format.js";
+import { Chart } from "./chart.js";
+import { ChartGroup } from "./chart_group.js";
+import { offerMenu } from "./chart_menu.js";
+import { Source } from "./sources.js";
 
-const HEIGHT = 240;
-const NARROW_HEIGHT = 200;
 const FEW_EPOCHS = 20;
-const BAND = 18; // percent of the line's own color
-const EDGE = 45;
+const EVERY_MS = 5000; // of what no stream brings
 
-const color = (name, strength = 100) => resolved(`color-mix(in srgb, var(--${name}) ${strength}%, transparent)`);
+const fromZero = (min, max) => (min == null ? [0, 1] : [Math.min(0, min), max * 1.08 || 1]);
 
-const font = () => `12px ${getComputedStyle(document.body).fontFamily}`;
+function ofLosses(min, max, isLog) {
+  if (min == null) return isLog ? [0.1, 10] : [0, 1];
+  if (isLog) return [(min > 0 ? min : 1e-6) / 1.3, max * 1.3];
+  return [0, max * 1.05 || 1];
+}
 
-// The right end of the horizontal axis. Of a short run all of it is shown from the start; that of a
+// never beyond 100%, and never so close that noise looks like news
+function ofAccuracies(min, max) {
+  if (min == null) return [0, 1];
+  const room = Math.max((max - min) * 0.15, 0.005);
+  return [Math.max(0, min - room), Math.min(1, max + room)];
+}
+
+const whole = () => [0, 1];
+
+const epochs = (key, color, value) => ({ key, color, value, source: "epochs", isDotted: true });
+const one = (source, value, writes, range = fromZero, more = {}) => ({
+  writes,
+  range,
+  lines: [{ key: "value", color: "busy", value, source, isDotted: source === "ends", width: 1.75, ...more }],
+});
+const known = { isExact: true }; // there is no noise to smooth
+
+const CHARTS = {
+  "loss-curve": {
+    writes: "number",
+    range: ofLosses,
+    lines: [
+      { key: "train", color: "train", value: "train_loss", source: "losses", width: 1.5 },
+      epochs("validation", "validation", "validation_loss"),
+      epochs("test", "test", "test_loss"),
+    ],
+  },
+  "accuracy-curve": {
+    writes: "percent",
+    range: ofAccuracies,
+    lines: [epochs("validation", "validation", "validation_accuracy"), epochs("accuracy", "accuracy", "test_accuracy")],
+  },
+  "learning-rate-curve": one("samples", "learning_rate", "short", fromZero, known),
+  "speed-curve": one("samples", "images_per_s", "whole"),
+  "norm-curve": {
+    writes: "short",
+    range: fromZero,
+    lines: [
+      { key: "batches", color: "train", value: "gradient_norm", source: "resources", width: 1.5 },
+      { key: "ends", color: "busy", value: "gradient_norm", source: "ends", isDotted: true },
+    ],
+  },
+  "memory-curve": one("ends", "memory_bytes", "size", fromZero, known),
+  "utilization-curve": one("resources", "gpu_utilization", "percent", whole),
+  "gpu-memory-curve": one("resources", "gpu_memory_bytes", "size"),
+  "power-curve": one("resources", "gpu_power_w", "whole"),
+  "temperature-curve": one("resources", "gpu_temperature_c", "whole"),
+  "cores-curve": one("resources", "cpu_cores", "short"),
+  "resident-curve": one("resources", "memory_bytes", "size"),
+};
+
+// The right end of the axis, in epochs. Of a short run all of it is shown from the start; that of a
 // long one grows by doubling, so that the curve does not squeeze together with every point.
-function horizon(reached, epochs, over) {
-  if (over) return Math.max(reached, 1);
-  if (epochs <= FEW_EPOCHS) return epochs;
-  return Math.min(epochs, Math.max(FEW_EPOCHS, 2 ** Math.ceil(Math.log2(reached + 1))));
+function horizon(reached, all, over) {
+  if (over) return reached || 1;
+  if (all <= FEW_EPOCHS) return all;
+  return Math.min(all, Math.max(FEW_EPOCHS, 2 ** Math.ceil(Math.log2(reached + 1))));
 }
 
-function axis(values, more = {}) {
-  return {
-    stroke: () => color("muted"),
-    grid: { stroke: () => color("line"), width: 1 },
-    ticks: { show: false },
-    font: font(),
-    gap: 6,
-    values,
-    ...more,
-  };
-}
-
-// Parts of an epoch are named only where there is nothing else to name.
-const epochNumbers = (plot, splits) =>
-  splits.map((split) => (Number.isInteger(split) || plot.scales.x.max <= 1 ? tick(split) : ""));
-
-class Curve {
-  constructor(figure, options) {
-    this.figure = figure;
-    this.place = figure.querySelector(".plot");
-    this.options = options;
-    this.series = options.keys.flatMap((key) => [options.line(key), edge(key), edge(key)]);
-    this.bands = options.keys.map((key, index) => ({
-      series: [3 * index + 3, 3 * index + 2],
-      fill: () => color(key, BAND),
-    }));
-    this.data = [[], ...this.series.map(() => [])];
-    this.xMax = 1;
-    this.zoom = "";
-    this.#draw();
-    new ResizeObserver(() => this.#resize()).observe(this.place);
-    document.addEventListener("themechange", () => {
-      requestAnimationFrame(() => this.plot.redraw(true, true));
-    });
-  }
-
-  // `curves`: for each key its places on the axis, and the columns last, minimum and maximum.
-  show(curves, xMax, count) {
-    const zoomed = this.#isZoomed();
-    const data = uPlot.join(curves.map(({ at, columns }) => [at, ...columns]));
-    this.data = data;
-    this.xMax = xMax;
-    this.plot.setData(data, !zoomed);
-    if (zoomed) this.plot.redraw();
-    this.figure.dataset.samples = count;
-    this.figure.dataset.buckets = data[0].length;
-  }
-
-  redraw() {
-    this.plot.destroy();
-    this.#draw();
-  }
-
-  #size() {
-    return {
-      width: Math.max(200, Math.floor(this.place.clientWidth)),
-      height: matchMedia("(max-width: 40rem)").matches ? NARROW_HEIGHT : HEIGHT,
+export class Curves {
+  // `measured`: what of an epoch is drawn at once; `api`: the address of something of the run; `title`: of pictures.
+  constructor(measured, api, title) {
+    this.group = new ChartGroup();
+    this.title = title;
+    this.charts = new Map();
+    const changed = () => this.draw();
+    const made = (name, values) => new Source(name, values, { api, axis: this.group.axis, changed });
+    this.sources = {
+      losses: made("metrics", ["train_loss"]),
+      epochs: made("epochs", measured),
+      samples: made("metrics", ["learning_rate", "images_per_s"]),
+      ends: made("epochs", ["gradient_norm", "memory_bytes"]),
+      resources: made("resources", [
+        ...["gpu_utilization", "gpu_memory_bytes", "gpu_power_w", "gpu_temperature_c"],
+        ...["cpu_cores", "memory_bytes", "gradient_norm"],
+      ]),
     };
+    this.reached = { epochs: 1, over: false };
+    this.asked = 0;
+    this.drawing = null;
+    this.group.zoomed.push((zoom) => Object.values(this.sources).forEach((source) => source.zoomTo(zoom)));
+    for (const figure of document.querySelectorAll(".curves-section > .curves figure")) this.#make(figure);
+    for (const folded of document.querySelectorAll(".more-curves")) this.#openLater(folded);
   }
 
-  #resize() {
-    const size = this.#size();
-    if (size.width !== this.plot.width || size.height !== this.plot.height) this.plot.setSize(size);
+  // What the page holds.
+  load({ metrics, epochs: measured }) {
+    this.group.axis.load(measured);
+    this.sources.losses.load(metrics);
+    this.sources.epochs.load(measured);
   }
 
-  #draw() {
-    this.plot = new uPlot(
-      {
-        ...this.#size(),
-        padding: [8, 12, 0, 0],
-        legend: { show: false },
-        cursor: { y: false, drag: { x: true, y: false }, points: { size: 7 } },
-        scales: {
-          x: { time: false, range: (_plot, min, max) => this.#rangeOfX(min, max) },
-          y: this.options.scale(),
-        },
-        axes: [
-          axis(epochNumbers, { size: 28, space: 40 }),
-          axis(this.options.values, { size: 52, space: 36 }),
-        ],
-        series: [{}, ...this.series],
-        bands: this.bands,
-        hooks: {
-          setCursor: [(plot) => this.options.onCursor(plot.cursor.idx)],
-          setScale: [(_plot, scale) => scale === "x" && this.#noteZoom()],
-        },
-      },
-      this.data,
-      this.place,
-    );
-    this.figure.plot = this.plot; // for whoever looks at a page from outside
+  addEpochs(rows) {
+    for (const row of rows) this.group.axis.add(row.epoch, row.seconds);
+    for (const source of [this.sources.epochs, this.sources.ends]) source.add(rows);
   }
 
-  // Tells of a new zoom, once.
-  #noteZoom() {
-    if (!this.plot) return;
-    const { min, max } = this.plot.scales.x;
-    const zoom = this.#isZoomed() ? `${min} ${max}` : "";
-    if (zoom === this.zoom) return;
-    this.zoom = zoom;
-    this.options.onZoom(zoom ? { min, max, pixels: this.plot.bbox.width / devicePixelRatio } : null);
+  addSamples(rows) {
+    for (const source of [this.sources.losses, this.sources.samples]) source.add(rows);
+    if (Date.now() - this.asked < EVERY_MS) return;
+    this.asked = Date.now();
+    this.sources.resources.wantNewer();
   }
 
-  #isZoomed() {
-    const { min, max } = this.plot.scales.x;
-    return min != null && (min > 0 || max < this.xMax);
-  }
-
-  // all of it, unless a reader has dragged over a part; a double click takes that back
-  #rangeOfX(min, max) {
-    const all = this.data[0];
-    const zoomed = all.length && (min > all[0] || max < all[all.length - 1]);
-    return zoomed ? [min, max] : [0, this.xMax];
-  }
-}
-
-const line = (name, width, more = {}) => ({
-  stroke: () => color(name),
-  width,
-  spanGaps: true,
-  points: { show: false },
-  ...more,
-});
-
-// The lines around a band: a spike is narrow, and must be seen.
-const edge = (key) => ({
-  stroke: () => color(key, EDGE),
-  width: 1,
-  spanGaps: true,
-  points: { show: false },
-});
-
-const dots = (name, size) => ({
-  show: true,
-  size,
-  stroke: () => color(name),
-  fill: () => color(name),
-});
-
-// With many epochs the dots would run into one another.
-const dotsWhileFew = (name) => ({
-  ...dots(name, 6),
-  show: (plot, index) => plot.data[index].filter((value) => value != null).length <= 60,
-});
-
-const last = (values) => values.findLast((value) => value != null);
-
-// The lines of a figure, by the names of their keys; that of the validation split may be absent.
-const keysOf = (figure) => [...figure.querySelectorAll("[data-key]")].map((key) => key.dataset.key);
-
-// Writes the values where the reader points, or the last ones.
-function writeKeys(figure, keys, curve, index, write) {
-  keys.forEach((key, place) => {
-    const values = curve?.data[3 * place + 1] ?? [];
-    const value = index == null ? last(values) : (values[index] ?? last(values.slice(0, index)));
-    figure.querySelector(`[data-key=${key}]`).textContent = write(value);
-  });
-}
-
-// What of a zoom is asked for: whole steps or epochs, with a neighbor at each end.
-function zoomTo(finer, folded, zoom, scale = 1) {
-  if (!zoom) {
-    if (finer.part) requestAnimationFrame(finer.show); // not while the plot is drawing
-    finer.clear();
-  }
-  if (!zoom || folded.isExact) return;
-  finer.ask(
-    Math.max(0, Math.floor(zoom.min * scale) - 1),
-    Math.max(0, Math.ceil(zoom.max * scale) + 1),
-    zoom.pixels,
-  );
-}
-
-// Where a bucket has but one sample its band would be the line again.
-function drawn(folded, key, finer, scale = 1) {
-  const { at, columns } = folded.columns(key, finer.part);
-  const [last, min, max] = columns;
-  const hasBand = min.map((low, index) => low !== max[index]);
-  const edges = hasBand.some(Boolean) ? [min, max] : [min.map(() => null), min.map(() => null)];
-  // a copy: what is folded grows while the plot shows what it was given
-  return { at: at.map((each) => each / scale), columns: [[...last], ...edges.map((each) => [...each])] };
-}
-
-const LOSSES = { train: "train_loss", validation: "validation_loss", test: "test_loss" };
-const ACCURACIES = { validation: "validation_accuracy", accuracy: "test_accuracy" };
-
-export class LossCurve {
-  // `metrics`, `epochs`: what is folded; `api`: the address of something of the run.
-  constructor(figure, metrics, epochs, api) {
-    this.figure = figure;
-    this.metrics = metrics;
-    this.epochs = epochs;
-    this.keys = keysOf(figure);
-    this.log = false;
-    this.batches = 1;
-    const show = () => this.#show();
-    const measured = this.keys.slice(1).map((key) => LOSSES[key]);
-    this.finerMetrics = new Finer((query) => api("metrics", query), ["train_loss"], show);
-    this.finerEpochs = new Finer((query) => api("epochs", query), measured, show);
-    this.curve = new Curve(figure, {
-      keys: this.keys,
-      line: (key) =>
-        key === "train" ? line("train", 1.5) : line(key, 2, { points: dotsWhileFew(key) }),
-      scale: () => ({ distr: this.log ? 3 : 1, range: (_plot, min, max) => this.#range(min, max) }),
-      values: (_plot, splits) => splits.map((split) => (split == null ? "" : short(split))),
-      onCursor: (index) => this.#showCursor(index),
-      onZoom: (zoom) => {
-        zoomTo(this.finerMetrics, this.metrics, zoom, this.batches);
-        zoomTo(this.finerEpochs, this.epochs, zoom);
-      },
-    });
-    this.#offerLogScale();
-  }
-
-  show(batches, reach, over) {
-    this.batches = batches || 1;
-    this.xMax = horizon(reach, epochsOf(this.figure), over);
-    this.#show();
-  }
-
-  // What was zoomed to is there no more.
+  // What was measured is taken back: the run starts again before it.
   clear() {
-    this.finerMetrics.clear();
-    this.finerEpochs.clear();
+    this.group.axis.clear();
+    for (const source of Object.values(this.sources)) source.clear();
   }
 
-  #show() {
-    const [, ...measured] = this.keys;
-    const curves = [
-      drawn(this.metrics, "train_loss", this.finerMetrics, this.batches),
-      ...measured.map((key) => drawn(this.epochs, LOSSES[key], this.finerEpochs)),
-    ];
-    this.curve.show(curves, this.xMax, this.metrics.samples);
-    this.#showCursor(null);
+  // Those that were opened ask again for what the page does not hold.
+  reload() {
+    for (const source of Object.values(this.sources)) if (source.isWanted) source.reload();
   }
 
-  #range(min, max) {
-    if (min == null) return this.log ? [0.1, 10] : [0, 1];
-    if (this.log) return [(min > 0 ? min : 1e-6) / 1.3, max * 1.3];
-    return [0, max * 1.05 || 1];
+  get samples() {
+    return this.sources.losses.folded.samples;
   }
 
-  #showCursor(index) {
-    writeKeys(this.figure, this.keys, this.curve, index, number);
+  // `job`: how far the run is; many changes in one frame make one drawing.
+  follow(job, over) {
+    const { batches, epochs: all, images_per_s: rate } = job.progress;
+    const { axis } = this.group;
+    axis.batches = batches || 1;
+    axis.rate = rate ? (axis.batches * job.spec.batch_size) / rate : 0;
+    this.reached = { epochs: all, over };
+    this.draw();
   }
 
-  #offerLogScale() {
-    const button = this.figure.querySelector(".log-scale");
+  mark(marked) {
+    this.group.epochs = marked;
+  }
+
+  draw() {
+    this.drawing ??= requestAnimationFrame(() => {
+      this.drawing = null;
+      for (const chart of this.charts.keys()) this.#show(chart);
+    });
+  }
+
+  get isLog() {
+    return Boolean(this.group.preferences.isLog);
+  }
+
+  #show(chart) {
+    const { lines, tell } = this.charts.get(chart);
+    const curves = lines.map(({ source, value }) => this.sources[source].line(value));
+    chart.show(curves, this.#end(), this.sources[lines[0].source].folded.samples);
+    tell();
+  }
+
+  #end() {
+    const { axis } = this.group;
+    const { losses, epochs: measured } = this.sources;
+    const reached = Math.max(measured.folded.last, losses.folded.last / axis.batches);
+    return axis.ofEpoch(horizon(reached, this.reached.epochs, this.reached.over)) || 1;
+  }
+
+  #make(figure) {
+    const { writes, range, lines } = CHARTS[figure.id];
+    const shown = lines.filter(({ key }) => figure.querySelector(`[data-key=${key}]`));
+    const chart = new Chart(figure, { lines: shown, write: format[writes], writes, range, group: this.group });
+    const name = figure.querySelector("h3, h2").textContent;
+    const tell = offerMenu(chart, () => `${name} · ${this.title}`);
+    this.charts.set(chart, { lines: shown, tell });
+    if (figure.querySelector(".log-scale")) this.#offerLogScale(chart);
+  }
+
+  #offerLogScale(chart) {
+    const button = chart.figure.querySelector(".log-scale");
+    const show = () => button.setAttribute("aria-pressed", this.isLog);
     button.hidden = false;
     button.addEventListener("click", () => {
-      this.log = !this.log;
-      button.setAttribute("aria-pressed", this.log);
-      this.curve.redraw();
+      this.group.prefer({ isLog: !this.isLog });
+      chart.setLog(this.isLog);
+      show();
     });
+    show();
+    if (this.isLog) chart.setLog(true);
+  }
+
+  // A folded section is asked for and drawn when it is opened, and stays open for whoever wants it so.
+  #openLater(folded) {
+    const open = this.group.preferences.open ?? [];
+    const begin = async () => {
+      const figures = [...folded.querySelectorAll("figure")];
+      const names = new Set(figures.flatMap(({ id }) => CHARTS[id].lines.map(({ source }) => source)));
+      await Promise.all([...names].map((name) => this.sources[name].want()));
+      const read = figures.filter((figure) => this.#isRead(figure));
+      for (const figure of figures) figure.hidden = !read.includes(figure);
+      folded.querySelector(".none").hidden = read.length > 0;
+      for (const figure of read) if (!figure.plot) this.#make(figure);
+      this.draw();
+    };
+    folded.addEventListener("toggle", () => {
+      const others = (this.group.preferences.open ?? []).filter((id) => id !== folded.id);
+      this.group.prefer({ open: folded.open ? [...others, folded.id] : others });
+      if (folded.open) begin();
+    });
+    if (open.includes(folded.id)) folded.open = true;
+  }
+
+  #isRead({ id }) {
+    return CHARTS[id].lines.some(({ source, value }) => this.sources[source].has(value));
   }
 }
-
-export class AccuracyCurve {
-  constructor(figure, epochs, api) {
-    this.figure = figure;
-    this.epochs = epochs;
-    this.keys = keysOf(figure);
-    const measured = this.keys.map((key) => ACCURACIES[key]);
-    this.finer = new Finer((query) => api("epochs", query), measured, () => this.#show());
-    this.curve = new Curve(figure, {
-      keys: this.keys,
-      line: (key) => line(key, 2, { points: dotsWhileFew(key) }),
-      scale: () => ({ range: (_plot, min, max) => this.#range(min, max) }),
-      values: (_plot, splits) => splits.map(percentTick),
-      onCursor: (index) => this.#showCursor(index),
-      onZoom: (zoom) => zoomTo(this.finer, this.epochs, zoom),
-    });
-  }
-
-  show(reach, over) {
-    this.xMax = horizon(reach, epochsOf(this.figure), over);
-    this.#show();
-  }
-
-  clear() {
-    this.finer.clear();
-  }
-
-  #show() {
-    const curves = this.keys.map((key) => drawn(this.epochs, ACCURACIES[key], this.finer));
-    this.curve.show(curves, this.xMax, this.epochs.samples);
-    this.#showCursor(null);
-  }
-
-  // never beyond 100%, and never so close that noise looks like news
-  #range(min, max) {
-    if (min == null) return [0, 1];
-    const room = Math.max((max - min) * 0.15, 0.005);
-    return [Math.max(0, min - room), Math.min(1, max + room)];
-  }
-
-  #showCursor(index) {
-    writeKeys(this.figure, this.keys, this.curve, index, percent);
-  }
-}
-
-const epochsOf = (figure) => Number(figure.dataset.epochs);

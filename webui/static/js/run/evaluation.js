@@ -1,5 +1,6 @@
 // The evaluation of a run: fetched when the reader comes near it, since it is large.
 
+import { enhance } from "../evaluation/enhance.js";
 import { fetchPart } from "../lib/refresh.js";
 
 const NEAR = "800px";
@@ -34,7 +35,9 @@ export class Evaluation {
     this.asked = true;
     try {
       const fresh = await fetchPart(this.#address());
-      this.panel.replaceChildren(fresh.getElementById("evaluation"));
+      const section = fresh.getElementById("evaluation");
+      this.panel.replaceChildren(section);
+      enhance(section);
     } catch {
       // the link stays
     } finally {

@@ -1,5 +1,5 @@
 // The log of a run. It follows the newest line unless the reader has scrolled up; older lines are
-// fetched when a reader asks for them.
+// fetched when a reader asks for them. What is searched for is found by the server, in all lines.
 
 import { clock, moment, visible } from "../lib/format.js";
 import { writeLocalClock } from "../lib/times.js";
@@ -7,12 +7,16 @@ import { writeLocalClock } from "../lib/times.js";
 const MOST_LINES = 2000;
 const AT_ONCE = 200;
 const NEAR_PX = 24;
+const PAUSE_MS = 250; // whoever types on is answered once
 
 export class Log {
-  // `older`: the link to older lines, the first of the element's children; `api`: the address of
-  // something of the run, by its name and a query.
-  constructor(element, button, older, api) {
+  // `older`: the link to older lines, the first of the element's children; `filter`: the form that says
+  // which lines are shown; `api`: the address of something of the run, by its name and a query.
+  constructor(element, button, older, filter, api) {
     this.element = element;
+    this.filter = filter;
+    this.timer = null;
+    this.search = 0;
     this.button = button;
     this.older = older;
     this.api = api;
@@ -21,6 +25,7 @@ export class Log {
       event.preventDefault();
       this.#fetchOlder();
     });
+    this.#offerFilter();
     this.#follow();
     element.addEventListener("scroll", () => (button.hidden = this.#isAtEnd()), { passive: true });
     button.addEventListener("click", () => {
@@ -31,7 +36,9 @@ export class Log {
 
   add(lines) {
     const following = this.#isAtEnd();
-    this.element.append(...lines.map(row));
+    const shown = lines.filter((line) => this.#isWanted(line));
+    if (!shown.length) return;
+    this.element.append(...shown.map(row));
     // who reads what is old keeps it
     if (following) this.#shorten();
     if (following) this.#follow();
@@ -40,11 +47,61 @@ export class Log {
 
   // Shows what another rendering of the page has.
   replace(fresh) {
+    if (this.#isFiltered()) {
+      this.#find();
+      return;
+    }
     const lines = fresh.querySelectorAll(".line");
     this.element.replaceChildren(this.older.parentElement, ...lines);
     this.older.parentElement.hidden = fresh.querySelector(".earlier").hidden;
     writeLocalClock(this.element);
     this.#follow();
+  }
+
+  #offerFilter() {
+    this.filter.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#find();
+    });
+    this.filter.addEventListener("input", () => {
+      clearTimeout(this.timer);
+      this.timer = setTimeout(() => this.#find(), PAUSE_MS);
+    });
+  }
+
+  #wanted() {
+    return Object.fromEntries(new FormData(this.filter));
+  }
+
+  #isFiltered() {
+    const { find, level } = this.#wanted();
+    return Boolean(find || level);
+  }
+
+  #isWanted(line) {
+    const { find, level } = this.#wanted();
+    return (!level || level.split(",").includes(line.level)) && line.text.toLowerCase().includes(find.toLowerCase());
+  }
+
+  async #find() {
+    const search = ++this.search;
+    const { items, next } = (await this.#fetch({})) ?? {};
+    if (!items || search !== this.search) return;
+    this.element.replaceChildren(this.older.parentElement, ...items.reverse().map(row));
+    this.older.parentElement.hidden = next == null;
+    this.element.classList.toggle("is-filtered", this.#isFiltered());
+    this.#follow();
+  }
+
+  // Lines that are looked for, newest first.
+  async #fetch(query) {
+    const { find, level } = this.#wanted();
+    try {
+      const response = await fetch(this.api("logs", { order: "desc", limit: AT_ONCE, text: find, level, ...query }));
+      return response.ok ? await response.json() : null;
+    } catch {
+      return null; // what is shown stays
+    }
   }
 
   #first() {
@@ -59,18 +116,12 @@ export class Log {
   }
 
   async #fetchOlder() {
-    const cursor = this.#first().dataset.at;
-    try {
-      const response = await fetch(this.api("logs", { order: "desc", limit: AT_ONCE, cursor }));
-      if (!response.ok) return;
-      const { items, next } = await response.json();
-      const below = this.element.scrollHeight - this.element.scrollTop;
-      this.older.parentElement.after(...items.reverse().map(row));
-      this.older.parentElement.hidden = next == null;
-      this.element.scrollTop = this.element.scrollHeight - below; // what was read stays in place
-    } catch {
-      // the link stays
-    }
+    const { items, next } = (await this.#fetch({ cursor: this.#first().dataset.at })) ?? {};
+    if (!items) return; // the link stays
+    const below = this.element.scrollHeight - this.element.scrollTop;
+    this.older.parentElement.after(...items.reverse().map(row));
+    this.older.parentElement.hidden = next == null;
+    this.element.scrollTop = this.element.scrollHeight - below; // what was read stays in place
   }
 
   #isAtEnd() {

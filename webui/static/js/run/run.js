@@ -1,15 +1,19 @@
 // The page of one run: what the server sent is kept live by the stream of events.
 
-import { AccuracyCurve, LossCurve } from "./curves.js";
+import { closeMenus } from "./chart_menu.js";
+import { offerControls } from "./controls.js";
+import { Curves } from "./curves.js";
 import { EpochTable } from "./epochs.js";
 import { Evaluation } from "./evaluation.js";
-import { Folded } from "./fold.js";
+import { keepFocus } from "./focus.js";
 import { Log } from "./log.js";
-import { duration, NOTHING, number, percent, progress, whole } from "../lib/format.js";
+import { ProgressIcon } from "./progress_icon.js";
+import { duration, NOTHING, number, percent, whole } from "../lib/format.js";
 import { fetchPart, morph } from "../lib/refresh.js";
 import { openSource } from "../lib/source.js";
 import { Stream } from "../lib/stream.js";
 import { writeTimes } from "../lib/times.js";
+import { gettext } from "../lib/words.js";
 import { finish } from "../new_run/draft.js";
 
 const LOOK_WHILE_QUEUED_MS = 5000;
@@ -19,47 +23,45 @@ const FINAL = new Set(["succeeded", "failed", "cancelled"]);
 const page = document.getElementById("main");
 const { instance } = page.dataset;
 const api = (part, query) => `${page.dataset.api}/${part}?${new URLSearchParams({ ...query, instance })}`;
-const title = document.title;
+const icon = new ProgressIcon();
 
 // Older rows in an address are for those who read without a script: nothing live may follow on them.
-if (location.search) location.replace(location.pathname);
+const asked = new URLSearchParams(location.search);
+if (asked.has("epochs") || asked.has("log")) location.replace(location.pathname);
 
 let data = dataOf(document);
 let { job } = data;
+let best = data.best;
 
-const metrics = new Folded(["train_loss"]);
-const epochs = new Folded(Object.keys(data.epochs.values));
-
-for (const figure of document.querySelectorAll(".curve")) figure.dataset.epochs = job.progress.epochs;
-const lossCurve = new LossCurve(document.getElementById("loss-curve"), metrics, epochs, api);
-const accuracyCurve = new AccuracyCurve(document.getElementById("accuracy-curve"), epochs, api);
+const curves = new Curves(Object.keys(data.epochs.values), api, job.name);
+offerControls(document.getElementById("curve-controls"), curves);
+closeMenus(document);
 const [table, earlier] = ["epochs", "earlier-epochs"].map((id) => document.getElementById(id));
 const epochTable = new EpochTable(table, earlier, data.columns, api);
 const [lines, follow, older] = ["log", "follow", "older-lines"].map((id) => document.getElementById(id));
-const log = new Log(lines, follow, older, api);
+const log = new Log(lines, follow, older, document.getElementById("log-filter"), api);
 const evaluation = new Evaluation(document.getElementById("evaluation-place"));
 
 function dataOf(page) {
   return JSON.parse(page.getElementById("run-data").textContent);
 }
 
-function loadCurves() {
-  metrics.load(data.metrics);
-  epochs.load(data.epochs);
+function draw() {
+  curves.mark({ best: best?.epoch, published: job.published_epoch });
+  curves.follow(job, FINAL.has(job.state));
 }
 
-// many events in one frame make one drawing
-let drawing = null;
+// The best epoch is the one that a worker takes for it: by the validation loss, where there is a split.
+function noteBest(rows) {
+  for (const { epoch, validation_loss: loss } of rows) {
+    if (loss != null && !(best && best.validation_loss <= loss)) best = { epoch, validation_loss: loss };
+  }
+}
 
-function draw() {
-  drawing ??= requestAnimationFrame(() => {
-    drawing = null;
-    const { batches } = job.progress;
-    const reach = Math.max(epochs.last, batches ? metrics.last / batches : 0);
-    const over = FINAL.has(job.state);
-    lossCurve.show(batches, reach, over);
-    accuracyCurve.show(reach, over);
-  });
+// What has not begun has nothing to show yet.
+function showWhetherWaiting() {
+  const hasBegun = job.attempt > 0 || FINAL.has(job.state);
+  page.classList.toggle("is-waiting", !hasBegun);
 }
 
 const LIVE = {
@@ -68,7 +70,7 @@ const LIVE = {
   test_accuracy: () => percent(job.test_accuracy),
   validation_accuracy: () => percent(job.validation_accuracy),
   train_loss: () => number(job.train_loss),
-  train_loss_over: () => (job.train_loss_over === "epoch" ? "(epoch)" : "(batches)"),
+  train_loss_over: () => (job.train_loss_over === "epoch" ? gettext("(epoch)") : gettext("(batches)")),
   validation_loss: () => number(job.validation_loss),
   test_loss: () => number(job.test_loss),
   images_per_s: () => whole(job.progress.images_per_s),
@@ -91,7 +93,8 @@ function showNumbers() {
   const bar = page.querySelector("#part-progress .bar");
   bar.setAttribute("aria-valuenow", Math.floor(fraction * 100));
   bar.firstElementChild.style.transform = `scaleX(${fraction})`;
-  document.title = job.state === "running" ? `${progress(fraction)} · ${title}` : title;
+  icon.show(job.state, fraction);
+  showWhetherWaiting();
 }
 
 // What the server renders of a run changes with its history and with these facts alone; everything
@@ -131,10 +134,12 @@ async function tryToShowParts() {
 // A run that is resumed has its measurements taken back to where it resumes. Where these are few,
 // the stream brings them again; else the page is asked for, in which they are summed up.
 async function startAgain() {
-  const wasLong = metrics.samples > FEW_SAMPLES;
-  for (const each of [metrics, epochs, lossCurve, accuracyCurve]) each.clear();
+  const wasLong = curves.samples > FEW_SAMPLES;
+  curves.clear();
+  best = null;
   epochTable.replace([]);
   draw();
+  curves.reload();
   if (wasLong) await loadAgain();
 }
 
@@ -150,7 +155,9 @@ async function loadAgain() {
     if (load !== lastLoad) return;
     data = dataOf(fresh);
     ({ job } = data);
-    loadCurves();
+    ({ best } = data);
+    curves.load(data);
+    curves.reload();
     epochTable.replace(fresh.getElementById("epochs").children);
     log.replace(fresh.getElementById("log"));
     stream.continueFrom(data.position);
@@ -173,12 +180,13 @@ const stream = new Stream(
       if (facts() !== rendered) tryToShowParts();
     },
     epochs(rows) {
-      for (const row of rows) epochs.add(row.epoch, row);
+      curves.addEpochs(rows);
+      noteBest(rows);
       epochTable.add(rows);
       draw();
     },
     metrics(rows) {
-      for (const row of rows) metrics.add(row.step, row);
+      curves.addSamples(rows);
       draw();
     },
     logs(rows) {
@@ -243,8 +251,10 @@ function lookWhileQueued() {
 }
 
 finish();
-loadCurves();
+keepFocus(page);
+curves.load(data);
 draw();
+icon.show(job.state, job.progress.fraction);
 evaluation.look();
 if (data.over) stream.end();
 else stream.open();

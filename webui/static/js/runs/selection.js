@@ -1,6 +1,8 @@
-// Runs that are chosen in the list, to be compared.
+// Runs that are chosen in the list: to be compared, cancelled, tried again, tagged or deleted.
 
-const FEWEST = 2;
+import { ngettext } from "../lib/words.js";
+
+const FEWEST = 2; // to compare
 
 const list = document.getElementById("fresh");
 const form = document.getElementById("selection");
@@ -15,7 +17,7 @@ const boxes = () => [...list.querySelectorAll("input[name=run]")];
 
 function show() {
   form.toggleAttribute("data-any", chosen.size > 0);
-  count.textContent = `${chosen.size} chosen`;
+  count.textContent = ngettext("%(num)s chosen", "%(num)s chosen", chosen.size);
   compare.disabled = chosen.size < FEWEST;
 }
 
@@ -46,9 +48,15 @@ for (const way of ["pointerover", "focusin"]) {
   list.addEventListener(way, ({ target }) => (pointed = target.closest("tbody tr")));
 }
 
+const isTyped = ({ target }) => target.matches("input:not([type=checkbox]), select, textarea") || target.closest("dialog");
+
 addEventListener("keydown", (event) => {
-  if (event.key !== "x" || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.target.matches("input:not([type=checkbox]), select, textarea")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || isTyped(event)) return;
+  if (event.key === "b" && chosen.size > 0) {
+    form.querySelector("button:enabled").focus();
+    event.preventDefault(); // an accesskey or a search of the browser
+  }
+  if (event.key !== "x") return;
   const box = pointed?.querySelector("input[name=run]");
   if (!box?.isConnected) return;
   choose(box, !box.checked);

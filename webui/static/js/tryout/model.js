@@ -27,9 +27,19 @@ export class Model {
   async scores(images, { channels, size }) {
     const count = images.length / (channels * size * size);
     const tensor = new this.runtime.Tensor("float32", images, [count, channels, size, size]);
-    const { scores } = await this.session.run({ images: tensor });
+    const { scores } = await this.session.run({ images: tensor }, ["scores"]);
     const classes = scores.dims[1];
     return Array.from({ length: count }, (_, n) => scores.data.slice(n * classes, (n + 1) * classes));
+  }
+
+  // What comes out of each layer for one image, first to last: values, and (channels, height, width).
+  // Empty where the file has the scores alone, or the network no maps.
+  async maps(image, { channels, size }) {
+    const names = this.session.outputNames.filter((name) => name.startsWith("maps_"));
+    if (!names.length) return [];
+    const tensor = new this.runtime.Tensor("float32", image, [1, channels, size, size]);
+    const found = await this.session.run({ images: tensor }, names);
+    return names.map((name) => ({ values: found[name].data, dims: found[name].dims.slice(1) }));
   }
 }
 

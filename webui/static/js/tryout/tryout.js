@@ -1,7 +1,9 @@
 // The page on which a published network is tried: draw, drop, paste or photograph.
 
 import { percent, short, visible } from "../lib/format.js";
+import { gettext } from "../lib/words.js";
 import { Bars } from "./bars.js";
+import { drawMaps, loadWithMaps } from "./feature_maps.js";
 import { exact, framed, pictured } from "./frame.js";
 import { Model, probabilities } from "./model.js";
 import { occlusionMap } from "./occlusion.js";
@@ -14,7 +16,7 @@ const { info, classes, addresses } = JSON.parse(document.getElementById("tryout-
 const place = document.getElementById("tryout");
 const find = (name) => place.querySelector(`[data-of="${name}"]`);
 const [seen, covered] = [find("seen"), find("covered")];
-const [invert, importance] = [find("invert"), find("importance")];
+const [invert, importance, mapsWanted] = [find("invert"), find("importance"), find("maps-wanted")];
 
 const bars = new Bars(find("bars"), classes);
 const pad = new Pad(find("pad"), { canDraw: Boolean(info.framing), changed, rested: rest });
@@ -30,6 +32,11 @@ let changes = 0; // of what is tried
 // The runtime is large: it is fetched with the first thing to try, and kept.
 let loading = null;
 const model = () => (loading ??= Model.load(addresses));
+
+// The same with what its layers see: the one that is tried may have it already.
+let loadingMaps = null;
+const modelWithMaps = () =>
+  (loadingMaps ??= addresses.maps ? loadWithMaps(addresses, (why) => (find("maps-status").textContent = why)) : model());
 
 function input() {
   if (!pad.picture) return framed(pad.sketch, info);
@@ -60,13 +67,13 @@ async function predict() {
   if (pad.isEmpty) return clear();
   const image = input();
   drawImage(image);
-  if (!loading) say("Loading the network…");
+  if (!loading) say(gettext("Loading the network…"));
   let network;
   try {
     network = await model();
   } catch (error) {
     loading = null; // the next stroke tries again
-    return say(`The network could not be loaded: ${error.message}`);
+    return say(gettext("The network could not be loaded: %(why)s", { why: error.message }));
   }
   const began = performance.now();
   const [scores] = await network.scores(image, info);
@@ -75,11 +82,42 @@ async function predict() {
   const shares = probabilities(scores);
   last = { image, shares, label: shares.indexOf(Math.max(...shares)) };
   bars.show(shares);
-  find("took").textContent = `${short(took)} ms a prediction, in this browser`;
+  showMaps();
+  find("took").textContent = gettext("%(ms)s ms a prediction, in this browser", { ms: short(took) });
+}
+
+// One image after the other; the newest one is always drawn in the end.
+let drawingMaps = null;
+
+async function showMaps() {
+  if (!mapsWanted?.checked) return find("maps")?.replaceChildren();
+  const status = find("maps-status");
+  if (!last) return (status.textContent = gettext("Draw or choose an image first."));
+  if (drawingMaps) return (drawingMaps.isBehind = true);
+  const drawing = (drawingMaps = { isBehind: true });
+  try {
+    while (drawing.isBehind && last && mapsWanted.checked) {
+      drawing.isBehind = false;
+      if (!loadingMaps) status.textContent = gettext("Loading the network with its feature maps…");
+      const network = await modelWithMaps();
+      if (!last) break;
+      const layers = await network.maps(last.image, info);
+      if (!mapsWanted.checked) break;
+      drawMaps(find("maps"), layers);
+      status.textContent = layers.length ? "" : gettext("This network has no feature maps: it has no convolutions.");
+    }
+  } catch (error) {
+    loadingMaps = null; // the next image tries again
+    status.textContent = gettext("The feature maps cannot be shown: %(why)s", { why: error.message });
+  } finally {
+    drawingMaps = null;
+  }
 }
 
 function clear() {
   last = null;
+  if (mapsWanted) showMaps();
+  find("maps")?.replaceChildren();
   bars.clear();
   seen.getContext("2d").clearRect(0, 0, info.size, info.size);
   clearMap();
@@ -153,7 +191,7 @@ async function tryFile(file) {
     const picture = await createImageBitmap(file);
     if (changes === before) tryPicture(picture);
   } catch {
-    say(`${visible(file.name)} is no picture that this browser can read.`);
+    say(gettext("%(file)s is no picture that this browser can read.", { file: visible(file.name) }));
   }
 }
 
@@ -163,6 +201,7 @@ find("clear").addEventListener("click", () => pad.clear());
 find("undo")?.addEventListener("click", () => pad.undo());
 invert.addEventListener("change", rest);
 importance.addEventListener("change", map);
+mapsWanted?.addEventListener("change", showMaps);
 find("file").addEventListener("change", ({ target }) => {
   if (target.files[0]) tryFile(target.files[0]);
   target.value = ""; // the same file may be chosen again
@@ -189,3 +228,4 @@ for (const button of place.querySelectorAll("[data-example]")) {
   });
 }
 clear();
+place.querySelector("[data-first]")?.click(); // the image that the address names

@@ -1,0 +1,71 @@
+"""The values by which lists are sorted and grouped: a row each, beside the job that has them.
+
+Those of the spec come with the submit. How long a run took, and how fast it was, come with its end
+and go with a retry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session
+
+from core.database.models import VALUE_LENGTH, Job, JobProgress, JobValue
+from core.spec import facts
+from core.spec.spec import Spec
+
+WITHOUT_SEED = "without_seed"
+"""What runs have in common that differ in nothing but the seed."""
+DURATION = "duration"
+"""Seconds from the first start to the end."""
+IMAGES_PER_S = "images_per_s"
+OF_THE_END = (DURATION, IMAGES_PER_S)
+
+
+def rows_of_spec(job_id: int, spec: Spec) -> list[dict[str, Any]]:
+    """The rows of what a job is submitted with."""
+    found = facts.values(spec) | {WITHOUT_SEED: facts.without_seed(spec)}
+    return [_row(job_id, name, value) for name, value in found.items()]
+
+
+def _row(job_id: int, name: str, value: float | str) -> dict[str, Any]:
+    is_text = isinstance(value, str)
+    return {
+        "job_id": job_id,
+        "name": name,
+        "number": 0.0 if is_text else value,
+        "text": str(value)[:VALUE_LENGTH] if is_text else "",
+    }
+
+
+def write_of_spec(session: Session, job_id: int, spec: Spec) -> None:
+    """Write down what a job is submitted with."""
+    session.execute(insert(JobValue), rows_of_spec(job_id, spec))
+
+
+def write_of_end(session: Session, job_id: int) -> None:
+    """Write down how long a job took that has just ended, and how fast it was, where it ran."""
+    columns = Job.started_at, Job.finished_at, JobProgress.images_per_s
+    row = session.execute(
+        select(*columns).join(JobProgress, JobProgress.job_id == Job.id).where(Job.id == job_id)
+    ).one()
+    if row.started_at is None or row.finished_at is None:
+        return
+    found: Mapping[str, float | None] = {
+        DURATION: (row.finished_at - row.started_at).total_seconds(),
+        IMAGES_PER_S: row.images_per_s,
+    }
+    rows = [_row(job_id, name, value) for name, value in found.items() if value is not None]
+    forget_end(session, job_id)
+    session.execute(insert(JobValue), rows)
+
+
+def forget_end(session: Session, job_id: int) -> None:
+    """Take back what was written down of an end that is none any more."""
+    session.execute(
+        delete(JobValue)
+        .where(JobValue.job_id == job_id, JobValue.name.in_(OF_THE_END))
+        .execution_options(synchronize_session=False)
+    )

@@ -1,0 +1,76 @@
+"""A run as the coach is given it: its curves, its evaluation, and the runs most like it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from core import coach
+from core.database.models import Evaluation, Job
+from core.metrics import curves
+from core.queries.curves import Extent, epochs_curve
+from core.queries.jobs import Selection, job, jobs
+from core.queries.runs import evaluations
+
+POINTS = 400
+"""Of a longer run buckets of several epochs are looked at."""
+SAMPLES = 120
+RECENT = 50
+"""Runs on the same dataset with the same network among which the one most alike is looked for."""
+
+_EPOCHS = (
+    "train_loss",
+    "validation_loss",
+    "validation_accuracy",
+    "test_loss",
+    "test_accuracy",
+    "learning_rate",
+)
+
+
+def coached(session: Session, job_id: int) -> coach.Run:
+    """A run with all that the coach looks at.
+
+    Raises:
+        NotFound: there is no such run.
+    """
+    row, _ = job(session, job_id)
+    own = session.get(Evaluation, job_id) if row.state == "succeeded" else None
+    return coach.Run(
+        job_id=row.id,
+        state=row.state,
+        stored_spec=row.spec,
+        error_kind=row.error_kind,
+        is_cut_short=row.stop_reason is not None,
+        batches=row.batches,
+        epochs=_epochs(session, job_id),
+        samples=_samples(session, job_id),
+        published_epoch=row.published_epoch,
+        evaluation=own.content if own else None,
+        siblings=_siblings(session, row) if own else (),
+    )
+
+
+def _epochs(session: Session, job_id: int) -> coach.Epochs:
+    curve = epochs_curve(session, job_id, Extent(POINTS), _EPOCHS)
+    columns: dict[str, Any] = {name: list(curve.values[name]["last"]) for name in _EPOCHS}
+    return coach.Epochs(epoch=list(curve.at), **columns)
+
+
+def _samples(session: Session, job_id: int) -> coach.Samples:
+    found = curves.curve(session, job_id, SAMPLES, values=["train_loss"])
+    return coach.Samples(list(found.step), list(found.column("train_loss", "mean")))
+
+
+def _siblings(session: Session, row: Job) -> Sequence[coach.Sibling]:
+    """The earlier run that is most like this one, where one is like it."""
+    selection = Selection(states=("succeeded",), dataset=row.dataset, model=row.model)
+    earlier = [found for found, _ in jobs(session, selection, RECENT, str(row.id)).items]
+    nearest = coach.most_alike(row.spec, {each.id: each.spec for each in earlier})
+    found = evaluations(session, nearest)
+    specs = {each.id: each.spec for each in earlier}
+    return [
+        coach.Sibling(each, specs[each], found[each].content) for each in nearest if each in found
+    ]

@@ -1,0 +1,82 @@
+"""Runs and tags that hold a text, for the search over everything. Each question is bounded.
+
+Names are looked for in the index that lists use, numbers and tags by their keys. Few runs have
+notes: an index has those alone, and of them the newest are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import literal_column, select
+from sqlalchemy.orm import Session
+
+from core.database.hints import in_passing
+from core.database.models import LARGEST_KEY, Job, JobTag, Worker
+from core.queries.jobs import Selection, jobs
+from core.workers import live
+
+NOTED = 300
+"""Runs with notes that are looked at, the newest."""
+TAGS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What holds a text."""
+
+    runs: Sequence[Job]
+    """The one of that number first, then by name, then by notes; each once."""
+    tags: Sequence[str]
+    workers: Sequence[Worker]
+    """Live ones."""
+
+
+def search(session: Session, text: str, limit: int) -> Found:
+    """Look for a text, in capital or small letters; at most so many of each kind."""
+    found: dict[int, Job] = {}
+    for job in (
+        *_of_number(session, text),
+        *(job for job, _ in jobs(session, Selection(text=text), limit).items),
+        *_of_notes(session, text.casefold(), limit),
+    ):
+        found.setdefault(job.id, job)
+    folded = text.casefold()
+    return Found(
+        list(found.values())[:limit],
+        _tags(session, text, limit),
+        [each for each in live(session) if folded in each.name.casefold()][:limit],
+    )
+
+
+def _of_number(session: Session, text: str) -> Sequence[Job]:
+    number = text.removeprefix("#")
+    if not (number.isascii() and number.isdigit() and int(number) <= LARGEST_KEY):
+        return []
+    job = session.get(Job, int(number))
+    return [job] if job is not None and job.deleted_at is None else []
+
+
+def _of_notes(session: Session, folded: str, limit: int) -> Sequence[Job]:
+    # as the index has it: both databases compare the texts of conditions
+    has_notes = Job.notes != literal_column("''")
+    rows = session.execute(
+        select(Job.id, Job.notes)
+        .where(has_notes, in_passing(Job.deleted_at).is_(None))
+        .order_by(Job.id.desc())
+        .limit(NOTED)
+    )
+    ids = [row.id for row in rows if folded in row.notes.casefold()][:limit]
+    if not ids:
+        return []
+    found = session.scalars(select(Job).where(Job.id.in_(ids))).unique()
+    return sorted(found, key=lambda job: -job.id)
+
+
+def _tags(session: Session, text: str, limit: int) -> list[str]:
+    """Tags that begin with a text: those that follow it in the order of their key."""
+    rows = session.scalars(
+        select(JobTag.tag).where(JobTag.tag >= text).distinct().order_by(JobTag.tag).limit(TAGS)
+    )
+    return [tag for tag in rows if tag.startswith(text)][:limit]

@@ -1,0 +1,74 @@
+"""What every page has: search and shortcuts by keys alone. And a worker that a button drains."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from playwright.sync_api import expect
+
+DIGITS = {"dataset": "digits", "batch_size": 64, "epochs": 2, "model": {"channels": [4]}}
+
+
+def test_by_keys_alone_a_run_is_found_and_shortcuts_are_turned_off(page, site):
+    job = site.submit(name="a needle", spec=DIGITS, queue="nobody")
+    page.goto("/workers")
+
+    page.keyboard.press("/")
+    box = page.get_by_role("combobox", name="Search runs")
+    expect(box).to_be_focused()
+    page.keyboard.type("needle")
+    option = page.get_by_role("option", name="a needle")
+    expect(option).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    expect(option).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/jobs/{job}")
+
+    page.keyboard.press("?")
+    sheet = page.get_by_role("dialog", name="Keyboard shortcuts")
+    expect(sheet).to_contain_text("Go to the workers")
+    sheet.get_by_label("Use shortcuts").uncheck()
+    page.keyboard.press("Escape")
+    expect(sheet).to_be_hidden()
+    page.keyboard.press("n")
+    page.keyboard.press("?")
+    expect(sheet).to_be_hidden()
+    page.get_by_role("button", name="Keyboard shortcuts").click()
+    sheet.get_by_label("Use shortcuts").check()
+    page.keyboard.press("Escape")
+    page.keyboard.press("g")
+    page.keyboard.press("w")
+    page.wait_for_url("**/workers")
+
+
+@pytest.fixture
+def worker(site):
+    """The name of the stack's worker, which is resumed in any case."""
+    [found] = httpx.get(f"{site.url}/api/v1/workers", timeout=60).json()["items"]
+    yield found["name"]
+    httpx.post(
+        f"{site.url}/api/v1/workers/{found['id']}/resume", json={}, timeout=60
+    ).raise_for_status()
+
+
+def test_two_who_watch_see_a_worker_drained_and_the_focus_stays(open_page, site, worker):
+    mine, other = open_page(), open_page()
+    for each in (mine, other):
+        each.goto("/workers")
+    drain = other.get_by_role("button", name=f"Drain: worker {worker}")
+    drain.focus()
+
+    mine.get_by_role("button", name=f"Drain: worker {worker}").click()
+
+    expect(mine.locator(".worker .wanted")).to_contain_text("Drained by owner")
+    expect(other.locator(".worker .wanted")).to_contain_text("Drained by owner")
+    job = site.submit(name="waits for it", spec=DIGITS)
+    mine.goto(f"/jobs/{job}")
+    expect(mine.get_by_text(f"Worker {worker}, the only one that could run it")).to_be_visible()
+    resume = other.get_by_role("button", name=f"Resume: worker {worker}")
+    resume.focus()
+    with other.expect_response(lambda answer: "part=1" in answer.url):
+        pass
+    expect(resume).to_be_focused()
+    resume.click()
+    site.wait_for(job, "succeeded")

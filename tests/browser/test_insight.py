@@ -1,0 +1,56 @@
+"""Understanding a result in a browser: from a cell to its images, and the map of the test set."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.test_pages import QUICK
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(240),
+    pytest.mark.xdist_group("browser"),
+]
+
+AT_WORK_MS = 60_000
+"""For what a worker computes, on a machine that is busy."""
+
+
+def test_a_cell_leads_to_its_images_and_the_map_shows_them(page, site):
+    run = site.submit(name="understood", spec=QUICK)
+    site.wait_for(run, "succeeded")
+    page.goto(f"/jobs/{run}/evaluation")
+    cells = page.locator(".confusion td a")
+    expect(page.locator('.confusion td a[tabindex="0"]')).to_have_count(1)
+
+    cells.first.focus()
+    page.keyboard.press("ArrowDown")
+    focused = page.locator(".confusion td a:focus")
+    expect(focused).not_to_have_attribute("href", cells.first.get_attribute("href"))
+    address = focused.get_attribute("href")
+    page.get_by_role("link", name="Recall").click()
+    expect(page.locator("th[aria-sort=descending]")).to_have_text("Recall")
+    recalls = page.locator('td[data-key="recall"]').evaluate_all(
+        "cells => cells.map((cell) => Number(cell.dataset.value))"
+    )
+    assert recalls == sorted(recalls, reverse=True)
+
+    page.locator(f'.confusion a[href="{address}"]').press("Enter")
+    page.wait_for_url(f"**{address}")
+    image = page.locator(".error-list img").first
+    expect(image).to_be_visible(timeout=AT_WORK_MS)
+
+    page.goto(f"/jobs/{run}/insight")
+    canvas = page.locator(".map-plot > canvas")
+    expect(canvas).to_be_visible(timeout=AT_WORK_MS)
+    canvas.focus()
+    page.keyboard.press("ArrowRight")
+    shown = page.locator(".map-image")
+    expect(shown).to_contain_text("Test image")
+    expect(shown.locator("img")).to_be_visible(timeout=AT_WORK_MS)
+    page.keyboard.press("Escape")
+    expect(shown).to_be_hidden()
+    key = page.locator(".class-key").nth(3)
+    key.press("Enter")
+    expect(key).to_have_attribute("aria-pressed", "true")

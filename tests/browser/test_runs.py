@@ -1,0 +1,66 @@
+"""The list of runs as people live in it: rows that are links, names in place, the chosen runs."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.test_pages import QUICK
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(240),
+    pytest.mark.xdist_group("browser"),
+]
+
+
+@pytest.fixture
+def ended(site):
+    """Two runs that have ended, whatever the worker does."""
+    ids = [site.submit(name=f"listed {number}", spec=QUICK) for number in range(2)]
+    for each in ids:
+        site.cancel(each)
+        site.wait_for(each, "cancelled", "succeeded")
+    return ids
+
+
+def test_a_run_is_renamed_where_it_stands_and_its_row_is_a_link(page, ended):
+    page.goto("/")
+    link = page.locator(f'.edit[data-run="{ended[0]}"]')
+    link.focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("Name")).to_have_value("listed 0")
+
+    page.keyboard.type("better")
+    dialog.get_by_label("Notes").fill("the rate was too high")
+    dialog.get_by_role("button", name="Save").click()
+
+    expect(dialog).to_be_hidden()
+    expect(page.locator(f"#job-{ended[0]} .whole")).to_have_text("better")
+    expect(link).to_be_focused()
+    page.reload()
+    expect(link).to_have_attribute("title", "the rate was too high")
+    cell = page.locator(f"#job-{ended[0]} td.accuracy").bounding_box()
+    page.mouse.click(cell["x"] + cell["width"] / 2, cell["y"] + cell["height"] / 2)
+    page.wait_for_url(f"**/jobs/{ended[0]}")
+
+
+def test_the_chosen_runs_are_tagged_by_keys_alone_and_the_list_says_so(page, ended):
+    page.goto("/?text=listed")
+    page.locator(f"#job-{ended[0]} .whole").focus()
+    page.keyboard.press("x")
+    page.keyboard.press("b")
+    bar = page.get_by_role("form", name="The chosen runs")
+    while page.evaluate("document.activeElement.textContent") != "Tag…":
+        page.keyboard.press("Tab")
+        expect(bar).to_be_visible()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/jobs/selected/tags?run=*")
+
+    page.keyboard.type("by keys")
+    page.keyboard.press("Enter")
+
+    page.wait_for_url("**/?text=listed")
+    expect(page.get_by_role("status").filter(has_text="1 run tagged.")).to_be_visible()
+    expect(page.locator(f"#job-{ended[0]} .tag")).to_have_text("by keys")

@@ -1,0 +1,81 @@
+"""The report of a run: a page to print."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.reported import epoch_end, evaluated
+from tests.webui.pages.conftest import MEASURED, OF_THE_FIRST_EPOCH, VALIDATED, get
+from webui.pages.curve_picture import HEIGHT, WIDTH, draw
+
+
+@pytest.fixture
+def database_kind() -> str:
+    """SQLite alone: nothing here depends on the kind of database."""
+    return "sqlite"
+
+
+def texts(page, tag):
+    return [element.text for element in page.all(tag)]
+
+
+def test_a_report_has_the_facts_the_curves_the_classes_and_the_digests(client, report):
+    second = epoch_end(epoch=2, step=20, test_accuracy=0.8, validation_accuracy=0.7)
+    job_id = report(VALIDATED, MEASURED, second, evaluated(), files=OF_THE_FIRST_EPOCH)
+
+    page = get(client, f"/jobs/{job_id}/report")
+
+    for text in ("90.00%", "92.71%", "0.3141", "Learning rate", "9f" * 32, "ab" * 32):
+        assert text in page.text
+    assert {"cat", "dog"} <= set(texts(page, "th"))
+    assert len(page.all("polyline")) == 5
+    assert texts(page, "text").count("published") == 2
+
+
+def test_a_report_of_a_run_that_has_not_begun_says_so(client, submitted):
+    page = get(client, f"/jobs/{submitted('<b>later</b>').id}/report")
+
+    assert "No epoch has finished yet." in page.text
+    assert page.one("h1").text == "<b>later</b>"
+    assert page.all("polyline") == []
+
+
+def test_of_many_classes_the_weakest_are_printed(client, report):
+    names = tuple(f"class {number}" for number in range(30))
+    confusion = tuple(tuple(int(row == column) for column in range(30)) for row in range(30))
+    page = get(client, f"/jobs/{report({}, epoch_end(), evaluated(names, confusion))}/report")
+
+    assert "The 10 weakest of 30 classes on the test set" in texts(page, "h2")
+
+
+def test_a_report_of_no_run_is_not_found(client):
+    get(client, "/jobs/999/report", 404)
+
+
+def drawn(column, **more):
+    return draw("Loss", range(1, len(column) + 1), {("train", "train"): column}, str, **more)
+
+
+def test_a_picture_keeps_every_point_inside_and_leaves_gaps_out():
+    picture = drawn([2.0, None, 1.0, 0.5])
+
+    places = [tuple(map(float, each.split(","))) for each in picture.lines[0].points.split()]
+    assert len(places) == 3
+    assert all(0 <= x <= WIDTH and 0 <= y <= HEIGHT for x, y in places)
+    assert [text for _, text in picture.down] == ["0", "1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize("column", [[1.0], [0.0], [0.5] * 3, [1e-9, 1e9]])
+def test_a_picture_of_any_values_has_an_axis(column):
+    picture = drawn(column)
+
+    assert picture.across
+    assert all(0 <= y <= HEIGHT for y, _ in picture.across)
+
+
+def test_a_share_is_drawn_within_0_and_1():
+    picture = drawn([0.9, 0.99], is_share=True, marks={"best": 2, "published": None})
+
+    assert [text for _, text in picture.marks] == ["best"]
+    assert not picture.marks_at_top
+    assert drawn([None]) is None

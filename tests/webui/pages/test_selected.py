@@ -1,0 +1,100 @@
+"""What is asked of the runs that are chosen in the list, without any script."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.jobs import endings
+from core.jobs.endings import Failure
+from core.messages import plain
+from tests.webui.pages.conftest import Page, get, token
+
+
+@pytest.fixture
+def database_kind() -> str:
+    """SQLite alone: each run is changed by a function that is tested on both."""
+    return "sqlite"
+
+
+def choose(client, page, action, ids, **more):
+    """Press a button of a form with some runs chosen; the list that it leads to."""
+    data = {"csrf_token": token(client), "run": ids, **more}
+    answer = client.post(f"/jobs/selected/{action}", data=data)
+    assert answer.status_code == 303, answer.text
+    assert answer.headers["Location"] == page
+    return get(client, page)
+
+
+def test_a_cancel_is_asked_first_and_says_what_became_of_each_run(client, submitted, succeeded):
+    done, waits = succeeded("done"), submitted("waits").id
+    question = get(client, f"/jobs/selected/cancel?run={done}&run={waits}")
+    assert question.one("h1").text == "Cancel 1 run?"
+    assert [each.attributes["value"] for each in question.all("input", name="run")] == [
+        str(waits),
+        str(done),
+    ]
+
+    page = choose(client, "/?state=queued", "cancel", [done, waits], back="state=queued")
+
+    answer = page.one("section", role="status").text
+    assert answer == f"1 run cancelled. Run {done} had ended already: it is succeeded."
+    assert "1 run cancelled" not in get(client, "/").text
+
+
+def test_a_running_run_is_asked_to_stop(client, running):
+    job_id, _ = running("runs")
+
+    assert "1 run is asked to stop." in choose(client, "/", "cancel", [job_id]).text
+
+
+def test_the_failed_ones_are_tried_again(client, database, running, submitted):
+    failed, lease = running("fails")
+    endings.end(database, lease, "failed", Failure("error", plain("it broke")))
+
+    page = choose(client, "/", "retry", [failed, submitted("waits").id])
+
+    assert "1 run queued again." in page.text
+    assert "only a failed run can be retried" in page.text
+
+
+def test_tags_are_given_to_all_and_taken_from_all(client, submitted):
+    ids = [submitted(f"run {number}").id for number in range(2)]
+    assert (
+        get(client, f"/jobs/selected/tags?run={ids[0]}&run={ids[1]}").one("h1").text == "Tag 2 runs"
+    )
+
+    page = choose(client, "/", "tags", ids, tags="night, thesis", how="add")
+    assert "2 runs tagged." in page.text
+    assert len(page.all("a", href="/?tag=night")) == 2
+
+    page = choose(client, "/", "tags", ids[:1], tags="night", how="remove")
+    assert len(page.all("a", href="/?tag=night")) == 1
+
+
+def test_the_question_of_a_delete_takes_the_chosen_runs(client, submitted, running):
+    runs_on, waits, other = running("runs")[0], submitted("waits").id, submitted("other").id
+
+    page = get(client, f"/jobs/delete?run={waits}&run={runs_on}")
+
+    assert str(other) not in [each.attributes["value"] for each in page.all("input", name="id")]
+    assert page.one("input", value=str(waits)).attributes.keys() >= {"checked"}
+    assert page.one("input", value=str(runs_on)).attributes.keys() >= {"disabled"}
+
+
+@pytest.mark.parametrize("page", ["cancel", "tags"])
+def test_a_question_about_no_run_leads_back(client, page):
+    assert "No run is chosen" in get(client, f"/jobs/selected/{page}").text
+    assert "No run is chosen" not in Page(client.get("/").text).text
+
+
+def test_a_button_that_was_pressed_with_no_run_chosen_says_so(client):
+    answer = client.post("/jobs/selected/retry", data={"csrf_token": token(client)})
+
+    assert answer.status_code == 422
+    assert "Choose the runs first" in answer.text
+
+
+def test_the_way_back_leads_to_this_server_alone(client, submitted):
+    job_id = submitted("waits").id
+
+    choose(client, "/?//evil.example", "retry", [job_id], back="//evil.example")

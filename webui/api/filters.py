@@ -1,0 +1,38 @@
+"""Saved filters: listed, saved, removed."""
+
+from __future__ import annotations
+
+from flask import Response, jsonify
+
+from core import saved_filters
+from core.jobs.actors import LOCAL_OWNER
+from core.queries import Page
+from webui import actions
+from webui.api import shapes
+from webui.api.blueprint import blueprint
+from webui.api.requests import json_object, refuse_unknown_query
+from webui.context import current
+
+
+@blueprint.get("/filters")
+def filters() -> Response:
+    """The filters that are saved, by their names."""
+    with current().database.reading() as session:
+        page = Page(saved_filters.of_owner(session, LOCAL_OWNER.name), None)
+    return jsonify(shapes.Listing.of(page, shapes.FilterShape.model_validate).as_json())
+
+
+@blueprint.post("/filters")
+def save_filter() -> tuple[Response, int]:
+    """Keep a view of the list under a name."""
+    body = json_object()
+    refuse_unknown_query(body.get("query"))
+    kept = actions.save_filter(current(), body)
+    return jsonify(shapes.FilterShape.model_validate(kept).as_json()), 201
+
+
+@blueprint.delete("/filters/<int:filter_id>")
+def remove_filter(filter_id: int) -> Response:
+    """Forget a saved filter; the answer is the filter as it was."""
+    kept = actions.remove_filter(current(), filter_id)
+    return jsonify(shapes.FilterShape.model_validate(kept).as_json())

@@ -1,0 +1,109 @@
+"""A report of one run on one page of paper: facts, curves, numbers, and what makes it again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import render_template
+from sqlalchemy.orm import Session
+
+from core import formats, queries
+from core.database.models import Job
+from core.languages import gettext
+from core.queries import Curve, Extent
+from core.spec import facts
+from webui import networks
+from webui.api.shapes import ArtifactShape, timestamp, whole_job
+from webui.context import current
+from webui.filters import seconds_between
+from webui.forms.describing import described
+from webui.pages.blueprint import blueprint
+from webui.pages.curve_picture import Picture, draw
+
+POINTS = 200
+MOST_CLASSES = 10
+"""Of more classes, those with the lowest F1 are printed."""
+
+_LOSSES = ("train_loss", "validation_loss", "test_loss")
+_ACCURACIES = ("validation_accuracy", "test_accuracy")
+_COLORS = {"train": "train", "validation": "validation", "test": "test"}
+
+
+@blueprint.get("/jobs/<int:job_id>/report")
+def report(job_id: int) -> str:
+    """A run to print: it needs no script, and changes no more."""
+    with current().database.reading(repeatable=True) as session:
+        row, worker = queries.job(session, job_id)
+        attempts = queries.attempts(session, job_id, queries.LARGEST_LIMIT).items
+        files = queries.artifacts(session, job_id, queries.LARGEST_LIMIT).items
+        groups, rest = described(row.spec)
+        return render_template(
+            "run/report.html",
+            job=whole_job(session, row, worker).as_json(),
+            validated=facts.has_validation(row.spec),
+            took_s=_took_s(row),
+            device=next((each.device for each, _ in reversed(attempts) if each.device), None),
+            files=[ArtifactShape.model_validate(file).as_json() for file in files],
+            network=networks.summarize({part: row.spec[part] for part in networks.PARTS}),
+            groups=groups,
+            rest=rest,
+            printed_at=timestamp(datetime.now(UTC)),
+            pictures=_pictures(session, row),
+            **_classes(session, row),
+        )
+
+
+def _took_s(row: Job) -> float | None:
+    if row.started_at is None or row.finished_at is None:
+        return None
+    return seconds_between(row.started_at, row.finished_at)
+
+
+def _pictures(session: Session, row: Job) -> list[Picture]:
+    curve = queries.epochs_curve(session, row.id, Extent(POINTS), (*_LOSSES, *_ACCURACIES))
+    best = queries.best_epoch(session, row.id)
+    marks = {gettext("published"): row.published_epoch}
+    if best and best["epoch"] != row.published_epoch:
+        marks[gettext("best")] = best["epoch"]
+    drawn = (
+        draw(gettext("Loss"), curve.at, _lines(curve, _LOSSES), formats.short, marks=marks),
+        draw(
+            gettext("Accuracy"),
+            curve.at,
+            _lines(curve, _ACCURACIES),
+            formats.percent_tick,
+            is_share=True,
+            marks=marks,
+        ),
+    )
+    return [each for each in drawn if each]
+
+
+def _lines(curve: Curve, values: tuple[str, ...]) -> dict[tuple[str, str], Any]:
+    names = {
+        "train": gettext("train"),
+        "validation": gettext("validation"),
+        "test": gettext("test"),
+    }
+    found = {}
+    for value in values:
+        which = value.partition("_")[0]
+        column = curve.values[value]["last"]
+        if any(each is not None for each in column):
+            found[names[which], _COLORS[which]] = column
+    return found
+
+
+def _classes(session: Session, row: Job) -> dict[str, Any]:
+    """The classes that are printed, and of how many they are."""
+    content = queries.evaluations(session, [row.id]).get(row.id)
+    classes = content.content["classes"] if content else []
+    worst = sorted(classes, key=lambda each: each["f1"])[:MOST_CLASSES]
+    return {
+        "classes": [each for each in classes if each in worst],
+        "all_classes": len(classes),
+        "calibration_error": content.content["calibration"]["expected_calibration_error"]
+        if content
+        else None,
+    }

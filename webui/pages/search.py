@@ -1,0 +1,112 @@
+"""The search over everything: runs, tags, presets, datasets, workers and pages.
+
+The page works without a script. With one, the box in the header asks for `part=1` as one types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from flask import render_template, request, url_for
+
+from core import queries
+from core.characters import visible
+from core.database.models import Job
+from core.datasets.builtin import DATASETS
+from core.languages import gettext
+from core.spec import facts
+from core.spec.presets import PRESETS
+from webui.context import current
+from webui.filters import clickable
+from webui.pages.blueprint import blueprint
+
+LONGEST = 100
+"""Characters of a text that are looked for."""
+EACH = 30
+EACH_SUGGESTED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """Something that was found."""
+
+    address: str
+    name: str
+    about: str = ""
+    words: str = ""
+    """By what else it is found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What was found of one kind."""
+
+    title: str
+    hits: list[Hit]
+
+
+@blueprint.get("/search")
+def search() -> str:
+    """What holds a text, in groups; the whole page, or what is suggested as one types."""
+    text = request.args.get("q", "").replace("\0", "").strip()[:LONGEST]
+    is_part = "part" in request.args
+    groups = _groups(text, EACH_SUGGESTED if is_part else EACH) if text else []
+    template = "search/_suggestions.html" if is_part else "search/page.html"
+    return render_template(template, text=text, groups=groups)
+
+
+def _groups(text: str, limit: int) -> list[Group]:
+    folded = text.casefold()
+    with current().database.reading() as session:
+        found = queries.search(session, text, limit)
+    groups = [
+        Group(gettext("Runs"), [_run(job) for job in found.runs]),
+        Group(gettext("Tags"), [_tag(tag) for tag in found.tags]),
+        Group(gettext("Workers"), [_worker(each.id, each.name) for each in found.workers]),
+        Group(gettext("Presets"), _holding(folded, _presets(), limit)),
+        Group(gettext("Datasets"), _holding(folded, _datasets(), limit)),
+        Group(gettext("Pages"), _holding(folded, _pages(), limit)),
+    ]
+    return [group for group in groups if group.hits]
+
+
+def _holding(folded: str, hits: Iterator[Hit], limit: int) -> list[Hit]:
+    return [hit for hit in hits if folded in f"{hit.name}\n{hit.words}".casefold()][:limit]
+
+
+def _run(job: Job) -> Hit:
+    about = f"#{job.id} · {job.state} · {visible(facts.summary(job.spec))}"
+    return Hit(url_for("pages.job", job_id=job.id), clickable(job.name), about)
+
+
+def _tag(tag: str) -> Hit:
+    return Hit(url_for("pages.jobs", tag=tag), clickable(tag), gettext("runs with this tag"))
+
+
+def _worker(worker_id: int, name: str) -> Hit:
+    return Hit(url_for("pages.workers", _anchor=f"worker-{worker_id}"), clickable(name))
+
+
+def _presets() -> Iterator[Hit]:
+    for preset in PRESETS.values():
+        address = url_for("pages.new", preset=preset.name)
+        about = gettext("start a run: %(title)s", title=preset.title)
+        yield Hit(address, preset.name, about, preset.title)
+
+
+def _datasets() -> Iterator[Hit]:
+    for name, info in DATASETS.items():
+        about = gettext("runs on this dataset")
+        yield Hit(url_for("pages.jobs", dataset=name), info.title, about, name)
+
+
+def _pages() -> Iterator[Hit]:
+    yield Hit(url_for("pages.jobs"), gettext("Runs"), gettext("all runs, the newest first"))
+    yield Hit(url_for("pages.new"), gettext("New run"), gettext("start a run"))
+    yield Hit(url_for("pages.workers"), gettext("Workers"), gettext("devices, drain and resume"))
+    address = url_for("pages.workers", _anchor="queue-title")
+    yield Hit(address, gettext("Queue"), gettext("what waits, and for what"))
+    yield Hit(url_for("pages.storage"), gettext("Storage"), gettext("what takes how much space"))
+    deleted = url_for("pages.jobs", deleted="true")
+    yield Hit(deleted, gettext("Deleted runs"), gettext("restore a run that was deleted"))

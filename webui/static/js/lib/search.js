@@ -1,0 +1,116 @@
+// The box in the header suggests as one types: a combobox with a list, by keys and pointer. Enter without a
+// choice opens the page of the search, as it does without a script.
+
+import { fetchPart } from "./refresh.js";
+import { ngettext } from "./words.js";
+
+const REST_MS = 150;
+
+export function offerSearch() {
+  const form = document.getElementById("search");
+  if (form) new SearchBox(form);
+}
+
+class SearchBox {
+  constructor(form) {
+    this.form = form;
+    this.input = form.querySelector("input");
+    this.list = form.querySelector("[role=listbox]");
+    this.count = form.querySelector("[role=status]");
+    this.timer = null;
+    this.asked = ""; // what the list shows, or is asked for
+    this.chosen = -1;
+    this.#prepare();
+  }
+
+  #prepare() {
+    const { input, list } = this;
+    input.setAttribute("role", "combobox");
+    input.setAttribute("aria-expanded", "false");
+    input.setAttribute("aria-controls", list.id);
+    input.setAttribute("aria-autocomplete", "list");
+    input.addEventListener("input", () => {
+      clearTimeout(this.timer);
+      this.timer = setTimeout(() => this.#ask(), REST_MS);
+    });
+    input.addEventListener("keydown", (event) => this.#key(event));
+    input.addEventListener("blur", () => this.close());
+    input.addEventListener("focus", () => this.#ask());
+    list.addEventListener("pointerdown", (event) => event.preventDefault()); // the focus stays where it is
+    list.addEventListener("click", ({ target }) => this.#open(target.closest("[role=option]")));
+  }
+
+  get #options() {
+    return [...this.list.querySelectorAll("[role=option]")];
+  }
+
+  async #ask() {
+    const text = this.input.value.trim();
+    if (!text) {
+      this.asked = "";
+      this.list.replaceChildren();
+      return this.close();
+    }
+    if (text === this.asked) return this.#show();
+    this.asked = text;
+    try {
+      const fresh = await fetchPart(`${this.form.action}?${new URLSearchParams({ q: text, part: 1 })}`);
+      if (text !== this.asked) return; // something else was typed meanwhile
+      this.list.replaceChildren(...fresh.body.childNodes);
+      this.chosen = -1;
+      this.#show();
+    } catch {
+      this.asked = ""; // the page of the search may work, or says what does not
+    }
+  }
+
+  #show() {
+    const count = this.#options.length;
+    const isOpen = count > 0 && document.activeElement === this.input;
+    this.list.hidden = !isOpen;
+    this.input.setAttribute("aria-expanded", String(isOpen));
+    this.count.textContent = isOpen ? ngettext("%(num)s suggestion", "%(num)s suggestions", count) : "";
+  }
+
+  close() {
+    this.list.hidden = true;
+    this.input.setAttribute("aria-expanded", "false");
+    this.#choose(-1);
+  }
+
+  #choose(number) {
+    const options = this.#options;
+    options.forEach((option, at) => option.setAttribute("aria-selected", String(at === number)));
+    this.chosen = number;
+    if (number < 0) this.input.removeAttribute("aria-activedescendant");
+    else {
+      this.input.setAttribute("aria-activedescendant", options[number].id);
+      options[number].scrollIntoView({ block: "nearest" });
+    }
+  }
+
+  #key(event) {
+    const count = this.#options.length;
+    if (event.isComposing) return;
+    if (event.key === "Escape") {
+      if (this.list.hidden) this.input.value = "";
+      this.close();
+      event.preventDefault();
+    } else if (this.list.hidden || !count) return;
+    else if (event.key === "ArrowDown") this.#step(event, this.chosen + 1 >= count ? -1 : this.chosen + 1);
+    else if (event.key === "ArrowUp") this.#step(event, this.chosen < 0 ? count - 1 : this.chosen - 1);
+    else if (event.key === "Enter" && this.chosen >= 0) {
+      event.preventDefault();
+      this.#open(this.#options[this.chosen]);
+    }
+  }
+
+  #step(event, number) {
+    event.preventDefault();
+    this.#choose(number);
+  }
+
+  #open(option) {
+    if (option) location.assign(option.dataset.address);
+  }
+}
