@@ -97,7 +97,7 @@ class LearningRate:
     """Epochs, from 1, with the learning rate at their begin."""
     epochs: int
     is_open: bool
-    """Whether the losses of the run decide how it goes on."""
+    """Whether the losses of the run decide when it is lowered."""
 
 
 def learning_rate(spec: Hyperparameters, most: int, most_epochs: int) -> LearningRate:

@@ -19,9 +19,9 @@ from core.spec import presets
 from core.spec.presets import PRESETS
 from webui import actions
 from webui.context import current
-from webui.forms import cloning, describing, outlook, reading
+from webui.forms import cloning, consequences, describing, reading
+from webui.forms.consequences import Consequences
 from webui.forms.form import Form, Source
-from webui.forms.outlook import Outlook
 from webui.pages.blueprint import blueprint, to_run, to_runs_of
 from webui.problems import as_unavailable, refused
 
@@ -109,14 +109,14 @@ def show_typed() -> str:
         form = reading.with_preset(form, request.form["choose"])
     if "back" in request.form:
         form = reading.with_first_value(form, request.form["back"])
-    form = outlook.checked(current(), form)
+    form = consequences.checked(current(), form)
     if "part" in request.args:
-        return render_template("new_run/_typed.html", form=form, outlook=_outlook(form))
+        return render_template("new_run/_typed.html", form=form, consequences=_consequences(form))
     return _form_page(form)
 
 
-def _outlook(form: Form) -> Outlook:
-    return outlook.outlook(current(), form, request.host_url.rstrip("/"))
+def _consequences(form: Form) -> Consequences:
+    return consequences.of(current(), form, request.host_url.rstrip("/"))
 
 
 def _form_page(form: Form) -> str:
@@ -124,10 +124,10 @@ def _form_page(form: Form) -> str:
         "new_run/page.html",
         form=form,
         presets=presets.shown(),
-        experience=outlook.experience_of_presets(current()),
+        experience=consequences.experience_of_presets(current()),
         fillings=describing.preset_texts() | ({"": form.source.values} if form.source else {}),
         preview_parts=previews.PARTS,
-        outlook=_outlook(form),
+        consequences=_consequences(form),
         shows_all=request.cookies.get(FIELDS_COOKIE) == "all" or form.has_more,
         unfilled=unfilled,
     )

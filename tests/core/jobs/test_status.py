@@ -625,3 +625,35 @@ def test_an_old_forecast_is_made_again(database, monkeypatch):
         lifecycle.cancel(database, first.id, LOCAL_OWNER)
 
         assert explain(database, second).position == 1
+
+
+def prospects(database, **about):
+    wanted = Requirements("auto", 1, dataset="mnist")
+    asked = {"epochs": 1, "priority": 0, "queue": "default"} | about
+    with database.reading() as session:
+        return eta.prospects(session, wanted, **asked)
+
+
+def test_the_prospects_of_a_run_are_what_it_has_once_it_is_submitted(database):
+    leave_a_finished_run(database, seconds=60)
+    worker = start_worker(database, queues=("default", "night"))
+    submit(database)
+    run(database, worker, eta_s=30)
+    submit(database)
+
+    found = prospects(database)
+    job = submit(database)
+
+    assert found["default"].fits
+    with database.reading() as session:
+        status = queue_status.explain(session, [job])[job.id]
+    assert (found["default"].position, found["default"].start_s) == (status.position, status.eta_s)
+    assert found["night"].position == 1
+    assert prospects(database, priority=1)["default"].position == 1
+
+
+def test_a_queue_that_nobody_serves_has_no_prospects(database):
+    start_worker(database)
+
+    assert not prospects(database, queue="night")["night"].fits
+    assert prospects(database, queue="night")["default"].start_s == 0

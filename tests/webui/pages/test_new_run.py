@@ -186,9 +186,9 @@ def test_what_is_typed_is_counted_and_summarized_by_the_server(client):
 
 def test_an_empty_name_is_filled_in_as_at_the_terminal(client):
     assert get(client, "/jobs/new").one("input", id="name").attributes["placeholder"] == "quick"
-    assert follows(client, dataset="digits").one("div", id="outlook").attributes["data-name"] == (
-        "digits run"
-    )
+    assert follows(client, dataset="digits").one("div", id="consequences").attributes[
+        "data-name"
+    ] == ("digits run")
     post_run(client, name=" ")
     assert client.get("/api/v1/jobs").json["items"][0]["name"] == "quick"
 
@@ -197,7 +197,7 @@ def test_what_is_wrong_is_said_beside_its_input_while_one_types(client):
     typed = preset_texts()["quick"] | {"epochs": "0", "stopping.patience": "3", "seed": "5% %s"}
     part = follows(client, preset="quick", **typed)
 
-    assert "Seed: 5% %s (was 0)" in part.one("div", id="outlook").text
+    assert "Seed: 5% %s (was 0)" in part.one("div", id="consequences").text
     assert "at least 1" in part.one("p", id="epochs-error").text
     assert "at least 1" in part.one("div", id="notes-epochs").text
     assert part.all("a", href="#epochs")[0].text == "Epochs"
@@ -242,17 +242,19 @@ def test_the_form_draws_its_learning_rate_and_says_when_it_would_run(client, dat
 
     assert page.one("span", **{"class": "peak"}).text == "0.1"
     assert page.one("polyline").attributes["points"].count(",") > 50
-    outlook = page.one("div", id="outlook").text
-    assert "Queue default Starts at once. Takes about" in outlook
-    assert "By 1 past run of this network." in outlook
+    consequences = page.one("div", id="consequences").text
+    assert "Queue default Starts at once. Takes about" in consequences
+    assert "By 1 past run of this network." in consequences
     assert "one run here" in page.one("button", data_preset="quick").text
 
 
 def test_a_queue_that_nobody_serves_is_told_before_the_submit(client, worker_id):
-    outlook = follows(client, **preset_texts()["quick"], queue="night").one("div", id="outlook")
+    consequences = follows(client, **preset_texts()["quick"], queue="night").one(
+        "div", id="consequences"
+    )
 
-    assert "Queue night No live worker that serves it can run this." in outlook.text
-    assert "Queue default Starts at once." in outlook.text
+    assert "Queue night No live worker that serves it can run this." in consequences.text
+    assert "Queue default Starts at once." in consequences.text
 
 
 def test_a_form_for_several_seeds_makes_a_run_for_each_and_leads_to_their_list(client, database):
@@ -276,8 +278,8 @@ def test_wrong_seeds_are_told_at_their_input(client):
 
 
 def test_the_number_of_runs_that_a_form_would_start_is_told(client):
-    assert follows(client, seeds="0-4").one("div", id="outlook").attributes["data-runs"] == "5"
-    assert follows(client).one("div", id="outlook").attributes["data-runs"] == "1"
+    assert follows(client, seeds="0-4").one("div", id="consequences").attributes["data-runs"] == "5"
+    assert follows(client).one("div", id="consequences").attributes["data-runs"] == "1"
 
 
 def test_all_fields_are_shown_to_whoever_wants_to_see_them(client):

@@ -197,7 +197,7 @@ function markWrong(field) {
 }
 
 function showWhole() {
-  const { name, runs } = document.getElementById("outlook").dataset;
+  const { name, runs } = document.getElementById("consequences").dataset;
   document.getElementById("name").placeholder = name;
   const count = Number(runs);
   start.textContent = count > 1 ? ngettext("Start %(num)s run", "Start %(num)s runs", count) : gettext("Start run");

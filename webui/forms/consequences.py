@@ -35,7 +35,7 @@ POINTS, MOST_EPOCHS = 120, 12
 
 
 @dataclass(frozen=True, slots=True)
-class QueueOutlook:
+class QueueEstimate:
     """When a run would start in a queue, and how long it would take."""
 
     queue: str
@@ -49,7 +49,7 @@ class QueueOutlook:
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class Consequences:
     """What follows from what is typed; what cannot be told is None, or empty."""
 
     network: shapes.Summary | None
@@ -57,7 +57,7 @@ class Outlook:
     network_picture: NetworkPicture | None = None
     memory: int | None = None
     rates: Rates | None = None
-    queues: Sequence[QueueOutlook] = ()
+    queues: Sequence[QueueEstimate] = ()
     commands: Commands | None = None
     name: str = ""
     """What the run is called where no name is typed."""
@@ -77,7 +77,7 @@ def checked(context: Context, form: Form) -> Form:
     return replace(form, mistakes=reading.placed(form, errors))
 
 
-def outlook(context: Context, form: Form, url: str) -> Outlook:
+def of(context: Context, form: Form, url: str) -> Consequences:
     """What would come of the run that a form describes.
 
     Args:
@@ -116,15 +116,15 @@ def experience_of_presets(context: Context) -> dict[str, Experience]:
     return {name: each for name, each in found.items() if each is not None}
 
 
-def _with_network(form: Form) -> Outlook:
+def _with_network(form: Form) -> Consequences:
     asked = reading.network_of(form)
     try:
         network = networks.summarize(asked)
     except InvalidInput as error:
-        return Outlook(None, network_mistakes=reading.placed(form, error.errors))
+        return Consequences(None, network_mistakes=reading.placed(form, error.errors))
     dataset = DATASETS[asked[facts.DATASET]]
     image = (dataset.channels, dataset.size, dataset.size)
-    return Outlook(network, network_picture=network_picture(network.blocks, image))
+    return Consequences(network, network_picture=network_picture(network.blocks, image))
 
 
 def _count_of_runs(asked: Mapping[str, Any]) -> int:
@@ -136,7 +136,7 @@ def _count_of_runs(asked: Mapping[str, Any]) -> int:
 
 def _queues(
     context: Context, asked: Mapping[str, Any], spec: TrainingSpec
-) -> Sequence[QueueOutlook]:
+) -> Sequence[QueueEstimate]:
     try:
         with context.database.reading() as session:
             return _looked_up(session, asked, spec)
@@ -146,7 +146,7 @@ def _queues(
 
 def _looked_up(
     session: Session, asked: Mapping[str, Any], spec: TrainingSpec
-) -> Sequence[QueueOutlook]:
+) -> Sequence[QueueEstimate]:
     chosen = str(asked.get("queue", "default"))[:QUEUE_LENGTH]
     whole = spec.model_dump(mode="json")
     wanted = Requirements(spec.device, spec.devices, dataset=facts.dataset(whole))
@@ -155,7 +155,7 @@ def _looked_up(
     )
     typical = queries.typical_epochs(session, whole, prospects)
     return [
-        QueueOutlook(
+        QueueEstimate(
             queue,
             queue == chosen,
             prospect,
