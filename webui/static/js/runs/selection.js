@@ -21,8 +21,14 @@ function show() {
   compare.disabled = chosen.size < FEWEST;
 }
 
-function choose(box, isChosen) {
+// The row is marked by an attribute: a style by `:has(:checked)` costs 70 ms a click among 500 rows.
+function mark(box, isChosen) {
   box.checked = isChosen;
+  box.closest("tr").toggleAttribute("data-chosen", isChosen);
+}
+
+function choose(box, isChosen) {
+  mark(box, isChosen);
   if (isChosen) chosen.add(box.value);
   else chosen.delete(box.value);
 }
@@ -66,7 +72,7 @@ addEventListener("keydown", (event) => {
 
 // What the server sends knows nothing of it.
 list.addEventListener("refresh", ({ detail: fresh }) => {
-  for (const box of fresh.querySelectorAll("input[name=run]")) box.checked = chosen.has(box.value);
+  for (const box of fresh.querySelectorAll("input[name=run]")) mark(box, chosen.has(box.value));
 });
 
 // Runs that have left the list meanwhile are chosen still.
@@ -80,14 +86,14 @@ form.addEventListener("submit", () => {
 
 form.addEventListener("reset", (event) => {
   event.preventDefault();
-  for (const box of boxes()) box.checked = false;
+  for (const box of boxes()) mark(box, false);
   chosen.clear();
   show();
 });
 
 // A browser that comes back to the page has kept the boxes.
 addEventListener("pageshow", () => {
-  for (const box of boxes()) if (box.checked) chosen.add(box.value);
+  for (const box of boxes()) if (box.checked) choose(box, true);
   show();
 });
 show();
