@@ -26,13 +26,23 @@ export function walkCells(table) {
   });
 }
 
-// The next cell that has images, in a direction.
+// The next cell that has images: in the row, or in the next row that has one, the nearest to the column.
 function nextLink(rows, from, [down, right]) {
-  let y = rows.findIndex((row) => row.includes(from));
-  let x = rows[y].indexOf(from);
-  for (;;) {
-    [y, x] = [y + down, x + right];
-    if (x < 1 || rows[y]?.[x] === undefined) return null;
-    if (rows[y][x]) return rows[y][x];
+  const y = rows.findIndex((row) => row.includes(from));
+  const x = rows[y].indexOf(from);
+  if (right) return inOrder(rows[y], x, right).find(Boolean);
+  for (const row of inOrder(rows, y, down)) {
+    const [nearest] = row
+      .map((link, at) => ({ link, distance: Math.abs(at - x) }))
+      .filter(({ link }, at) => link && at > 0)
+      .sort((a, b) => a.distance - b.distance);
+    if (nearest) return nearest.link;
   }
+  return null;
+}
+
+// What follows a place in a list, or what comes before it, the nearest first; not the name of a row.
+function inOrder(list, at, step) {
+  if (step > 0) return list.slice(at + 1);
+  return list.slice(list[0] instanceof Array ? 0 : 1, at).reverse();
 }
