@@ -50,7 +50,7 @@ def worker(site):
     def there():
         return httpx.get(f"{site.url}/api/v1/workers", timeout=60).json()["items"]
 
-    wait_until(there, "the worker is there", 90)
+    wait_until(there, "the worker is there", 300)
     [found] = there()
     yield found["name"]
     httpx.post(
