@@ -73,9 +73,13 @@ export class Chart {
     this.redraw();
   }
 
+  get inView() {
+    return this.group.zoom ?? { min: 0, max: this.xMax };
+  }
+
   // Shows what the group is zoomed to.
-  follow(zoom) {
-    const { min, max } = zoom ?? { min: 0, max: this.xMax };
+  follow() {
+    const { min, max } = this.inView;
     this.plot.setScale("x", { min, max });
   }
 

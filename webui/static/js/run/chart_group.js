@@ -42,7 +42,7 @@ export class ChartGroup {
 
   add(chart) {
     this.charts.push(chart);
-    if (this.zoom) chart.follow(this.zoom);
+    if (this.zoom) chart.follow();
   }
 
   prefer(preferences) {
@@ -67,7 +67,7 @@ export class ChartGroup {
   zoomTo(zoom) {
     if (isSame(zoom, this.zoom)) return;
     this.zoom = zoom;
-    for (const chart of this.charts) chart.follow(zoom);
+    for (const chart of this.charts) chart.follow();
     for (const tell of this.zoomed) tell(zoom && { ...zoom, pixels: this.#pixels() });
   }
 

@@ -23,7 +23,7 @@ function offerPictures(chart, title) {
 
 // As many rows of what is in view as can be read, the last among them.
 function rowsOf(chart) {
-  const { min, max } = chart.plot.scales.x;
+  const { min, max } = chart.inView; // the plot itself is told of it a moment later
   const places = chart.data[0].map((place, index) => [place, index]).filter(([place]) => place >= min && place <= max);
   const every = Math.ceil(places.length / MOST_ROWS) || 1;
   return places.filter((_each, index) => index % every === (places.length - 1) % every).reverse();

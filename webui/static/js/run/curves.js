@@ -99,7 +99,10 @@ export class Curves {
     this.reached = { epochs: 1, over: false };
     this.asked = 0;
     this.drawing = null;
-    this.group.zoomed.push((zoom) => Object.values(this.sources).forEach((source) => source.zoomTo(zoom)));
+    this.group.zoomed.push((zoom) => {
+      for (const source of Object.values(this.sources)) source.zoomTo(zoom);
+      changed(); // tables show what is in view
+    });
     for (const figure of document.querySelectorAll(".curves-section > .curves figure")) this.#make(figure);
     for (const folded of document.querySelectorAll(".more-curves")) this.#openLater(folded);
   }
