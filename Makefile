@@ -116,7 +116,7 @@ catalog: setup ## Bring the texts' catalogs up to date, and say what is not tran
 	@$(STEP) "catalog" $(BIN)/python -m scripts.catalog $(CATALOG)
 
 screenshots: setup browser ## Take a picture of every page, wide and narrow, light and dark, in each language
-	@TRAINYARD_SCREENSHOTS=1 $(STEP) "screenshots" $(BIN)/python -m pytest -q tests/browser/test_languages.py
+	@TRAINYARD_SCREENSHOTS=1 $(STEP) "screenshots" $(BIN)/python -m pytest -q tests/browser/test_every_page.py
 
 lock: $(BIN)/.ready ## Resolve the packages again, within pyproject.toml
 	@$(STEP) "lock" scripts/lock

@@ -1,13 +1,15 @@
-"""Every page in each language, wide and narrow, light and dark.
+"""Every page in each language, wide and narrow, light and dark: whole, and without barriers.
 
-Usually a phone walks through the Chinese pages. `make screenshots` walks through them in every way,
-and leaves a picture of each in `tests/screenshots/pages`.
+Usually a phone walks through the Chinese pages, and a desk in the dark through the English ones.
+`make screenshots` walks through them in every way, and leaves a picture of each in
+`tests/screenshots/pages`. On each page axe-core looks for what keeps people out, of any level.
 """
 
 from __future__ import annotations
 
 import os
 from itertools import product
+from pathlib import Path
 
 import httpx
 import pytest
@@ -29,8 +31,16 @@ TAKES_PICTURES = "TRAINYARD_SCREENSHOTS" in os.environ
 WAYS = (
     list(product(LANGUAGES, ("light", "dark"), (1440, 390)))
     if TAKES_PICTURES
-    else [("zh", "light", 390)]
+    else [("zh", "light", 390), ("en", "dark", 1440)]
 )
+AXE = Path(__file__).parents[2] / "webui/static/node_modules/axe-core/axe.min.js"
+FIND_BARRIERS = """
+async () => {
+  const { violations } = await axe.run(document, { resultTypes: ["violations"] });
+  return violations.map(({ id, impact, nodes }) =>
+    `${impact} ${id}: ${nodes.map((node) => node.target.join(" ")).join(", ")}`);
+}
+"""
 QUICK = {"dataset": "digits", "data": {"validation": 0.2}, "model": {"channels": [8]}, "epochs": 3}
 SLOW = QUICK | {"epochs": 1000}
 
@@ -87,13 +97,16 @@ def _is_page(answer):
 @pytest.mark.parametrize(("language", "theme", "width"), WAYS)
 def test_every_page_is_whole(open_page, pages, screenshots, language, theme, width):
     page = open_page(theme, viewport={"width": width, "height": 900}, locale=language)
-    sideways = {}
+    sideways, barriers = {}, {}
     for name, address in pages.items():
         page.goto(address)
         expect(page.locator("html")).to_have_attribute("lang", TAGS.get(language, language))
         wide, high = page.evaluate("[document.body.scrollWidth, document.body.scrollHeight]")
         if wide > width:
             sideways[name] = wide
+        page.evaluate(AXE.read_text())
+        if found := page.evaluate(FIND_BARRIERS):
+            barriers[name] = found
         if TAKES_PICTURES:
             take_picture(
                 page, screenshots / "pages" / f"{name}-{width}-{theme}-{language}.png", high
@@ -101,6 +114,7 @@ def test_every_page_is_whole(open_page, pages, screenshots, language, theme, wid
             page.set_viewport_size({"width": width, "height": 900})
     assert len(pages) > 12
     assert sideways == {}
+    assert barriers == {}
 
 
 def take_picture(page, path, high):
