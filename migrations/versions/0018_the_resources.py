@@ -1,7 +1,7 @@
 """What a run takes of its device and host; which run it was cloned from
 
 Revision ID: 0018
-Revises: 0016
+Revises: 0017
 """
 
 import sqlalchemy as sa

@@ -1,7 +1,7 @@
 """Files that a worker computes because a page asks for them
 
 Revision ID: 0019
-Revises: 0016
+Revises: 0018
 """
 
 import sqlalchemy as sa

@@ -1,7 +1,7 @@
 """What people want of a worker, how busy it is, and where notes are
 
 Revision ID: 0020
-Revises: 0016
+Revises: 0019
 """
 
 import sqlalchemy as sa
