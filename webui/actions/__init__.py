@@ -1,0 +1,46 @@
+"""Checks what a person sends, and asks `core.jobs` for it: the same for the pages and the API."""
+
+from webui.actions.cleaning import clean
+from webui.actions.filters import remove_filter, save_filter
+from webui.actions.many import Many, cancel_many, delete_many, restore_many, retry_many, tag_many
+from webui.actions.options import (
+    LARGEST_PRIORITY,
+    MOST_AT_ONCE,
+    ActionOptions,
+    CleanOptions,
+    RetryOptions,
+    Submission,
+)
+from webui.actions.runs import cancel, delete, edit, pause, restore, resume, retry
+from webui.actions.submitting import KEY, check, submit
+from webui.actions.workers import drain_worker, resume_worker
+
+__all__ = [
+    "KEY",
+    "LARGEST_PRIORITY",
+    "MOST_AT_ONCE",
+    "ActionOptions",
+    "CleanOptions",
+    "Many",
+    "RetryOptions",
+    "Submission",
+    "cancel",
+    "cancel_many",
+    "check",
+    "clean",
+    "delete",
+    "delete_many",
+    "drain_worker",
+    "edit",
+    "pause",
+    "remove_filter",
+    "restore",
+    "restore_many",
+    "resume",
+    "resume_worker",
+    "retry",
+    "retry_many",
+    "save_filter",
+    "submit",
+    "tag_many",
+]

@@ -1,0 +1,149 @@
+"""A submit: what is handed in is checked as a whole, and queued as one run or as several."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import (
+    ValidationError,
+)
+
+from core.database.models import (
+    NAME_LENGTH,
+    Job,
+)
+from core.errors import FieldError, InvalidInput
+from core.jobs import lifecycle
+from core.jobs.actors import LOCAL_OWNER
+from core.jobs.capacity import refuse_more_than_there_are
+from core.jobs.editing import MOST_TAGS
+from core.messages import message
+from core.spec import presets
+from core.spec.spec import TrainingSpec
+from webui.actions.options import Submission, field_error
+from webui.context import Context
+
+LONGEST_KEY = 255
+
+
+KEY = "Idempotency-Key"
+"""The name of the header by which a program names a submit."""
+
+
+def submit(context: Context, values: Mapping[str, Any], key: str | None = None) -> list[Job]:
+    """Check what was handed in, queue it and notify the workers.
+
+    Args:
+        context: the database, and whom to notify.
+        values: what was handed in, as `Submission` names it.
+        key: what this submit is known by, where it may be sent more than once: only the first time
+            something is queued, and each time the jobs of the first are returned.
+
+    Returns:
+        One job, or one for each of the seeds that were asked for.
+
+    Raises:
+        InvalidInput: naming every wrong field, or the key, where it was sent with another job;
+            nothing was queued.
+    """
+    asked = _read(values)
+    _refuse_more_than_there_are(context, asked)
+    wanted = asked.runs()
+    jobs = _queued(context, asked, None if key is None else _token(key))
+    if key is not None and [(job.name, job.spec) for job in jobs] != wanted:
+        raise InvalidInput.one(KEY, message("input.key_of_another", job_id=jobs[0].id))
+    context.notifier.notify(asked.submission.queue)
+    return jobs
+
+
+def check(context: Context, values: Mapping[str, Any]) -> list[FieldError]:
+    """What is wrong with what would be handed in; nothing is queued."""
+    try:
+        _refuse_more_than_there_are(context, _read(values))
+    except InvalidInput as error:
+        return list(error.errors)
+    return []
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was handed in, checked."""
+
+    submission: Submission
+    spec: TrainingSpec
+
+    def runs(self) -> list[tuple[str, dict[str, Any]]]:
+        """The name and the spec of each run."""
+        name, whole = self.submission.name, self.spec.model_dump(mode="json")
+        if not self.submission.seeds:
+            return [(name, whole)]
+        return [
+            (lifecycle.name_for_seed(name, seed), whole | {"seed": seed})
+            for seed in self.submission.seeds
+        ]
+
+
+def _queued(context: Context, asked: Asked, token: str | None) -> list[Job]:
+    submission = asked.submission
+    about: dict[str, Any] = {
+        "name": submission.name,
+        "spec": asked.spec,
+        "preset": submission.preset,
+        "priority": submission.priority,
+        "queue": submission.queue,
+        "tags": submission.tags,
+        "submission_token": token,
+        "cloned_from": submission.cloned_from,
+    }
+    if not submission.seeds:
+        return [lifecycle.submit(context.database, LOCAL_OWNER, **about)]
+    seeded = {**about, "seeds": submission.seeds}
+    return lifecycle.submit_for_seeds(context.database, LOCAL_OWNER, **seeded)
+
+
+def _refuse_more_than_there_are(context: Context, asked: Asked) -> None:
+    spec = asked.spec
+    refuse_more_than_there_are(context.database, asked.submission.queue, spec.device, spec.devices)
+
+
+def _token(key: str) -> str:
+    if not 0 < len(key) <= LONGEST_KEY:
+        raise InvalidInput.one(KEY, message("input.key_length", most=LONGEST_KEY))
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _read(values: Mapping[str, Any]) -> Asked:
+    errors: list[FieldError] = []
+    submission = None
+    try:
+        submission = Submission.model_validate(values)
+        errors += _too_much_for_seeds(submission)
+    except ValidationError as error:
+        errors += [field_error(Submission, problem) for problem in error.errors()]
+    # the spec is checked even where the name is wrong: a form shows every wrong field
+    preset, spec = values.get("preset"), values.get("spec") or {}
+    checked = None
+    if isinstance(preset, str | None) and isinstance(spec, Mapping):
+        try:
+            checked = presets.resolve(preset, spec)
+        except InvalidInput as error:
+            errors += error.errors
+    if submission is None or checked is None or errors:
+        raise InvalidInput(errors)
+    return Asked(submission, checked)
+
+
+def _too_much_for_seeds(submission: Submission) -> Iterator[FieldError]:
+    """Runs for several seeds need room in their names, and for one tag."""
+    added = [len(lifecycle.name_for_seed("", seed)) for seed in submission.seeds]
+    if not added:
+        return
+    room = NAME_LENGTH - max(added)
+    if len(submission.name) > room:
+        yield FieldError("name", message("input.characters", most=room))
+    if len(submission.tags) >= MOST_TAGS:
+        most = MOST_TAGS - 1
+        yield FieldError("tags", message("input.too_many_tags_for_seeds", most=most))
