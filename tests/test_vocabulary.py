@@ -78,7 +78,7 @@ STILL_WRITTEN = {
     "docs/reference/api.md": (r"resume_point|seen_at", "lists which earlier names are answered"),
     "webui/api/shapes/jobs.py": (r"resume_point", "answers earlier names for one release"),
     "webui/api/shapes/workers.py": (r"seen_at", "answers earlier names for one release"),
-    "webui/actions.py": (r"from_nothing", "takes what terminals of 0.1 send"),
+    "webui/actions/options.py": (r"from_nothing", "takes what terminals of 0.1 send"),
     "worker/training/model/network.py": (
         r"deviation: Tensor|\"deviation\"|self\.deviation",
         "a buffer whose name is in every published file",
