@@ -56,7 +56,7 @@ new PerformanceObserver(list => presses.push(...list.getEntries()
 
 
 @dataclass(frozen=True, slots=True)
-class Yard:
+class Served:
     """A server with its runs."""
 
     url: str
@@ -90,13 +90,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=HOUR_S, help="of a running run, written")
     options = parser.parse_args()
-    with _yard() as yard, sync_playwright() as playwright:
+    with _served() as served, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium.find(), args=chromium.FLAGS)
         print(f"{datetime.now(UTC):%Y-%m-%d}, {options.rounds} rounds, slowed {SLOWED} times")
-        for name, address in yard.pages.items():
-            tell_of_page(browser, name, yard.url + address, options.rounds)
-        tell_of_presses(browser, yard)
-        tell_of_growth(browser, yard, options.seconds)
+        for name, address in served.pages.items():
+            tell_of_page(browser, name, served.url + address, options.rounds)
+        tell_of_presses(browser, served)
+        tell_of_growth(browser, served, options.seconds)
         browser.close()
 
 
@@ -122,10 +122,10 @@ def _load(browser: Browser, address: str) -> tuple[int, float]:
         return sum(sizes), float(page.evaluate("Math.max(...paints)"))
 
 
-def tell_of_presses(browser: Browser, yard: Yard) -> None:
+def tell_of_presses(browser: Browser, served: Served) -> None:
     """The longest interaction of each kind, to the next paint."""
     with _page(browser) as (page, _):
-        page.goto(yard.url + "/?limit=500")
+        page.goto(served.url + "/?limit=500")
         page.wait_for_timeout(2000)
         boxes = page.locator("input[name=run]")
         for at in range(0, 40, 4):
@@ -133,7 +133,7 @@ def tell_of_presses(browser: Browser, yard: Yard) -> None:
         page.keyboard.press("x")
         _tell("choosing among 500", page)
     with _page(browser) as (page, _):
-        page.goto(yard.url + yard.compare)
+        page.goto(served.url + served.compare)
         page.wait_for_timeout(2000)
         for select in page.locator("main select").all():
             for value in select.locator("option").evaluate_all("all => all.map(e => e.value)"):
@@ -152,13 +152,13 @@ def _tell(name: str, page: Page) -> None:
     print(f"{name}: longest to the next paint {longest:.0f} ms, {what} (asked {ASKED_PRESS_MS})")
 
 
-def tell_of_growth(browser: Browser, yard: Yard, seconds: int) -> None:
+def tell_of_growth(browser: Browser, served: Served, seconds: int) -> None:
     """How much more memory the page of a run takes after an hour of samples."""
-    recorder = Recorder(yard.database, yard.running.lease, 86_400)
-    wakeups = Wakeups(yard.settings.redis_url)
-    job_id = yard.running.lease.job_id
+    recorder = Recorder(served.database, served.running.lease, 86_400)
+    wakeups = Wakeups(served.settings.redis_url)
+    job_id = served.running.lease.job_id
     with _page(browser, slowed=1) as (page, session):
-        page.goto(f"{yard.url}/jobs/{job_id}")
+        page.goto(f"{served.url}/jobs/{job_id}")
         page.wait_for_timeout(5000)
         before = _heap(session)
         for second in range(seconds):
@@ -205,7 +205,7 @@ def _page(browser: Browser, slowed: int = SLOWED) -> Iterator[tuple[Page, CDPSes
 
 
 @contextmanager
-def _yard() -> Iterator[Yard]:
+def _served() -> Iterator[Served]:
     with tempfile.TemporaryDirectory() as folder, RedisServer(Path(folder)) as redis:
         settings = Settings(
             home=Path(folder), port=free_port(), redis_url=redis.url, secret_key="for a bench alone"
@@ -217,7 +217,7 @@ def _yard() -> Iterator[Yard]:
                 lifecycle.submit(database, LOCAL_OWNER, name="one of many", spec=spec, queue="none")
             compared = [longrun.write(database, 2000, 20, 0).lease.job_id for _ in range(20)]
             running = longrun.write(database, SAMPLES, 2000, 5000)
-            yield Yard(url, settings, database, running, compared)
+            yield Served(url, settings, database, running, compared)
 
 
 @contextmanager

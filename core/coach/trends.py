@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from statistics import fmean
@@ -59,4 +60,4 @@ def straightness(values: Numbers) -> float:
 
 def tidy(value: float) -> float:
     """A number to one significant digit, which is as exact as a learning rate is known."""
-    return float(f"{value:.1g}")
+    return round(value, -math.floor(math.log10(abs(value)))) if value else 0.0

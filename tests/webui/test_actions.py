@@ -56,9 +56,15 @@ def context(app):
     return dataclasses.replace(real, notifier=Bell(real.database), wakeups=Heralds())
 
 
+def submit(context, values):
+    """The one run of a submit."""
+    [job] = submission.submit(context, values)
+    return job
+
+
 def refused(context, values):
     with pytest.raises(InvalidInput) as caught:
-        submission.submit(context, values)
+        submit(context, values)
     with context.database.reading() as session:
         assert not queries.jobs(session).items
     assert context.notifier.found == []
@@ -68,7 +74,7 @@ def refused(context, values):
 def test_a_worker_is_notified_once_the_job_can_be_seen_and_a_failed_notification_is_no_error(
     context,
 ):
-    submission.submit(context, {"name": "a", "queue": "gpu"})
+    submit(context, {"name": "a", "queue": "gpu"})
 
     assert context.notifier.found == [("gpu", [("gpu", "queued")])]
 
@@ -81,7 +87,7 @@ def test_a_word_that_nobody_sees_or_that_turns_its_row_is_refused(context, name)
 
 def test_a_name_may_be_of_any_script(context):
     for name in ("שלום 12", "مرحبا\u200f", "👩\u200d🔬", "e\u0301"):
-        assert submission.submit(context, {"name": name, "tags": [name]}).name == name
+        assert submit(context, {"name": name, "tags": [name]}).name == name
 
 
 def test_what_is_wrong_with_the_name_and_with_the_spec_is_told_at_once(context):
@@ -92,11 +98,11 @@ def test_what_is_wrong_with_the_name_and_with_the_spec_is_told_at_once(context):
 
 def test_a_control_character_in_a_name_has_a_code(context):
     with pytest.raises(InvalidInput) as caught:
-        submission.submit(context, {"name": "a\nb"})
+        submit(context, {"name": "a\nb"})
     assert caught.value.errors == [FieldError("name", message("input.control_characters"))]
 
     with pytest.raises(InvalidInput) as caught:
-        submission.submit(context, {"name": "\ud800"})
+        submit(context, {"name": "\ud800"})
     assert caught.value.errors == [FieldError("name", message("input.unicode"))]
 
 
@@ -111,7 +117,7 @@ def test_more_devices_than_any_live_worker_has_are_refused_by_the_largest_there_
 
 
 def test_any_number_of_devices_is_queued_while_no_worker_is_there_to_ask(context):
-    job = submission.submit(context, {"name": "a", "spec": {"devices": 4}})
+    job = submit(context, {"name": "a", "spec": {"devices": 4}})
 
     assert job.devices == 4
 
@@ -121,7 +127,7 @@ def test_an_unknown_preset_and_a_bad_name_are_both_reported(context):
 
 
 def test_a_spec_is_laid_over_its_preset(context):
-    job = submission.submit(
+    job = submit(
         context, {"name": "a", "preset": "quick", "spec": {"optimizer": {"momentum": 0.5}}}
     )
 
@@ -140,7 +146,7 @@ def test_no_control_character_gets_into_a_name(control):
     "name", ["<script>alert(1)</script>", "'; DROP TABLE jobs; --", "{{ 7 * 7 }}", "Übung 🚂 ١"]
 )
 def test_markup_and_every_script_are_text(context, name):
-    assert submission.submit(context, {"name": name}).name == name
+    assert submit(context, {"name": name}).name == name
 
 
 def test_the_longest_values_are_taken_and_one_more_is_not(context):
@@ -152,7 +158,7 @@ def test_the_longest_values_are_taken_and_one_more_is_not(context):
     }
 
     assert set(refused(context, longer)) == {"name", "queue", "priority"}
-    assert submission.submit(context, longest).name == "ü" * NAME_LENGTH
+    assert submit(context, longest).name == "ü" * NAME_LENGTH
 
 
 @pytest.mark.parametrize("queue", ["a b", "-a", ".a", "a/b", "a\n", "ä", "a;b", ""])
@@ -174,7 +180,7 @@ def test_a_name_that_is_taken_is_stripped_printable_and_fits(name):
 
 
 def test_a_cancel_wakes_the_worker_and_the_viewers(context):
-    job = submission.submit(context, {"name": "a"})
+    job = submit(context, {"name": "a"})
 
     submission.cancel(context, job.id)
 
@@ -201,7 +207,7 @@ def forget(context):
 
 
 def test_a_pause_wakes_the_worker_and_the_viewers_and_notifies_nobody(context):
-    job = submission.submit(context, {"name": "a"})
+    job = submit(context, {"name": "a"})
     forget(context)
 
     submission.pause(context, job.id, {"by": "ada"})
@@ -211,7 +217,7 @@ def test_a_pause_wakes_the_worker_and_the_viewers_and_notifies_nobody(context):
 
 
 def test_a_resume_notifies_once_the_job_can_be_claimed(context):
-    job = submission.submit(context, {"name": "a", "queue": "gpu"})
+    job = submit(context, {"name": "a", "queue": "gpu"})
     submission.pause(context, job.id)
     forget(context)
 
@@ -222,7 +228,7 @@ def test_a_resume_notifies_once_the_job_can_be_claimed(context):
 
 
 def test_a_retry_notifies_once_the_job_can_be_claimed(context):
-    job = submission.submit(context, {"name": "a", "queue": "gpu"})
+    job = submit(context, {"name": "a", "queue": "gpu"})
     fail(context, job)
     forget(context)
 
@@ -234,7 +240,7 @@ def test_a_retry_notifies_once_the_job_can_be_claimed(context):
 
 @pytest.mark.parametrize("ask", [submission.pause, submission.resume, submission.retry])
 def test_what_does_not_fit_or_does_not_exist_wakes_nobody(context, ask):
-    job = submission.submit(context, {"name": "a"})
+    job = submit(context, {"name": "a"})
     submission.cancel(context, job.id)
     forget(context)
 
@@ -261,7 +267,7 @@ WRONG_WISHES = [
     "ask", [submission.cancel, submission.pause, submission.resume, submission.retry]
 )
 def test_a_wrong_field_is_named_and_nothing_is_asked(context, ask, values, fields):
-    job = submission.submit(context, {"name": "a"})
+    job = submit(context, {"name": "a"})
     forget(context)
 
     with pytest.raises(InvalidInput) as caught:

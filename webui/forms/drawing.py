@@ -118,7 +118,7 @@ def rates_picture(rates: LearningRate) -> Rates:
     points = [(100 * share, 98 - 94 * rate / peak) for share, rate in rates.drawn]
     if len(points) == 1:
         points.append((100.0, points[0][1]))
-    path = " ".join(f"{x:g},{y:g}" for x, y in _rounded(points))
+    path = " ".join(f"{x},{y}" for x, y in _rounded(points))
     return Rates(path, peak, rates.drawn[-1][1], rates)
 
 

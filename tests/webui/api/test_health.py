@@ -150,8 +150,12 @@ def test_with_the_database_away_everything_is_503_and_says_when_to_come_back(
     assert client.get("/healthz").status_code == 200
 
 
-BODIES = {"": {"name": "x"}, "/delete": {"ids": [1]}, "/restore": {"ids": [1]}}
-"""What the addresses of jobs need that end so."""
+BODIES = {
+    "/jobs": {"name": "x"},
+    "/filters": {"name": "x", "query": "state=failed"},
+    **{f"/jobs/{each}": {"ids": [1]} for each in ("delete", "restore", "cancel", "retry", "tag")},
+}
+"""What the addresses that end so need."""
 
 NEEDS_NO_DATABASE = {"/healthz", "/api/v1/spec", "/api/v1/network"}
 
@@ -165,7 +169,7 @@ def test_with_the_database_away_no_request_is_a_fault(redis_url, tmp_path, app, 
     for method, rule in sorted(addresses.of_api(app)):
         if rule in NEEDS_NO_DATABASE:
             continue
-        body = BODIES.get(rule.removeprefix("/api/v1/jobs"), {}) if method == "POST" else None
+        body = BODIES.get(rule.removeprefix("/api/v1"), {}) if method == "POST" else None
         path = addresses.filled(rule, "0" * 64 if "key" in rule else 1)
         query = {"job": 1, "points": 5}  # of an address that needs them; others mind nothing
         response = client.open(path, method=method, json=body, query_string=query)

@@ -28,7 +28,7 @@ def test_a_run_is_deleted_after_a_question_and_its_page_offers_the_undo(client, 
     assert answer.status_code == 303
     page = get(client, answer.headers["Location"])
     assert "Deleted just now" in page.one("div", id="part-alerts").text
-    assert [each.text for each in page.all("button", type="submit")] == ["Undo delete"]
+    assert [each.text for each in page.all("button", type="submit")] == ["Undo delete", "Search"]
     assert "old run" not in get(client, "/").text
     assert "old run" in get(client, "/?deleted=true").text
     again = send(client, f"/jobs/{job_id}/restore")

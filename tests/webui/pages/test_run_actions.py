@@ -182,14 +182,14 @@ def test_a_cancel_is_asked_about_by_a_page_where_there_is_no_script(client, subm
     job = submitted("the long one")
 
     question = get(client, f"/jobs/{job.id}/cancel")
-    assert "Cancel run 1? the long one stops" in question.one("form").text
+    assert "Cancel run 1? the long one stops" in question.one("form", method="post").text
     assert question.one("a", **{"class": "button"}).text == "Keep it"
     with database.reading() as session:
         assert queries.job(session, job.id)[0].state == "queued"
 
     data = {"csrf_token": question.one("input", name="csrf_token").attributes["value"]}
     answer = client.post(
-        question.one("form").attributes["action"], data=data | {"action": "cancel"}
+        question.one("form", method="post").attributes["action"], data=data | {"action": "cancel"}
     )
     head = get(client, answer.headers["Location"]).one("header", id="part-head")
     assert head.attributes["data-state"] == "cancelled"

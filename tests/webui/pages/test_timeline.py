@@ -42,7 +42,8 @@ def test_a_timeline_shows_who_did_what_the_newest_first(client, database, runnin
     assert page.one("li", id="attempt-0").text == "Submitted by owner just now"
     reason = "Its last attempt crashed (killed by SIGKILL); try 2 of 3 in about"
     assert reason in page.text
-    assert "next try in" in get(client, "/").one("tr", id=f"job-{job_id}").text
+    place = get(client, "/").one("tr", id=f"job-{job_id}").text
+    assert "next try in" in place or "about to start" in place  # the pause is short
 
 
 def test_the_snapshots_of_an_attempt_are_one_line_of_the_timeline(client, database, running):
