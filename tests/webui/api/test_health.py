@@ -153,7 +153,8 @@ def test_with_the_database_away_everything_is_503_and_says_when_to_come_back(
 BODIES = {
     "/jobs": {"name": "x"},
     "/filters": {"name": "x", "query": "state=failed"},
-    **{f"/jobs/{each}": {"ids": [1]} for each in ("delete", "restore", "cancel", "retry", "tag")},
+    **{f"/jobs/{each}": {"ids": [1]} for each in ("delete", "restore", "cancel", "retry")},
+    "/jobs/tag": {"ids": [1], "add": ["x"]},
 }
 """What the addresses that end so need."""
 
