@@ -18,7 +18,7 @@ from core.languages import gettext
 from core.spec import facts
 from core.spec.presets import PRESETS
 from webui.context import current
-from webui.filters import clickable
+from webui.filters import clickable, word
 from webui.pages.blueprint import blueprint
 
 LONGEST = 100
@@ -76,7 +76,7 @@ def _holding(folded: str, hits: Iterator[Hit], limit: int) -> list[Hit]:
 
 
 def _run(job: Job) -> Hit:
-    about = f"#{job.id} · {job.state} · {visible(facts.summary(job.spec))}"
+    about = f"#{job.id} · {word(job.state)} · {visible(facts.summary(job.spec))}"
     return Hit(url_for("pages.job", job_id=job.id), clickable(job.name), about)
 
 
