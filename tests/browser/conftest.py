@@ -24,6 +24,9 @@ expect.set_options(timeout=20_000)  # a test must not fail because the machine i
 
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 
+UNFOLD = "document.querySelectorAll('#new-run details').forEach((each) => { each.open = true; })"
+"""Opens everything that is folded away in the form of a new run."""
+
 
 @dataclass(frozen=True)
 class Site:

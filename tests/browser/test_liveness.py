@@ -183,7 +183,7 @@ async (count) => {
   const { Log } = await import("/static/js/run/log.js");
   const element = document.getElementById("log");
   const [follow, older] = ["follow", "older-lines"].map((id) => document.getElementById(id));
-  window.tested ??= new Log(element, follow, older, "");
+  window.tested ??= new Log(element, follow, older, document.getElementById("log-filter"), "");
   const line = { level: "info", time: "2026-01-01T00:00:00Z", text: "<b>text</b>\\u001b" };
   window.tested.add(Array(count).fill(line));
   return element.scrollHeight - element.scrollTop - element.clientHeight;

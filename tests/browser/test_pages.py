@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.conftest import UNFOLD
+
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.timeout(240),
@@ -37,6 +39,7 @@ SAMPLES_GROW_WHILE_RUNNING = """
 def fill(page, name, **values):
     """Fill the form of a new run from the quick preset."""
     page.goto("/jobs/new?preset=quick")
+    page.evaluate(UNFOLD)
     page.get_by_label("Name", exact=True).fill(name)
     for field, value in values.items():
         control = page.locator(f'[name="{field}"]').last

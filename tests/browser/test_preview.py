@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.conftest import UNFOLD
+
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.timeout(120),
@@ -21,6 +23,7 @@ def choose(page, name, value):
 
 def open_form(page, dataset="digits", kind="handwriting"):
     page.goto("/jobs/new?preset=tutorial")
+    page.evaluate(UNFOLD)
     choose(page, "augmentation.kind", kind)
     choose(page, "dataset", dataset)
     return page.locator("#preview")
