@@ -117,7 +117,9 @@ class Housekeeping:
         since the last round, by our clock or by the database's.
         """
         at = time.monotonic()
-        if self._last is not None:
+        if self._last is None:  # whatever happened before the first round, nobody here has seen
+            self.postpone_reaping()
+        else:
             gap_s = max(at - self._last[0], (moment - self._last[1]).total_seconds())
             if gap_s > self._longest_gap_s:
                 log.warning("heartbeat_gap", gap_s=round(gap_s, 1))

@@ -87,6 +87,20 @@ def test_whoever_has_just_begun_to_watch_reaps_nobody(house, database, claimant)
     assert look(database, job.id).state == "running"
 
 
+def test_what_happened_before_the_first_round_is_a_gap_too(house, database, claimant):
+    """The database's clock may have been set: there is no earlier round to tell it by."""
+    job = submit(database)
+    claim(database, claimant)
+    expire(database, job.id)
+    keeper = Housekeeping(house)
+    keeper._reaps_after = 0.0  # it was held up for a lease before its first round
+
+    keeper.look()
+
+    keeper.finish(60)
+    assert look(database, job.id).state == "running"
+
+
 def test_after_a_gap_nobody_is_reaped(keeper, database, claimant):
     job = submit(database)
     claim(database, claimant)
