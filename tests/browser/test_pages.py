@@ -52,7 +52,7 @@ def fill(page, name, **values):
 
 
 def send(page):
-    page.locator("#new-run button[type=submit]").click()
+    page.locator("#start").click()
 
 
 def test_a_run_from_the_form_to_the_downloaded_checkpoint(page, tmp_path):

@@ -70,7 +70,7 @@ def test_the_charts_of_a_run_are_looked_at_together(page, finished, tmp_path):
 
     raw = page.evaluate(RAW)
     page.get_by_label("Smoothing").fill("0.8")
-    page.wait_for_function('document.getElementById("loss-curve").plot.data[4].some(Boolean)')
+    page.wait_for_function('() => document.getElementById("loss-curve").plot.data[4].some(Boolean)')
     assert page.evaluate(RAW) == raw
     page.get_by_label("Along").select_option("step")
     page.wait_for_function(f"({IN_VIEW})().every((each) => each.endsWith(' 144'))")
