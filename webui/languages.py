@@ -7,12 +7,12 @@ is for the reader of that page.
 from __future__ import annotations
 
 from contextlib import ExitStack
-from urllib.parse import urlsplit
 
 from flask import Flask, g, request
 
 from core.languages import ENGLISH, LANGUAGES, chosen, speaking, texts_of_scripts
 from core.languages.texts import unfilled, unfilled_plural
+from webui.addresses import came_from
 from webui.problems import wants_json
 
 COOKIE = "language"
@@ -45,15 +45,14 @@ def _is_of_a_page() -> bool:
     """Whether a script of one of our pages asks: no program has a page that it comes from."""
     if request.headers.get("Sec-Fetch-Site") == "same-origin":  # on https and on this machine
         return True
-    return urlsplit(request.referrer or "").netloc == request.host
+    return bool(came_from().path)
 
 
 def _page() -> str:
     """The address that shows this page again: that of the form, where a form was sent."""
     if request.method == "GET":
         return request.full_path.removesuffix("?")
-    came_from = urlsplit(request.referrer or "")
-    return came_from._replace(scheme="", netloc="").geturl() or "/"
+    return came_from().geturl() or "/"
 
 
 def _speak() -> None:

@@ -17,6 +17,7 @@ from core.coach.noise import noise
 from core.coach.overfitting import overfitting
 from core.coach.rates import diverged, not_learning, too_slow, unstable
 from core.coach.run import Run
+from core.datasets.builtin import DATASETS
 from core.errors import InvalidInput
 from core.spec.spec import merge, nest, parse
 
@@ -42,6 +43,8 @@ ENDED = ("succeeded", "failed")
 
 def advise(run: Run) -> list[Advice]:
     """What is to be said about a run; nothing where nothing is sure."""
+    if run.spec["dataset"] not in DATASETS:  # of another release: what is usual is not known
+        return []
     if run.state == RUNNING:
         return _checked(run, [_first(run, WHILE_RUNNING)])
     if run.state not in ENDED:

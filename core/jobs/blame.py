@@ -77,6 +77,7 @@ def _has_another(session: Session, job: Job, names: list[str]) -> bool:
     return any(
         job.queue in worker.queues and worker.name not in names and capacity_of(worker).fits(needs)
         for worker in live(session)
+        if worker.desired != "drain"
     )
 
 

@@ -166,7 +166,8 @@ def prospects(
     session: Session, wanted: Requirements, *, epochs: int, priority: int, queue: str
 ) -> dict[str, Prospect]:
     """What would come of a run in its queue, and in the others that live workers serve."""
-    workers = rests.live_capacities(session)
+    live = rests.live_capacities(session)
+    workers = [each for each in live if each[0].desired != "drain"]
     lane_of = dict(_lanes_with_jobs(session))
     line = _line(session, lane_of)
     typical = _typical_epoch_s(session)

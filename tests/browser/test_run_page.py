@@ -59,13 +59,13 @@ def test_the_charts_of_a_run_are_looked_at_together(page, finished, tmp_path):
 
     page.locator("#loss-curve").scroll_into_view_if_needed()
     drag(page, "#loss-curve", 0.25, 0.75)
-    page.wait_for_function(f"new Set(({IN_VIEW})()).size === 1 && ({IN_VIEW})()[0] !== '0 4'")
+    page.wait_for_function(f"() => new Set(({IN_VIEW})()).size === 1 && ({IN_VIEW})()[0] !== '0 4'")
     page.locator("#accuracy-curve .u-over").hover()
     assert None not in page.evaluate(POINTED_AT)
     page.get_by_role("button", name="See all").press("Enter")
-    page.wait_for_function(f"({IN_VIEW})().every((each) => each === '0 4')")
+    page.wait_for_function(f"() => ({IN_VIEW})().every((each) => each === '0 4')")
     page.get_by_role("button", name="Zoom in").press("Enter")
-    page.wait_for_function(f"({IN_VIEW})().every((each) => each === '1 3')")
+    page.wait_for_function(f"() => ({IN_VIEW})().every((each) => each === '1 3')")
     page.locator("#loss-curve .u-over").dblclick()
 
     raw = page.evaluate(RAW)
@@ -73,7 +73,7 @@ def test_the_charts_of_a_run_are_looked_at_together(page, finished, tmp_path):
     page.wait_for_function('() => document.getElementById("loss-curve").plot.data[4].some(Boolean)')
     assert page.evaluate(RAW) == raw
     page.get_by_label("Along").select_option("step")
-    page.wait_for_function(f"({IN_VIEW})().every((each) => each.endsWith(' 144'))")
+    page.wait_for_function(f"() => ({IN_VIEW})().every((each) => each.endsWith(' 144'))")
 
     page.locator("#loss-curve .chart-menu summary").click()
     with page.expect_download() as download:

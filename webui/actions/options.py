@@ -202,6 +202,13 @@ class TagOptions(ManyOptions):
     remove: Tags = []
 
 
+def _on_one_line(value: str) -> str:
+    """An address, which holds no control characters."""
+    if not value.isprintable():
+        raise WrongValue(message("input.address_characters"))
+    return value
+
+
 class FilterOptions(BaseModel):
     """The body of a request that saves a filter."""
 
@@ -212,7 +219,7 @@ class FilterOptions(BaseModel):
         StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_LENGTH),
         AfterValidator(_readable),
     ]
-    query: Annotated[str, StringConstraints(max_length=QUERY_LENGTH)]
+    query: Annotated[str, StringConstraints(max_length=QUERY_LENGTH), AfterValidator(_on_one_line)]
 
 
 class CleanOptions(ActionOptions):

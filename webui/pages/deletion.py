@@ -16,6 +16,9 @@ from webui.api.shapes import JSON, JobShape, list_of_jobs
 from webui.context import current
 from webui.pages.blueprint import CHOICES, blueprint, to_run
 
+LONGEST_NUMBER = 18
+"""Digits of a number that a database can hold."""
+
 
 @blueprint.get("/jobs/<int:job_id>/delete", endpoint="ask_to_delete")
 def ask(job_id: int) -> str:
@@ -43,7 +46,7 @@ def restore(job_id: int) -> Response:
 def choose() -> str:
     """The runs that the address names, or a page of the list to choose from."""
     if named := request.args.getlist("run"):
-        return _named([int(each) for each in named if each.isascii() and each.isdigit()])
+        return _named([int(each) for each in named if _is_number(each)])
     cursor = request.args.get("cursor", "")
     with current().database.reading() as session:
         page = queries.jobs(session, selection(), cursor=cursor)
@@ -66,10 +69,15 @@ def _named(job_ids: list[int]) -> str:
     )
 
 
+def _is_number(text: str) -> bool:
+    """Whether it can be a run's number."""
+    return text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER
+
+
 @blueprint.post("/jobs/delete")
 def delete_many() -> Response | str:
     """Delete the runs that were chosen, and say which could not be."""
-    ids = [int(each) for each in request.form.getlist("id") if each.isascii() and each.isdigit()]
+    ids = [int(each) for each in request.form.getlist("id") if _is_number(each)]
     if not ids:
         raise InvalidInput.one("id", message("input.no_run_chosen"))
     many = actions.delete_many(current(), {"ids": ids})

@@ -37,11 +37,15 @@ class SeedGroup:
         return list(counts.items())
 
     def measured(self, name: str) -> list[float]:
-        """A value for each seed: a run that was made again with the same one is the same run."""
+        """A value for each seed, of runs that have ended well.
+
+        A run that was made again with the same seed is the same run; what a run has come to that
+        still trains, or that broke off, is no result.
+        """
         by_seed = {
             run["spec"].get(facts.SEED): run[name]
             for run in reversed(self.runs)
-            if run[name] is not None
+            if run[name] is not None and run["state"] == "succeeded"
         }
         return list(by_seed.values())
 

@@ -15,6 +15,7 @@ from core.characters import visible
 from core.database.models import Job
 from core.datasets.builtin import DATASETS
 from core.languages import gettext
+from core.languages.texts import unfilled
 from core.spec import facts
 from core.spec.presets import PRESETS
 from webui.context import current
@@ -91,8 +92,9 @@ def _worker(worker_id: int, name: str) -> Hit:
 def _presets() -> Iterator[Hit]:
     for preset in PRESETS.values():
         address = url_for("pages.new", preset=preset.name)
-        about = gettext("start a run: %(title)s", title=preset.title)
-        yield Hit(address, preset.name, about, preset.title)
+        title = unfilled(preset.title)
+        about = gettext("start a run: %(title)s", title=title)
+        yield Hit(address, preset.name, about, f"{preset.title} {title}")
 
 
 def _datasets() -> Iterator[Hit]:

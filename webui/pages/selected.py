@@ -5,8 +5,6 @@ Each answer says what became of every run. It is shown above the list from which
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from flask import Response, flash, redirect, render_template, request, url_for
 
 from core import queries
@@ -17,6 +15,7 @@ from core.spec import facts
 from core.states import FINAL
 from webui import actions
 from webui.actions import Many
+from webui.addresses import came_from
 from webui.api.shapes import JSON, JobShape
 from webui.context import current
 from webui.pages.blueprint import blueprint
@@ -106,10 +105,9 @@ def _shown() -> list[JSON]:
 def _back() -> str:
     """The list that the runs were chosen in: its address behind the question mark."""
     if "back" in request.form:
-        return request.form["back"]
-    came_from = urlsplit(request.referrer or "")
-    is_ours = came_from.netloc == request.host and came_from.path == url_for("pages.jobs")
-    return came_from.query if is_ours else ""
+        return request.form["back"] if request.form["back"].isprintable() else ""
+    before = came_from()
+    return before.query if before.path == url_for("pages.jobs") else ""
 
 
 def _answer(many: Many, done: list[str]) -> Response:
@@ -119,8 +117,12 @@ def _answer(many: Many, done: list[str]) -> Response:
     for _, error in many.refused[:MOST_REASONS]:
         flash(str(error), "refused")
     if (left := len(many.refused) - MOST_REASONS) > 0:
-        more = "Nothing was done with %(num)s more runs, for such reasons."
-        flash(ngettext("Nothing was done with %(num)s more run.", more, left), "refused")
+        more = ngettext(
+            "Nothing was done with %(num)s more run, for such reasons.",
+            "Nothing was done with %(num)s more runs, for such reasons.",
+            left,
+        )
+        flash(more, "refused")
     back = _back()
     response = redirect(url_for("pages.jobs") + (f"?{back}" if back else ""), 303)
     assert isinstance(response, Response)

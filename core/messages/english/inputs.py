@@ -34,6 +34,7 @@ INPUTS: dict[str, Template] = {
     "input.less_than": "must be less than {bound:digits}",
     "input.at_most": "must be at most {bound:digits}",
     "input.name_characters": "use letters, digits, and . _ - only",
+    "input.address_characters": "write it on one line, without control characters",
     "input.characters": "use at most {most} characters",
     "input.too_few": "give at least {least}",
     "input.too_many": "give at most {most}",

@@ -15,6 +15,6 @@ offerCopies();
 offerDialogs();
 offerSearch();
 offerShortcuts();
-offerNotices();
 keepTimesFresh();
 for (const element of document.querySelectorAll("[data-refresh]")) keepFresh(element);
+offerNotices();

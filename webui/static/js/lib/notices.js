@@ -10,7 +10,14 @@ const EVERY_MS = 10_000;
 const channel = new BroadcastChannel("trainyard-notices"); // to all tabs: any may be the one that is looked at
 const FINAL = new Set(["succeeded", "failed", "cancelled"]);
 
-const awaited = () => JSON.parse(localStorage.getItem(STORED) ?? "{}"); // names by the addresses of the API
+// Names by the addresses of the API; none where a browser keeps nothing.
+function awaited() {
+  try {
+    return JSON.parse(localStorage.getItem(STORED) ?? "{}");
+  } catch {
+    return {};
+  }
+}
 
 function setAwaited(runs) {
   localStorage.setItem(STORED, JSON.stringify(runs));

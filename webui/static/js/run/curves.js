@@ -104,6 +104,7 @@ export class Curves {
       changed(); // tables show what is in view
     });
     for (const figure of document.querySelectorAll(".curves-section > .curves figure")) this.#make(figure);
+    this.opened = new Set(); // folded parts whose curves have been asked for
     for (const folded of document.querySelectorAll(".more-curves")) this.#openLater(folded);
   }
 
@@ -158,6 +159,7 @@ export class Curves {
   draw() {
     this.drawing ??= requestAnimationFrame(() => {
       this.drawing = null;
+      for (const folded of this.opened) this.#showRead(folded);
       for (const chart of this.charts.keys()) this.#show(chart);
     });
   }
@@ -210,10 +212,7 @@ export class Curves {
       const figures = [...folded.querySelectorAll("figure")];
       const names = new Set(figures.flatMap(({ id }) => CHARTS[id].lines.map(({ source }) => source)));
       await Promise.all([...names].map((name) => this.sources[name].want()));
-      const read = figures.filter((figure) => this.#isRead(figure));
-      for (const figure of figures) figure.hidden = !read.includes(figure);
-      folded.querySelector(".none").hidden = read.length > 0;
-      for (const figure of read) if (!figure.plot) this.#make(figure);
+      this.opened.add(folded);
       this.draw();
     };
     folded.addEventListener("toggle", () => {
@@ -222,6 +221,15 @@ export class Curves {
       if (folded.open) begin();
     });
     if (open.includes(folded.id)) folded.open = true;
+  }
+
+  // The charts of an open part that have something to draw: more of them may have, with what comes.
+  #showRead(folded) {
+    const figures = [...folded.querySelectorAll("figure")];
+    const read = figures.filter((figure) => this.#isRead(figure));
+    for (const figure of figures) figure.hidden = !read.includes(figure);
+    folded.querySelector(".none").hidden = read.length > 0;
+    for (const figure of read) if (!figure.plot) this.#make(figure);
   }
 
   #isRead({ id }) {

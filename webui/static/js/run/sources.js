@@ -61,6 +61,7 @@ export class Source {
     this.waiting ??= [];
     const curve = await this.#fetch({});
     if (curve) this.load(curve);
+    else this.asked = null; // whoever opens it next asks again
     const came = this.waiting ?? [];
     this.waiting = null;
     this.add(came);
