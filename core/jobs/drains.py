@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from core.database.clock import now
@@ -20,7 +20,6 @@ from core.errors import Forbidden, NotFound
 from core.jobs import rests
 from core.jobs.actors import Action, Actor, may
 from core.messages import message
-from core.workers import is_present
 
 Wanted = Literal["run", "drain"]
 
@@ -94,10 +93,8 @@ def _refuse(actor: Actor, action: Action, code: str) -> None:
 
 
 def _is_alike(worker: Worker) -> ColumnElement[bool]:
-    """Whether a worker is the one that was named, may be live by the same name, or had it last."""
-    has_name = Worker.name == worker.name
-    last = select(func.max(Worker.id)).where(has_name).scalar_subquery()
-    return has_name & or_(Worker.id == worker.id, Worker.id == last, is_present())
+    """Whether a worker has the name of one: what starts by it takes over from any of these."""
+    return Worker.name == worker.name
 
 
 def _want(session: Session, worker: Worker, wanted: Wanted, actor: Actor) -> None:

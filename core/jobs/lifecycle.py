@@ -176,10 +176,12 @@ def _inserted(
                 return known
             tag = None
             for job in jobs:
-                _add(session, actor, job, cloned_from)
+                _add(session, job, cloned_from)
                 if are_together:
                     tag = tag or tag_of_seeds(job)
                     _tag(session, job, tag)
+            for job in jobs:  # the history's lock is taken last
+                _tell(session, actor, job)
             return list(jobs)
     except IntegrityError:  # on PostgreSQL: the same submit came a moment earlier
         with database.reading() as session:
@@ -197,7 +199,7 @@ def _of_submission(session: Session, tokens: Sequence[str]) -> list[Job]:
     return sorted(found, key=lambda job: job.id)
 
 
-def _add(session: Session, actor: Actor, job: Job, cloned_from: int | None) -> None:
+def _add(session: Session, job: Job, cloned_from: int | None) -> None:
     job.lane_id = lanes.find(session, job.queue, requirements(job))
     session.add(job)
     session.flush()
@@ -206,6 +208,9 @@ def _add(session: Session, actor: Actor, job: Job, cloned_from: int | None) -> N
         session.add(Clone(job_id=job.id, parent_id=cloned_from))
     session.add_all(JobTag(job_id=job.id, tag=tag) for tag in job.tags)
     listed.write_of_spec(session, job.id, job.spec)
+
+
+def _tell(session: Session, actor: Actor, job: Job) -> None:
     payload = {
         name: getattr(job, name) for name in ("state", "name", "queue", "priority", "preset")
     }

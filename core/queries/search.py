@@ -19,7 +19,8 @@ from core.workers import live
 
 NOTED = 300
 """Runs with notes that are looked at, the newest."""
-TAGS = 20
+TAGS = 2000
+"""Tags that are looked at: in the order of some locales, others stand between those that fit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -269,7 +269,9 @@ def _of_no_run(policy: Policy) -> Iterator[tuple[Kind, Any, Any, ColumnElement[b
         is_named = exists(select(Attempt.job_id).where(Attempt.worker_id == Worker.id))
         is_last = exists(select(Job.id).where(Job.worker_id == Worker.id))
         ended_at = func.coalesce(Worker.stopped_at, Worker.lost_at)
-        yield "workers", Worker.id, 0, (ended_at < now(-policy.workers_s)) & ~is_named & ~is_last
+        is_drained = Worker.desired == "drain"  # whoever starts by its name is drained too
+        is_due = (ended_at < now(-policy.workers_s)) & ~is_named & ~is_last & ~is_drained
+        yield "workers", Worker.id, 0, is_due
     if policy.previews_s is not None:
         size = func.coalesce(func.length(Preview.image), 0)
         yield "previews", Preview.key, size, Preview.asked_at < now(-policy.previews_s)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 from core.datasets.info import DatasetInfo
+from core.languages import ENGLISH, speaking
 from core.spec import shapes
 from core.spec.hyperparameters import Hyperparameters
 
@@ -22,7 +23,8 @@ _KEPT = {"sgd": 1, "adam": 2, "adamw": 2, "rmsprop": 2, "muon": 1}
 
 def training_bytes(spec: Hyperparameters, dataset: DatasetInfo) -> int:
     """About how many bytes training takes on each device: a whole number."""
-    network = shapes.summary(spec.model, dataset)
+    with speaking(ENGLISH):  # a block is known by its name below
+        network = shapes.summary(spec.model, dataset)
     kept = 2 + _KEPT.get(spec.optimizer.kind, 2) + (spec.regularization.ema > 0)
     images = math.ceil(spec.batch_size / spec.devices / spec.micro_batches)
     of_image = sum(_on_the_way_back(block) for block in network.blocks)
