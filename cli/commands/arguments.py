@@ -34,6 +34,27 @@ class WholeNumber(click.ParamType[int]):
             self.fail(refused.reason.text, param, ctx)
 
 
+class WholeNumberWithin(click.IntRange):
+    """A whole number within bounds, read as the form reads it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number, or the sentence that says what to write."""
+        return super().convert(WholeNumber().convert(value, param, ctx), param, ctx)
+
+
+class NumberWithin(click.FloatRange):
+    """A number within bounds, read as the form reads it: 0,5 is a half."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number, or the sentence that says what to write."""
+        if isinstance(value, str):
+            try:
+                value = numbers.read(value, float)
+            except WrongValue as refused:
+                self.fail(refused.reason.text, param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def with_client(command: Command) -> Command:
     """Give a command `--url` and the client of the server that it means."""
 
@@ -49,10 +70,10 @@ def with_client(command: Command) -> Command:
 
 def job_ids(command: Command) -> Command:
     """Give a command the argument that names one run or more."""
-    kind = click.IntRange(min=1)
+    kind = WholeNumberWithin(min=1)
     return click.argument("job_ids", metavar="RUN...", nargs=-1, required=True, type=kind)(command)
 
 
 def job_id(command: Command) -> Command:
     """Give a command the argument that names a run."""
-    return click.argument("job_id", metavar="RUN", type=click.IntRange(min=1))(command)
+    return click.argument("job_id", metavar="RUN", type=WholeNumberWithin(min=1))(command)

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from cli.client import Client
 from cli.commands import options
-from cli.commands.arguments import WholeNumber, as_json, job_id, with_client
+from cli.commands.arguments import WholeNumber, WholeNumberWithin, as_json, job_id, with_client
 from cli.render import runs, status, text
 from cli.render.advice import advices
 from cli.render.evaluation import evaluation as show_evaluation
@@ -125,7 +125,7 @@ def _submit_for_seeds(
     help="A measurement or a hyperparameter: test_loss, optimizer.learning_rate; after - the "
     "largest first: -test_accuracy. created: the oldest first.",
 )
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.option("--limit", type=WholeNumberWithin(1, 1000), default=20, show_default=True)
 @as_json
 @with_client
 def list_(client: Client, limit: int, as_json: bool, deleted: bool, **chosen: str | None) -> None:

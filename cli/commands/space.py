@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from cli.client import Client
-from cli.commands.arguments import Command, as_json, job_ids, with_client
+from cli.commands.arguments import Command, NumberWithin, as_json, job_ids, with_client
 from cli.render import space as shown
 from cli.render import text
 
@@ -18,7 +18,7 @@ JSON = dict[str, Any]
 AT_ONCE = 500
 """Runs that the server takes in one request."""
 
-DAYS = click.FloatRange(min=0)
+DAYS = NumberWithin(min=0)
 
 
 @click.command()

@@ -632,10 +632,13 @@ def test_numbers_are_read_as_the_form_reads_them(trainyard):
     assert (spec["optimizer"]["learning_rate"], spec["epochs"]) == (0.05, 2)
 
     for arguments, words in (
-        (("--epochs", "1.000"), "can be read in two ways"),
-        (("--set", "epochs=1_0"), "without underscores"),
-        (("--priority", "1_0"), "without underscores"),
+        (("submit", "--epochs", "1.000"), "can be read in two ways"),
+        (("submit", "--set", "epochs=1_0"), "without underscores"),
+        (("submit", "--priority", "1_0"), "without underscores"),
+        (("jobs", "--limit", "1_0"), "without underscores"),
+        (("show", "1_0"), "without underscores"),
+        (("clean", "--logs", "1.000,0"), "can be read in two ways"),
     ):
-        refused = trainyard("submit", *arguments)
+        refused = trainyard(*arguments)
         assert refused.exit_code != 0
         assert words in refused.output
