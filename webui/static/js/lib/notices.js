@@ -111,9 +111,14 @@ function tell(address, name, job) {
     failed: gettext("%(name)s failed.", { name }),
     cancelled: gettext("%(name)s was cancelled.", { name }),
   }[job.state];
-  show({ text, page, isError: job.state === "failed" });
-  channel.postMessage({ text, page, isError: job.state === "failed" });
-  if (!("Notification" in window) || Notification.permission !== "granted" || !document.hidden) return;
+  const news = { text, page, isError: job.state === "failed" };
+  show(news);
+  channel.postMessage(news);
+  if (!document.hidden) return;
+  if (!("Notification" in window) || Notification.permission !== "granted") {
+    document.addEventListener("visibilitychange", () => show(news), { once: true }); // nobody has seen it
+    return;
+  }
   const notification = new Notification(text, { tag: page, icon: "/static/icon.svg" });
   notification.addEventListener("click", () => {
     focus();

@@ -5,6 +5,7 @@ import { gettext, ngettext } from "../lib/words.js";
 import { Model } from "./model.js";
 
 const LOOK_AGAIN_MS = 1000;
+const LOOK_SELDOM_MS = 15_000; // where there is no worker yet
 const MOST_SHOWN = 64; // of a layer
 
 // The network with its maps. `tell` is called with why it is waited for.
@@ -12,12 +13,12 @@ export async function loadWithMaps(addresses, tell) {
   const answer = await fetch(addresses.maps);
   if (!answer.ok) throw new Error(await reason(answer));
   const { address } = await answer.json();
-  for (;;) {
+  for (let pause = LOOK_AGAIN_MS; ; pause = Math.min(LOOK_SELDOM_MS, 1.25 * pause)) {
     const found = await fetch(address);
     if (found.status === 202) tell((await found.json()).why);
     else if (!found.ok) throw new Error(await reason(found));
     else return Model.load({ ...addresses, network: address });
-    await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+    await new Promise((resolve) => setTimeout(resolve, pause));
   }
 }
 
