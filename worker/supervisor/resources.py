@@ -3,12 +3,16 @@
 It travels with a sample that is there anyway, so it costs no write and no waking up of its
 own; and it is made here, not in the trainer, so that no step waits for it. They are further apart
 the longer an attempt lasts: some thousand cover weeks.
+
+The GPUs are read in a thread of their own, ahead of the sample that takes the values: a driver may
+hang, and the thread that asks for a sample renews the lease.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import psutil
@@ -17,6 +21,7 @@ import pynvml
 from core import logs
 from core.protocol.reports import ResourceSample, StepMetrics, StepMetricsBatch
 from worker.devices import Device
+from worker.supervisor import background
 
 FIRST_EVERY_S = 2.0
 BEFORE_DOUBLING = 300
@@ -45,13 +50,15 @@ class ResourceSampler:
         self._count = 0
         self._gradient_norm: float | None = None
         self._processes: list[psutil.Process] = []
-        self._gpus: list[Any] = []
+        self._gpus: list[Any] | None = None
+        self._reading: Future[dict[str, Any]] | None = None
         self._busy_at = 0.0, 0.0
 
     def begin(self, process_ids: Sequence[int]) -> None:
         """Begin with an attempt's processes; the first sample is some seconds later."""
         self._processes = [each for each in map(_process, process_ids) if each is not None]
-        self._gpus = _handles(self._uuids)
+        self._gpus = None
+        self._read_ahead()
         self._due = self._clock() + self._every_s
         self._busy_at = self._clock(), self._busy_s() or 0.0
 
@@ -72,8 +79,20 @@ class ResourceSampler:
             gradient_norm=norm,
             cpu_cores=self._cores(),
             memory_bytes=_sum(_each(self._processes, lambda process: process.memory_info().rss)),
-            **self._of_gpus(),
+            **self._read_before(),
         )
+
+    def _read_before(self) -> dict[str, Any]:
+        """What the GPUs said since the last sample; nothing while the driver has not answered."""
+        if self._reading is None or not self._reading.done():
+            return {}
+        values = self._reading.result()
+        self._read_ahead()
+        return values
+
+    def _read_ahead(self) -> None:
+        if self._uuids:
+            self._reading = background.begin(self._of_gpus, "gpus")
 
     def _cores(self) -> float | None:
         """How many cores the processes kept busy since the last time."""
@@ -92,6 +111,8 @@ class ResourceSampler:
         return busy
 
     def _of_gpus(self) -> dict[str, Any]:
+        if self._gpus is None:
+            self._gpus = _handles(self._uuids)
         utilization = _each(self._gpus, lambda gpu: pynvml.nvmlDeviceGetUtilizationRates(gpu).gpu)
         memory = _each(self._gpus, lambda gpu: int(pynvml.nvmlDeviceGetMemoryInfo(gpu).used))
         milliwatts = _each(self._gpus, pynvml.nvmlDeviceGetPowerUsage)

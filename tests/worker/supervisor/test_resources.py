@@ -1,6 +1,7 @@
 """What a run takes of its devices and its host; the driver is a stub here."""
 
 import os
+import threading
 from types import SimpleNamespace
 
 import psutil
@@ -44,8 +45,15 @@ def sample(step=1, **values):
 def read(clock, devices, report=None, process_id=None):
     resources = ResourceSampler(devices, clock)
     resources.begin([process_id or os.getpid()])
+    answered(resources)
     clock.now += FIRST_EVERY_S
     return resources.beside(report or sample())
+
+
+def answered(resources):
+    """Wait until the driver has answered."""
+    if resources._reading is not None:
+        resources._reading.exception(20)
 
 
 def test_a_sample_has_what_each_counter_says(driver, clock):
@@ -111,6 +119,21 @@ def test_samples_are_further_apart_the_longer_an_attempt_lasts(clock):
     assert taken[1] - taken[0] == FIRST_EVERY_S
     assert taken[BEFORE_DOUBLING + 1] - taken[BEFORE_DOUBLING] == 2 * FIRST_EVERY_S
     assert len(taken) < 10 * BEFORE_DOUBLING
+
+
+def test_a_driver_that_does_not_answer_holds_no_sample_up(driver, clock, monkeypatch):
+    answers = threading.Event()
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetPowerUsage", lambda _gpu: answers.wait(60) * 1000)
+    resources = ResourceSampler(gpus(), clock)
+    resources.begin([os.getpid()])
+    clock.now += FIRST_EVERY_S
+
+    assert resources.beside(sample()).gpu_power_w is None
+
+    answers.set()
+    answered(resources)
+    clock.now += FIRST_EVERY_S
+    assert resources.beside(sample(step=2)).gpu_power_w == 1.0
 
 
 def test_a_norm_that_came_between_samples_is_in_the_next(clock):
