@@ -104,7 +104,7 @@ def test_a_double_click_on_pause_pauses(tabs, database, queued):
     expect(button(page, "Resume")).to_be_visible()
     page.mouse.click(x, y)  # the second click, when the page has changed already
 
-    page.unroute("**/run.css")
+    page.unroute_all(behavior="wait")  # the style sheet may be asked for just now
     page.reload()
     expect(state_of(page, "paused")).to_be_visible()
     button(page, "Resume").click()  # waits until the button takes clicks

@@ -357,9 +357,9 @@ class ModelQueue:
         """Do a round; whether jobs were taken back.
 
         Who has not looked for long reaps nobody for the time of a lease: the others may not have
-        been able to renew.
+        been able to renew. Nor does it know what was before its first look.
         """
-        if self._kept_at is not None and self.moment - self._kept_at > self._longest_gap:
+        if self._kept_at is None or self.moment - self._kept_at > self._longest_gap:
             self._reaps_after = self.moment + self._lease
         self._kept_at = self.moment
         taken = self._take_back_from_ended()
