@@ -7,6 +7,7 @@ what was read last. What a driver does not tell is left out, and what is old is 
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +34,7 @@ class Gauges:
     def __init__(self, devices: Sequence[Device], slots: Slots) -> None:
         self._devices = devices
         self._slots = slots
-        self._latest: tuple[float, Values] | None = None
+        self._latest: tuple[float, Values] = (-math.inf, {})
         self._stop = threading.Event()
         self._has_driver: bool | None = None
         self._is_blind = False
@@ -57,15 +58,24 @@ class Gauges:
             them, `utilization` (a fraction), `memory_used_bytes`, `memory_bytes`, `power_w` and
             `temperature_c`.
         """
-        read = self._latest
-        if read is None or time.monotonic() - read[0] > OLD_AFTER_S:
+        read = self._read_lately()
+        if not read:
             return {}
         runs = self._slots.runs()
-        devices = zip(self._devices, read[1]["devices"], strict=True)
+        devices = zip(self._devices, read["devices"], strict=True)
         return {
-            "host": read[1]["host"],
+            "host": read["host"],
             "devices": [each | {"runs": runs.get(device, [])} for device, each in devices],
         }
+
+    def of(self, device: Device) -> Values:
+        """What was read last of a device of this worker; empty where it is old."""
+        read = self._read_lately()
+        return read["devices"][self._devices.index(device)] if read else {}
+
+    def _read_lately(self) -> Values:
+        at, values = self._latest
+        return values if time.monotonic() - at <= OLD_AFTER_S else {}
 
     def read(self) -> None:
         """Read all gauges once."""

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from core import saved_filters
-from core.database.models import (
-    SavedFilter,
-)
+from core.database.models import SavedFilter
 from core.jobs.actors import LOCAL_OWNER
 from webui.actions.options import FilterOptions, checked
 from webui.context import Context

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core import queries
-from core.database.models import (
-    Job,
-)
+from core.database.models import Job
 from core.errors import Conflict, Forbidden, InvalidInput, NotFound, TrainyardError
 from core.jobs import editing
 from core.jobs.actors import LOCAL_OWNER

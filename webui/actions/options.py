@@ -18,13 +18,7 @@ from pydantic import (
 )
 
 from core import characters
-from core.database.models import (
-    LARGEST_KEY,
-    NAME_LENGTH,
-    QUERY_LENGTH,
-    QUEUE_LENGTH,
-    TAG_LENGTH,
-)
+from core.database.models import LARGEST_KEY, NAME_LENGTH, QUERY_LENGTH, QUEUE_LENGTH, TAG_LENGTH
 from core.errors import FieldError, InvalidInput
 from core.jobs.editing import MOST_TAGS
 from core.messages import message

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from core.database.models import (
-    Job,
-)
+from core.database.models import Job
 from core.jobs import deletion, editing, lifecycle
 from core.jobs.actors import LOCAL_OWNER
 from webui.actions.options import NOTHING, ActionOptions, Edit, RetryOptions, checked

@@ -7,14 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import (
-    ValidationError,
-)
+from pydantic import ValidationError
 
-from core.database.models import (
-    NAME_LENGTH,
-    Job,
-)
+from core.database.models import NAME_LENGTH, Job
 from core.errors import FieldError, InvalidInput
 from core.jobs import lifecycle
 from core.jobs.actors import LOCAL_OWNER

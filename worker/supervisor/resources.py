@@ -4,61 +4,55 @@ It travels with a sample that is there anyway, so it costs no write and no wakin
 own; and it is made here, not in the trainer, so that no step waits for it. They are further apart
 the longer an attempt lasts: some thousand cover weeks.
 
-The GPUs are read in a thread of their own, ahead of the sample that takes the values: a driver may
-hang, and the thread that asks for a sample renews the lease.
+The GPUs are read by the worker's gauges, in a thread of their own: a driver may hang, and the
+thread that asks for a sample renews the lease.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import psutil
-import pynvml
 
-from core import logs
 from core.protocol.reports import ResourceSample, StepMetrics, StepMetricsBatch
 from worker.devices import Device
-from worker.supervisor import background
 
 FIRST_EVERY_S = 2.0
 BEFORE_DOUBLING = 300
 """Samples after which they are twice as far apart."""
-_MILLIWATTS = 1000.0
-
-log = logs.get_logger(__name__)
 
 
 class ResourceSampler:
     """Samples what one attempt takes."""
 
     def __init__(
-        self, devices: Sequence[Device], clock: Callable[[], float] = time.monotonic
+        self,
+        devices: Sequence[Device],
+        read: Callable[[Device], Mapping[str, Any]],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take note of the devices that the run was given.
 
         Args:
             devices: of its slots; those that are no GPUs are not read.
+            read: what was read last of one, as `worker.gauges` names it.
             clock: seconds, for how far apart they are.
         """
-        self._uuids = [each.uuid for each in devices if each.kind == "cuda" and each.uuid]
+        self._gpus = [each for each in devices if each.kind == "cuda"]
+        self._read = read
         self._clock = clock
         self._due = 0.0
         self._every_s = FIRST_EVERY_S
         self._count = 0
         self._gradient_norm: float | None = None
         self._processes: list[psutil.Process] = []
-        self._gpus: list[Any] | None = None
-        self._reading: Future[dict[str, Any]] | None = None
         self._busy_at = 0.0, 0.0
 
     def begin(self, process_ids: Sequence[int]) -> None:
         """Begin with an attempt's processes; the first sample is some seconds later."""
         self._processes = [each for each in map(_process, process_ids) if each is not None]
-        self._gpus = None
-        self._read_ahead()
         self._due = self._clock() + self._every_s
         self._busy_at = self._clock(), self._busy_s() or 0.0
 
@@ -79,20 +73,8 @@ class ResourceSampler:
             gradient_norm=norm,
             cpu_cores=self._cores(),
             memory_bytes=_sum(_each(self._processes, lambda process: process.memory_info().rss)),
-            **self._read_before(),
+            **self._of_gpus(),
         )
-
-    def _read_before(self) -> dict[str, Any]:
-        """What the GPUs said since the last sample; nothing while the driver has not answered."""
-        if self._reading is None or not self._reading.done():
-            return {}
-        values = self._reading.result()
-        self._read_ahead()
-        return values
-
-    def _read_ahead(self) -> None:
-        if self._uuids:
-            self._reading = background.begin(self._of_gpus, "gpus")
 
     def _cores(self) -> float | None:
         """How many cores the processes kept busy since the last time."""
@@ -111,23 +93,18 @@ class ResourceSampler:
         return busy
 
     def _of_gpus(self) -> dict[str, Any]:
-        if self._gpus is None:
-            self._gpus = _handles(self._uuids)
-        utilization = _each(self._gpus, lambda gpu: pynvml.nvmlDeviceGetUtilizationRates(gpu).gpu)
-        memory = _each(self._gpus, lambda gpu: int(pynvml.nvmlDeviceGetMemoryInfo(gpu).used))
-        milliwatts = _each(self._gpus, pynvml.nvmlDeviceGetPowerUsage)
-        celsius = _each(self._gpus, _temperature)
-        percent, power = _sum(utilization), _sum(milliwatts)
+        told = [self._read(each) for each in self._gpus]
+
+        def each(name: str) -> list[Any]:
+            return [of_gpu.get(name) for of_gpu in told]
+
+        busy, celsius = _sum(each("utilization")), each("temperature_c")
         return {
-            "gpu_utilization": None if percent is None else percent / len(utilization) / 100,
-            "gpu_memory_bytes": _sum(memory),
-            "gpu_power_w": None if power is None else power / _MILLIWATTS,
+            "gpu_utilization": None if busy is None else busy / len(told),
+            "gpu_memory_bytes": _sum(each("memory_used_bytes")),
+            "gpu_power_w": _sum(each("power_w")),
             "gpu_temperature_c": None if None in celsius else max(celsius, default=None),
         }
-
-
-def _temperature(gpu: Any) -> float:
-    return float(pynvml.nvmlDeviceGetTemperature(gpu, pynvml.NVML_TEMPERATURE_GPU))
 
 
 def _process(process_id: int) -> psutil.Process | None:
@@ -137,37 +114,15 @@ def _process(process_id: int) -> psutil.Process | None:
         return None
 
 
-def _handles(uuids: Sequence[str]) -> list[Any]:
-    """What NVML knows the GPUs by; none where one of them is not to be had.
-
-    NVML counts how often it is begun, and is left so: the worker reads until its end.
-    """
-    if not uuids:
-        return []
-    try:
-        pynvml.nvmlInit()
-        return [_handle(uuid) for uuid in uuids]
-    except pynvml.NVMLError as error:
-        log.warning("gpus_not_read", reason=str(error))
-        return []
-
-
-def _handle(uuid: str) -> Any:
-    """Of a GPU whose UUID cannot be read its number stands there."""
-    if uuid.isdecimal():
-        return pynvml.nvmlDeviceGetHandleByIndex(int(uuid))
-    return pynvml.nvmlDeviceGetHandleByUUID(uuid)
-
-
 def _each(things: Sequence[Any], read: Callable[[Any], Any]) -> list[Any]:
-    """A counter of each process or GPU; None where it is not told."""
+    """A counter of each process; None where it is not told."""
     return [_asked(read, thing) for thing in things]
 
 
 def _asked(read: Callable[[Any], Any], thing: Any) -> Any:
     try:
         return read(thing)
-    except (pynvml.NVMLError, psutil.Error):
+    except psutil.Error:
         return None
 
 

@@ -95,7 +95,10 @@ class Supervisor:
         self._stopping = Stopping(trainer, settings.grace_seconds)
         self._watch = ProgressWatch(trainer, settings.hang_seconds)
         self._hang: Hang | None = None
-        self._resources = ResourceSampler([slot.device for slot in slots])
+        gauges = context.gauges
+        self._resources = ResourceSampler(
+            [slot.device for slot in slots], gauges.of if gauges else lambda _device: {}
+        )
         self._store = StoreAccess(self._writer, self._stopping, self._keep_up)
         self._pipe: WakeupPipe
         self._trial = Trial(context.database, lease)

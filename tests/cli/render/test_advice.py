@@ -14,11 +14,11 @@ GIVEN = {
 
 
 def test_an_advice_says_what_is_seen_what_to_do_why_and_where_its_clone_is():
-    lines = advices([GIVEN], "http://yard").splitlines()
+    lines = advices([GIVEN], "http://server").splitlines()
 
     assert lines[:3] == ["Too slow", "  It creeps.", "  Raise it."]
     assert lines[4] == (
-        "  Clone with this change: http://yard/jobs/new?from=7&optimizer.learning_rate=0.1"
+        "  Clone with this change: http://server/jobs/new?from=7&optimizer.learning_rate=0.1"
     )
 
 
@@ -27,8 +27,8 @@ def test_nothing_in_it_moves_the_cursor():
 
 
 def test_without_a_clone_there_is_no_address():
-    assert "Clone" not in advices([{**GIVEN, "clone": None}], "http://yard")
+    assert "Clone" not in advices([{**GIVEN, "clone": None}], "http://server")
 
 
 def test_where_nothing_is_sure_that_is_said():
-    assert advices([], "http://yard") == NOTHING
+    assert advices([], "http://server") == NOTHING

@@ -9,12 +9,15 @@ import pynvml
 import pytest
 
 from core.protocol.reports import StepMetrics, StepMetricsBatch
+from tests.services import wait_until
 from worker.devices import Device
+from worker.gauges import Gauges
+from worker.slots import Slots, divide
 from worker.supervisor.resources import BEFORE_DOUBLING, FIRST_EVERY_S, ResourceSampler
 
 COUNTERS = {
     "nvmlDeviceGetUtilizationRates": lambda number: SimpleNamespace(gpu=40 + 20 * number),
-    "nvmlDeviceGetMemoryInfo": lambda number: SimpleNamespace(used=10**9),
+    "nvmlDeviceGetMemoryInfo": lambda number: SimpleNamespace(used=10**9, total=8 * 10**9),
     "nvmlDeviceGetPowerUsage": lambda number: 150_500,
     "nvmlDeviceGetTemperature": lambda number, _sensor: 60 + number,
 }
@@ -42,18 +45,20 @@ def sample(step=1, **values):
     return StepMetrics(step=step, eta_s=1.0, **usual, **values)
 
 
+CPU = Device("cpu", "CPU")
+
+
+def gauges_of(devices=(CPU,)):
+    return Gauges(devices, Slots(divide(devices, None)))
+
+
 def read(clock, devices, report=None, process_id=None):
-    resources = ResourceSampler(devices, clock)
+    gauges = gauges_of(devices or [CPU])
+    gauges.read()
+    resources = ResourceSampler(devices, gauges.of, clock)
     resources.begin([process_id or os.getpid()])
-    answered(resources)
     clock.now += FIRST_EVERY_S
     return resources.beside(report or sample())
-
-
-def answered(resources):
-    """Wait until the driver has answered."""
-    if resources._reading is not None:
-        resources._reading.exception(20)
 
 
 def test_a_sample_has_what_each_counter_says(driver, clock):
@@ -108,7 +113,7 @@ def test_a_process_that_is_gone_leaves_nothing_to_read(clock):
 
 
 def test_samples_are_further_apart_the_longer_an_attempt_lasts(clock):
-    resources = ResourceSampler([], clock)
+    resources = ResourceSampler([], gauges_of().of, clock)
     resources.begin([])
     hour, taken = 3600, []
     for second in range(24 * hour):
@@ -124,20 +129,23 @@ def test_samples_are_further_apart_the_longer_an_attempt_lasts(clock):
 def test_a_driver_that_does_not_answer_holds_no_sample_up(driver, clock, monkeypatch):
     answers = threading.Event()
     monkeypatch.setattr(pynvml, "nvmlDeviceGetPowerUsage", lambda _gpu: answers.wait(60) * 1000)
-    resources = ResourceSampler(gpus(), clock)
+    gauges = gauges_of(gpus())
+    resources = ResourceSampler(gpus(), gauges.of, clock)
     resources.begin([os.getpid()])
+    gauges.start()
     clock.now += FIRST_EVERY_S
 
     assert resources.beside(sample()).gpu_power_w is None
 
     answers.set()
-    answered(resources)
+    wait_until(lambda: gauges.of(*gpus()), "the driver has answered")
+    gauges.stop()
     clock.now += FIRST_EVERY_S
     assert resources.beside(sample(step=2)).gpu_power_w == 1.0
 
 
 def test_a_norm_that_came_between_samples_is_in_the_next(clock):
-    resources = ResourceSampler([], clock)
+    resources = ResourceSampler([], gauges_of().of, clock)
     resources.begin([])
     many = StepMetricsBatch(
         **{name: [1] for name in ("step", "epoch", "batch")},
