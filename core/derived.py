@@ -13,15 +13,15 @@ The kinds:
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Collection
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from core import asked
+from core.asked import Request
 from core.database.clock import now
 from core.database.engine import Database
 from core.database.models import Artifact, DerivedFile, Job, Snapshot
@@ -39,9 +39,6 @@ TIME_LIMIT_S = 180.0
 FORGOTTEN_AFTER_S = TIME_LIMIT_S + 60.0
 """A file that was taken so long ago is free again: its worker has exited or hangs."""
 
-LEFT_TO_OTHERS_S = 1.0
-"""What a worker without the dataset leaves to those that have it, before it says so."""
-
 NOTED_EVERY_S = 3600.0
 """A file that is used is noted to be, no oftener."""
 
@@ -49,8 +46,6 @@ KEPT_FOR_S = 7 * 24 * 3600.0
 MOST_WAITING = 20
 MOST_KEPT = 100
 MOST_BYTES = 2_000_000_000
-
-Request = dict[str, Any]
 
 
 def test_images(dataset: str) -> Request:
@@ -102,47 +97,41 @@ def _published(session: Session, job_id: int) -> Artifact | None:
     )
 
 
-def key_of(asked: Request) -> str:
-    """The name of what is asked for: equal requests have equal ones."""
-    text = json.dumps(asked, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def ask(database: Database, asked: Request, *, again: bool = False) -> tuple[DerivedFile, bool]:
+def ask(database: Database, wanted: Request, *, again: bool = False) -> tuple[DerivedFile, bool]:
     """A file as it is now, which is asked for where it is not there.
 
     Args:
         database: where it is asked for.
-        asked: as a function of this module returned it.
+        wanted: as a function of this module returned it.
         again: whether what has failed is tried again.
 
     Returns:
         Its row, and whether workers have something new to do: the caller announces that.
     """
-    key = key_of(asked)
+    key = asked.key_of(wanted)
     row = find(database, key)
     is_new = False
     if row is None:
-        is_new = _add(database, key, asked)
+        is_new = _add(database, key, wanted)
     elif _is_to_be_noted(database, key, again=again):
         is_new = _note(database, key, again=again)
     else:
         return row, False
     found = find(database, key)
-    return (row if found is None and row is not None else found or _unasked(key, asked)), is_new
+    return (row if found is None and row is not None else found or _unasked(key, wanted)), is_new
 
 
-def _unasked(key: str, asked: Request) -> DerivedFile:
+def _unasked(key: str, wanted: Request) -> DerivedFile:
     """What was asked for and forgotten at once, because others asked for very much."""
-    return DerivedFile(key=key, request=asked, taken_at=None, sha256=None, size=None, error=None)
+    return DerivedFile(key=key, request=wanted, taken_at=None, sha256=None, size=None, error=None)
 
 
-def _add(database: Database, key: str, asked: Request) -> bool:
+def _add(database: Database, key: str, wanted: Request) -> bool:
     try:
         with database.writing() as session:
-            values = {"key": key, "request": asked, "job_id": asked.get("job_id")}
+            values = {"key": key, "request": wanted, "job_id": wanted.get("job_id")}
             session.execute(insert(DerivedFile).values(asked_at=now(), **values))
-            _forget_all_but_the_newest_that_wait(session)
+            asked.forget_all_but_the_newest_that_wait(session, DerivedFile, MOST_WAITING)
     except IntegrityError:
         return False  # it was asked for at the same time, or its run is gone
     return True
@@ -176,17 +165,6 @@ def _is_free() -> ColumnElement[bool]:
     """Whether a file was taken by a worker that is gone."""
     is_open = DerivedFile.sha256.is_(None) & DerivedFile.error.is_(None)
     return is_open & (DerivedFile.taken_at < now(-FORGOTTEN_AFTER_S))
-
-
-def _forget_all_but_the_newest_that_wait(session: Session) -> None:
-    """Whoever asks for very many keeps nobody else waiting for long."""
-    waiting = select(DerivedFile.key).where(DerivedFile.taken_at.is_(None))
-    newest = waiting.order_by(DerivedFile.asked_at.desc(), DerivedFile.key).limit(MOST_WAITING)
-    session.execute(
-        delete(DerivedFile)
-        .where(DerivedFile.taken_at.is_(None), DerivedFile.key.not_in(newest))
-        .execution_options(synchronize_session=False)
-    )
 
 
 def find(database: Database, key: str) -> DerivedFile | None:
@@ -231,29 +209,9 @@ def take(database: Database, datasets: Collection[str]) -> tuple[str, Request] |
     Returns:
         Its key and what it is, or None where there is none.
     """
-    kind = DerivedFile.request["kind"].as_string()
-    suits = or_(
-        DerivedFile.request["dataset"].as_string().in_(datasets),
-        DerivedFile.asked_at < now(-LEFT_TO_OTHERS_S),
-    )
-    oldest = (
-        select(DerivedFile.key)
-        .where(DerivedFile.taken_at.is_(None), suits)
-        # what a page shows at once comes before what takes long
-        .order_by(kind == "insight", DerivedFile.asked_at, DerivedFile.key)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-        .scalar_subquery()
-    )
-    with database.writing() as session:
-        taken = session.execute(
-            update(DerivedFile)
-            .where(DerivedFile.key == oldest, DerivedFile.taken_at.is_(None))
-            .values(taken_at=now())
-            .returning(DerivedFile.key, DerivedFile.request)
-            .execution_options(synchronize_session=False)
-        ).one_or_none()
-    return (taken.key, taken.request) if taken else None
+    # what a page shows at once comes before what takes long
+    takes_long = DerivedFile.request["kind"].as_string() == "insight"
+    return asked.take(database, DerivedFile, datasets, takes_long)
 
 
 def finish(database: Database, key: str, blob: Blob) -> None:
@@ -273,14 +231,7 @@ def lose(database: Database, key: str) -> None:
 
 
 def _end(database: Database, key: str, **values: Any) -> None:
-    """What is there stays: whoever was thought gone may come late, and without it."""
-    with database.writing() as session:
-        session.execute(
-            update(DerivedFile)
-            .where(DerivedFile.key == key, DerivedFile.sha256.is_(None))
-            .values(**values)
-            .execution_options(synchronize_session=False)
-        )
+    asked.end(database, DerivedFile, key, DerivedFile.sha256.is_(None), values)
 
 
 def sweep(database: Database) -> int:

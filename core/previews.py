@@ -7,15 +7,13 @@ is asked for again.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Collection
-from typing import Any
 
 from sqlalchemy import ColumnElement, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
+from core import asked
+from core.asked import Request
 from core.database.clock import now
 from core.database.engine import Database
 from core.database.models import Preview
@@ -27,31 +25,19 @@ FORGOTTEN_AFTER_S = 30.0
 """A preview that was taken so long ago is free again: its worker has exited or hangs, since drawing
 one takes much less, or is given up."""
 
-LEFT_TO_OTHERS_S = 1.0
-"""What a worker without the dataset leaves to those that have it, before it says so."""
-
 KEPT_FOR_S = 24 * 3600.0
 MOST_WAITING = 50
 MOST_KEPT = 500
 
 PARTS = facts.PREVIEW_PARTS
 
-Request = dict[str, Any]
-"""These parts of a spec, whole and checked."""
-
 
 def request(spec: TrainingSpec) -> Request:
-    """What is to be drawn for a spec."""
+    """What is to be drawn for a spec: these parts of it, whole and checked."""
     return spec.model_dump(mode="json", include=set(PARTS))
 
 
-def key_of(asked: Request) -> str:
-    """The name of what is asked for: equal requests have equal ones."""
-    text = json.dumps(asked, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def ask(database: Database, asked: Request) -> str:
+def ask(database: Database, wanted: Request) -> str:
     """Ask for a preview. The caller announces it once this has returned.
 
     What is there, or is being drawn, stays; what has failed or was forgotten is drawn again.
@@ -59,12 +45,12 @@ def ask(database: Database, asked: Request) -> str:
     Returns:
         Its key.
     """
-    key = key_of(asked)
+    key = asked.key_of(wanted)
     try:
         with database.writing() as session:
             if session.scalar(select(Preview.key).where(Preview.key == key)) is None:
-                session.execute(insert(Preview).values(key=key, request=asked, asked_at=now()))
-                _forget_all_but_the_newest_that_wait(session)
+                session.execute(insert(Preview).values(key=key, request=wanted, asked_at=now()))
+                asked.forget_all_but_the_newest_that_wait(session, Preview, MOST_WAITING)
             else:
                 session.execute(
                     update(Preview)
@@ -75,17 +61,6 @@ def ask(database: Database, asked: Request) -> str:
     except IntegrityError:
         pass  # it was asked for at the same time
     return key
-
-
-def _forget_all_but_the_newest_that_wait(session: Session) -> None:
-    """Whoever asks for very many keeps nobody else waiting for long."""
-    waiting = select(Preview.key).where(Preview.taken_at.is_(None))
-    newest = waiting.order_by(Preview.asked_at.desc(), Preview.key).limit(MOST_WAITING)
-    session.execute(
-        delete(Preview)
-        .where(Preview.taken_at.is_(None), Preview.key.not_in(newest))
-        .execution_options(synchronize_session=False)
-    )
 
 
 def find(database: Database, key: str) -> Preview | None:
@@ -104,27 +79,7 @@ def take(database: Database, datasets: Collection[str]) -> tuple[str, Request] |
     Returns:
         Its key and what is to be drawn, or None where there is none.
     """
-    suits = or_(
-        Preview.request[facts.DATASET].as_string().in_(datasets),
-        Preview.asked_at < now(-LEFT_TO_OTHERS_S),
-    )
-    oldest = (
-        select(Preview.key)
-        .where(Preview.taken_at.is_(None), suits)
-        .order_by(Preview.asked_at, Preview.key)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-        .scalar_subquery()
-    )
-    with database.writing() as session:
-        taken = session.execute(
-            update(Preview)
-            .where(Preview.key == oldest, Preview.taken_at.is_(None))
-            .values(taken_at=now())
-            .returning(Preview.key, Preview.request)
-            .execution_options(synchronize_session=False)
-        ).one_or_none()
-    return (taken.key, taken.request) if taken else None
+    return asked.take(database, Preview, datasets)
 
 
 def finish(database: Database, key: str, image: bytes) -> None:
@@ -154,11 +109,4 @@ def _is_to_be_tried_again() -> ColumnElement[bool]:
 
 
 def _end(database: Database, key: str, *, image: bytes | None, error: Message | None) -> None:
-    """A picture that is there stays: whoever was thought dead may come late, and without one."""
-    with database.writing() as session:
-        session.execute(
-            update(Preview)
-            .where(Preview.key == key, Preview.image.is_(None))
-            .values(image=image, error=error)
-            .execution_options(synchronize_session=False)
-        )
+    asked.end(database, Preview, key, Preview.image.is_(None), {"image": image, "error": error})

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from core import derived
+from core.asked import LEFT_TO_OTHERS_S
 from core.database.clock import now
 from core.database.models import Artifact, DerivedFile, Job, UnnamedBlob
 from core.jobs import lifecycle, snapshots, unnamed
@@ -114,7 +115,7 @@ def test_a_dataset_that_is_not_here_is_left_to_others_at_first(database):
     key, _ = ask(database, "mnist")
     assert derived.take(database, DIGITS) is None
 
-    age(database, key, derived.LEFT_TO_OTHERS_S + 0.1)
+    age(database, key, LEFT_TO_OTHERS_S + 0.1)
 
     assert derived.take(database, DIGITS) is not None
 

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from core import previews
+from core.asked import LEFT_TO_OTHERS_S, key_of
 from core.database.clock import now
 from core.database.engine import Database
 from core.database.models import Preview
@@ -41,9 +42,9 @@ def test_what_is_asked_for_is_what_decides_the_images_and_nothing_else():
 
 
 def test_equal_requests_have_one_key_and_others_another():
-    assert previews.key_of(request()) == previews.key_of(dict(reversed(request().items())))
-    assert previews.key_of(request()) != previews.key_of(request(seed=1))
-    assert len(previews.key_of(request())) == 64
+    assert key_of(request()) == key_of(dict(reversed(request().items())))
+    assert key_of(request()) != key_of(request(seed=1))
+    assert len(key_of(request())) == 64
 
 
 def test_a_preview_is_asked_for_taken_and_finished(database):
@@ -59,7 +60,7 @@ def test_a_preview_is_asked_for_taken_and_finished(database):
 
 
 def test_what_nobody_asked_for_is_not_found(database):
-    assert previews.find(database, previews.key_of(request())) is None
+    assert previews.find(database, key_of(request())) is None
 
 
 def test_the_oldest_is_taken_first(database):
@@ -101,7 +102,7 @@ def test_a_worker_without_the_dataset_leaves_it_to_others_at_first(database):
 
     assert previews.take(database, []) is None
     assert previews.take(database, ["mnist"]) is None
-    age(database, key, previews.LEFT_TO_OTHERS_S + 1)
+    age(database, key, LEFT_TO_OTHERS_S + 1)
 
     assert previews.take(database, ["mnist"]) == (key, request())
 

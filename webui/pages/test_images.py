@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Response, render_template
 
 from core import derived, queries
+from core.asked import key_of
 from core.datasets.builtin import DATASETS
 from core.errors import NotFound
 from core.messages import message
@@ -58,7 +59,7 @@ def test_image(dataset: str, index: int) -> Response:
     info = DATASETS.get(dataset)
     if info is None or index >= info.test_count:
         raise NotFound(message("request.unknown_address"))
-    row = derived.find(current().database, derived.key_of(derived.test_images(dataset)))
+    row = derived.find(current().database, key_of(derived.test_images(dataset)))
     found = pictures.pngs(info, wanted.of(row), [index]) if row else {}
     if not found:
         raise NotFound(message("derived.expired"))

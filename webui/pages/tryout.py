@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wsgi import wrap_file
 
 from core import derived, queries
+from core.asked import Request, key_of
 from core.database.instance import instance_of
 from core.database.models import Artifact, Job
 from core.datasets.builtin import DATASETS
@@ -176,12 +177,12 @@ def _any_test_images(dataset: str) -> list[JSON]:
     return [{"index": index, "image": image} for index, image in found.by_index.items()]
 
 
-def _newest(session: Session, job: Job) -> derived.Request | None:
+def _newest(session: Session, job: Job) -> Request | None:
     """The network of the newest weights of a run; None where it has none yet."""
     return derived.network(session, job, "published") or derived.network(session, job, "snapshot")
 
 
-def _exported(job_id: int, newest: derived.Request) -> Exported:
+def _exported(job_id: int, newest: Request) -> Exported:
     """The network of the address or, where it names none, the one that was exported last.
 
     A run may save more often than a worker exports: what is waited for does not change meanwhile.
@@ -194,7 +195,7 @@ def _exported(job_id: int, newest: derived.Request) -> Exported:
         wanted.want(asked),
         is_snapshot=asked["weights"] == "snapshot",
         epoch=asked["epoch"],
-        is_newest=derived.key_of(asked) == derived.key_of(newest),
+        is_newest=key_of(asked) == key_of(newest),
     )
 
 

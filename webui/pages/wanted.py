@@ -8,8 +8,8 @@ from typing import IO
 from flask import request
 
 from core import derived, workers
+from core.asked import Request
 from core.database.models import DerivedFile
-from core.derived import Request
 from core.errors import NotFound
 from core.messages import Message, message
 from core.messaging.pubsub import NO_JOB

@@ -93,14 +93,14 @@ class ResourceSampler:
         return busy
 
     def _of_gpus(self) -> dict[str, Any]:
-        told = [self._read(each) for each in self._gpus]
+        latest = [self._read(each) for each in self._gpus]
 
         def each(name: str) -> list[Any]:
-            return [of_gpu.get(name) for of_gpu in told]
+            return [of_gpu.get(name) for of_gpu in latest]
 
         busy, celsius = _sum(each("utilization")), each("temperature_c")
         return {
-            "gpu_utilization": None if busy is None else busy / len(told),
+            "gpu_utilization": None if busy is None else busy / len(latest),
             "gpu_memory_bytes": _sum(each("memory_used_bytes")),
             "gpu_power_w": _sum(each("power_w")),
             "gpu_temperature_c": None if None in celsius else max(celsius, default=None),

@@ -6,60 +6,28 @@ of its own on the CPU, with one thread, for some tens of milliseconds.
 
 from __future__ import annotations
 
-from core import logs, previews
-from core.messages import message
-from core.previews import Request
+from core import previews
+from core.asked import Request
+from core.messages import Message, message
 from core.protocol.orders import PreviewOrder
-from worker.processes.zygote import ZygoteGone
+from worker.context import WorkerContext
 from worker.tasks import beside
-from worker.tasks.beside import BESIDE_THE_SLOTS, BesideTheSlots, NotDone
+from worker.tasks.beside import BesideTheSlots
 
-LOOK_EVERY_S = 10.0
-LOOK_AGAIN_AFTER_S = previews.LEFT_TO_OTHERS_S + 0.1
 TIME_LIMIT_S = 15.0
 PICTURE = "preview.png"
 
-log = logs.get_logger(__name__)
 
-
-class Previews(BesideTheSlots):
+class Previews(BesideTheSlots[bytes]):
     """The previews of one worker, one at a time, in one thread."""
 
-    name = "previews"
+    def __init__(self, context: WorkerContext) -> None:
+        super().__init__(context, "previews", previews)
 
-    def _pause_s(self, *, is_asked: bool) -> float:
-        return LOOK_AGAIN_AFTER_S if is_asked else LOOK_EVERY_S
-
-    def _do_next(self) -> bool:
-        taken = previews.take(self._context.database, self._datasets())
-        if taken is not None:
-            self._draw(*taken)
-        return taken is not None
-
-    def _sweep(self) -> None:
-        previews.sweep(self._context.database)
-
-    def _draw(self, key: str, asked: Request) -> None:
-        database = self._context.database
-        try:
-            picture = self._picture(asked)
-        except NotDone as error:
-            log.warning("preview_not_drawn", preview=key[:8], reason=str(error))
-            previews.fail(database, key, error.reason)
-        except Exception:  # whatever it is, who waits for the preview gets an answer
-            log.exception("preview_failed", preview=key[:8])
-            previews.fail(database, key, message("preview.worker_failed"))
-        else:
-            previews.finish(database, key, picture)
-
-    def _picture(self, asked: Request) -> bytes:
-        try:
-            trainer = self._context.spares.fork(BESIDE_THE_SLOTS)
-        except ZygoteGone as error:
-            raise NotDone(message("preview.try_again")) from error
-        with trainer:
+    def _make(self, request: Request) -> bytes:
+        with self._process(message("preview.try_again")) as trainer:
             order = PreviewOrder(
-                **asked,
+                **request,
                 data=self._context.settings.data_folder,
                 picture=trainer.scratch / PICTURE,
             )
@@ -70,4 +38,8 @@ class Previews(BesideTheSlots):
                 too_slow=message("preview.too_slow", limit_s=TIME_LIMIT_S),
                 stopped=message("preview.worker_stopped"),
             )
-            return beside.read(order.picture, trainer, message("preview.process_ended"))
+            ended = message("preview.process_ended")
+            return beside.left(order.picture, trainer, ended).read_bytes()
+
+    def _failed(self) -> Message:
+        return message("preview.worker_failed")

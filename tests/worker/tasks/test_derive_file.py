@@ -139,7 +139,7 @@ def test_weights_that_are_gone_are_named(context, deriver, database, job, tmp_pa
 
 
 def test_a_dataset_that_no_worker_has_is_named(deriver, database, monkeypatch):
-    monkeypatch.setattr(derived, "LEFT_TO_OTHERS_S", 0.0)
+    monkeypatch.setattr("core.asked.LEFT_TO_OTHERS_S", 0.0)
     key = derived.ask(database, derived.test_images("mnist"))[0].key
 
     wait_until(lambda: deriver._look() or derived.find(database, key).error, "it is taken")

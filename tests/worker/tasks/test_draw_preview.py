@@ -16,6 +16,7 @@ from core.spec import presets
 from tests.services import wait_until, wait_until_gone
 from tests.worker.conftest import process_of
 from worker.processes.zygote import ZygoteGone
+from worker.tasks import beside
 from worker.tasks import draw_preview as drawing
 from worker.tasks.draw_preview import Previews
 
@@ -75,7 +76,7 @@ def test_no_process_and_no_file_is_left(context, zygote, drawer, database):
 
 
 def test_what_cannot_be_drawn_says_why(drawer, database, monkeypatch, caplog):
-    monkeypatch.setattr(previews, "LEFT_TO_OTHERS_S", 0.0)
+    monkeypatch.setattr("core.asked.LEFT_TO_OTHERS_S", 0.0)
     key = ask(database, "mnist")
 
     wait_until(lambda: drawer._look() or is_over(database, key), "it is taken")
@@ -186,13 +187,13 @@ def test_what_was_left_to_others_is_looked_for_again_soon(working, database):
     key = ask(database, "mnist")
     working.wake(NO_JOB)
 
-    wait_until(lambda: is_over(database, key), "it is taken", timeout=drawing.LOOK_EVERY_S / 2)
+    wait_until(lambda: is_over(database, key), "it is taken", timeout=beside.LOOK_EVERY_S / 2)
 
     assert "not on this worker" in previews.find(database, key).error.text
 
 
 def test_without_wake_ups_it_is_drawn_by_looking(context, database, monkeypatch):
-    monkeypatch.setattr(drawing, "LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr(beside, "LOOK_EVERY_S", 0.1)
     made = Previews(context)
     made.start()
     try:
