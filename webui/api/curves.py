@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
 from flask import Response, jsonify, request
 
 from core import queries
 from core.errors import InvalidInput
 from core.messages import message
+from core.queries import Curve
 from webui.api import downloads, shapes
 from webui.api.blueprint import blueprint
+from webui.api.downloads import Query
 from webui.api.jobs import rows_of_job
 from webui.api.requests import extent, newest_first, selected
+from webui.api.shapes import Shape
 from webui.context import current
 
 MOST_RUNS = 50
@@ -19,49 +25,57 @@ MOST_POINTS = 20_000
 """Points of all of them together: an answer of that size takes a second to make."""
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What is measured of a run: as rows, or as a curve."""
+
+    name: str
+    rows: Query
+    shape: type[Shape]
+    values: Sequence[str]
+    """What a curve may be asked for."""
+    curve: Callable[..., Curve]
+
+
+EPOCHS = Measured("epochs", queries.epochs, shapes.Epoch, queries.MEASURED, queries.epochs_curve)
+METRICS = Measured(
+    "metrics", queries.metrics, shapes.MetricSample, queries.METRICS, queries.metrics_curve
+)
+RESOURCES = Measured(
+    "resources", queries.resources, shapes.ResourceSample, queries.READ, queries.resources_curve
+)
+
+
 @blueprint.get("/jobs/<int:job_id>/epochs")
 def epochs(job_id: int) -> Response:
     """A page of a run's epochs; with `points`, their curve."""
-    if downloads.is_asked_for(downloads.CSV):
-        return downloads.as_csv(job_id, "epochs", queries.epochs, shapes.Epoch)
-    wanted = extent()
-    if wanted is None:
-        order = {"newest_first": newest_first()}
-        return rows_of_job(job_id, queries.epochs, shapes.Epoch.model_validate, **order)
-    values = selected("values", queries.MEASURED)
-    with current().database.reading() as session:
-        queries.job(session, job_id)  # 404 where there is no such job
-        curve = queries.epochs_curve(session, job_id, wanted, values)
-        return jsonify(shapes.CurveShape.of(curve).as_json())
+    return _answer(job_id, EPOCHS, lambda: {"newest_first": newest_first()})
 
 
 @blueprint.get("/jobs/<int:job_id>/metrics")
 def metrics(job_id: int) -> Response:
     """A page of a run's metric samples; with `points`, their curve."""
-    if downloads.is_asked_for(downloads.CSV):
-        return downloads.as_csv(job_id, "metrics", queries.metrics, shapes.MetricSample)
-    wanted = extent()
-    if wanted is None:
-        return rows_of_job(job_id, queries.metrics, shapes.MetricSample.model_validate)
-    values = selected("values", queries.METRICS)
-    with current().database.reading(repeatable=True) as session:
-        queries.job(session, job_id)
-        curve = queries.metrics_curve(session, job_id, wanted, values)
-        return jsonify(shapes.CurveShape.of(curve).as_json())
+    return _answer(job_id, METRICS)
 
 
 @blueprint.get("/jobs/<int:job_id>/resources")
 def resources(job_id: int) -> Response:
     """A page of what a run took of its device and its host; with `points`, the curve of it."""
+    return _answer(job_id, RESOURCES)
+
+
+def _answer(
+    job_id: int, measured: Measured, order: Callable[[], dict[str, bool]] = dict
+) -> Response:
     if downloads.is_asked_for(downloads.CSV):
-        return downloads.as_csv(job_id, "resources", queries.resources, shapes.ResourceSample)
+        return downloads.as_csv(job_id, measured.name, measured.rows, measured.shape)
     wanted = extent()
     if wanted is None:
-        return rows_of_job(job_id, queries.resources, shapes.ResourceSample.model_validate)
-    values = selected("values", queries.READ)
-    with current().database.reading() as session:
-        queries.job(session, job_id)
-        curve = queries.resources_curve(session, job_id, wanted, values)
+        return rows_of_job(job_id, measured.rows, measured.shape.model_validate, **order())
+    values = selected("values", measured.values)
+    with current().database.reading(repeatable=True) as session:
+        queries.job(session, job_id)  # 404 where there is no such job
+        curve = measured.curve(session, job_id, wanted, values)
         return jsonify(shapes.CurveShape.of(curve).as_json())
 
 

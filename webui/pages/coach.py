@@ -17,6 +17,7 @@ from webui.context import current
 from webui.forms.cloning import clone_of
 from webui.pages.blueprint import blueprint, whole_or_part
 from webui.pages.diagrams import Diagram, Ranges, diagram, ranges
+from webui.pages.mistakes import Mistake, mistakes
 
 JSON = Mapping[str, Any]
 
@@ -31,25 +32,13 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """A test image that is predicted wrong."""
-
-    index: int
-    true: str
-    predicted: str
-    confidence: float
-    image: str
-    """A PNG, in Base64."""
-
-
-@dataclass(frozen=True, slots=True)
 class Shown:
     """An advice, ready to be shown."""
 
     advice: Advice
     diagram: Diagram | None
     ranges: Ranges | None
-    pictures: Sequence[Picture]
+    pictures: Sequence[Mistake]
     changes: Sequence[Change]
     clone: str | None
     """Address of the form of a new run with these changes."""
@@ -106,20 +95,11 @@ def _value_of(spec: JSON, path: str) -> Any:
     return spec[section].get(name) if section else spec.get(name)
 
 
-def _pictures(content: JSON | None, evidence: Errors) -> list[Picture]:
-    by_index = {each["index"]: each for each in (content or {}).get("mistakes", ())}
-    names = [each["name"] for each in (content or {}).get("classes", ())]
-    found = [by_index[index] for index in evidence.indexes if index in by_index]
-    return [
-        Picture(
-            index=each["index"],
-            true=names[each["label"]],
-            predicted=names[each["predicted"]],
-            confidence=each["confidence"],
-            image=each["image"],
-        )
-        for each in found
-    ]
+def _pictures(content: JSON | None, evidence: Errors) -> list[Mistake]:
+    if content is None:
+        return []
+    by_index = {each["index"]: each for each in content["mistakes"]}
+    return mistakes(content, [by_index[index] for index in evidence.indexes if index in by_index])
 
 
 def _comparison(evidence: coach.Evidence) -> str | None:

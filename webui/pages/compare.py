@@ -21,8 +21,9 @@ from webui.context import current
 from webui.filters import seconds_between
 from webui.pages import comparison
 from webui.pages.blueprint import blueprint
-from webui.pages.comparison import Contestant, Difference, Disagreement
+from webui.pages.comparison import Contestant, Difference
 from webui.pages.drawn import rounded
+from webui.pages.mistakes import Mistake
 from webui.pages.parallel import Parallel, parallel
 
 MOST_RUNS = 50
@@ -156,7 +157,7 @@ def _rounded(values: Iterable[float | None]) -> list[float | None]:
     return [rounded(each) for each in values]
 
 
-def _disagreements(contestants: list[Contestant]) -> list[list[Disagreement]]:
+def _disagreements(contestants: list[Contestant]) -> list[list[Mistake]]:
     """For each of two runs, images that it alone gets wrong; empty where there are none."""
     one, other = contestants
     found = [

@@ -19,6 +19,7 @@ from core.spec.spec import Spec, merge
 from core.spec.validation import KIND
 from core.statistics import LEVEL, Interval
 from webui.filters import visible
+from webui.pages.mistakes import Mistake, mistakes
 
 ALL_PAIRS = 6
 """Of so many runs each is compared with each; of more, each with the best."""
@@ -261,19 +262,7 @@ def _labels(each: Contestant) -> Sequence[int]:
     return predictions.unpack((each.content or {})["labels"])
 
 
-@dataclass(frozen=True, slots=True)
-class Disagreement:
-    """An image that one run gets wrong and another right."""
-
-    index: int
-    true: str
-    predicted: str
-    """By the run that is wrong."""
-    image: str
-    """A PNG, in Base64."""
-
-
-def only_wrong(one: Contestant, other: Contestant, most: int) -> list[Disagreement]:
+def only_wrong(one: Contestant, other: Contestant, most: int) -> list[Mistake]:
     """Images that `one` gets wrong and `other` right, of those whose pictures were kept.
 
     The most confident errors come first. Empty where it is not known what `other` took them for.
@@ -282,12 +271,8 @@ def only_wrong(one: Contestant, other: Contestant, most: int) -> list[Disagreeme
         return []
     content = one.content or {}
     taken_for = predictions.unpack((other.content or {})["predictions"])
-    names = [row["name"] for row in content["classes"]]
     found = [each for each in content["mistakes"] if taken_for[each["index"]] == each["label"]]
-    return [
-        Disagreement(each["index"], names[each["label"]], names[each["predicted"]], each["image"])
-        for each in found[:most]
-    ]
+    return mistakes(content, found[:most])
 
 
 def _image_by_image(

@@ -12,6 +12,7 @@ from core import formats, queries
 from core.languages import gettext
 from webui.context import current
 from webui.pages.blueprint import blueprint, whole_or_part
+from webui.pages.mistakes import Mistake, mistakes
 
 SIDE = 200
 """Width and height of the diagram of calibration, in its own units."""
@@ -78,18 +79,6 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Misclassified:
-    """An image that was predicted to be of another class."""
-
-    index: int
-    true: str
-    predicted: str
-    confidence: float
-    image: str
-    """A PNG, in Base64."""
-
-
-@dataclass(frozen=True, slots=True)
 class Shown:
     """An evaluation, ready to be shown."""
 
@@ -107,7 +96,7 @@ class Shown:
     confidence: float | None
     """The mean confidence of all predictions; None where there are none."""
     bars: Sequence[Bar]
-    errors: Sequence[Misclassified]
+    errors: Sequence[Mistake]
 
     @property
     def has_long_names(self) -> bool:
@@ -122,12 +111,12 @@ class Shown:
         ) == len(self.errors)
 
     @property
-    def first_errors(self) -> Sequence[Misclassified]:
+    def first_errors(self) -> Sequence[Mistake]:
         """Those that are shown at once."""
         return self.errors[:FIRST_ERRORS]
 
     @property
-    def other_errors(self) -> Sequence[Misclassified]:
+    def other_errors(self) -> Sequence[Mistake]:
         """Those that are folded away."""
         return self.errors[FIRST_ERRORS:]
 
@@ -155,16 +144,7 @@ def shown(content: JSON, sorted_by: str = "") -> Shown:
         calibration_error=calibration["expected_calibration_error"],
         confidence=_mean_confidence(calibration["bins"]),
         bars=_bars(calibration["bins"]),
-        errors=[
-            Misclassified(
-                index=each["index"],
-                true=names[each["label"]],
-                predicted=names[each["predicted"]],
-                confidence=each["confidence"],
-                image=each["image"],
-            )
-            for each in content["mistakes"]
-        ],
+        errors=mistakes(content, content["mistakes"]),
     )
 
 

@@ -22,10 +22,9 @@ from core.messages import message
 from core.queries import Selection
 from webui.context import current
 from webui.pages import pictures
-from webui.pages.addressed import number
+from webui.pages.addressed import number, part_of
 from webui.pages.blueprint import blueprint
 
-ON_A_PAGE = 60
 MOST_RUNS = 50
 RUNS = 20
 CHOICES = (5, 10, 20, 50)
@@ -76,9 +75,7 @@ def _shown(dataset: DatasetInfo, jobs: Sequence[Job], contents: Sequence[JSON], 
     found = find(contents)
     doubtful = [each for each in found if each.is_doubtful(len(contents))]
     chosen = doubtful if is_doubtful_only else found
-    pages = max(1, -(-len(chosen) // ON_A_PAGE))
-    page = number("page", pages, least=1) or 1
-    shown = chosen[(page - 1) * ON_A_PAGE : page * ON_A_PAGE]
+    part = part_of(chosen)
     return render_template(
         "evaluation/hardest.html",
         dataset=dataset,
@@ -89,10 +86,11 @@ def _shown(dataset: DatasetInfo, jobs: Sequence[Job], contents: Sequence[JSON], 
         doubtful_count=len(doubtful),
         is_doubtful_only=is_doubtful_only,
         fewest=FEWEST_TO_AGREE,
-        shown=shown,
-        pictures=pictures.of(dataset.name, [each.index for each in shown], contents),
-        page=page,
-        pages=pages,
+        shown=part.items,
+        pictures=pictures.of(dataset.name, [each.index for each in part.items], contents),
+        first=part.first,
+        page=part.page,
+        pages=part.pages,
     )
 
 

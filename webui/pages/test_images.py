@@ -11,11 +11,10 @@ from core.errors import NotFound
 from core.messages import message
 from webui.context import current
 from webui.pages import pictures, wanted
-from webui.pages.addressed import number
+from webui.pages.addressed import number, part_of
 from webui.pages.blueprint import blueprint
 from webui.pages.predicted import choose
 
-ON_A_PAGE = 60
 KEPT_FOR_S = 24 * 3600
 """How long a browser keeps a picture: test images never change."""
 
@@ -30,9 +29,7 @@ def evaluation_images(job_id: int) -> str:
     names = [each["name"] for each in content["classes"]]
     true, predicted = (number(name, len(names) - 1) for name in ("true", "predicted"))
     found = choose(content, true, predicted)
-    pages = max(1, -(-len(found) // ON_A_PAGE))
-    page = number("page", pages, least=1) or 1
-    shown = found[(page - 1) * ON_A_PAGE : page * ON_A_PAGE]
+    part = part_of(found)
     return render_template(
         "evaluation/images.html",
         job=job,
@@ -45,10 +42,11 @@ def evaluation_images(job_id: int) -> str:
         if true is not None and predicted is not None and true != predicted
         else 0,
         are_known="predictions" in content,
-        shown=shown,
-        pictures=pictures.of(job.dataset, [each.index for each in shown], [content]),
-        page=page,
-        pages=pages,
+        shown=part.items,
+        pictures=pictures.of(job.dataset, [each.index for each in part.items], [content]),
+        first=part.first,
+        page=part.page,
+        pages=part.pages,
         can_be_tried=can_be_tried,
     )
 

@@ -226,7 +226,8 @@ def test_images_that_one_run_alone_gets_wrong_are_found():
     for each in (one, other):
         each.content["classes"] = [{"name": "cat"}, {"name": "dog"}]
         each.content["mistakes"] = [
-            {"index": index, "label": 0, "predicted": 1, "image": "PNG"} for index in (7, 5, 3)
+            {"index": index, "label": 0, "predicted": 1, "confidence": 0.9, "image": "PNG"}
+            for index in (7, 5, 3)
         ]
     other.content["mistakes"] = other.content["mistakes"][1:2]
 

@@ -12,7 +12,7 @@ from core import derived, predictions
 from core.protocol.reports import Evaluated
 from tests.reported import evaluated
 from tests.webui.pages.conftest import get
-from webui.pages import pictures, test_images
+from webui.pages import addressed, pictures
 from webui.pages.predicted import choose, every
 
 LABELS = [0] * 10 + [1] * 10
@@ -133,7 +133,7 @@ def test_errors_that_a_run_kept_need_no_worker(client, report):
 
 
 def test_a_page_has_so_many_images_and_leads_to_the_others(images, stored, monkeypatch):
-    monkeypatch.setattr(test_images, "ON_A_PAGE", 4)
+    monkeypatch.setattr(addressed, "ON_A_PAGE", 4)
 
     first, last = images("?true=0"), images("?true=0&page=3")
 
