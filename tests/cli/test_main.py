@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-import shutil
-import signal
 import subprocess
 import sys
 import threading
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import update
 
 from cli import main as program
-from cli.commands import admin, stack
+from cli.commands import stack
 from cli.main import main
 from core import queries
-from core.database.clock import now
-from core.database.models import Job, JobProgress
-from core.datasets.builtin import DATASETS
-from core.housekeeping import Housekeeping
-from core.jobs import claim, endings, lifecycle, polling, snapshots
-from core.jobs.actors import LOCAL_OWNER
+from core.jobs import claim, endings, polling, snapshots
 from core.jobs.endings import Failure
-from core.jobs.recorder import Recorder
 from core.jobs.snapshots import SnapshotRef
 from core.messages import plain
 from core.spec.fields import sections, spec_fields
-from core.spec.presets import resolve
 from core.storage.blobs import Blob
-from tests.cli.conftest import CONTENT, LOGGED
-from tests.reported import epoch_end, evaluated, started
 from tests.services import wait_until
 
 
@@ -185,18 +172,6 @@ def test_without_any_run_the_list_says_how_to_start_one(trainyard):
     assert "trainyard submit" in trainyard("jobs").stdout
 
 
-def test_a_log_is_written_as_json_for_programs_and_untouched(trainyard, finished):
-    lines = json.loads(trainyard("logs", finished, "--json").stdout)
-
-    assert [line["text"] for line in lines] == [LOGGED]
-
-
-def test_a_log_is_searched(trainyard, finished):
-    assert "good" in trainyard("logs", finished, "--find", "GOOD", "--level", "info").stdout
-    assert trainyard("logs", finished, "--level", "error").stdout == ""
-    assert trainyard("logs", finished, "--find", "nowhere").stdout == ""
-
-
 def test_a_running_job_that_is_cancelled_is_asked_to_stop(trainyard, database, claimant):
     trainyard("submit", "--preset", "quick")
     claim.claim(database, claimant, 30)
@@ -298,105 +273,6 @@ def test_runs_are_listed_shown_and_written_as_json(trainyard, finished):
     assert "ada" in trainyard("workers").output
 
 
-def test_a_worker_that_rests_says_why_and_is_told_to_try_again(trainyard, database, claimant):
-    trainyard("submit", "--name", "x")
-    lease = claim.claim(database, claimant, 30)
-    no_data = endings.Failure("data_unavailable", plain("No network."), work="dataset:mnist")
-    endings.end(database, lease, "worker_fault", no_data)
-
-    listed = trainyard("workers").output
-
-    assert "resting" in listed
-    assert "ada rests from runs on mnist, tried 1 time, last in run 1: No network." in listed
-    assert f"trainyard workers resume {claimant.worker_id}" in listed
-    assert "ada may run" in trainyard("workers", "resume", str(claimant.worker_id)).output
-    assert "resting" not in trainyard("workers").output
-
-
-def test_a_worker_is_drained_by_its_name_and_the_queue_says_so(trainyard, claimant):
-    assert "ada claims nothing new. It runs nothing." in trainyard("workers", "drain", "ada").output
-    trainyard("submit")
-
-    assert "drained" in trainyard("workers").output
-    queue = trainyard("queue").output
-    assert "worker ada, the only one that could run it, is drained by owner" in queue
-    assert "0 runs ended since 1 d ago." in queue
-    assert "ada may run" in trainyard("workers", "resume", "ada").output
-    assert "There is no worker bo." in trainyard("workers", "drain", "bo").stderr
-
-
-def test_a_run_is_shown_with_what_was_measured_and_why_it_ended(trainyard, database, claimant):
-    trainyard("submit", "--data.validation", "0.1")
-    lease = claim.claim(database, claimant, 30)
-    recorder = Recorder(database, lease, 30)
-    recorder.record(started())
-    recorder.record(epoch_end(validation_loss=0.3141, validation_accuracy=0.9271))
-    recorder.flush()
-    endings.succeed(database, lease, "c" * 64, [], plain("Ended early: time limit of 5 s reached."))
-
-    output = trainyard("show", "1").stdout
-
-    for words in ("limit of 5 s reached", "VALIDATION LOSS", "0.3141", "92.71%", "412 MB", "0.75"):
-        assert words in output
-
-
-def test_what_no_epoch_has_takes_no_column(trainyard, finished):
-    assert "VALIDATION" not in trainyard("show", finished).stdout
-
-
-def test_an_evaluation_is_shown_class_by_class_with_the_most_common_confusions(trainyard, finished):
-    output = trainyard("evaluation", finished).stdout
-
-    assert output.startswith("20 test images, accuracy 85.00%, loss 0.4321")
-    assert "It is overconfident: sure" in output
-    table = [line.split()[:4] for line in output.splitlines() if "%" in line and ":" not in line]
-    assert table[1:] == [
-        ["cat", "80.00%", "75.00%", "77.40%"],
-        ["dog", "80.00%", "75.00%", "77.40%"],
-        ["cat", "dog", "2", "20.00%"],
-        ["dog", "cat", "1", "10.00%"],
-    ]
-
-
-def test_the_coach_is_asked_about_a_run(trainyard, finished):
-    assert "No rule has anything to say" in trainyard("advice", finished).stdout
-    assert json.loads(trainyard("advice", finished, "--json").stdout) == {"items": []}
-
-
-def test_an_evaluation_is_written_as_json_and_whole(trainyard, finished):
-    answer = json.loads(trainyard("evaluation", finished, "--json").stdout)
-
-    assert answer == {"attempt": 1, **evaluated().content}
-
-
-def test_a_run_that_was_not_evaluated_says_so(trainyard):
-    trainyard("submit")
-
-    result = trainyard("evaluation", "1")
-
-    assert result.exit_code == 1
-    assert "has no evaluation" in result.stderr
-
-
-def test_the_datasets_are_listed_with_what_is_here(trainyard, tmp_path):
-    (tmp_path / "terminal" / "data" / DATASETS["digits"].folder).mkdir(parents=True)
-
-    datasets = json.loads(trainyard("data", "list", "--json").stdout)
-    table = trainyard("data", "list").stdout
-
-    assert [dataset["name"] for dataset in datasets] == list(DATASETS)
-    assert [dataset["name"] for dataset in datasets if dataset["is_here"]] == ["digits"]
-    assert "Fashion-MNIST" in table
-    assert "60,000" in table
-
-
-def test_control_characters_of_a_log_do_not_reach_the_terminal(trainyard, finished):
-    output = trainyard("logs", finished).output
-
-    assert "good" in output
-    assert "\x1b" not in output
-
-
 def test_a_run_is_followed_to_its_end(trainyard, finished):
     result = trainyard("follow", finished)
 
@@ -437,77 +313,6 @@ def test_submit_and_follow_in_one_ends_with_the_run(trainyard, database, claiman
     assert json.loads(result.stdout)["state"] == "succeeded"
 
 
-def test_a_download_is_whole_and_named(trainyard, finished, tmp_path):
-    result = trainyard("download", finished, "-o", str(tmp_path))
-
-    assert result.exit_code == 0, result.output
-    assert (tmp_path / f"run-{finished}-mnist-cnn.pt").read_bytes() == CONTENT
-
-
-def test_a_download_can_be_given_a_name_and_replaces_what_has_it(trainyard, finished, tmp_path):
-    target = tmp_path / "mine.pt"
-    target.write_text("old")
-
-    assert trainyard("download", finished, "-o", str(target)).exit_code == 0
-
-    assert target.read_bytes() == CONTENT
-    assert hashlib.sha256(CONTENT).hexdigest() in trainyard(
-        "download", finished, "-o", str(target)
-    ).output.replace("\n", "")
-
-
-def test_a_format_that_a_run_does_not_have_is_refused_with_those_it_has(trainyard, finished):
-    result = trainyard("download", finished, "--format", "onnx")
-
-    assert result.exit_code == 1
-    assert "no onnx file; it has: pt" in result.stderr
-
-
-@pytest.mark.parametrize("place", ["no/such/folder/m.pt", "a file/m.pt"])
-def test_a_place_that_cannot_be_written_is_said_in_a_sentence(trainyard, finished, tmp_path, place):
-    (tmp_path / "a file").write_text("")
-
-    result = trainyard("download", finished, "-o", str(tmp_path / place))
-
-    assert result.exit_code == 1
-    assert "cannot be written" in result.stderr
-
-
-def test_a_download_without_its_blob_is_refused_and_leaves_no_file(trainyard, finished, tmp_path):
-    shutil.rmtree(tmp_path / "storage")
-    target = tmp_path / "target"
-    target.mkdir()
-
-    result = trainyard("download", finished, "-o", str(target))
-
-    assert result.exit_code == 1
-    assert "no blob" in result.stderr
-    assert list(target.iterdir()) == []
-
-
-def test_a_damaged_download_is_refused_and_leaves_no_file(trainyard, finished, tmp_path):
-    for blob in (tmp_path / "storage").rglob("*"):
-        if blob.is_file():
-            blob.write_bytes(b"x" * len(CONTENT))
-    target = tmp_path / "target"
-    target.mkdir()
-
-    result = trainyard("download", finished, "-o", str(target))
-
-    assert result.exit_code == 1
-    assert "damaged" in result.stderr
-    assert list(target.iterdir()) == []
-
-
-def test_a_run_without_a_file_says_so(trainyard):
-    trainyard("submit", "--preset", "quick")
-
-    result = trainyard("download", "1")
-
-    assert result.exit_code == 1
-    assert "is queued and has no file" in result.stderr
-
-
 def test_a_cancel_says_what_became_of_it(trainyard):
     trainyard("submit", "--preset", "quick")
 
@@ -531,23 +336,6 @@ def test_a_bad_setting_is_refused_by_name(trainyard, monkeypatch):
 
     assert result.exit_code == 1
     assert "TRAINYARD_PORT" in result.stderr
-
-
-def test_doctor_finds_what_is_there_and_what_is_not(trainyard, monkeypatch):
-    monkeypatch.setenv("TRAINYARD_TYPO", "1")
-
-    checks = {check["subject"]: check for check in json.loads(trainyard("doctor", "--json").output)}
-
-    assert checks["server"]["state"] == "good"
-    assert "TRAINYARD_TYPO" in checks["settings"]["words"]
-    assert checks["data mnist"]["state"] == "note"
-
-
-def test_the_tables_are_made_by_a_command(trainyard, tmp_path, monkeypatch):
-    monkeypatch.setenv("TRAINYARD_HOME", str(tmp_path / "new"))
-
-    assert trainyard("db", "upgrade").exit_code == 0
-    assert (tmp_path / "new" / "trainyard.db").exists()
 
 
 def test_a_run_is_found_again_by_its_tag_and_other_filters(trainyard):
@@ -601,27 +389,6 @@ def test_up_starts_the_dashboard_before_it_imports_what_is_slow():
     printed = subprocess.check_output([sys.executable, "-c", code], text=True)
 
     assert printed.splitlines()[-1] == "[]"
-
-
-def test_house_can_be_kept_apart_from_web_and_workers(settings, database, claimant, monkeypatch):
-    for name, value in settings.environment().items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(admin.logs, "configure", lambda _format: None)
-    monkeypatch.setattr(Housekeeping, "may_reap", True)  # it has watched for a lease
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    job = lifecycle.submit(database, LOCAL_OWNER, name="x", spec=resolve("quick", {}))
-    claim.claim(database, claimant, 30)
-    lifecycle.cancel(database, job.id, LOCAL_OWNER)
-    with database.writing() as session:
-        session.execute(update(JobProgress).values(lease_expires_at=now(-1)))
-
-    result = CliRunner().invoke(main, ["db", "maintain", "--once"])
-
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
-    assert result.exit_code == 0, result.output
-    with database.reading() as session:
-        assert session.get_one(Job, job.id).state == "cancelled"
 
 
 def test_numbers_are_read_as_the_form_reads_them(trainyard):

@@ -1,92 +1,33 @@
 """The explained queue: a place, a reason and a time, for a whole page at a bounded cost."""
 
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import pytest
 from sqlalchemy import event, update
 
 from core import workers
 from core.database.clock import now
-from core.database.models import Attempt, Job, JobProgress, Worker
+from core.database.models import Attempt, Job, Worker
 from core.jobs import claim, endings, eta, lifecycle
 from core.jobs import status as queue_status
 from core.jobs.actors import LOCAL_OWNER, Actor
 from core.jobs.capacity import Capacity, Requirements
 from core.jobs.claim import Claimant
 from core.jobs.endings import Failure
-from core.jobs.recorder import Recorder
 from core.messages import plain
 from core.messages.template import LONGEST_WHY
-from core.protocol.reports import Started, StepMetrics
-from core.spec import presets
 from core.workers import SILENT_AFTER_S, WorkerFacts
 from tests.core.jobs.conftest import pin
-
-CPU = {"kind": "cpu", "name": "CPU"}
-GPU = {"kind": "cuda", "name": "GPU"}
-
-
-def submit(database, dataset="mnist", epochs=1, device="auto", devices=1, **options):
-    changes = {"dataset": dataset, "epochs": epochs, "device": device, "devices": devices}
-    spec = presets.resolve("quick", changes)
-    return lifecycle.submit(database, LOCAL_OWNER, name="job", spec=spec, **options)
-
-
-def start_worker(database, queues=("default",), devices=(CPU,), slots=1):
-    facts = WorkerFacts("w", 1, "0", queues, devices, slots)
-    most = Capacity.of(devices, slots, 1)
-    return Claimant(workers.register(database, facts), queues, most)
-
-
-def run(database, claimant, eta_s=None, held=None):
-    """Claim a job, and have it report its estimated end."""
-    lease = claim.claim(database, claimant, 30, held)
-    recorder = Recorder(database, lease, 30)
-    recorder.record(Started(device="CPU", threads=1, precision="fp32", epochs=1, batches=10))
-    if eta_s is not None:
-        reading = {"step": 1, "epoch": 1, "batch": 1, "train_loss": 1, "learning_rate": 0.1}
-        recorder.record(StepMetrics(**reading, images_per_s=1, eta_s=eta_s))
-    recorder.flush()
-    return lease
-
-
-def change(database, job, **values):
-    with database.writing() as session:
-        session.execute(update(Job).where(Job.id == job.id).values(values))
-
-
-def leave_a_finished_run(database, seconds, dataset="mnist", epochs=1):
-    """A run that took so long, and a worker that is gone."""
-    claimant = start_worker(database)
-    job = submit(database, dataset, epochs, priority=100)
-    endings.succeed(database, claim.claim(database, claimant, 30), "c" * 64, [])
-    change(database, job, started_at=now(-seconds), finished_at=now())
-    with database.writing() as session:
-        of_job = update(JobProgress).where(JobProgress.job_id == job.id)
-        session.execute(of_job.values(epoch=epochs))
-    workers.mark_stopped(database, claimant.worker_id)
-
-
-class ShownStatus(NamedTuple):
-    """A status with its reason in English."""
-
-    position: int | None
-    reason: str
-    eta_s: float | None
-    is_stuck: bool
-
-    @classmethod
-    def of(cls, status):
-        return cls(status.position, status.with_time.text, status.eta_s, status.is_stuck)
-
-
-def explain(database, *jobs):
-    with database.reading() as session:
-        rows = [session.get(Job, job.id) for job in jobs]
-        statuses = queue_status.explain(session, rows)
-    found = [ShownStatus.of(statuses[job.id]) if job.id in statuses else None for job in jobs]
-    return found[0] if len(jobs) == 1 else found
+from tests.core.jobs.waiting import (
+    CPU,
+    GPU,
+    change,
+    explain,
+    leave_a_finished_run,
+    run,
+    start_worker,
+    submit,
+)
 
 
 @contextmanager
@@ -208,92 +149,6 @@ def test_a_run_that_may_be_at_fault_says_when_it_is_tried_again(database):
     reason = explain(database, job).reason
 
     assert reason.startswith("its last worker could not run it (The disk is full); next try in")
-
-
-def test_the_next_in_line_waits_for_the_run_that_ends_first(database):
-    gpus = start_worker(database, devices=[GPU, GPU], slots=2)
-    for _ in range(2):
-        submit(database)
-    run(database, gpus, eta_s=300)
-    run(database, gpus, eta_s=40)
-
-    status = explain(database, submit(database))
-
-    assert status.reason == "next in line on 2 GPU slots, about 40 s"
-    assert (status.position, status.eta_s) == (1, 40)
-
-
-def test_the_runs_ahead_take_as_long_as_those_of_their_data_took(database):
-    leave_a_finished_run(database, 240, epochs=2)
-    leave_a_finished_run(database, 5, dataset="digits")
-    claimant = start_worker(database)
-    submit(database)
-    run(database, claimant, eta_s=60)
-    submit(database)
-    submit(database, "digits", epochs=12)
-
-    status = explain(database, submit(database))
-
-    assert status.reason == "2 runs ahead on 1 CPU slot, about 4 min"
-    assert status.eta_s == pytest.approx(60 + 120 + 60, abs=2)
-
-
-def test_a_run_that_has_not_said_how_long_takes_a_typical_time(database):
-    leave_a_finished_run(database, 50)
-    claimant = start_worker(database)
-    submit(database)
-    claim.claim(database, claimant, 30)
-
-    assert explain(database, submit(database)).eta_s == pytest.approx(50, abs=1)
-
-
-def test_work_that_a_snapshot_has_secured_is_not_counted_again(database):
-    leave_a_finished_run(database, 100)
-    claimant = start_worker(database)
-    submit(database)
-    run(database, claimant, eta_s=10)
-    change(database, submit(database, epochs=4), batches=10, secured_step=30)
-
-    assert explain(database, submit(database)).eta_s == pytest.approx(110, abs=1)
-
-
-def test_the_typical_time_is_the_median_of_the_newest(database, monkeypatch):
-    monkeypatch.setattr(eta, "TYPICAL_OF", 3)
-    for seconds in (9000, 10, 20, 1000):
-        leave_a_finished_run(database, seconds)
-    claimant = start_worker(database)
-    submit(database)
-    claim.claim(database, claimant, 30)
-
-    assert explain(database, submit(database)).eta_s == pytest.approx(20, abs=1)
-
-
-def test_a_run_that_is_being_stopped_makes_room_soon(database):
-    claimant = start_worker(database)
-    stopped = submit(database)
-    run(database, claimant, eta_s=9000)
-    lifecycle.pause(database, stopped.id, LOCAL_OWNER)
-
-    assert explain(database, submit(database)).reason == "next in line on 1 CPU slot, about 1 s"
-
-
-def test_a_run_that_is_about_to_end_still_holds_its_slot(database):
-    claimant = start_worker(database)
-    submit(database)
-    run(database, claimant, eta_s=0)
-
-    assert explain(database, submit(database)).reason == "next in line on 1 CPU slot, about 1 s"
-
-
-def test_without_measurements_no_time_is_estimated(database):
-    claimant = start_worker(database)
-    submit(database)
-    claim.claim(database, claimant, 30)
-    submit(database)
-
-    status = explain(database, submit(database))
-
-    assert (status.reason, status.eta_s) == ("1 run ahead on 1 CPU slot", None)
 
 
 def test_slots_of_both_kinds_are_told_without_a_kind_unless_one_is_asked_for(database):
@@ -566,94 +421,3 @@ def test_a_run_that_is_pinned_waits_for_the_worker_that_has_the_threads(database
 
     assert shown.eta_s == pytest.approx(600, abs=5)
     assert not shown.is_stuck
-
-
-@contextmanager
-def shared(database):
-    eta.share(database)
-    yield
-    database.info.clear()
-
-
-def test_those_who_look_within_a_second_share_a_forecast(database, monkeypatch):
-    start_worker(database)
-    first, second = submit(database), submit(database)
-    plays = []
-    play = eta.play
-    monkeypatch.setattr(eta, "play", lambda session: plays.append(1) or play(session))
-
-    with shared(database):
-        answers = [explain(database, first, second) for _ in range(5)]
-
-    assert plays == [1]
-    assert answers == [answers[0]] * 5
-    assert [status.position for status in answers[0]] == [1, 2]
-
-
-def test_a_job_that_came_since_is_not_missed_by_a_shared_forecast(database):
-    start_worker(database)
-    first = submit(database)
-    with shared(database):
-        assert explain(database, first).position == 1
-
-        assert explain(database, submit(database)).position == 2
-
-
-def test_a_far_job_is_no_reason_to_look_again(database, monkeypatch):
-    monkeypatch.setattr(eta, "LOOKED_AT", 2)
-    start_worker(database)
-    submit(database)
-    submit(database)
-    plays = []
-    play = eta.play
-    monkeypatch.setattr(eta, "play", lambda session: plays.append(1) or play(session))
-
-    with shared(database):
-        far = [explain(database, submit(database)) for _ in range(3)]
-
-    assert plays == [1]
-    assert {status.position for status in far} == {None}
-
-
-def test_an_old_forecast_is_made_again(database, monkeypatch):
-    monkeypatch.setattr(eta, "MAX_AGE_S", 0.0)
-    start_worker(database)
-    first, second = submit(database), submit(database)
-    with shared(database):
-        assert explain(database, second).position == 2
-
-        lifecycle.cancel(database, first.id, LOCAL_OWNER)
-
-        assert explain(database, second).position == 1
-
-
-def prospects(database, **about):
-    wanted = Requirements("auto", 1, dataset="mnist")
-    asked = {"epochs": 1, "priority": 0, "queue": "default"} | about
-    with database.reading() as session:
-        return eta.prospects(session, wanted, **asked)
-
-
-def test_the_prospects_of_a_run_are_what_it_has_once_it_is_submitted(database):
-    leave_a_finished_run(database, seconds=60)
-    worker = start_worker(database, queues=("default", "night"))
-    submit(database)
-    run(database, worker, eta_s=30)
-    submit(database)
-
-    found = prospects(database)
-    job = submit(database)
-
-    assert found["default"].fits
-    with database.reading() as session:
-        status = queue_status.explain(session, [job])[job.id]
-    assert (found["default"].position, found["default"].start_s) == (status.position, status.eta_s)
-    assert found["night"].position == 1
-    assert prospects(database, priority=1)["default"].position == 1
-
-
-def test_a_queue_that_nobody_serves_has_no_prospects(database):
-    start_worker(database)
-
-    assert not prospects(database, queue="night")["night"].fits
-    assert prospects(database, queue="night")["default"].start_s == 0
