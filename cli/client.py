@@ -22,6 +22,7 @@ from core.errors import (
     InvalidInput,
     NotFound,
     TrainyardError,
+    Unauthenticated,
     Unavailable,
 )
 from core.messages import Message, from_json, message, plain
@@ -37,10 +38,15 @@ GIVE_UP_AFTER_S = 60.0
 class Client:
     """Talks to one server."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, token: str | None = None) -> None:
         self.url = url
         # loopback, or a server of one's own: never by way of a proxy
-        self._http = httpx.Client(base_url=f"{url}/api/v1", timeout=TIMEOUT, trust_env=False)
+        self._http = httpx.Client(
+            base_url=f"{url}/api/v1",
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+            timeout=TIMEOUT,
+            trust_env=False,
+        )
 
     def close(self) -> None:
         """Let go of the connection, which is kept from one request to the next."""
@@ -204,6 +210,7 @@ def _reason(sent: JSON, sentence: str) -> Message:
 
 
 _ERRORS: dict[int, type[TrainyardError]] = {
+    httpx.codes.UNAUTHORIZED: Unauthenticated,
     httpx.codes.NOT_FOUND: NotFound,
     httpx.codes.CONFLICT: Conflict,
     httpx.codes.FORBIDDEN: Forbidden,

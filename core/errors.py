@@ -7,7 +7,9 @@ TrainyardError
 ├── Unavailable         a service is away; says which, and what to do
 │   └── DatabaseUnavailable
 ├── Conflict            what is asked does not fit the state of the run; says what would
+├── Unauthenticated     whoever asks has not said who they are, or not so that it is believed
 ├── Forbidden           the actor may not do that
+├── TooManyRequests     it is asked for too often; says when to ask again
 ├── BadRequest          a request cannot be read
 │   └── UnsupportedMediaType  it is not in the format that is read
 ├── PreconditionFailed  what a request takes for granted is not so
@@ -76,8 +78,20 @@ class Conflict(TrainyardError):
     """What was asked for does not fit the state that the run is in. Nothing was changed."""
 
 
+class Unauthenticated(TrainyardError):
+    """Nobody known asks, and only people who are known are answered. Nothing was changed."""
+
+
 class Forbidden(TrainyardError):
     """The actor may not do what was asked for. Nothing was changed."""
+
+
+class TooManyRequests(TrainyardError):
+    """It was asked for too often. Nothing was changed, or looked at."""
+
+    def __init__(self, reason: Message, retry_after_s: float) -> None:
+        super().__init__(reason)
+        self.retry_after_s = retry_after_s
 
 
 class BadRequest(TrainyardError):

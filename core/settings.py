@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from core.errors import TrainyardError
@@ -70,13 +70,24 @@ class Settings(BaseSettings):
             "(trains.example:8080) where a proxy does not pass it on."
         ),
     ] = ()
-    allow_anyone_on_the_network: Annotated[
-        bool,
+    token: Annotated[
+        SecretStr | None,
+        Field(description="API token that the terminal shows; else what trainyard login stored."),
+    ] = None
+    accounts: Annotated[
+        Literal["auto", "local", "shared"],
         Field(
-            description="There are no accounts yet: whoever reaches a non-loopback TRAINYARD_HOST "
-            "can submit, cancel and download. Set to 1 only behind something that keeps others out."
+            description="shared: people log in; local: whoever reaches this machine's loopback is "
+            "the one owner; auto: local where TRAINYARD_HOST is loopback and no other host is "
+            "trusted, else shared."
         ),
-    ] = False
+    ] = "auto"
+    login_idle_hours: Annotated[
+        float, Field(ge=0.01, le=8760, description="Hours after which an unused login ends.")
+    ] = 72.0
+    login_days: Annotated[
+        float, Field(ge=0.01, le=365, description="Days after which a login ends in any case.")
+    ] = 30.0
     web_threads: Annotated[
         int,
         Field(
@@ -163,7 +174,7 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("slots", "data", "url", mode="before")
+    @field_validator("slots", "data", "url", "token", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: Any) -> Any:
         return None if value == "" else value
@@ -235,9 +246,17 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _loopback_alone(self) -> Self:
-        if not self.allow_anyone_on_the_network and not _is_loopback(self.host):
+        if self.accounts == "local" and not _is_loopback(self.host):
             raise WrongValue(message("setting.open_to_others", prefix=PREFIX, host=self.host))
         return self
+
+    @cached_property
+    def has_accounts(self) -> bool:
+        """Whether people log in."""
+        if self.accounts != "auto":
+            return self.accounts == "shared"
+        names = (urlsplit(f"//{each}").hostname or "" for each in self.trusted_hosts)
+        return not (_is_loopback(self.host) and all(map(_is_loopback, names)))
 
     @cached_property
     def data_folder(self) -> Path:
@@ -279,6 +298,8 @@ class Settings(BaseSettings):
         for name, value in self.model_dump().items():
             if isinstance(value, tuple):
                 values[variable(name)] = ",".join(value)
+            elif isinstance(value, SecretStr):
+                continue  # of the terminal alone: no process that it starts needs it
             elif isinstance(value, bool):
                 values[variable(name)] = "1" if value else "0"
             elif value is not None:

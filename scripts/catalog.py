@@ -26,6 +26,7 @@ from core.languages.catalog import SCRIPTS, path_of
 from core.languages.chosen import ENGLISH, LANGUAGES
 from core.messages.english import CATALOG
 from core.protocol.pulse import Phase
+from core.roles import Role, Scope
 from core.spec.fields import plain_fields, sections
 from core.spec.presets import PRESETS
 from core.states import Outcome, State
@@ -121,7 +122,7 @@ def _bands() -> Iterator[Form]:
 
 def _words() -> Iterator[str]:
     """Names of states and the like, as the code knows them; a page writes them by `word`."""
-    for names in (State, Outcome, Phase, Status, Action, ArtifactKind):
+    for names in (State, Outcome, Phase, Status, Action, ArtifactKind, Role, Scope):
         yield from get_args(names)
     yield from ("cancelling", "pausing", "resting")
 

@@ -10,7 +10,7 @@ from core.messaging.notify import Notifier
 from core.messaging.pubsub import Wakeups
 from core.settings import Settings
 from core.storage import store
-from webui import compression, context, languages, problems, security
+from webui import access, compression, context, languages, problems, security
 from webui.api import health, previews
 from webui.api.routes import blueprint as api
 from webui.pages.routes import blueprint as pages
@@ -35,7 +35,9 @@ def create_app(settings: Settings) -> Flask:
     problems.install(app)
     languages.install(app)
     compression.install(app)
-    forms_only = security.install(app, settings)
+    security.install(app, settings)
+    access.install(app, settings)
+    forms_only = security.protect_forms(app)
     for blueprint in (api, health.blueprint, previews.blueprint):
         # no cookie gives the API any right, and JSON from another site needs a permission that
         # we never give; so tokens are for the forms alone
@@ -43,4 +45,5 @@ def create_app(settings: Settings) -> Flask:
         app.register_blueprint(blueprint)
     app.register_blueprint(pages)
     app.register_blueprint(previews.form)
+    access.refuse_unlisted(app)
     return app

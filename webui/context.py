@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from flask import Flask, current_app, g, request
 
 from core.database.engine import Database
+from core.jobs.actors import LOCAL_OWNER, Actor, sees_all
 from core.logs import bound
 from core.messaging.notify import Notifier
 from core.messaging.pubsub import Wakeups
@@ -26,6 +27,13 @@ class Context:
     notifier: Notifier
     wakeups: Wakeups
     storage: Storage
+    actor: Actor = LOCAL_OWNER
+    """Whoever asks, while a request is answered."""
+
+    @property
+    def seen_by(self) -> str | None:
+        """The name of whoever asks, where private runs of others are not there; else None."""
+        return None if sees_all(self.actor) else self.actor.name
 
 
 def attach(app: Flask, context: Context) -> None:
@@ -36,8 +44,14 @@ def attach(app: Flask, context: Context) -> None:
 
 
 def current() -> Context:
-    """The context of the application that serves this request."""
-    return of(current_app)
+    """The context of the application that serves this request, and who asks."""
+    asked: Context | None = g.get("context")
+    return asked or of(current_app)
+
+
+def use(asked: Context) -> None:
+    """Let `current` be this until the request is answered."""
+    g.context = asked
 
 
 def of(app: Flask) -> Context:

@@ -20,7 +20,9 @@ from core.errors import (
     InvalidInput,
     NotFound,
     PreconditionFailed,
+    TooManyRequests,
     TrainyardError,
+    Unauthenticated,
     Unavailable,
     UnsupportedMediaType,
 )
@@ -38,7 +40,9 @@ _STATUS: dict[type[TrainyardError], int] = {
     NotFound: HTTPStatus.NOT_FOUND,
     Gone: HTTPStatus.GONE,
     Conflict: HTTPStatus.CONFLICT,
+    Unauthenticated: HTTPStatus.UNAUTHORIZED,
     Forbidden: HTTPStatus.FORBIDDEN,
+    TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
     UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,  # before BadRequest, which it is too
     BadRequest: HTTPStatus.BAD_REQUEST,
     PreconditionFailed: HTTPStatus.PRECONDITION_FAILED,
@@ -93,6 +97,10 @@ def _on_trainyard_error(error: TrainyardError) -> Response:
     else:
         more |= as_json(error.reason)
     response = _answer(status, str(error), **more)
+    if isinstance(error, TooManyRequests):
+        response.headers["Retry-After"] = str(int(error.retry_after_s) + 1)
+    if isinstance(error, Unauthenticated) and wants_json():
+        response.headers["WWW-Authenticate"] = 'Bearer realm="trainyard"'
     return as_unavailable(error, response) if isinstance(error, Unavailable) else response
 
 
@@ -181,6 +189,7 @@ def _in_words(status: int) -> tuple[str, str]:
             gettext("Open what you were looking at again, from the list of runs."),
         ),
         HTTPStatus.FORBIDDEN: (gettext("This was refused"), gettext("Nothing was done.")),
+        HTTPStatus.UNAUTHORIZED: (gettext("Log in first"), gettext("Nothing was done.")),
     }
     general = (gettext("That did not work"), gettext("Nothing was done. Go back and try again."))
     return words.get(HTTPStatus(status), general)

@@ -1,4 +1,4 @@
-"""What protects a server without accounts: known hosts only, no forged posts, no foreign script."""
+"""What protects every page: known hosts only, no forged posts, no foreign script or frame."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from http import HTTPStatus
 from urllib.parse import SplitResult, urlsplit
 
 from flask import Flask, Response, request
+from flask.sessions import SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
 
 from core.database.instance import instance_of
@@ -31,24 +32,31 @@ CONTENT_SECURITY_POLICY_OF_NETWORKS = CONTENT_SECURITY_POLICY.replace(
 """For a page that runs a network: WebAssembly may be compiled; text is no script there either."""
 
 LARGEST_BODY = 1024 * 1024
+YEAR_S = 365 * 86_400
 
 
-def install(app: Flask, settings: Settings) -> CSRFProtect:
-    """Protect an application."""
+def install(app: Flask, settings: Settings) -> None:
+    """Protect an application from strangers' hosts and sites."""
     app.config.update(
         SECRET_KEY=settings.signing_key,
         MAX_CONTENT_LENGTH=LARGEST_BODY,
         SESSION_COOKIE_NAME=_cookie_name(settings),
         SESSION_COOKIE_HTTPONLY=True,
-        SESSION_COOKIE_SAMESITE="Strict",
+        # whoever follows a link from elsewhere keeps the forms that are open in other tabs
+        SESSION_COOKIE_SAMESITE="Lax",
         WTF_CSRF_TIME_LIMIT=None,  # a form may lie open for days
         WTF_CSRF_SSL_STRICT=False,  # it knows no proxy; where a post comes from is looked at below
     )
+    app.session_interface = Cookies()
     gate = Gate(settings)
     app.before_request(gate.refuse_unknown_hosts)
     app.before_request(gate.refuse_foreign_posts)
     app.before_request(_refuse_other_instance)
     app.after_request(_add_headers)
+
+
+def protect_forms(app: Flask) -> CSRFProtect:
+    """Take forms that a page of ours made, and no others."""
     return CSRFProtect(app)
 
 
@@ -58,6 +66,18 @@ def _cookie_name(settings: Settings) -> str:
     Whoever signs with another key could not read the cookie, and would put its own in its place.
     """
     return f"trainyard_{hashlib.sha256(f'cookie {settings.signing_key}'.encode()).hexdigest()[:12]}"
+
+
+class Cookies(SecureCookieSessionInterface):
+    """What signs forms lies in a cookie that on TLS goes to this host alone, and never off it."""
+
+    def get_cookie_name(self, app: Flask) -> str:
+        """The cookie's name: browsers take a name that begins so from TLS only."""
+        return f"{'__Host-' if request.is_secure else ''}{super().get_cookie_name(app)}"
+
+    def get_cookie_secure(self, app: Flask) -> bool:  # noqa: ARG002
+        """Whether it is sent over TLS alone."""
+        return request.is_secure
 
 
 class Gate:
@@ -122,6 +142,10 @@ def _refuse_other_instance() -> None:
 def _add_headers(response: Response) -> Response:
     response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("X-Frame-Options", "DENY")
+    response.headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+    if request.is_secure:
+        response.headers.setdefault("Strict-Transport-Security", f"max-age={YEAR_S}")
     response.headers.setdefault("Referrer-Policy", "same-origin")
     if re.match(r"application/(problem\+)?json|text/html", response.content_type or ""):
         response.headers.setdefault("Cache-Control", "no-store")

@@ -10,6 +10,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -22,6 +23,7 @@ from core import housekeeping
 from core.housekeeping import House
 from core.settings import Settings
 from webui import context
+from webui.access import still_valid
 from webui.bridge import ON_STREAM, Bridge
 from webui.live.hub import Hub
 
@@ -41,7 +43,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: Flask) -> None:
         parts = context.of(app)
-        self._hub = Hub(parts.database, parts.wakeups)
+        self._hub = Hub(parts.database, parts.wakeups, partial(still_valid, parts))
         self._bridge = Bridge(app, parts.settings.web_threads, self._hub)
         self._house = House(parts.settings, parts.database, parts.storage, parts.wakeups)
         super().__init__(_config(self._bridge, parts.settings))

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from cli import tokens
 from cli.client import Client
 from cli.stack import endpoint
 from core import settings
@@ -62,7 +63,8 @@ def with_client(command: Command) -> Command:
     @wraps(command)
     def wrapped(*, url: str | None, **arguments: Any) -> Any:
         chosen = settings.load(**({"url": url} if url else {}))
-        with Client(endpoint.find_url(chosen)) as client:
+        address = endpoint.find_url(chosen)
+        with Client(address, tokens.token_for(chosen, address)) as client:
             return command(client=client, **arguments)
 
     return wrapped

@@ -19,6 +19,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase
 
 from core.messages import Message, from_stored, stored
+from core.roles import Role, Scope
 from core.states import Desired, EventKind, Outcome, State
 
 ArtifactKind = Literal["checkpoint", "export", "card"]
@@ -88,6 +89,8 @@ class Base(DeclarativeBase):
         Outcome: String(20),
         ArtifactKind: String(20),
         EventKind: String(20),
+        Role: String(20),
+        Scope: String(20),
         Message: StoredMessage,
     }
 

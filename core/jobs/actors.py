@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from core.database.models import Job
-from core.errors import Forbidden
+from core.errors import Forbidden, NotFound
 from core.messages import message
+from core.roles import Role, Scope
 
 ActorKind = Literal["user", "worker", "system"]
 Action = Literal[
@@ -22,6 +23,7 @@ Action = Literal[
     "restore",
     "clean",
     "edit",
+    "manage_people",
 ]
 
 
@@ -32,14 +34,23 @@ class Actor:
     kind: ActorKind
     id: str
     name: str
+    role: Role = "viewer"
+    """Of a person."""
+    scope: Scope = "admin"
+    """Of the token by which a person asks; who is there in person may all of their role."""
 
     def as_json(self) -> dict[str, Any]:
         """The actor as the history keeps it."""
-        return asdict(self)
+        return {"kind": self.kind, "id": self.id, "name": self.name}
+
+    @property
+    def is_administrator(self) -> bool:
+        """Whether it is a person who may act on what is others'."""
+        return self.kind == "user" and self.role == "administrator" and self.scope == "admin"
 
 
-LOCAL_OWNER = Actor("user", "local", "owner")
-"""Whoever reaches this installation: there are no accounts yet, and everybody is its owner."""
+LOCAL_OWNER = Actor("user", "local", "owner", role="administrator")
+"""Whoever reaches an installation without accounts: it listens on its own machine alone."""
 
 REAPER = Actor("system", "reaper", "Trainyard")
 """What takes jobs back from workers that are lost."""
@@ -56,22 +67,58 @@ def of_worker(worker_id: int, name: str) -> Actor:
 def may(actor: Actor, action: Action, job: Job | None = None) -> bool:
     """Whether an actor may do something to a job or a worker, or submit a job.
 
-    Every permission is decided here. Today each person owns every job; what workers and Trainyard
-    itself do to a job follows from its lease, not from a permission.
+    Every permission is decided here. Members act on their own jobs; administrators on all. What
+    workers and Trainyard itself do to a job follows from its lease, not from a permission.
     """
-    del job
-    return action in _PERMITTED[actor.kind]
+    if actor.kind != "user":
+        return action in _OF_KIND[actor.kind]
+    permitted = action in _OF_ROLE[actor.role] and action in _OF_SCOPE[actor.scope]
+    return permitted and (job is None or actor.is_administrator or job.owner == actor.name)
 
 
-_PERMITTED: dict[ActorKind, frozenset[Action]] = {
-    "user": frozenset(get_args(Action)),
+_ON_OWN: frozenset[Action] = frozenset(
+    {"submit", "cancel", "pause", "resume", "retry", "delete", "restore", "edit"}
+)
+_EVERYTHING: frozenset[Action] = frozenset(get_args(Action))
+
+_OF_ROLE: dict[Role, frozenset[Action]] = {
+    "viewer": frozenset(),
+    "member": _ON_OWN,
+    "administrator": _EVERYTHING,
+}
+_OF_SCOPE: dict[Scope, frozenset[Action]] = {
+    "read": frozenset(),
+    "submit": _ON_OWN,
+    "admin": _EVERYTHING,
+}
+_OF_KIND: dict[ActorKind, frozenset[Action]] = {
     "worker": frozenset(),
-    "system": frozenset({"clean"}),
+    "system": frozenset({"clean", "manage_people"}),
 }
 
 
+def sees(actor: Actor, job: Job) -> bool:
+    """Whether a job is there for an actor: private ones are for their owner and administrators."""
+    return not job.is_private or sees_all(actor) or job.owner == actor.name
+
+
+def sees_all(actor: Actor) -> bool:
+    """Whether every job is there for an actor, private ones of others too."""
+    return actor.kind != "user" or actor.role == "administrator"
+
+
 def refuse_unless_allowed(actor: Actor, action: Action, job: Job) -> None:
-    """Raise `Forbidden` where an actor may not do something to a job."""
-    if not may(actor, action, job):
-        reason = message("actor.may_not", name=actor.name, action=action, job_id=job.id)
-        raise Forbidden(reason)
+    """Raise `Forbidden` where an actor may not do something to a job.
+
+    Raises:
+        NotFound: for this actor there is no such job.
+        Forbidden: it may not.
+    """
+    if not sees(actor, job):
+        raise NotFound(message("run.unknown", job_id=job.id))
+    if may(actor, action, job):
+        return
+    about = {"name": actor.name, "action": action, "job_id": job.id}
+    if may(actor, action):
+        raise Forbidden(message("actor.not_the_owner", owner=job.owner, **about))
+    raise Forbidden(message("actor.may_not", **about))

@@ -28,6 +28,7 @@ from core.queries.jobs import (
     jobs,
     jobs_by_id,
     refuse_unknown,
+    refuse_unseen,
     revisions,
 )
 from core.queries.pages import DEFAULT_LIMIT, LARGEST_LIMIT, Page
@@ -113,6 +114,7 @@ __all__ = [
     "parent",
     "queues",
     "refuse_unknown",
+    "refuse_unseen",
     "resources",
     "resources_curve",
     "revisions",

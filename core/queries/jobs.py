@@ -59,6 +59,8 @@ class Selection:
     """Submitted before this moment."""
     sort: str = ""
     """One of `SORTS`, `created` (oldest first), or another value as `can_sort_by` knows it."""
+    seen_by: str | None = None
+    """The name of whoever asks, where private jobs of others are not there; None: all are."""
     deleted: bool = False
     """Whether those that were deleted and can be restored are asked for, and no others."""
 
@@ -71,7 +73,7 @@ class Selection:
     @property
     def is_by_state(self) -> bool:
         """Whether the state alone decides."""
-        return replace(self, states=(), sort="") == EVERYTHING
+        return replace(self, states=(), sort="", seen_by=None) == EVERYTHING
 
     @property
     def is_everything(self) -> bool:
@@ -165,6 +167,7 @@ def _by_id(session: Session, selection: Selection, count: int, cursor: str) -> l
     newest = newest.limit(count)
     if selection.is_by_state and selection.states:
         # each state has its own part of an index; together they would have to be sorted
+        newest = newest.where(*is_seen(selection.seen_by))
         parts = [newest.where(Job.state == state).subquery() for state in set(selection.states)]
         query: Any = union_all(*(select(part.c.id) for part in parts))
     elif selection.tag:
@@ -346,8 +349,15 @@ def _conditions(selection: Selection, *, is_walk: bool) -> Iterator[ColumnElemen
     for name, value in selection.equal.items():
         column = getattr(Job, name)
         yield (in_passing(column) if is_walk else column) == value
+    yield from is_seen(selection.seen_by)
     if selection.text:
         yield holds(Job.folded_name, selection.text.casefold())
+
+
+def is_seen(seen_by: str | None) -> Iterator[ColumnElement[bool]]:
+    """The condition that jobs are there for somebody; almost all are."""
+    if seen_by is not None:
+        yield in_passing(Job.is_private).is_(False) | (in_passing(Job.owner) == seen_by)
 
 
 def _tagged(session: Session, tag: str) -> Iterator[ColumnElement[bool]]:
@@ -372,13 +382,28 @@ def job(session: Session, job_id: int) -> tuple[Job, str | None]:
     if job_id <= LARGEST_KEY:
         row = session.execute(_JOBS.where(Job.id == job_id)).one_or_none()
     if row is None:
-        newest = session.scalar(select(func.max(Job.id)))
-        raise NotFound(
-            message("run.unknown_newest", job_id=job_id, newest=newest)
-            if newest
-            else message("run.unknown_none", job_id=job_id)
-        )
+        raise _unknown(session, job_id)
     return row[0], row[1]
+
+
+def _unknown(session: Session, job_id: int) -> NotFound:
+    newest = session.scalar(select(func.max(Job.id)))
+    return NotFound(
+        message("run.unknown_newest", job_id=job_id, newest=newest)
+        if newest
+        else message("run.unknown_none", job_id=job_id)
+    )
+
+
+def refuse_unseen(session: Session, job_id: int, seen_by: str) -> None:
+    """Raise `NotFound` for a private job of somebody else, as if there were none.
+
+    Of one that is not there nothing is said here.
+    """
+    is_others = Job.is_private.is_(True) & (Job.owner != seen_by)
+    wanted = select(Job.id).where(Job.id == min(job_id, LARGEST_KEY), is_others)
+    if session.scalar(wanted) is not None:
+        raise _unknown(session, job_id)
 
 
 def revisions(session: Session, job_ids: Sequence[int]) -> dict[int, tuple[int, State]]:
@@ -391,17 +416,17 @@ def revisions(session: Session, job_ids: Sequence[int]) -> dict[int, tuple[int, 
     }
 
 
-def jobs_by_id(session: Session, job_ids: Sequence[int]) -> list[Job]:
-    """Each of some jobs that is there, however many they are."""
+def jobs_by_id(session: Session, job_ids: Sequence[int], seen_by: str | None = None) -> list[Job]:
+    """Each of some jobs that is there, for somebody, however many they are."""
     return [
         job
         for part in parts([each for each in job_ids if each <= LARGEST_KEY])
-        for job in session.scalars(select(Job).where(Job.id.in_(part)))
+        for job in session.scalars(select(Job).where(Job.id.in_(part), *is_seen(seen_by)))
     ]
 
 
-def count_by_state(session: Session) -> dict[State, int]:
-    """How many jobs are in each state; deleted ones are not counted."""
-    is_shown = in_passing(Job.deleted_at).is_(None)
-    rows = session.execute(select(Job.state, func.count()).where(is_shown).group_by(Job.state))
+def count_by_state(session: Session, seen_by: str | None = None) -> dict[State, int]:
+    """How many jobs are in each state, for somebody; deleted ones are not counted."""
+    counted = (in_passing(Job.deleted_at).is_(None), *is_seen(seen_by))
+    rows = session.execute(select(Job.state, func.count()).where(*counted).group_by(Job.state))
     return dict.fromkeys(STATES, 0) | {row[0]: row[1] for row in rows}

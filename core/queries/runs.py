@@ -27,7 +27,7 @@ from core.errors import NotFound
 from core.messages import message
 from core.metrics import curves
 from core.metrics.samples import MetricSample
-from core.queries.jobs import job
+from core.queries.jobs import is_seen, job
 from core.queries.pages import DEFAULT_LIMIT, Page, checked_limit, key_of, page_of, rows_of_job
 
 
@@ -227,16 +227,18 @@ def _newest(key: Any, of_job: Any, job_id: int) -> Any:
     return select(func.max(key)).where(of_job == job_id).scalar_subquery()
 
 
-def parent(session: Session, job_id: int) -> Job | None:
-    """The job that a job began as a copy of; None: none, or one that is purged."""
+def parent(session: Session, job_id: int, seen_by: str | None = None) -> Job | None:
+    """The job that a job began as a copy of; None: none that is there for somebody, or purged."""
     query = select(Job).join(Clone, Clone.parent_id == Job.id)
-    return session.scalar(query.where(Clone.job_id == job_id))
+    return session.scalar(query.where(Clone.job_id == job_id, *is_seen(seen_by)))
 
 
-def children(session: Session, job_id: int, limit: int = DEFAULT_LIMIT) -> Sequence[Job]:
-    """The newest jobs that began as copies of a job, and were not deleted."""
+def children(
+    session: Session, job_id: int, limit: int = DEFAULT_LIMIT, seen_by: str | None = None
+) -> Sequence[Job]:
+    """The newest jobs that began as copies of a job and were not deleted, for somebody."""
     query = select(Job).join(Clone, Clone.job_id == Job.id)
-    query = query.where(Clone.parent_id == job_id, Job.deleted_at.is_(None))
+    query = query.where(Clone.parent_id == job_id, Job.deleted_at.is_(None), *is_seen(seen_by))
     return session.scalars(query.order_by(Clone.job_id.desc()).limit(checked_limit(limit))).all()
 
 

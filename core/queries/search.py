@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from core.database.hints import in_passing
 from core.database.models import LARGEST_KEY, Job, JobTag, Worker
-from core.queries.jobs import Selection, jobs
+from core.queries.jobs import Selection, is_seen, jobs, jobs_by_id
 from core.workers import live
 
 NOTED = 300
@@ -34,32 +34,35 @@ class Found:
     """Live ones."""
 
 
-def search(session: Session, text: str, limit: int) -> Found:
-    """Look for a text, in capital or small letters; at most so many of each kind."""
+def search(session: Session, text: str, limit: int, seen_by: str | None = None) -> Found:
+    """Look for a text, in capital or small letters; at most so many of each kind.
+
+    `seen_by` is the name of whoever looks, where private runs of others are not there.
+    """
     found: dict[int, Job] = {}
     for job in (
-        *_of_number(session, text),
-        *(job for job, _ in jobs(session, Selection(text=text), limit).items),
-        *_of_notes(session, text.casefold(), limit),
+        *_of_number(session, text, seen_by),
+        *(job for job, _ in jobs(session, Selection(text=text, seen_by=seen_by), limit).items),
+        *_of_notes(session, text.casefold(), limit, seen_by),
     ):
         found.setdefault(job.id, job)
     folded = text.casefold()
     return Found(
         list(found.values())[:limit],
-        _tags(session, text, limit),
+        _tags(session, text, limit, seen_by),
         [each for each in live(session) if folded in each.name.casefold()][:limit],
     )
 
 
-def _of_number(session: Session, text: str) -> Sequence[Job]:
+def _of_number(session: Session, text: str, seen_by: str | None) -> Sequence[Job]:
     number = text.removeprefix("#")
     if not (number.isascii() and number.isdigit() and int(number) <= LARGEST_KEY):
         return []
-    job = session.get(Job, int(number))
-    return [job] if job is not None and job.deleted_at is None else []
+    found = jobs_by_id(session, [int(number)], seen_by)
+    return [job for job in found if job.deleted_at is None]
 
 
-def _of_notes(session: Session, folded: str, limit: int) -> Sequence[Job]:
+def _of_notes(session: Session, folded: str, limit: int, seen_by: str | None) -> Sequence[Job]:
     # as the index has it: both databases compare the texts of conditions
     has_notes = Job.notes != literal_column("''")
     rows = session.execute(
@@ -68,16 +71,14 @@ def _of_notes(session: Session, folded: str, limit: int) -> Sequence[Job]:
         .order_by(Job.id.desc())
         .limit(NOTED)
     )
-    ids = [row.id for row in rows if folded in row.notes.casefold()][:limit]
-    if not ids:
-        return []
-    found = session.scalars(select(Job).where(Job.id.in_(ids))).unique()
-    return sorted(found, key=lambda job: -job.id)
+    ids = [row.id for row in rows if folded in row.notes.casefold()]
+    return sorted(jobs_by_id(session, ids, seen_by), key=lambda job: -job.id)[:limit]
 
 
-def _tags(session: Session, text: str, limit: int) -> list[str]:
+def _tags(session: Session, text: str, limit: int, seen_by: str | None) -> list[str]:
     """Tags that begin with a text: those that follow it in the order of their key."""
-    rows = session.scalars(
-        select(JobTag.tag).where(JobTag.tag >= text).distinct().order_by(JobTag.tag).limit(TAGS)
-    )
+    following = select(JobTag.tag).where(JobTag.tag >= text)
+    if seen_by is not None:  # a tag of private runs alone says something of them
+        following = following.join(Job, Job.id == JobTag.job_id).where(*is_seen(seen_by))
+    rows = session.scalars(following.distinct().order_by(JobTag.tag).limit(TAGS))
     return [tag for tag in rows if tag.startswith(text)][:limit]

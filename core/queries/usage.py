@@ -24,6 +24,7 @@ from core.database.models import (
     Snapshot,
     UnnamedBlob,
 )
+from core.queries.jobs import jobs_by_id
 
 LARGEST = 10
 BYTES_OF_RESOURCE_SAMPLE = 100
@@ -79,8 +80,8 @@ def by_kind(session: Session) -> list[Usage]:
     ]
 
 
-def largest_runs(session: Session) -> Sequence[RunUsage]:
-    """The runs whose files take the most, largest first; those that are deleted too."""
+def largest_runs(session: Session, seen_by: str | None = None) -> Sequence[RunUsage]:
+    """The runs whose files take the most, for somebody, largest first; deleted ones too."""
     parts = [
         select(table.job_id, func.sum(table.size).label("size")).group_by(table.job_id)
         for table in (Artifact, Snapshot)
@@ -94,7 +95,7 @@ def largest_runs(session: Session) -> Sequence[RunUsage]:
         .limit(LARGEST)
     ).all()
     sizes = {job_id: int(total) for job_id, total in found}
-    jobs = {job.id: job for job in session.scalars(select(Job).where(Job.id.in_(sizes)))}
+    jobs = {job.id: job for job in jobs_by_id(session, list(sizes), seen_by)}
     return [
         RunUsage(jobs[job_id], total, _rows_of(session, job_id))
         for job_id, total in sizes.items()

@@ -23,8 +23,8 @@ def count_queued(session: Session) -> int:
     return session.scalar(select(func.count()).select_from(waiting)) or 0
 
 
-def ended_lately(session: Session, limit: int) -> Sequence[Job]:
-    """The runs that ended last, the newest end first; of those at the end of the history."""
+def ended_lately(session: Session, limit: int, seen_by: str | None = None) -> Sequence[Job]:
+    """The runs that ended last, for somebody, the newest first; of the end of the history."""
     newest = session.scalar(select(func.max(JobEvent.id))) or 0
     ends = session.scalars(
         select(JobEvent.job_id)
@@ -32,7 +32,7 @@ def ended_lately(session: Session, limit: int) -> Sequence[Job]:
         .order_by(JobEvent.id.desc())
     )
     ids = list(dict.fromkeys(ends))[: 2 * limit]  # some were retried since, or deleted
-    by_id = {job.id: job for job in jobs_by_id(session, ids)}
+    by_id = {job.id: job for job in jobs_by_id(session, ids, seen_by)}
     found = [by_id[each] for each in ids if each in by_id]
     is_over = (job for job in found if job.finished_at is not None and job.deleted_at is None)
     return list(is_over)[:limit]

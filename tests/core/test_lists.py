@@ -15,7 +15,7 @@ from core.queries import SORTS, Selection
 from core.spec import presets
 from tests.core.many import costly, learn, multiply, plans
 
-ADA = Actor("user", "7", "Ada")
+ADA = Actor("user", "7", "Ada", "administrator")
 
 
 def submit(database, name="job", actor=LOCAL_OWNER, **options):

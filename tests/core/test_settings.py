@@ -25,8 +25,6 @@ from core.settings import BadSettings, Settings
         ("TRAINYARD_STORAGE_URL", "file://folder"),
         ("TRAINYARD_STORAGE_URL", "s3://"),
         ("TRAINYARD_STORAGE_URL", "s3:///prefix"),
-        ("TRAINYARD_HOST", "0.0.0.0"),
-        ("TRAINYARD_HOST", "example.org"),
         ("TRAINYARD_URL", "example.org"),
         ("TRAINYARD_URL", "http://"),
         ("TRAINYARD_URL", "http://host:port"),
@@ -45,7 +43,7 @@ from core.settings import BadSettings, Settings
         ("TRAINYARD_TRUSTED_HOSTS", "trains.example:port"),
         ("TRAINYARD_TRUSTED_HOSTS", "[::1"),
         ("TRAINYARD_WORKER_NAME", "w" * 121),
-        ("TRAINYARD_ALLOW_ANYONE_ON_THE_NETWORK", "perhaps"),
+        ("TRAINYARD_ACCOUNTS", "perhaps"),
     ],
 )
 def test_a_bad_value_is_refused_by_the_name_of_its_variable(monkeypatch, variable, value):
@@ -111,13 +109,31 @@ def test_the_address_of_the_server_has_no_slash_at_its_end(monkeypatch):
     assert settings.load().url == "https://trains.example.org"
 
 
-def test_the_server_is_kept_on_loopback_unless_the_risk_is_named(monkeypatch):
+def test_whoever_serves_others_has_accounts(monkeypatch):
+    assert not settings.load().has_accounts
+
     monkeypatch.setenv("TRAINYARD_HOST", "0.0.0.0")
-    with pytest.raises(BadSettings, match="no accounts"):
+    assert settings.load().has_accounts
+
+    monkeypatch.setenv("TRAINYARD_ACCOUNTS", "local")
+    with pytest.raises(BadSettings, match="nobody logs in"):
         settings.load()
 
-    monkeypatch.setenv("TRAINYARD_ALLOW_ANYONE_ON_THE_NETWORK", "1")
-    assert settings.load().host == "0.0.0.0"
+
+@pytest.mark.parametrize(
+    ("trusted", "has_accounts"), [("trains.example", True), ("127.0.0.1:8443, localhost", False)]
+)
+def test_a_name_that_others_use_means_accounts(monkeypatch, trusted, has_accounts):
+    monkeypatch.setenv("TRAINYARD_TRUSTED_HOSTS", trusted)
+
+    assert settings.load().has_accounts is has_accounts
+
+
+def test_a_proxy_that_asks_who_is_there_may_stand_before_a_server_without_accounts(monkeypatch):
+    monkeypatch.setenv("TRAINYARD_TRUSTED_HOSTS", "trains.example")
+    monkeypatch.setenv("TRAINYARD_ACCOUNTS", "local")
+
+    assert not settings.load().has_accounts
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.5.5.5"])
@@ -146,7 +162,7 @@ def test_everything_lies_in_the_home_folder_by_default(tmp_path):
     [
         {},
         {"queues": ("a", "b"), "slots": 2, "port": 9000, "secret_key": "s"},
-        {"host": "0.0.0.0", "allow_anyone_on_the_network": True, "trusted_hosts": ("web", "b")},
+        {"host": "0.0.0.0", "accounts": "shared", "trusted_hosts": ("web", "b")},
         {"database_url": "postgresql://user:p%40ss@host:5432/name", "url": "http://web:80"},
         {"storage_url": "s3://bucket/prefix", "lease_seconds": 4.5, "data": "/data"},
     ],

@@ -33,7 +33,7 @@ def cancel(database, settings):
 @pytest.fixture
 def pause(database, settings):
     def ask(job):
-        lifecycle.pause(database, job.id, Actor("user", "u", "ada"))
+        lifecycle.pause(database, job.id, Actor("user", "u", "ada", "administrator"))
         Wakeups(settings.redis_url).announce("asked", job.id)
 
     return ask

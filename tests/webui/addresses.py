@@ -7,6 +7,8 @@ import re
 from flask import Flask
 
 PREFIX = "/api/v1"
+OF_ACCOUNTS = {"/login", "/account", "/people", "/people/audit"}
+"""Pages of an installation with accounts; on others there are none."""
 PLACE = re.compile(r"<(?:[^:<>]+:)?(\w+)>")  # `<int:job_id>`
 
 
@@ -17,7 +19,7 @@ def of_api(app: Flask) -> set[tuple[str, str]]:
 
 def of_pages(app: Flask) -> set[str]:
     """Each page that can be opened without anything to show."""
-    return {rule for rule in of_all_pages(app) if not PLACE.search(rule)}
+    return {rule for rule in of_all_pages(app) if not PLACE.search(rule)} - OF_ACCOUNTS
 
 
 def of_all_pages(app: Flask) -> set[str]:

@@ -1,5 +1,6 @@
 """Checks what a person sends, and asks `core.jobs` for it: the same for the pages and the API."""
 
+from webui.actions.accounts import change_person, invite, make_token
 from webui.actions.cleaning import clean
 from webui.actions.filters import remove_filter, save_filter
 from webui.actions.many import Many, cancel_many, delete_many, restore_many, retry_many, tag_many
@@ -26,12 +27,15 @@ __all__ = [
     "Submission",
     "cancel",
     "cancel_many",
+    "change_person",
     "check",
     "clean",
     "delete",
     "delete_many",
     "drain_worker",
     "edit",
+    "invite",
+    "make_token",
     "pause",
     "remove_filter",
     "restore",

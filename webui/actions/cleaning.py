@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.jobs import deletion
-from core.jobs.actors import LOCAL_OWNER
 from core.retention import cleaning, policy
 from core.retention.cleaning import Piece
 from core.retention.policy import DAY_S, Policy
@@ -28,7 +27,7 @@ def clean(context: Context, values: Mapping[str, Any]) -> tuple[CleanOptions, Pi
     whole = Piece()
     deadline = time.monotonic() + CLEANING_S
     if asked.deleted and not asked.position:
-        whole.merge(cleaning.purge_now(context.database, LOCAL_OWNER, dry_run=asked.dry_run))
+        whole.merge(cleaning.purge_now(context.database, context.actor, dry_run=asked.dry_run))
         # what is left by then, the housekeeping removes
         while (
             not asked.dry_run and time.monotonic() < deadline and deletion.purge(context.database)
@@ -36,7 +35,9 @@ def clean(context: Context, values: Mapping[str, Any]) -> tuple[CleanOptions, Pi
             pass
     rules, position = _rules(context, asked), asked.position
     while True:
-        part = cleaning.clean(context.database, rules, LOCAL_OWNER, position, dry_run=asked.dry_run)
+        part = cleaning.clean(
+            context.database, rules, context.actor, position, dry_run=asked.dry_run
+        )
         whole.merge(part)
         if part.next is None or time.monotonic() > deadline:
             return asked, whole

@@ -7,7 +7,6 @@ from typing import Any
 
 from core import saved_filters
 from core.database.models import SavedFilter
-from core.jobs.actors import LOCAL_OWNER
 from webui.actions.options import FilterOptions, checked
 from webui.context import Context
 
@@ -20,7 +19,7 @@ def save_filter(context: Context, values: Mapping[str, Any]) -> SavedFilter:
         Conflict: there are too many.
     """
     asked = checked(FilterOptions, values)
-    return saved_filters.save(context.database, LOCAL_OWNER.name, asked.name, asked.query)
+    return saved_filters.save(context.database, context.actor.name, asked.name, asked.query)
 
 
 def remove_filter(context: Context, filter_id: int) -> SavedFilter:
@@ -29,4 +28,4 @@ def remove_filter(context: Context, filter_id: int) -> SavedFilter:
     Raises:
         NotFound: there is no such filter.
     """
-    return saved_filters.remove(context.database, LOCAL_OWNER.name, filter_id)
+    return saved_filters.remove(context.database, context.actor.name, filter_id)

@@ -10,7 +10,6 @@ from core import queries
 from core.database.models import Job
 from core.errors import Conflict, Forbidden, InvalidInput, NotFound, TrainyardError
 from core.jobs import editing
-from core.jobs.actors import LOCAL_OWNER
 from core.messages import message
 from core.states import FINAL
 from webui.actions.options import ManyOptions, TagOptions, checked
@@ -76,7 +75,7 @@ def tag_many(context: Context, values: Mapping[str, Any]) -> Many:
 
     def tag(context: Context, job_id: int) -> Job:
         tags = {"add": asked.add, "remove": asked.remove}
-        return announced(context, editing.retag(context.database, job_id, LOCAL_OWNER, **tags))
+        return announced(context, editing.retag(context.database, job_id, context.actor, **tags))
 
     return _each(context, {"ids": asked.ids}, tag)
 

@@ -39,7 +39,7 @@ def _single(tags: list[str]) -> list[str]:
     """Tags that can be told apart where they stand beside each other."""
     if any("," in tag or characters.has_controls(tag) for tag in tags):
         raise WrongValue(message("input.tag_characters"))
-    return [_readable(tag) for tag in tags if tag]
+    return [readable(tag) for tag in tags if tag]
 
 
 def _text(value: str) -> str:
@@ -50,7 +50,7 @@ def _text(value: str) -> str:
     return "\n".join(lines)
 
 
-def _readable(value: str) -> str:
+def readable(value: str) -> str:
     """A word that is seen in a list, and leaves what stands beside it alone."""
     if characters.has_controls(value):
         raise WrongValue(message("input.control_characters"))
@@ -71,7 +71,7 @@ def _seeds(value: Any) -> Any:
 RunName = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_LENGTH),
-    AfterValidator(_readable),
+    AfterValidator(readable),
     Field(title="Name", description="What to call the run; need not be unique."),
 ]
 
@@ -164,7 +164,7 @@ class ActionOptions(BaseModel):
     @field_validator("by")
     @classmethod
     def _printable(cls, value: str | None) -> str | None:
-        return value and _readable(value)
+        return value and readable(value)
 
 
 class RetryOptions(ActionOptions):
@@ -211,7 +211,7 @@ class FilterOptions(BaseModel):
     name: Annotated[
         str,
         StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_LENGTH),
-        AfterValidator(_readable),
+        AfterValidator(readable),
     ]
     query: Annotated[str, StringConstraints(max_length=QUERY_LENGTH), AfterValidator(_on_one_line)]
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from core.database.models import Job
 from core.jobs import deletion, editing, lifecycle
-from core.jobs.actors import LOCAL_OWNER
 from webui.actions.options import NOTHING, ActionOptions, Edit, RetryOptions, checked
 from webui.context import Context
 
@@ -20,7 +19,7 @@ def cancel(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) -
         NotFound: there is no such job.
     """
     checked(ActionOptions, values)
-    return announced(context, lifecycle.cancel(context.database, job_id, LOCAL_OWNER))
+    return announced(context, lifecycle.cancel(context.database, job_id, context.actor))
 
 
 def pause(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) -> Job:
@@ -32,7 +31,7 @@ def pause(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) ->
         Conflict: it has ended, or is being cancelled.
     """
     checked(ActionOptions, values)
-    return announced(context, lifecycle.pause(context.database, job_id, LOCAL_OWNER))
+    return announced(context, lifecycle.pause(context.database, job_id, context.actor))
 
 
 def resume(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) -> Job:
@@ -44,7 +43,9 @@ def resume(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) -
         Conflict: it has ended, or is being cancelled.
     """
     checked(ActionOptions, values)
-    return announced(context, lifecycle.resume(context.database, job_id, LOCAL_OWNER), notify=True)
+    return announced(
+        context, lifecycle.resume(context.database, job_id, context.actor), notify=True
+    )
 
 
 def retry(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) -> Job:
@@ -58,7 +59,7 @@ def retry(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) ->
         Conflict: it is neither.
     """
     asked = checked(RetryOptions, values)
-    job = lifecycle.retry(context.database, job_id, LOCAL_OWNER, from_scratch=asked.from_scratch)
+    job = lifecycle.retry(context.database, job_id, context.actor, from_scratch=asked.from_scratch)
     return announced(context, job, notify=True)
 
 
@@ -74,7 +75,7 @@ def edit(context: Context, job_id: int, values: Mapping[str, Any]) -> Job:
     job = editing.edit(
         context.database,
         job_id,
-        LOCAL_OWNER,
+        context.actor,
         name=asked.name,
         tags=asked.tags,
         notes=asked.notes,
@@ -109,12 +110,12 @@ def restore(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) 
 def delete_one(context: Context, job_id: int) -> Job:
     """Delete a run, and tell its viewers."""
     undo_s = context.settings.undo_hours * 3600.0
-    return announced(context, deletion.delete(context.database, job_id, LOCAL_OWNER, undo_s))
+    return announced(context, deletion.delete(context.database, job_id, context.actor, undo_s))
 
 
 def restore_one(context: Context, job_id: int) -> Job:
     """Restore a run; one that was queued is queued again."""
-    job = deletion.restore(context.database, job_id, LOCAL_OWNER)
+    job = deletion.restore(context.database, job_id, context.actor)
     return announced(context, job, notify=job.state == "queued")
 
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from core.database.models import NAME_LENGTH, Job
 from core.errors import FieldError, InvalidInput
 from core.jobs import lifecycle
-from core.jobs.actors import LOCAL_OWNER
+from core.jobs.actors import LOCAL_OWNER, Actor
 from core.jobs.capacity import refuse_more_than_there_are
 from core.jobs.editing import MOST_TAGS
 from core.messages import message
@@ -47,7 +47,7 @@ def submit(context: Context, values: Mapping[str, Any], key: str | None = None) 
     asked = _read(values)
     _refuse_more_than_there_are(context, asked)
     wanted = asked.runs()
-    jobs = _queued(context, asked, None if key is None else _token(key))
+    jobs = _queued(context, asked, None if key is None else _token(key, context.actor))
     if key is not None and [(job.name, job.spec) for job in jobs] != wanted:
         raise InvalidInput.one(KEY, message("input.key_of_another", job_id=jobs[0].id))
     context.notifier.notify(asked.submission.queue)
@@ -94,9 +94,9 @@ def _queued(context: Context, asked: Asked, token: str | None) -> list[Job]:
         "cloned_from": submission.cloned_from,
     }
     if not submission.seeds:
-        return [lifecycle.submit(context.database, LOCAL_OWNER, **about)]
+        return [lifecycle.submit(context.database, context.actor, **about)]
     seeded = {**about, "seeds": submission.seeds}
-    return lifecycle.submit_for_seeds(context.database, LOCAL_OWNER, **seeded)
+    return lifecycle.submit_for_seeds(context.database, context.actor, **seeded)
 
 
 def _refuse_more_than_there_are(context: Context, asked: Asked) -> None:
@@ -104,10 +104,12 @@ def _refuse_more_than_there_are(context: Context, asked: Asked) -> None:
     refuse_more_than_there_are(context.database, asked.submission.queue, spec.device, spec.devices)
 
 
-def _token(key: str) -> str:
+def _token(key: str, actor: Actor) -> str:
+    """What a submit is known by: two people may choose the same key."""
     if not 0 < len(key) <= LONGEST_KEY:
         raise InvalidInput.one(KEY, message("input.key_length", most=LONGEST_KEY))
-    return hashlib.sha256(key.encode()).hexdigest()
+    text = key if actor == LOCAL_OWNER else f"{actor.name}\n{key}"
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _read(values: Mapping[str, Any]) -> Asked:

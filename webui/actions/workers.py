@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.jobs import drains
-from core.jobs.actors import LOCAL_OWNER
 from webui.actions.options import NOTHING, ActionOptions, checked
 from webui.context import Context
 
@@ -22,7 +21,7 @@ def drain_worker(context: Context, which: str, values: Mapping[str, Any] = NOTHI
         NotFound: there is no such worker.
     """
     checked(ActionOptions, values)
-    return drains.drain(context.database, which, LOCAL_OWNER)
+    return drains.drain(context.database, which, context.actor)
 
 
 def resume_worker(context: Context, which: str, values: Mapping[str, Any] = NOTHING) -> int:
@@ -36,7 +35,7 @@ def resume_worker(context: Context, which: str, values: Mapping[str, Any] = NOTH
         NotFound: there is no such worker.
     """
     checked(ActionOptions, values)
-    worker_id, queues = drains.resume(context.database, which, LOCAL_OWNER)
+    worker_id, queues = drains.resume(context.database, which, context.actor)
     for queue in queues:
         context.notifier.notify(queue)
     return worker_id

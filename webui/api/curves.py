@@ -95,9 +95,12 @@ def metrics_of_runs() -> Response:
     if wanted.points * len(job_ids) > MOST_POINTS:
         raise InvalidInput.one("points", message("input.limit", most=MOST_POINTS // len(job_ids)))
     values = selected("values", queries.METRICS)
-    with current().database.reading(repeatable=True) as session:
+    parts = current()
+    with parts.database.reading(repeatable=True) as session:
         for job_id in job_ids:
             queries.job(session, job_id)
+            if parts.seen_by is not None:
+                queries.refuse_unseen(session, job_id, parts.seen_by)
         found = [queries.metrics_curve(session, each, wanted, values) for each in job_ids]
         items = [shapes.CurveShape.of(curve) for curve in found]
         return jsonify(shapes.CurvesShape(items=items).as_json())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from flask import Response, request
 
 from core import queries
@@ -10,6 +13,7 @@ from core.errors import Gone, InvalidInput
 from core.jobs import events as job_events
 from core.messages import message
 from core.states import FINAL
+from webui.access import proof_of_request
 from webui.api.blueprint import blueprint
 from webui.api.jobs import rows_of_job
 from webui.api.shapes import EventShape
@@ -29,7 +33,7 @@ def events(job_id: int) -> Response:
         job, _ = queries.job(session, job_id)
     if seen and job.state in FINAL and job.revision == position.revision:
         return Response(status=204)  # tells a browser not to connect again
-    return event_stream(Subscription([Watched(job_id, position)]))
+    return event_stream([Watched(job_id, position)])
 
 
 @blueprint.get("/jobs/<int:job_id>/events/history")
@@ -41,7 +45,7 @@ def history_of_job(job_id: int) -> Response:
 @blueprint.get("/events")
 def all_events() -> Response:
     """What happens to all runs, after an event, or from now on."""
-    return event_stream(Subscription(after=_after(last_event_id(), _newest())))
+    return event_stream(after=_after(last_event_id(), _newest()))
 
 
 @blueprint.get("/streams")
@@ -52,7 +56,18 @@ def streams() -> Response:
     after = _after(request.args["events"], newest) if "events" in request.args else None
     if not jobs and after is None:
         raise InvalidInput.one("job", message("input.required"))
-    return event_stream(Subscription(jobs, after, is_multiplexed=True))
+    return event_stream(_seen(jobs), after, is_multiplexed=True)
+
+
+def _seen(jobs: Sequence[Watched]) -> list[Watched]:
+    """What is watched; a private run of somebody else is as one that is not there."""
+    parts = current()
+    if parts.seen_by is None:
+        return list(jobs)
+    with parts.database.reading() as session:
+        ids = [each.job_id for each in jobs]
+        known = {job.id for job in queries.jobs_by_id(session, ids, parts.seen_by)}
+    return [each if each.job_id in known else replace(each, job_id=0) for each in jobs]
 
 
 def _newest() -> int:
@@ -70,9 +85,13 @@ def last_event_id() -> str | None:
     return request.headers.get("Last-Event-ID") or request.args.get("after")
 
 
-def event_stream(subscription: Subscription) -> Response:
+def event_stream(
+    jobs: Sequence[Watched] = (), after: int | None = None, *, is_multiplexed: bool = False
+) -> Response:
     """The head of a stream of server-sent events; the server makes its body (`webui/bridge.py`)."""
-    request.environ[ENVIRON] = subscription
+    request.environ[ENVIRON] = Subscription(
+        jobs, after, is_multiplexed, seen_by=current().seen_by, proof=proof_of_request()
+    )
     return Response(
         iter(()),  # of no length that is known
         content_type="text/event-stream; charset=utf-8",

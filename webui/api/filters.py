@@ -5,7 +5,6 @@ from __future__ import annotations
 from flask import Response, jsonify
 
 from core import saved_filters
-from core.jobs.actors import LOCAL_OWNER
 from core.queries import Page
 from webui import actions
 from webui.api import shapes
@@ -18,7 +17,7 @@ from webui.context import current
 def filters() -> Response:
     """The filters that are saved, by their names."""
     with current().database.reading() as session:
-        page = Page(saved_filters.of_owner(session, LOCAL_OWNER.name), None)
+        page = Page(saved_filters.of_owner(session, current().actor.name), None)
     return jsonify(shapes.Listing.of(page, shapes.FilterShape.model_validate).as_json())
 
 

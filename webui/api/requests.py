@@ -18,6 +18,7 @@ from core.database.models import NAME_LENGTH
 from core.errors import BadRequest, InvalidInput, UnsupportedMediaType
 from core.messages import message
 from core.protocol.reports import LEVELS
+from webui.context import current
 
 LONGEST_TEXT = 500
 """That a log is searched for."""
@@ -91,6 +92,7 @@ def selection(args: Args | None = None) -> queries.Selection:
         owner=_filter("owner", args),
         tag=_filter("tag", args),
         text=_filter("text", args),
+        seen_by=current().seen_by,
         sort=args.get("sort", ""),
         deleted=_is_set("deleted", args),
     )

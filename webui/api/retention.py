@@ -5,16 +5,14 @@ from __future__ import annotations
 from flask import Response, jsonify
 
 from core import queries, scratch
-from core.database.engine import Database
 from core.queries import Usage
-from core.settings import Settings
 from webui import actions
 from webui.actions import Many
 from webui.api import shapes
 from webui.api.blueprint import blueprint
 from webui.api.jobs import show
 from webui.api.requests import json_object, options
-from webui.context import current
+from webui.context import Context, current
 
 
 @blueprint.delete("/jobs/<int:job_id>")
@@ -59,18 +57,21 @@ def clean() -> Response:
 def storage() -> Response:
     """What takes how much space."""
     context = current()
-    return jsonify(storage_of(context.database, context.settings).as_json())
+    return jsonify(storage_of(context).as_json())
 
 
-def storage_of(database: Database, settings: Settings) -> shapes.StorageShape:
+def storage_of(context: Context) -> shapes.StorageShape:
     """What takes how much space: in the store, in the database, and on the server's host."""
     on_host = [
-        Usage("datasets", None, scratch.size_of(settings.data_folder)),
+        Usage("datasets", None, scratch.size_of(context.settings.data_folder)),
         Usage("scratch", None, scratch.total_size()),
     ]
-    with database.reading() as session:
+    with context.database.reading() as session:
         kinds = [*queries.by_kind(session), *on_host]
         return shapes.StorageShape(
             kinds=[shapes.UsageShape.of(each) for each in kinds],
-            largest=[shapes.RunUsageShape.of(each) for each in queries.largest_runs(session)],
+            largest=[
+                shapes.RunUsageShape.of(each)
+                for each in queries.largest_runs(session, context.seen_by)
+            ],
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from webui.api import (
+    accounts,
     advice,
     artifacts,
     curves,
@@ -17,6 +18,7 @@ from webui.api import (
 from webui.api.blueprint import blueprint
 
 RESOURCES = (
+    accounts,
     advice,
     artifacts,
     curves,

@@ -12,6 +12,7 @@ import contextlib
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -23,6 +24,7 @@ from core.messaging.pubsub import Wakeups
 from webui.live.channel import Channel, Watcher
 from webui.live.news import Event
 from webui.live.position import Position
+from webui.live.subscription import Proof
 from webui.live.topics import HistoryTopic, JobTopic, Look, Place, Topic, pulse, waiting_key
 
 LOOK_EVERY_S = 2.0
@@ -47,13 +49,23 @@ class Connection(Watcher, Protocol):
     """A watcher that has a line to keep alive."""
 
     silent_since: float
+    proof: Proof | None
+
+    def leave(self) -> None:
+        """End it."""
 
 
 class Hub:
     """The channels of one process, and who watches them."""
 
-    def __init__(self, database: Database, wakeups: Wakeups) -> None:
+    def __init__(
+        self,
+        database: Database,
+        wakeups: Wakeups,
+        still_valid: Callable[[AbstractSet[Proof]], AbstractSet[Proof]] = lambda proofs: proofs,
+    ) -> None:
         self.database = database
+        self._still_valid = still_valid
         self.stopping = False
         self._wakeups = wakeups
         self._stop_listening = threading.Event()
@@ -161,10 +173,15 @@ class Hub:
                 self._loop.call_soon_threadsafe(self._changed, job_id)
 
     def _changed(self, job_id: int) -> None:
-        for topic in (JobTopic(self.database, job_id), HistoryTopic(self.database)):
-            channel = self._channels.get(topic)
-            if channel is not None:
-                self.look(channel)
+        channel = self._channels.get(JobTopic(self.database, job_id))
+        for each in (*self._histories(), *([channel] if channel else ())):
+            self.look(each)
+
+    def _histories(self) -> list[Channel]:
+        """The channels of the history: one for each who sees other runs than everybody does."""
+        return [
+            channel for topic, channel in self._channels.items() if isinstance(topic, HistoryTopic)
+        ]
 
     def _open(self, topic: Topic, place: Place, *, is_over: bool) -> Channel:
         channel = self._channels[topic] = Channel(topic, place, is_over=is_over)
@@ -257,7 +274,18 @@ class Hub:
             if to_all or connection.silent_since < silent:
                 connection.say(heartbeat)
 
+    async def _end_unproved(self) -> None:
+        """End the streams of logins and tokens that have ended."""
+        proofs = {each.proof for each in self._connections if each.proof is not None}
+        if not proofs:
+            return
+        valid = await self._run(self._looks, partial(self._still_valid, proofs))
+        for connection in list(self._connections):
+            if connection.proof is not None and connection.proof in proofs - valid:
+                connection.leave()
+
     async def _find_changes(self) -> None:
+        await self._end_unproved()
         jobs = {
             topic.job_id: channel
             for topic, channel in self._channels.items()
@@ -270,9 +298,9 @@ class Hub:
                 self.look(channel)
             else:
                 await self._tell_of_the_line(channel, found.waiting_keys.get(job_id))
-        history = self._channels.get(HistoryTopic(self.database))
-        if history is not None and history.place != found.newest_event:
-            self.look(history)
+        for history in self._histories():
+            if history.place != found.newest_event:
+                self.look(history)
 
     async def _tell_of_the_line(self, channel: Channel, key: str | None) -> None:
         """Send a job that waits again, where it waits for another reason by now."""

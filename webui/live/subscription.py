@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from core.errors import FieldError, InvalidInput
 from core.messages import message
@@ -26,6 +27,14 @@ class Watched:
 
 
 @dataclass(frozen=True, slots=True)
+class Proof:
+    """A login or a token, by its number: a stream ends with it."""
+
+    kind: Literal["login", "token"]
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Subscription:
     """What is watched over one connection."""
 
@@ -34,6 +43,10 @@ class Subscription:
     """An event of the history of all runs; None: that is not watched."""
     is_multiplexed: bool = False
     """Whether each id says which stream it is of: a label, or `events`."""
+    seen_by: str | None = None
+    """The name of whoever watches, where private runs of others are not there."""
+    proof: Proof | None = None
+    """By what whoever watches came in; None: nothing is needed."""
 
 
 def event_id(text: str) -> int:

@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from sqlalchemy.orm import Session
+
 from core import queries
 from core.database.engine import Database
+from core.database.models import JobEvent
 from core.jobs import events as job_events
 from core.logs import bound
 from core.states import State
@@ -80,9 +83,11 @@ class JobTopic:
 
 @dataclass(frozen=True, slots=True)
 class HistoryTopic:
-    """The history of all runs."""
+    """The history of all runs that are there for somebody."""
 
     database: Database
+    seen_by: str | None = None
+    """The name of whoever watches, where private runs of others are not there."""
 
     def present(self) -> tuple[Place, bool]:
         with self.database.reading() as session:
@@ -91,14 +96,22 @@ class HistoryTopic:
     def look(self, seen: int) -> Look:
         with self.database.reading() as session:
             rows = job_events.after(session, seen, ROWS_AT_ONCE)
+            shown = self._shown(session, rows)
             events = [
-                Event("happened", shapes.EventShape.of(row).as_json(), row.id) for row in rows
+                Event("happened", shapes.EventShape.of(row).as_json(), row.id) for row in shown
             ]
         newest = rows[-1].id if rows else seen
         return Look(events, newest, is_whole=len(rows) < ROWS_AT_ONCE)
 
     def mark(self, place: int) -> int:
         return place
+
+    def _shown(self, session: Session, rows: Sequence[JobEvent]) -> Sequence[JobEvent]:
+        if self.seen_by is None:
+            return rows
+        ids = sorted({row.job_id for row in rows})
+        known = {job.id for job in queries.jobs_by_id(session, ids, self.seen_by)}
+        return [row for row in rows if row.job_id in known]
 
 
 @dataclass(frozen=True, slots=True)

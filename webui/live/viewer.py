@@ -32,6 +32,7 @@ class Viewer:
 
     def __init__(self, hub: Hub, subscription: Subscription, write: Write) -> None:
         self.silent_since = time.monotonic()
+        self.proof = subscription.proof
         self._hub = hub
         self._write = write
         self._news = asyncio.Event()
@@ -195,5 +196,5 @@ def _topics(hub: Hub, asked: Subscription) -> list[tuple[Topic, Place, str]]:
         for each in asked.jobs
     ]
     if asked.after is not None:
-        topics.append((HistoryTopic(hub.database), asked.after, HISTORY_TAG))
+        topics.append((HistoryTopic(hub.database, asked.seen_by), asked.after, HISTORY_TAG))
     return topics

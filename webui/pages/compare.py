@@ -51,8 +51,9 @@ def compare() -> str:
     if "run" not in request.args:
         return render_template("compare/empty.html")
     job_ids = _job_ids()
-    with current().database.reading(repeatable=True) as session:
-        by_id = {job.id: job for job in queries.jobs_by_id(session, job_ids)}
+    parts = current()
+    with parts.database.reading(repeatable=True) as session:
+        by_id = {job.id: job for job in queries.jobs_by_id(session, job_ids, parts.seen_by)}
         for job_id in job_ids:
             if job_id not in by_id:
                 raise NotFound(message("run.unknown", job_id=job_id))

@@ -58,8 +58,9 @@ def choose() -> str:
 
 def _named(job_ids: list[int]) -> str:
     """The question about the runs that were chosen in the list."""
-    with current().database.reading() as session:
-        found = queries.jobs_by_id(session, job_ids[: actions.MOST_AT_ONCE])
+    parts = current()
+    with parts.database.reading() as session:
+        found = queries.jobs_by_id(session, job_ids[: actions.MOST_AT_ONCE], parts.seen_by)
     found.sort(key=lambda job: job.id, reverse=True)
     return _question(
         [JobShape.of(job, None) for job in found],

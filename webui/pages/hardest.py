@@ -105,7 +105,7 @@ def _tested() -> list[DatasetInfo]:
 
 
 def _finished(dataset: str) -> Selection:
-    return Selection(states=("succeeded",), dataset=dataset)
+    return Selection(states=("succeeded",), dataset=dataset, seen_by=current().seen_by)
 
 
 def _runs(dataset: str, most: int) -> tuple[list[Job], list[JSON]]:

@@ -46,7 +46,10 @@ def _starting_form() -> Form:
 def _job(number: str) -> Job:
     if not (number.isascii() and number.isdigit() and len(number) < 19):  # a key's digits
         raise InvalidInput.one("from", message("input.run_number"))
-    with current().database.reading() as session:
+    parts = current()
+    with parts.database.reading() as session:
+        if parts.seen_by is not None:
+            queries.refuse_unseen(session, int(number), parts.seen_by)
         return queries.job(session, int(number))[0]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from webui.pages import (
+    account,
     coach,
     compare,
     deletion,
@@ -11,7 +12,9 @@ from webui.pages import (
     hardest,
     insight,
     language,
+    login,
     new_run,
+    people,
     report,
     run,
     runs,
@@ -27,6 +30,7 @@ from webui.pages import (
 from webui.pages.blueprint import blueprint
 
 PAGES = (
+    account,
     coach,
     compare,
     deletion,
@@ -35,7 +39,9 @@ PAGES = (
     hardest,
     insight,
     language,
+    login,
     new_run,
+    people,
     report,
     run,
     runs,

@@ -74,8 +74,8 @@ def _facts(session: Session, row: Job) -> dict[str, Any]:
             milestones, [AttemptShape.of(each).as_json() for each in attempts.items]
         ),
         "newest_event": milestones[-1][0].id if milestones else 0,
-        "parent": queries.parent(session, row.id),
-        "children": queries.children(session, row.id, CHILDREN),
+        "parent": queries.parent(session, row.id, current().seen_by),
+        "children": queries.children(session, row.id, CHILDREN, current().seen_by),
         "files": [ArtifactShape.model_validate(file).as_json() for file in files.items],
         "has_evaluation": row.state in FINAL and queries.evaluated_attempt(session, row.id) > 0,
         "took_s": seconds_between(row.started_at, row.finished_at)

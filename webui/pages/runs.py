@@ -15,7 +15,6 @@ from core.database.instance import instance_of
 from core.database.models import MEASURED, Job
 from core.datasets.builtin import DATASETS
 from core.jobs import events
-from core.jobs.actors import LOCAL_OWNER
 from core.metrics import thumbnails
 from core.queries import Page, Selection
 from core.spec import facts
@@ -52,7 +51,7 @@ def runs() -> Response:
         newest = events.newest_id(session)
         instance = instance_of(session)
         rows = _rows(session, page, view)
-        kept = saved_filters.of_owner(session, LOCAL_OWNER.name)
+        kept = saved_filters.of_owner(session, current().actor.name)
     response = make_response(
         render_template(
             whole_or_part("runs/page.html", "runs/_list.html"),

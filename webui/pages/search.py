@@ -59,8 +59,9 @@ def search() -> str:
 
 def _groups(text: str, limit: int) -> list[Group]:
     folded = text.casefold()
-    with current().database.reading() as session:
-        found = queries.search(session, text, limit)
+    parts = current()
+    with parts.database.reading() as session:
+        found = queries.search(session, text, limit, parts.seen_by)
     groups = [
         Group(gettext("Runs"), [_run(job) for job in found.runs]),
         Group(gettext("Tags"), [_tag(tag) for tag in found.tags]),

@@ -94,8 +94,9 @@ def _shown() -> list[JSON]:
     """The chosen runs that are there, as the API shows them; none where none was chosen."""
     if "run" not in request.args:
         return []
-    with current().database.reading() as session:
-        found = queries.jobs_by_id(session, _ids()[: actions.MOST_AT_ONCE])
+    parts = current()
+    with parts.database.reading() as session:
+        found = queries.jobs_by_id(session, _ids()[: actions.MOST_AT_ONCE], parts.seen_by)
     return [
         JobShape.of(job, None).as_json() | {"summary": facts.summary(job.spec)}
         for job in sorted(found, key=lambda job: job.id, reverse=True)

@@ -13,8 +13,7 @@ from webui.pages.blueprint import blueprint, whole_or_part
 @blueprint.get("/storage")
 def storage() -> str:
     """What takes how much space, by kind and by the largest runs."""
-    context = current()
-    shown = storage_of(context.database, context.settings).as_json()
+    shown = storage_of(current()).as_json()
     return render_template(
         whole_or_part("storage/page.html", "storage/_tables.html"), titles=_titles(), **shown
     )

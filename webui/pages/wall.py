@@ -27,8 +27,10 @@ MOST_WORKERS = 100
 @blueprint.get("/wall")
 def wall() -> str:
     """The whole installation at a glance."""
-    with current().database.reading() as session:
-        running = queries.jobs(session, Selection(states=["running"]), queries.LARGEST_LIMIT)
+    parts = current()
+    chosen = Selection(states=["running"], seen_by=parts.seen_by)
+    with parts.database.reading() as session:
+        running = queries.jobs(session, chosen, queries.LARGEST_LIMIT)
         shown = running.items[:MOST_RUNNING]
         workers = [
             WorkerShape.of(row).as_json() for row in queries.workers(session, MOST_WORKERS).items
@@ -38,7 +40,7 @@ def wall() -> str:
         page: JSON = {
             "running": _with_curves(session, shown),
             "more": len(running.items) - len(shown),
-            "ended": _as_json(session, queries.ended_lately(session, MOST_ENDED)),
+            "ended": _as_json(session, queries.ended_lately(session, MOST_ENDED, parts.seen_by)),
             "queued": min(queued, MOST_COUNTED),
             "are_more_queued": queued > MOST_COUNTED,
             "live": len(live),

@@ -8,6 +8,7 @@ from flask import Response, redirect, render_template, request, url_for
 
 from core import queries
 from core.database.models import Job, Worker
+from core.jobs.actors import sees
 from core.jobs.overview import overview
 from core.jobs.rests import parse
 from core.languages import gettext
@@ -57,7 +58,7 @@ def _workers(cursor: str) -> dict[str, Any]:
     with current().database.reading() as session:
         page = queries.workers(session, cursor=cursor)
         named = {rest.job_id for row in page.items for rest in parse(row[0].rests)}
-        known = {job.id for job in queries.jobs_by_id(session, sorted(named))}
+        known = {job.id for job in queries.jobs_by_id(session, sorted(named), current().seen_by)}
         shown = [_shown(row) for row in page.items]
     return {
         "live": [each for each in shown if each["is_live"]],
@@ -91,9 +92,14 @@ def _shown(row: Row) -> JSON:
         "status": state,
         "label": _label(state),
         "waits_s": _waits_s(worker),
-        "names": {job.id: job.name for job in running},
+        "names": {job.id: _name(job) for job in running},
         "units": _units(worker, {job.id for job in running}),
     }
+
+
+def _name(job: Job) -> str:
+    """What a run is called, for whoever asks."""
+    return job.name if sees(current().actor, job) else gettext("a private run")
 
 
 def _state(row: Row) -> str:

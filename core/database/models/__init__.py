@@ -3,6 +3,19 @@
 Times are stored in UTC and always set by the database's own clock (`core.database.clock.now`).
 """
 
+from core.database.models.accounts import (
+    ADDRESS_LENGTH,
+    AGENT_LENGTH,
+    PERSON_LENGTH,
+    SUBJECT_LENGTH,
+    AccountEvent,
+    FailedLogin,
+    Identity,
+    Invitation,
+    Login,
+    Person,
+    Token,
+)
 from core.database.models.derived import DerivedFile
 from core.database.models.duties import Duty
 from core.database.models.files import Artifact, Snapshot, UnnamedBlob, artifact_kind
@@ -42,15 +55,20 @@ from core.database.types import (
 )
 
 __all__ = [
+    "ADDRESS_LENGTH",
+    "AGENT_LENGTH",
     "KIND_LENGTH",
     "LARGEST_KEY",
     "MEASURED",
     "NAME_LENGTH",
+    "PERSON_LENGTH",
     "QUERY_LENGTH",
     "QUEUE_LENGTH",
+    "SUBJECT_LENGTH",
     "TAG_LENGTH",
     "TOKEN_LENGTH",
     "VALUE_LENGTH",
+    "AccountEvent",
     "Artifact",
     "Attempt",
     "Base",
@@ -59,7 +77,10 @@ __all__ = [
     "Duty",
     "Epoch",
     "Evaluation",
+    "FailedLogin",
+    "Identity",
     "Instance",
+    "Invitation",
     "Job",
     "JobEvent",
     "JobProgress",
@@ -67,12 +88,15 @@ __all__ = [
     "JobValue",
     "Lane",
     "LogLine",
+    "Login",
     "MetricBuckets",
     "MetricSegment",
+    "Person",
     "Preview",
     "ResourceSample",
     "SavedFilter",
     "Snapshot",
+    "Token",
     "UnnamedBlob",
     "Worker",
     "artifact_kind",

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Index,
     String,
     Text,
+    false,
     select,
     text,
 )
@@ -42,9 +43,12 @@ MEASURED = (
 )
 """The measurements of a run by which a list can be sorted."""
 
-_LISTED = ("state", "dataset", "model", "preset", "owner", "folded_name", "deleted_at")
+_LISTED = (
+    *("state", "dataset", "model", "preset", "owner", "folded_name"),
+    *("deleted_at", "is_private"),
+)
 """By what a list can be filtered. SQLite reads an index alone only where it has every column of the
-question, so the last is there too, though it is empty in these indexes."""
+question, so `deleted_at` is there too, though it is empty in these indexes."""
 
 
 def _of_listed(name: str | None, *columns: str, also: str = "") -> Index:
@@ -106,6 +110,8 @@ class Job(Base):
     """The spec's dataset and the kind of its network again: for lists, and for what is typical."""
     owner: Mapped[str] = mapped_column(String(NAME_LENGTH))
     """The name of the actor who submitted it."""
+    is_private: Mapped[bool] = mapped_column(server_default=false())
+    """Whether it is there for its owner and administrators alone."""
     tags: Mapped[list[Any]]
     """Its rows of `job_tags` again, in the order in which they were given."""
     notes: Mapped[str] = mapped_column(Text, server_default="")
@@ -218,7 +224,7 @@ class Job(Base):
             postgresql_where=text("submission_token IS NOT NULL"),
         ),
         # by its state the few that run are found too: a page skips the deleted ones in the index
-        Index("ix_jobs_state_id", "state", "id", "deleted_at"),
+        Index("ix_jobs_state_id", "state", "id", "deleted_at", "owner", "is_private"),
         # pages of the list, newest first
         *(
             _of_listed(f"ix_jobs_{column}_id", column, "id")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.messages.english.accounts import ACCOUNTS
 from core.messages.english.coach import COACH
 from core.messages.english.comparison import COMPARISON
 from core.messages.english.events import EVENTS
@@ -13,7 +14,7 @@ from core.messages.english.services import SERVICES
 from core.messages.english.spec import SPEC
 from core.messages.template import Template
 
-TOPICS = (QUEUE, FAILURES, SERVICES, EVENTS, REFUSALS, INPUTS, SPEC, COMPARISON, COACH)
+TOPICS = (QUEUE, FAILURES, SERVICES, EVENTS, REFUSALS, INPUTS, SPEC, COMPARISON, COACH, ACCOUNTS)
 
 CATALOG: dict[str, Template] = {
     "text": "{text}",  # a sentence of an earlier release, or words of a program that is not ours

@@ -68,7 +68,7 @@ INPUTS: dict[str, Template] = {
     "setting.redis_address": "write it as redis://host:port/number",
     "setting.storage_address": "write it as file:///folder or s3://bucket/prefix",
     "setting.server_address": "write it as http://host:port",
-    "setting.open_to_others": "{prefix}HOST: {host} can be reached by others, and there are no "
-    "accounts yet. Keep 127.0.0.1, or set {prefix}ALLOW_ANYONE_ON_THE_NETWORK=1 behind something "
-    "that keeps others out.",
+    "setting.open_to_others": "{prefix}HOST: {host} can be reached by others, and with "
+    "{prefix}ACCOUNTS=local nobody logs in. Keep 127.0.0.1, or leave {prefix}ACCOUNTS away: people "
+    "then have accounts.",
 }

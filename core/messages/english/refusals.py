@@ -49,6 +49,9 @@ REFUSALS: dict[str, Template] = {
     "actor.may_not_drain_worker": "{name} may not drain a worker.",
     "actor.may_not_resume_worker": "{name} may not end the rest of a worker.",
     "actor.may_not": "{name} may not {action:word} run {job_id}.",
+    "actor.not_the_owner": "{name} may not {action:word} run {job_id}: it belongs to {owner}. Its "
+    "owner and administrators may.",
+    "actor.may_not_manage_people": "Only administrators may do this, and {name} is none here.",
     "artifact.network_too_large": "The network of run {job_id} is too large to be put into a page. "
     "Download its ONNX file.",
     "artifact.no_network": "Run {job_id} has published no ONNX file, which is what can be tried.",
@@ -67,6 +70,8 @@ REFUSALS: dict[str, Template] = {
     "request.from_another_site": "Requests from other sites are refused. If this is a page of this "
     "server, a proxy in front has changed its address: add the one that browsers show, with its "
     "port, to TRAINYARD_TRUSTED_HOSTS, such as trains.example:8080.",
+    "request.from_nowhere": "A request that changes something must say where it comes from: the "
+    "header Origin or Sec-Fetch-Site is missing. Programs send a token instead of a cookie.",
     "request.other_instance": "This page was of another database than the one that is here now, "
     "whose runs have other numbers. Open the run again from the list.",
     "request.form_expired": "This form has expired: it was open for very long, or the server has "

@@ -39,6 +39,8 @@ SERVICES: dict[str, Template] = {
     "storage.no_answer": "The file store {place} does not answer ({detail}).",
     "storage.hangs": "The file store has not answered for {waited_s:duration}.",
     "storage.stopped_answering": "The file store stopped answering ({detail}).",
+    "client.no_token": "this is no token: one begins with ty_ and has 75 characters",
+    "client.tokens_unreadable": "The file {path} cannot be read: {detail}. Repair or remove it.",
     "client.no_answer": "No Trainyard server answers at {url} ({detail}). Start one with "
     "`trainyard up` (or `make up`), or name another with --url or TRAINYARD_URL.",
     "client.not_ours": "{host} answered {status}, not as a Trainyard server does.",

@@ -17,7 +17,7 @@ from core.jobs.snapshots import SnapshotRef
 from core.spec import presets
 from core.storage.blobs import Blob
 
-ADA = Actor("user", "7", "Ada")
+ADA = Actor("user", "7", "Ada", "administrator")
 ONE_GPU = Capacity(1, 1, has_gpus=True)
 TWO_GPUS = Capacity(2, 2, has_gpus=True)
 

@@ -10,7 +10,7 @@ from core.jobs.event_messages import describe, describe_snapshots
 from core.messages import as_json, plain
 from core.states import EVENT_KINDS
 
-ADA = Actor("user", "7", "Ada")
+ADA = Actor("user", "7", "Ada", "administrator")
 WORKER = Actor("worker", "1", "w1")
 BAD_LUCK = {"reason": as_json(plain("bad luck"))}
 FACTS = {"device": "CPU", "precision": "fp32", "threads": 2}

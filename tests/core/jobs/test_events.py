@@ -24,7 +24,7 @@ from core.workers import WorkerFacts
 from tests.core.jobs.conftest import pin
 from tests.services import wait_until
 
-ADA = Actor("user", "7", "Ada")
+ADA = Actor("user", "7", "Ada", "administrator")
 STARTED = Started(device="CPU", threads=2, precision="fp32", epochs=3, batches=10)
 
 

@@ -326,7 +326,7 @@ def test_a_job_that_is_held_for_no_known_reason_says_when_it_may_start(database)
 
 @pytest.mark.parametrize(("by", "reason"), [("ada", "paused by ada"), (None, "paused")])
 def test_a_paused_job_says_who_paused_it(database, by, reason):
-    job = lifecycle.pause(database, submit(database).id, Actor("user", "7", "ada"))
+    job = lifecycle.pause(database, submit(database).id, Actor("user", "7", "ada", "administrator"))
     change(database, job, desired_by=by)  # None: of an earlier release
 
     status = explain(database, job)

@@ -65,6 +65,11 @@ DESCRIBED = [
     ("GET /storage", shapes.StorageShape),
     ("GET /storage", shapes.UsageShape),
     ("GET /storage", shapes.RunUsageShape),
+    ("GET /me", shapes.MeShape),
+    ("GET /people", shapes.PersonShape),
+    ("GET /invitations", shapes.InvitationShape),
+    ("GET /invitations", shapes.NewInvitationShape),
+    ("GET /audit", shapes.AccountEventShape),
     ("Errors", shapes.Problem),
     ("Errors", problems.FieldProblem),
 ]

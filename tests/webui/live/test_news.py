@@ -40,7 +40,7 @@ def test_a_job_that_waits_is_sent_with_the_reason(database, recorder):
     job = last_job(database, first.id)
     assert job["queue_status"]["reason"] == "next in line on 1 CPU slot"
     assert job["queue_status"]["position"] == 1
-    lifecycle.pause(database, first.id, Actor("user", "u", "ada"))
+    lifecycle.pause(database, first.id, Actor("user", "u", "ada", "administrator"))
 
     job = last_job(database, first.id)
 

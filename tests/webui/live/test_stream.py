@@ -174,7 +174,7 @@ def test_a_stream_continues_over_a_pause_and_after_it(
     job_id = recorder.lease.job_id
     with watching(browser, recorder) as events:
         until(events, "job")
-        lifecycle.pause(database, job_id, Actor("user", "u", "ada"))
+        lifecycle.pause(database, job_id, Actor("user", "u", "ada", "administrator"))
         assert until(events, "job")[-1].json()["desired"] == "pause"
         endings.end(database, recorder.lease, "paused")
         paused = until(events, "job")[-1].json()

@@ -99,7 +99,7 @@ def test_a_run_that_is_being_paused_shows_the_seconds_and_can_be_resumed(client,
 def test_a_paused_run_shows_who_paused_it_and_from_where_it_resumes(client, database, running):
     job_id, lease = running()
     secure(database, job_id)
-    lifecycle.pause(database, job_id, Actor("user", "u", "ada <b>"))
+    lifecycle.pause(database, job_id, Actor("user", "u", "ada <b>", "administrator"))
     endings.end(database, lease, "paused")
     page = get(client, f"/jobs/{job_id}")
     notice = page.one("section", **{"class": "notice"})

@@ -153,7 +153,7 @@ def test_a_paused_job_keeps_a_snapshot_and_resumes_from_it(context, database, su
     job = submit(LONG_DIGITS)
     with running(context) as thread:
         wait_for_progress(database, job)
-        lifecycle.pause(database, job.id, Actor("user", "u", "ada"))
+        lifecycle.pause(database, job.id, Actor("user", "u", "ada", "administrator"))
         context.pipes.wake(job.id)
         thread.join(30)
         assert not thread.is_alive()

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from webui.api.shapes.accounts import (
+    AccountEventShape,
+    InvitationShape,
+    MeShape,
+    NewInvitationShape,
+    PersonShape,
+)
 from webui.api.shapes.advice import AdviceShape, AdvicesShape
 from webui.api.shapes.artifacts import ArtifactShape
 from webui.api.shapes.base import JSON, Listing, OpenShape, Reason, Shape, SparseShape, timestamp
@@ -34,6 +41,7 @@ from webui.api.shapes.workers import RestShape, WorkerShape
 
 __all__ = [
     "JSON",
+    "AccountEventShape",
     "AdviceShape",
     "AdvicesShape",
     "ArtifactShape",
@@ -48,14 +56,18 @@ __all__ = [
     "FilterShape",
     "HealthShape",
     "HourShape",
+    "InvitationShape",
     "JobShape",
     "LineShape",
     "Listing",
     "LogLine",
     "ManyShape",
+    "MeShape",
     "MetricSample",
     "NetworkShape",
+    "NewInvitationShape",
     "OpenShape",
+    "PersonShape",
     "PresetShape",
     "PreviewShape",
     "Problem",

@@ -1,0 +1,43 @@
+"""Random secrets that people and programs show: made here, and known to the database as digests.
+
+A secret has 256 random bits, so that a quick hash is enough to keep it (ASVS 6.5.2 asks slow ones
+of secrets below 112 bits). One of an API token says what it is, and has a checksum: what was
+mistyped is told from what was revoked without a look at the database, and scanners find it in code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import zlib
+
+PREFIX = "ty_"
+_BYTES = 32
+_CHECKSUM_LENGTH = 8
+
+
+def new_secret() -> str:
+    """256 random bits, for a cookie or a link."""
+    return secrets.token_urlsafe(_BYTES)
+
+
+def new_token() -> str:
+    """256 random bits for a program to show: `ty_`, 64 hexadecimal digits, and their checksum."""
+    bits = secrets.token_hex(_BYTES)
+    return f"{PREFIX}{bits}{_checksum(bits)}"
+
+
+def is_token(text: str) -> bool:
+    """Whether a text can be a token: its length and its checksum are right."""
+    bits, checksum = text[len(PREFIX) : -_CHECKSUM_LENGTH], text[-_CHECKSUM_LENGTH:]
+    is_long_enough = len(text) == len(PREFIX) + 2 * _BYTES + _CHECKSUM_LENGTH
+    return text.startswith(PREFIX) and is_long_enough and _checksum(bits) == checksum
+
+
+def digest(secret: str) -> str:
+    """What the database keeps of a secret: its SHA-256 in hexadecimal digits."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _checksum(bits: str) -> str:
+    return f"{zlib.crc32(bits.encode()):08x}"

@@ -1,0 +1,175 @@
+"""Logins: browsers in which somebody is there. Their cookies hold secrets, the database digests.
+
+A login ends when it is idle for long, in any case after some weeks, when its person ends it,
+changes the password, or is shut out. Whatever ends it holds from the next request on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, delete, select, update
+from sqlalchemy.orm import Session
+
+from core.accounts import history, passwords, people, throttle
+from core.accounts.credentials import digest, new_secret
+from core.database.clock import now
+from core.database.engine import Database
+from core.database.models import ADDRESS_LENGTH, AGENT_LENGTH, PERSON_LENGTH, Login, Person
+from core.errors import NotFound, Unauthenticated
+from core.jobs.actors import Actor
+from core.messages import message
+
+SEEN_EVERY_S = 60.0
+"""How exactly it is known when somebody was last there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """How long a login lasts, in seconds."""
+
+    idle_s: float
+    whole_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Browser:
+    """Where a request comes from, for the person to know their logins by."""
+
+    address: str
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """A login that is found by its secret."""
+
+    login_id: int
+    actor: Actor
+    is_seen: bool
+    """Whether it is known already that it was used at this time."""
+
+
+def log_in(database: Database, name: str, password: str, browser: Browser) -> tuple[str, Person]:
+    """Begin a login by a password: its secret, and whose it is.
+
+    Nothing tells whether a name is wrong or its password: the answer and its time are the same.
+
+    Raises:
+        Unauthenticated: they do not belong together, or the person is shut out.
+        TooManyRequests: it was tried too often.
+    """
+    wanted = people.normalized(name)[: PERSON_LENGTH + 1]
+    limits = throttle.limits_of(wanted, browser.address)
+    throttle.begin(database, limits)
+    with database.reading() as session:
+        person = session.scalar(select(Person).where(Person.name == wanted))
+    is_right = passwords.is_right(password, person.password_hash if person else None)
+    if not is_right or person is None or person.disabled_at is not None:
+        if person is not None:
+            _tell_of_failure(database, person, browser)
+        raise Unauthenticated(message("login.refused"))
+    with people.changing(database) as session:
+        throttle.succeeded(session, limits)
+        throttle.forget(session)
+        person = session.get_one(Person, person.id)
+        if passwords.is_outdated(person.password_hash or ""):
+            person.password_hash = passwords.hashed(password)
+        return begin(session, person, browser), person
+
+
+def begin(session: Session, person: Person, browser: Browser) -> str:
+    """Begin a login of somebody who has proved who they are: its secret, for a cookie."""
+    secret = new_secret()
+    session.add(
+        Login(
+            digest=digest(secret),
+            person_id=person.id,
+            created_at=now(),
+            seen_at=now(),
+            address=browser.address[:ADDRESS_LENGTH],
+            agent=browser.agent[:AGENT_LENGTH],
+        )
+    )
+    payload = {"address": browser.address[:ADDRESS_LENGTH]}
+    history.append(session, people.as_actor(person), "logged_in", person.name, payload)
+    return secret
+
+
+def find(session: Session, secret: str, lifetime: Lifetime) -> LoggedIn | None:
+    """The login of a secret; None where it has ended."""
+    row = session.execute(
+        select(Login.id, Person, Login.seen_at > now(-SEEN_EVERY_S))
+        .join(Person, Person.id == Login.person_id)
+        .where(Login.digest == digest(secret), *_lives(lifetime))
+    ).one_or_none()
+    return None if row is None else LoggedIn(row[0], people.as_actor(row[1]), bool(row[2]))
+
+
+def alive(session: Session, login_ids: Sequence[int], lifetime: Lifetime) -> Sequence[int]:
+    """Those of some logins that have not ended."""
+    if not login_ids:
+        return ()
+    asked = select(Login.id).join(Person, Person.id == Login.person_id)
+    return session.scalars(asked.where(Login.id.in_(login_ids), *_lives(lifetime))).all()
+
+
+def seen(database: Database, login_id: int) -> None:
+    """Note that a login is used."""
+    with database.writing() as session:
+        session.execute(update(Login).where(Login.id == login_id).values(seen_at=now()))
+
+
+def of_person(session: Session, actor: Actor, lifetime: Lifetime) -> Sequence[Login]:
+    """The logins of somebody that have not ended, the one used last first."""
+    mine = _of(actor).join(Person, Person.id == Login.person_id).where(*_lives(lifetime))
+    return session.scalars(mine.order_by(Login.seen_at.desc(), Login.id.desc())).all()
+
+
+def end(database: Database, actor: Actor, login_id: int, kind: history.Kind = "logged_out") -> None:
+    """End a login of one's own.
+
+    Raises:
+        NotFound: there is no such login of this person.
+    """
+    with database.writing() as session:
+        found = session.scalar(_of(actor).where(Login.id == login_id))
+        if found is None:
+            raise NotFound(message("login.unknown"))
+        session.delete(found)
+        history.append(session, actor, kind, actor.name)
+
+
+def end_others(database: Database, actor: Actor, kept: int | None) -> None:
+    """End all logins of somebody but one."""
+    with database.writing() as session:
+        ended = delete(Login).where(Login.person_id == int(actor.id))
+        session.execute(ended if kept is None else ended.where(Login.id != kept))
+        history.append(session, actor, "logins_ended", actor.name)
+
+
+def sweep(session: Session, lifetime: Lifetime) -> None:
+    """Remove the rows of logins that have ended by themselves."""
+    is_over = (Login.seen_at < now(-lifetime.idle_s)) | (Login.created_at < now(-lifetime.whole_s))
+    session.execute(delete(Login).where(is_over))
+
+
+def _of(actor: Actor) -> Select[Login]:
+    return select(Login).where(Login.person_id == int(actor.id))
+
+
+def _lives(lifetime: Lifetime) -> tuple[Any, ...]:
+    return (
+        Login.seen_at > now(-lifetime.idle_s),
+        Login.created_at > now(-lifetime.whole_s),
+        Person.disabled_at.is_(None),
+    )
+
+
+def _tell_of_failure(database: Database, person: Person, browser: Browser) -> None:
+    with database.writing() as session:
+        payload = {"address": browser.address[:ADDRESS_LENGTH]}
+        actor = Actor("system", "login", "somebody")
+        history.append(session, actor, "login_failed", person.name, payload)

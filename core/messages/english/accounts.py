@@ -1,0 +1,48 @@
+"""Accounts: what is refused at the door, and what happened to people, logins and tokens."""
+
+from __future__ import annotations
+
+from core.messages.template import Template
+
+ACCOUNTS: dict[str, Template] = {
+    "login.required": "Log in first.",
+    "login.token_required": "Send a token: the header Authorization: Bearer ty_… . Tokens are made "
+    "on the page My account; trainyard login stores one.",
+    "login.refused": "The name and the password do not belong together.",
+    "login.too_many_tries": "There were too many tries. Wait {wait_s:duration}, then try again.",
+    "login.unknown": "There is no such login; it may have ended.",
+    "token.refused": "This token is not known, has expired, or was revoked. Make another on the "
+    "page My account.",
+    "token.scope": "This token may {scope:word} only, and this needs one that may {needed:word}.",
+    "token.unknown": "There is no such token.",
+    "token.too_many": "There are {most} tokens already: revoke one first.",
+    "token.not_for_this": "A token cannot do this: log in with a browser.",
+    "role.too_low": "{name} is a {role:word} here, and this needs a {needed:word}. Administrators "
+    "give roles.",
+    "password.too_short": "use at least {least} characters; 15 and more are good",
+    "password.common": "this is one of the passwords that are tried first; choose another",
+    "password.wrong": "this is not your password",
+    "password.differs": "the two are not the same",
+    "person.unknown": "There is nobody named {name} here.",
+    "person.name_taken": "{name} is somebody's name already",
+    "person.last_administrator": "{name} is the only administrator: make somebody else one first.",
+    "invitation.unknown": "This link leads to no invitation. Ask for another.",
+    "invitation.over": "This link was used already, or its time is over. Ask for another.",
+    "invitation.too_many": "{most} invitations are open already: withdraw some first.",
+    "accounts.none": "This server has no accounts: it serves its own machine alone.",
+    "account.invited": "{name} made an invitation for a new {role:word}",
+    "account.invitation_withdrawn": "{name} withdrew an invitation for a {role:word}",
+    "account.joined": "{name} joined as {role:word}, invited by {invited_by}",
+    "account.logged_in": "{name} logged in from {address}",
+    "account.login_failed": "Somebody at {address} tried to log in as {person}",
+    "account.logged_out": "{name} logged out",
+    "account.logins_ended": "{name} ended all other logins",
+    "account.password_changed": "{name} has a new password",
+    "account.password_reset_invited": "{name} made a link for a new password of {person}",
+    "account.role_changed": "{name} made {person}, a {former:word}, {role:word}",
+    "account.disabled": "{name} disabled the account of {person}",
+    "account.enabled": "{name} enabled the account of {person}",
+    "account.token_made": "{name} made the token {token} with the scope {scope:word}",
+    "account.token_revoked": "{name} revoked the token {token}",
+    "account.identity_linked": "{name} logs in by {issuer} from now on",
+}

@@ -1,0 +1,55 @@
+"""An installation with accounts, and clients of some people of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from argon2 import PasswordHasher
+from flask import Flask
+from flask.testing import FlaskClient
+
+from core.accounts import invitations, logins, passwords, people, tokens
+from core.accounts.logins import Browser
+from core.jobs.actors import Actor
+from webui import access
+from webui.context import of
+
+PASSWORD = "correct horse battery"
+OWN_PAGE = {"Sec-Fetch-Site": "same-origin"}
+
+
+def hash_quickly(monkeypatch):
+    """Hash passwords as ever, with less work."""
+    monkeypatch.setattr(passwords, "_hasher", PasswordHasher(1, 8, 1))
+
+
+@dataclass
+class Installation:
+    """An application with accounts."""
+
+    app: Flask
+
+    @property
+    def database(self):
+        return of(self.app).database
+
+    def join(self, name: str, role: str = "member") -> Actor:
+        """Make an account."""
+        secret = invitations.invite(self.database, people.CONSOLE, role)
+        return people.as_actor(invitations.accept(self.database, secret, name, PASSWORD))
+
+    def browser(self, name: str) -> FlaskClient:
+        """A browser in which somebody is logged in."""
+        secret, _ = logins.log_in(self.database, name, PASSWORD, Browser("127.0.0.1", "tests"))
+        client = self.app.test_client()
+        with self.app.test_request_context():
+            client.set_cookie(access.cookie_name(of(self.app).settings), secret)
+        client.environ_base["HTTP_SEC_FETCH_SITE"] = "same-origin"
+        return client
+
+    def program(self, person: Actor, scope: str = "admin", days: float | None = None):
+        """A program that shows a token of somebody."""
+        text, _ = tokens.make(self.database, person, "tests", scope, days)
+        client = self.app.test_client()
+        client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {text}"
+        return client

@@ -1,0 +1,112 @@
+"""My account: the password, the browsers that are logged in, and the tokens of programs."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from flask import Response, make_response, redirect, render_template, request, url_for
+
+from core.accounts import logins, people, tokens
+from core.errors import InvalidInput
+from core.messages import message
+from core.roles import SCOPES
+from webui import access, actions
+from webui.context import current
+from webui.pages.blueprint import blueprint
+
+DAYS = (7, 30, 90, 365)
+"""After which a token can end."""
+
+
+@blueprint.get("/account")
+def account() -> str:
+    """The page."""
+    return _page()
+
+
+@blueprint.post("/account/password")
+def change_password() -> Response:
+    """Change the password; the other logins end."""
+    typed = request.form
+    parts = current()
+    try:
+        if typed.get("password", "") != typed.get("again", ""):
+            raise InvalidInput.one("again", message("password.differs"))
+        people.change_password(
+            parts.database,
+            parts.actor,
+            typed.get("old_password", ""),
+            typed.get("password", ""),
+            kept_login=access.login_of_request(),
+        )
+    except InvalidInput as error:
+        return _wrong(error)
+    return _back("password")
+
+
+@blueprint.post("/account/logins/<int:login_id>/end")
+def end_login(login_id: int) -> Response:
+    """End one of one's own logins."""
+    logins.end(current().database, current().actor, login_id)
+    return _back("logins")
+
+
+@blueprint.post("/account/logins/end")
+def end_other_logins() -> Response:
+    """End all of one's own logins but this."""
+    logins.end_others(current().database, current().actor, access.login_of_request())
+    return _back("logins")
+
+
+@blueprint.post("/account/tokens")
+def make_token() -> Response:
+    """Make a token, and show it this once."""
+    days = request.form.get("days", "")
+    asked = {
+        "name": request.form.get("name", ""),
+        "scope": request.form.get("scope", ""),
+        "days": float(days) if days.isascii() and days.isdigit() else None,
+    }
+    try:
+        text, _ = actions.make_token(current(), asked)
+    except InvalidInput as error:
+        return _wrong(error)
+    response = make_response(_page(new_token=text), HTTPStatus.CREATED)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@blueprint.post("/account/tokens/<int:token_id>/revoke")
+def revoke_token(token_id: int) -> Response:
+    """Let a token work no more."""
+    tokens.revoke(current().database, current().actor, token_id)
+    return _back("tokens")
+
+
+def _page(new_token: str = "", errors: dict[str, str] | None = None) -> str:
+    parts = current()
+    with parts.database.reading() as session:
+        person = people.named(session, parts.actor.name)
+        return render_template(
+            "account/account.html",
+            person=person,
+            logins=logins.of_person(session, parts.actor, access.lifetime(parts.settings)),
+            this_login=access.login_of_request(),
+            tokens=tokens.of_person(session, parts.actor),
+            new_token=new_token,
+            scopes=SCOPES,
+            days=DAYS,
+            errors=dict.fromkeys(("old_password", "password", "again", "name"), "")
+            | (errors or {}),
+        )
+
+
+def _wrong(error: InvalidInput) -> Response:
+    errors = {each.field: str(each.reason) for each in error.errors}
+    return make_response(_page(errors=errors), HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+def _back(part: str) -> Response:
+    response = redirect(url_for("pages.account", _anchor=part), HTTPStatus.SEE_OTHER)
+    assert isinstance(response, Response)
+    return response

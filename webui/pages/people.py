@@ -1,0 +1,102 @@
+"""The people of an installation, for administrators: invite, give roles, shut out; the audit."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from flask import Response, make_response, redirect, render_template, request, url_for
+
+from core.accounts import history, invitations
+from core.accounts import people as accounts
+from core.queries import DEFAULT_LIMIT
+from core.roles import ROLES
+from webui import actions
+from webui.context import current
+from webui.pages.blueprint import blueprint
+
+
+@blueprint.get("/people")
+def people() -> str:
+    """Everybody, and the invitations that are open."""
+    return _page()
+
+
+@blueprint.post("/people/invitations")
+def invite() -> Response:
+    """Make an invitation, and show its link this once."""
+    return _with_link(actions.invite(current(), {"role": request.form.get("role", "member")}))
+
+
+@blueprint.post("/people/invitations/<int:invitation_id>/withdraw")
+def withdraw_invitation(invitation_id: int) -> Response:
+    """Let a link work no more."""
+    invitations.withdraw(current().database, current().actor, invitation_id)
+    return _back()
+
+
+@blueprint.post("/people/<name>/role")
+def change_role(name: str) -> Response:
+    """Give somebody a role."""
+    actions.change_person(current(), name, {"role": request.form.get("role", "")})
+    return _back()
+
+
+@blueprint.post("/people/<name>/disable")
+def disable_person(name: str) -> Response:
+    """Shut somebody out."""
+    actions.change_person(current(), name, {"disabled": True})
+    return _back()
+
+
+@blueprint.post("/people/<name>/enable")
+def enable_person(name: str) -> Response:
+    """Let somebody in again."""
+    actions.change_person(current(), name, {"disabled": False})
+    return _back()
+
+
+@blueprint.post("/people/<name>/password")
+def invite_to_reset(name: str) -> Response:
+    """Make a link by which somebody chooses a new password, and show it this once."""
+    secret = invitations.invite_to_reset(current().database, current().actor, name)
+    return _with_link(secret, name)
+
+
+@blueprint.get("/people/audit")
+def audit() -> str:
+    """What happened to accounts, newest first; of one person, or of all."""
+    person = request.args.get("person", "")
+    with current().database.reading() as session:
+        page = history.page(session, DEFAULT_LIMIT, request.args.get("cursor", ""), person)
+        events = [(event, str(history.describe(event))) for event in page.items]
+        names = [each.name for each in accounts.everybody(session)]
+    older = page.next and url_for("pages.audit", cursor=page.next, person=person or None)
+    return render_template(
+        "account/audit.html", events=events, older=older, person=person, names=names
+    )
+
+
+def _with_link(secret: str, name: str = "") -> Response:
+    address = url_for("pages.invitation", secret=secret, _external=True)
+    response = make_response(_page(address, name), HTTPStatus.CREATED)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _page(link: str = "", link_for: str = "") -> str:
+    with current().database.reading() as session:
+        return render_template(
+            "account/people.html",
+            people=accounts.everybody(session),
+            invitations=invitations.open_ones(session),
+            roles=ROLES,
+            link=link,
+            link_for=link_for,
+            hours=invitations.HOURS,
+        )
+
+
+def _back() -> Response:
+    response = redirect(url_for("pages.people"), HTTPStatus.SEE_OTHER)
+    assert isinstance(response, Response)
+    return response
