@@ -167,6 +167,31 @@ class Settings(BaseSettings):
         Field(description="How log lines are written: console, or json for programs."),
     ] = "console"
 
+    openid_issuer: Annotated[
+        str,
+        Field(
+            pattern=r"^(https?://\S+)?$",
+            description="Address of an OpenID provider by which people may log in; empty: none.",
+        ),
+    ] = ""
+    openid_client_id: Annotated[
+        str, Field(description="What the OpenID provider calls this server.")
+    ] = ""
+    openid_client_secret: Annotated[
+        SecretStr | None,
+        Field(description="Secret of this server at the OpenID provider; empty: it has none."),
+    ] = None
+    openid_name: Annotated[
+        str, Field(max_length=40, description="What the login calls the provider; empty: its host.")
+    ] = ""
+    openid_role: Annotated[
+        Literal["", "viewer", "member"],
+        Field(
+            description="Role of people whom the provider knows and nobody has invited; empty: "
+            "they are refused."
+        ),
+    ] = ""
+
     @field_validator("trusted_hosts", "queues", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
@@ -174,7 +199,7 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("slots", "data", "url", "token", mode="before")
+    @field_validator("slots", "data", "url", "token", "openid_client_secret", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: Any) -> Any:
         return None if value == "" else value
@@ -250,6 +275,12 @@ class Settings(BaseSettings):
             raise WrongValue(message("setting.open_to_others", prefix=PREFIX, host=self.host))
         return self
 
+    @model_validator(mode="after")
+    def _openid_is_whole(self) -> Self:
+        if self.openid_issuer and not self.openid_client_id:
+            raise WrongValue(message("setting.openid_client", prefix=PREFIX))
+        return self
+
     @cached_property
     def has_accounts(self) -> bool:
         """Whether people log in."""
@@ -299,7 +330,8 @@ class Settings(BaseSettings):
             if isinstance(value, tuple):
                 values[variable(name)] = ",".join(value)
             elif isinstance(value, SecretStr):
-                continue  # of the terminal alone: no process that it starts needs it
+                if name != "token":  # which is of the terminal alone
+                    values[variable(name)] = value.get_secret_value()
             elif isinstance(value, bool):
                 values[variable(name)] = "1" if value else "0"
             elif value is not None:

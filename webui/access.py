@@ -58,6 +58,7 @@ NEEDS: dict[str, Need] = {
         Need.NOTHING,
         *("static", "health.healthz", "health.readyz", "pages.choose_language"),
         *("pages.login", "pages.log_in", "pages.invitation", "pages.accept_invitation"),
+        *("pages.go_to_provider", "pages.join_by_provider", "pages.back_from_provider"),
     ),
     # what is read
     **_all(
@@ -99,7 +100,12 @@ NEEDS: dict[str, Need] = {
     **_all(
         Need.BROWSER,
         *("pages.log_out", "pages.account", "pages.change_password", "pages.end_login"),
-        *("pages.end_other_logins", "pages.make_token", "pages.revoke_token"),
+        *(
+            "pages.end_other_logins",
+            "pages.make_token",
+            "pages.revoke_token",
+            "pages.link_provider",
+        ),
     ),
     **_all(
         Need.MANAGER,
@@ -213,6 +219,7 @@ def _without_accounts() -> None:
 
 _OF_ACCOUNTS = frozenset(
     {"pages.login", "pages.log_in", "pages.invitation", "pages.accept_invitation"}
+    | {"pages.go_to_provider", "pages.join_by_provider", "pages.back_from_provider"}
     | {"api.people", "api.change_person", "api.audit"}
     | {"api.invitations", "api.invite", "api.withdraw_invitation"}
 )
@@ -331,5 +338,6 @@ def _of_page() -> dict[str, Any]:
         "me": actor if has_accounts and actor is not NOBODY else None,
         "is_outside": actor is NOBODY,
         "may_submit": may(actor, "submit"),
+        "provider": parts.openid.name if parts.openid else "",
         "is_administrator": actor.is_administrator,
     }

@@ -13,6 +13,7 @@ from core.storage import store
 from webui import access, compression, context, languages, problems, security
 from webui.api import health, previews
 from webui.api.routes import blueprint as api
+from webui.openid import Provider
 from webui.pages.routes import blueprint as pages
 
 
@@ -30,6 +31,7 @@ def create_app(settings: Settings) -> Flask:
             notifier=Notifier(settings.redis_url),
             wakeups=Wakeups(settings.redis_url),
             storage=store.connect(settings.storage_address),
+            openid=Provider(settings) if settings.openid_issuer else None,
         ),
     )
     problems.install(app)

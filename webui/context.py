@@ -14,6 +14,7 @@ from core.messaging.notify import Notifier
 from core.messaging.pubsub import Wakeups
 from core.settings import Settings
 from core.storage.blobs import Storage
+from webui.openid import Provider
 
 _KEY = "trainyard"
 
@@ -27,6 +28,8 @@ class Context:
     notifier: Notifier
     wakeups: Wakeups
     storage: Storage
+    openid: Provider | None = None
+    """By whom people can come in besides."""
     actor: Actor = LOCAL_OWNER
     """Whoever asks, while a request is answered."""
 

@@ -88,7 +88,7 @@ def begin(session: Session, person: Person, browser: Browser) -> str:
             digest=digest(secret),
             person_id=person.id,
             created_at=now(),
-            seen_at=now(),
+            used_at=now(),
             address=browser.address[:ADDRESS_LENGTH],
             agent=browser.agent[:AGENT_LENGTH],
         )
@@ -101,7 +101,7 @@ def begin(session: Session, person: Person, browser: Browser) -> str:
 def find(session: Session, secret: str, lifetime: Lifetime) -> LoggedIn | None:
     """The login of a secret; None where it has ended."""
     row = session.execute(
-        select(Login.id, Person, Login.seen_at > now(-SEEN_EVERY_S))
+        select(Login.id, Person, Login.used_at > now(-SEEN_EVERY_S))
         .join(Person, Person.id == Login.person_id)
         .where(Login.digest == digest(secret), *_lives(lifetime))
     ).one_or_none()
@@ -119,13 +119,13 @@ def alive(session: Session, login_ids: Sequence[int], lifetime: Lifetime) -> Seq
 def seen(database: Database, login_id: int) -> None:
     """Note that a login is used."""
     with database.writing() as session:
-        session.execute(update(Login).where(Login.id == login_id).values(seen_at=now()))
+        session.execute(update(Login).where(Login.id == login_id).values(used_at=now()))
 
 
 def of_person(session: Session, actor: Actor, lifetime: Lifetime) -> Sequence[Login]:
     """The logins of somebody that have not ended, the one used last first."""
     mine = _of(actor).join(Person, Person.id == Login.person_id).where(*_lives(lifetime))
-    return session.scalars(mine.order_by(Login.seen_at.desc(), Login.id.desc())).all()
+    return session.scalars(mine.order_by(Login.used_at.desc(), Login.id.desc())).all()
 
 
 def end(database: Database, actor: Actor, login_id: int, kind: history.Kind = "logged_out") -> None:
@@ -152,7 +152,7 @@ def end_others(database: Database, actor: Actor, kept: int | None) -> None:
 
 def sweep(session: Session, lifetime: Lifetime) -> None:
     """Remove the rows of logins that have ended by themselves."""
-    is_over = (Login.seen_at < now(-lifetime.idle_s)) | (Login.created_at < now(-lifetime.whole_s))
+    is_over = (Login.used_at < now(-lifetime.idle_s)) | (Login.created_at < now(-lifetime.whole_s))
     session.execute(delete(Login).where(is_over))
 
 
@@ -162,7 +162,7 @@ def _of(actor: Actor) -> Select[Login]:
 
 def _lives(lifetime: Lifetime) -> tuple[Any, ...]:
     return (
-        Login.seen_at > now(-lifetime.idle_s),
+        Login.used_at > now(-lifetime.idle_s),
         Login.created_at > now(-lifetime.whole_s),
         Person.disabled_at.is_(None),
     )

@@ -91,7 +91,7 @@ def make_proofs() -> None:
         "logins",
         *proof("logins"),
         sa.Column("created_at", TIME, nullable=False),
-        sa.Column("seen_at", TIME, nullable=False),
+        sa.Column("used_at", TIME, nullable=False),
         sa.Column("address", sa.String(60), nullable=False),
         sa.Column("agent", sa.String(200), nullable=False),
         sqlite_autoincrement=True,

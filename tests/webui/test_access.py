@@ -35,7 +35,7 @@ def database_kind():
 
 
 @pytest.fixture
-def yard(settings, monkeypatch, compiled_templates):
+def place(settings, monkeypatch, compiled_templates):
     """An installation with accounts."""
     hash_quickly(monkeypatch)
     app = create_app(settings.model_copy(update={"accounts": "shared"}))
@@ -48,10 +48,10 @@ def yard(settings, monkeypatch, compiled_templates):
 
 
 @pytest.fixture
-def run_of_eve(yard):
+def run_of_eve(place):
     """The number of a run that a member submitted."""
-    yard.join("eve")
-    answer = yard.browser("eve").post(
+    place.join("eve")
+    answer = place.browser("eve").post(
         "/api/v1/jobs", json={"name": "SECRETNAME", "tags": ["hushtag"]}
     )
     assert answer.status_code == 201
@@ -98,8 +98,8 @@ def is_turned_away(answer):
     return answer.status_code == 401 or to_login
 
 
-def test_every_address_is_in_the_table_and_the_table_has_no_other(yard):
-    assert {rule.endpoint for rule in yard.app.url_map.iter_rules()} == set(NEEDS)
+def test_every_address_is_in_the_table_and_the_table_has_no_other(place):
+    assert {rule.endpoint for rule in place.app.url_map.iter_rules()} == set(NEEDS)
 
 
 def test_an_address_that_is_not_in_the_table_stops_the_server():
@@ -110,11 +110,15 @@ def test_an_address_that_is_not_in_the_table_stops_the_server():
         access.refuse_unlisted(app)
 
 
-def test_what_changes_something_needs_a_member_at_least(yard):
-    for rule in yard.app.url_map.iter_rules():
+def test_what_changes_something_needs_a_member_at_least(place):
+    for rule in place.app.url_map.iter_rules():
         if rule.methods - {"GET", "HEAD", "OPTIONS"} and rule.endpoint not in OTHERS_THAT_CHANGE:
             needed = NEEDS[rule.endpoint]
-            is_door = rule.endpoint in ("pages.log_in", "pages.accept_invitation")
+            is_door = rule.endpoint in (
+                "pages.log_in",
+                "pages.accept_invitation",
+                "pages.join_by_provider",
+            )
             assert needed not in (Need.VIEWER, Need.NOTHING) or is_door, rule.endpoint
 
 
@@ -140,23 +144,23 @@ STRANGERS = {"nobody", "ended login", "expired token", "revoked token"} | {
 }
 
 
-def client_of(yard, who):
+def client_of(place, who):
     """A client of one of `ENOUGH`."""
-    database = yard.database
+    database = place.database
     if who == "nobody":
-        return yard.app.test_client()
+        return place.app.test_client()
     role = {"viewer": "viewer", "token of a viewer": "viewer", "member": "member"}
-    person = yard.join("ada", role.get(who, "administrator"))
-    yard.join("root", "administrator")
+    person = place.join("ada", role.get(who, "administrator"))
+    place.join("root", "administrator")
     if who in ("viewer", "member", "administrator"):
-        return yard.browser("ada")
+        return place.browser("ada")
     if who == "ended login":
-        client = yard.browser("ada")
+        client = place.browser("ada")
         with database.writing() as session:
-            session.execute(update(Login).values(seen_at=now(-1e9)))
+            session.execute(update(Login).values(used_at=now(-1e9)))
         return client
     scope = {"token that may submit": "submit", "token that may read": "read"}.get(who, "admin")
-    client = yard.program(person, scope)
+    client = place.program(person, scope)
     if who == "expired token":
         with database.writing() as session:
             session.execute(update(Token).values(expires_at=now(-1)))
@@ -170,9 +174,9 @@ def client_of(yard, who):
 
 
 @pytest.mark.parametrize("who", ENOUGH)
-def test_everybody_comes_where_the_table_says_and_nowhere_else(yard, run_of_eve, who):
-    client = client_of(yard, who)
-    asked = sorted(requests_of(yard.app, run_of_eve), key=lambda each: each[0] in LAST)
+def test_everybody_comes_where_the_table_says_and_nowhere_else(place, run_of_eve, who):
+    client = client_of(place, who)
+    asked = sorted(requests_of(place.app, run_of_eve), key=lambda each: each[0] in LAST)
     for endpoint, method, path in asked:
         if endpoint in LOOSE and NEEDS[endpoint] in ENOUGH[who]:
             continue
@@ -192,28 +196,28 @@ def test_everybody_comes_where_the_table_says_and_nowhere_else(yard, run_of_eve,
 
 
 @pytest.mark.parametrize("action", ["cancel", "pause", "resume", "retry"])
-def test_a_member_acts_on_runs_of_their_own_alone(yard, run_of_eve, action):
-    yard.join("bob")
+def test_a_member_acts_on_runs_of_their_own_alone(place, run_of_eve, action):
+    place.join("bob")
 
-    refused = yard.browser("bob").post(f"/api/v1/jobs/{run_of_eve}/{action}")
+    refused = place.browser("bob").post(f"/api/v1/jobs/{run_of_eve}/{action}")
 
     assert refused.status_code == 403
     assert refused.json["code"] == "actor.not_the_owner"
     assert refused.json["params"]["owner"] == "eve"
-    assert yard.browser("eve").post(f"/api/v1/jobs/{run_of_eve}/pause").status_code == 200
+    assert place.browser("eve").post(f"/api/v1/jobs/{run_of_eve}/pause").status_code == 200
 
 
-def test_a_run_belongs_to_whoever_submitted_it(yard, run_of_eve):
-    yard.join("ada", "administrator")
-    ada = yard.browser("ada")
+def test_a_run_belongs_to_whoever_submitted_it(place, run_of_eve):
+    place.join("ada", "administrator")
+    ada = place.browser("ada")
 
     assert ada.get(f"/api/v1/jobs/{run_of_eve}").json["owner"] == "eve"
     assert ada.post(f"/api/v1/jobs/{run_of_eve}/cancel").json["desired_by"] == "ada"
 
 
-def test_what_is_asked_of_many_runs_is_refused_for_those_of_others(yard, run_of_eve):
-    yard.join("bob")
-    bob = yard.browser("bob")
+def test_what_is_asked_of_many_runs_is_refused_for_those_of_others(place, run_of_eve):
+    place.join("bob")
+    bob = place.browser("bob")
     own = bob.post("/api/v1/jobs", json={"name": "x"}).json["id"]
 
     answer = bob.post("/api/v1/jobs/cancel", json={"ids": [run_of_eve, own]})
@@ -222,12 +226,12 @@ def test_what_is_asked_of_many_runs_is_refused_for_those_of_others(yard, run_of_
     assert [each["code"] for each in answer.json["refused"]] == ["actor.not_the_owner"]
 
 
-def test_a_private_run_is_nowhere_for_others(yard, run_of_eve):
-    yard.join("bob")
-    yard.join("ada", "administrator")
-    with yard.database.writing() as session:
+def test_a_private_run_is_nowhere_for_others(place, run_of_eve):
+    place.join("bob")
+    place.join("ada", "administrator")
+    with place.database.writing() as session:
         session.execute(update(Job).values(is_private=True))
-    bob, eve, ada = (yard.browser(name) for name in ("bob", "eve", "ada"))
+    bob, eve, ada = (place.browser(name) for name in ("bob", "eve", "ada"))
     lists = (
         *("/", "/api/v1/jobs", "/search?q=SECRET", "/search?q=hush", "/wall", "/storage"),
         *("/workers", "/api/v1/queue", "/api/v1/workers", "/api/v1/storage", "/hardest"),
@@ -241,8 +245,8 @@ def test_a_private_run_is_nowhere_for_others(yard, run_of_eve):
         shown = bob.get(path).get_data(as_text=True)
         assert "SECRETNAME" not in shown, path
         assert "tag=hushtag" not in shown, path
-    for endpoint, method, path in requests_of(yard.app, run_of_eve):
-        if "job_id" in next(yard.app.url_map.iter_rules(endpoint)).arguments:
+    for endpoint, method, path in requests_of(place.app, run_of_eve):
+        if "job_id" in next(place.app.url_map.iter_rules(endpoint)).arguments:
             answer = ask(bob, method, path)
             assert answer.status_code == 404, path
             assert "SECRETNAME" not in answer.get_data(as_text=True)
@@ -251,18 +255,18 @@ def test_a_private_run_is_nowhere_for_others(yard, run_of_eve):
         assert "SECRETNAME" in client.get("/").get_data(as_text=True)
 
 
-def test_what_is_asked_of_many_runs_does_not_know_private_ones_of_others(yard, run_of_eve):
-    yard.join("bob")
-    with yard.database.writing() as session:
+def test_what_is_asked_of_many_runs_does_not_know_private_ones_of_others(place, run_of_eve):
+    place.join("bob")
+    with place.database.writing() as session:
         session.execute(update(Job).values(is_private=True))
 
-    answer = yard.browser("bob").post("/api/v1/jobs/cancel", json={"ids": [run_of_eve]})
+    answer = place.browser("bob").post("/api/v1/jobs/cancel", json={"ids": [run_of_eve]})
 
     assert [each["code"] for each in answer.json["refused"]] == ["run.unknown"]
 
 
-def test_a_cookie_without_a_word_of_where_it_comes_from_changes_nothing(yard, run_of_eve):
-    eve = yard.browser("eve")
+def test_a_cookie_without_a_word_of_where_it_comes_from_changes_nothing(place, run_of_eve):
+    eve = place.browser("eve")
     del eve.environ_base["HTTP_SEC_FETCH_SITE"]
 
     refused = eve.post(f"/api/v1/jobs/{run_of_eve}/cancel")
@@ -272,8 +276,8 @@ def test_a_cookie_without_a_word_of_where_it_comes_from_changes_nothing(yard, ru
     assert eve.get(f"/api/v1/jobs/{run_of_eve}").json["state"] == "queued"
 
 
-def test_a_script_of_a_page_learns_that_the_login_has_ended(yard):
-    stranger = yard.app.test_client()
+def test_a_script_of_a_page_learns_that_the_login_has_ended(place):
+    stranger = place.app.test_client()
 
     assert stranger.get("/?part=1").status_code == 401
     assert stranger.get("/", headers={"Sec-Fetch-Mode": "cors"}).status_code == 401
@@ -288,9 +292,9 @@ def test_without_accounts_all_is_the_owners_and_there_is_no_door(client):
         assert client.get(path).status_code == 404
 
 
-def test_two_installations_on_one_host_keep_their_logins_apart(yard, settings):
+def test_two_installations_on_one_host_keep_their_logins_apart(place, settings):
     other = settings.model_copy(update={"secret_key": "another"})
-    with yard.app.test_request_context():
+    with place.app.test_request_context():
         assert access.cookie_name(settings) != access.cookie_name(other)
-    with yard.app.test_request_context(base_url="https://trains.example"):
+    with place.app.test_request_context(base_url="https://trains.example"):
         assert access.cookie_name(settings).startswith("__Host-")

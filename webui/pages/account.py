@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from flask import Response, make_response, redirect, render_template, request, url_for
+from flask import Response, make_response, render_template, request
 
-from core.accounts import logins, people, tokens
+from core.accounts import identities, logins, people, tokens
 from core.errors import InvalidInput
 from core.messages import message
 from core.roles import SCOPES
 from webui import access, actions
 from webui.context import current
 from webui.pages.blueprint import blueprint
+from webui.pages.doors import to
 
 DAYS = (7, 30, 90, 365)
 """After which a token can end."""
@@ -41,21 +42,21 @@ def change_password() -> Response:
         )
     except InvalidInput as error:
         return _wrong(error)
-    return _back("password")
+    return to("pages.account", part="password")
 
 
 @blueprint.post("/account/logins/<int:login_id>/end")
 def end_login(login_id: int) -> Response:
     """End one of one's own logins."""
     logins.end(current().database, current().actor, login_id)
-    return _back("logins")
+    return to("pages.account", part="logins")
 
 
 @blueprint.post("/account/logins/end")
 def end_other_logins() -> Response:
     """End all of one's own logins but this."""
     logins.end_others(current().database, current().actor, access.login_of_request())
-    return _back("logins")
+    return to("pages.account", part="logins")
 
 
 @blueprint.post("/account/tokens")
@@ -80,7 +81,7 @@ def make_token() -> Response:
 def revoke_token(token_id: int) -> Response:
     """Let a token work no more."""
     tokens.revoke(current().database, current().actor, token_id)
-    return _back("tokens")
+    return to("pages.account", part="tokens")
 
 
 def _page(new_token: str = "", errors: dict[str, str] | None = None) -> str:
@@ -91,6 +92,7 @@ def _page(new_token: str = "", errors: dict[str, str] | None = None) -> str:
             "account/account.html",
             person=person,
             logins=logins.of_person(session, parts.actor, access.lifetime(parts.settings)),
+            is_linked=identities.is_anybodys(session, person.id),
             this_login=access.login_of_request(),
             tokens=tokens.of_person(session, parts.actor),
             new_token=new_token,
@@ -104,9 +106,3 @@ def _page(new_token: str = "", errors: dict[str, str] | None = None) -> str:
 def _wrong(error: InvalidInput) -> Response:
     errors = {each.field: str(each.reason) for each in error.errors}
     return make_response(_page(errors=errors), HTTPStatus.UNPROCESSABLE_ENTITY)
-
-
-def _back(part: str) -> Response:
-    response = redirect(url_for("pages.account", _anchor=part), HTTPStatus.SEE_OTHER)
-    assert isinstance(response, Response)
-    return response

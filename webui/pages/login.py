@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from flask import Response, make_response, redirect, render_template, request, session, url_for
+from flask import Response, make_response, redirect, render_template, request, url_for
 
 from core.accounts import invitations, logins, people
 from core.errors import InvalidInput, TooManyRequests, TrainyardError, Unauthenticated
@@ -14,11 +14,12 @@ from webui import access
 from webui.addresses import own
 from webui.context import current
 from webui.pages.blueprint import blueprint
+from webui.pages.doors import renewed, to
 
 
 @blueprint.get("/login")
 def login() -> Response:
-    """The form; whoever is there already goes on."""
+    """The form; whoever is logged in already is sent onward."""
     if access.login_of_request() is not None:
         return _onward()
     with current().database.reading() as reading:
@@ -36,7 +37,7 @@ def log_in() -> Response:
         )
     except (Unauthenticated, TooManyRequests) as error:
         return _refused(name, error)
-    return access.keep_login(_anew(_onward()), secret)
+    return access.keep_login(renewed(_onward()), secret)
 
 
 @blueprint.post("/logout")
@@ -45,7 +46,7 @@ def log_out() -> Response:
     parts, login_id = current(), access.login_of_request()
     assert login_id is not None
     logins.end(parts.database, parts.actor, login_id)
-    return access.forget_login(_anew(_to("pages.login")))
+    return access.forget_login(renewed(to("pages.login")))
 
 
 @blueprint.get("/invitations/<secret>")
@@ -68,7 +69,7 @@ def accept_invitation(secret: str) -> Response:
         return make_response(_invited(secret, name, errors), HTTPStatus.UNPROCESSABLE_ENTITY)
     with parts.database.writing() as writing:
         begun = logins.begin(writing, person, access.browser())
-    return access.keep_login(_anew(_to("pages.jobs")), begun)
+    return access.keep_login(renewed(to("pages.jobs")), begun)
 
 
 def _form(name: str = "", refusal: str = "", *, is_anybody: bool = True) -> str:
@@ -110,16 +111,4 @@ def _onward() -> Response:
     address = own(request.values.get("next", "")) or url_for("pages.jobs")
     response = redirect(address, HTTPStatus.SEE_OTHER)
     assert isinstance(response, Response)
-    return response
-
-
-def _to(endpoint: str) -> Response:
-    response = redirect(url_for(endpoint), HTTPStatus.SEE_OTHER)
-    assert isinstance(response, Response)
-    return response
-
-
-def _anew(response: Response) -> Response:
-    """Forget what forms were signed with before: nobody can have known it (session fixation)."""
-    session.clear()
     return response

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from flask import Response, make_response, redirect, render_template, request, url_for
+from flask import Response, make_response, render_template, request, url_for
 
 from core.accounts import history, invitations
 from core.accounts import people as accounts
@@ -13,6 +13,7 @@ from core.roles import ROLES
 from webui import actions
 from webui.context import current
 from webui.pages.blueprint import blueprint
+from webui.pages.doors import to
 
 
 @blueprint.get("/people")
@@ -31,28 +32,28 @@ def invite() -> Response:
 def withdraw_invitation(invitation_id: int) -> Response:
     """Let a link work no more."""
     invitations.withdraw(current().database, current().actor, invitation_id)
-    return _back()
+    return to("pages.people")
 
 
 @blueprint.post("/people/<name>/role")
 def change_role(name: str) -> Response:
     """Give somebody a role."""
     actions.change_person(current(), name, {"role": request.form.get("role", "")})
-    return _back()
+    return to("pages.people")
 
 
 @blueprint.post("/people/<name>/disable")
 def disable_person(name: str) -> Response:
     """Shut somebody out."""
     actions.change_person(current(), name, {"disabled": True})
-    return _back()
+    return to("pages.people")
 
 
 @blueprint.post("/people/<name>/enable")
 def enable_person(name: str) -> Response:
     """Let somebody in again."""
     actions.change_person(current(), name, {"disabled": False})
-    return _back()
+    return to("pages.people")
 
 
 @blueprint.post("/people/<name>/password")
@@ -94,9 +95,3 @@ def _page(link: str = "", link_for: str = "") -> str:
             link_for=link_for,
             hours=invitations.HOURS,
         )
-
-
-def _back() -> Response:
-    response = redirect(url_for("pages.people"), HTTPStatus.SEE_OTHER)
-    assert isinstance(response, Response)
-    return response

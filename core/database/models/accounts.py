@@ -62,7 +62,7 @@ class Login(Base):
     digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH))
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
     created_at: Mapped[datetime]
-    seen_at: Mapped[datetime]
+    used_at: Mapped[datetime]
     """The last request, to a minute."""
     address: Mapped[str] = mapped_column(String(ADDRESS_LENGTH))
     agent: Mapped[str] = mapped_column(String(AGENT_LENGTH))

@@ -11,6 +11,14 @@ ACCOUNTS: dict[str, Template] = {
     "login.refused": "The name and the password do not belong together.",
     "login.too_many_tries": "There were too many tries. Wait {wait_s:duration}, then try again.",
     "login.unknown": "There is no such login; it may have ended.",
+    "login.disabled": "The account of {name} is disabled. Ask an administrator.",
+    "openid.lost_way": "This answer of the login service belongs to no login that was begun in "
+    "this browser, or came too late. Begin again.",
+    "openid.refused": "The login service did not let you in, or its word does not hold: {detail}",
+    "openid.away": "The login service at {host} does not answer as it should: {detail}",
+    "identity.unknown": "Nobody here logs in by {issuer} with this identity. Ask an administrator "
+    "for an invitation, or log in and link the two on the page My account.",
+    "identity.of_another": "This identity belongs to somebody else here.",
     "token.refused": "This token is not known, has expired, or was revoked. Make another on the "
     "page My account.",
     "token.scope": "This token may {scope:word} only, and this needs one that may {needed:word}.",

@@ -68,6 +68,8 @@ INPUTS: dict[str, Template] = {
     "setting.redis_address": "write it as redis://host:port/number",
     "setting.storage_address": "write it as file:///folder or s3://bucket/prefix",
     "setting.server_address": "write it as http://host:port",
+    "setting.openid_client": "{prefix}OPENID_CLIENT_ID: Required where {prefix}OPENID_ISSUER is "
+    "set. The provider gives it when this server is registered there.",
     "setting.open_to_others": "{prefix}HOST: {host} can be reached by others, and with "
     "{prefix}ACCOUNTS=local nobody logs in. Keep 127.0.0.1, or leave {prefix}ACCOUNTS away: people "
     "then have accounts.",

@@ -39,13 +39,13 @@ def test_nothing_tells_a_wrong_name_from_a_wrong_password(join, log_in):
     assert len(reasons) == 1
 
 
-@pytest.mark.parametrize("column", ["seen_at", "created_at"])
+@pytest.mark.parametrize("column", ["used_at", "created_at"])
 def test_a_login_ends_when_it_is_idle_and_in_any_case_after_a_while(
     database, join, log_in, find, column
 ):
     join("eve")
     secret = log_in("eve")
-    age_s = LIFETIME.idle_s if column == "seen_at" else LIFETIME.whole_s
+    age_s = LIFETIME.idle_s if column == "used_at" else LIFETIME.whole_s
     with database.writing() as session:
         session.execute(update(Login).values({column: now(-age_s - 1)}))
 
@@ -59,7 +59,7 @@ def test_a_login_that_is_used_lasts(database, join, log_in, find):
     join("eve")
     secret = log_in("eve")
     with database.writing() as session:
-        session.execute(update(Login).values(seen_at=now(-LIFETIME.idle_s + 30)))
+        session.execute(update(Login).values(used_at=now(-LIFETIME.idle_s + 30)))
 
     found = find(secret)
     assert not found.is_seen
