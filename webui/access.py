@@ -68,6 +68,7 @@ NEEDS: dict[str, Need] = {
         *("api.history_of_job", "api.jobs", "api.logs", "api.metrics", "api.metrics_of_runs"),
         *("api.network", "api.points", "api.queue", "api.resources", "api.show"),
         *("api.spec_schema", "api.storage", "api.streams", "api.workers", "api.me"),
+        *("api.openapi", "pages.api"),
         *("pages.coach_of", "pages.compare", "pages.derived_network", "pages.evaluation"),
         *("pages.evaluation_images", "pages.feature_maps", "pages.hardest", "pages.insight"),
         *("pages.job", "pages.jobs", "pages.report", "pages.search", "pages.storage"),
@@ -80,7 +81,15 @@ NEEDS: dict[str, Need] = {
     # runs of one's own; `core.jobs.actors` asks whose each is
     **_all(
         Need.MEMBER,
-        *("api.submit", "api.cancel", "api.pause", "api.resume", "api.retry", "api.edit"),
+        *(
+            "api.submit_many",
+            "api.submit",
+            "api.cancel",
+            "api.pause",
+            "api.resume",
+            "api.retry",
+            "api.edit",
+        ),
         *("api.delete", "api.restore", "api.cancel_many", "api.retry_many", "api.tag_many"),
         *("api.delete_many", "api.restore_many", "previews.ask", "preview_form.ask_as_typed"),
         *("pages.new", "pages.submit", "pages.show_typed", "pages.edit", "pages.save_edit"),
@@ -120,7 +129,8 @@ _ROLE: dict[Need, Role] = {
     Need.ADMINISTRATOR: "administrator",
     Need.MANAGER: "administrator",
 }
-_SCOPE: dict[Need, Scope] = {Need.MEMBER: "submit", Need.ADMINISTRATOR: "admin"}
+SCOPES_OF: dict[Need, Scope] = {Need.MEMBER: "submit", Need.ADMINISTRATOR: "admin"}
+"""What a token must be allowed for an address; for the others `read`."""
 _RANK: dict[str, int] = {
     **{role: rank for rank, role in enumerate(("viewer", "member", "administrator"))},
     **{scope: rank for rank, scope in enumerate(("read", "submit", "admin"))},
@@ -307,7 +317,7 @@ def _to_login() -> Response:
 
 
 def _refuse_unless_enough(actor: Actor, needed: Need) -> None:
-    role, scope = _ROLE.get(needed, "viewer"), _SCOPE.get(needed, "read")
+    role, scope = _ROLE.get(needed, "viewer"), SCOPES_OF.get(needed, "read")
     if needed in (Need.BROWSER, Need.MANAGER) and login_of_request() is None:
         raise Forbidden(message("token.not_for_this"))
     if _RANK[actor.role] < _RANK[role]:

@@ -65,6 +65,30 @@ def append(
     )
 
 
+def append_of_many(
+    session: Session, actor: Actor, kind: EventKind, payloads: Mapping[int, Mapping[str, Any]]
+) -> None:
+    """Write down that the same happened to several jobs that nobody has claimed yet.
+
+    Args:
+        session: the transaction in which it happened.
+        actor: who did it.
+        kind: what happened.
+        payloads: by the jobs' numbers, in the order of the history. They hold no messages.
+    """
+    if len(payloads) == 1:  # in one statement with the lock
+        [(job_id, payload)] = payloads.items()
+        append(session, job_id, actor, kind, 0, payload)
+        return
+    hold(session)
+    by = actor.as_json()
+    rows = [
+        {"of_job": job_id, "by": by, "of_kind": kind, "of_attempt": 0, "stored": dict(payload)}
+        for job_id, payload in payloads.items()
+    ]
+    session.connection().execute(_APPEND, rows)
+
+
 _VALUES: dict[str, ColumnElement[Any]] = {
     "job_id": bindparam("of_job", type_=Integer),
     "at": now(),

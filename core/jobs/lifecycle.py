@@ -53,9 +53,44 @@ def submit(
     """
     _refuse_unless_submitter(actor)
     about = _About(actor.name, preset, priority, queue, tags)
-    made = [_made(name, spec, about, submission_token)]
-    [job] = _inserted(database, actor, made, cloned_from)
+    made = [_Made(_made(name, spec, about, submission_token), cloned_from)]
+    [job] = _inserted(database, actor, made)
     return job
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A job that is to be queued with others."""
+
+    name: str
+    spec: TrainingSpec
+    preset: str | None = None
+    priority: int = 0
+    queue: str = "default"
+    tags: Sequence[str] = ()
+    cloned_from: int | None = None
+
+
+def submit_many(
+    database: Database,
+    actor: Actor,
+    wanted: Sequence[Wanted],
+    submission_token: str | None = None,
+) -> list[Job]:
+    """Put several jobs into the queue, all or none of them, in the order in which they are given.
+
+    The token works as that of `submit`.
+
+    Raises:
+        Forbidden: the actor may not.
+    """
+    _refuse_unless_submitter(actor)
+    made = []
+    for number, each in enumerate(wanted):
+        about = _About(actor.name, each.preset, each.priority, each.queue, each.tags)
+        job = _made(each.name, each.spec, about, _token_of(submission_token, number))
+        made.append(_Made(job, each.cloned_from))
+    return _inserted(database, actor, made)
 
 
 def submit_for_seeds(
@@ -91,7 +126,8 @@ def submit_for_seeds(
         )
         for number, seed in enumerate(seeds)
     ]
-    return _inserted(database, actor, jobs, cloned_from, are_together=True)
+    made = [_Made(job, cloned_from) for job in jobs]
+    return _inserted(database, actor, made, are_together=True)
 
 
 def name_for_seed(name: str, seed: int) -> str:
@@ -127,6 +163,14 @@ class _About:
     tags: Sequence[str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A job that has no number yet, and the job that it began as a copy of."""
+
+    job: Job
+    parent_id: int | None
+
+
 def _made(name: str, spec: TrainingSpec, about: _About, token: str | None) -> Job:
     stored = spec.model_dump(mode="json")
     return Job(
@@ -160,29 +204,25 @@ def _made(name: str, spec: TrainingSpec, about: _About, token: str | None) -> Jo
 
 
 def _inserted(
-    database: Database,
-    actor: Actor,
-    jobs: Sequence[Job],
-    cloned_from: int | None,
-    *,
-    are_together: bool = False,
+    database: Database, actor: Actor, made: Sequence[_Made], *, are_together: bool = False
 ) -> list[Job]:
     """Insert jobs in one transaction, or return those of an earlier submit by the same tokens."""
+    jobs = [each.job for each in made]
     tokens = [job.submission_token for job in jobs if job.submission_token is not None]
+    if tokens:  # of a longer submit by the same key all are found, or it would pass for this one
+        tokens.append(_token_of(tokens[0], len(tokens)) or "")
     try:
         with database.writing() as session:
             known = _of_submission(session, tokens)
             if known:
                 return known
-            tag = None
-            for job in jobs:
-                _add(session, job, cloned_from)
-                if are_together:
-                    tag = tag or tag_of_seeds(job)
+            _add(session, made)
+            if are_together:
+                tag = tag_of_seeds(jobs[0])
+                for job in jobs:
                     _tag(session, job, tag)
-            for job in jobs:  # the history's lock is taken last
-                _tell(session, actor, job)
-            return list(jobs)
+            _tell(session, actor, jobs)  # the history's lock is taken last
+            return jobs
     except IntegrityError:  # on PostgreSQL: the same submit came a moment earlier
         with database.reading() as session:
             known = _of_submission(session, tokens)
@@ -199,22 +239,43 @@ def _of_submission(session: Session, tokens: Sequence[str]) -> list[Job]:
     return sorted(found, key=lambda job: job.id)
 
 
-def _add(session: Session, job: Job, cloned_from: int | None) -> None:
-    job.lane_id = lanes.find(session, job.queue, requirements(job))
-    session.add(job)
+def _add(session: Session, made: Sequence[_Made]) -> None:
+    """Insert jobs with all of their rows, in a few statements however many they are."""
+    jobs = [each.job for each in made]
+    _give_lanes(session, jobs)
+    if len(jobs) > 1:  # rows with an expression in them would be inserted one by one
+        moment = session.scalar(select(now()))
+        for job in jobs:
+            job.created_at = job.available_at = moment
+    session.add_all(jobs)
     session.flush()
-    session.refresh(job)
-    if cloned_from is not None and _is_there(session, cloned_from):
-        session.add(Clone(job_id=job.id, parent_id=cloned_from))
-    session.add_all(JobTag(job_id=job.id, tag=tag) for tag in job.tags)
-    listed.write_of_spec(session, job.id, job.spec)
+    _read_again(session, jobs)
+    for each in made:
+        if each.parent_id is not None and _is_there(session, each.parent_id):
+            session.add(Clone(job_id=each.job.id, parent_id=each.parent_id))
+    session.add_all(JobTag(job_id=job.id, tag=tag) for job in jobs for tag in job.tags)
+    listed.write_of_specs(session, {job.id: job.spec for job in jobs})
 
 
-def _tell(session: Session, actor: Actor, job: Job) -> None:
-    payload = {
-        name: getattr(job, name) for name in ("state", "name", "queue", "priority", "preset")
-    }
-    events.append(session, job.id, actor, "submitted", 0, payload)
+def _give_lanes(session: Session, jobs: Sequence[Job]) -> None:
+    known: dict[tuple[str, Requirements], int] = {}
+    for job in jobs:
+        key = job.queue, requirements(job)
+        if key not in known:
+            known[key] = lanes.find(session, *key)
+        job.lane_id = known[key]
+
+
+def _read_again(session: Session, jobs: Sequence[Job]) -> None:
+    """Read what the database has made of some jobs."""
+    query = select(Job).where(Job.id.in_([job.id for job in jobs]))
+    session.scalars(query.execution_options(populate_existing=True)).all()
+
+
+def _tell(session: Session, actor: Actor, jobs: Sequence[Job]) -> None:
+    names = ("state", "name", "queue", "priority", "preset")
+    payloads = {job.id: {name: getattr(job, name) for name in names} for job in jobs}
+    events.append_of_many(session, actor, "submitted", payloads)
 
 
 def _tag(session: Session, job: Job, tag: str) -> None:

@@ -40,9 +40,10 @@ def _row(job_id: int, name: str, value: float | str) -> dict[str, Any]:
     }
 
 
-def write_of_spec(session: Session, job_id: int, spec: Spec) -> None:
-    """Write down what a job is submitted with."""
-    session.execute(insert(JobValue), rows_of_spec(job_id, spec))
+def write_of_specs(session: Session, specs: Mapping[int, Spec]) -> None:
+    """Write down what some jobs are submitted with, by their numbers."""
+    rows = [row for job_id, spec in specs.items() for row in rows_of_spec(job_id, spec)]
+    session.execute(insert(JobValue), rows)
 
 
 def write_of_end(session: Session, job_id: int) -> None:

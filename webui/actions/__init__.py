@@ -1,6 +1,12 @@
 """Checks what a person sends, and asks `core.jobs` for it: the same for the pages and the API."""
 
-from webui.actions.accounts import change_person, invite, make_token
+from webui.actions.accounts import (
+    InvitationOptions,
+    PersonOptions,
+    change_person,
+    invite,
+    make_token,
+)
 from webui.actions.cleaning import clean
 from webui.actions.filters import remove_filter, save_filter
 from webui.actions.many import Many, cancel_many, delete_many, restore_many, retry_many, tag_many
@@ -8,23 +14,36 @@ from webui.actions.options import (
     LARGEST_PRIORITY,
     MOST_AT_ONCE,
     ActionOptions,
+    BulkSubmission,
     CleanOptions,
+    Edit,
+    FilterOptions,
+    ManyOptions,
     RetryOptions,
     Submission,
+    TagOptions,
 )
 from webui.actions.runs import cancel, delete, edit, pause, restore, resume, retry
-from webui.actions.submitting import KEY, check, submit
+from webui.actions.submitting import KEY, LONGEST_KEY, check, submit, submit_many
 from webui.actions.workers import drain_worker, resume_worker
 
 __all__ = [
     "KEY",
     "LARGEST_PRIORITY",
+    "LONGEST_KEY",
     "MOST_AT_ONCE",
     "ActionOptions",
+    "BulkSubmission",
     "CleanOptions",
+    "Edit",
+    "FilterOptions",
+    "InvitationOptions",
     "Many",
+    "ManyOptions",
+    "PersonOptions",
     "RetryOptions",
     "Submission",
+    "TagOptions",
     "cancel",
     "cancel_many",
     "change_person",
@@ -46,5 +65,6 @@ __all__ = [
     "retry_many",
     "save_filter",
     "submit",
+    "submit_many",
     "tag_many",
 ]

@@ -28,7 +28,7 @@ from core.spec.validation import WrongValue, explain
 LARGEST_PRIORITY = 1000
 
 
-MOST_AT_ONCE = 500
+MOST_AT_ONCE = 1000
 """Runs that one request may be about."""
 
 
@@ -95,7 +95,7 @@ Notes = Annotated[
 ]
 
 
-class Submission(BaseModel):
+class OneRun(BaseModel):
     """A run to be queued: a name, a spec, and where it is queued."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -130,15 +130,28 @@ class Submission(BaseModel):
             description="The number of the run whose spec this one began as a copy of.",
         ),
     ] = None
+
+
+class Submission(OneRun):
+    """A run to be queued, or one for each of some seeds."""
+
     seeds: Annotated[
         list[int],
-        BeforeValidator(_seeds),
+        BeforeValidator(_seeds, json_schema_input_type=str | list[int | str]),
         Field(
             title="Seeds",
             description="A run for each of them, such as 0-4. Empty: one run, with the seed of the "
             "spec.",
         ),
     ] = []
+
+
+class BulkSubmission(BaseModel):
+    """Several runs to be queued, all or none of them."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    jobs: Annotated[list[OneRun], Field(min_length=1, max_length=MOST_AT_ONCE)]
 
 
 class Edit(BaseModel):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from core.jobs.editing import MOST_TAGS
 from core.messages import message
 from core.spec import presets
 from core.spec.spec import TrainingSpec
-from webui.actions.options import Submission, field_error
+from webui.actions.options import BulkSubmission, OneRun, Submission, field_error
 from webui.context import Context
 
 LONGEST_KEY = 255
@@ -54,6 +54,35 @@ def submit(context: Context, values: Mapping[str, Any], key: str | None = None) 
     return jobs
 
 
+def submit_many(context: Context, values: Mapping[str, Any], key: str | None = None) -> list[Job]:
+    """Check several runs that were handed in, queue all of them or none, and notify the workers.
+
+    Args:
+        context: the database, and whom to notify.
+        values: what was handed in, as `BulkSubmission` names it.
+        key: as that of `submit`.
+
+    Returns:
+        The jobs, in the order of what was handed in.
+
+    Raises:
+        InvalidInput: naming every wrong field by the place of its run, such as `jobs.17.name`;
+            nothing was queued.
+    """
+    asked = _read_many(values)
+    _refuse_any_of_more_than_there_are(context, asked)
+    token = None if key is None else _token(f"bulk {key}", context.actor)
+    wanted = [each.wanted() for each in asked]
+    jobs = lifecycle.submit_many(context.database, context.actor, wanted, token)
+    if key is not None and [(job.name, job.spec) for job in jobs] != [
+        run for each in asked for run in each.runs()
+    ]:
+        raise InvalidInput.one(KEY, message("input.key_of_another", job_id=jobs[0].id))
+    for queue in dict.fromkeys(each.queue for each in wanted):
+        context.notifier.notify(queue)
+    return jobs
+
+
 def check(context: Context, values: Mapping[str, Any]) -> list[FieldError]:
     """What is wrong with what would be handed in; nothing is queued."""
     try:
@@ -67,18 +96,28 @@ def check(context: Context, values: Mapping[str, Any]) -> list[FieldError]:
 class Asked:
     """What was handed in, checked."""
 
-    submission: Submission
+    submission: OneRun
     spec: TrainingSpec
+
+    @property
+    def seeds(self) -> list[int]:
+        """Those for each of which there is to be a run; none: it is one."""
+        return self.submission.seeds if isinstance(self.submission, Submission) else []
 
     def runs(self) -> list[tuple[str, dict[str, Any]]]:
         """The name and the spec of each run."""
         name, whole = self.submission.name, self.spec.model_dump(mode="json")
-        if not self.submission.seeds:
+        if not self.seeds:
             return [(name, whole)]
         return [
-            (lifecycle.name_for_seed(name, seed), whole | {"seed": seed})
-            for seed in self.submission.seeds
+            (lifecycle.name_for_seed(name, seed), whole | {"seed": seed}) for seed in self.seeds
         ]
+
+    def wanted(self) -> lifecycle.Wanted:
+        """The one run that it is."""
+        of = self.submission
+        about = (of.preset, of.priority, of.queue, of.tags, of.cloned_from)
+        return lifecycle.Wanted(of.name, self.spec, *about)
 
 
 def _queued(context: Context, asked: Asked, token: str | None) -> list[Job]:
@@ -93,15 +132,31 @@ def _queued(context: Context, asked: Asked, token: str | None) -> list[Job]:
         "submission_token": token,
         "cloned_from": submission.cloned_from,
     }
-    if not submission.seeds:
+    if not asked.seeds:
         return [lifecycle.submit(context.database, context.actor, **about)]
-    seeded = {**about, "seeds": submission.seeds}
+    seeded = {**about, "seeds": asked.seeds}
     return lifecycle.submit_for_seeds(context.database, context.actor, **seeded)
 
 
 def _refuse_more_than_there_are(context: Context, asked: Asked) -> None:
     spec = asked.spec
     refuse_more_than_there_are(context.database, asked.submission.queue, spec.device, spec.devices)
+
+
+def _refuse_any_of_more_than_there_are(context: Context, asked: Sequence[Asked]) -> None:
+    known: dict[tuple[str, str, int], Sequence[FieldError]] = {}
+    errors = []
+    for place, each in enumerate(asked):
+        key = each.submission.queue, each.spec.device, each.spec.devices
+        if key not in known:
+            try:
+                _refuse_more_than_there_are(context, each)
+                known[key] = ()
+            except InvalidInput as error:
+                known[key] = error.errors
+        errors += [FieldError(f"jobs.{place}.{one.field}", one.reason) for one in known[key]]
+    if errors:
+        raise InvalidInput(errors)
 
 
 def _token(key: str, actor: Actor) -> str:
@@ -121,16 +176,38 @@ def _read(values: Mapping[str, Any]) -> Asked:
     except ValidationError as error:
         errors += [field_error(Submission, problem) for problem in error.errors()]
     # the spec is checked even where the name is wrong: a form shows every wrong field
+    spec = _spec_of(values, errors)
+    if submission is None or spec is None or errors:
+        raise InvalidInput(errors)
+    return Asked(submission, spec)
+
+
+def _spec_of(values: Mapping[str, Any], errors: list[FieldError], place: str = "") -> Any:
+    """The whole spec of a run; None where it, or what it is made of, is wrong."""
     preset, spec = values.get("preset"), values.get("spec") or {}
-    checked = None
     if isinstance(preset, str | None) and isinstance(spec, Mapping):
         try:
-            checked = presets.resolve(preset, spec)
+            return presets.resolve(preset, spec)
         except InvalidInput as error:
-            errors += error.errors
-    if submission is None or checked is None or errors:
+            errors += [FieldError(f"{place}{each.field}", each.reason) for each in error.errors]
+    return None
+
+
+def _read_many(values: Mapping[str, Any]) -> list[Asked]:
+    errors: list[FieldError] = []
+    submissions: Sequence[OneRun] = ()
+    try:
+        submissions = BulkSubmission.model_validate(values).jobs
+    except ValidationError as error:
+        errors += [field_error(BulkSubmission, problem) for problem in error.errors()]
+    given = values.get("jobs")
+    specs = [
+        _spec_of(each, errors, f"jobs.{place}.") if isinstance(each, Mapping) else None
+        for place, each in enumerate(given if isinstance(given, list) else [])
+    ]
+    if errors:
         raise InvalidInput(errors)
-    return Asked(submission, checked)
+    return [Asked(each, spec) for each, spec in zip(submissions, specs, strict=True)]
 
 
 def _too_much_for_seeds(submission: Submission) -> Iterator[FieldError]:

@@ -9,11 +9,15 @@ from core.queries import Page
 from webui import actions
 from webui.api import shapes
 from webui.api.blueprint import blueprint
-from webui.api.requests import cursor, json_object, limit, options
+from webui.api.description import Answer, Body, Parameter, describe
+from webui.api.requests import PAGED, cursor, json_object, limit, options
 from webui.context import current
+
+PERSON = Parameter("person", {"type": "string"}, "Whom it is about; else everybody.")
 
 
 @blueprint.get("/me")
+@describe(shapes.MeShape)
 def me() -> Response:
     """Who asks, and what they may."""
     parts = current()
@@ -22,6 +26,7 @@ def me() -> Response:
 
 
 @blueprint.get("/people", endpoint="people")
+@describe(shapes.Listing[shapes.PersonShape])
 def everybody() -> Response:
     """All people, by their names."""
     with current().database.reading() as session:
@@ -30,6 +35,7 @@ def everybody() -> Response:
 
 
 @blueprint.patch("/people/<name>")
+@describe(shapes.PersonShape, body=Body(actions.PersonOptions), problems=[409])
 def change_person(name: str) -> Response:
     """Give somebody a role, shut them out (`disabled`), or let them in again."""
     person = actions.change_person(current(), name, json_object())
@@ -37,6 +43,7 @@ def change_person(name: str) -> Response:
 
 
 @blueprint.get("/invitations", endpoint="invitations")
+@describe(shapes.Listing[shapes.InvitationShape])
 def open_invitations() -> Response:
     """The invitations that can still be used, newest first."""
     with current().database.reading() as session:
@@ -45,6 +52,10 @@ def open_invitations() -> Response:
 
 
 @blueprint.post("/invitations")
+@describe(
+    Answer((shapes.NewInvitationShape,), status=201),
+    body=Body(actions.InvitationOptions, is_needed=False),
+)
 def invite() -> tuple[Response, int]:
     """Make a link by which somebody gets an account; it is shown this once."""
     secret = actions.invite(current(), options())
@@ -53,6 +64,7 @@ def invite() -> tuple[Response, int]:
 
 
 @blueprint.delete("/invitations/<int:invitation_id>")
+@describe(Answer(media="", status=204))
 def withdraw_invitation(invitation_id: int) -> Response:
     """Let a link work no more."""
     invitations.withdraw(current().database, current().actor, invitation_id)
@@ -60,6 +72,7 @@ def withdraw_invitation(invitation_id: int) -> Response:
 
 
 @blueprint.get("/audit")
+@describe(shapes.Listing[shapes.AccountEventShape], parameters=[*PAGED, PERSON])
 def audit() -> Response:
     """A page of what happened to accounts, newest first; `person` chooses whom it is about."""
     with current().database.reading() as session:

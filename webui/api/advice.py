@@ -7,11 +7,13 @@ from flask import Response, jsonify
 from core import coach, queries
 from webui.api import shapes
 from webui.api.blueprint import blueprint
+from webui.api.description import describe
 from webui.context import current
 from webui.forms.cloning import clone_of
 
 
 @blueprint.get("/jobs/<int:job_id>/advice")
+@describe(shapes.AdvicesShape)
 def advice(job_id: int) -> Response:
     """What the coach says about a run, each with its evidence and a corrected clone."""
     with current().database.reading(repeatable=True) as session:

@@ -17,8 +17,10 @@ from core.errors import Gone, NotFound, PreconditionFailed
 from core.messages import message
 from core.storage.blobs import Blob
 from webui.api.blueprint import blueprint
+from webui.api.description import Answer, Parameter, describe
 from webui.api.jobs import rows_of_job
-from webui.api.shapes import ArtifactShape
+from webui.api.requests import PAGED
+from webui.api.shapes import ArtifactShape, Listing
 from webui.context import current
 
 LONGEST_RUN_NAME = 60
@@ -27,13 +29,28 @@ FORMER_CHECKPOINTS = ("checkpoint", "export")
 """The kinds of artifacts at the addresses of version 0.1, where all were called checkpoints."""
 
 
+FILE = (
+    Answer(media="application/octet-stream", headers=["ETag"]),
+    Answer(media="application/octet-stream", status=206, headers=["ETag", "Content-Range"]),
+    Answer(media="", status=304),
+)
+OF_FILE = (
+    Parameter("sha256", {"type": "string"}, "The file has this digest, or there is none."),
+    Parameter("Range", {"type": "string", "examples": ["bytes=0-99"]}, "A part of it.", "header"),
+    Parameter("If-None-Match", {"type": "string"}, "The tag of the file that you have.", "header"),
+    Parameter("If-Match", {"type": "string"}, "The tag of the file that it must be.", "header"),
+)
+
+
 @blueprint.get("/jobs/<int:job_id>/artifacts")
+@describe(Listing[ArtifactShape], parameters=PAGED)
 def artifacts(job_id: int) -> Response:
     """A page of a run's files."""
     return rows_of_job(job_id, queries.artifacts, ArtifactShape.model_validate)
 
 
 @blueprint.get("/jobs/<int:job_id>/checkpoints")
+@describe(Listing[ArtifactShape], parameters=PAGED, is_former=True)
 def checkpoints(job_id: int) -> Response:
     """A page of a run's files without its cards, at the address of version 0.1."""
     query = partial(queries.artifacts, kinds=FORMER_CHECKPOINTS)
@@ -41,12 +58,14 @@ def checkpoints(job_id: int) -> Response:
 
 
 @blueprint.get("/artifacts/<int:artifact_id>/download")
+@describe(*FILE, parameters=OF_FILE, problems=[410, 412, 416])
 def download(artifact_id: int) -> Response:
     """A file: whole, in part (Range), or not at all where the asker has it (ETag)."""
     return _sent(*_artifact(artifact_id))
 
 
 @blueprint.get("/checkpoints/<int:artifact_id>/download")
+@describe(*FILE, parameters=OF_FILE, problems=[410, 412, 416], is_former=True)
 def download_checkpoint(artifact_id: int) -> Response:
     """A file that is no card, at its address of version 0.1."""
     row, name = _artifact(artifact_id)

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flask import Response, jsonify, request
 
 from core import queries
+from core.database.models import LARGEST_KEY
 from core.errors import InvalidInput
 from core.messages import message
 from core.queries import Curve
 from webui.api import downloads, shapes
 from webui.api.blueprint import blueprint
+from webui.api.description import Answer, Parameter, describe
 from webui.api.downloads import Query
 from webui.api.jobs import rows_of_job
-from webui.api.requests import extent, newest_first, selected
-from webui.api.shapes import Shape
+from webui.api.requests import (
+    OF_EXTENT,
+    ORDER,
+    PAGED,
+    extent,
+    format_of,
+    newest_first,
+    selected,
+    values_of,
+)
+from webui.api.shapes import Listing, Shape
 from webui.context import current
 
 MOST_RUNS = 50
@@ -45,20 +56,53 @@ RESOURCES = Measured(
     "resources", queries.resources, shapes.ResourceSample, queries.READ, queries.resources_curve
 )
 
+JOBS = Parameter(
+    "job",
+    {
+        "type": "array",
+        "items": {"type": "integer", "minimum": 0, "maximum": LARGEST_KEY},
+        "minItems": 1,
+        "maxItems": MOST_RUNS,
+    },
+    "The numbers of the runs.",
+    is_needed=True,
+    is_repeated=True,
+)
+POINTS = replace(OF_EXTENT[0], is_needed=True)
+
+
+def _of_curve(measured: Measured) -> list[Parameter]:
+    return [*PAGED, *OF_EXTENT, values_of(measured.values), format_of(downloads.CSV)]
+
 
 @blueprint.get("/jobs/<int:job_id>/epochs")
+@describe(
+    Answer((Listing[shapes.Epoch], shapes.CurveShape)),
+    Answer(media="text/csv"),
+    parameters=[ORDER, *_of_curve(EPOCHS)],
+)
 def epochs(job_id: int) -> Response:
     """A page of a run's epochs; with `points`, their curve."""
     return _answer(job_id, EPOCHS, lambda: {"newest_first": newest_first()})
 
 
 @blueprint.get("/jobs/<int:job_id>/metrics")
+@describe(
+    Answer((Listing[shapes.MetricSample], shapes.CurveShape)),
+    Answer(media="text/csv"),
+    parameters=_of_curve(METRICS),
+)
 def metrics(job_id: int) -> Response:
     """A page of a run's metric samples; with `points`, their curve."""
     return _answer(job_id, METRICS)
 
 
 @blueprint.get("/jobs/<int:job_id>/resources")
+@describe(
+    Answer((Listing[shapes.ResourceSample], shapes.CurveShape)),
+    Answer(media="text/csv"),
+    parameters=_of_curve(RESOURCES),
+)
 def resources(job_id: int) -> Response:
     """A page of what a run took of its device and its host; with `points`, the curve of it."""
     return _answer(job_id, RESOURCES)
@@ -80,12 +124,23 @@ def _answer(
 
 
 @blueprint.get("/jobs/<int:job_id>/points")
+@describe(
+    Answer((Listing[shapes.MetricSample], shapes.CurveShape)),
+    Answer(media="text/csv"),
+    parameters=_of_curve(METRICS),
+    is_former=True,
+)
 def points(job_id: int) -> Response:
     """`metrics`, at its address of version 0.1."""
     return metrics(job_id)
 
 
 @blueprint.get("/metrics")
+@describe(
+    shapes.CurvesShape,
+    parameters=[JOBS, POINTS, *OF_EXTENT[1:], values_of(queries.METRICS)],
+    problems=[404],
+)
 def metrics_of_runs() -> Response:
     """The curves of the metric samples of several runs."""
     job_ids = _job_ids()

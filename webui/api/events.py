@@ -15,14 +15,33 @@ from core.messages import message
 from core.states import FINAL
 from webui.access import proof_of_request
 from webui.api.blueprint import blueprint
+from webui.api.description import STREAM, Answer, Parameter, describe
 from webui.api.jobs import rows_of_job
-from webui.api.shapes import EventShape
+from webui.api.requests import PAGED
+from webui.api.shapes import EventShape, Listing
 from webui.context import current
 from webui.live.position import Position
-from webui.live.subscription import ENVIRON, Subscription, Watched, event_id, watched
+from webui.live.subscription import ENVIRON, MOST_JOBS, Subscription, Watched, event_id, watched
+
+_POSITION = {"type": "string"}
+AFTER = Parameter("after", _POSITION, "The id of the last event that was seen.")
+LAST_EVENT_ID = Parameter("Last-Event-ID", _POSITION, "The same, as browsers send it.", "header")
+JOBS = Parameter(
+    "job",
+    {"type": "array", "items": {"type": "string"}, "maxItems": MOST_JOBS},
+    "A run's number, or that with `@` and a position.",
+    is_repeated=True,
+)
+EVENTS = Parameter("events", _POSITION, "The history of all runs, after this event.")
 
 
 @blueprint.get("/jobs/<int:job_id>/events")
+@describe(
+    Answer(media=STREAM),
+    Answer(media="", status=204),
+    parameters=[AFTER, LAST_EVENT_ID],
+    problems=[410],
+)
 def events(job_id: int) -> Response:
     """What is new about a run, and then what happens, until it has ended."""
     seen = last_event_id()
@@ -37,18 +56,21 @@ def events(job_id: int) -> Response:
 
 
 @blueprint.get("/jobs/<int:job_id>/events/history")
+@describe(Listing[EventShape], parameters=PAGED)
 def history_of_job(job_id: int) -> Response:
     """A page of what has happened to a run, first to last."""
     return rows_of_job(job_id, queries.events, EventShape.of)
 
 
 @blueprint.get("/events")
+@describe(Answer(media=STREAM), parameters=[AFTER, LAST_EVENT_ID])
 def all_events() -> Response:
     """What happens to all runs, after an event, or from now on."""
     return event_stream(after=_after(last_event_id(), _newest()))
 
 
 @blueprint.get("/streams")
+@describe(Answer(media=STREAM), parameters=[JOBS, EVENTS])
 def streams() -> Response:
     """Several streams over one connection: of some runs, and of all of them."""
     newest = _newest()  # 503 where the database is away, whatever is asked for

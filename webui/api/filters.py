@@ -9,11 +9,13 @@ from core.queries import Page
 from webui import actions
 from webui.api import shapes
 from webui.api.blueprint import blueprint
+from webui.api.description import Answer, Body, describe
 from webui.api.requests import json_object, refuse_unknown_query
 from webui.context import current
 
 
 @blueprint.get("/filters")
+@describe(shapes.Listing[shapes.FilterShape])
 def filters() -> Response:
     """The filters that are saved, by their names."""
     with current().database.reading() as session:
@@ -22,6 +24,11 @@ def filters() -> Response:
 
 
 @blueprint.post("/filters")
+@describe(
+    Answer((shapes.FilterShape,), status=201),
+    body=Body(actions.FilterOptions, example={"name": "mine", "query": "owner=ada"}),
+    problems=[409],
+)
 def save_filter() -> tuple[Response, int]:
     """Keep a view of the list under a name."""
     body = json_object()
@@ -31,6 +38,7 @@ def save_filter() -> tuple[Response, int]:
 
 
 @blueprint.delete("/filters/<int:filter_id>")
+@describe(shapes.FilterShape)
 def remove_filter(filter_id: int) -> Response:
     """Forget a saved filter; the answer is the filter as it was."""
     kept = actions.remove_filter(current(), filter_id)

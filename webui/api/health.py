@@ -9,6 +9,7 @@ from flask import Blueprint, Response, jsonify
 
 from core import queries, workers
 from core.messages import Message, as_json, message
+from webui.api.description import describe
 from webui.api.shapes import HealthShape
 from webui.context import current
 
@@ -16,12 +17,14 @@ blueprint = Blueprint("health", __name__)
 
 
 @blueprint.get("/healthz")
+@describe(HealthShape)
 def healthz() -> Response:
     """The process is alive and serves requests."""
     return jsonify(HealthShape(status="ok").as_json())
 
 
 @blueprint.get("/readyz")
+@describe(HealthShape)
 def readyz() -> Response:
     """What is needed to serve is there.
 

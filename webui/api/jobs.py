@@ -14,8 +14,14 @@ from core.jobs import lifecycle
 from webui import actions
 from webui.api import downloads, shapes
 from webui.api.blueprint import blueprint
+from webui.api.description import Answer, Body, Parameter, describe
 from webui.api.requests import (
+    OF_LOG,
+    OF_SELECTION,
+    ORDER,
+    PAGED,
     cursor,
+    format_of,
     json_object,
     limit,
     looked_for,
@@ -25,8 +31,23 @@ from webui.api.requests import (
 )
 from webui.context import current
 
+LARGEST_BULK = 4 * 1024 * 1024
+"""Bytes of a body that submits several runs."""
+
+IDEMPOTENCY_KEY = Parameter(
+    actions.KEY,
+    {"type": "string", "minLength": 1, "maxLength": actions.LONGEST_KEY},
+    "What this submit is known by: the same key again queues nothing, and answers alike.",
+    place="header",
+)
+
 
 @blueprint.post("/jobs")
+@describe(
+    Answer((shapes.JobShape, shapes.Listing[shapes.JobShape]), status=201, headers=["Location"]),
+    body=Body(actions.Submission, example={"name": "wide", "preset": "quick"}),
+    parameters=[IDEMPOTENCY_KEY],
+)
 def submit() -> tuple[Response, int, dict[str, str]]:
     """Queue a run, or one for each of some seeds, which are answered as a list.
 
@@ -39,6 +60,19 @@ def submit() -> tuple[Response, int, dict[str, str]]:
         return jsonify(_as_queued(jobs[0]).as_json()), 201, where
     where = {"Location": url_for("api.jobs", tag=lifecycle.tag_of_seeds(jobs[0]))}
     return jsonify(_all_as_queued(jobs).as_json()), 201, where
+
+
+@blueprint.post("/jobs/bulk")
+@describe(
+    Answer((shapes.QueuedShape,), status=201),
+    body=Body(actions.BulkSubmission, example={"jobs": [{"name": "one"}, {"name": "two"}]}),
+    parameters=[IDEMPOTENCY_KEY],
+)
+def submit_many() -> tuple[Response, int]:
+    """Queue several runs, all or none of them, in one transaction."""
+    request.max_content_length = LARGEST_BULK
+    found = actions.submit_many(current(), json_object(), request.headers.get(actions.KEY))
+    return jsonify(shapes.QueuedShape(ids=[job.id for job in found]).as_json()), 201
 
 
 def _as_queued(job: Job) -> shapes.JobShape:
@@ -60,6 +94,7 @@ def _all_as_queued(jobs: list[Job]) -> shapes.Listing[shapes.JobShape]:
 
 
 @blueprint.get("/jobs")
+@describe(shapes.Listing[shapes.JobShape], parameters=[*OF_SELECTION, *PAGED])
 def jobs() -> Response:
     """A page of runs: those that are asked for, newest first or in another order."""
     with current().database.reading() as session:
@@ -68,6 +103,7 @@ def jobs() -> Response:
 
 
 @blueprint.get("/jobs/<int:job_id>")
+@describe(shapes.JobShape)
 def show(job_id: int) -> Response:
     """One run."""
     with current().database.reading() as session:
@@ -75,6 +111,7 @@ def show(job_id: int) -> Response:
 
 
 @blueprint.patch("/jobs/<int:job_id>")
+@describe(shapes.JobShape, body=Body(actions.Edit, is_needed=False), problems=[409])
 def edit(job_id: int) -> Response:
     """Change a run's name, tags or notes; what the body does not name stays."""
     actions.edit(current(), job_id, options())
@@ -82,6 +119,7 @@ def edit(job_id: int) -> Response:
 
 
 @blueprint.post("/jobs/<int:job_id>/cancel")
+@describe(shapes.JobShape, body=Body(actions.ActionOptions, is_needed=False), problems=[409])
 def cancel(job_id: int) -> Response:
     """Ask that a run be cancelled; asking again changes nothing."""
     # any other body than JSON was never minded here
@@ -90,6 +128,7 @@ def cancel(job_id: int) -> Response:
 
 
 @blueprint.post("/jobs/<int:job_id>/pause")
+@describe(shapes.JobShape, body=Body(actions.ActionOptions, is_needed=False), problems=[409])
 def pause(job_id: int) -> Response:
     """Ask that a run be paused; asking again changes nothing."""
     actions.pause(current(), job_id, options())
@@ -97,6 +136,7 @@ def pause(job_id: int) -> Response:
 
 
 @blueprint.post("/jobs/<int:job_id>/resume")
+@describe(shapes.JobShape, body=Body(actions.ActionOptions, is_needed=False), problems=[409])
 def resume(job_id: int) -> Response:
     """Let a paused run resume; asking again changes nothing."""
     actions.resume(current(), job_id, options())
@@ -104,6 +144,7 @@ def resume(job_id: int) -> Response:
 
 
 @blueprint.post("/jobs/<int:job_id>/retry")
+@describe(shapes.JobShape, body=Body(actions.RetryOptions, is_needed=False), problems=[409])
 def retry(job_id: int) -> Response:
     """Give a failed run another try."""
     actions.retry(current(), job_id, options())
@@ -111,6 +152,11 @@ def retry(job_id: int) -> Response:
 
 
 @blueprint.get("/jobs/<int:job_id>/logs")
+@describe(
+    shapes.Listing[shapes.LogLine],
+    Answer(media="text/plain"),
+    parameters=[*PAGED, ORDER, *OF_LOG, format_of(downloads.TEXT)],
+)
 def logs(job_id: int) -> Response:
     """A page of a run's log, or of the lines that are looked for; or all of them as a file."""
     query = partial(queries.logs, **looked_for())
@@ -121,12 +167,14 @@ def logs(job_id: int) -> Response:
 
 
 @blueprint.get("/jobs/<int:job_id>/attempts")
+@describe(shapes.Listing[shapes.AttemptShape], parameters=PAGED)
 def attempts(job_id: int) -> Response:
     """A page of a run's attempts."""
     return rows_of_job(job_id, queries.attempts, shapes.AttemptShape.of)
 
 
 @blueprint.get("/jobs/<int:job_id>/evaluation")
+@describe(shapes.EvaluationShape)
 def evaluation(job_id: int) -> Response:
     """What a run's published weights do on the test set."""
     with current().database.reading() as session:

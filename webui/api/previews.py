@@ -17,6 +17,7 @@ from core.errors import InvalidInput, NotFound
 from core.messages import Message, message
 from core.messaging.pubsub import NO_JOB
 from core.spec import presets, spec
+from webui.api.description import Answer, Body, describe
 from webui.api.requests import json_object
 from webui.api.shapes import PreviewShape, WaitingShape
 from webui.context import current
@@ -32,6 +33,10 @@ Asked = tuple[Response, int, dict[str, str]]
 
 
 @blueprint.post("")
+@describe(
+    Answer((PreviewShape,), status=202, headers=["Location"]),
+    body=Body(parts=previews.PARTS, example={"dataset": "digits"}),
+)
 def ask() -> Asked:
     """Ask for a preview."""
     return _ask(json_object())
@@ -64,6 +69,12 @@ def _ask(asked: spec.Spec) -> Asked:
 
 
 @blueprint.get("/<string(length=64):key>.png")
+@describe(
+    Answer(media="image/png", headers=["ETag"]),
+    Answer((WaitingShape,), status=202, headers=["Retry-After"]),
+    Answer(media="", status=304),
+    problems=[424],
+)
 def show(key: str) -> Response:
     """The picture, or how far it is."""
     preview = previews.find(current().database, key)

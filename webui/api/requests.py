@@ -14,16 +14,72 @@ from werkzeug.datastructures import MultiDict
 
 from core import queries
 from core.database.engine import storable
-from core.database.models import NAME_LENGTH
+from core.database.models import LARGEST_KEY, NAME_LENGTH
 from core.errors import BadRequest, InvalidInput, UnsupportedMediaType
 from core.messages import message
 from core.protocol.reports import LEVELS
+from core.spec.fields import spec_fields
+from core.states import STATES
+from webui.api.description import Parameter
 from webui.context import current
 
 LONGEST_TEXT = 500
 """That a log is searched for."""
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def _choices(*names: str) -> dict[str, Any]:
+    return {"type": "string", "enum": list(names)}
+
+
+def _list_of(*names: str) -> dict[str, Any]:
+    return {"type": "array", "items": _choices(*names)}
+
+
+_TEXT = {"type": "string"}
+_MOMENT = {"type": "string", "examples": ["2026-01-31", "2026-01-31T09:30:00Z"]}
+_BEGIN = {"type": "integer", "minimum": 0, "maximum": LARGEST_KEY}
+
+PAGED = (
+    Parameter(
+        "limit",
+        {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": queries.LARGEST_LIMIT,
+            "default": queries.DEFAULT_LIMIT,
+        },
+        "Rows of the page.",
+    ),
+    Parameter("cursor", _TEXT, "`next` of an earlier page, as it was given."),
+)
+ORDER = Parameter(
+    "order", _choices("asc", "desc") | {"default": "asc"}, "`desc`: the last comes first."
+)
+OF_LOG = (
+    Parameter("text", _TEXT, "Lines that have this in them, in capital or small letters."),
+    Parameter("level", _list_of(*LEVELS), "Lines of these levels."),
+)
+OF_EXTENT = (
+    Parameter(
+        "points",
+        {"type": "integer", "minimum": 1, "maximum": queries.MOST_POINTS},
+        "Answers with a curve of at most so many buckets.",
+    ),
+    Parameter("from", _BEGIN, "The first step of the curve (of epochs: epoch)."),
+    Parameter("to", _BEGIN, "The last step of the curve."),
+)
+
+
+def values_of(known: Sequence[str]) -> Parameter:
+    """The parameter that says which values a curve has."""
+    return Parameter("values", _list_of(*known), "What the curve is of; else everything.")
+
+
+def format_of(name: str) -> Parameter:
+    """The parameter that asks for a file."""
+    return Parameter("format", _choices("json", name), f"`{name}`: all rows as a file.")
 
 
 def json_object() -> dict[str, Any]:
@@ -69,10 +125,28 @@ def cursor() -> str:
     return request.args.get("cursor", "")
 
 
-SELECTING = (
-    *("state", "dataset", "model", "preset", "owner", "tag", "text", "created_from", "created_to"),
-    *("sort", "deleted"),
+_SORTS = [
+    *(each for each in queries.SORTS if each),
+    *(f"{sign}{name}" for name in (*queries.OF_THE_END, *spec_fields()) for sign in ("", "-")),
+]
+OF_SELECTION = (
+    Parameter("state", _list_of(*STATES), "Runs in one of these states."),
+    Parameter("dataset", _TEXT, "Runs of exactly this dataset."),
+    Parameter("model", _TEXT, "Runs of exactly this kind of network, such as `cnn`."),
+    Parameter("preset", _TEXT, "Runs that began with exactly this preset."),
+    Parameter("owner", _TEXT, "Runs of this person."),
+    Parameter("tag", _TEXT, "Runs that have this tag."),
+    Parameter("text", _TEXT, "Runs whose name has this in it, in capital or small letters."),
+    Parameter("created_from", _MOMENT, "Runs that were submitted at this moment or later."),
+    Parameter("created_to", _MOMENT, "Runs that were submitted before this moment."),
+    Parameter(
+        "sort",
+        _choices(queries.OLDEST_FIRST, *_SORTS),
+        "By a measurement or a hyperparameter, from the smallest; after `-` from the largest.",
+    ),
+    Parameter("deleted", _choices("true", "false"), "`true`: deleted runs that can be restored."),
 )
+SELECTING = tuple(each.name for each in OF_SELECTION)
 """What chooses runs, by its name in the address of a list."""
 SHOWING = ("columns", "group", "limit")
 """How the page shows them."""

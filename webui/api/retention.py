@@ -10,12 +10,14 @@ from webui import actions
 from webui.actions import Many
 from webui.api import shapes
 from webui.api.blueprint import blueprint
+from webui.api.description import Body, describe
 from webui.api.jobs import show
 from webui.api.requests import json_object, options
 from webui.context import Context, current
 
 
 @blueprint.delete("/jobs/<int:job_id>")
+@describe(shapes.JobShape, body=Body(actions.ActionOptions, is_needed=False), problems=[409])
 def delete(job_id: int) -> Response:
     """Delete a run; for a while it can be restored."""
     actions.delete(current(), job_id, options())
@@ -23,6 +25,7 @@ def delete(job_id: int) -> Response:
 
 
 @blueprint.post("/jobs/<int:job_id>/restore")
+@describe(shapes.JobShape, body=Body(actions.ActionOptions, is_needed=False), problems=[409])
 def restore(job_id: int) -> Response:
     """Undo a delete."""
     actions.restore(current(), job_id, options())
@@ -30,12 +33,14 @@ def restore(job_id: int) -> Response:
 
 
 @blueprint.post("/jobs/delete")
+@describe(shapes.ManyShape, body=Body(actions.ManyOptions))
 def delete_many() -> Response:
     """Delete several runs."""
     return _many(actions.delete_many(current(), json_object()))
 
 
 @blueprint.post("/jobs/restore")
+@describe(shapes.ManyShape, body=Body(actions.ManyOptions))
 def restore_many() -> Response:
     """Undo the delete of several runs."""
     return _many(actions.restore_many(current(), json_object()))
@@ -47,6 +52,7 @@ def _many(many: Many) -> Response:
 
 
 @blueprint.post("/clean")
+@describe(shapes.CleanShape, body=Body(actions.CleanOptions, is_needed=False))
 def clean() -> Response:
     """Remove what is kept no longer, or say what that would be."""
     asked, piece = actions.clean(current(), options())
@@ -54,6 +60,7 @@ def clean() -> Response:
 
 
 @blueprint.get("/storage")
+@describe(shapes.StorageShape)
 def storage() -> Response:
     """What takes how much space."""
     context = current()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from webui.pages import (
     account,
+    api,
     coach,
     compare,
     deletion,
@@ -32,6 +33,7 @@ from webui.pages.blueprint import blueprint
 
 PAGES = (
     account,
+    api,
     coach,
     compare,
     deletion,

@@ -17,6 +17,7 @@ from core.storage import store
 from core.storage.blobs import Blob
 from core.workers import WorkerFacts
 from tests.reported import epoch_end, started
+from tests.webui.api.documented import DocumentedClient
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 CONTENT = bytes(range(256)) * 40
@@ -70,3 +71,10 @@ def finished(lease, database, settings, tmp_path):
     blob = store.connect(settings.storage_address).put(tmp_path / "model.pt")
     endings.succeed(database, lease, "c" * 64, [Publication(blob, 1, "pt", "mnist-cnn.pt")])
     return lease.job_id
+
+
+@pytest.fixture
+def app(app):
+    """An application whose answers are held against the OpenAPI document."""
+    app.test_client_class = DocumentedClient
+    return app

@@ -24,6 +24,7 @@ DESCRIBED = [
     ("POST /jobs", jobs.LastEpoch),
     ("POST /jobs", jobs.Error),
     ("POST /jobs", shapes.Reason),
+    ("POST /jobs/bulk", shapes.QueuedShape),
     ("GET /jobs/{id}/epochs", shapes.Epoch),
     ("GET /jobs/{id}/epochs", shapes.MetricSample),
     ("GET /jobs/{id}/epochs", shapes.ResourceSample),

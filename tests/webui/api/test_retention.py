@@ -64,7 +64,7 @@ def test_of_several_runs_those_that_can_be_are_deleted_and_the_others_are_named(
 
 @pytest.mark.parametrize(
     "body",
-    [{}, {"ids": []}, {"ids": [0]}, {"ids": ["1"]}, {"ids": 1}, {"ids": list(range(1, 502))}],
+    [{}, {"ids": []}, {"ids": [0]}, {"ids": ["1"]}, {"ids": 1}, {"ids": list(range(1, 1002))}],
 )
 def test_a_wrong_list_of_runs_is_422_and_deletes_nothing(client, body):
     submitted(client)

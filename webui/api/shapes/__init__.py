@@ -16,7 +16,7 @@ from webui.api.shapes.curves import CurveShape, CurvesShape
 from webui.api.shapes.events import EventShape
 from webui.api.shapes.filters import FilterShape
 from webui.api.shapes.health import HealthShape
-from webui.api.shapes.jobs import JobShape, list_of_jobs, waiting_keys, whole_job
+from webui.api.shapes.jobs import JobShape, QueuedShape, list_of_jobs, waiting_keys, whole_job
 from webui.api.shapes.previews import PreviewShape, WaitingShape
 from webui.api.shapes.problems import Problem
 from webui.api.shapes.queue import HourShape, LineShape, QueueShape
@@ -72,6 +72,7 @@ __all__ = [
     "PreviewShape",
     "Problem",
     "QueueShape",
+    "QueuedShape",
     "Reason",
     "RefusedShape",
     "ResourceSample",

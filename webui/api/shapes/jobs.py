@@ -227,6 +227,12 @@ class JobShape(Shape):
         )
 
 
+class QueuedShape(Shape):
+    """The runs of a bulk submit."""
+
+    ids: Annotated[list[int], Field(description="Their numbers, in the order of the submit.")]
+
+
 def _train_loss(row: Job) -> float | None:
     """The newest; of a run that has published weights, that of their epoch."""
     is_published = row.published_epoch is not None and row.train_loss is not None
