@@ -2,13 +2,14 @@
 
 PYTHON ?= python3
 FAULTS_ON ?= both
+FUZZ ?= 60
 PRESETS ?= quick --seeds 5
 VENV := .venv
 BIN := $(VENV)/bin
 STEP := ./scripts/step
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format lint types imports tests faults lock browser \
+.PHONY: help setup demo up test check format lint types imports tests faults fuzz lock browser \
 	compose-test wheel wheel-test bench-api bench-training bench-steps bench-together bench-presets bench-neighbor bench-latency bench-recovery bench-idle bench-ingest bench-streams bench-scale bench-up bench-compare bench-pages bench-coach chaos simulate catalog screenshots clean
 
 help: ## List the commands
@@ -43,6 +44,9 @@ tests: setup
 
 faults: setup ## The whole suite of faults, on both databases (FAULTS_ON=sqlite: on one)
 	@$(STEP) "faults" $(BIN)/python -m pytest -q -n 2 --dist loadgroup --faults-on $(FAULTS_ON) tests/faults
+
+fuzz: setup ## Ask the API for all that its document allows, and more, on both databases (FUZZ=30: examples of each address)
+	@$(STEP) "fuzz" env FUZZ=$(FUZZ) $(BIN)/python -m pytest -q -s -n 0 tests/webui/test_fuzz.py
 
 browser: ## Have a Chromium for the tests, where this machine's packages bring one
 	@$(STEP) "browser" scripts/ensure-chromium

@@ -222,17 +222,18 @@ def login_of_request() -> int | None:
 
 def _without_accounts() -> None:
     needed = NEEDS.get(request.endpoint or "")
-    if needed in (Need.BROWSER, Need.MANAGER) or (request.endpoint or "") in _OF_ACCOUNTS:
+    if needed in (Need.BROWSER, Need.MANAGER) or (request.endpoint or "") in OF_ACCOUNTS:
         raise NotFound(message("accounts.none"))
     _use(LOCAL_OWNER)
 
 
-_OF_ACCOUNTS = frozenset(
+OF_ACCOUNTS = frozenset(
     {"pages.login", "pages.log_in", "pages.invitation", "pages.accept_invitation"}
     | {"pages.go_to_provider", "pages.join_by_provider", "pages.back_from_provider"}
     | {"api.people", "api.change_person", "api.audit"}
     | {"api.invitations", "api.invite", "api.withdraw_invitation"}
 )
+"""What is there with accounts alone."""
 
 
 def _with_accounts() -> Response | None:

@@ -182,7 +182,9 @@ def _read(values: Mapping[str, Any]) -> Asked:
     return Asked(submission, spec)
 
 
-def _spec_of(values: Mapping[str, Any], errors: list[FieldError], place: str = "") -> Any:
+def _spec_of(
+    values: Mapping[str, Any], errors: list[FieldError], place: str = ""
+) -> TrainingSpec | None:
     """The whole spec of a run; None where it, or what it is made of, is wrong."""
     preset, spec = values.get("preset"), values.get("spec") or {}
     if isinstance(preset, str | None) and isinstance(spec, Mapping):
@@ -207,7 +209,7 @@ def _read_many(values: Mapping[str, Any]) -> list[Asked]:
     ]
     if errors:
         raise InvalidInput(errors)
-    return [Asked(each, spec) for each, spec in zip(submissions, specs, strict=True)]
+    return [Asked(each, spec) for each, spec in zip(submissions, specs, strict=True) if spec]
 
 
 def _too_much_for_seeds(submission: Submission) -> Iterator[FieldError]:

@@ -22,7 +22,7 @@ from werkzeug.routing import Rule
 from core import versions
 from core.database.models import LARGEST_KEY
 from core.spec.spec import TrainingSpec
-from webui.access import NEEDS, SCOPES_OF, Need
+from webui.access import NEEDS, OF_ACCOUNTS, SCOPES_OF, Need
 from webui.api import shapes
 from webui.api.description import Answer, Body, Description, Parameter, description_of
 
@@ -68,7 +68,8 @@ class Operation:
     @property
     def path(self) -> str:
         """The address, with its places as OpenAPI writes them."""
-        return _PLACE.sub(r"{\2}", self.rule.rule)
+        rule: str = self.rule.rule
+        return _PLACE.sub(r"{\2}", rule)
 
     @property
     def name(self) -> str:
@@ -242,7 +243,7 @@ def _problems(each: Operation) -> list[int]:
         found |= {401, 403}
     if each.method != "GET":
         found.add(403)
-    if _PLACE.search(each.rule.rule):
+    if _PLACE.search(each.rule.rule) or each.rule.endpoint in OF_ACCOUNTS:
         found.add(404)
     if about.parameters or about.body:
         found.add(422)

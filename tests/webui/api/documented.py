@@ -29,12 +29,14 @@ def refuse_undocumented(app, answer):
     whole = document_of(app)
     method, path = matched
     answers = whole["paths"][path][method.lower()]["responses"]
-    said = answers.get(str(answer.status_code))
-    assert said is not None, f"{method} {path} does not say that it answers {answer.status_code}"
+    described = answers.get(str(answer.status_code))
+    assert described is not None, (
+        f"{method} {path} does not say that it answers {answer.status_code}"
+    )
     media = (answer.content_type or "").partition(";")[0]
     if answer.status_code in (204, 304):
         return
-    assert media in said.get("content", {}), f"{method} {path} {answer.status_code}: {media}"
+    assert media in described.get("content", {}), f"{method} {path} {answer.status_code}: {media}"
     if media.endswith("json"):
         _check(whole, (method, path, str(answer.status_code), media), answer)
 

@@ -33,8 +33,8 @@ def test_all_are_queued_in_their_order_with_all_of_their_rows(client, database):
     assert [each["name"] for each in found] == [each["name"] for each in RUNS]
     assert [each["spec"]["seed"] for each in found] == list(range(5))
     with database.reading() as session:
-        told = session.scalars(select(JobEvent.job_id).order_by(JobEvent.id)).all()
-        assert told == ids
+        history = session.scalars(select(JobEvent.job_id).order_by(JobEvent.id)).all()
+        assert history == ids
         assert set(session.scalars(select(JobTag.job_id))) == set(ids)
         assert set(session.scalars(select(JobValue.job_id))) == set(ids)
 
