@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 FAULTS_ON ?= both
-FUZZ ?= 60
+FUZZ ?= 40
 PRESETS ?= quick --seeds 5
 VENV := .venv
 BIN := $(VENV)/bin

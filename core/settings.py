@@ -30,6 +30,10 @@ class BadSettings(TrainyardError):
     """One or more `TRAINYARD_*` variables hold values that cannot be used."""
 
 
+MOST_REQUESTS = 600
+"""That a person may make of the API in a minute, where nothing else is set."""
+
+
 class Settings(BaseSettings):
     """The settings of one process. Field `database_url` is variable `TRAINYARD_DATABASE_URL`."""
 
@@ -88,6 +92,15 @@ class Settings(BaseSettings):
     login_days: Annotated[
         float, Field(ge=0.01, le=365, description="Days after which a login ends in any case.")
     ] = 30.0
+    requests_per_minute: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            le=1_000_000,
+            description="How often a person may ask the API; 0: without limit; empty: 600 where "
+            "people have accounts, else without limit.",
+        ),
+    ] = None
     web_threads: Annotated[
         int,
         Field(
@@ -280,6 +293,13 @@ class Settings(BaseSettings):
         if self.openid_issuer and not self.openid_client_id:
             raise WrongValue(message("setting.openid_client", prefix=PREFIX))
         return self
+
+    @property
+    def most_requests(self) -> int:
+        """How often somebody may ask the API in a minute; 0: as often as they like."""
+        if self.requests_per_minute is not None:
+            return self.requests_per_minute
+        return MOST_REQUESTS if self.has_accounts else 0
 
     @cached_property
     def has_accounts(self) -> bool:

@@ -5,6 +5,7 @@ Every error that Trainyard raises on purpose is turned into an answer here and n
 
 from __future__ import annotations
 
+import re
 import secrets
 from http import HTTPStatus
 from typing import Any
@@ -32,6 +33,7 @@ from core.messages import Message, as_json, message
 from webui.api.shapes import Problem
 
 RETRY_AFTER_S = 5
+_NAME_OF_REQUEST = re.compile(r"[A-Za-z0-9_.-]{8,64}")
 
 log = get_logger(__name__)
 
@@ -55,6 +57,7 @@ def install(app: Flask) -> None:
     app.register_error_handler(TrainyardError, _on_trainyard_error)
     app.register_error_handler(HTTPException, _on_http_error)
     app.register_error_handler(Exception, _on_surprise)
+    app.after_request(_name_request)
 
 
 def problem(status: int, detail: str, **more: Any) -> Response:
@@ -153,10 +156,19 @@ def _answer(status: int, detail: str, **more: Any) -> Response:
     return Response(page, status=status, content_type="text/html; charset=utf-8")
 
 
+def _name_request(response: Response) -> Response:
+    response.headers["X-Request-Id"] = _request_id()
+    return response
+
+
 def _request_id() -> str:
-    """What this request is known by in the log and on its error page."""
+    """What this request is known by in the log, in its answer, and on its error page.
+
+    A program, or a proxy in front, may name it by a header.
+    """
     if "request_id" not in g:
-        g.request_id = secrets.token_hex(4)
+        named = request.headers.get("X-Request-Id", "")
+        g.request_id = named if _NAME_OF_REQUEST.fullmatch(named) else secrets.token_hex(4)
     found: str = g.request_id
     return found
 

@@ -31,6 +31,7 @@ def test_a_few_requests_of_each_kind_are_answered_as_described(app, database_kin
     assert report.by_status[200] > 10
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.skipif(EXAMPLES == 0, reason="asked for by `make fuzz`")
 def test_every_request_is_answered_as_described(settings, monkeypatch):
     hash_quickly(monkeypatch)

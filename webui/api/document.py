@@ -137,6 +137,8 @@ def _as_json(each: Operation, others: Sequence[Operation]) -> JSON:
     }
     if more:
         found["description"] = " ".join(more.split())
+    if _has_tag(each):
+        found["parameters"].append(_parameter(_IF_NONE_MATCH))
     if each.description.body:
         found["requestBody"] = _body(each.description.body)
     if each.description.is_former:
@@ -202,7 +204,22 @@ def _responses(each: Operation, others: Sequence[Operation]) -> JSON:
             whole.setdefault("content", {}).update(_content(each, answer))
         if each.name == "submit":
             whole["links"] = _links(others)
+    if _has_tag(each):
+        found["304"] = {"description": "The answer is that of the tag."}
+        found["200"]["headers"] = {"ETag": {"schema": {"type": "string"}}}
     return found | {str(status): _problem(status) for status in _problems(each)}
+
+
+_IF_NONE_MATCH = Parameter(
+    "If-None-Match", {"type": "string"}, "The `ETag` of the answer that you have.", "header"
+)
+
+
+def _has_tag(each: Operation) -> bool:
+    """Whether its answer has a tag (`answers.py`)."""
+    answers = each.description.answers
+    is_json = any(answer.media == "application/json" for answer in answers)
+    return each.method == "GET" and each.rule.endpoint.startswith("api.") and is_json
 
 
 def _response(answer: Answer) -> JSON:

@@ -13,9 +13,11 @@ from core.errors import DatabaseUnavailable
 from core.jobs import lifecycle
 from webui import actions
 from webui.api import downloads, shapes
+from webui.api.answers import chosen
 from webui.api.blueprint import blueprint
 from webui.api.description import Answer, Body, Parameter, describe
 from webui.api.requests import (
+    FIELDS,
     OF_LOG,
     OF_SELECTION,
     ORDER,
@@ -94,20 +96,29 @@ def _all_as_queued(jobs: list[Job]) -> shapes.Listing[shapes.JobShape]:
 
 
 @blueprint.get("/jobs")
-@describe(shapes.Listing[shapes.JobShape], parameters=[*OF_SELECTION, *PAGED])
+@describe(shapes.Listing[shapes.JobShape], parameters=[*OF_SELECTION, *PAGED, FIELDS])
 def jobs() -> Response:
     """A page of runs: those that are asked for, newest first or in another order."""
     with current().database.reading() as session:
         page = queries.jobs(session, selection(), limit(), cursor())
-        return jsonify(shapes.list_of_jobs(session, page).as_json())
+        return chosen(shapes.list_of_jobs(session, page), shapes.JobShape)
 
 
 @blueprint.get("/jobs/<int:job_id>")
-@describe(shapes.JobShape)
+@describe(shapes.JobShape, parameters=[FIELDS])
 def show(job_id: int) -> Response:
     """One run."""
+    return chosen(_as_it_is(job_id), shapes.JobShape)
+
+
+def changed(job_id: int) -> Response:
+    """A run, after something was asked of it."""
+    return jsonify(_as_it_is(job_id).as_json())
+
+
+def _as_it_is(job_id: int) -> shapes.JobShape:
     with current().database.reading() as session:
-        return jsonify(shapes.whole_job(session, *queries.job(session, job_id)).as_json())
+        return shapes.whole_job(session, *queries.job(session, job_id))
 
 
 @blueprint.patch("/jobs/<int:job_id>")
@@ -115,7 +126,7 @@ def show(job_id: int) -> Response:
 def edit(job_id: int) -> Response:
     """Change a run's name, tags or notes; what the body does not name stays."""
     actions.edit(current(), job_id, options())
-    return show(job_id)
+    return changed(job_id)
 
 
 @blueprint.post("/jobs/<int:job_id>/cancel")
@@ -124,7 +135,7 @@ def cancel(job_id: int) -> Response:
     """Ask that a run be cancelled; asking again changes nothing."""
     # any other body than JSON was never minded here
     actions.cancel(current(), job_id, options() if request.is_json else {})
-    return show(job_id)
+    return changed(job_id)
 
 
 @blueprint.post("/jobs/<int:job_id>/pause")
@@ -132,7 +143,7 @@ def cancel(job_id: int) -> Response:
 def pause(job_id: int) -> Response:
     """Ask that a run be paused; asking again changes nothing."""
     actions.pause(current(), job_id, options())
-    return show(job_id)
+    return changed(job_id)
 
 
 @blueprint.post("/jobs/<int:job_id>/resume")
@@ -140,7 +151,7 @@ def pause(job_id: int) -> Response:
 def resume(job_id: int) -> Response:
     """Let a paused run resume; asking again changes nothing."""
     actions.resume(current(), job_id, options())
-    return show(job_id)
+    return changed(job_id)
 
 
 @blueprint.post("/jobs/<int:job_id>/retry")
@@ -148,7 +159,7 @@ def resume(job_id: int) -> Response:
 def retry(job_id: int) -> Response:
     """Give a failed run another try."""
     actions.retry(current(), job_id, options())
-    return show(job_id)
+    return changed(job_id)
 
 
 @blueprint.get("/jobs/<int:job_id>/logs")

@@ -72,6 +72,13 @@ OF_EXTENT = (
 )
 
 
+FIELDS = Parameter(
+    "fields",
+    {"type": "array", "items": {"type": "string"}},
+    "The fields that the answer has, of a list each of its items; else all.",
+)
+
+
 def values_of(known: Sequence[str]) -> Parameter:
     """The parameter that says which values a curve has."""
     return Parameter("values", _list_of(*known), "What the curve is of; else everything.")

@@ -11,7 +11,7 @@ from webui.actions import Many
 from webui.api import shapes
 from webui.api.blueprint import blueprint
 from webui.api.description import Body, describe
-from webui.api.jobs import show
+from webui.api.jobs import changed
 from webui.api.requests import json_object, options
 from webui.context import Context, current
 
@@ -21,7 +21,7 @@ from webui.context import Context, current
 def delete(job_id: int) -> Response:
     """Delete a run; for a while it can be restored."""
     actions.delete(current(), job_id, options())
-    return show(job_id)
+    return changed(job_id)
 
 
 @blueprint.post("/jobs/<int:job_id>/restore")
@@ -29,7 +29,7 @@ def delete(job_id: int) -> Response:
 def restore(job_id: int) -> Response:
     """Undo a delete."""
     actions.restore(current(), job_id, options())
-    return show(job_id)
+    return changed(job_id)
 
 
 @blueprint.post("/jobs/delete")

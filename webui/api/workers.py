@@ -7,20 +7,21 @@ from flask import Response, jsonify
 from core import queries
 from core.jobs.overview import overview
 from webui import actions
+from webui.api.answers import chosen
 from webui.api.blueprint import blueprint
 from webui.api.description import Body, describe
-from webui.api.requests import PAGED, cursor, limit, options
+from webui.api.requests import FIELDS, PAGED, cursor, limit, options
 from webui.api.shapes import Listing, QueueShape, WorkerShape
 from webui.context import current
 
 
 @blueprint.get("/workers")
-@describe(Listing[WorkerShape], parameters=PAGED)
+@describe(Listing[WorkerShape], parameters=[*PAGED, FIELDS])
 def workers() -> Response:
     """A page of workers: the live ones by their start, then the others, newest first."""
     with current().database.reading() as session:
         page = queries.workers(session, limit(), cursor())
-        return jsonify(Listing.of(page, WorkerShape.of).as_json())
+        return chosen(Listing.of(page, WorkerShape.of), WorkerShape)
 
 
 @blueprint.post("/workers/<which>/drain")

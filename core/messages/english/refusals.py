@@ -64,6 +64,7 @@ REFUSALS: dict[str, Template] = {
     "request.not_json": "Send JSON, with the header Content-Type: application/json.",
     "request.invalid_json": "The body is not JSON: {detail}",
     "request.too_deep": "The body is nested too deeply.",
+    "request.too_many": "You asked more than {most} times in a minute. Ask again a little later.",
     "request.unknown_address": "There is nothing at this address.",
     "request.unknown_host": "The host {host!r} is not known here. If it is this server's, add it "
     "to TRAINYARD_TRUSTED_HOSTS.",
