@@ -1,7 +1,7 @@
 """How often somebody may ask the API: so many times a minute, and every answer says what is left.
 
 It is counted in the memory of this server, which is one process: nothing has to be asked for it,
-and where the server starts anew everybody has their whole share. A stream counts once.
+and after a restart everybody has a whole share. A stream counts once.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Left:
 
     requests: int
     whole_in_s: float
-    """Seconds until the count begins anew."""
+    """Seconds until the next count starts."""
     is_refused: bool = False
 
 
