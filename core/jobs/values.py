@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import BigInteger, Double, Text, bindparam, delete, func, insert, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
+from core.database.dialects import is_postgresql
 from core.database.models import VALUE_LENGTH, Job, JobProgress, JobValue
 from core.spec import facts
 from core.spec.spec import Spec
@@ -43,7 +45,19 @@ def _row(job_id: int, name: str, value: float | str) -> dict[str, Any]:
 def write_of_specs(session: Session, specs: Mapping[int, Spec]) -> None:
     """Write down what some jobs are submitted with, by their numbers."""
     rows = [row for job_id, spec in specs.items() for row in rows_of_spec(job_id, spec)]
-    session.execute(insert(JobValue), rows)
+    if len(specs) > 1 and is_postgresql(session):
+        # tens of thousands of rows in one statement: a column each
+        columns = {name: [row[name] for row in rows] for name in _TYPES}
+        session.connection().execute(_WRITE_COLUMNS, columns)
+    else:
+        session.connection().execute(insert(JobValue), rows)
+
+
+_TYPES: dict[str, Any] = {"job_id": BigInteger, "name": Text, "number": Double, "text": Text}
+_WRITE_COLUMNS = insert(JobValue).from_select(
+    list(_TYPES),
+    select(*(func.unnest(bindparam(name, type_=ARRAY(of))) for name, of in _TYPES.items())),
+)
 
 
 def write_of_end(session: Session, job_id: int) -> None:
