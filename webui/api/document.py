@@ -68,13 +68,13 @@ class Operation:
     @property
     def path(self) -> str:
         """The address, with its places as OpenAPI writes them."""
-        rule: str = self.rule.rule
-        return _PLACE.sub(r"{\2}", rule)
+        return _PLACE.sub(r"{\2}", self.rule.rule)
 
     @property
     def name(self) -> str:
         """What it is called: by its endpoint."""
-        return self.rule.endpoint.removeprefix("api.").replace(".", "_")
+        endpoint: str = self.rule.endpoint
+        return endpoint.removeprefix("api.").replace(".", "_")
 
     @property
     def need(self) -> Need:
