@@ -10,7 +10,7 @@ STEP := ./scripts/step
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test check format lint types imports tests faults fuzz lock browser \
-	compose-test wheel wheel-test bench-api bench-training bench-steps bench-together bench-presets bench-neighbor bench-latency bench-recovery bench-idle bench-ingest bench-streams bench-scale bench-up bench-compare bench-pages bench-coach chaos simulate catalog screenshots clean
+	compose-test wheel wheel-test bench-api bench-training bench-steps bench-together bench-presets bench-neighbor bench-latency bench-recovery bench-idle bench-ingest bench-streams bench-scale bench-bulk bench-up bench-compare bench-pages bench-coach chaos simulate catalog screenshots clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ bench-recovery: setup ## Time cancels, and runs that resume after a kill
 
 bench-scale: setup ## What the queue and the lists cost among 100,000 runs (SCALE="--rows 1000000")
 	@$(STEP) "bench" $(BIN)/python -m bench.scale $(SCALE)
+
+bench-bulk: setup ## Time a submit of a thousand runs, on both databases (BULK="--rounds 5")
+	@$(STEP) "bench" $(BIN)/python -m bench.bulk $(BULK)
 
 bench-streams: setup ## Many viewers of one run (STREAMS="--viewers 1000 --database sqlite")
 	@$(STEP) "bench" $(BIN)/python -m bench.streams $(STREAMS)
