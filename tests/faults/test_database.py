@@ -77,7 +77,7 @@ def unharmed(start_worker, submit, look, verify, attempts_of):
     @contextmanager
     def through(**changes):
         workers = [start_worker(**changes) for _ in range(2)]
-        jobs = [submit(STEADY_DIGITS) for _ in range(2)]  # of one undisturbed run to compare with
+        jobs = [submit(STEADY_DIGITS | {"seed": seed}) for seed in range(2)]
         wait_until(lambda: all(trains(look, job)() for job in jobs), "both train")
         trainers = [worker.trainer() for worker in workers]
 
