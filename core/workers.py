@@ -43,6 +43,8 @@ class WorkerFacts:
     """The boot of its host, and the file that it keeps locked there (`core/hosts.py`)."""
     lock: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
+    datasets: Sequence[str] = ()
+    """Those that lie in its data folder; its gauges say so from then on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,11 @@ def status(worker: Worker, *, is_live: bool) -> Status:
 def live(session: Session) -> Sequence[Worker]:
     """The live workers, in the order in which they started."""
     return session.scalars(select(Worker).where(is_live()).order_by(Worker.id)).all()
+
+
+def serving(session: Session) -> Sequence[Worker]:
+    """The live workers that nobody drains: they do what pages ask for, too."""
+    return [worker for worker in live(session) if worker.desired != "drain"]
 
 
 def missing(session: Session) -> list[Missing]:
@@ -137,6 +144,7 @@ def _row(facts: WorkerFacts) -> Worker:
         host=facts.host,
         lock=facts.lock,
         versions=dict(facts.versions),
+        gauges={"datasets": list(facts.datasets)},
         started_at=now(),
         last_heartbeat_at=now(),
     )

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from core import hosts, logs, versions, workers
 from core.database.engine import Database
+from core.datasets.builtin import present
 from core.errors import DatabaseUnavailable
 from core.hosts import HeldLock
 from core.jobs.claim import Claimant
@@ -64,7 +65,7 @@ def set_up(settings: Settings) -> WorkerContext:
             name=settings.worker_name,
         ),
         lock=lock,
-        gauges=Gauges(devices, slots),
+        gauges=Gauges(devices, slots, settings.data_folder),
     )
 
 
@@ -105,6 +106,7 @@ def _facts(
         host=hosts.boot() if lock else None,
         lock=lock.name if lock else None,
         versions=_versions(devices),
+        datasets=present(settings.data_folder),
     )
 
 

@@ -16,6 +16,7 @@ from core.database.clock import now
 from core.database.engine import Database
 from core.database.models import (
     Artifact,
+    DerivedFile,
     Job,
     JobEvent,
     LogLine,
@@ -138,7 +139,7 @@ def _purge(database: Database, job_id: int) -> bool:
         )
         if job is None:
             return False
-        forget_files(session, job_id, Snapshot, Artifact)
+        forget_files(session, job_id, Snapshot, Artifact, DerivedFile)
         session.execute(delete_rows(Job).where(Job.id == job_id))
         return True
 
@@ -158,13 +159,16 @@ def _remove_some(database: Database, job_id: int, table: Any, key: tuple[Any, ..
 
 
 def forget_files(session: Session, job_id: int, *tables: Any) -> None:
-    """Remove the rows of a job's snapshots or artifacts, and remember the blobs that are left.
+    """Remove the rows of a job's snapshots, artifacts or derived files, and remember their blobs.
 
-    The bytes of a snapshot are its own, so nobody can put them again; those of an artifact may be
+    The bytes of a snapshot are its own, so nobody can put them again; those of the others may be
     another run's too.
     """
     for table in tables:
-        rows = session.execute(select(table.sha256, table.size).where(table.job_id == job_id))
+        has_blob = table.sha256.is_not(None)  # a derived file that was not computed has none
+        rows = session.execute(
+            select(table.sha256, table.size).where(table.job_id == job_id, has_blob)
+        )
         version = unnamed.ANY if table is Snapshot else unnamed.UNKNOWN
         for sha256, size in rows.all():
             unnamed.remember(session, sha256, size, version)

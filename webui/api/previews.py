@@ -83,10 +83,9 @@ def _why_it_waits(preview: Preview) -> Message:
     if preview.taken_at is not None:
         return message("preview.being_drawn")
     with current().database.reading() as session:
-        live = workers.live(session)
-    if live:
-        return message("preview.waits")
-    return message("preview.no_worker")
+        if workers.serving(session):
+            return message("preview.waits")
+        return message("preview.all_drained" if workers.live(session) else "preview.no_worker")
 
 
 def _picture(image: bytes, key: str) -> Response:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from core import formats, queries
 from core.database.models import Job
+from core.errors import InvalidInput
 from core.languages import gettext
 from core.queries import Curve, Extent
 from core.spec import facts
@@ -45,13 +46,22 @@ def report(job_id: int) -> str:
             took_s=_took_s(row),
             device=next((each.device for each, _ in reversed(attempts) if each.device), None),
             files=[ArtifactShape.model_validate(file).as_json() for file in files],
-            network=networks.summarize({part: row.spec[part] for part in networks.PARTS}),
+            parameters=_parameters(row),
             groups=groups,
             rest=rest,
             printed_at=timestamp(datetime.now(UTC)),
             pictures=_pictures(session, row),
             **_classes(session, row),
         )
+
+
+def _parameters(row: Job) -> int | None:
+    """Of its network; None where this release does not know its dataset, or its network."""
+    try:
+        parts = {part: row.spec[part] for part in networks.PARTS if part in row.spec}
+        return networks.summarize(parts).parameters
+    except InvalidInput:
+        return None
 
 
 def _took_s(row: Job) -> float | None:

@@ -20,7 +20,7 @@ from core.queries import Page, Selection
 from core.spec import facts
 from core.spec.presets import PRESETS
 from core.states import STATES
-from webui.api.requests import selection, several
+from webui.api.requests import Args, args_of, selection, several
 from webui.api.shapes import JSON, list_of_jobs
 from webui.context import current
 from webui.pages import list_columns
@@ -94,7 +94,7 @@ class View:
     @property
     def query(self) -> str:
         """The address behind the question mark, as it is saved."""
-        return urlencode({name: text for name, text in self.chosen.items() if name != "open"})
+        return _query(self.chosen)
 
     def opened(self, group_id: int) -> JSON:
         """What stands in the address when a group is opened, or closed where it is open."""
@@ -103,24 +103,40 @@ class View:
 
 
 def _view() -> View:
-    chosen: JSON = {name: value for name in CHOICES if (value := request.args.get(name, ""))}
-    states = several("state")
+    chosen = _chosen(request.args)
+    remembered = request.cookies.get(COOKIE, "") or ",".join(list_columns.DEFAULT)
+    names = chosen[COOKIE] if COOKIE in request.args else remembered
+    return View(
+        chosen,
+        states=several("state"),
+        sort=chosen.get("sort", ""),
+        columns=list_columns.chosen(names.split(",")),
+        limit=chosen.get("limit", LIMITS[0]),
+        is_grouped="group" in chosen,
+        open=frozenset(chosen["open"].split(",") if "open" in chosen else ()),
+    )
+
+
+def _chosen(args: Args) -> JSON:
+    """What stands in an address, written in one way."""
+    chosen: JSON = {name: value for name in CHOICES if (value := args.get(name, ""))}
+    states = several("state", args)
     if states:
         chosen["state"] = ",".join(states)
-    remembered = request.cookies.get(COOKIE, "") or ",".join(list_columns.DEFAULT)
-    names = several(COOKIE) if COOKIE in request.args else remembered.split(",")
-    columns = list_columns.chosen(names)
-    if COOKIE in request.args:
+    if COOKIE in args:
+        columns = list_columns.chosen(several(COOKIE, args))
         chosen[COOKIE] = ",".join(each.name for each in columns) or NO_COLUMNS
-    is_grouped = request.args.get("group") == "seed"
-    opened = several("open") if is_grouped else []
-    asked = request.args.get("limit", "")
+    is_grouped = args.get("group") == "seed"
+    opened = several("open", args) if is_grouped else []
+    asked = args.get("limit", "")
     limit = int(asked) if asked in map(str, LIMITS) else LIMITS[0]
     chosen |= {"group": "seed"} if is_grouped else {}
     chosen |= {"open": ",".join(opened)} if opened else {}
-    chosen |= {"limit": limit} if limit != LIMITS[0] else {}
-    sort = chosen.get("sort", "")
-    return View(chosen, states, sort, columns, limit, is_grouped, frozenset(opened))
+    return chosen | ({"limit": limit} if limit != LIMITS[0] else {})
+
+
+def _query(chosen: JSON) -> str:
+    return urlencode({name: text for name, text in chosen.items() if name != "open"})
 
 
 def _rows(session: Session, page: Page[tuple[Job, str | None]], view: View) -> list[JSON]:
@@ -187,5 +203,6 @@ def _saved(kept: Any, view: View) -> JSON:
         "id": kept.id,
         "name": kept.name,
         "query": kept.query,
-        "is_current": kept.query == view.query,
+        # a program may have written it, or an earlier release: in another order, say
+        "is_current": _query(_chosen(args_of(kept.query))) == view.query,
     }

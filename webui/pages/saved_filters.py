@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Response, redirect, request, url_for
 
 from webui import actions
-from webui.api.requests import refuse_unknown_query
+from webui.api.requests import query_to_save
 from webui.context import current
 from webui.pages.blueprint import blueprint
 
@@ -13,9 +13,8 @@ from webui.pages.blueprint import blueprint
 @blueprint.post("/filters")
 def save_filter() -> Response:
     """Keep what stands in the address under a name, and show it."""
-    typed = {name: request.form.get(name, "") for name in ("name", "query")}
-    refuse_unknown_query(typed["query"])
-    kept = actions.save_filter(current(), typed)
+    query = query_to_save(request.form.get("query", ""))
+    kept = actions.save_filter(current(), {"name": request.form.get("name", ""), "query": query})
     return _to_list(f"?{kept.query}" if kept.query else "")
 
 

@@ -69,4 +69,6 @@ def _why_it_waits(row: DerivedFile) -> Message:
     if row.taken_at is not None:
         return message("derived.being_computed")
     with current().database.reading() as session:
-        return message("derived.waits" if workers.live(session) else "derived.no_worker")
+        if workers.serving(session):
+            return message("derived.waits")
+        return message("derived.all_drained" if workers.live(session) else "derived.no_worker")

@@ -14,6 +14,7 @@ SERVICES: dict[str, Template] = {
     "data.by_hand": "; or put {files:list} from {source} into {folder} in it and try again",
     "data.not_on_worker": "{dataset} is not on this worker yet; it is fetched when the first run "
     "needs it.",
+    "data.on_no_worker": "No worker has {dataset} yet; it is fetched when the first run needs it.",
     "data.unknown": "There is no dataset {name}. Known: {known:list}",
     "database.no_tables": "The database's tables are not there ({detail}). "
     "Run: trainyard db upgrade",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from core import formats
+from core.database.models import Job
 from tests.reported import epoch_end, evaluated
 from tests.webui.pages.conftest import MEASURED, OF_THE_FIRST_EPOCH, VALIDATED, get
 from webui.pages.curve_picture import HEIGHT, WIDTH, draw
@@ -38,6 +40,20 @@ def test_a_report_of_a_run_that_has_not_begun_says_so(client, submitted):
     assert "No epoch has finished yet." in page.text
     assert page.one("h1").text == "<b>later</b>"
     assert page.all("polyline") == []
+
+
+def test_a_report_of_a_run_whose_dataset_is_not_known_here_shows_what_is(client, report, database):
+    job_id = report(VALIDATED, MEASURED, evaluated(), files=OF_THE_FIRST_EPOCH)
+    with database.writing() as session:
+        job = session.get_one(Job, job_id)
+        job.dataset, job.spec = "galaxies", job.spec | {"dataset": "galaxies"}
+
+    page = get(client, f"/jobs/{job_id}/report")
+
+    for text in ("92.71%", "galaxies", "Learning rate", "9f" * 32):
+        assert text in page.text
+    facts = dict(zip(texts(page, "dt"), texts(page, "dd"), strict=True))
+    assert facts["Parameters"] == formats.NOTHING
 
 
 def test_of_many_classes_the_weakest_are_printed(client, report):

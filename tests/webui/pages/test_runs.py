@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import update
 
-from core import queries
+from core import queries, saved_filters
 from core.database.models import Job
+from core.jobs.actors import LOCAL_OWNER
 from core.protocol.reports import StepMetrics
 from tests.reported import epoch_end
 from tests.webui.pages.conftest import Page, get
@@ -232,6 +233,18 @@ def test_a_filter_is_saved_shown_and_forgotten(client, submitted):
     forgotten = next(form for form in kept.all("form") if "/remove" in form.attributes["action"])
     client.post(forgotten.attributes["action"], data=asked)
     assert "mine" not in get(client, "/").text
+
+
+def test_a_filter_that_a_program_wrote_is_current_in_its_own_list_and_can_be_forgotten(
+    client, database
+):
+    query = "sort=created&state=failed&state=queued&columns=worker%2Ccurve&limit=50&tag="
+    saved_filters.save(database, LOCAL_OWNER.name, "odd", query)
+
+    page = get(client, f"/?{query}")
+
+    assert page.one("a", **{"aria-current": "true", "href": f"/?{query}"}).text == "odd"
+    assert page.one("button", **{"aria-label": "Forget the filter odd"})
 
 
 def test_several_states_and_a_time_stand_in_the_address(client, submitted, running):
