@@ -96,6 +96,11 @@ class View:
         """The address behind the question mark, as it is saved."""
         return _query(self.chosen)
 
+    @property
+    def order(self) -> str:
+        """The title of the column that the list is sorted by; empty: it is in its usual order."""
+        return next((each.title for each in list_columns.chosen([self.sort.lstrip("-")])), "")
+
     def opened(self, group_id: int) -> JSON:
         """What stands in the address when a group is opened, or closed where it is open."""
         ids = self.open ^ {str(group_id)}

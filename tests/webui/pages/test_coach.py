@@ -39,13 +39,13 @@ def flat(report):
     return report(FLAT, *ends)
 
 
-def test_a_run_has_a_place_for_the_coach_after_its_alerts(client, flat):
+def test_a_run_has_a_place_for_the_coach_after_its_numbers(client, flat):
     page = get(client, f"/jobs/{flat}")
 
     place = page.one("div", id="coach-place").attributes["data-coach"]
     assert get(client, place).one("article", id="advice-not_learning")
     ids = [each.attributes.get("id") for each in page.elements]
-    assert ids.index("part-alerts") < ids.index("coach-place") < ids.index("part-progress")
+    assert ids.index("part-alerts") < ids.index("part-progress") < ids.index("coach-place")
 
 
 def test_without_a_script_the_coach_has_a_page_of_its_own(client, flat):

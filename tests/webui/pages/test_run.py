@@ -236,6 +236,17 @@ def test_a_failed_run_shows_its_error_and_traceback(client, database, running):
     assert page.one("pre").text == "Traceback <module>"
 
 
+def test_a_failure_has_its_name_in_the_language_of_the_reader(client, database, running):
+    job_id, lease = running()
+    endings.end(database, lease, "failed", Failure("diverged", plain("too far"), ""))
+    client.set_cookie("language", "zh")
+    for address, shown in (
+        (f"/jobs/{job_id}", "损失发散"),
+        (f"/jobs/{job_id}/report", "损失发散."),
+    ):
+        assert shown in get(client, address).text
+
+
 def test_a_queued_run_says_that_no_worker_is_live(client, submitted):
     assert "No worker is live" in get(client, f"/jobs/{submitted().id}").text
 

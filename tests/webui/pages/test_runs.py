@@ -157,6 +157,18 @@ def test_a_heading_sorts_by_its_column_and_then_the_other_way(client, submitted)
     assert names[0] == names[1][::-1] == ["rate 0.02", "rate 0.1", "rate 0.3"]
 
 
+def test_the_caption_says_by_what_the_list_is_sorted_in_the_language_of_the_reader(
+    client, submitted
+):
+    submitted()
+    assert (
+        get(client, "/?sort=-optimizer.learning_rate").one("caption").text
+        == "Runs, by learning rate"
+    )
+    client.set_cookie("language", "zh")
+    assert get(client, "/?sort=-created").one("caption").text == "任务，按创建时间排序"
+
+
 def test_a_row_draws_how_the_loss_went_and_says_it_in_words(client, database, report):
     steps = [
         StepMetrics(
