@@ -9,7 +9,7 @@ STEP := ./scripts/step
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test check format lint types imports tests faults lock browser \
-	compose-test wheel wheel-test bench-api bench-training bench-steps bench-together bench-presets bench-neighbor bench-latency bench-recovery bench-idle bench-ingest bench-streams bench-scale bench-up bench-compare bench-pages bench-coach chaos simulate catalog screenshots clean
+	compose-test wheel wheel-test bench-api bench-training bench-steps bench-together bench-presets bench-neighbor bench-latency bench-recovery bench-idle bench-ingest bench-streams bench-scale bench-submits bench-up bench-compare bench-pages bench-coach chaos simulate catalog screenshots clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ bench-recovery: setup ## Time cancels, and runs that resume after a kill
 
 bench-scale: setup ## What the queue and the lists cost among 100,000 runs (SCALE="--rows 1000000")
 	@$(STEP) "bench" $(BIN)/python -m bench.scale $(SCALE)
+
+bench-submits: setup ## Submits by the API, one client and several (SUBMITS="--clients 8 --on sqlite")
+	@$(STEP) "bench" $(BIN)/python -m bench.submits $(SUBMITS)
 
 bench-streams: setup ## Many viewers of one run (STREAMS="--viewers 1000 --database sqlite")
 	@$(STEP) "bench" $(BIN)/python -m bench.streams $(STREAMS)

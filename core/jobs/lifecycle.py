@@ -203,7 +203,7 @@ def _add(session: Session, job: Job, cloned_from: int | None) -> None:
     job.lane_id = lanes.find(session, job.queue, requirements(job))
     session.add(job)
     session.flush()
-    session.refresh(job)
+    session.refresh(job, ["created_at", "available_at"])  # the database's own times
     if cloned_from is not None and _is_there(session, cloned_from):
         session.add(Clone(job_id=job.id, parent_id=cloned_from))
     session.add_all(JobTag(job_id=job.id, tag=tag) for tag in job.tags)

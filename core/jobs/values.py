@@ -6,12 +6,26 @@ and go with a retry.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Double,
+    Insert,
+    Table,
+    Text,
+    bindparam,
+    column,
+    delete,
+    func,
+    insert,
+    select,
+)
 from sqlalchemy.orm import Session
 
+from core.database.dialects import is_postgresql
 from core.database.models import VALUE_LENGTH, Job, JobProgress, JobValue
 from core.spec import facts
 from core.spec.spec import Spec
@@ -42,7 +56,36 @@ def _row(job_id: int, name: str, value: float | str) -> dict[str, Any]:
 
 def write_of_spec(session: Session, job_id: int, spec: Spec) -> None:
     """Write down what a job is submitted with."""
-    session.execute(insert(JobValue), rows_of_spec(job_id, spec))
+    _write(session, rows_of_spec(job_id, spec))
+
+
+def _write(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows of one job: on PostgreSQL by one statement that is given a list a column."""
+    connection = session.connection()
+    if not is_postgresql(session):
+        connection.execute(insert(_TABLE), rows)
+        return
+    columns = {name: [row[name] for row in rows] for name in ("name", "number", "text")}
+    connection.execute(_INSERT_AT_ONCE, {"of_job": rows[0]["job_id"], **columns})
+
+
+def _insert_at_once() -> Insert:
+    """Made once: a row for each place of the lists, which are as long as each other."""
+    texts = (bindparam(name, type_=ARRAY(Text)) for name in ("name", "text"))
+    numbers = bindparam("number", type_=ARRAY(Double))
+    lists = func.unnest(next(texts), numbers, next(texts))
+    rows = lists.table_valued(
+        column("name", Text), column("number", Double), column("text", Text)
+    ).render_derived()
+    job_id = bindparam("of_job", type_=BigInteger)
+    return insert(_TABLE).from_select(
+        ["job_id", "name", "number", "text"],
+        select(job_id, rows.c.name, rows.c.number, rows.c.text),
+    )
+
+
+_TABLE = cast("Table", JobValue.__table__)
+_INSERT_AT_ONCE = _insert_at_once()
 
 
 def write_of_end(session: Session, job_id: int) -> None:
@@ -59,7 +102,7 @@ def write_of_end(session: Session, job_id: int) -> None:
     }
     rows = [_row(job_id, name, value) for name, value in found.items() if value is not None]
     forget_end(session, job_id)
-    session.execute(insert(JobValue), rows)
+    _write(session, rows)
 
 
 def forget_end(session: Session, job_id: int) -> None:

@@ -92,6 +92,11 @@ class View:
     """The groups whose runs are shown."""
 
     @property
+    def widths(self) -> str:
+        """The columns as a grid of CSS has them."""
+        return list_columns.widths(self.columns)
+
+    @property
     def query(self) -> str:
         """The address behind the question mark, as it is saved."""
         return _query(self.chosen)

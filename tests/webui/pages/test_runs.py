@@ -142,6 +142,15 @@ def test_every_column_can_be_shown_and_sorted_by_where_it_says_so(client, succee
         assert len(ordered) == 1 or "No run is like that" in found.text
 
 
+def test_the_grid_of_the_list_has_a_width_for_each_heading(client, submitted):
+    submitted("waits")
+    for address in ("/", "/?columns=", "/?columns=notes,finished,model.kind,batch_size"):
+        page = get(client, address)
+        style = page.one("table", role="table").attributes["style"]
+        widths = style.removeprefix("--columns: ").replace("(17rem, 1fr)", "").split()
+        assert len(widths) == len(page.all("th"))
+
+
 def test_a_heading_sorts_by_its_column_and_then_the_other_way(client, submitted):
     for rate in (0.1, 0.3, 0.02):
         submitted(f"rate {rate}", optimizer={"kind": "sgd", "learning_rate": rate})

@@ -276,8 +276,9 @@ def waiting_keys(session: Session, job_ids: Sequence[int]) -> dict[int, str]:
 def whole_job(session: Session, row: Job, worker_name: str | None) -> JobShape:
     """A job by itself: besides, where it can resume, how it computes, and its last epoch."""
     waits = status.explain(session, [row]).get(row.id)
-    newest = next(iter(snapshots.newest_first(session, row.id)), None)
-    attempt = session.get(Attempt, (row.id, row.attempt))
+    has_begun = row.attempt > 0  # one that was submitted a moment ago has nothing of an attempt
+    newest = next(iter(snapshots.newest_first(session, row.id)), None) if has_begun else None
+    attempt = session.get(Attempt, (row.id, row.attempt)) if has_begun else None
     micro_batch = attempt.micro_batch if attempt else None
     parent = session.get(Clone, row.id)
     return JobShape.of(
