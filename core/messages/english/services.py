@@ -40,6 +40,8 @@ SERVICES: dict[str, Template] = {
     "storage.no_answer": "The file store {place} does not answer ({detail}).",
     "storage.hangs": "The file store has not answered for {waited_s:duration}.",
     "storage.stopped_answering": "The file store stopped answering ({detail}).",
+    "client.run_ended": "Run {job_id} is {state:word}. {detail}",
+    "client.no_certificates": "The certificates in {path} cannot be read: {detail}",
     "client.no_token": "this is no token: one begins with ty_ and has 75 characters",
     "client.tokens_unreadable": "The file {path} cannot be read: {detail}. Repair or remove it.",
     "client.no_answer": "No Trainyard server answers at {url} ({detail}). Start one with "
