@@ -10,7 +10,7 @@ from core.messaging.notify import Notifier
 from core.messaging.pubsub import Wakeups
 from core.settings import Settings
 from core.storage import store
-from webui import compression, context, languages, problems, security
+from webui import compression, context, languages, monitoring, problems, security
 from webui.api import health, previews
 from webui.api.routes import blueprint as api
 from webui.pages.routes import blueprint as pages
@@ -32,11 +32,12 @@ def create_app(settings: Settings) -> Flask:
             storage=store.connect(settings.storage_address),
         ),
     )
+    monitoring.install(app)
     problems.install(app)
     languages.install(app)
     compression.install(app)
     forms_only = security.install(app, settings)
-    for blueprint in (api, health.blueprint, previews.blueprint):
+    for blueprint in (api, health.blueprint, monitoring.blueprint, previews.blueprint):
         # no cookie gives the API any right, and JSON from another site needs a permission that
         # we never give; so tokens are for the forms alone
         forms_only.exempt(blueprint)
