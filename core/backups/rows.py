@@ -89,12 +89,12 @@ def continue_sequences(connection: Connection, last: dict[str, int]) -> None:
                 )
         return
     for table, column in _counted(connection, inspect(connection).get_table_names()):
-        name = _sequence(connection, table, column)
+        sequence = _sequence(connection, table, column)
         largest = connection.scalar(text(f'SELECT max("{column}") FROM "{table}"')) or 0  # noqa: S608
         number = max(largest, last.get(table, 0))
-        if name and number:
+        if sequence and number:
             connection.execute(
-                text("SELECT setval(:name, :number)"), {"name": name, "number": number}
+                text("SELECT setval(:name, :number)"), {"name": sequence, "number": number}
             )
 
 
