@@ -45,7 +45,7 @@ from worker.cores import usable_cores
 from worker.training.data import download
 
 LEASE_S = 4.0
-LONGEST_S = 300.0
+LONGEST_S = 600.0
 """For a scenario, from its submits to its last end."""
 KILLS = 5
 TERMINATING_S = 15.0

@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from cli.stack.ports import free_port
-from tests.faults.conftest import MARK, STEADY_DIGITS, Program, marked, on_postgresql
+from tests.faults.conftest import MARK, QUICK_DIGITS, Program, marked, on_postgresql
 from tests.services import wait_until
 
 SECRET = "xyzzy-plugh-%s"
@@ -64,18 +64,17 @@ def test_no_log_no_command_line_and_no_trainer_has_a_secret(secrets, tmp_path, m
     try:
         processes = [web.start(), worker.start()]
         wait_until(lambda: answers(url), f"the server is there: {web.log.read_text()}")
-        spec = STEADY_DIGITS | {"device": "cpu"}
+        spec = QUICK_DIGITS | {"device": "cpu"}
         job = httpx.post(f"{url}/api/v1/jobs", json={"name": "x", "spec": spec}).json()["id"]
 
-        def is_over() -> bool:
-            for process in marked(mark):
-                with contextlib.suppress(psutil.Error):
-                    environ = Path(f"/proc/{process.pid}/environ").read_text()
-                    seen[process.pid] = (" ".join(process.cmdline()), environ)
-            state: str = httpx.get(f"{url}/api/v1/jobs/{job}").json()["state"]
-            return state in ("succeeded", "failed")
+        def state() -> str:
+            found: str = httpx.get(f"{url}/api/v1/jobs/{job}", timeout=30).json()["state"]
+            return found
 
-        wait_until(is_over, "it has ended", 120, every=0.2)
+        wait_until(lambda: state() != "queued", "it was claimed", 120, every=0.1)
+        seen |= looked_at(mark)
+        wait_until(lambda: state() == "succeeded", "it has ended", 240, every=0.2)
+        seen |= looked_at(mark)
         assert httpx.get(f"{url}/metrics").status_code == 403
         token = {"Authorization": f"Bearer {SECRET % 'token'}"}
         assert httpx.get(f"{url}/metrics", headers=token).status_code == 200
@@ -90,6 +89,16 @@ def test_no_log_no_command_line_and_no_trainer_has_a_secret(secrets, tmp_path, m
     assert len(others) >= 2, "a zygote and a trainer were looked at"
     for text in (written, *commands, *(each for pair in others.values() for each in pair)):
         assert "xyzzy" not in text
+
+
+def looked_at(mark: str) -> dict[int, tuple[str, str]]:
+    """The command line and the environment of each process of a test."""
+    found = {}
+    for process in marked(mark):
+        with contextlib.suppress(psutil.Error, OSError):
+            environ = Path(f"/proc/{process.pid}/environ").read_text()
+            found[process.pid] = (" ".join(process.cmdline()), environ)
+    return found
 
 
 def answers(url: str) -> bool:
