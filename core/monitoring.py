@@ -2,7 +2,7 @@
 
 It is asked every few seconds for ever, so nothing here reads more than the lanes, what runs, the
 live workers, and what has happened since the last look. How many runs are over changes slowly
-and takes a count of them all, by an index: it is counted anew once a minute.
+and takes a count of them all, by an index: that is done once a minute.
 """
 
 from __future__ import annotations

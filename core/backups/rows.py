@@ -75,7 +75,7 @@ def sequences(connection: Connection) -> dict[str, int]:
 
 
 def continue_sequences(connection: Connection, last: dict[str, int]) -> None:
-    """Have the numbers go on behind those that were given, and behind those that are there."""
+    """Have the next numbers follow those that were given, and those that are there."""
     if connection.dialect.name == "sqlite":
         for name, number in last.items():
             values = {"name": name, "number": number}

@@ -52,7 +52,7 @@ def test_a_run_that_trained_during_a_backup_goes_on_where_it_is_restored_to_the_
 
         try:
             assert state() == "running", "as it was when the backup was made"
-            wait_until(lambda: state() == "succeeded", "it has gone on to its end", 240)
+            wait_until(lambda: state() == "succeeded", "it has come to its end", 240)
         finally:
             worker.end()
         with restored.reading() as session:
