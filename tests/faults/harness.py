@@ -223,7 +223,8 @@ class Scenario:
 
     def _moment(self) -> datetime:
         with self.tables.reading() as session:
-            return session.scalars(select(now())).one()
+            moment: datetime = session.scalars(select(now())).one()
+            return moment
 
 
 def _writes(job: Job, since: datetime) -> bool:
