@@ -22,7 +22,7 @@ from core.database.engine import Database
 from core.datasets.builtin import DATASETS
 from core.errors import TrainyardError
 from core.messaging.pubsub import Wakeups
-from core.settings import OLD_NAMES, PREFIX, Settings, variable
+from core.settings import FILE, OLD_NAMES, PREFIX, SECRETS, Settings, variable
 from core.storage import store
 
 LOW_DISK_BYTES = 2_000_000_000
@@ -76,6 +76,7 @@ def _attempt(subject: str, look: Callable[[], str]) -> Check:
 
 def _unknown_variables(settings: Settings) -> Check:
     known = {variable(name) for name in type(settings).model_fields} | set(OLD_NAMES)
+    known |= {variable(name) + FILE for name in SECRETS}
     unknown = sorted(n for n in os.environ if n.startswith(PREFIX) and n not in known)
     if unknown:
         return Check("settings", "note", f"not settings, so ignored: {', '.join(unknown)}")

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from core import hosts, logs, scratch, workers
@@ -33,6 +33,21 @@ FINISH_TIMEOUT_S = 2.0
 log = logs.get_logger(__name__)
 
 
+class Rounds:
+    """When a process has last kept house, for those who watch it."""
+
+    def __init__(self) -> None:
+        self._last: float | None = None
+
+    def note(self) -> None:
+        """A round is over, and nothing failed."""
+        self._last = time.monotonic()
+
+    def since_last_s(self) -> float | None:
+        """Seconds since the last such round; None before the first."""
+        return None if self._last is None else time.monotonic() - self._last
+
+
 @dataclass(frozen=True, slots=True)
 class House:
     """What the housekeeping works on."""
@@ -41,6 +56,7 @@ class House:
     database: Database
     storage: Storage
     wakeups: Wakeups
+    rounds: Rounds = field(default_factory=Rounds)
 
 
 class Housekeeping:
@@ -213,6 +229,7 @@ def run(house: House, stop: threading.Event, *, once: bool = False) -> None:
         except Exception:  # a fault of one round must not end the others
             log.exception("housekeeping_failed")
         else:
+            house.rounds.note()
             if once and is_whole:
                 break
         stop.wait(EVERY_S)

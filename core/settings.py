@@ -88,6 +88,18 @@ class Settings(BaseSettings):
     login_days: Annotated[
         float, Field(ge=0.01, le=365, description="Days after which a login ends in any case.")
     ] = 30.0
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        Field(
+            description="Addresses or networks of proxies in front, comma separated: what they say "
+            "of a request (X-Forwarded-For, X-Forwarded-Proto) is believed. None by default."
+        ),
+    ] = ()
+    metrics_token: Annotated[
+        str,
+        Field(description="Whoever sends it may read /metrics; empty: this host alone may."),
+    ] = ""
     web_threads: Annotated[
         int,
         Field(
@@ -192,7 +204,7 @@ class Settings(BaseSettings):
         ),
     ] = ""
 
-    @field_validator("trusted_hosts", "queues", mode="before")
+    @field_validator("trusted_hosts", "trusted_proxies", "queues", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -225,6 +237,16 @@ class Settings(BaseSettings):
     @classmethod
     def _host_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(_host_name(each) for each in value)
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            try:
+                ipaddress.ip_network(each, strict=False)
+            except ValueError:
+                raise WrongValue(message("setting.trusted_proxy", text=each)) from None
+        return value
 
     @field_validator("database_url")
     @classmethod
@@ -351,7 +373,7 @@ def load(**overrides: Any) -> Settings:
         BadSettings: naming each variable that cannot be used, and why.
     """
     try:
-        return Settings(**_by_old_names() | overrides)
+        return Settings(**_by_old_names() | _from_files() | overrides)
     except ValidationError as error:
         lines = []
         for problem in error.errors():
@@ -362,6 +384,38 @@ def load(**overrides: Any) -> Settings:
 
 OLD_NAMES = {"TRAINYARD_ARTIFACTS_URL": "storage_url"}
 """Variables by the names that they had in earlier releases. Today's name, where set, counts."""
+
+
+SECRETS = (
+    *("database_url", "redis_url", "secret_key", "metrics_token"),
+    *("token", "openid_client_secret"),
+)
+"""Fields that may hold a secret: `TRAINYARD_SECRET_KEY_FILE` names a file with the value."""
+
+FILE = "_FILE"
+
+
+def _from_files() -> dict[str, str]:
+    """The secrets that are in files, as container engines and service managers hand them over.
+
+    Raises:
+        BadSettings: a file cannot be read, or the value is given besides.
+    """
+    found: dict[str, str] = {}
+    for field in SECRETS:
+        name = variable(field)
+        path = os.environ.get(name + FILE)
+        if not path:
+            continue
+        if os.environ.get(name):
+            raise BadSettings(message("setting.file_and_value", name=name))
+        try:
+            found[field] = Path(path).read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            detail = getattr(error, "strerror", None) or "no text"
+            reason = message("setting.file", name=name + FILE, path=path, detail=detail)
+            raise BadSettings(reason) from None
+    return found
 
 
 def _by_old_names() -> dict[str, str]:

@@ -136,7 +136,9 @@ class RedisServer:
 class Postgres:
     """A PostgreSQL server with a data folder of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, connections: int = 200) -> None:
+        """Find the programs; so many connections will be taken at once."""
+        self._connections = connections
         self._programs = _postgres_programs()
         self._user = _postgres_user()
         # not pytest's folder: that one is closed to the other user
@@ -160,7 +162,14 @@ class Postgres:
         command = [
             str(self._programs / "postgres"),
             *("-D", str(self._data), "-h", "127.0.0.1", "-p", str(self._port)),
-            *("-k", str(self._folder), "-c", "fsync=off", "-c", "max_connections=200"),
+            *(
+                "-k",
+                str(self._folder),
+                "-c",
+                "fsync=off",
+                "-c",
+                f"max_connections={self._connections}",
+            ),
         ]
         self._process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, user=self._user

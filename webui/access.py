@@ -47,6 +47,7 @@ class Need(Enum):
     ADMINISTRATOR = "an administrator, or a token of one that may everything"
     BROWSER = "anybody who is logged in with a browser"
     MANAGER = "an administrator who is logged in with a browser"
+    ITSELF = "what the address itself asks for: a token of its own"
 
 
 def _all(need: Need, *endpoints: str) -> dict[str, Need]:
@@ -60,6 +61,7 @@ NEEDS: dict[str, Need] = {
         *("pages.login", "pages.log_in", "pages.invitation", "pages.accept_invitation"),
         *("pages.go_to_provider", "pages.join_by_provider", "pages.back_from_provider"),
     ),
+    **_all(Need.ITSELF, "monitoring.metrics"),
     # what is read
     **_all(
         Need.VIEWER,
@@ -227,6 +229,9 @@ _OF_ACCOUNTS = frozenset(
 
 def _with_accounts() -> Response | None:
     needed = NEEDS.get(request.endpoint or "", Need.VIEWER)  # what is nowhere is for no stranger
+    if needed is Need.ITSELF:
+        _use(_asker_if_any())
+        return None
     actor = _asker()
     if needed is Need.NOTHING:
         _use(actor or NOBODY)
@@ -251,6 +256,14 @@ def _asker() -> Actor | None:
     if kind.lower() == "bearer":
         return _by_token(shown.strip())
     return _by_login()
+
+
+def _asker_if_any() -> Actor:
+    """Whoever asks, or nobody, where something else than a token of a person may be shown."""
+    try:
+        return _asker() or NOBODY
+    except Unauthenticated:
+        return NOBODY
 
 
 def _by_token(text: str) -> Actor:

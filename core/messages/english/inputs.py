@@ -62,6 +62,10 @@ INPUTS: dict[str, Template] = {
     "setting.queues": "name at least one queue, such as: default",
     "setting.trusted_host": "{text} is no host name; write it as trains.example, or with the port "
     "as trains.example:8080",
+    "setting.trusted_proxy": "{text} is no address and no network; write it as 10.0.0.5 or "
+    "10.0.0.0/24",
+    "setting.file": "{name}: {path} cannot be read ({detail})",
+    "setting.file_and_value": "{name} and {name}_FILE are both set: leave one of them out",
     "setting.database_address": "write it as postgresql://user:password@host/name",
     "setting.other_database": "{backend} is not supported; use postgresql:// or sqlite:///",
     "setting.sqlite_file": "SQLite needs a file here: sqlite:////folder/file.db",

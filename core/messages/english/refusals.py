@@ -47,6 +47,8 @@ REFUSALS: dict[str, Template] = {
     "derived.no_weights": "Run {job_id} has no weights yet: there are some after its first epoch.",
     "derived.expired": "There is no such file any more. Ask for it again.",
     "actor.may_not_submit": "{name} may not submit runs.",
+    "actor.may_not_monitor": "Metrics are for this host alone, or for whoever sends the token of "
+    "TRAINYARD_METRICS_TOKEN: Authorization: Bearer.",
     "actor.may_not_clean": "{name} may not remove what runs have left.",
     "actor.may_not_drain_worker": "{name} may not drain a worker.",
     "actor.may_not_resume_worker": "{name} may not end the rest of a worker.",

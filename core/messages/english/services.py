@@ -62,4 +62,22 @@ SERVICES: dict[str, Template] = {
     "checkpoint.of_another_program": "{path} holds weights, but they are not of a run of "
     "Trainyard's.",
     "checkpoint.of_later_release": "{path} was written by a later release. Upgrade Trainyard.",
+    "backup.none": "{folder} holds no whole backup: it has no manifest.json. One that was "
+    "interrupted has none; make it again: trainyard backup {folder}",
+    "backup.damaged": "{path} is damaged or missing: this backup cannot be restored.",
+    "backup.not_readable": "{path} cannot be read ({detail}).",
+    "backup.not_writable": "{folder} cannot be written ({detail}).",
+    "backup.of_later_release": "{folder} was made by a later release. Upgrade Trainyard, then "
+    "restore it.",
+    "backup.other_schema": "The tables are not those of this release. Run: trainyard db upgrade",
+    "backup.other_content": "{folder} holds something else ({name}). Name a folder that is new or "
+    "empty, or that holds a backup.",
+    "backup.other_instance": "{folder} holds a backup of another Trainyard. Name another folder.",
+    "backup.in_use": "Another backup is being made in {folder}.",
+    "backup.used_database": "The database is not empty: it has the table {table}. A backup is "
+    "restored into an empty database only. Set TRAINYARD_HOME or TRAINYARD_DATABASE_URL to a new "
+    "one.",
+    "backup.used_store": "The file store is not empty: it has {name}, which is not of this backup. "
+    "A backup is restored into an empty store only. Set TRAINYARD_HOME or TRAINYARD_STORAGE_URL to "
+    "a new one.",
 }

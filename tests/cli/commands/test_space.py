@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 
+from sqlalchemy import select
+
 from core import queries
+from core.database.engine import Database
+from core.database.models import Job
 from core.jobs import claim
 
 
@@ -85,3 +89,28 @@ def test_the_storage_is_shown_by_kind_and_by_run(trainyard, finished):
     assert {"snapshots", "logs", "datasets", "scratch", "unnamed"} <= {
         each["kind"] for each in answer["kinds"]
     }
+
+
+def test_a_backup_is_made_and_restored_by_its_folder_into_a_new_home(
+    trainyard, settings, tmp_path, monkeypatch
+):
+    trainyard("submit", "--name", "kept")
+    monkeypatch.setenv("TRAINYARD_DATABASE_URL", settings.database_url)
+    monkeypatch.setenv("TRAINYARD_STORAGE_URL", settings.storage_url)
+    folder = str(tmp_path / "backup")
+
+    made = trainyard("backup", folder)
+    again = json.loads(trainyard("backup", folder, "--json").output)
+    refused = trainyard("restore", folder)
+    monkeypatch.delenv("TRAINYARD_DATABASE_URL")
+    monkeypatch.delenv("TRAINYARD_STORAGE_URL")
+    monkeypatch.setenv("TRAINYARD_HOME", str(tmp_path / "new"))
+    restored = trainyard("restore", folder)
+
+    assert f"trainyard restore {folder}" in made.output
+    assert (made.exit_code, again["new_blobs"], again["lacking"]) == (0, 0, [])
+    assert (refused.exit_code, "not empty" in refused.stderr) == (1, True)
+    assert restored.output.startswith("Restored: ")
+    address = f"sqlite:///{tmp_path / 'new' / 'trainyard.db'}"
+    with Database(address) as database, database.reading() as session:
+        assert session.scalars(select(Job.name)).all() == ["kept"]
