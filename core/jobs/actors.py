@@ -22,6 +22,7 @@ Action = Literal[
     "restore",
     "clean",
     "edit",
+    "limit",
 ]
 
 

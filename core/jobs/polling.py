@@ -12,7 +12,7 @@ from sqlalchemy import Select, bindparam, select, update
 from core.database.clock import now
 from core.database.engine import Database
 from core.database.models import Job, JobProgress, Lane
-from core.jobs import lanes, rests
+from core.jobs import lanes, rests, sharing
 from core.jobs.claim import Claimant
 
 NOTIFY_AGAIN_S = 10.0
@@ -42,7 +42,12 @@ def poll(database: Database, claimant: Claimant) -> PollResult:
     resting, _ = rests.divide(rows[0].rests or (), moment)
     capacity = replace(claimant.max_capacity, rests=resting) if resting else claimant.max_capacity
     lately = moment - timedelta(seconds=NOTIFY_AGAIN_S)
-    own = [row for row in rows if row.first_due_at and capacity.fits(lanes.needs_of(row))]
+    waiting = [row for row in rows if row.first_due_at]
+    of_owners = lanes.standings(waiting).items()
+    held_up = {owner for owner, each in of_owners if each.hindrance(moment)}
+    own = [
+        row for row in waiting if row.owner not in held_up and capacity.fits(lanes.needs_of(row))
+    ]
     due_at = min((row.first_due_at for row in own), default=None)
     return PollResult(
         due_in_s=(due_at - moment).total_seconds() if due_at else None,
@@ -64,11 +69,13 @@ LEASES = select(
 """The moment by the database's clock, and whether a running job's lease has run out."""
 
 
-def _poll() -> Select[Any]:
+def _poll() -> Select[*tuple[Any, ...]]:
     own_rests = rests.of_worker(bindparam("asker")).label("rests")
     always = LEASES.add_columns(own_rests).subquery()
-    columns = (Lane.id, Lane.notified_at, *lanes.NEEDS, lanes.FIRST_DUE_AT)
-    return select(always, *columns).outerjoin_from(always, Lane, lanes.OF_QUEUES)
+    of_lane = (Lane.id, Lane.notified_at, Lane.owner, *lanes.NEEDS, lanes.FIRST_DUE_AT)
+    columns: tuple[Any, ...] = (*of_lane, *sharing.COLUMNS)
+    lines = select(always, *columns).outerjoin_from(always, Lane, lanes.OF_QUEUES)
+    return sharing.joined(lines, Lane.owner)
 
 
 _POLL = _poll()

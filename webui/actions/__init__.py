@@ -12,6 +12,7 @@ from webui.actions.options import (
     Submission,
 )
 from webui.actions.runs import cancel, delete, edit, pause, restore, resume, retry
+from webui.actions.sharing import put_limits
 from webui.actions.submitting import KEY, check, submit
 from webui.actions.workers import drain_worker, resume_worker
 
@@ -33,6 +34,7 @@ __all__ = [
     "drain_worker",
     "edit",
     "pause",
+    "put_limits",
     "remove_filter",
     "restore",
     "restore_many",

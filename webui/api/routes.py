@@ -11,6 +11,7 @@ from webui.api import (
     jobs,
     retention,
     selected,
+    sharing,
     spec,
     workers,
 )
@@ -25,6 +26,7 @@ RESOURCES = (
     jobs,
     retention,
     selected,
+    sharing,
     spec,
     workers,
 )

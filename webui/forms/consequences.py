@@ -15,6 +15,7 @@ from core.database.models import QUEUE_LENGTH
 from core.datasets.builtin import DATASETS
 from core.errors import InvalidInput, Unavailable
 from core.jobs import eta
+from core.jobs.actors import LOCAL_OWNER
 from core.jobs.capacity import Requirements
 from core.jobs.eta import Prospect
 from core.queries import Experience, TypicalEpoch
@@ -151,7 +152,12 @@ def _looked_up(
     whole = spec.model_dump(mode="json")
     wanted = Requirements(spec.device, spec.devices, dataset=facts.dataset(whole))
     prospects = eta.prospects(
-        session, wanted, epochs=spec.epochs, priority=_priority(asked), queue=chosen
+        session,
+        wanted,
+        owner=LOCAL_OWNER.name,
+        epochs=spec.epochs,
+        priority=_priority(asked),
+        queue=chosen,
     )
     typical = queries.typical_epochs(session, whole, prospects)
     return [

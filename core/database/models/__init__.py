@@ -28,6 +28,7 @@ from core.database.models.measurements import (
     ResourceSample,
 )
 from core.database.models.previews import Preview
+from core.database.models.sharing import OwnerLimit, OwnerUse
 from core.database.models.workers import Worker
 from core.database.types import (
     KIND_LENGTH,
@@ -69,6 +70,8 @@ __all__ = [
     "LogLine",
     "MetricBuckets",
     "MetricSegment",
+    "OwnerLimit",
+    "OwnerUse",
     "Preview",
     "ResourceSample",
     "SavedFilter",

@@ -35,6 +35,14 @@ QUEUE: dict[str, Template] = {
     "queue.workers_rest": "all {count} workers that could run it rest; the first to try again is "
     "{name}{why:in_brackets}, in {wait_s:about}",
     "queue.delayed": "it may start in {wait_s:about}",
+    "queue.limit_running": Plural(
+        "most",
+        "{owner} may have {most:number} run running at once",
+        "{owner} may have {most:number} runs running at once",
+    ),
+    "queue.limit_hours": "{owner} has used {used:digits} of {most:digits} device-hours of the "
+    "last 7 days",
+    "queue.in_turn": "{reason}; of the same priority, runs of whoever has used less go first",
     "queue.no_workers": "no worker is live",
     "queue.not_served": "no live worker serves queue {queue}",
     "queue.nothing_fits": "no live worker that serves queue {queue} has {needs}",

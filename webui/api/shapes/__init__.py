@@ -29,6 +29,7 @@ from webui.api.shapes.retention import (
     StorageShape,
     UsageShape,
 )
+from webui.api.shapes.sharing import LimitsShape, PersonShape, SharingShape
 from webui.api.shapes.spec import DatasetShape, NetworkShape, PresetShape, SpecShape
 from webui.api.shapes.workers import RestShape, WorkerShape
 
@@ -49,6 +50,7 @@ __all__ = [
     "HealthShape",
     "HourShape",
     "JobShape",
+    "LimitsShape",
     "LineShape",
     "Listing",
     "LogLine",
@@ -56,6 +58,7 @@ __all__ = [
     "MetricSample",
     "NetworkShape",
     "OpenShape",
+    "PersonShape",
     "PresetShape",
     "PreviewShape",
     "Problem",
@@ -66,6 +69,7 @@ __all__ = [
     "RestShape",
     "RunUsageShape",
     "Shape",
+    "SharingShape",
     "SparseShape",
     "SpecShape",
     "StorageShape",
