@@ -9,7 +9,7 @@ STEP := ./scripts/step
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test check format lint types imports tests faults lock browser \
-	compose-test wheel wheel-test bench-api bench-training bench-steps bench-together bench-presets bench-neighbor bench-latency bench-recovery bench-idle bench-ingest bench-streams bench-scale bench-up bench-compare bench-pages bench-coach chaos simulate catalog screenshots clean
+	compose-test wheel wheel-test bench-api bench-training bench-steps bench-together bench-presets bench-neighbor bench-latency bench-recovery bench-idle bench-ingest bench-streams bench-scale bench-up bench-compare bench-pages bench-coach chaos fairness simulate catalog screenshots clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -97,6 +97,9 @@ bench-ingest: setup ## Metric samples a second from eight runs, as rows and in s
 
 chaos: setup ## A storm of faults over a hundred jobs, then the checker (CHAOS="--seed 1 --faults 60")
 	@$(STEP) "chaos" $(BIN)/python -m tests.faults.chaos $(CHAOS)
+
+fairness: setup ## What each of 50 people waits who share 20 workers, in simulated time (FAIRNESS="--seed 7")
+	@$(STEP) "fairness" $(BIN)/python -m tests.simulation.fairness $(FAIRNESS)
 
 simulate: setup ## 10,000 schedules of the queue under faults, and each call of some failing (SIMULATE="--seed 7")
 	@$(STEP) "simulation" $(BIN)/python -m tests.simulation $(SIMULATE)
