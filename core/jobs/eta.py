@@ -46,8 +46,8 @@ MAX_AGE_S = 1.0
 
 LANES_AT_ONCE = 100
 
-MOST_READ = 20_000
-FEWEST_OF_LANE = 25
+MOST_READ = 8000
+FEWEST_OF_LANE = 20
 """Where owners have hundreds of lanes, so much is read of them together, or of each."""
 
 _WORK = (Job.dataset, Job.epochs, Job.batches, Job.secured_step)
@@ -78,6 +78,8 @@ class Forecast:
     """Free slots of each worker, by its id."""
     held_up: Mapping[str, Message]
     """Why owners who are at a limit may begin nothing now: what they have waiting has no place."""
+    kept: Mapping[int, int]
+    """The workers that take nothing else before some large jobs, by those."""
     passed: Collection[int]
     """The jobs before which later ones of other owners go, who have used less."""
 
@@ -150,6 +152,7 @@ def play(session: Session) -> Forecast:
         starts=_starts(line, lane_of, slots, typical),
         long=long,
         held_up=waiting.held_up,
+        kept=waiting.kept,
         passed=turns.passed(line, waiting.place_of),
     )
 
@@ -232,6 +235,8 @@ class _Waiting:
     """Of each owner in the order of the claims."""
     each: int
     """How many were read of a lane at most."""
+    kept: dict[int, int]
+    """The workers that are kept for large jobs, by those."""
     standings: dict[str, Standing]
     moment: datetime
 
@@ -241,10 +246,8 @@ class _Waiting:
 
         What is beyond them has no place.
         """
-        of_lane = (Lane.id, Lane.queue, Lane.owner, *lanes.NEEDS, now().label("moment"))
-        columns: tuple[Any, ...] = (*of_lane, *sharing.COLUMNS)
-        query = select(*columns).where(now() >= lanes.FIRST_DUE_AT)
-        found = session.execute(sharing.joined(query, Lane.owner)).all()
+        of_lane = (Lane.id, Lane.queue, Lane.owner, *lanes.NEEDS, *lanes.KEPT)
+        found = session.execute(select(*of_lane).where(now() >= lanes.FIRST_DUE_AT)).all()
         lane_of = {row.id: _Lane(row.queue, row.owner, lanes.needs_of(row)) for row in found}
         each = min(LOOKED_AT, max(FEWEST_OF_LANE, MOST_READ // max(1, len(found))))
         rows: list[Row[Any]] = []
@@ -252,8 +255,8 @@ class _Waiting:
         for start in range(0, len(ids), LANES_AT_ONCE):
             rows += _first_of(session, ids[start : start + LANES_AT_ONCE], each)
         rows.sort(key=_PLACE_AND_ID)
-        moment = found[0].moment if found else session.scalars(select(now())).one()
-        return cls(lane_of, rows, each, lanes.standings(found), moment)
+        kept = {row.kept_job_id: row.kept_worker_id for row in found if row.kept_job_id}
+        return cls(lane_of, rows, each, kept, *sharing.standings(session))
 
     def know(self, session: Session, owner: str) -> None:
         """Know of an owner of whom nothing may wait."""

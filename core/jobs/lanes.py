@@ -7,11 +7,14 @@ lane, by `Capacity.fits`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, cast
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, literal_column, select
+from sqlalchemy import ColumnElement, Select, Text, and_, bindparam, literal_column, select
+from sqlalchemy import cast as cast_to
 from sqlalchemy.orm import Session
 
 from core.database.clock import now
@@ -38,9 +41,8 @@ NEEDS = (Lane.device, Lane.devices, Lane.pinned_precision, Lane.pinned_threads, 
 KEPT = (Lane.kept_worker_id, Lane.kept_job_id)
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The job of a lane that would be claimed first."""
+class Head(NamedTuple):
+    """The job of a lane that would be claimed first; a tuple, as a claim may make hundreds."""
 
     job_id: int
     priority: int
@@ -102,42 +104,56 @@ def heads(
     """
     of = {"queues": list(queues), "asker": worker_id}
     rows = session.connection().execute(_HEADS, of).all()
+    if not rows:
+        return []
+    standings, moment = sharing.standings(session)
     trial: frozenset[str] = frozenset()
-    if rows and rows[0].rests:
-        resting, trial = rests.divide(rows[0].rests, rows[0].moment)
+    if (stored := rows[0].rests) and (own_rests := json.loads(stored)):
+        resting, trial = rests.divide(own_rests, moment)
         capacity = replace(capacity, rests=resting)
-    ranks = _ranks(rows)
+    ranks = _ranks(standings, moment)
+    fitting = Fitting(capacity)
     found = (
         Head(
             *(row.id, row.priority, row.lane_id, needs, row.owner, ranks[row.owner], row.queue),
             row.kept_by if row.kept_job_id == row.id else None,
-            trial & capacity.work(needs),
+            trial & capacity.work(needs) if trial else trial,
         )
-        for row, needs in ((row, needs_of(row)) for row in rows)
-        if row.owner in ranks and capacity.fits(needs)
+        for row in rows
+        if row.owner in ranks and (needs := fitting.needs_of(row))
     )
     return sorted(found, key=lambda head: head.key)
 
 
-def standings(rows: Sequence[Row[Any]]) -> dict[str, Standing]:
-    """How the owners of some lanes stand, from rows with their columns."""
-    found: dict[str, Standing] = {}
-    for row in rows:
-        if row.owner not in found:
-            found[row.owner] = sharing.standing(row.owner, row)
-    return found
+class Fitting:
+    """What the jobs of lanes need, where it fits: asked once for all owners who need the same."""
+
+    def __init__(self, capacity: Capacity) -> None:
+        self._capacity = capacity
+        self._known: dict[tuple[Any, ...], Requirements | None] = {}
+
+    def needs_of(self, lane: Any) -> Requirements | None:
+        """What the jobs of a lane need, as `needs_of`; None where that does not fit."""
+        key = (
+            *(lane.device, lane.devices, lane.pinned_precision),
+            *(lane.pinned_threads, lane.dataset),
+        )
+        if key not in self._known:
+            needs = needs_of(lane)
+            self._known[key] = needs if self._capacity.fits(needs) else None
+        return self._known[key]
 
 
-def _ranks(rows: Sequence[Row[Any]]) -> dict[str, float]:
-    """By what each owner of some heads is compared who may begin another job."""
+def _ranks(standings: Mapping[str, Standing], moment: datetime) -> dict[str, float]:
+    """By what each owner is compared who may begin another job."""
     return {
-        owner: each.use.rank(rows[0].moment)
-        for owner, each in standings(rows).items()
-        if not each.hindrance(rows[0].moment)
+        owner: each.use.rank(moment)
+        for owner, each in standings.items()
+        if not each.hindrance(moment)
     }
 
 
-def _heads() -> Select[*tuple[Any, ...]]:
+def _heads() -> Select[Any]:
     first = (
         select(Job.id)
         .where(Job.lane_id == Lane.id, IS_QUEUED, IS_DUE)
@@ -148,13 +164,12 @@ def _heads() -> Select[*tuple[Any, ...]]:
     )
     of_lane: tuple[Any, ...] = (Lane.id.label("lane_id"), Lane.owner, Lane.queue, *NEEDS, *KEPT)
     lanes = select(*of_lane, first.label("first")).where(OF_QUEUES).subquery()
-    own_rests = rests.of_worker(bindparam("asker")).label("rests")
+    # as text: it is the same in each row, and read of one
+    own_rests = cast_to(rests.of_worker(bindparam("asker")), Text).label("rests")
     is_there = (Worker.id == lanes.c.kept_worker_id, is_live(), Worker.desired != "drain")
     kept_by = select(Worker.id).where(*is_there).scalar_subquery().label("kept_by")
-    of_head = (Job.id, Job.priority, lanes, now().label("moment"), own_rests, kept_by)
-    columns: tuple[Any, ...] = (*of_head, *sharing.COLUMNS)
-    heads = select(*columns).join_from(lanes, Job, Job.id == lanes.c.first)
-    return sharing.joined(heads, lanes.c.owner)
+    of_head = (Job.id, Job.priority, lanes, own_rests, kept_by)
+    return select(*of_head).join_from(lanes, Job, Job.id == lanes.c.first)
 
 
 OF_QUEUES: ColumnElement[bool] = and_(

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
 from core import workers
-from core.database.clock import now
 from core.database.models import Job, Lane, Worker
 from core.jobs import lanes, sharing
 from core.jobs.capacity import Requirements
@@ -117,23 +117,22 @@ def _lines(session: Session) -> list[_Line]:
         first.correlate(Lane).scalar_subquery().label("first"),
         count.correlate(Lane).scalar_subquery().label("length"),
     ).subquery()
-    columns = (of_lanes, Job.priority, now().label("moment"), *sharing.COLUMNS)
-    heads = select(*columns).join_from(of_lanes, Job, Job.id == of_lanes.c.first)
-    rows = session.execute(sharing.joined(heads, of_lanes.c.owner)).all()
-    standings = lanes.standings(rows)
+    heads = select(of_lanes, Job.priority).join_from(of_lanes, Job, Job.id == of_lanes.c.first)
+    rows = session.execute(heads).all()
+    standings, moment = sharing.standings(session)
     found: dict[tuple[str, Requirements], _Line] = {}
     for row in rows:
-        needs, place = lanes.needs_of(row), _place(row, standings[row.owner])
+        needs, place = lanes.needs_of(row), _place(row, standings[row.owner], moment)
         line = found.setdefault((row.queue, needs), _Line(row.queue, needs, 0, place))
         line.length += row.length
         line.first = min(line.first, place)
     return list(found.values())
 
 
-def _place(row: Row[Any], owner: Standing) -> tuple[bool, int, float, int]:
+def _place(row: Row[Any], owner: Standing, moment: datetime) -> tuple[bool, int, float, int]:
     """Where the first job of a lane stands: behind those of owners who may begin one now."""
-    is_held_up = owner.hindrance(row.moment) is not None
-    return is_held_up, -row.priority, owner.use.rank(row.moment), row.first
+    is_held_up = owner.hindrance(moment) is not None
+    return is_held_up, -row.priority, owner.use.rank(moment), row.first
 
 
 def _jobs(session: Session, ids: Sequence[int]) -> Sequence[Job]:

@@ -34,19 +34,24 @@ class PollResult:
 
 
 def poll(database: Database, claimant: Claimant) -> PollResult:
-    """Look once, by one statement, for everything that a worker may have to do."""
+    """Look once for everything that a worker may have to do.
+
+    One statement looks at leases and lanes, another at what owners may have.
+    """
     with database.reading() as session:
         of = {"queues": list(claimant.queues), "asker": claimant.worker_id}
         rows = session.connection().execute(_POLL, of).all()
+        standings, _ = sharing.standings(session)
     moment = rows[0].moment
     resting, _ = rests.divide(rows[0].rests or (), moment)
     capacity = replace(claimant.max_capacity, rests=resting) if resting else claimant.max_capacity
     lately = moment - timedelta(seconds=NOTIFY_AGAIN_S)
-    waiting = [row for row in rows if row.first_due_at]
-    of_owners = lanes.standings(waiting).items()
-    held_up = {owner for owner, each in of_owners if each.hindrance(moment)}
+    held_up = {owner for owner, each in standings.items() if each.hindrance(moment)}
+    fitting = lanes.Fitting(capacity)
     own = [
-        row for row in waiting if row.owner not in held_up and capacity.fits(lanes.needs_of(row))
+        row
+        for row in rows
+        if row.first_due_at and row.owner not in held_up and fitting.needs_of(row)
     ]
     due_at = min((row.first_due_at for row in own), default=None)
     return PollResult(
@@ -69,13 +74,11 @@ LEASES = select(
 """The moment by the database's clock, and whether a running job's lease has run out."""
 
 
-def _poll() -> Select[*tuple[Any, ...]]:
+def _poll() -> Select[Any]:
     own_rests = rests.of_worker(bindparam("asker")).label("rests")
     always = LEASES.add_columns(own_rests).subquery()
-    of_lane = (Lane.id, Lane.notified_at, Lane.owner, *lanes.NEEDS, lanes.FIRST_DUE_AT)
-    columns: tuple[Any, ...] = (*of_lane, *sharing.COLUMNS)
-    lines = select(always, *columns).outerjoin_from(always, Lane, lanes.OF_QUEUES)
-    return sharing.joined(lines, Lane.owner)
+    columns = (Lane.id, Lane.notified_at, Lane.owner, *lanes.NEEDS, lanes.FIRST_DUE_AT)
+    return select(always, *columns).outerjoin_from(always, Lane, lanes.OF_QUEUES)
 
 
 _POLL = _poll()

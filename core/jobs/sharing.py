@@ -21,12 +21,13 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    true,
     update,
 )
 from sqlalchemy.orm import Session, aliased
 
 from core.database.clock import now
-from core.database.models import Job, OwnerLimit, OwnerUse
+from core.database.models import Job, Lane, OwnerLimit, OwnerUse
 from core.messages import Message, message
 
 HALF_LIFE_S = 7 * 86400.0
@@ -181,9 +182,28 @@ def _of_job() -> Select[*tuple[Any, ...]]:
     return joined(of_one, Job.owner)
 
 
-# made once: each attempt is counted by them
+def _of_all() -> Select[*tuple[Any, ...]]:
+    owners = select(Lane.owner).distinct().subquery()
+    always = select(now().label("moment")).subquery()
+    columns: tuple[Any, ...] = (always.c.moment, owners.c.owner, *COLUMNS)
+    everybody = select(*columns).outerjoin_from(always, owners, true())
+    return joined(everybody, owners.c.owner)
+
+
+# made once: each claim asks by the last, and each attempt is counted by the others
 _OF_OWNER = _of_owner()
 _OF_JOB = _of_job()
+_OF_ALL = _of_all()
+
+
+def standings(session: Session) -> tuple[dict[str, Standing], datetime]:
+    """How everybody stands who has ever waited, and the moment.
+
+    A row is read for each, however many lanes they have; where nobody has, one for nobody.
+    """
+    rows = session.connection().execute(_OF_ALL).all()
+    found = {row.owner: standing(row.owner, row) for row in rows if row.owner is not None}
+    return found, rows[0].moment
 
 
 def standing_of(session: Session, owner: str) -> tuple[Standing, datetime]:

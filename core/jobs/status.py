@@ -230,6 +230,9 @@ def _in_line(job: Job, line: Forecast, fleet: _Fleet) -> QueueStatus:
     else:
         free = max(line.free.get(worker.id, 0) for worker in fitting)
         reason = message("queue.next_of_several", slots=slots, devices=devices, free=free)
+    kept = next((each for each in line.workers if each.id == line.kept.get(job.id)), None)
+    if kept is not None and devices > 1:
+        reason = message("queue.kept", reason=reason, name=kept.name)
     if job.id in line.passed:
         reason = message("queue.in_turn", reason=reason)
     return QueueStatus(position, reason, start_s if math.isfinite(start_s) else None)

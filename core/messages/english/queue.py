@@ -20,6 +20,7 @@ QUEUE: dict[str, Template] = {
         "{ahead:number} run ahead on {slots}, needs {devices} of one worker at once",
         "{ahead:number} runs ahead on {slots}, needs {devices} of one worker at once",
     ),
+    "queue.kept": "{reason}; worker {name} takes nothing else before it",
     "queue.with_time": "{reason}, {eta_s:about}",
     "queue.slots": Plural("count", "{count} slot", "{count} slots"),
     "queue.cpu_slots": Plural("count", "{count} CPU slot", "{count} CPU slots"),
@@ -37,11 +38,11 @@ QUEUE: dict[str, Template] = {
     "queue.delayed": "it may start in {wait_s:about}",
     "queue.limit_running": Plural(
         "most",
-        "{owner} may have {most:number} run running at once",
-        "{owner} may have {most:number} runs running at once",
+        "at most {most:number} run of {owner} may run at once",
+        "at most {most:number} runs of {owner} may run at once",
     ),
-    "queue.limit_hours": "{owner} has used {used:digits} of {most:digits} device-hours of the "
-    "last 7 days",
+    "queue.limit_hours": "the limit of device-hours in 7 days is reached: {owner} has used "
+    "{used:digits} of {most:digits}",
     "queue.in_turn": "{reason}; of the same priority, runs of whoever has used less go first",
     "queue.no_workers": "no worker is live",
     "queue.not_served": "no live worker serves queue {queue}",

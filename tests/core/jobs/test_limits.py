@@ -82,4 +82,4 @@ def test_a_run_that_waits_for_a_limit_says_so_with_the_number(database):
 
     status = explain(database, submit(database))
 
-    assert status == (None, "owner may have 1 run running at once", None, False)
+    assert status == (None, "at most 1 run of owner may run at once", None, False)

@@ -11,7 +11,7 @@ from core.jobs.actors import LOCAL_OWNER
 from core.jobs.capacity import Capacity
 from core.messages import message
 from tests.core.jobs.conftest import claim, look
-from tests.core.jobs.waiting import GPU, run, start_worker, submit
+from tests.core.jobs.waiting import GPU, explain, run, start_worker, submit
 
 TWO = Capacity(2, 2, has_gpus=True)
 
@@ -106,3 +106,13 @@ def test_a_worker_asks_for_the_slots_of_the_job_that_it_is_kept_for(database, fl
 
     assert claiming.next_requirements(database, sooner).devices == 2
     assert claiming.next_requirements(database, later).devices == small.devices == 1
+
+
+def test_a_large_run_says_which_worker_is_kept_for_it(database, fleet):
+    large = submit(database, devices=2)
+    assert claim(database, fleet[1]) is None
+
+    assert explain(database, large).reason.startswith(
+        "next in line on 4 GPU slots, needs 2 of one worker at once (1 free); "
+        "worker w takes nothing else before it"
+    )
