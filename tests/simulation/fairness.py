@@ -92,7 +92,7 @@ def arrivals(seed: int, people: int, runs: int, slots: int) -> list[Arrival]:
     return sorted(found)
 
 
-class Yard:
+class Fleet:
     """Workers that take what is next, one after the other."""
 
     def __init__(self, database: Database, clock: SimulatedClock, slots: Sequence[int]) -> None:
@@ -174,7 +174,7 @@ def play(database: Database, coming: Iterable[Arrival], slots: Sequence[int]) ->
     """What became of some runs, on workers with so many slots."""
     with SimulatedClock(database) as clock:
         clock.set(BEGINNING)
-        return Yard(database, clock, slots).run(coming)
+        return Fleet(database, clock, slots).run(coming)
 
 
 def report(ended: Sequence[Ended]) -> Iterator[str]:
