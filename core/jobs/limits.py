@@ -1,6 +1,6 @@
 """What each person may use: who decides it, and what is refused by it.
 
-What runs is left to run: a limit that is set lower holds up what would begin, or be submitted, later.
+What runs is left to run: a limit that is set lower holds up what would begin, or come, later.
 """
 
 from __future__ import annotations
