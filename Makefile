@@ -9,8 +9,7 @@ STEP := ./scripts/step
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test check format lint types imports tests faults lock browser \
-	compose-test wheel wheel-test bench-api bench-training bench-steps bench-together bench-presets bench-neighbor bench-latency bench-recovery bench-idle bench-ingest bench-streams bench-scale bench-submits bench-up bench-compare bench-pages bench-coach chaos simulate catalog screenshots clean
-	compose-test wheel wheel-test bench-api bench-training bench-steps bench-together bench-presets bench-neighbor bench-latency bench-recovery bench-idle bench-ingest bench-streams bench-scale bench-up bench-compare bench-pages bench-coach chaos harness simulate catalog screenshots clean
+	compose-test wheel wheel-test bench-api bench-training bench-steps bench-together bench-presets bench-neighbor bench-latency bench-recovery bench-idle bench-ingest bench-streams bench-scale bench-submits bench-up bench-compare bench-pages bench-coach chaos harness fairness simulate catalog screenshots clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -104,6 +103,8 @@ chaos: setup ## A storm of faults over a hundred jobs, then the checker (CHAOS="
 
 harness: setup ## Five faults that queues on PostgreSQL are tried with, and a table (HARNESS="--jobs 50")
 	@$(STEP) "harness" $(BIN)/python -m tests.faults.harness $(HARNESS)
+fairness: setup ## What each of 50 people waits who share 20 workers, in simulated time (FAIRNESS="--seed 7")
+	@$(STEP) "fairness" $(BIN)/python -m tests.simulation.fairness $(FAIRNESS)
 
 simulate: setup ## 10,000 schedules of the queue under faults, and each call of some failing (SIMULATE="--seed 7")
 	@$(STEP) "simulation" $(BIN)/python -m tests.simulation $(SIMULATE)

@@ -84,6 +84,10 @@ class Client:
         """Send JSON that changes a part, and fetch the answer."""
         return _json(self._request("PATCH", path, json=body))
 
+    def put(self, path: str, body: JSON) -> Any:
+        """Send JSON that takes the place of what is there, and fetch the answer."""
+        return _json(self._request("PUT", path, json=body))
+
     def all(self, path: str, **parameters: Any) -> Iterator[JSON]:
         """Every item of a list, page by page."""
         cursor: str | None = ""

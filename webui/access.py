@@ -74,7 +74,7 @@ NEEDS: dict[str, Need] = {
         *("pages.evaluation_images", "pages.feature_maps", "pages.hardest", "pages.insight"),
         *("pages.job", "pages.jobs", "pages.report", "pages.search", "pages.storage"),
         *("pages.test_image", "pages.tryout", "pages.tryout_as_file", "pages.wall"),
-        *("pages.workers", "previews.show"),
+        *("pages.workers", "previews.show", "pages.sharing", "api.sharing"),
         # of one's own alone
         *("api.filters", "api.save_filter", "api.remove_filter"),
         *("pages.save_filter", "pages.remove_filter"),
@@ -95,6 +95,7 @@ NEEDS: dict[str, Need] = {
         Need.ADMINISTRATOR,
         *("api.clean", "api.drain_worker", "api.resume_worker"),
         *("pages.drain_worker", "pages.resume_worker"),
+        *("api.limit", "api.limit_everybody", "pages.save_limits"),
         *("api.people", "api.change_person", "api.audit"),
         *("api.invitations", "api.invite", "api.withdraw_invitation"),
     ),

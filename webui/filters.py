@@ -84,6 +84,7 @@ def seconds_between(start: datetime | str, end: datetime | str) -> float:
 FILTERS: tuple[Callable[..., Any], ...] = (
     formats.number,
     formats.percent,
+    formats.exact,
     formats.progress,
     formats.whole,
     formats.short,

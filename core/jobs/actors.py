@@ -24,6 +24,7 @@ Action = Literal[
     "clean",
     "edit",
     "manage_people",
+    "limit",
 ]
 
 

@@ -26,7 +26,7 @@ from core.database.models import (
     Snapshot,
 )
 from core.errors import Conflict
-from core.jobs import events, lanes, unnamed
+from core.jobs import events, lanes, sharing, unnamed
 from core.jobs.actors import Actor, refuse_unless_allowed
 from core.jobs.capacity import requirements
 from core.jobs.moves import asked, change, locked
@@ -89,7 +89,7 @@ def restore(database: Database, job_id: int, actor: Actor) -> Job:
             payload = {}
             if _was_queued(session, job):
                 payload = {"state": "queued"}
-                lane = lanes.find(session, job.queue, requirements(job))
+                lane = lanes.find(session, job.queue, requirements(job), sharing.owner_of(job))
                 values |= payload | asked("run", actor) | {"available_at": now(), "lane_id": lane}
             change(session, job, values)
             events.append(session, job.id, actor, "restored", job.attempt, payload)

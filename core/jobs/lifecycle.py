@@ -18,7 +18,7 @@ from core.database.clock import now
 from core.database.engine import Database
 from core.database.models import Clone, Job, JobProgress, JobTag
 from core.errors import Conflict, Forbidden
-from core.jobs import events, lanes, snapshots
+from core.jobs import events, lanes, limits, sharing, snapshots
 from core.jobs import values as listed
 from core.jobs.actors import Actor, may, refuse_unless_allowed
 from core.jobs.capacity import Requirements, requirements
@@ -50,6 +50,8 @@ def submit(
 
     Raises:
         Forbidden: the actor may not.
+        Conflict: it would be more than the actor may have waiting, or what theirs have left takes
+            as much room as it may.
     """
     _refuse_unless_submitter(actor)
     about = _About(actor.name, preset, priority, queue, tags)
@@ -79,6 +81,7 @@ def submit_for_seeds(
 
     Raises:
         Forbidden: the actor may not.
+        Conflict: as for `submit`.
     """
     _refuse_unless_submitter(actor)
     about = _About(actor.name, preset, priority, queue, tags)
@@ -174,6 +177,7 @@ def _inserted(
             known = _of_submission(session, tokens)
             if known:
                 return known
+            limits.refuse_more(session, sharing.owner_of(jobs[0]), len(jobs))
             tag = None
             for job in jobs:
                 _add(session, job, cloned_from)
@@ -200,7 +204,7 @@ def _of_submission(session: Session, tokens: Sequence[str]) -> list[Job]:
 
 
 def _add(session: Session, job: Job, cloned_from: int | None) -> None:
-    job.lane_id = lanes.find(session, job.queue, requirements(job))
+    job.lane_id = lanes.find(session, job.queue, requirements(job), sharing.owner_of(job))
     session.add(job)
     session.flush()
     session.refresh(job, ["created_at", "available_at"])  # the database's own times
@@ -284,7 +288,7 @@ def resume(database: Database, job_id: int, actor: Actor) -> Job:
     Raises:
         NotFound: there is no such job.
         Forbidden: the actor may not.
-        Conflict: it has ended, or is being cancelled.
+        Conflict: it has ended, is being cancelled, or its owner may have no more waiting.
     """
     with locked(database, job_id) as (session, job):
         refuse_unless_allowed(actor, "resume", job)
@@ -294,6 +298,7 @@ def resume(database: Database, job_id: int, actor: Actor) -> Job:
         if job.desired == "cancel":
             raise Conflict(message("run.being_cancelled", job_id=job.id))
         if job.state == "paused":
+            limits.refuse_more(session, sharing.owner_of(job), 1)
             due = {"state": "queued", "available_at": now()}
             change(session, job, due | asked("run", actor))
             events.append(session, job.id, actor, "resumed", job.attempt, {"state": "queued"})
@@ -312,7 +317,8 @@ def retry(database: Database, job_id: int, actor: Actor, *, from_scratch: bool =
     Raises:
         NotFound: there is no such job.
         Forbidden: the actor may not.
-        Conflict: it has not failed, and is not a pinned one that is to start over.
+        Conflict: it has not failed, and is not a pinned one that is to start over; or its owner may
+            have no more waiting.
     """
     with locked(database, job_id) as (session, job):
         refuse_unless_allowed(actor, "retry", job)
@@ -327,6 +333,7 @@ def retry(database: Database, job_id: int, actor: Actor, *, from_scratch: bool =
             "losses": 0,
         }
         if job.state == "failed":
+            limits.refuse_more(session, sharing.owner_of(job), 1)
             cleared = ("finished_at", "error_kind", "error_message", "error_traceback")
             values |= {"state": "queued", **dict.fromkeys(cleared)}
             listed.forget_end(session, job.id)
@@ -335,7 +342,7 @@ def retry(database: Database, job_id: int, actor: Actor, *, from_scratch: bool =
             snapshots.discard(session, job.id)
             values |= {"secured_step": 0, "device": device, **UNPINNED}
             needs = Requirements(device, job.devices, dataset=job.dataset)
-        values["lane_id"] = lanes.find(session, job.queue, needs)
+        values["lane_id"] = lanes.find(session, job.queue, needs, sharing.owner_of(job))
         change(session, job, values)
         payload = {"from_scratch": from_scratch} | ({} if is_freed else {"state": "queued"})
         events.append(session, job.id, actor, "retried", job.attempt, payload)

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from core.database.clock import now
 from core.database.models import Attempt, Job, Worker
 from core.database.parts import parts
-from core.jobs import eta, rests
+from core.jobs import rests, sharing
 from core.jobs.capacity import Capacity, Requirements, capacity_of, requirements
 from core.jobs.endings import CRASH_BUDGET, LOSS_BUDGET
 from core.jobs.eta import Forecast, forecast
@@ -77,10 +77,12 @@ def _explain_queued(session: Session, jobs: Sequence[Job]) -> dict[int, QueueSta
             return _resting(job, fleet, moment)
         if job.id in ends:
             return _held(job, *ends[job.id], moment)
+        if sharing.owner_of(job) in line.held_up:
+            return QueueStatus(None, line.held_up[sharing.owner_of(job)], None)
         if job.id in line.places:
             return _in_line(job, line, fleet)
         if line.is_far(job):
-            return QueueStatus(None, message("queue.far", count=eta.LOOKED_AT), None)
+            return QueueStatus(None, message("queue.far", count=line.lengths[job.queue]), None)
         return QueueStatus(None, message("queue.starting"), 0.0)  # claimed while we looked
 
     return {job.id: status(job) for job in jobs}
@@ -228,6 +230,11 @@ def _in_line(job: Job, line: Forecast, fleet: _Fleet) -> QueueStatus:
     else:
         free = max(line.free.get(worker.id, 0) for worker in fitting)
         reason = message("queue.next_of_several", slots=slots, devices=devices, free=free)
+    kept = next((each for each in line.workers if each.id == line.kept.get(job.id)), None)
+    if kept is not None and devices > 1:
+        reason = message("queue.kept", reason=reason, name=kept.name)
+    if job.id in line.passed:
+        reason = message("queue.in_turn", reason=reason)
     return QueueStatus(position, reason, start_s if math.isfinite(start_s) else None)
 
 

@@ -69,6 +69,7 @@ def requests_of(app, run):
         "login_id": 10_000,
         "token_id": 10_000,
         "which": "nobody",
+        "owner": "nobody",
         "name": "nobody",
         "secret": "x",
         "tag": "en",

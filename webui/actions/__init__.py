@@ -13,6 +13,7 @@ from webui.actions.options import (
     Submission,
 )
 from webui.actions.runs import cancel, delete, edit, pause, restore, resume, retry
+from webui.actions.sharing import put_limits
 from webui.actions.submitting import KEY, check, submit
 from webui.actions.workers import drain_worker, resume_worker
 
@@ -37,6 +38,7 @@ __all__ = [
     "invite",
     "make_token",
     "pause",
+    "put_limits",
     "remove_filter",
     "restore",
     "restore_many",

@@ -233,6 +233,29 @@ class CleanOptions(ActionOptions):
     """`next` of the last answer."""
 
 
+class Owner(BaseModel):
+    """Of whom a request is."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    owner: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_LENGTH),
+        AfterValidator(readable),
+    ]
+
+
+class LimitOptions(BaseModel):
+    """The body of a request to limit what somebody may use; null, or absent, is no limit."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    most_running: Annotated[int | None, Field(ge=0, le=1_000_000)] = None
+    most_queued: Annotated[int | None, Field(ge=0, le=1_000_000)] = None
+    device_hours_a_week: Annotated[float | None, Field(ge=0, le=1e9)] = None
+    storage_bytes: Annotated[int | None, Field(ge=0, le=10**18)] = None
+
+
 Options = TypeVar("Options", bound=BaseModel)
 
 

@@ -12,6 +12,7 @@ from webui.api import (
     jobs,
     retention,
     selected,
+    sharing,
     spec,
     workers,
 )
@@ -27,6 +28,7 @@ RESOURCES = (
     jobs,
     retention,
     selected,
+    sharing,
     spec,
     workers,
 )

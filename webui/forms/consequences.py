@@ -139,19 +139,24 @@ def _queues(
 ) -> Sequence[QueueEstimate]:
     try:
         with context.database.reading() as session:
-            return _looked_up(session, asked, spec)
+            return _looked_up(session, context.actor.name, asked, spec)
     except Unavailable:
         return ()
 
 
 def _looked_up(
-    session: Session, asked: Mapping[str, Any], spec: TrainingSpec
+    session: Session, owner: str, asked: Mapping[str, Any], spec: TrainingSpec
 ) -> Sequence[QueueEstimate]:
     chosen = str(asked.get("queue", "default"))[:QUEUE_LENGTH]
     whole = spec.model_dump(mode="json")
     wanted = Requirements(spec.device, spec.devices, dataset=facts.dataset(whole))
     prospects = eta.prospects(
-        session, wanted, epochs=spec.epochs, priority=_priority(asked), queue=chosen
+        session,
+        wanted,
+        owner=owner,
+        epochs=spec.epochs,
+        priority=_priority(asked),
+        queue=chosen,
     )
     typical = queries.typical_epochs(session, whole, prospects)
     return [

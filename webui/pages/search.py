@@ -110,6 +110,8 @@ def _pages() -> Iterator[Hit]:
     yield Hit(url_for("pages.workers"), gettext("Workers"), gettext("devices, drain and resume"))
     address = url_for("pages.workers", _anchor="queue-title")
     yield Hit(address, gettext("Queue"), gettext("what waits, and for what"))
+    about = gettext("who uses what, and what each may use")
+    yield Hit(url_for("pages.sharing"), gettext("Sharing"), about)
     yield Hit(url_for("pages.storage"), gettext("Storage"), gettext("what takes how much space"))
     deleted = url_for("pages.jobs", deleted="true")
     yield Hit(deleted, gettext("Deleted runs"), gettext("restore a run that was deleted"))

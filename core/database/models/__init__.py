@@ -41,6 +41,7 @@ from core.database.models.measurements import (
     ResourceSample,
 )
 from core.database.models.previews import Preview
+from core.database.models.sharing import OwnerLimit, OwnerUse
 from core.database.models.workers import Worker
 from core.database.types import (
     KIND_LENGTH,
@@ -91,6 +92,8 @@ __all__ = [
     "Login",
     "MetricBuckets",
     "MetricSegment",
+    "OwnerLimit",
+    "OwnerUse",
     "Person",
     "Preview",
     "ResourceSample",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.messages.template import Template
+from core.messages.template import Plural, Template
 
 REFUSALS: dict[str, Template] = {
     "run.not_pausable": "Run {job_id} is {state:word}: there is nothing to pause.",
@@ -51,11 +51,21 @@ REFUSALS: dict[str, Template] = {
     "TRAINYARD_METRICS_TOKEN: Authorization: Bearer.",
     "actor.may_not_clean": "{name} may not remove what runs have left.",
     "actor.may_not_drain_worker": "{name} may not drain a worker.",
+    "actor.may_not_limit": "{name} may not change what people may use.",
     "actor.may_not_resume_worker": "{name} may not end the rest of a worker.",
     "actor.may_not": "{name} may not {action:word} run {job_id}.",
     "actor.not_the_owner": "{name} may not {action:word} run {job_id}: it belongs to {owner}. Its "
     "owner and administrators may.",
     "actor.may_not_manage_people": "Only administrators may do this, and {name} is none here.",
+    "limit.queued": Plural(
+        "most",
+        "{owner} may have {most:number} run in the queue, and has {queued:number} there: wait "
+        "until one has started, or cancel one.",
+        "{owner} may have {most:number} runs in the queue, and has {queued:number} there: wait "
+        "until some have started, or cancel some.",
+    ),
+    "limit.storage": "The files of {owner}'s runs take {used:size}, and may take {most:size}: "
+    "delete some runs for good, or their files, to start more.",
     "artifact.network_too_large": "The network of run {job_id} is too large to be put into a page. "
     "Download its ONNX file.",
     "artifact.no_network": "Run {job_id} has published no ONNX file, which is what can be tried.",

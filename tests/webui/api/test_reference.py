@@ -60,6 +60,9 @@ DESCRIBED = [
     ("POST /jobs/delete", shapes.ManyShape),
     ("POST /jobs/delete", shapes.RefusedShape),
     ("GET /filters", shapes.FilterShape),
+    ("GET /sharing", shapes.SharingShape),
+    ("GET /sharing", shapes.ShareShape),
+    ("GET /sharing", shapes.LimitsShape),
     ("POST /clean", shapes.CleanShape),
     ("POST /clean", retention.AmountShape),
     ("GET /storage", shapes.StorageShape),
@@ -84,7 +87,7 @@ def database_kind() -> str:
 
 def described():
     """Method and path of each address that the reference names, in headings and in the table."""
-    for heading in re.findall(r"^## ((?:GET|POST|PATCH|DELETE) .*)$", REFERENCE, re.MULTILINE):
+    for heading in re.findall(r"^## ((?:GET|POST|PUT|PATCH|DELETE) .*)$", REFERENCE, re.MULTILINE):
         method, before = "", ""
         for part in heading.split(", "):
             method, _, path = part.rpartition(" ") if " " in part else (method, "", part)

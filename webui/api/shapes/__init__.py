@@ -36,6 +36,7 @@ from webui.api.shapes.retention import (
     StorageShape,
     UsageShape,
 )
+from webui.api.shapes.sharing import LimitsShape, ShareShape, SharingShape
 from webui.api.shapes.spec import DatasetShape, NetworkShape, PresetShape, SpecShape
 from webui.api.shapes.workers import RestShape, WorkerShape
 
@@ -58,6 +59,7 @@ __all__ = [
     "HourShape",
     "InvitationShape",
     "JobShape",
+    "LimitsShape",
     "LineShape",
     "Listing",
     "LogLine",
@@ -78,6 +80,8 @@ __all__ = [
     "RestShape",
     "RunUsageShape",
     "Shape",
+    "ShareShape",
+    "SharingShape",
     "SparseShape",
     "SpecShape",
     "StorageShape",
