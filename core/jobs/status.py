@@ -24,7 +24,6 @@ from core.jobs.eta import Forecast, forecast
 from core.messages import Message, message
 from core.states import Outcome
 
-
 MOST_NAMED = 4
 """Drained workers that a reason names, each with who drained it."""
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from core.database.clock import now
 from core.database.hints import in_passing
-from core.database.models import Job, JobEvent
+from core.database.models import Epoch, Job, JobEvent
 from core.queries.jobs import jobs_by_id
-from core.states import FINAL
+from core.states import FINAL, State
 
 MOST_COUNTED = 10_000
-"""Queued runs that are counted; of more it is only known that they are more."""
+"""Runs of a state that are counted; of more it is only known that they are more."""
+DAY_S = 86_400.0
+READ_OF_A_DAY = 20_000
+"""Events of the history that are read for those that failed in a day."""
 LATELY = 5000
 """Events of the history that are looked at for those that ended."""
 MOST_ENDS_EACH = 8
@@ -22,17 +27,45 @@ MOST_ENDS_EACH = 8
 ENDS = ("finished", "failed", "cancelled")
 
 
-def count_queued(session: Session) -> int:
-    """How many runs wait, up to `MOST_COUNTED` and one more."""
-    waiting = select(Job.id).where(Job.state == "queued").limit(MOST_COUNTED + 1).subquery()
-    return session.scalar(select(func.count()).select_from(waiting)) or 0
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many there are, or that they are more than were counted."""
+
+    number: int
+    are_more: bool = False
+
+
+def count_of_state(session: Session, state: State) -> Count:
+    """How many runs are in a state; of more than `MOST_COUNTED` no more are counted."""
+    shown = in_passing(Job.deleted_at).is_(None)
+    some = select(Job.id).where(Job.state == state, shown).limit(MOST_COUNTED + 1).subquery()
+    found = session.scalar(select(func.count()).select_from(some)) or 0
+    return Count(min(found, MOST_COUNTED), found > MOST_COUNTED)
+
+
+def count_failed_lately(session: Session) -> Count:
+    """How many runs failed in the last day; more, where that day had more events than are read."""
+    newest = session.scalar(select(func.max(JobEvent.id))) or 0
+    first = newest - READ_OF_A_DAY
+    since = now(-DAY_S)
+    at = in_passing(JobEvent.at)
+    failed = select(func.count()).where(JobEvent.id > first, JobEvent.kind == "failed", at >= since)
+    earlier = select(func.count()).where(JobEvent.id == first, at >= since)
+    return Count(session.scalar(failed) or 0, bool(session.scalar(earlier)))
+
+
+def best_test_accuracies(session: Session, job_ids: Sequence[int]) -> dict[int, float]:
+    """The highest test accuracy of an epoch so far, of those of some runs that have one."""
+    asked = select(Epoch.job_id, func.max(Epoch.test_accuracy).label("best"))
+    rows = session.execute(asked.where(Epoch.job_id.in_(job_ids)).group_by(Epoch.job_id))
+    return {row.job_id: row.best for row in rows}
 
 
 def ended_lately(session: Session, limit: int) -> Sequence[Job]:
     """The runs that ended last, the newest end first.
 
-    They are looked for at the end of the history. Where it has too few, because what ended there was
-    deleted, those with the highest numbers of all that are over come after them, in the same order.
+    They are looked for at the end of the history. Where it has too few, because what ended there
+    was deleted, those with the highest numbers of all that are over come after them.
     """
     found = _ended_in_history(session, limit)
     if len(found) < limit:

@@ -1,4 +1,4 @@
-"""What the wall asks the database: the runs that ended last, whatever became of those after them."""
+"""The runs that ended last, for the wall: whatever became of those that ended after them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from core.spec import presets
 @pytest.fixture
 def submit(database):
     def submitted(name="a run"):
-        return lifecycle.submit(database, LOCAL_OWNER, name=name, spec=presets.resolve("quick", {})).id
+        return lifecycle.submit(
+            database, LOCAL_OWNER, name=name, spec=presets.resolve("quick", {})
+        ).id
 
     return submitted
 

@@ -110,5 +110,8 @@ def _pages() -> Iterator[Hit]:
     address = url_for("pages.workers", _anchor="queue-title")
     yield Hit(address, gettext("Queue"), gettext("what waits, and for what"))
     yield Hit(url_for("pages.storage"), gettext("Storage"), gettext("what takes how much space"))
+    yield Hit(
+        url_for("pages.wall"), gettext("Wall"), gettext("everything at a glance, for a screen")
+    )
     deleted = url_for("pages.jobs", deleted="true")
     yield Hit(deleted, gettext("Deleted runs"), gettext("restore a run that was deleted"))
