@@ -137,7 +137,7 @@ def _submit(database: Database, number: int, priority: int | None = None, owner:
     spec = presets.resolve("quick", {"dataset": dataset, "devices": 1 + number % 2})
     return lifecycle.submit(
         database,
-        Actor("user", str(owner), f"person {owner}") if owner else LOCAL_OWNER,
+        Actor("user", str(owner), f"person {owner}", "member") if owner else LOCAL_OWNER,
         name=f"run {number} of many",
         spec=spec,
         preset="quick",

@@ -9,8 +9,10 @@ from typing import NoReturn
 import click
 from rich.console import Console
 
+from cli.stack import endpoint
 from cli.stack.stack import Stack, stop_on_signals
 from core import settings
+from core.settings import variable
 
 
 @click.command()
@@ -42,6 +44,7 @@ def web() -> None:
 @click.command()
 def worker() -> None:
     """Claim and run jobs until told to stop."""
+    os.environ[variable("redis_url")] = endpoint.find_redis(settings.load())
     _become("worker")
 
 

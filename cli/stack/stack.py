@@ -123,7 +123,7 @@ class Stack:
             [sys.executable, "-m", "worker"],
             stop_timeout=self.settings.grace_seconds + STOP_MARGIN_S,
         )
-        endpoint.write(self.settings.home, self.url, os.getpid())
+        endpoint.write(self.settings.home, self.url, os.getpid(), self.settings.redis_url)
 
     def _choose_addresses(self) -> Settings:
         """Free ports for what was not given one."""

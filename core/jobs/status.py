@@ -24,6 +24,9 @@ from core.jobs.eta import Forecast, forecast
 from core.messages import Message, message
 from core.states import Outcome
 
+MOST_NAMED = 4
+"""Drained workers that a reason names, each with who drained it."""
+
 
 @dataclass(frozen=True, slots=True)
 class QueueStatus:
@@ -149,9 +152,7 @@ def _why_stuck(job: Job, fleet: _Fleet) -> Message | None:
         return None
     drained = fleet.drained(job)
     if drained:
-        first = drained[0]
-        params = {"name": first.name, "by": first.desired_by}
-        return message("queue.drained", count=len(drained), **params)
+        return _why_drained(drained)
     if not fleet.workers:
         return message("queue.no_workers")
     serving = fleet.serving(job.queue)
@@ -161,6 +162,20 @@ def _why_stuck(job: Job, fleet: _Fleet) -> Message | None:
     if has_devices and (job.pinned_precision or job.pinned_threads):
         return message("queue.pinned_elsewhere", pin=_pin(job), queue=job.queue)
     return message("queue.nothing_fits", queue=job.queue, needs=_needs(job))
+
+
+def _why_drained(drained: Sequence[Worker]) -> Message:
+    """Who drained the workers that could run a job; of many only the first are named."""
+    first = drained[0]
+    if len(drained) == 1:
+        return message("queue.drained", count=1, name=first.name, by=first.desired_by)
+    drains: list[Message | str] = [
+        message("queue.drained_by", name=each.name, by=each.desired_by)
+        for each in drained[:MOST_NAMED]
+    ]
+    if len(drained) > MOST_NAMED:
+        drains.append("…")
+    return message("queue.all_drained", count=len(drained), drains=drains)
 
 
 def _resting(job: Job, fleet: _Fleet, moment: datetime) -> QueueStatus:

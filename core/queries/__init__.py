@@ -54,7 +54,12 @@ from core.queries.runs import (
 from core.queries.search import Found, search
 from core.queries.throughput import Hour, LastDay, last_day
 from core.queries.usage import RunUsage, Usage, by_kind, largest_runs
-from core.queries.wall import MOST_COUNTED, count_queued, ended_lately
+from core.queries.wall import (
+    best_test_accuracies,
+    count_failed_lately,
+    count_of_state,
+    ended_lately,
+)
 from core.queries.workers import queues, worker, workers
 
 __all__ = [
@@ -63,7 +68,6 @@ __all__ = [
     "LARGEST_LIMIT",
     "MEASURED",
     "METRICS",
-    "MOST_COUNTED",
     "MOST_POINTS",
     "OF_THE_END",
     "OLDEST_FIRST",
@@ -85,12 +89,14 @@ __all__ = [
     "artifacts",
     "attempts",
     "best_epoch",
+    "best_test_accuracies",
     "by_kind",
     "can_sort_by",
     "children",
     "coached",
     "count_by_state",
-    "count_queued",
+    "count_failed_lately",
+    "count_of_state",
     "ended_lately",
     "epochs",
     "epochs_curve",

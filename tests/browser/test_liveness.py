@@ -8,6 +8,8 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
+from tests.services import wait_until
+
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.timeout(180),
@@ -49,6 +51,8 @@ def test_a_lost_stream_is_told_and_taken_up_again(page, site, failure):
 
 
 def test_a_page_that_is_open_tells_of_a_pause_by_another_and_can_take_it_back(page, site):
+    workers = f"{site.url}/api/v1/workers"
+    wait_until(lambda: httpx.get(workers).json()["items"], "the worker has read torch", 120)
     job = site.submit(name="waits", spec=DIGITS, queue="nobody")
     page.goto(f"/jobs/{job}")
     expect(page.get_by_text("No live worker serves queue nobody.")).to_be_visible()

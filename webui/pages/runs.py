@@ -157,14 +157,14 @@ def _rows(session: Session, page: Page[tuple[Job, str | None]], view: View) -> l
     jobs = [job for group in groups for job in group]
     shown = list_of_jobs(session, Page([(job, worker_of.get(job.id)) for job in jobs], None))
     by_id = {job.id: job.as_json() for job in shown.items}
-    drawn = [each.id for group in groups for each in group if _is_shown(group, each, view)]
+    drawn = {each.id for group in groups for each in group if _is_shown(group, each, view)}
     has_curves = any(each.name == "curve" for each in view.columns)
-    curves = _curves(session, drawn) if has_curves else {}
+    curves = _curves(session, sorted(drawn)) if has_curves else {}
     differing = namesakes([by_id[job_id] for job_id in drawn])
-    return [
-        _row([_run(by_id[job.id], view, curves, differing) for job in group], view)
-        for group in groups
-    ]
+    # a member that is not drawn is written into no cell: of it only the group's numbers are made
+    for job_id in drawn:
+        by_id[job_id] = _run(by_id[job_id], view, curves, differing)
+    return [_row([by_id[job.id] for job in group], view) for group in groups]
 
 
 def _groups(

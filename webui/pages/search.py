@@ -113,5 +113,8 @@ def _pages() -> Iterator[Hit]:
     about = gettext("who uses what, and what each may use")
     yield Hit(url_for("pages.sharing"), gettext("Sharing"), about)
     yield Hit(url_for("pages.storage"), gettext("Storage"), gettext("what takes how much space"))
+    yield Hit(
+        url_for("pages.wall"), gettext("Wall"), gettext("everything at a glance, for a screen")
+    )
     deleted = url_for("pages.jobs", deleted="true")
     yield Hit(deleted, gettext("Deleted runs"), gettext("restore a run that was deleted"))

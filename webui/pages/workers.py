@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Response, redirect, render_template, request, url_for
@@ -59,7 +60,8 @@ def _workers(cursor: str) -> dict[str, Any]:
         page = queries.workers(session, cursor=cursor)
         named = {rest.job_id for row in page.items for rest in parse(row[0].rests)}
         known = {job.id for job in queries.jobs_by_id(session, sorted(named), current().seen_by)}
-        shown = [_shown(row) for row in page.items]
+        live = [worker for worker, _, is_live in page.items if is_live]
+        shown = [_shown(row) | {"beside": _beside(row[0], live)} for row in page.items]
     return {
         "live": [each for each in shown if each["is_live"]],
         "others": [each for each in shown if not each["is_live"]],
@@ -67,6 +69,15 @@ def _workers(cursor: str) -> dict[str, Any]:
         "cursor": cursor,
         "older": page.next,
     }
+
+
+def _beside(worker: Worker, live: Sequence[Worker]) -> list[str]:
+    """The names of the live workers that are known to be on the same machine."""
+    return [
+        other.name
+        for other in live
+        if worker.host and other.host == worker.host and other.id != worker.id
+    ]
 
 
 def _queue() -> JSON:

@@ -52,6 +52,8 @@ QUEUE: dict[str, Template] = {
         "worker {name}, the only one that could run it, is drained by {by}",
         "all {count} workers that could run it are drained, {name} by {by}",
     ),
+    "queue.all_drained": "all {count} workers that could run it are drained: {drains:list}",
+    "queue.drained_by": "{name} by {by}",
     "queue.pinned_elsewhere": "it began with {pin}, and no live worker that serves queue {queue} "
     "has that; start one, or restart it from scratch",
     "work.everything": "all runs",

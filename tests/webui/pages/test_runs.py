@@ -275,17 +275,3 @@ def test_several_states_and_a_time_stand_in_the_address(client, submitted, runni
     assert len(get(client, "/?state=queued&state=running").all("a", **{"class": "whole"})) == 2
     assert "No run is like that" in get(client, "/?created_to=2020-01-01").text
     assert "write a date" in get(client, "/?created_to=never", 422).text
-
-
-def test_the_wall_shows_what_runs_what_ended_and_what_waits(client, succeeded, running, submitted):
-    assert "Nothing is training" in get(client, "/wall").text
-    succeeded("done")
-    running("goes")
-    submitted("waits")
-
-    page = get(client, "/wall")
-
-    assert [each.text for each in page.all("dd")] == ["1", "1", "1", "1 of 2"]
-    for text in ("done", "98.76%", "succeeded", "goes", "epoch 1 of 1"):
-        assert text in page.text
-    assert not Page(client.get("/wall?part=1").text).all("header")

@@ -106,6 +106,20 @@ def test_each_gpu_shows_what_its_driver_tells(client, database):
     assert "GPU 42% Memory 20.0 GB of 80.0 GB 61 °C" in card
 
 
+def test_workers_of_one_machine_say_that_cpu_and_memory_are_of_the_whole_of_it(client, database):
+    of_host = {"cpu": 0.5, "load": 1.0, "cores": 2, "memory_used_bytes": 1, "memory_bytes": 2}
+    for name, host in (("ada", "boot-1"), ("bo", "boot-1"), ("cy", "boot-2"), ("di", None)):
+        facts = workers.WorkerFacts(name, 1, "0", ["default"], [], 1, host=host)
+        workers.heartbeat(database, workers.register(database, facts), gauges={"host": of_host})
+
+    page = get(client, "/workers")
+
+    cards = [page.one("li", id=f"worker-{number}").text for number in (1, 2, 3, 4)]
+    assert "of the whole machine, on which worker bo is too" in cards[0]
+    assert "of the whole machine, on which worker ada is too" in cards[1]
+    assert not [card for card in cards[2:] if "of the whole machine" in card]
+
+
 def test_the_page_says_what_waits_and_for_what(client, submitted):
     submitted()
 

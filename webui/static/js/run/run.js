@@ -1,5 +1,6 @@
 // The page of one run: what the server sent is kept live by the stream of events.
 
+import { askInPlace } from "./actions.js";
 import { closeMenus } from "./chart_menu.js";
 import { offerControls } from "./controls.js";
 import { Curves } from "./curves.js";
@@ -251,6 +252,7 @@ function lookWhileQueued() {
 }
 
 finish();
+askInPlace(page, tryToShowParts);
 keepFocus(page);
 curves.load(data);
 draw();
