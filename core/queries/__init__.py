@@ -50,7 +50,7 @@ from core.queries.runs import (
     parent,
     resources,
 )
-from core.queries.search import Found, search
+from core.queries.search import Found, newest_tags, search
 from core.queries.throughput import Hour, LastDay, last_day
 from core.queries.usage import RunUsage, Usage, by_kind, largest_runs
 from core.queries.wall import MOST_COUNTED, count_queued, ended_lately
@@ -109,6 +109,7 @@ __all__ = [
     "milestones",
     "newest_artifact",
     "newest_keys",
+    "newest_tags",
     "of_preset",
     "parent",
     "queues",

@@ -22,13 +22,18 @@ NOTED = 300
 TAGS = 2000
 """Tags that are looked at: in the order of some locales, others stand between those that fit."""
 
+NEWEST_TAGGED = 300
+"""Tags of the newest runs that are looked at, each run's own."""
+TAGS_WITH_RUNS = 3
+"""Tags whose runs are found by them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """What holds a text."""
 
     runs: Sequence[Job]
-    """The one of that number first, then by name, then by notes; each once."""
+    """The one of that number first, then by name, by tag and by notes; each once."""
     tags: Sequence[str]
     workers: Sequence[Worker]
     """Live ones."""
@@ -37,18 +42,24 @@ class Found:
 def search(session: Session, text: str, limit: int) -> Found:
     """Look for a text, in capital or small letters; at most so many of each kind."""
     found: dict[int, Job] = {}
+    tags = _tags(session, text, limit)
     for job in (
         *_of_number(session, text),
-        *(job for job, _ in jobs(session, Selection(text=text), limit).items),
+        *_of(session, Selection(text=text), limit),
+        *(job for tag in tags[:TAGS_WITH_RUNS] for job in _of(session, Selection(tag=tag), limit)),
         *_of_notes(session, text.casefold(), limit),
     ):
         found.setdefault(job.id, job)
     folded = text.casefold()
     return Found(
         list(found.values())[:limit],
-        _tags(session, text, limit),
+        tags,
         [each for each in live(session) if folded in each.name.casefold()][:limit],
     )
+
+
+def _of(session: Session, selection: Selection, limit: int) -> list[Job]:
+    return [job for job, _ in jobs(session, selection, limit).items]
 
 
 def _of_number(session: Session, text: str) -> Sequence[Job]:
@@ -81,3 +92,9 @@ def _tags(session: Session, text: str, limit: int) -> list[str]:
         select(JobTag.tag).where(JobTag.tag >= text).distinct().order_by(JobTag.tag).limit(TAGS)
     )
     return [tag for tag in rows if tag.startswith(text)][:limit]
+
+
+def newest_tags(session: Session) -> list[str]:
+    """The tags of the newest runs that have some, in their order: to choose from."""
+    rows = session.scalars(select(JobTag.tag).order_by(JobTag.job_id.desc()).limit(NEWEST_TAGGED))
+    return sorted(set(rows))

@@ -24,6 +24,17 @@ from webui.pages.mistakes import Mistake, mistakes
 ALL_PAIRS = 6
 """Of so many runs each is compared with each; of more, each with the best."""
 SEED = "seed"
+FEWEST_SUMMED_UP = 3
+"""Verdicts that get a sentence before them."""
+
+_BETTER = ("comparison.image_by_image", "comparison.intervals_apart", "comparison.seeds")
+_NOT_BETTER = (
+    "comparison.image_by_image_noise",
+    "comparison.same_predictions",
+    "comparison.intervals_overlap",
+    "comparison.seeds_noise",
+    "comparison.few_seeds",
+)
 
 _DEFAULTS = Hyperparameters().model_dump(mode="json")
 
@@ -164,6 +175,17 @@ def verdicts(contestants: Sequence[Contestant]) -> list[Message]:
     if is_chosen_by_test and any(len(part) > 1 for part in by_images.values()):
         sentences.append(message("comparison.chosen_by_test", count=len(measured)))
     return sentences
+
+
+def summary(sentences: Sequence[Message]) -> Message | None:
+    """What several verdicts come to; None where one or two say it themselves."""
+    pairs = [each for each in sentences if each.code in {*_BETTER, *_NOT_BETTER}]
+    if len(pairs) < FEWEST_SUMMED_UP:
+        return None
+    better = sum(each.code in _BETTER for each in pairs)
+    if not better:
+        return message("comparison.none_better")
+    return message("comparison.some_better", better=better, count=len(pairs))
 
 
 def _of_one_test_set(compared: Sequence[Contestant]) -> list[Message]:

@@ -16,6 +16,7 @@ from core.database.models import MEASURED, Job
 from core.datasets.builtin import DATASETS
 from core.jobs import events
 from core.jobs.actors import LOCAL_OWNER
+from core.languages import gettext
 from core.metrics import thumbnails
 from core.queries import Page, Selection
 from core.spec import facts
@@ -52,6 +53,7 @@ def runs() -> Response:
         newest = events.newest_id(session)
         instance = instance_of(session)
         rows = _rows(session, page, view)
+        known_tags = [] if "part" in request.args else queries.newest_tags(session)
         kept = saved_filters.of_owner(session, LOCAL_OWNER.name)
     response = make_response(
         render_template(
@@ -67,6 +69,10 @@ def runs() -> Response:
             column_choices=list_columns.choices(),
             measured=MEASURED,
             limits=LIMITS,
+            known_tags=known_tags,
+            filter_titles=_filter_titles(),
+            none_of_these=dict.fromkeys(_filter_titles()),
+            undo_s=current().settings.undo_hours * 3600.0,
             cursor=cursor,
             older=page.next,
             saved=[_saved(each, view) for each in kept],
@@ -76,6 +82,20 @@ def runs() -> Response:
         names = view.chosen[COOKIE]
         response.set_cookie(COOKIE, names, max_age=YEAR_S, samesite="Strict")
     return response
+
+
+def _filter_titles() -> dict[str, str]:
+    """What a list is filtered by, as the form calls it."""
+    return {
+        "text": gettext("Name has"),
+        "dataset": gettext("Dataset"),
+        "model": gettext("Network"),
+        "preset": gettext("Preset"),
+        "tag": gettext("Tag"),
+        "owner": gettext("Owner"),
+        "created_from": gettext("Created from (UTC)"),
+        "created_to": gettext("Created to (UTC)"),
+    }
 
 
 @dataclass(frozen=True, slots=True)

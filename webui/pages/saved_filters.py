@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from flask import Response, redirect, request, url_for
+from flask import Response, flash, redirect, request, url_for
 
+from core.languages import gettext
 from webui import actions
 from webui.api.requests import refuse_unknown_query
 from webui.context import current
@@ -16,6 +17,9 @@ def save_filter() -> Response:
     typed = {name: request.form.get(name, "") for name in ("name", "query")}
     refuse_unknown_query(typed["query"])
     kept = actions.save_filter(current(), typed)
+    flash(
+        gettext("The filter %(name)s is saved: it stands above the list.", name=kept.name), "done"
+    )
     return _to_list(f"?{kept.query}" if kept.query else "")
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
+import pytest
+
+from cli.commands import arguments
 from core import queries
 from core.jobs import claim
 
@@ -85,3 +89,27 @@ def test_the_storage_is_shown_by_kind_and_by_run(trainyard, finished):
     assert {"snapshots", "logs", "datasets", "scratch", "unnamed"} <= {
         each["kind"] for each in answer["kinds"]
     }
+
+
+@pytest.mark.parametrize("command", ["cancel", "delete"])
+def test_on_a_terminal_it_asks_before_what_cannot_be_taken_back(trainyard, monkeypatch, command):
+    trainyard("submit", "--preset", "quick")
+    monkeypatch.setattr(arguments, "is_at_a_terminal", lambda: True)
+
+    refused = trainyard(command, "1", input="n\n")
+    assert refused.exit_code == 1
+    assert "run 1?" in refused.stderr
+    assert "queued" in trainyard("show", "1").stdout
+
+    assert trainyard(command, "1", "--yes").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("reads", "writes", "expected"),
+    [(True, True, True), (True, False, False), (False, True, False)],
+)
+def test_a_program_is_never_asked(monkeypatch, reads, writes, expected):
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: reads))
+    monkeypatch.setattr("sys.stdout", SimpleNamespace(isatty=lambda: writes))
+
+    assert arguments.is_at_a_terminal() is expected
