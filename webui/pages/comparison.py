@@ -179,13 +179,18 @@ def verdicts(contestants: Sequence[Contestant]) -> list[Message]:
 
 def summary(sentences: Sequence[Message]) -> Message | None:
     """What several verdicts come to; None where one or two say it themselves."""
-    pairs = [each for each in sentences if each.code in {*_BETTER, *_NOT_BETTER}]
+    pairs = [each for each in sentences if is_of_a_pair(each)]
     if len(pairs) < FEWEST_SUMMED_UP:
         return None
     better = sum(each.code in _BETTER for each in pairs)
     if not better:
         return message("comparison.none_better")
     return message("comparison.some_better", better=better, count=len(pairs))
+
+
+def is_of_a_pair(verdict: Message) -> bool:
+    """Whether it is about two runs, or two groups; others are about all of them."""
+    return verdict.code in (*_BETTER, *_NOT_BETTER)
 
 
 def _of_one_test_set(compared: Sequence[Contestant]) -> list[Message]:
