@@ -34,6 +34,8 @@ from webui.pages.sparkline import POINTS, Sparkline, sparkline
 
 LIMITS = (50, 100, 500)
 """Rows of a page, to choose from."""
+MOST_COUNTED = 1000
+"""Runs that are counted to say how many there are; of more it is only said that there are more."""
 COOKIE = "columns"
 NO_COLUMNS = "none"
 YEAR_S = 365 * 86_400
@@ -53,6 +55,7 @@ def runs() -> Response:
         newest = events.newest_id(session)
         instance = instance_of(session)
         rows = _rows(session, page, view)
+        total = queries.count_of_jobs(session, selection(), MOST_COUNTED)
         known_tags = [] if "part" in request.args else queries.newest_tags(session)
         kept = saved_filters.of_owner(session, LOCAL_OWNER.name)
     response = make_response(
@@ -68,6 +71,8 @@ def runs() -> Response:
             choices={"dataset": list(DATASETS), "model": facts.MODELS, "preset": list(PRESETS)},
             column_choices=list_columns.choices(),
             measured=MEASURED,
+            total=total,
+            most_counted=MOST_COUNTED,
             limits=LIMITS,
             known_tags=known_tags,
             filter_titles=_filter_titles(),

@@ -280,9 +280,11 @@ def test_the_list_says_how_runs_are_compared_and_keeps_the_page_when_its_rows_ch
 ):
     submitted("first")
     assert "Tick two or more" not in get(client, "/").text
+    assert get(client, "/").one("p", **{"class": "faint total"}).text == "1 run"
     multiply(database, 60)
 
     page = get(client, "/")
+    assert page.one("p", **{"class": "faint total"}).text == "61 runs"
     assert "Tick two or more to compare them" in page.text
     older = page.one("a", rel="next").attributes["href"]
     rows = [each.attributes["href"] for each in get(client, older).all("a") if each.text == "100"]
