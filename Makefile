@@ -6,6 +6,8 @@ PRESETS ?= quick --seeds 5
 VENV := .venv
 BIN := $(VENV)/bin
 STEP := ./scripts/step
+# what a start needs; `setup` adds what tests and checks need
+STARTED := $(BIN)/.started webui/static/node_modules/.ready
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test check format lint types imports tests faults lock browser \
@@ -14,13 +16,13 @@ STEP := ./scripts/step
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: setup ## Train MNIST through the real queue and download the checkpoint: one command, no set-up
+demo: $(STARTED) ## Train MNIST through the real queue and download the checkpoint: one command, no set-up
 	@$(STEP) "demo" $(BIN)/trainyard demo
 
-up: setup ## Start dashboard, broker and worker on this machine; Ctrl-C stops them
+up: $(STARTED) ## Start dashboard, broker and worker on this machine; Ctrl-C stops them
 	@exec $(BIN)/trainyard up
 
-setup: $(BIN)/.ready webui/static/node_modules/.ready ## Make the virtualenv and fetch the front-end libraries
+setup: $(BIN)/.ready webui/static/node_modules/.ready ## Install what tests and checks need besides
 
 test: setup browser tests ## Run all tests, on real services that they start themselves
 
@@ -132,12 +134,16 @@ lock: $(BIN)/.ready ## Resolve the packages again, within pyproject.toml
 clean: ## Remove what set-up and builds made
 	rm -rf $(VENV) webui/static/node_modules build dist
 
-$(BIN)/.ready: requirements/dev.lock pyproject.toml scripts/step
+$(BIN)/.started: requirements/run.lock pyproject.toml scripts/step
 	@$(STEP) "virtualenv" scripts/ensure-virtualenv $(PYTHON) $(VENV)
-	@$(STEP) "Python packages" $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@$(STEP) "Python packages" $(BIN)/python scripts/install_packages.py requirements/run.lock
 	@$(STEP) "Trainyard itself" $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-webui/static/node_modules/.ready: webui/static/package-lock.json $(BIN)/.ready
+$(BIN)/.ready: requirements/dev.lock $(BIN)/.started
+	@$(STEP) "Python packages of tests and checks" $(BIN)/python scripts/install_packages.py requirements/dev.lock
+	@touch $@
+
+webui/static/node_modules/.ready: webui/static/package-lock.json $(BIN)/.started
 	@$(STEP) "front-end libraries" scripts/npm $(BIN) ci --prefix webui/static --no-audit --no-fund --silent
 	@touch $@

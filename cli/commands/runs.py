@@ -11,7 +11,15 @@ from rich.console import Console
 
 from cli.client import Client
 from cli.commands import options
-from cli.commands.arguments import WholeNumber, WholeNumberWithin, as_json, job_id, with_client
+from cli.commands.arguments import (
+    WholeNumber,
+    WholeNumberWithin,
+    as_json,
+    confirm,
+    job_id,
+    with_client,
+    yes,
+)
 from cli.render import runs, status, text
 from cli.render.advice import advices
 from cli.render.evaluation import evaluation as show_evaluation
@@ -232,10 +240,12 @@ def logs(client: Client, job_id: int, find: str, level: tuple[str, ...], as_json
 
 @click.command()
 @job_id
+@yes
 @as_json
 @with_client
-def cancel(client: Client, job_id: int, as_json: bool) -> None:
-    """Ask that a run be cancelled."""
+def cancel(client: Client, job_id: int, yes: bool, as_json: bool) -> None:
+    """Ask that a run be cancelled; on a terminal it asks first, for it cannot be resumed then."""
+    confirm(f"Cancel run {job_id}? It cannot be resumed then; a pause can.", yes=yes)
     job = client.post(f"/jobs/{job_id}/cancel")
     _report_answer(job, as_json, "is asked to stop")
 

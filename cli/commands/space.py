@@ -16,8 +16,11 @@ from cli.commands.arguments import (
     NumberWithin,
     WholeNumberWithin,
     as_json,
+    confirm,
+    is_at_a_terminal,
     job_ids,
     with_client,
+    yes,
 )
 from cli.render import space as shown
 from cli.render import text
@@ -32,7 +35,7 @@ DAYS = NumberWithin(min=0)
 
 @click.command()
 @job_ids
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@yes
 @as_json
 @with_client
 def delete(client: Client, job_ids: Sequence[int], yes: bool, as_json: bool) -> None:
@@ -40,10 +43,9 @@ def delete(client: Client, job_ids: Sequence[int], yes: bool, as_json: bool) -> 
 
     A run that is running must be cancelled or paused first.
     """
-    if not yes and sys.stdin.isatty():
-        count = len(job_ids)
-        what = f"run {job_ids[0]}" if count == 1 else f"{count} runs"
-        click.confirm(f"Delete {what}?", abort=True, err=True)
+    count = len(job_ids)
+    what = f"run {job_ids[0]}" if count == 1 else f"{count} runs"
+    confirm(f"Delete {what}?", yes=yes)
     _report(_of_many(client, "/jobs/delete", job_ids), "is deleted; trainyard restore", as_json)
 
 
@@ -113,7 +115,7 @@ def _older(kind: str, what: str) -> Callable[[Command], Command]:
 @_older("workers", "Workers that stopped earlier and that no run names.")
 @_older("previews", "Previews that were asked for earlier.")
 @click.option("--deleted", is_flag=True, help="Deleted runs: they cannot be restored then.")
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@yes
 @as_json
 @with_client
 def clean(
@@ -130,9 +132,9 @@ def clean(
     that the settings name (keep) lose nothing. On a terminal it shows first what goes, and asks.
     """
     body = {"dry_run": dry_run, "deleted": deleted, **days}
-    if not dry_run and not yes and sys.stdin.isatty():
+    if not dry_run and not yes and is_at_a_terminal():
         _show(_clean(client, body | {"dry_run": True}), as_json=False)
-        click.confirm("Remove this?", abort=True, err=True)
+        confirm("Remove this?", yes=yes)
     _show(_clean(client, body), as_json)
 
 

@@ -24,6 +24,7 @@ from core.queries.jobs import (
     Selection,
     can_sort_by,
     count_by_state,
+    count_of_jobs,
     job,
     jobs,
     jobs_by_id,
@@ -51,7 +52,7 @@ from core.queries.runs import (
     parent,
     resources,
 )
-from core.queries.search import Found, search
+from core.queries.search import Found, newest_tags, search
 from core.queries.throughput import Hour, LastDay, last_day
 from core.queries.usage import RunUsage, Usage, by_kind, largest_runs
 from core.queries.wall import (
@@ -96,7 +97,9 @@ __all__ = [
     "coached",
     "count_by_state",
     "count_failed_lately",
+    "count_of_jobs",
     "count_of_state",
+    "count_queued",
     "ended_lately",
     "epochs",
     "epochs_curve",
@@ -116,6 +119,7 @@ __all__ = [
     "milestones",
     "newest_artifact",
     "newest_keys",
+    "newest_tags",
     "of_preset",
     "parent",
     "queues",

@@ -119,6 +119,11 @@ def jobs(
     )
 
 
+def count_of_jobs(session: Session, selection: Selection, most: int) -> int:
+    """How many jobs a list has, in whatever order; one more than `most` where there are more."""
+    return len(_by_id(session, replace(selection, sort=""), most + 1, ""))
+
+
 def _keys(session: Session, selection: Selection, count: int, cursor: str) -> list[_Key]:
     if not selection.value:
         return _by_id(session, selection, count, cursor)

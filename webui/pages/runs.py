@@ -15,6 +15,7 @@ from core.database.instance import instance_of
 from core.database.models import MEASURED, Job
 from core.datasets.builtin import DATASETS
 from core.jobs import events
+from core.languages import gettext
 from core.metrics import thumbnails
 from core.queries import Page, Selection
 from core.spec import facts
@@ -32,6 +33,8 @@ from webui.pages.sparkline import POINTS, Sparkline, sparkline
 
 LIMITS = (50, 100, 500)
 """Rows of a page, to choose from."""
+MOST_COUNTED = 1000
+"""Runs that are counted to say how many there are; of more it is only said that there are more."""
 COOKIE = "columns"
 NO_COLUMNS = "none"
 YEAR_S = 365 * 86_400
@@ -51,6 +54,10 @@ def runs() -> Response:
         newest = events.newest_id(session)
         instance = instance_of(session)
         rows = _rows(session, page, view)
+        total = queries.count_of_jobs(session, selection(), MOST_COUNTED)
+        known_tags = (
+            [] if "part" in request.args else queries.newest_tags(session, current().seen_by)
+        )
         kept = saved_filters.of_owner(session, current().actor.name)
     response = make_response(
         render_template(
@@ -65,7 +72,13 @@ def runs() -> Response:
             choices={"dataset": list(DATASETS), "model": facts.MODELS, "preset": list(PRESETS)},
             column_choices=list_columns.choices(),
             measured=MEASURED,
+            total=total,
+            most_counted=MOST_COUNTED,
             limits=LIMITS,
+            known_tags=known_tags,
+            filter_titles=_filter_titles(),
+            none_of_these=dict.fromkeys(_filter_titles()),
+            undo_s=current().settings.undo_hours * 3600.0,
             cursor=cursor,
             older=page.next,
             saved=[_saved(each, view) for each in kept],
@@ -75,6 +88,20 @@ def runs() -> Response:
         names = view.chosen[COOKIE]
         response.set_cookie(COOKIE, names, max_age=YEAR_S, samesite="Strict")
     return response
+
+
+def _filter_titles() -> dict[str, str]:
+    """What a list is filtered by, as the form calls it."""
+    return {
+        "text": gettext("Name has"),
+        "dataset": gettext("Dataset"),
+        "model": gettext("Network"),
+        "preset": gettext("Preset"),
+        "tag": gettext("Tag"),
+        "owner": gettext("Owner"),
+        "created_from": gettext("Created from (UTC)"),
+        "created_to": gettext("Created to (UTC)"),
+    }
 
 
 @dataclass(frozen=True, slots=True)

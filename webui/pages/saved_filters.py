@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from flask import Response, redirect, request, url_for
+from flask import Response, flash, redirect, request, url_for
 
+from core.languages import gettext
 from webui import actions
 from webui.api.requests import query_to_save
 from webui.context import current
@@ -15,6 +16,9 @@ def save_filter() -> Response:
     """Keep what stands in the address under a name, and show it."""
     query = query_to_save(request.form.get("query", ""))
     kept = actions.save_filter(current(), {"name": request.form.get("name", ""), "query": query})
+    flash(
+        gettext("The filter %(name)s is saved: it stands above the list.", name=kept.name), "done"
+    )
     return _to_list(f"?{kept.query}" if kept.query else "")
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
+import pytest
 from sqlalchemy import select
 
+from cli.commands import arguments
 from core import queries
 from core.database.engine import Database
 from core.database.models import Job
@@ -114,3 +117,27 @@ def test_a_backup_is_made_and_restored_by_its_folder_into_a_new_home(
     address = f"sqlite:///{tmp_path / 'new' / 'trainyard.db'}"
     with Database(address) as database, database.reading() as session:
         assert session.scalars(select(Job.name)).all() == ["kept"]
+
+
+@pytest.mark.parametrize("command", ["cancel", "delete"])
+def test_on_a_terminal_it_asks_before_what_cannot_be_taken_back(trainyard, monkeypatch, command):
+    trainyard("submit", "--preset", "quick")
+    monkeypatch.setattr(arguments, "is_at_a_terminal", lambda: True)
+
+    refused = trainyard(command, "1", input="n\n")
+    assert refused.exit_code == 1
+    assert "run 1?" in refused.stderr
+    assert "queued" in trainyard("show", "1").stdout
+
+    assert trainyard(command, "1", "--yes").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("reads", "writes", "expected"),
+    [(True, True, True), (True, False, False), (False, True, False)],
+)
+def test_a_program_is_never_asked(monkeypatch, reads, writes, expected):
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: reads))
+    monkeypatch.setattr("sys.stdout", SimpleNamespace(isatty=lambda: writes))
+
+    assert arguments.is_at_a_terminal() is expected

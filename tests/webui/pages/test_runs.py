@@ -6,8 +6,11 @@ from sqlalchemy import update
 
 from core import queries, saved_filters
 from core.database.models import Job
+from core.jobs import lifecycle
 from core.jobs.actors import LOCAL_OWNER
 from core.protocol.reports import StepMetrics
+from core.spec.presets import resolve
+from tests.core.many import multiply
 from tests.reported import epoch_end
 from tests.webui.pages.conftest import Page, get
 from webui.pages import list_columns, runs
@@ -71,7 +74,7 @@ def test_the_filters_stand_in_the_address_and_stay_when_one_pages(client, submit
     following = page.one("a", rel="next").attributes["href"]
     assert "dataset=mnist" in following
     last = get(client, following)
-    assert [link.text for link in last.all("a") if "run " in link.text.lower()] == ["run 0"]
+    assert [link.text for link in last.all("a", **{"class": "whole"})] == ["run 0"]
     assert "No run is like that" in get(client, "/?dataset=digits").text
 
 
@@ -251,6 +254,7 @@ def test_a_filter_is_saved_shown_and_forgotten(client, submitted):
     assert answer.status_code == 303
     kept = get(client, answer.headers["Location"])
     assert kept.one("a", href="/?state=queued%2Crunning&text=run").text == "mine"
+    assert "The filter mine is saved" in kept.one("section", role="status").text
     forgotten = next(form for form in kept.all("form") if "/remove" in form.attributes["action"])
     client.post(forgotten.attributes["action"], data=asked)
     assert "mine" not in get(client, "/").text
@@ -275,3 +279,46 @@ def test_several_states_and_a_time_stand_in_the_address(client, submitted, runni
     assert len(get(client, "/?state=queued&state=running").all("a", **{"class": "whole"})) == 2
     assert "No run is like that" in get(client, "/?created_to=2020-01-01").text
     assert "write a date" in get(client, "/?created_to=never", 422).text
+
+
+def test_what_the_list_is_filtered_by_stands_above_it_and_goes_with_a_click(client, submitted):
+    submitted("grid 1")
+    page = get(client, "/?tag=grid&text=a&sort=created")
+
+    assert "open" not in page.one("details", id="filters").attributes
+    chips = page.one("p", id="in-force").text
+    assert "Tag: grid" in chips
+    assert "Name has: a" in chips
+    [without_tag] = page.all("a", aria_label="Without the filter tag: grid")
+    assert without_tag.attributes["href"] == "/?text=a&sort=created"
+    assert not get(client, "/?sort=created").all("p", id="in-force")
+
+
+def test_the_list_says_how_runs_are_compared_and_keeps_the_page_when_its_rows_change(
+    client, database, submitted
+):
+    submitted("first")
+    assert "Tick two or more" not in get(client, "/").text
+    assert get(client, "/").one("p", **{"class": "faint total"}).text == "1 run"
+    multiply(database, 60)
+
+    page = get(client, "/")
+    assert page.one("p", **{"class": "faint total"}).text == "61 runs"
+    assert "Tick two or more to compare them" in page.text
+    older = page.one("a", rel="next").attributes["href"]
+    rows = [each.attributes["href"] for each in get(client, older).all("a") if each.text == "100"]
+    assert rows == [f"{older}&limit=100"] or rows == [older.replace("?", "?limit=100&")]
+
+
+def test_the_filter_offers_the_tags_that_there_are_and_folds_the_hyperparameters(client, database):
+    for tags in (["night", "thesis"], ["thesis"]):
+        spec = resolve("quick", {})
+        lifecycle.submit(database, LOCAL_OWNER, name="tagged", spec=spec, tags=tags)
+
+    page = get(client, "/")
+    offered = [each.attributes.get("value") for each in page.all("option")]
+    assert {"night", "thesis"} <= set(offered)
+    [folded] = page.all("details", **{"class": "more-columns"})
+    assert "open" not in folded.attributes
+    [shown] = get(client, "/?columns=batch_size").all("details", **{"class": "more-columns"})
+    assert "open" in shown.attributes
