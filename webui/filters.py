@@ -57,6 +57,25 @@ def word(name: str) -> str:
     return unfilled(name)
 
 
+_FAILURES = {
+    "crash": gettext_noop("The training process ended"),
+    "data_unavailable": gettext_noop("Data not available"),
+    "device_unusable": gettext_noop("Device not usable"),
+    "diverged": gettext_noop("Diverged"),
+    "early_crash": gettext_noop("The training process ended"),
+    "hung": gettext_noop("The training process hung"),
+    "lost": gettext_noop("Worker lost"),
+    "out_of_memory": gettext_noop("Out of memory"),
+    "storage": gettext_noop("A file could not be written or read"),
+    "storage_unavailable": gettext_noop("Storage not available"),
+}
+
+
+def failure(kind: str) -> str:
+    """An error's kind as a headline; that of an error in Python is its own name."""
+    return gettext(_FAILURES[kind]) if kind in _FAILURES else kind
+
+
 INVISIBLE = gettext_noop("(invisible name)")
 
 
@@ -97,6 +116,7 @@ FILTERS: tuple[Callable[..., Any], ...] = (
     place,
     sentence,
     word,
+    failure,
     visible,
     clickable,
     seconds_since,

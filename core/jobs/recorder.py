@@ -318,10 +318,18 @@ def _own_summary(report: Report) -> dict[str, Any]:
             return {}
 
 
+def _place(report: Started) -> dict[str, Any]:
+    """Where training begins: within an epoch, or at the end of one."""
+    batch = report.step - report.epoch * report.batches
+    if batch > 0:
+        return {"epoch": report.epoch + 1, "batch": batch}
+    return {"epoch": report.epoch, "batch": report.batches if report.epoch else 0}
+
+
 def _progress_summary(report: Report) -> dict[str, Any]:
     match report:
         case Started():
-            begun = {"epoch": report.epoch, "batch": 0, "images_per_s": None, "eta_s": None}
+            begun = _place(report) | {"images_per_s": None, "eta_s": None}
             return begun if report.step else begun | {"train_loss": None}
         case StepMetrics() | EpochEnd():
             return report.model_dump(include=_PROGRESS)

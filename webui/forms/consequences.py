@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
-from core import queries
+from core import queries, workers
 from core.database.models import QUEUE_LENGTH
 from core.datasets.builtin import DATASETS
 from core.errors import InvalidInput, Unavailable
@@ -46,6 +46,8 @@ class QueueEstimate:
     typical: TypicalEpoch | None
     run_s: float | None
     """Seconds that it runs, about: a typical epoch's as often as it has epochs."""
+    is_coming: bool = False
+    """Whether a worker starts that serves the queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,7 @@ def _looked_up(
         session, wanted, epochs=spec.epochs, priority=_priority(asked), queue=chosen
     )
     typical = queries.typical_epochs(session, whole, prospects)
+    coming = workers.starting(session)
     return [
         QueueEstimate(
             queue,
@@ -162,6 +165,7 @@ def _looked_up(
             prospect.start_s if math.isfinite(prospect.start_s) else None,
             typical.get(queue),
             typical[queue].seconds * spec.epochs if queue in typical else None,
+            any(queue in worker.queues for worker in coming),
         )
         for queue, prospect in prospects.items()
     ]

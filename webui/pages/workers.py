@@ -61,7 +61,8 @@ def _workers(cursor: str) -> dict[str, Any]:
         shown = [_shown(row) for row in page.items]
     return {
         "live": [each for each in shown if each["is_live"]],
-        "others": [each for each in shown if not each["is_live"]],
+        "starting": [each for each in shown if each["status"] == "starting"],
+        "others": [each for each in shown if each["status"] in ("lost", "stopped")],
         "known": known,
         "cursor": cursor,
         "older": page.next,
@@ -113,6 +114,7 @@ def _label(state: str) -> str:
         "resting": gettext("resting"),
         "draining": gettext("draining"),
         "drained": gettext("drained"),
+        "starting": gettext("starting"),
         "lost": gettext("lost"),
         "stopped": gettext("stopped"),
     }[state]

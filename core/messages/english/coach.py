@@ -6,7 +6,8 @@ from core.messages.template import Plural, Template
 
 COACH: dict[str, Template] = {
     "coach.diverged.title": "Diverged",
-    "coach.diverged.seen": "The loss became NaN or infinite at a learning rate of {rate:short}.",
+    "coach.diverged.seen": "The loss became NaN or infinite. The learning rate of the spec is "
+    "{rate:short}; the schedule makes that of each batch from it.",
     "coach.diverged.action": "Lower the learning rate to {rate:short}.",
     "coach.diverged.action_known": "Lower the learning rate to {rate:short}: with it run #{job_id} "
     "reached {accuracy:percent}.",

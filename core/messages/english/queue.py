@@ -35,6 +35,7 @@ QUEUE: dict[str, Template] = {
     "queue.workers_rest": "all {count} workers that could run it rest; the first to try again is "
     "{name}{why:in_brackets}, in {wait_s:about}",
     "queue.delayed": "it may start in {wait_s:about}",
+    "queue.worker_starting": "a worker is starting: it loads PyTorch, which takes a moment",
     "queue.no_workers": "no worker is live",
     "queue.not_served": "no live worker serves queue {queue}",
     "queue.nothing_fits": "no live worker that serves queue {queue} has {needs}",

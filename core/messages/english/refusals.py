@@ -32,9 +32,13 @@ REFUSALS: dict[str, Template] = {
     "preview.worker_failed": "The worker failed to draw it; its log says why.",
     "preview.being_drawn": "It is being drawn.",
     "preview.waits": "It waits for a worker.",
+    "preview.worker_starting": "A worker is starting: it draws this as soon as it has loaded "
+    "PyTorch.",
     "preview.no_worker": "No worker is there to draw it. Start one: trainyard worker",
     "derived.being_computed": "A worker is computing it.",
     "derived.waits": "It waits for a worker.",
+    "derived.worker_starting": "A worker is starting: it computes this as soon as it has loaded "
+    "PyTorch.",
     "derived.no_worker": "No worker is there to compute it. Start one: trainyard worker",
     "derived.try_again": "The worker cannot compute it now. Try again in a moment.",
     "derived.worker_stopped": "The worker was stopped. Try again in a moment.",

@@ -42,6 +42,21 @@ def counted(database):
     event.remove(database.engine, "before_cursor_execute", note)
 
 
+def test_while_a_worker_that_serves_its_queue_starts_a_job_is_not_stuck(database):
+    starting = WorkerFacts("comes", 1, "0", ["default"], [{"kind": "cpu", "name": "CPU"}], 0)
+    workers.register(database, starting)
+
+    status = explain(database, submit(database))
+    elsewhere = explain(database, submit(database, queue="night"))
+
+    assert (status.reason, status.is_stuck, status.position) == (
+        "a worker is starting: it loads PyTorch, which takes a moment",
+        False,
+        1,
+    )
+    assert elsewhere.is_stuck
+
+
 def test_with_no_worker_a_job_is_stuck_and_has_a_place_all_the_same(database):
     submit(database)
     status = explain(database, submit(database))
