@@ -66,8 +66,7 @@ def has_heartbeat() -> ColumnElement[bool]:
 
 
 def is_live() -> ColumnElement[bool]:
-    """The one definition of a live worker: a heartbeat, lately by the database's clock, no end,
-    and slots: one that starts has none yet."""
+    """The one definition of a live worker: it is there, and has slots. One that starts has none."""
     return and_(has_heartbeat(), Worker.slots > 0)
 
 

@@ -41,7 +41,7 @@ def web() -> None:
 
 @click.command()
 def worker() -> None:
-    """Claim and run jobs until told to stop."""
+    """Claim and train runs until told to stop."""
     _become("worker")
 
 

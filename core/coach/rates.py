@@ -22,6 +22,9 @@ FAR_BELOW, FAR_ABOVE = 1 / 8, 4.0
 """Times the usual rate: outside of these the rate itself is a reason to suspect it."""
 FARTHER_BELOW = FAR_BELOW / 4
 
+HARDLY_ANY = (1 / 1000, 20.0)
+"""Times the usual rate: outside of these hardly any network learns, which a form can say before."""
+
 FEWEST_EPOCHS = 3
 """Of fewer no trend can be seen."""
 ENOUGH_WHILE_RUNNING = 5
@@ -241,10 +244,20 @@ def _times_usual(run: Run) -> float:
 
 
 def _usual(run: Run) -> float:
-    """The usual rate of the run's optimizer. Momentum m makes a step 1 / (1 - m) as long."""
-    kind = run.spec["optimizer"]["kind"]
-    momentum = _momentum(run.spec) if kind in ("sgd", "rmsprop") else 0.0
+    return usual_rate(run.spec)
+
+
+def usual_rate(spec: Mapping[str, Any]) -> float:
+    """The usual rate of a spec's optimizer. Momentum m makes a step 1 / (1 - m) as long."""
+    kind = spec["optimizer"]["kind"]
+    momentum = _momentum(spec) if kind in ("sgd", "rmsprop") else 0.0
     return float(USUAL_RATES[kind] * (1 - momentum))
+
+
+def unusual_rate(spec: Mapping[str, Any]) -> float | None:
+    """How many times the usual rate that of a whole spec is, where hardly any run can learn so."""
+    times = float(spec["optimizer"]["learning_rate"]) / usual_rate(spec)
+    return times if not HARDLY_ANY[0] <= times <= HARDLY_ANY[1] else None
 
 
 def _momentum(spec: Mapping[str, Any]) -> float:

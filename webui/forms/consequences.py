@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
-from core import queries, workers
+from core import coach, queries, workers
 from core.database.models import QUEUE_LENGTH
 from core.datasets.builtin import DATASETS
 from core.errors import InvalidInput, Unavailable
@@ -65,6 +65,8 @@ class Consequences:
     """What the run is called where no name is typed."""
     runs: int = 1
     """How many runs would be made: one for each seed."""
+    unusual_rate: tuple[float, float] | None = None
+    """How many times the usual learning rate it has, and which that is, where it can hardly learn."""
     experience: Mapping[str, Experience] = field(default_factory=dict)
     """What finished runs of each preset took and came to."""
 
@@ -102,7 +104,14 @@ def of(context: Context, form: Form, url: str) -> Consequences:
         queues=_queues(context, asked, spec),
         commands=commands(asked, spec, url),
         runs=_count_of_runs(asked),
+        unusual_rate=_unusual_rate(spec),
     )
+
+
+def _unusual_rate(spec: TrainingSpec) -> tuple[float, float] | None:
+    whole = spec.model_dump(mode="json")
+    times = coach.unusual_rate(whole)
+    return (times, coach.usual_rate(whole)) if times else None
 
 
 def experience_of_presets(context: Context) -> dict[str, Experience]:

@@ -17,6 +17,7 @@ from core.database.models.jobs import (
     JobProgress,
     JobTag,
     JobValue,
+    training_began,
 )
 from core.database.models.lanes import Lane
 from core.database.models.measurements import (
@@ -76,4 +77,5 @@ __all__ = [
     "UnnamedBlob",
     "Worker",
     "artifact_kind",
+    "training_began",
 ]

@@ -21,9 +21,9 @@ REFUSALS: dict[str, Template] = {
     "changed meanwhile. Nothing was done.",
     "run.has_no_evaluation": "Run {job_id} is {state:word} and has no evaluation: one is made when "
     "training has ended.",
-    "run.unknown": "There is no job {job_id}.",
-    "run.unknown_newest": "There is no job {job_id}; the newest is {newest}.",
-    "run.unknown_none": "There is no job {job_id}; there are none yet.",
+    "run.unknown": "There is no run {job_id}.",
+    "run.unknown_newest": "There is no run {job_id}; the newest is {newest}.",
+    "run.unknown_none": "There is no run {job_id}; there are none yet.",
     "artifact.unknown": "There is no artifact {artifact_id}.",
     "preview.try_again": "The worker cannot draw it now. Try again in a moment.",
     "preview.worker_stopped": "The worker was stopped. Try again in a moment.",

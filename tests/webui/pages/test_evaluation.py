@@ -170,4 +170,4 @@ def test_most_errors_are_folded(client, report):
 def test_a_run_that_was_not_evaluated_has_no_such_page(client, submitted):
     job = submitted()
     assert "has no evaluation" in get(client, f"/jobs/{job.id}/evaluation", 404).text
-    assert "There is no job 99" in get(client, "/jobs/99/evaluation", 404).text
+    assert "There is no run 99" in get(client, "/jobs/99/evaluation", 404).text
