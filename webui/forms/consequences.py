@@ -66,7 +66,7 @@ class Consequences:
     runs: int = 1
     """How many runs would be made: one for each seed."""
     unusual_rate: tuple[float, float] | None = None
-    """How many times the usual learning rate it has, and which that is, where it can hardly learn."""
+    """How many times the usual learning rate, and which that is: where it can hardly learn."""
     experience: Mapping[str, Experience] = field(default_factory=dict)
     """What finished runs of each preset took and came to."""
 

@@ -12,7 +12,8 @@ from webui.api.shapes.base import JSON, SparseShape
 class HealthShape(SparseShape):
     """What is there: `ok` or `away`.
 
-    Redis may also be `refuses`, the workers `lost`, `starting` or `none`. The reasons are given where Redis or workers are not as they should be.
+    Redis may also be `refuses`, the workers `lost`, `starting` or `none`. The reasons are given
+    where Redis or workers are not as they should be.
     """
 
     status: str
