@@ -102,7 +102,7 @@ def test_a_stream_whose_server_stays_away_is_given_up(monkeypatch):
 
 def test_a_stream_of_a_job_that_does_not_exist_is_not_tried_again():
     problem = page('{"detail": "There is no run 1."}', 404, "application/problem+json")
-    with serving(answering(problem)) as url, pytest.raises(NotFound, match="no job 1"):
+    with serving(answering(problem)) as url, pytest.raises(NotFound, match="no run 1"):
         list(Client(url).events(1))
 
 

@@ -74,7 +74,7 @@ def test_cancelling_too_late_changes_nothing(database, claimant):
     "ask", [lifecycle.cancel, lifecycle.pause, lifecycle.resume, lifecycle.retry]
 )
 def test_a_job_that_does_not_exist_is_not_found(database, job_id, ask):
-    with pytest.raises(NotFound, match=f"no job {job_id}"):
+    with pytest.raises(NotFound, match=f"no run {job_id}"):
         ask(database, job_id, LOCAL_OWNER)
 
 
