@@ -154,8 +154,8 @@ def test_the_api_gives_the_same_with_its_evidence(client, flat):
     [given] = client.get(f"/api/v1/jobs/{flat}/advice").json["items"]
 
     assert given["rule"] == "not_learning"
-    assert given["changes"] == {"optimizer.learning_rate": 0.0003}
-    assert given["clone"] == f"/jobs/new?from={flat}&optimizer.learning_rate=0.0003"
+    assert given["changes"] == {"optimizer.learning_rate": 0.3}
+    assert given["clone"] == f"/jobs/new?from={flat}&optimizer.learning_rate=0.3"
     assert given["evidence"]["kind"] == "curves"
     assert given["evidence"]["series"][0] == {
         "value": "train_loss",
