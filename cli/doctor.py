@@ -160,6 +160,7 @@ def _workers(settings: Settings) -> Check:
             database.reading() as session,
         ):
             names = [f"{worker.name} ({worker.slots} slots)" for worker in workers.live(session)]
+            coming = workers.starting(session)
             lost = [
                 f"{worker.name} is lost (last heartbeat {formats.last_heartbeat(worker.silent_s)})"
                 for worker in workers.missing(session)
@@ -171,7 +172,7 @@ def _workers(settings: Settings) -> Check:
         return Check("workers", "note" if names else "bad", ", ".join([*left, *lost]))
     if names:
         return Check("workers", "good", ", ".join(names))
-    return Check("workers", "note", "none is up; runs wait")
+    return Check("workers", "note", "one is starting" if coming else "none is up; runs wait")
 
 
 def _dataset(settings: Settings, name: str) -> Check:

@@ -90,6 +90,7 @@ NEEDS: dict[str, Need] = {
         *("pages.ask_to_delete", "pages.delete", "pages.restore", "pages.choose_to_delete"),
         *("pages.delete_many", "pages.ask_to_cancel_selected", "pages.cancel_selected"),
         *("pages.retry_selected", "pages.ask_for_tags", "pages.tag_selected"),
+        "pages.restore_selected",
     ),
     **_all(
         Need.ADMINISTRATOR,

@@ -47,7 +47,7 @@ def web() -> None:
 
 @click.command()
 def worker() -> None:
-    """Claim and run jobs until told to stop."""
+    """Claim and train runs until told to stop."""
     os.environ[variable("redis_url")] = endpoint.find_redis(settings.load())
     _become("worker")
 

@@ -274,6 +274,13 @@ def backoff(tries: int) -> float:
     return longest * random.uniform(0.5, 1.0)
 
 
+def _place(failure: Failure | None) -> dict[str, Any]:
+    """Where a run diverged, as columns: the last metric sample before may be many batches away."""
+    if failure is None or failure.reason.code != "run.diverged":
+        return {}
+    return {name: failure.reason.params[name] for name in ("epoch", "batch")}
+
+
 def _end(
     session: Session,
     job: Job,
@@ -287,7 +294,7 @@ def _end(
         outcome, desired=job.desired, crashes=job.crashes, losses=job.losses, verdict=verdict
     )
     values: dict[str, Any] = {"crashes": move.crashes, "losses": move.losses}
-    of_progress = dict(UNLEASED)
+    of_progress = UNLEASED | _place(failure)
     if move.state in ("queued", "paused"):
         values |= {
             "state": move.state,

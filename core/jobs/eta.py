@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 from core.database.clock import now
 from core.database.engine import Database
 from core.database.hints import in_passing
-from core.database.models import Job, JobProgress, Lane, Worker
+from core.database.models import Job, JobProgress, Lane, Worker, training_began
 from core.jobs import lanes, rests, sharing, turns
 from core.jobs.capacity import Capacity, Requirements
 from core.jobs.sharing import Standing
@@ -346,7 +346,7 @@ def _typical_epoch_s(session: Session) -> dict[str, float]:
     """
     # the epochs that were trained: a run that was stopped early planned more
     rows: Iterable[Row[Any]] = session.execute(
-        select(Job.dataset, JobProgress.epoch, Job.started_at, Job.finished_at)
+        select(Job.dataset, JobProgress.epoch, training_began().label("began_at"), Job.finished_at)
         .join(Job.progress)
         .where(
             Job.state == "succeeded",
@@ -359,7 +359,7 @@ def _typical_epoch_s(session: Session) -> dict[str, float]:
     )
     seconds: defaultdict[str, list[float]] = defaultdict(list)
     for row in rows:
-        took_s = (row.finished_at - row.started_at).total_seconds()
+        took_s = (row.finished_at - row.began_at).total_seconds()
         seconds[row.dataset].append(took_s / row.epoch)
     return {dataset: statistics.median(each[:TYPICAL_OF]) for dataset, each in seconds.items()}
 

@@ -16,13 +16,13 @@ from sqlalchemy.orm import Session
 
 from core.database.clock import now
 from core.database.engine import Database
-from core.database.models import Clone, Job, JobProgress, JobTag
+from core.database.models import MEASURED, Clone, Job, JobProgress, JobTag
 from core.errors import Conflict, Forbidden
 from core.jobs import events, lanes, limits, sharing, snapshots
 from core.jobs import values as listed
 from core.jobs.actors import Actor, may, refuse_unless_allowed
 from core.jobs.capacity import Requirements, requirements
-from core.jobs.moves import UNPINNED, asked, change, ended, locked
+from core.jobs.moves import NOTHING_DONE, UNPINNED, asked, change, ended, locked
 from core.messages import message
 from core.spec import facts
 from core.spec.spec import TrainingSpec
@@ -338,12 +338,15 @@ def retry(database: Database, job_id: int, actor: Actor, *, from_scratch: bool =
             values |= {"state": "queued", **dict.fromkeys(cleared)}
             listed.forget_end(session, job.id)
         needs = requirements(job)
+        starts_over = from_scratch or not snapshots.newest_first(session, job.id)
         if from_scratch:
             snapshots.discard(session, job.id)
             values |= {"secured_step": 0, "device": device, **UNPINNED}
             needs = Requirements(device, job.devices, dataset=job.dataset)
         values["lane_id"] = lanes.find(session, job.queue, needs, sharing.owner_of(job))
-        change(session, job, values)
+        if starts_over:  # what it has measured is that of no run that there will be
+            values |= dict.fromkeys(MEASURED)
+        change(session, job, values, NOTHING_DONE if starts_over else None)
         payload = {"from_scratch": from_scratch} | ({} if is_freed else {"state": "queued"})
         events.append(session, job.id, actor, "retried", job.attempt, payload)
     return job

@@ -23,6 +23,7 @@ from core.jobs.endings import CRASH_BUDGET, LOSS_BUDGET
 from core.jobs.eta import Forecast, forecast
 from core.messages import Message, message
 from core.states import Outcome
+from core.workers import starting
 
 MOST_NAMED = 4
 """Drained workers that a reason names, each with who drained it."""
@@ -69,11 +70,13 @@ def _explain_queued(session: Session, jobs: Sequence[Job]) -> dict[int, QueueSta
     moment = session.scalars(select(now())).one()
     held = [job for job in jobs if job.available_at > moment]
     line = forecast(session, [job for job in jobs if job.available_at <= moment])
-    fleet = _Fleet(line)
+    fleet = _Fleet(line, session)
     ends = _last_ends(session, held) if held else {}
 
     def status(job: Job) -> QueueStatus:
         stuck = _why_stuck(job, fleet)
+        if stuck and fleet.is_coming(job):
+            return QueueStatus(line.places.get(job.id), message("queue.worker_starting"), None)
         if stuck:
             return QueueStatus(line.places.get(job.id), stuck, None, is_stuck=True)
         if not fleet.fitting(job):
@@ -108,7 +111,9 @@ def _last_ends(
 class _Fleet:
     """The live workers, and which of them may run a job: for many jobs that need the same."""
 
-    def __init__(self, line: Forecast) -> None:
+    def __init__(self, line: Forecast, session: Session) -> None:
+        self._session = session
+        self._coming: Sequence[Worker] | None = None
         self.workers = [(worker, line.capacities[worker.id]) for worker in line.workers]
         self._drained = line.drained
         self._fitting: dict[tuple[str, Requirements], list[Worker]] = {}
@@ -136,6 +141,12 @@ class _Fleet:
             for worker, capacity in self.workers
             if job.queue in worker.queues and replace(capacity, rests=frozenset()).fits(needs)
         ]
+
+    def is_coming(self, job: Job) -> bool:
+        """Whether a worker starts that serves its queue; what it can run is not known yet."""
+        if self._coming is None:  # asked once, and only where a job is stuck
+            self._coming = starting(self._session)
+        return any(job.queue in worker.queues for worker in self._coming)
 
     def drained(self, job: Job) -> list[Worker]:
         """Those that might run a job if nobody had drained them."""

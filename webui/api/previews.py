@@ -85,7 +85,11 @@ def _why_it_waits(preview: Preview) -> Message:
     with current().database.reading() as session:
         if workers.serving(session):
             return message("preview.waits")
-        return message("preview.all_drained" if workers.live(session) else "preview.no_worker")
+        if workers.live(session):
+            return message("preview.all_drained")
+        if workers.starting(session):
+            return message("preview.worker_starting")
+    return message("preview.no_worker")
 
 
 def _picture(image: bytes, key: str) -> Response:

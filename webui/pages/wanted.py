@@ -71,4 +71,8 @@ def _why_it_waits(row: DerivedFile) -> Message:
     with current().database.reading() as session:
         if workers.serving(session):
             return message("derived.waits")
-        return message("derived.all_drained" if workers.live(session) else "derived.no_worker")
+        if workers.live(session):
+            return message("derived.all_drained")
+        return message(
+            "derived.worker_starting" if workers.starting(session) else "derived.no_worker"
+        )

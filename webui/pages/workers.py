@@ -64,7 +64,8 @@ def _workers(cursor: str) -> dict[str, Any]:
         shown = [_shown(row) | {"beside": _beside(row[0], live)} for row in page.items]
     return {
         "live": [each for each in shown if each["is_live"]],
-        "others": [each for each in shown if not each["is_live"]],
+        "starting": [each for each in shown if each["status"] == "starting"],
+        "others": [each for each in shown if each["status"] in ("lost", "stopped")],
         "known": known,
         "cursor": cursor,
         "older": page.next,
@@ -130,6 +131,7 @@ def _label(state: str) -> str:
         "resting": gettext("resting"),
         "draining": gettext("draining"),
         "drained": gettext("drained"),
+        "starting": gettext("starting"),
         "lost": gettext("lost"),
         "stopped": gettext("stopped"),
     }[state]

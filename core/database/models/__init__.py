@@ -30,6 +30,7 @@ from core.database.models.jobs import (
     JobProgress,
     JobTag,
     JobValue,
+    training_began,
 )
 from core.database.models.lanes import Lane
 from core.database.models.measurements import (
@@ -103,4 +104,5 @@ __all__ = [
     "UnnamedBlob",
     "Worker",
     "artifact_kind",
+    "training_began",
 ]

@@ -44,6 +44,7 @@ QUEUE: dict[str, Template] = {
     "queue.limit_hours": "the limit of device-hours in 7 days is reached: {owner} has used "
     "{used:digits} of {most:digits}",
     "queue.in_turn": "{reason}; of the same priority, runs of whoever has used less go first",
+    "queue.worker_starting": "a worker is starting: it loads PyTorch, which takes a moment",
     "queue.no_workers": "no worker is live",
     "queue.not_served": "no live worker serves queue {queue}",
     "queue.nothing_fits": "no live worker that serves queue {queue} has {needs}",

@@ -21,9 +21,9 @@ REFUSALS: dict[str, Template] = {
     "changed meanwhile. Nothing was done.",
     "run.has_no_evaluation": "Run {job_id} is {state:word} and has no evaluation: one is made when "
     "training has ended.",
-    "run.unknown": "There is no job {job_id}.",
-    "run.unknown_newest": "There is no job {job_id}; the newest is {newest}.",
-    "run.unknown_none": "There is no job {job_id}; there are none yet.",
+    "run.unknown": "There is no run {job_id}.",
+    "run.unknown_newest": "There is no run {job_id}; the newest is {newest}.",
+    "run.unknown_none": "There is no run {job_id}; there are none yet.",
     "artifact.unknown": "There is no artifact {artifact_id}.",
     "preview.try_again": "The worker cannot draw it now. Try again in a moment.",
     "preview.worker_stopped": "The worker was stopped. Try again in a moment.",
@@ -32,10 +32,14 @@ REFUSALS: dict[str, Template] = {
     "preview.worker_failed": "The worker failed to draw it; its log says why.",
     "preview.being_drawn": "It is being drawn.",
     "preview.waits": "It waits for a worker.",
+    "preview.worker_starting": "A worker is starting: it draws this as soon as it has loaded "
+    "PyTorch.",
     "preview.no_worker": "No worker is there to draw it. Start one: trainyard worker",
     "preview.all_drained": "Every worker is drained. It is drawn once one is resumed.",
     "derived.being_computed": "A worker is computing it.",
     "derived.waits": "It waits for a worker.",
+    "derived.worker_starting": "A worker is starting: it computes this as soon as it has loaded "
+    "PyTorch.",
     "derived.no_worker": "No worker is there to compute it. Start one: trainyard worker",
     "derived.all_drained": "Every worker is drained. It is computed once one is resumed.",
     "derived.try_again": "The worker cannot compute it now. Try again in a moment.",

@@ -31,6 +31,7 @@ SERVICES: dict[str, Template] = {
     "redis.refuses": "Redis refuses what is asked of it ({detail}): runs start a few seconds "
     "later. Is the address that of a server that can be written, and are its keys its own?",
     "redis.away": "Redis is away: runs start a few seconds later.",
+    "workers.starting": "A worker is starting: runs wait until it has loaded PyTorch.",
     "workers.none": "No worker is live: runs wait until one is. Start one: trainyard worker. Where "
     "one was started, its log says why it stopped.",
     "storage.no_blob": "The file store has no blob {sha256}.",

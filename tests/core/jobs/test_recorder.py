@@ -190,6 +190,24 @@ def test_a_new_attempt_takes_back_what_it_begins_again(database, lease, claimant
     )
 
 
+@pytest.mark.parametrize(
+    ("done", "place"),
+    [
+        ({"epoch": 0, "step": 0}, (0, 0)),
+        ({"epoch": 0, "step": 7}, (1, 7)),
+        ({"epoch": 1, "step": 10}, (1, 10)),
+        ({"epoch": 1, "step": 13}, (2, 3)),
+    ],
+)
+def test_an_attempt_that_has_begun_is_where_it_resumed(database, lease, done, place):
+    recorder = Recorder(database, lease, 30)
+    recorder.record(reported.started(epochs=2, **done))
+    recorder.flush()
+
+    progress = look(database, lease).progress
+    assert (progress.epoch, progress.batch) == place
+
+
 def test_a_resumed_attempt_keeps_what_lies_before_it(database, lease, claimant):
     recorder = Recorder(database, lease, 30)
     for report in (STARTED, metrics(1), epoch_end(1), metrics(11), metrics(12)):

@@ -63,7 +63,7 @@ def test_more_than_fifty_and_unknown_runs_are_refused(client, runs):
     many = "&".join(f"run={each}" for each in range(1, 52))
 
     assert "Choose from 2 to 50 runs" in get(client, f"/compare?{many}", 422).text
-    assert "There is no job 99" in get(client, f"/compare?run={runs[0]}&run=99", 404).text
+    assert "There is no run 99" in get(client, f"/compare?run={runs[0]}&run=99", 404).text
     get(client, f"/compare?run={runs[0]}&run={10**30}", 404)
 
 

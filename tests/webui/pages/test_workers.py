@@ -21,6 +21,26 @@ def test_the_workers_page_shows_who_is_there_and_what_they_run(client, running):
     assert get(client, "/workers").one("a", href=f"/jobs/{job_id}")
 
 
+def test_everything_says_that_a_worker_is_starting_and_nothing_asks_for_another(
+    client, database, submitted
+):
+    workers.register(database, workers.WorkerFacts("comes", 1, "0", ["default"], [], 0))
+    job = submitted()
+
+    page = get(client, "/workers")
+    assert page.one("section", id="worker-1").text.startswith("Worker comes is starting.")
+    assert "No workers connected" not in page.text
+    assert not page.all("details", id="gone")
+    run = get(client, f"/jobs/{job.id}").text
+    assert "A worker is starting: it loads PyTorch" in run
+    assert "No worker is live" not in run
+    assert "A worker is starting: it runs what it can" in get(client, "/jobs/new").text
+    assert client.get("/readyz").json["workers"] == "starting"
+    assert client.get("/api/v1/workers").json["items"][0]["status"] == "starting"
+    preview = client.post("/api/v1/previews", json={"dataset": "digits"}).json["url"]
+    assert client.get(preview).json["code"] == "preview.worker_starting"
+
+
 def test_a_worker_that_stopped_is_shown_as_stopped(client, database, worker_id):
     workers.mark_stopped(database, worker_id)
     row = get(client, "/workers").one("tr", id=f"worker-{worker_id}")

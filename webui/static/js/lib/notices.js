@@ -44,6 +44,20 @@ function offerButton() {
   });
   showState();
   place(page, button);
+  removeAtEnd(button);
+}
+
+// A run that has ended while it was looked at has nothing left to tell.
+function removeAtEnd(button) {
+  const head = document.getElementById("part-head");
+  if (!head) return;
+  const watch = new MutationObserver(() => {
+    const { state } = document.getElementById("part-head")?.dataset ?? {};
+    if (!FINAL.has(state)) return;
+    watch.disconnect();
+    (button.closest(".notice-row") ?? button).remove();
+  });
+  watch.observe(head.parentElement, { attributeFilter: ["data-state"], childList: true, subtree: true });
 }
 
 // Where the page has a place for it; else below its head, in no part that is rendered again.
@@ -59,7 +73,8 @@ function place(page, button) {
 
 function isOver() {
   const data = document.getElementById("run-data");
-  return data ? FINAL.has(JSON.parse(data.textContent).job?.state) : false;
+  const head = document.getElementById("part-head");
+  return FINAL.has(head?.dataset.state) || (data ? FINAL.has(JSON.parse(data.textContent).job?.state) : false);
 }
 
 function toggle(page) {
