@@ -7,7 +7,10 @@ import re
 from flask import Flask
 
 PREFIX = "/api/v1"
-OF_ACCOUNTS = {"/login", "/account", "/people", "/people/audit"}
+OF_ACCOUNTS = {
+    *("/login", "/login/openid", "/login/openid/back"),
+    *("/account", "/people", "/people/audit"),
+}
 """Pages of an installation with accounts; on others there are none."""
 OF_PROGRAMS = (PREFIX, "/healthz", "/readyz", "/metrics")
 PLACE = re.compile(r"<(?:[^:<>]+:)?(\w+)>")  # `<int:job_id>`

@@ -331,10 +331,6 @@ def test_a_header_with_an_underscore_stands_for_no_other(echo, browser):
     assert "X-Forwarded-Proto" not in found["headers"]
 
 
-def test_a_proxy_of_this_machine_may_say_that_it_was_asked_by_https(echo, browser):
-    assert browser.get(ECHOED, headers={"X-Forwarded-Proto": "https"}).json()["secure"]
-
-
 def test_a_connection_is_used_again(served):
     place = urlsplit(served[1])
     connection = http.client.HTTPConnection(place.hostname, place.port)

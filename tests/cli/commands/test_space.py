@@ -79,7 +79,7 @@ def test_deleted_runs_can_be_removed_for_good(trainyard, database, finished):
     trainyard("clean", "--deleted")
 
     assert trainyard("show", finished).exit_code == 1
-    assert "no job" in trainyard("restore", finished).stderr
+    assert "no run" in trainyard("restore", finished).stderr
 
 
 def test_the_storage_is_shown_by_kind_and_by_run(trainyard, finished):

@@ -154,7 +154,7 @@ def test_a_run_that_diverged_is_to_be_cloned_and_not_retried(client, database, r
     assert "primary" in clone.attributes["class"]
     assert "so it ends there again: clone the run and lower its learning rate" in page.text
     alert = page.one("section", role="alert").text
-    assert alert.startswith("Diverged Loss became NaN or infinite at epoch 1, batch 262")
+    assert alert.startswith("The loss diverged Loss became NaN or infinite at epoch 1, batch 262")
     assert "It had made no snapshot." in alert
     assert page.one("span", data_live="batch").text == "262"
 
