@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from argon2 import PasswordHasher
@@ -12,6 +14,7 @@ from core.accounts import invitations, logins, passwords, people, tokens
 from core.accounts.logins import Browser
 from core.jobs.actors import Actor
 from webui import access
+from webui.app import create_app
 from webui.context import of
 
 PASSWORD = "correct horse battery"
@@ -21,6 +24,19 @@ OWN_PAGE = {"Sec-Fetch-Site": "same-origin"}
 def hash_quickly(monkeypatch):
     """Hash passwords as ever, with less work."""
     monkeypatch.setattr(passwords, "_hasher", PasswordHasher(1, 8, 1))
+
+
+@contextmanager
+def shared(settings, monkeypatch, compiled_templates, *, csrf: bool = False) -> Iterator:
+    """An installation with accounts; where `csrf` is false, forms need no token."""
+    hash_quickly(monkeypatch)
+    app = create_app(settings.model_copy(update={"accounts": "shared"}))
+    app.testing = True
+    app.config["WTF_CSRF_ENABLED"] = csrf
+    app.jinja_env.bytecode_cache = compiled_templates
+    made = Installation(app)
+    yield made
+    made.database.dispose()
 
 
 @dataclass
