@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import secrets
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -17,6 +19,8 @@ from core.storage.blobs import Storage
 from webui.openid import Provider
 
 _KEY = "trainyard"
+REQUEST_ID = "X-Request-Id"
+_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +68,23 @@ def of(app: Flask) -> Context:
     return context
 
 
+def request_id() -> str:
+    """What this request is known by: in its answer, in the log, and on its error page.
+
+    A proxy in front may have named it already.
+    """
+    if "request_id" not in g:
+        named = request.headers.get(REQUEST_ID, "")
+        g.request_id = named if _ID.fullmatch(named) else secrets.token_hex(8)
+    found: str = g.request_id
+    return found
+
+
 def _bind_job() -> None:
-    """Every line that is logged meanwhile carries the job that the address names."""
+    """Every line that is logged meanwhile carries the request, and the job that it names."""
     named = {name: value for name, value in (request.view_args or {}).items() if name == "job_id"}
     g.bound = ExitStack()
-    g.bound.enter_context(bound(**named))
+    g.bound.enter_context(bound(request_id=request_id(), **named))
 
 
 def _unbind_job(_error: BaseException | None) -> None:

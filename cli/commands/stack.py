@@ -22,6 +22,10 @@ def up() -> None:
     with stack.running():
         console.print(f"\nTrainyard is up: [bold]{stack.url}[/bold]   (Ctrl-C stops it)\n")
         console.print("The worker is loading PyTorch. Runs can be submitted already.")
+        first = stack.first_link()
+        if first:
+            console.print("Nobody has an account yet. The first administrator gets one here, once:")
+            console.print(first, highlight=False, markup=False, soft_wrap=True)
         stack.watch()
 
 

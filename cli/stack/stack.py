@@ -77,6 +77,17 @@ class Stack:
             self.stop()
             self._lock.release()
 
+    def first_link(self) -> str | None:
+        """A link for the first administrator; None where there are no accounts, or is one already."""
+        if not self.settings.has_accounts:
+            return None
+        from core.accounts import invitations  # noqa: PLC0415  (the web was not to wait for it)
+        from core.database.engine import Database  # noqa: PLC0415
+
+        with Database(self.settings.database_address, pool_size=1) as database:
+            secret = invitations.invite_first(database)
+        return secret and f"{self.url}/invitations/{secret}"
+
     def watch(self) -> None:
         """Keep every child alive until `ask_to_stop`."""
         is_worker_there = False

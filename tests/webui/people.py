@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,9 +55,9 @@ class Installation:
         secret = invitations.invite(self.database, people.CONSOLE, role)
         return people.as_actor(invitations.accept(self.database, secret, name, PASSWORD))
 
-    def browser(self, name: str) -> FlaskClient:
+    def browser(self, name: str, agent: str = "tests") -> FlaskClient:
         """A browser in which somebody is logged in."""
-        secret, _ = logins.log_in(self.database, name, PASSWORD, Browser("127.0.0.1", "tests"))
+        secret, _ = logins.log_in(self.database, name, PASSWORD, Browser("127.0.0.1", agent))
         client = self.app.test_client()
         with self.app.test_request_context():
             client.set_cookie(access.cookie_name(of(self.app).settings), secret)
@@ -69,3 +70,10 @@ class Installation:
         client = self.app.test_client()
         client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {text}"
         return client
+
+
+def sent(client, page: str, address: str, **typed: str):
+    """What a form of a page is answered with, sent to an address as a browser would."""
+    found = re.search(r'name="csrf_token" value="([^"]+)"', client.get(page).text)
+    assert found is not None, page
+    return client.post(address, data={"csrf_token": found[1], **typed})

@@ -1,6 +1,7 @@
 // The log of a run. It follows the newest line unless the reader has scrolled up; older lines are
 // fetched when a reader asks for them. What is searched for is found by the server, in all lines.
 
+import { ask } from "../lib/ask.js";
 import { clock, moment, visible } from "../lib/format.js";
 import { writeLocalClock } from "../lib/times.js";
 
@@ -97,7 +98,7 @@ export class Log {
   async #fetch(query) {
     const { find, level } = this.#wanted();
     try {
-      const response = await fetch(this.api("logs", { order: "desc", limit: AT_ONCE, text: find, level, ...query }));
+      const response = await ask(this.api("logs", { order: "desc", limit: AT_ONCE, text: find, level, ...query }));
       return response.ok ? await response.json() : null;
     } catch {
       return null; // what is shown stays
