@@ -168,7 +168,7 @@ def _accounts(settings: Settings) -> Check:
     administrators = sum(each.role == "administrator" for each in found)
     if not administrators:
         return Check("accounts", "note", "no administrator yet; make one: trainyard admin invite")
-    counted = f"{len(found)} people, {administrators} of them administrators"
+    counted = f"people: {len(found)}, administrators among them: {administrators}"
     return Check("accounts", "good", counted)
 
 

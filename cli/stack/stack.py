@@ -78,7 +78,7 @@ class Stack:
             self._lock.release()
 
     def first_link(self) -> str | None:
-        """A link for the first administrator; None where there are no accounts, or is one already."""
+        """A link for the first administrator; None where there is one, or are no accounts."""
         if not self.settings.has_accounts:
             return None
         from core.accounts import invitations  # noqa: PLC0415  (the web was not to wait for it)

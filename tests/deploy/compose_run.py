@@ -3,9 +3,10 @@
     python tests/deploy/compose_run.py
 
 Brings docker-compose.yml up under a project name of its own with secrets made for this once, makes
-the first account by the link that the server prints, and a token of it, sends a run through the API, restarts PostgreSQL and Redis while it trains, waits until it has
-succeeded, and checks each file against the size and SHA-256 that the API says. Containers,
-volumes and networks are removed whatever happens; images stay, as the cache of the next time.
+the first account by the link that the server prints, and a token of it, sends a run through the
+API, restarts PostgreSQL and Redis while it trains, waits until it has succeeded, and checks each
+file against the size and SHA-256 that the API says. Containers, volumes and networks are removed
+whatever happens; images stay, as the cache of the next time.
 
 Needs Docker with Compose, or podman with podman-compose. Two variables fit it to a machine:
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from html import unescape
 
 from argon2 import PasswordHasher
 from flask import Flask
@@ -72,8 +73,10 @@ class Installation:
         return client
 
 
-def sent(client, page: str, address: str, **typed: str):
+def sent(client, page: str, address: str, base_url: str = "http://localhost", **typed: str):
     """What a form of a page is answered with, sent to an address as a browser would."""
-    found = re.search(r'name="csrf_token" value="([^"]+)"', client.get(page).text)
-    assert found is not None, page
-    return client.post(address, data={"csrf_token": found[1], **typed})
+    html = client.get(page, base_url=base_url).text
+    hidden = dict(re.findall(r'<input type="hidden" name="(csrf_token|next)" value="([^"]+)"', html))
+    assert "csrf_token" in hidden, page
+    form = {name: unescape(text) for name, text in hidden.items()}
+    return client.post(address, base_url=base_url, data=form | typed)

@@ -55,7 +55,7 @@ def test_a_changed_password_ends_the_other_logins_and_not_this(place, eve):
     ("field", "typed"),
     [
         ("old_password", {"old_password": "not mine at all"}),
-        ("password", {"password": "short", "again": "short"}),
+        ("password", {"password": "2short", "again": "2short"}),
         ("again", {"again": "something else"}),
     ],
 )

@@ -28,8 +28,8 @@ def visitor(place):
     return client
 
 
-def log_in(client, name="eve", password=PASSWORD, page="/login"):
-    return sent(client, page, "/login", name=name, password=password)
+def log_in(client, name="eve", password=PASSWORD, page="/login", **more):
+    return sent(client, page, "/login", name=name, password=password, **more)
 
 
 def test_somebody_logs_in_and_is_sent_to_the_page_that_was_asked_for(place, visitor):
@@ -81,7 +81,7 @@ def test_whoever_tries_often_has_to_wait_and_is_told_how_long(place, visitor):
 
     assert answer.status_code == 429
     assert int(answer.headers["Retry-After"]) >= 1
-    assert "wait" in Page(answer.text).one("p", role="alert").text
+    assert "Wait" in Page(answer.text).one("p", role="alert").text
 
 
 def test_a_login_without_the_token_of_its_form_is_refused(place, visitor):
@@ -118,8 +118,8 @@ def test_the_cookie_of_a_login_is_kept_from_scripts_and_on_tls_from_other_hosts(
     place.join("eve")
     [plain] = [each for each in log_in(visitor).headers.getlist("Set-Cookie") if "_login_" in each]
     by_tls = place.app.test_client()
-    by_tls.environ_base |= {"wsgi.url_scheme": "https", "HTTP_SEC_FETCH_SITE": "same-origin"}
-    answer = log_in(by_tls)
+    by_tls.environ_base["HTTP_SEC_FETCH_SITE"] = "same-origin"
+    answer = log_in(by_tls, base_url="https://localhost")
     [over_tls] = [each for each in answer.headers.getlist("Set-Cookie") if "_login_" in each]
 
     for cookie in (plain, over_tls):
