@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import secrets
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -17,10 +15,9 @@ from core.messaging.pubsub import Wakeups
 from core.settings import Settings
 from core.storage.blobs import Storage
 from webui.openid import Provider
+from webui.request_ids import request_id
 
 _KEY = "trainyard"
-REQUEST_ID = "X-Request-Id"
-_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +63,6 @@ def of(app: Flask) -> Context:
     context = app.extensions[_KEY]
     assert isinstance(context, Context)
     return context
-
-
-def request_id() -> str:
-    """What this request is known by: in its answer, in the log, and on its error page.
-
-    A proxy in front may have named it already.
-    """
-    if "request_id" not in g:
-        named = request.headers.get(REQUEST_ID, "")
-        g.request_id = named if _ID.fullmatch(named) else secrets.token_hex(8)
-    found: str = g.request_id
-    return found
 
 
 def _bind_job() -> None:

@@ -29,7 +29,7 @@ from core.languages import gettext
 from core.logs import get_logger
 from core.messages import Message, as_json, message
 from webui.api.shapes import Problem
-from webui.context import request_id
+from webui.request_ids import request_id
 
 RETRY_AFTER_S = 5
 

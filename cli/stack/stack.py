@@ -29,6 +29,9 @@ WATCH_EVERY_S = 0.2
 READY_TIMEOUT_S = 60.0
 STOP_MARGIN_S = 15.0
 
+# to listen on all addresses is no address to go to
+_OWN_OF_ALL = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+
 
 class Stack:
     """Broker, web and worker of one home folder."""
@@ -44,8 +47,8 @@ class Stack:
 
     @property
     def url(self) -> str:
-        """The dashboard's address."""
-        host = self.settings.host
+        """The dashboard's address, as this machine reaches it."""
+        host = _OWN_OF_ALL.get(self.settings.host, self.settings.host)
         return f"http://{f'[{host}]' if ':' in host else host}:{self.settings.port}"
 
     @contextlib.contextmanager
@@ -86,7 +89,7 @@ class Stack:
 
         with Database(self.settings.database_address, pool_size=1) as database:
             secret = invitations.invite_first(database)
-        return secret and f"{self.url}/invitations/{secret}"
+        return secret and f"{self.settings.url or self.url}/invitations/{secret}"
 
     def watch(self) -> None:
         """Keep every child alive until `ask_to_stop`."""

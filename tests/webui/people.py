@@ -21,6 +21,7 @@ from webui.context import of
 
 PASSWORD = "correct horse battery"
 OWN_PAGE = {"Sec-Fetch-Site": "same-origin"}
+HIDDEN = re.compile(r'<input type="hidden" name="(csrf_token|next)" value="([^"]+)"')
 
 
 def hash_quickly(monkeypatch):
@@ -76,7 +77,9 @@ class Installation:
 def sent(client, page: str, address: str, base_url: str = "http://localhost", **typed: str):
     """What a form of a page is answered with, sent to an address as a browser would."""
     html = client.get(page, base_url=base_url).text
-    hidden = dict(re.findall(r'<input type="hidden" name="(csrf_token|next)" value="([^"]+)"', html))
+    hidden = dict(
+        re.findall(r'<input type="hidden" name="(csrf_token|next)" value="([^"]+)"', html)
+    )
     assert "csrf_token" in hidden, page
     form = {name: unescape(text) for name, text in hidden.items()}
     return client.post(address, base_url=base_url, data=form | typed)

@@ -59,7 +59,7 @@ class WorkerShape(Shape):
     running: list[int]
     started_at: Timestamp
     last_heartbeat_at: Timestamp
-    used_at: Annotated[Timestamp, Field(deprecated=True, description="Use `last_heartbeat_at`.")]
+    seen_at: Annotated[Timestamp, Field(deprecated=True, description="Use `last_heartbeat_at`.")]
     stopped_at: Timestamp | None
     lost_at: Annotated[
         Timestamp | None, Field(description="When it was found to be lost; null: not yet.")
@@ -94,7 +94,7 @@ class WorkerShape(Shape):
             running=[job.id for job in running],
             started_at=worker.started_at,
             last_heartbeat_at=worker.last_heartbeat_at,
-            used_at=worker.last_heartbeat_at,
+            seen_at=worker.last_heartbeat_at,
             stopped_at=worker.stopped_at,
             lost_at=worker.lost_at,
             rests=[RestShape.of(rest) for rest in parse(worker.rests)],
