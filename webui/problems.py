@@ -127,7 +127,13 @@ def _on_surprise(error: Exception) -> Response:
 
 
 def _asked() -> dict[str, str]:
-    return {"method": request.method, "path": request.path, "request_id": request_id()}
+    return {"method": request.method, "path": _path(), "request_id": request_id()}
+
+
+def _path() -> str:
+    """The path of the request, without the secret of a link: whoever reads logs is not invited."""
+    secret = (request.view_args or {}).get("secret")
+    return request.path.replace(secret, "…") if secret else request.path
 
 
 def refused(status: int, reason: Message) -> Response:

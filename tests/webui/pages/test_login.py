@@ -184,3 +184,26 @@ def test_where_nobody_has_an_account_the_login_says_how_the_first_is_made(place,
     assert "trainyard admin invite" in visitor.get("/login").text
     place.join("eve")
     assert "trainyard admin invite" not in visitor.get("/login").text
+
+
+def test_no_log_has_a_password_a_link_a_token_or_the_secret_of_a_login(place, visitor, caplog):
+    caplog.set_level("DEBUG")
+    secret = invitations.invite(place.database, people.CONSOLE, "member")
+    address = f"/invitations/{secret}"
+    typed = {"name": "eve", "password": PASSWORD, "again": PASSWORD}
+    sent(visitor, address, address, **typed)
+    answer = sent(visitor, "/account", "/account/tokens", name="x", scope="read", days="7")
+    token = Page(answer.text).one("code", id="new-token").text
+    sent(visitor, "/account", "/logout")
+    cookies = log_in(visitor).headers.getlist("Set-Cookie")
+    log_in(place.app.test_client(), "eve", "wrong horse")
+    program = place.app.test_client()
+    program.get("/nothing", headers={"Authorization": f"Bearer {token}"})
+
+    assert visitor.get(address).status_code == 410  # which is written down, and says which address
+
+    assert "/invitations/…" in caplog.text
+    login = next(each for each in cookies if "_login_" in each).partition("=")[2].partition(";")[0]
+    assert not [
+        each for each in (secret, PASSWORD, token, login, "wrong horse") if each in caplog.text
+    ]
