@@ -6,6 +6,7 @@ import { ask } from "./ask.js";
 import { WatchedSource } from "./watched_source.js";
 
 const WORKER = new URL("./shared_streams.js", import.meta.url);
+const HAS_ACCOUNTS = Boolean(document.querySelector("header .me"));
 const ASK_WHO_EVERY_MS = 5000;
 const SILENCE_MS = Number(document.documentElement.dataset.silenceMs);
 
@@ -22,7 +23,7 @@ export function openSource(address, position) {
 
 // A stream that is refused does not say why: its login may have ended, which leads to the login.
 function askWho() {
-  if (performance.now() - askedWhoAt < ASK_WHO_EVERY_MS) return;
+  if (!HAS_ACCOUNTS || performance.now() - askedWhoAt < ASK_WHO_EVERY_MS) return;
   askedWhoAt = performance.now();
   ask("/api/v1/me").catch(() => {}); // the server is away
 }
