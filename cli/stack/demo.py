@@ -49,7 +49,7 @@ def run(settings: Settings, console: Console) -> int:
         with Client(running.url, tokens.token_for(settings, running.url)) as client:
             return train(client, settings, console)
     # nobody else is to come in meanwhile, so nobody has to log in
-    alone: dict[str, Any] = {"host": "127.0.0.1", "trusted_hosts": [], "accounts": "local"}
+    alone: dict[str, Any] = {"host": "127.0.0.1", "trusted_hosts": (), "accounts": "local"}
     stack = Stack(
         settings.model_copy(update=alone),
         lambda text: console.print(text, style="dim", markup=False),
