@@ -18,6 +18,7 @@ from rich.text import Text
 from cli.render import text
 from cli.stack import broker, endpoint
 from core import formats, queries, versions, workers
+from core.accounts import people
 from core.database.engine import Database
 from core.datasets.builtin import DATASETS
 from core.errors import TrainyardError
@@ -56,6 +57,7 @@ def examine(settings: Settings) -> list[Check]:
         _attempt("storage", lambda: _storage(settings)),
         _redis(settings, up),
         _server(settings, up),
+        _accounts(settings),
         _workers(settings),
     ]
     return checks + [_dataset(settings, name) for name in DATASETS]
@@ -151,6 +153,24 @@ def _server(settings: Settings, up: endpoint.Running | None) -> Check:
     if answer.is_success:
         return Check("server", "good", url)
     return Check("server", "bad", f"{url} is not ready: {answer.text[:200]}")
+
+
+def _accounts(settings: Settings) -> Check:
+    if not settings.has_accounts:
+        return Check("accounts", "good", "none: all is its owner's, on this machine alone")
+    try:
+        with (
+            Database(settings.database_address, pool_size=1) as database,
+            database.reading() as session,
+        ):
+            found = [each for each in people.everybody(session) if each.disabled_at is None]
+    except TrainyardError:
+        return Check("accounts", "note", "not known without the database")
+    administrators = sum(each.role == "administrator" for each in found)
+    if not administrators:
+        return Check("accounts", "note", "no administrator yet; make one: trainyard admin invite")
+    counted = f"people: {len(found)}, administrators among them: {administrators}"
+    return Check("accounts", "good", counted)
 
 
 def _workers(settings: Settings) -> Check:

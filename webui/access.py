@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from enum import Enum
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
@@ -25,7 +26,7 @@ from core.accounts import logins, tokens
 from core.accounts.logins import Browser, Lifetime
 from core.database.models import LARGEST_KEY, Artifact
 from core.errors import Forbidden, NotFound, Unauthenticated
-from core.jobs.actors import LOCAL_OWNER, Actor, may, sees, sees_all
+from core.jobs.actors import LOCAL_OWNER, Action, Actor, may, may_on, sees, sees_all
 from core.messages import message
 from core.roles import Role, Scope
 from core.settings import Settings
@@ -344,6 +345,11 @@ def _refuse_private(session: Session, actor: Actor, named: dict[str, Any]) -> No
         queries.refuse_unseen(session, job_id, actor.name)
 
 
+def _may(actor: Actor, action: Action, owner: str | None = None) -> bool:
+    """Whether whoever looks at a page may do something, to a run of an owner."""
+    return may(actor, action) if owner is None else may_on(actor, action, owner)
+
+
 def _of_page() -> dict[str, Any]:
     """What pages are told of whoever looks at them."""
     parts = current()
@@ -352,7 +358,7 @@ def _of_page() -> dict[str, Any]:
     return {
         "me": actor if has_accounts and actor is not NOBODY else None,
         "is_outside": actor is NOBODY,
-        "may_submit": may(actor, "submit"),
+        "may": partial(_may, actor),
         "provider": parts.openid.name if parts.openid else "",
         "is_administrator": actor.is_administrator,
     }

@@ -5,11 +5,10 @@ Every error that Trainyard raises on purpose is turned into an answer here and n
 
 from __future__ import annotations
 
-import secrets
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, g, json, render_template, request
+from flask import Flask, Response, json, render_template, request
 from werkzeug.exceptions import HTTPException, SecurityError
 
 from core.errors import (
@@ -30,6 +29,7 @@ from core.languages import gettext
 from core.logs import get_logger
 from core.messages import Message, as_json, message
 from webui.api.shapes import Problem
+from webui.request_ids import request_id
 
 RETRY_AFTER_S = 5
 
@@ -127,7 +127,13 @@ def _on_surprise(error: Exception) -> Response:
 
 
 def _asked() -> dict[str, str]:
-    return {"method": request.method, "path": request.path, "request_id": _request_id()}
+    return {"method": request.method, "path": _path(), "request_id": request_id()}
+
+
+def _path() -> str:
+    """The path of the request, without the secret of a link: whoever reads logs is not invited."""
+    secret = (request.view_args or {}).get("secret")
+    return request.path.replace(secret, "…") if secret else request.path
 
 
 def refused(status: int, reason: Message) -> Response:
@@ -147,18 +153,10 @@ def _answer(status: int, detail: str, **more: Any) -> Response:
         title=title,
         advice=advice,
         detail=detail,
-        request_id=_request_id(),
+        request_id=request_id(),
         is_retryable=request.method == "GET" and status >= HTTPStatus.INTERNAL_SERVER_ERROR,
     )
     return Response(page, status=status, content_type="text/html; charset=utf-8")
-
-
-def _request_id() -> str:
-    """What this request is known by in the log and on its error page."""
-    if "request_id" not in g:
-        g.request_id = secrets.token_hex(4)
-    found: str = g.request_id
-    return found
 
 
 def _in_words(status: int) -> tuple[str, str]:

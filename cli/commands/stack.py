@@ -28,6 +28,10 @@ def up() -> None:
         console.print("The worker is loading PyTorch. Runs can be submitted already.")
         if program := program_off_the_path():
             console.print(f"Where a page says trainyard, type {program} here.", markup=False)
+        first = stack.first_link()
+        if first:
+            console.print("Nobody has an account yet. The first administrator gets one here, once:")
+            console.print(first, highlight=False, markup=False, soft_wrap=True)
         stack.watch()
 
 

@@ -73,6 +73,7 @@ def _facts(item: JSON) -> list[tuple[str, Any]]:
         ("accuracy", written(formats.percent, item["test_accuracy"])),
         ("published", _published(item)),
         ("owner", item.get("owner")),  # a server of an earlier release does not say it
+        ("seen by", "its owner and administrators alone" if item.get("private") else None),
         ("tags", ", ".join(item.get("tags", ()))),
         ("notes", item.get("notes")),
         ("worker", item["worker"]),

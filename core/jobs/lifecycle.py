@@ -20,7 +20,7 @@ from core.database.models import MEASURED, Clone, Job, JobProgress, JobTag
 from core.errors import Conflict, Forbidden
 from core.jobs import events, lanes, limits, sharing, snapshots
 from core.jobs import values as listed
-from core.jobs.actors import Actor, may, refuse_unless_allowed
+from core.jobs.actors import Actor, may, refuse_unless_allowed, sees
 from core.jobs.capacity import Requirements, requirements
 from core.jobs.moves import NOTHING_DONE, UNPINNED, asked, change, ended, locked
 from core.messages import message
@@ -41,12 +41,14 @@ def submit(
     tags: Sequence[str] = (),
     submission_token: str | None = None,
     cloned_from: int | None = None,
+    private: bool | None = None,
 ) -> Job:
     """Put a job into the queue. The caller notifies the queue's workers afterwards.
 
     The token is what this submit is known by, however often it is sent: where a job was submitted
     with the same one, that job is returned as it is, and nothing is queued. `cloned_from` is the
-    job that it began as a copy of; where that is not there any more, it began as none.
+    job that it began as a copy of; where that is not there for the actor, it began as none. Where
+    `private` is None the job is private where the one that it is a copy of is.
 
     Raises:
         Forbidden: the actor may not.
@@ -56,7 +58,7 @@ def submit(
     _refuse_unless_submitter(actor)
     about = _About(actor.name, preset, priority, queue, tags)
     made = [_made(name, spec, about, submission_token)]
-    [job] = _inserted(database, actor, made, cloned_from)
+    [job] = _inserted(database, actor, made, cloned_from, private)
     return job
 
 
@@ -73,11 +75,12 @@ def submit_for_seeds(
     tags: Sequence[str] = (),
     submission_token: str | None = None,
     cloned_from: int | None = None,
+    private: bool | None = None,
 ) -> list[Job]:
     """Put a job for each of some seeds into the queue, all or none of them, under a common tag.
 
-    The tag is named by the number of the first of them. The token, and `cloned_from`, work as those
-    of `submit`.
+    The tag is named by the number of the first of them. The token, `cloned_from` and `private` work
+    as those of `submit`.
 
     Raises:
         Forbidden: the actor may not.
@@ -94,7 +97,7 @@ def submit_for_seeds(
         )
         for number, seed in enumerate(seeds)
     ]
-    return _inserted(database, actor, jobs, cloned_from, are_together=True)
+    return _inserted(database, actor, jobs, cloned_from, private, are_together=True)
 
 
 def name_for_seed(name: str, seed: int) -> str:
@@ -167,6 +170,7 @@ def _inserted(
     actor: Actor,
     jobs: Sequence[Job],
     cloned_from: int | None,
+    private: bool | None,
     *,
     are_together: bool = False,
 ) -> list[Job]:
@@ -179,8 +183,11 @@ def _inserted(
                 return known
             limits.refuse_more(session, sharing.owner_of(jobs[0]), len(jobs))
             tag = None
+            parent = _parent(session, actor, cloned_from)
+            is_private = parent is not None and parent.is_private if private is None else private
             for job in jobs:
-                _add(session, job, cloned_from)
+                job.is_private = is_private
+                _add(session, job, parent)
                 if are_together:
                     tag = tag or tag_of_seeds(job)
                     _tag(session, job, tag)
@@ -203,13 +210,13 @@ def _of_submission(session: Session, tokens: Sequence[str]) -> list[Job]:
     return sorted(found, key=lambda job: job.id)
 
 
-def _add(session: Session, job: Job, cloned_from: int | None) -> None:
+def _add(session: Session, job: Job, parent: Job | None) -> None:
     job.lane_id = lanes.find(session, job.queue, requirements(job), sharing.owner_of(job))
     session.add(job)
     session.flush()
     session.refresh(job, ["created_at", "available_at"])  # the database's own times
-    if cloned_from is not None and _is_there(session, cloned_from):
-        session.add(Clone(job_id=job.id, parent_id=cloned_from))
+    if parent is not None:
+        session.add(Clone(job_id=job.id, parent_id=parent.id))
     session.add_all(JobTag(job_id=job.id, tag=tag) for tag in job.tags)
     listed.write_of_spec(session, job.id, job.spec)
 
@@ -227,10 +234,13 @@ def _tag(session: Session, job: Job, tag: str) -> None:
         session.add(JobTag(job_id=job.id, tag=tag))
 
 
-def _is_there(session: Session, job_id: int) -> bool:
-    """Whether there is a job; on PostgreSQL it then stays until the transaction is over."""
-    query = select(Job.id).where(Job.id == job_id).with_for_update(read=True, key_share=True)
-    return session.scalar(query) is not None
+def _parent(session: Session, actor: Actor, job_id: int | None) -> Job | None:
+    """A job that is there for an actor; on PostgreSQL it stays until the transaction is over."""
+    if job_id is None:
+        return None
+    query = select(Job).where(Job.id == job_id).with_for_update(read=True, key_share=True, of=Job)
+    job = session.scalar(query)
+    return job if job is not None and sees(actor, job) else None
 
 
 def cancel(database: Database, job_id: int, actor: Actor) -> Job:

@@ -411,6 +411,16 @@ def refuse_unseen(session: Session, job_id: int, seen_by: str) -> None:
         raise _unknown(session, job_id)
 
 
+def owners_of_private(session: Session, job_ids: Sequence[int]) -> dict[int, str]:
+    """Whose each of some jobs is, of those that are private, however many they are."""
+    asked = select(Job.id, Job.owner).where(Job.is_private.is_(True))
+    return {
+        row[0]: row[1]
+        for part in parts(job_ids)
+        for row in session.execute(asked.where(Job.id.in_(part)))
+    }
+
+
 def revisions(session: Session, job_ids: Sequence[int]) -> dict[int, tuple[int, State]]:
     """The revision and the state of each of some jobs that is there, however many they are."""
     asked = select(Job.id, Job.revision, Job.state)

@@ -7,10 +7,9 @@ from sqlalchemy import update
 from core.accounts import people, tokens
 from core.database.clock import now
 from core.database.models import Job, Login, Token
-from tests.webui.people import Installation, hash_quickly
+from tests.webui.people import shared
 from webui import access
 from webui.access import NEEDS, Need
-from webui.app import create_app
 
 OTHERS_THAT_CHANGE = {
     # what a viewer may send: it changes nothing, or what is the viewer's own alone
@@ -36,15 +35,9 @@ def database_kind():
 
 @pytest.fixture
 def place(settings, monkeypatch, compiled_templates):
-    """An installation with accounts."""
-    hash_quickly(monkeypatch)
-    app = create_app(settings.model_copy(update={"accounts": "shared"}))
-    app.testing = True
-    app.config["WTF_CSRF_ENABLED"] = False  # whose form it is comes after who asks
-    app.jinja_env.bytecode_cache = compiled_templates
-    made = Installation(app)
-    yield made
-    made.database.dispose()
+    """An installation with accounts; whose form it is comes after who asks."""
+    with shared(settings, monkeypatch, compiled_templates) as made:
+        yield made
 
 
 @pytest.fixture

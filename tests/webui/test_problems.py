@@ -268,7 +268,7 @@ def test_an_error_page_says_what_to_do_and_under_what_the_log_has_it(raising, ca
     assert "There is no run 7." in page
     for address in ('href="/"', 'href="/search"', 'href="/?deleted=true"'):
         assert address in page
-    [number] = re.findall(r"Request ([0-9a-f]{8}), ", page)
+    [number] = re.findall(r"Request ([0-9a-f]{16}), ", page)
     assert number in caplog.text
 
 

@@ -95,6 +95,12 @@ Notes = Annotated[
 ]
 
 
+Private = Annotated[
+    bool,
+    Field(title="Private", description="Only you and administrators see the run."),
+]
+
+
 class Submission(BaseModel):
     """A run to be queued: a name, a spec, and where it is queued."""
 
@@ -130,6 +136,8 @@ class Submission(BaseModel):
             description="The number of the run whose spec this one began as a copy of.",
         ),
     ] = None
+    private: Private | None = None
+    """None: where the run that this one is a copy of is."""
     seeds: Annotated[
         list[int],
         BeforeValidator(_seeds),
@@ -149,6 +157,7 @@ class Edit(BaseModel):
     name: RunName | None = None
     tags: Tags | None = None
     notes: Notes | None = None
+    private: Private | None = None
 
 
 class ActionOptions(BaseModel):

@@ -92,6 +92,7 @@ def _queued(context: Context, asked: Asked, token: str | None) -> list[Job]:
         "tags": submission.tags,
         "submission_token": token,
         "cloned_from": submission.cloned_from,
+        "private": submission.private,
     }
     if not submission.seeds:
         return [lifecycle.submit(context.database, context.actor, **about)]

@@ -76,7 +76,7 @@ def show(job_id: int) -> Response:
 
 @blueprint.patch("/jobs/<int:job_id>")
 def edit(job_id: int) -> Response:
-    """Change a run's name, tags or notes; what the body does not name stays."""
+    """Change a run's name, tags, notes or who sees it; what the body does not name stays."""
     actions.edit(current(), job_id, options())
     return show(job_id)
 

@@ -9,6 +9,7 @@ from flask import Response, render_template, request, url_for
 
 from core import queries
 from core.errors import InvalidInput
+from core.jobs.actors import refuse_unless_allowed
 from core.languages import ngettext
 from core.messages import message
 from core.spec import facts
@@ -28,6 +29,7 @@ def ask(job_id: int) -> str:
     """The question whether a run is to be deleted."""
     with current().database.reading() as session:
         row, worker = queries.job(session, job_id)
+        refuse_unless_allowed(current().actor, "delete", row)
         return _question([JobShape.of(row, worker)], is_chosen=True, address=None)
 
 

@@ -16,6 +16,7 @@ from core.database.instance import instance_of
 from core.database.models import Attempt, Job
 from core.datasets.builtin import DATASETS
 from core.errors import Conflict
+from core.jobs.actors import refuse_unless_allowed
 from core.messages import message
 from core.protocol.reports import LEVELS
 from core.queries import Curve, Page
@@ -216,6 +217,7 @@ def ask_to_cancel(job_id: int) -> str | Response:
         row, worker = queries.job(session, job_id)
         if row.state in FINAL:
             return to_run(job_id)
+        refuse_unless_allowed(current().actor, "cancel", row)
         shown = whole_job(session, row, worker).as_json()
         return render_template("run/cancel.html", job=shown, instance=instance_of(session))
 

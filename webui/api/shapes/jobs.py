@@ -139,6 +139,9 @@ class JobShape(Shape):
     owner: Annotated[str, Field(description="Who submitted it.")]
     tags: list[str]
     notes: str
+    private: Annotated[
+        bool, Field(description="Whether its owner and administrators alone see it.")
+    ]
     cloned_from: Annotated[
         int | None, Field(description="The run that it began as a copy of; null in lists.")
     ]
@@ -209,6 +212,7 @@ class JobShape(Shape):
         heartbeat = row.progress.last_heartbeat_at if row.state == "running" else None
         return cls(
             **{name: getattr(row, name) for name in _AS_STORED},
+            private=row.is_private,
             cloned_from=cloned_from,
             progress=Progress.of(row),
             train_loss=_train_loss(row),
@@ -242,6 +246,7 @@ def _train_loss_over(row: Job) -> Literal["epoch", "batches"] | None:
 
 
 _MADE = {
+    "private",
     "cloned_from",
     "progress",
     "train_loss",

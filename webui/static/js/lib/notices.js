@@ -2,6 +2,7 @@
 // show notifications; where it may not, a message on the page has to do. As long as a page of ours is open, one
 // tab asks how the runs are that somebody waits for, also while it is hidden.
 
+import { ask as askServer } from "./ask.js";
 import { toast } from "./toasts.js";
 import { gettext } from "./words.js";
 
@@ -103,7 +104,7 @@ function look() {
 async function ask() {
   for (const [address, name] of Object.entries(awaited())) {
     try {
-      const response = await fetch(address);
+      const response = await askServer(address);
       if (response.status === 404) forget(address);
       const job = response.ok ? await response.json() : null;
       if (job && FINAL.has(job.state)) tell(address, name, job);

@@ -2,6 +2,7 @@
 // morphs what has changed, so that focus, selection and scroll stay where they are.
 
 import { Idiomorph } from "../../node_modules/idiomorph/dist/idiomorph.esm.js";
+import { ask } from "./ask.js";
 import * as connection from "./connection.js";
 import { openSource } from "./source.js";
 import { writeTimes } from "./times.js";
@@ -11,11 +12,10 @@ const EVERY_MS_WHILE_FOLLOWING = 10_000; // progress is no event
 const GATHER_MS = 200; // many events make one look
 const PATIENCE_MS = 10000;
 const GONE = 410; // another database is behind this address now
-const LOGGED_OUT = 401; // which leads to the login, and back here
 
 export async function fetchPart(address) {
-  const response = await fetch(address, { signal: AbortSignal.timeout(PATIENCE_MS) });
-  if ([GONE, LOGGED_OUT].includes(response.status)) location.reload();
+  const response = await ask(address, { signal: AbortSignal.timeout(PATIENCE_MS) });
+  if (response.status === GONE) location.reload();
   if (!response.ok) throw new Error(`${address}: ${response.status}`);
   return new DOMParser().parseFromString(await response.text(), "text/html");
 }

@@ -2,6 +2,7 @@
 // fetched when a reader asks for them. What is searched for is found by the server, in all lines, while
 // the stream brings new ones: a line that both bring is shown once, and one that neither found is none.
 
+import { ask } from "../lib/ask.js";
 import { clock, moment, visible } from "../lib/format.js";
 import { writeLocalClock } from "../lib/times.js";
 
@@ -116,7 +117,7 @@ export class Log {
   // Lines that are looked for, newest first.
   async #fetch({ find, level }, query) {
     try {
-      const response = await fetch(this.api("logs", { order: "desc", limit: AT_ONCE, text: find, level, ...query }));
+      const response = await ask(this.api("logs", { order: "desc", limit: AT_ONCE, text: find, level, ...query }));
       return response.ok ? await response.json() : null;
     } catch {
       return null; // what is shown stays
