@@ -40,6 +40,15 @@ from core.database.models.measurements import (
     MetricSegment,
     ResourceSample,
 )
+from core.database.models.notifications import (
+    ANSWER_LENGTH,
+    MAIL_LENGTH,
+    WEBHOOK_LENGTH,
+    Delivery,
+    NotificationChoice,
+    NotificationSettings,
+    Webhook,
+)
 from core.database.models.previews import Preview
 from core.database.models.workers import Worker
 from core.database.types import (
@@ -57,8 +66,10 @@ from core.database.types import (
 __all__ = [
     "ADDRESS_LENGTH",
     "AGENT_LENGTH",
+    "ANSWER_LENGTH",
     "KIND_LENGTH",
     "LARGEST_KEY",
+    "MAIL_LENGTH",
     "MEASURED",
     "NAME_LENGTH",
     "PERSON_LENGTH",
@@ -68,11 +79,13 @@ __all__ = [
     "TAG_LENGTH",
     "TOKEN_LENGTH",
     "VALUE_LENGTH",
+    "WEBHOOK_LENGTH",
     "AccountEvent",
     "Artifact",
     "Attempt",
     "Base",
     "Clone",
+    "Delivery",
     "DerivedFile",
     "Duty",
     "Epoch",
@@ -91,6 +104,8 @@ __all__ = [
     "Login",
     "MetricBuckets",
     "MetricSegment",
+    "NotificationChoice",
+    "NotificationSettings",
     "Person",
     "Preview",
     "ResourceSample",
@@ -98,6 +113,7 @@ __all__ = [
     "Snapshot",
     "Token",
     "UnnamedBlob",
+    "Webhook",
     "Worker",
     "artifact_kind",
 ]
