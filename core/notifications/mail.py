@@ -26,7 +26,7 @@ def is_address(text: str) -> bool:
         found = Address(addr_spec=text)
     except (ValueError, HeaderParseError, IndexError):
         return False
-    return bool(found.username and "." in found.domain.strip(".") or found.domain == "localhost")
+    return bool((found.username and "." in found.domain.strip(".")) or found.domain == "localhost")
 
 
 def letter(sender: str, receiver: str, subject: str, text: str, letter_id: str) -> EmailMessage:

@@ -254,7 +254,7 @@ def _chosen(session: Session, owner: str, topic: str) -> dict[tuple[str, int], s
             NotificationChoice.owner == owner, NotificationChoice.topic == topic
         )
     )
-    return {(way, hook): topic for way, hook in rows}
+    return dict.fromkeys(rows, topic)
 
 
 def _put_all(

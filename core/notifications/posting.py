@@ -70,11 +70,17 @@ def post(
     """
     parsed(address)
     backend = _Backend(allowed, time.monotonic() + timeout_s)
-    sent = {"Content-Type": "application/json", "User-Agent": AGENT, "Connection": "close"}
+    sent: dict[str, str] = {
+        "Content-Type": "application/json",
+        "User-Agent": AGENT,
+        "Connection": "close",
+    }
     try:
         with (
             httpcore.ConnectionPool(_trusted(), network_backend=backend) as pool,
-            pool.stream("POST", address, headers={**sent, **headers}, content=body) as response,
+            pool.stream(
+                "POST", address, headers=list({**sent, **headers}.items()), content=body
+            ) as response,
         ):
             beginning = _beginning(response.iter_stream())
             return Answer(response.status, beginning, _retry_after(response.headers))
@@ -128,7 +134,7 @@ class _Backend(httpcore.NetworkBackend):
         self,
         host: str,
         port: int,
-        timeout: float | None = None,
+        timeout: float | None = None,  # noqa: ARG002  (the deadline is for all of it)
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
@@ -152,10 +158,10 @@ class _Stream(httpcore.NetworkStream):
         self._inner = inner
         self._deadline = deadline
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002
         return self._inner.read(max_bytes, _left(self._deadline, httpcore.ReadTimeout))
 
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
         self._inner.write(buffer, _left(self._deadline, httpcore.WriteTimeout))
 
     def close(self) -> None:
@@ -165,7 +171,7 @@ class _Stream(httpcore.NetworkStream):
         self,
         ssl_context: ssl.SSLContext,
         server_hostname: str | None = None,
-        timeout: float | None = None,
+        timeout: float | None = None,  # noqa: ARG002  (the deadline is for all of it)
     ) -> httpcore.NetworkStream:
         left = _left(self._deadline, httpcore.ConnectTimeout)
         # the name of the address, not the number that it was looked up as

@@ -193,7 +193,9 @@ def write_down(database: Database, taken: Taken, outcome: Outcome) -> None:
         ).all()
         webhook = taken.webhook
         if changed and is_over and not outcome.is_good and webhook and webhook.is_enabled:
-            outbox.disable(session, webhook.id, _why(outcome), parsed(webhook.address).hostname)
+            outbox.disable(
+                session, webhook.id, _why(outcome), parsed(webhook.address).hostname or ""
+            )
     log.info("delivered" if outcome.is_good else "not_delivered", **_facts(taken, outcome))
 
 

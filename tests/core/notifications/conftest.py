@@ -59,8 +59,6 @@ def receiver():
             self.end_headers()
             self.wfile.write(text)
 
-        do_GET = do_POST
-
         def log_message(self, *_):
             pass
 
@@ -93,7 +91,8 @@ def mail_server():
             for line in iter(self.rfile.readline, b""):
                 word = line.split(b":")[0].split()[0].upper()
                 if word == b"QUIT":
-                    return self.say("221 bye")
+                    self.say("221 bye")
+                    return
                 if word == b"RCPT" and made.refuses:
                     self.say("550 nobody of this name")
                 elif word == b"DATA":

@@ -30,7 +30,7 @@ def named(monkeypatch, *numbers):
 def test_a_name_that_leads_to_a_private_address_is_refused(monkeypatch):
     named(monkeypatch, "10.1.2.3")
 
-    with pytest.raises(Refused, match="hooks.example"):
+    with pytest.raises(Refused, match=r"hooks\.example"):
         permitted("hooks.example", 80)
 
 
