@@ -20,7 +20,7 @@ from core.errors import Conflict
 from core.languages import LANGUAGES
 from core.messages import message
 from core.notifications import choices, notices, outbox, webhooks
-from core.notifications.choices import BOUND, WAIT_MINUTES, Choices
+from core.notifications.choices import BOUND, METRIC, WAIT_MINUTES, Choices
 from core.notifications.topics import TOPICS, Kind, Topic
 from core.spec.validation import WrongValue
 from webui.actions.options import checked
@@ -65,7 +65,7 @@ class NotificationOptions(BaseModel):
     ] = None
     language: str = "en"
     wait_minutes: Annotated[float, Field(gt=0, le=LARGEST_WAIT)] = WAIT_MINUTES
-    metric: str = "validation_accuracy"
+    metric: str = METRIC
     bound: Annotated[float, Field(allow_inf_nan=False)] = BOUND
     is_above: bool = True
 

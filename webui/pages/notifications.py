@@ -11,7 +11,7 @@ from flask import Response, make_response, render_template, request
 from core import queries
 from core.database.models import MEASURED, Webhook
 from core.errors import InvalidInput
-from core.languages import LANGUAGES
+from core.languages import LANGUAGES, gettext
 from core.messages import message
 from core.notifications import choices, notices, outbox, webhooks
 from core.notifications.topics import KINDS, TOPICS
@@ -104,6 +104,16 @@ def replay_delivery(delivery_id: int) -> Response:
     return to("pages.notifications", part="log")
 
 
+def _kind_titles() -> dict[str, str]:
+    return {
+        "standard": gettext("Standard Webhooks"),
+        "slack": "Slack",
+        "discord": "Discord",
+        "feishu": gettext("Feishu"),
+        "dingtalk": gettext("DingTalk"),
+    }
+
+
 def _typed(form: Mapping[str, str]) -> dict[str, Any]:
     """What the form asks for."""
     chosen = {
@@ -153,6 +163,7 @@ def _page(secret_of: Webhook | None = None, errors: Mapping[str, str] | None = N
             older=page.next,
             topics=TOPICS,
             kinds=KINDS,
+            kind_titles=_kind_titles(),
             metrics={name: message(f"metric.{name}") for name in MEASURED},
             languages=LANGUAGES,
             sends_mail=parts.settings.smtp_url is not None,
