@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from core.database.engine import Database
 from core.database.models import NotificationChoice, NotificationSettings
 from core.errors import InvalidInput
-from core.languages import ENGLISH
+from core.languages import ENGLISH, chosen
 from core.messages import message
 from core.notifications.mail import is_address
 from core.notifications.topics import PERSONAL, TOPICS, Topic, Way
@@ -44,10 +44,10 @@ def of_owner(session: Session, owner: str) -> Choices:
             NotificationChoice.owner == owner, NotificationChoice.way.in_(PERSONAL)
         )
     ).all()
-    chosen = {(topic, way) for topic, way in rows}
-    ways = {topic: [way for way in PERSONAL if (topic, way) in chosen] for topic in TOPICS}
+    picked = {(topic, way) for topic, way in rows}
+    ways = {topic: [way for way in PERSONAL if (topic, way) in picked] for topic in TOPICS}
     if kept is None:
-        return Choices(ways)
+        return Choices(ways, language=chosen())
     return Choices(
         ways,
         kept.mail,
@@ -62,39 +62,39 @@ def of_owner(session: Session, owner: str) -> Choices:
 def keep_defaults(session: Session, owner: str) -> None:
     """Let somebody have the default bounds, who has set none: their webhooks may ask for them."""
     if session.get(NotificationSettings, owner) is None:
-        session.add(_settings(owner, Choices()))
+        session.add(_settings(owner, Choices(language=chosen())))
 
 
-def _settings(owner: str, chosen: Choices) -> NotificationSettings:
+def _settings(owner: str, wanted: Choices) -> NotificationSettings:
     return NotificationSettings(
         owner=owner,
-        mail=chosen.mail or None,
-        language=chosen.language,
-        wait_minutes=chosen.wait_minutes,
-        metric=chosen.metric,
-        bound=chosen.bound,
-        is_above=chosen.is_above,
+        mail=wanted.mail or None,
+        language=wanted.language,
+        wait_minutes=wanted.wait_minutes,
+        metric=wanted.metric,
+        bound=wanted.bound,
+        is_above=wanted.is_above,
     )
 
 
-def choose(database: Database, owner: str, chosen: Choices) -> None:
+def choose(database: Database, owner: str, wanted: Choices) -> None:
     """Keep what somebody wants, instead of what they wanted before.
 
     Raises:
         InvalidInput: no mail can be sent to the address.
     """
-    if chosen.mail and not is_address(chosen.mail):
+    if wanted.mail and not is_address(wanted.mail):
         raise InvalidInput.one("mail", message("input.mail"))
-    wants_mail = any("mail" in ways for ways in chosen.ways.values())
-    if wants_mail and not chosen.mail:
+    wants_mail = any("mail" in ways for ways in wanted.ways.values())
+    if wants_mail and not wanted.mail:
         raise InvalidInput.one("mail", message("input.required"))
     with database.writing() as session:
-        session.merge(_settings(owner, chosen))
+        session.merge(_settings(owner, wanted))
         session.execute(
             delete(NotificationChoice).where(
                 NotificationChoice.owner == owner, NotificationChoice.way.in_(PERSONAL)
             )
         )
-        for topic, ways in chosen.ways.items():
+        for topic, ways in wanted.ways.items():
             for way in dict.fromkeys(ways):
                 session.add(NotificationChoice(owner=owner, topic=topic, way=way, webhook_id=0))

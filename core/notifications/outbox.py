@@ -108,7 +108,8 @@ def note_measured(session: Session, owner: str, job_id: int | None = None) -> No
     asked = select(
         NotificationSettings.metric, NotificationSettings.bound, NotificationSettings.is_above
     ).where(NotificationSettings.owner == owner)
-    wanted = session.connection().execute(asked).first()
+    # locked: whoever looks at the same time tells of a run once
+    wanted = session.connection().execute(asked.with_for_update()).first()
     if wanted is None or wanted.metric not in MEASURED:
         return
     which = [Job.id == job_id] if job_id else [_IS_RUNNING, Job.owner == owner]

@@ -10,12 +10,13 @@ from standardwebhooks.webhooks import Webhook as Verifier
 from core.database.clock import now
 from core.database.models import Delivery, NotificationChoice, Person, Webhook
 from core.errors import NotFound
-from core.jobs import lifecycle
+from core.jobs import endings, lifecycle
 from core.jobs.actors import LOCAL_OWNER
+from core.messages import plain
 from core.notifications import choices, outbox, sending, webhooks
 from core.notifications.choices import Choices
-from tests.core.jobs.conftest import submit
-from tests.core.many import _noted
+from tests.core.jobs.conftest import claim, submit
+from tests.core.many import _noted, costly, learn, multiply, plans
 from tests.core.notifications.conftest import OWNER, deliveries, make_due
 from tests.services import wait_until
 
@@ -56,6 +57,21 @@ def test_nothing_is_written_where_nobody_wants_to_know(database, fail):
     asked = [each for each, _ in statements if "notification" in each or "deliver" in each]
     assert len(asked) == 1
     assert deliveries(database) == []
+
+
+def test_the_end_of_a_run_reads_no_other_run(database, claimant, hook):
+    submit(database)
+    submit(database)
+    lease = claim(database, claimant)
+    multiply(database, 3000, "state = 'queued'")
+    learn(database)
+    failure = endings.Failure("error", plain("x"))
+
+    found = plans(database, lambda: endings.end(database, lease, "failed", failure))
+
+    steps = [step for plan in found for step in costly(plan)]
+    assert [step for step in steps if "epochs" not in step] == []  # of which a run has few
+    assert len(deliveries(database)) == 1
 
 
 def test_somebody_is_told_of_their_own_runs_alone(database, receiver, fail):
