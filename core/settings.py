@@ -204,14 +204,35 @@ class Settings(BaseSettings):
         ),
     ] = ""
 
-    @field_validator("trusted_hosts", "trusted_proxies", "queues", mode="before")
+    webhook_hosts: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        Field(
+            description="Host names and networks (10.1.0.0/16), comma separated, that webhooks may "
+            "reach though they are private."
+        ),
+    ] = ()
+    smtp_url: Annotated[
+        SecretStr | None,
+        Field(
+            description="smtp://user:password@host:port or smtps://…: the server that takes mail; "
+            "empty: none is sent."
+        ),
+    ] = None
+    mail_from: Annotated[
+        str, Field(max_length=254, description="Who mail is from: an address of mail.")
+    ] = ""
+
+    @field_validator("trusted_hosts", "trusted_proxies", "queues", "webhook_hosts", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("slots", "data", "url", "token", "openid_client_secret", mode="before")
+    @field_validator(
+        *("slots", "data", "url", "token", "openid_client_secret", "smtp_url"), mode="before"
+    )
     @classmethod
     def _empty_is_unset(cls, value: Any) -> Any:
         return None if value == "" else value
@@ -284,6 +305,23 @@ class Settings(BaseSettings):
             raise WrongValue(message("setting.storage_address"))
         return value
 
+    @field_validator("webhook_hosts")
+    @classmethod
+    def _names_or_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_name_or_network(each) for each in value)
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _known_mail_server(cls, value: SecretStr | None) -> SecretStr | None:
+        address = value.get_secret_value() if value else ""
+        if address and not (
+            address.startswith(("smtp://", "smtps://"))
+            and _has_good_port(address)
+            and urlsplit(address).hostname
+        ):
+            raise WrongValue(message("setting.mail_server"))
+        return value
+
     @field_validator("url")
     @classmethod
     def _http(cls, value: str | None) -> str | None:
@@ -302,6 +340,18 @@ class Settings(BaseSettings):
         if self.openid_issuer and not self.openid_client_id:
             raise WrongValue(message("setting.openid_client", prefix=PREFIX))
         return self
+
+    @model_validator(mode="after")
+    def _mail_has_a_sender(self) -> Self:
+        if self.smtp_url is not None and not re.fullmatch(r"[^\s@<>]+@[^\s@<>]+", self.mail_from):
+            raise WrongValue(message("setting.mail_from", prefix=PREFIX))
+        return self
+
+    @cached_property
+    def own_address(self) -> str:
+        """Where people reach the pages: what messages link to."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.url or f"http://{host}:{self.port}"
 
     @cached_property
     def has_accounts(self) -> bool:
@@ -388,7 +438,7 @@ OLD_NAMES = {"TRAINYARD_ARTIFACTS_URL": "storage_url"}
 
 SECRETS = (
     *("database_url", "redis_url", "secret_key", "metrics_token"),
-    *("token", "openid_client_secret"),
+    *("token", "openid_client_secret", "smtp_url"),
 )
 """Fields that may hold a secret: `TRAINYARD_SECRET_KEY_FILE` names a file with the value."""
 
@@ -454,6 +504,16 @@ def _host_name(text: str) -> str:
         raise WrongValue(message("setting.trusted_host", text=text))
     name = f"[{host}]" if is_address else host
     return f"{name}:{port}" if port else name
+
+
+def _name_or_network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text, strict=False))
+    except ValueError:
+        name = text.lower().rstrip(".")
+        if "/" in name or not _HOST.fullmatch(name):
+            raise WrongValue(message("setting.webhook_host", text=text)) from None
+        return name
 
 
 def _is_web_address(address: str) -> bool:

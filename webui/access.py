@@ -79,6 +79,7 @@ NEEDS: dict[str, Need] = {
         # of one's own alone
         *("api.filters", "api.save_filter", "api.remove_filter"),
         *("pages.save_filter", "pages.remove_filter"),
+        *("api.notifications", "api.webhooks", "api.deliveries", "pages.notifications"),
     ),
     # runs of one's own; `core.jobs.actors` asks whose each is
     **_all(
@@ -92,6 +93,12 @@ NEEDS: dict[str, Need] = {
         *("pages.delete_many", "pages.ask_to_cancel_selected", "pages.cancel_selected"),
         *("pages.retry_selected", "pages.ask_for_tags", "pages.tag_selected"),
         "pages.restore_selected",
+        # how one is told of them
+        *("api.choose_notifications", "api.take_news", "api.add_webhook", "api.change_webhook"),
+        *("api.remove_webhook", "api.rotate_webhook", "api.test_webhook", "api.replay_delivery"),
+        *("pages.choose_notifications", "pages.add_webhook", "pages.change_webhook"),
+        *("pages.remove_webhook", "pages.rotate_webhook", "pages.test_webhook"),
+        *("pages.test_mail", "pages.replay_delivery"),
     ),
     **_all(
         Need.ADMINISTRATOR,

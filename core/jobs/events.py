@@ -28,6 +28,7 @@ from core.database.dialects import is_postgresql
 from core.database.models import JobEvent
 from core.jobs.actors import Actor
 from core.messages import Message, as_json
+from core.notifications import outbox
 from core.states import EventKind
 
 LOCK = 728
@@ -63,6 +64,7 @@ def append(
             "stored": stored,
         },
     )
+    outbox.note_end(session, job_id, kind)
 
 
 _VALUES: dict[str, ColumnElement[Any]] = {

@@ -14,6 +14,7 @@ from core.queries.curves import (
     metrics_curve,
     resources_curve,
 )
+from core.queries.deliveries import deliveries
 from core.queries.experience import Experience, TypicalEpoch, of_preset, typical_epochs
 from core.queries.groups import same_but_seed
 from core.queries.jobs import (
@@ -101,6 +102,7 @@ __all__ = [
     "count_of_jobs",
     "count_of_state",
     "count_queued",
+    "deliveries",
     "ended_lately",
     "epochs",
     "epochs_curve",

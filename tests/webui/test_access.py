@@ -61,6 +61,8 @@ def requests_of(app, run):
         "invitation_id": 1,
         "login_id": 10_000,
         "token_id": 10_000,
+        "webhook_id": 10_000,
+        "delivery_id": 10_000,
         "which": "nobody",
         "owner": "nobody",
         "name": "nobody",

@@ -4,6 +4,14 @@ from webui.actions.accounts import change_person, invite, make_token
 from webui.actions.cleaning import clean
 from webui.actions.filters import remove_filter, save_filter
 from webui.actions.many import Many, cancel_many, delete_many, restore_many, retry_many, tag_many
+from webui.actions.notifications import (
+    add_webhook,
+    change_webhook,
+    choose_notifications,
+    take_news,
+    test_mail,
+    test_webhook,
+)
 from webui.actions.options import (
     LARGEST_PRIORITY,
     MOST_AT_ONCE,
@@ -26,10 +34,13 @@ __all__ = [
     "Many",
     "RetryOptions",
     "Submission",
+    "add_webhook",
     "cancel",
     "cancel_many",
     "change_person",
+    "change_webhook",
     "check",
+    "choose_notifications",
     "clean",
     "delete",
     "delete_many",
@@ -49,4 +60,7 @@ __all__ = [
     "save_filter",
     "submit",
     "tag_many",
+    "take_news",
+    "test_mail",
+    "test_webhook",
 ]

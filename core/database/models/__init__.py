@@ -41,6 +41,15 @@ from core.database.models.measurements import (
     MetricSegment,
     ResourceSample,
 )
+from core.database.models.notifications import (
+    ANSWER_LENGTH,
+    MAIL_LENGTH,
+    WEBHOOK_LENGTH,
+    Delivery,
+    NotificationChoice,
+    NotificationSettings,
+    Webhook,
+)
 from core.database.models.previews import Preview
 from core.database.models.sharing import OwnerLimit, OwnerUse
 from core.database.models.workers import Worker
@@ -59,8 +68,10 @@ from core.database.types import (
 __all__ = [
     "ADDRESS_LENGTH",
     "AGENT_LENGTH",
+    "ANSWER_LENGTH",
     "KIND_LENGTH",
     "LARGEST_KEY",
+    "MAIL_LENGTH",
     "MEASURED",
     "NAME_LENGTH",
     "PERSON_LENGTH",
@@ -70,11 +81,13 @@ __all__ = [
     "TAG_LENGTH",
     "TOKEN_LENGTH",
     "VALUE_LENGTH",
+    "WEBHOOK_LENGTH",
     "AccountEvent",
     "Artifact",
     "Attempt",
     "Base",
     "Clone",
+    "Delivery",
     "DerivedFile",
     "Duty",
     "Epoch",
@@ -93,6 +106,8 @@ __all__ = [
     "Login",
     "MetricBuckets",
     "MetricSegment",
+    "NotificationChoice",
+    "NotificationSettings",
     "OwnerLimit",
     "OwnerUse",
     "Person",
@@ -102,6 +117,7 @@ __all__ = [
     "Snapshot",
     "Token",
     "UnnamedBlob",
+    "Webhook",
     "Worker",
     "artifact_kind",
     "training_began",

@@ -73,6 +73,9 @@ DESCRIBED = [
     ("GET /invitations", shapes.InvitationShape),
     ("GET /invitations", shapes.NewInvitationShape),
     ("GET /audit", shapes.AccountEventShape),
+    ("GET /notifications", shapes.NotificationsShape),
+    ("GET /webhooks", shapes.WebhookShape),
+    ("GET /deliveries", shapes.DeliveryShape),
     ("Errors", shapes.Problem),
     ("Errors", problems.FieldProblem),
 ]

@@ -17,6 +17,7 @@ from webui.api.shapes.events import EventShape
 from webui.api.shapes.filters import FilterShape
 from webui.api.shapes.health import HealthShape
 from webui.api.shapes.jobs import JobShape, list_of_jobs, waiting_keys, whole_job
+from webui.api.shapes.notifications import DeliveryShape, NotificationsShape, WebhookShape
 from webui.api.shapes.previews import PreviewShape, WaitingShape
 from webui.api.shapes.problems import Problem
 from webui.api.shapes.queue import HourShape, LineShape, QueueShape
@@ -51,6 +52,7 @@ __all__ = [
     "CurveShape",
     "CurvesShape",
     "DatasetShape",
+    "DeliveryShape",
     "Epoch",
     "EvaluationShape",
     "EventShape",
@@ -68,6 +70,7 @@ __all__ = [
     "MetricSample",
     "NetworkShape",
     "NewInvitationShape",
+    "NotificationsShape",
     "OpenShape",
     "PersonShape",
     "PresetShape",
@@ -87,6 +90,7 @@ __all__ = [
     "StorageShape",
     "UsageShape",
     "WaitingShape",
+    "WebhookShape",
     "WorkerShape",
     "list_of_jobs",
     "timestamp",
