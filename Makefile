@@ -7,21 +7,23 @@ PRESETS ?= quick --seeds 5
 VENV := .venv
 BIN := $(VENV)/bin
 STEP := ./scripts/step
+# what a start needs; `setup` adds what tests and checks need
+STARTED := $(BIN)/.started webui/static/node_modules/.ready
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test check format lint types imports tests faults fuzz lock browser \
-	compose-test wheel wheel-test bench-api bench-training bench-steps bench-together bench-presets bench-neighbor bench-latency bench-recovery bench-idle bench-ingest bench-streams bench-scale bench-bulk bench-up bench-compare bench-pages bench-coach chaos simulate catalog screenshots clean
+	compose-test wheel wheel-test bench-api bench-training bench-steps bench-together bench-presets bench-neighbor bench-latency bench-recovery bench-idle bench-ingest bench-streams bench-scale bench-bulk bench-submits bench-up bench-compare bench-pages bench-coach chaos harness fairness simulate catalog screenshots clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: setup ## Train MNIST through the real queue and download the checkpoint: one command, no set-up
+demo: $(STARTED) ## Train MNIST through the real queue and download the checkpoint: one command, no set-up
 	@$(STEP) "demo" $(BIN)/trainyard demo
 
-up: setup ## Start dashboard, broker and worker on this machine; Ctrl-C stops them
+up: $(STARTED) ## Start dashboard, broker and worker on this machine; Ctrl-C stops them
 	@exec $(BIN)/trainyard up
 
-setup: $(BIN)/.ready webui/static/node_modules/.ready ## Make the virtualenv and fetch the front-end libraries
+setup: $(BIN)/.ready webui/static/node_modules/.ready ## Install what tests and checks need besides
 
 test: setup browser tests ## Run all tests, on real services that they start themselves
 
@@ -81,6 +83,9 @@ bench-scale: setup ## What the queue and the lists cost among 100,000 runs (SCAL
 bench-bulk: setup ## Time a submit of a thousand runs, on both databases (BULK="--rounds 5")
 	@$(STEP) "bench" $(BIN)/python -m bench.bulk $(BULK)
 
+bench-submits: setup ## Submits by the API, one client and several (SUBMITS="--clients 8 --on sqlite")
+	@$(STEP) "bench" $(BIN)/python -m bench.submits $(SUBMITS)
+
 bench-streams: setup ## Many viewers of one run (STREAMS="--viewers 1000 --database sqlite")
 	@$(STEP) "bench" $(BIN)/python -m bench.streams $(STREAMS)
 
@@ -104,6 +109,11 @@ bench-ingest: setup ## Metric samples a second from eight runs, as rows and in s
 
 chaos: setup ## A storm of faults over a hundred jobs, then the checker (CHAOS="--seed 1 --faults 60")
 	@$(STEP) "chaos" $(BIN)/python -m tests.faults.chaos $(CHAOS)
+
+harness: setup ## Five faults that queues on PostgreSQL are tried with, and a table (HARNESS="--jobs 50")
+	@$(STEP) "harness" $(BIN)/python -m tests.faults.harness $(HARNESS)
+fairness: setup ## What each of 50 people waits who share 20 workers, in simulated time (FAIRNESS="--seed 7")
+	@$(STEP) "fairness" $(BIN)/python -m tests.simulation.fairness $(FAIRNESS)
 
 simulate: setup ## 10,000 schedules of the queue under faults, and each call of some failing (SIMULATE="--seed 7")
 	@$(STEP) "simulation" $(BIN)/python -m tests.simulation $(SIMULATE)
@@ -131,12 +141,16 @@ lock: $(BIN)/.ready ## Resolve the packages again, within pyproject.toml
 clean: ## Remove what set-up and builds made
 	rm -rf $(VENV) webui/static/node_modules build dist
 
-$(BIN)/.ready: requirements/dev.lock pyproject.toml scripts/step
+$(BIN)/.started: requirements/run.lock pyproject.toml scripts/step
 	@$(STEP) "virtualenv" scripts/ensure-virtualenv $(PYTHON) $(VENV)
-	@$(STEP) "Python packages" $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@$(STEP) "Python packages" $(BIN)/python scripts/install_packages.py requirements/run.lock
 	@$(STEP) "Trainyard itself" $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-webui/static/node_modules/.ready: webui/static/package-lock.json $(BIN)/.ready
+$(BIN)/.ready: requirements/dev.lock $(BIN)/.started
+	@$(STEP) "Python packages of tests and checks" $(BIN)/python scripts/install_packages.py requirements/dev.lock
+	@touch $@
+
+webui/static/node_modules/.ready: webui/static/package-lock.json $(BIN)/.started
 	@$(STEP) "front-end libraries" scripts/npm $(BIN) ci --prefix webui/static --no-audit --no-fund --silent
 	@touch $@

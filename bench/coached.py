@@ -150,6 +150,18 @@ def _rates() -> list[Planned]:
     ]  # fmt: skip
 
 
+def _short_and_dead() -> list[Planned]:
+    """Runs of one or two epochs that end no better than guessing, and good ones as short."""
+    return [
+        Planned("guess-high-preset", ("too_high",), {"data.subset": 3000, "optimizer.learning_rate": 10.0}, preset="quick"),
+        Planned("guess-high-adam", ("too_high",), {**ON_DIGITS, **PLAIN, **_rate("adam", 1.0), "epochs": 1}),
+        Planned("guess-low-preset", ("not_learning",), {"data.subset": 3000, "optimizer.learning_rate": 1e-7}, preset="quick"),
+        Planned("guess-low-adam", ("not_learning",), {**ON_DIGITS, **PLAIN, **_rate("adam", 1e-6), "epochs": 2}),
+        Planned("guess-few-steps", ("guessing",), {**ON_DIGITS, **PLAIN, "batch_size": 1024, **_rate("adam", 0.001), "epochs": 1}),
+        Planned("good-one-epoch", (), {"data.subset": 6000}, preset="quick"),
+    ]  # fmt: skip
+
+
 def _lengths() -> list[Planned]:
     """Runs that learn by heart, that end too early, or too late."""
     return [
@@ -220,11 +232,17 @@ def _held_out() -> list[Planned]:
         Planned("held-frozen-sgd", ("schedule_ended",), {**ON_DIGITS, **PLAIN, **_rate("sgd", 0.2), "schedule.kind": "step", "schedule.every": 2, "epochs": 15}, tolerated=("saturated",)),
         Planned("held-coarse-cnn", ("batch_too_large",), {**ON_DIGITS, **PLAIN, "batch_size": 700, **_rate("adam", 0.001), "epochs": 8}, tolerated=still),
         Planned("held-coarse-mlp", ("batch_too_large",), {**ON_DIGITS, **wide, "batch_size": 1400, **_rate("sgd", 0.2), "epochs": 10}, tolerated=still),
+        Planned("held-guess-high-mlp", ("too_high",), {**ON_DIGITS, **wide, **_rate("adam", 3.0), "epochs": 1}),
+        Planned("held-guess-high-sgd", ("too_high",), {**ON_FASHION, **PLAIN, "data.subset": 2000, **SGD, "optimizer.learning_rate": 3.0, "epochs": 2}),
+        Planned("held-guess-low-resnet", ("not_learning",), {**ON_DIGITS, "model.kind": "resnet", "model.width": 8, **SGD, "optimizer.learning_rate": 1e-6, "epochs": 1}),
+        Planned("held-guess-low-mlp", ("not_learning",), {**ON_MNIST, **wide, "data.subset": 2000, **_rate("adamw", 1e-7), "epochs": 2}),
+        Planned("held-good-one-epoch", (), {"data.subset": 5000, "seed": 3, "optimizer.learning_rate": 0.05}, preset="quick"),
+        Planned("held-good-two-epochs", (), {"epochs": 2, "seed": 3}, preset="digits_seconds"),
         Planned("held-noisy", ("labels",), {**ON_DIGITS, **fine, **_rate("rmsprop", 0.002), **COSINE, "epochs": 12}, tolerated=("overfitting",), noisy=True),
     ]  # fmt: skip
 
 
-PLAN = (*_good(), *_rates(), *_lengths(), *_labels(), *_held_out())
+PLAN = (*_good(), *_rates(), *_short_and_dead(), *_lengths(), *_labels(), *_held_out())
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ from core.database.clock import now
 from core.database.engine import Database, upgrade
 from core.database.models import Job, Lane
 from core.jobs import claim, endings, eta, lifecycle, polling, status
-from core.jobs.actors import LOCAL_OWNER
+from core.jobs.actors import LOCAL_OWNER, Actor
 from core.jobs.capacity import Capacity
 from core.jobs.claim import Claimant
 from core.jobs.lease import Lease
@@ -62,6 +62,7 @@ class Case:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000])
+    parser.add_argument("--owners", type=int, default=1, help="who wait, each in eight lanes")
     parser.add_argument("--on", choices=["sqlite", "postgresql"], nargs="+")
     options = parser.parse_args()
     kinds = options.on or ["sqlite", "postgresql"]
@@ -69,17 +70,19 @@ def main() -> None:
     try:
         for kind in kinds:
             for rows in options.rows:
-                measure(kind, rows, measured)
+                measure(kind, rows, options.owners, measured)
     finally:  # what was measured before somebody stopped it
         _print(measured)
 
 
-def measure(kind: str, rows: int, measured: dict[str, dict[tuple[str, int], list[float]]]) -> None:
+def measure(
+    kind: str, rows: int, owners: int, measured: dict[str, dict[tuple[str, int], list[float]]]
+) -> None:
     """Time everything on a database of one kind and size."""
     with _database(kind) as database:
         if database is None:
             return
-        fill(database, rows)
+        fill(database, rows, owners)
         for case in cases(database):
             measured.setdefault(case.name, {})[kind, rows] = times_of(case)
             sys.stderr.write(".")
@@ -109,13 +112,14 @@ def _opened(address: str) -> Iterator[Database]:
         yield database
 
 
-def fill(database: Database, rows: int) -> None:
-    """Make so many queued runs, and as many that are over."""
+def fill(database: Database, rows: int, owners: int) -> None:
+    """Make so many queued runs of so many owners, and as many that are over."""
     worker = workers.register(database, _FACTS)
     claimant = Claimant(worker, OWN, SLOTS)
-    for number in range(20):
-        _submit(database, number)
-    multiply(database, rows // 20 - 1, "state = 'queued'")
+    for owner in range(owners):
+        for number in range(20):
+            _submit(database, number, owner=owner)
+    multiply(database, rows // (20 * owners) - 1, "state = 'queued'")
     ended = [_submit(database, number, priority=100).id for number in range(20)]
     for number in range(20):
         _run(database, claimant, accuracy=number / 20)
@@ -128,12 +132,12 @@ def fill(database: Database, rows: int) -> None:
 _FACTS = WorkerFacts("bench", 1, "0", OWN, [{"kind": "cpu", "name": "CPU"}], 2)
 
 
-def _submit(database: Database, number: int, priority: int | None = None) -> Any:
+def _submit(database: Database, number: int, priority: int | None = None, owner: int = 0) -> Any:
     dataset = ("mnist", "fashion_mnist", "cifar10", "digits")[number % 4]
     spec = presets.resolve("quick", {"dataset": dataset, "devices": 1 + number % 2})
     return lifecycle.submit(
         database,
-        LOCAL_OWNER,
+        Actor("user", str(owner), f"person {owner}", "member") if owner else LOCAL_OWNER,
         name=f"run {number} of many",
         spec=spec,
         preset="quick",

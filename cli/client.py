@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
-import os
+import math
+import random
+import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 import httpx
 from httpx_sse import SSEError, connect_sse
 
+from cli.partial import Partial, arriving
 from core.errors import (
     Conflict,
     FieldError,
@@ -33,19 +34,32 @@ TIMEOUT = httpx.Timeout(30, connect=5)
 SILENCE_S = 30.0  # the server says something every ten seconds
 RECONNECT_AFTER_S = 1.0
 GIVE_UP_AFTER_S = 60.0
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 30.0
+KEY = "Idempotency-Key"
+TRY_AGAIN = (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE)
 
 
 class Client:
     """Talks to one server."""
 
-    def __init__(self, url: str, token: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        ca: Path | str | None = None,
+        tries: int = 1,
+    ) -> None:
         self.url = url
+        self._tries = tries
         # loopback, or a server of one's own: never by way of a proxy
         self._http = httpx.Client(
             base_url=f"{url}/api/v1",
             headers={"Authorization": f"Bearer {token}"} if token else {},
             timeout=TIMEOUT,
             trust_env=False,
+            verify=_believed(ca) if url.startswith("https:") else True,
         )
 
     def close(self) -> None:
@@ -70,6 +84,10 @@ class Client:
         """Send JSON that changes a part, and fetch the answer."""
         return _json(self._request("PATCH", path, json=body))
 
+    def put(self, path: str, body: JSON) -> Any:
+        """Send JSON that takes the place of what is there, and fetch the answer."""
+        return _json(self._request("PUT", path, json=body))
+
     def all(self, path: str, **parameters: Any) -> Iterator[JSON]:
         """Every item of a list, page by page."""
         cursor: str | None = ""
@@ -90,8 +108,12 @@ class Client:
         """The address of the list of the runs that have a tag."""
         return f"{self.url}/?{urlencode({'tag': tag})}"
 
-    def events(self, job_id: int) -> Iterator[tuple[str, Any]]:
+    def events(self, job_id: int, deadline: float | None = None) -> Iterator[tuple[str, Any]]:
         """A job's live stream: (name, data) until it has ended, over lost connections too.
+
+        Args:
+            job_id: whose.
+            deadline: of `time.monotonic`; it ends there, at the next thing that the server says.
 
         Raises:
             Unavailable: the server was away for too long.
@@ -114,6 +136,8 @@ class Client:
                         source.response.read()
                         _raise_problem(source.response)
                     for event in source.iter_sse():
+                        if deadline is not None and time.monotonic() > deadline:
+                            return
                         away_since = None
                         seen = event.id or seen
                         # a bare retry time comes as an event too, and that the server is there
@@ -130,47 +154,96 @@ class Client:
     def download(self, artifact: JSON, target: Path) -> Path:
         """Save an artifact and check its digest. An existing file is replaced only when whole.
 
+        What an earlier try has saved of it is continued.
+
         Raises:
+            Unavailable: the server was away; what has arrived is kept for the next try.
             TrainyardError: what arrived is not what was published.
         """
-        scratch = target.with_name(f".{target.name}.{os.getpid()}.part")
-        sha256 = hashlib.sha256()
         try:
-            with (
-                scratch.open("wb") as file,
-                self._http.stream("GET", f"artifacts/{artifact['id']}/download") as response,
-            ):
-                if response.is_error:
-                    response.read()
-                    _raise_problem(response)
-                for part in response.iter_bytes(1 << 20):
-                    sha256.update(part)
-                    file.write(part)
-            if sha256.hexdigest() != artifact["sha256"]:
-                raise TrainyardError(message("client.damaged_download"))
-            scratch.replace(target)
-        except httpx.TransportError as error:
-            raise Unavailable(self._away(error)) from error
+            with arriving(target, artifact["sha256"]) as partial:
+                self._fetch(artifact, partial)
+                if partial.sha256 != artifact["sha256"]:
+                    partial.start_over()
+                    raise TrainyardError(message("client.damaged_download"))
+                partial.become(target)
         except OSError as error:
             detail = error.strerror or str(error)
             reason = message("client.not_writable", path=str(target), detail=detail)
             raise TrainyardError(reason) from error
-        finally:
-            with contextlib.suppress(OSError):
-                scratch.unlink()
         return target
 
+    def _fetch(self, artifact: JSON, partial: Partial) -> None:
+        """Let the rest of a file arrive, by several tries where there are several."""
+        for number in range(self._tries):
+            try:
+                self._fetch_once(artifact, partial)
+            except httpx.TransportError as error:
+                if number + 1 == self._tries:
+                    raise Unavailable(self._away(error)) from error
+                time.sleep(_pause_s(number, None))
+            else:
+                return
+
+    def _fetch_once(self, artifact: JSON, partial: Partial) -> None:
+        if partial.size and partial.size >= artifact.get("size", math.inf):
+            return  # it has arrived, and nobody was there to put it into its place
+        headers = {"Range": f"bytes={partial.size}-"} if partial.size else {}
+        path = f"artifacts/{artifact['id']}/download"
+        with self._http.stream("GET", path, headers=headers) as response:
+            if response.is_error:
+                response.read()
+                _raise_problem(response)
+            if response.status_code != httpx.codes.PARTIAL_CONTENT:
+                partial.start_over()  # all of it comes
+            for piece in response.iter_bytes(1 << 20):
+                partial.add(piece)
+
+    def _sent(self, method: str, path: str, **options: Any) -> Any:
+        """Send a request with all that it needs, and fetch the answer."""
+        return _json(self._request(method, path, **options))
+
     def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        try:
-            response = self._http.request(method, path, **options)
-        except httpx.TransportError as error:
-            raise Unavailable(self._away(error)) from error
+        """Ask; again where that changes nothing more, and the server was away or had no time."""
+        is_repeatable = method == "GET" or KEY in (options.get("headers") or {})
+        tries = self._tries if is_repeatable else 1
+        for number in range(tries):
+            is_last = number + 1 == tries
+            try:
+                response = self._http.request(method, path, **options)
+            except httpx.TransportError as error:
+                if is_last:
+                    raise Unavailable(self._away(error)) from error
+                time.sleep(_pause_s(number, None))
+                continue
+            if response.status_code not in TRY_AGAIN or is_last:
+                break
+            time.sleep(_pause_s(number, response.headers.get("Retry-After")))
         if response.is_error:
             _raise_problem(response)
         return response
 
     def _away(self, error: Exception) -> Message:
         return message("client.no_answer", url=self.url, detail=str(error))
+
+
+def _believed(ca: Path | str | None) -> ssl.SSLContext:
+    """The certificates to believe: the system's, those of SSL_CERT_FILE, and those of a file."""
+    context = ssl.create_default_context()  # which reads SSL_CERT_FILE and SSL_CERT_DIR itself
+    if ca is not None:
+        try:
+            context.load_verify_locations(cafile=str(ca))
+        except OSError as error:
+            reason = message("client.no_certificates", path=str(ca), detail=str(error))
+            raise TrainyardError(reason) from error
+    return context
+
+
+def _pause_s(number: int, wanted: str | None) -> float:
+    """How long to wait before the next try: as the server says, else longer each time."""
+    if wanted and wanted.isascii() and wanted.isdigit():
+        return min(float(wanted), LONGEST_PAUSE_S)
+    return FIRST_PAUSE_S * 2.0**number * random.uniform(0.5, 1.0)
 
 
 def _json(response: httpx.Response) -> Any:

@@ -18,11 +18,12 @@ from rich.text import Text
 from cli.render import text
 from cli.stack import broker, endpoint
 from core import formats, queries, versions, workers
+from core.accounts import people
 from core.database.engine import Database
 from core.datasets.builtin import DATASETS
 from core.errors import TrainyardError
 from core.messaging.pubsub import Wakeups
-from core.settings import OLD_NAMES, PREFIX, Settings, variable
+from core.settings import FILE, OLD_NAMES, PREFIX, SECRETS, Settings, variable
 from core.storage import store
 
 LOW_DISK_BYTES = 2_000_000_000
@@ -56,6 +57,7 @@ def examine(settings: Settings) -> list[Check]:
         _attempt("storage", lambda: _storage(settings)),
         _redis(settings, up),
         _server(settings, up),
+        _accounts(settings),
         _workers(settings),
     ]
     return checks + [_dataset(settings, name) for name in DATASETS]
@@ -76,6 +78,7 @@ def _attempt(subject: str, look: Callable[[], str]) -> Check:
 
 def _unknown_variables(settings: Settings) -> Check:
     known = {variable(name) for name in type(settings).model_fields} | set(OLD_NAMES)
+    known |= {variable(name) + FILE for name in SECRETS}
     unknown = sorted(n for n in os.environ if n.startswith(PREFIX) and n not in known)
     if unknown:
         return Check("settings", "note", f"not settings, so ignored: {', '.join(unknown)}")
@@ -152,6 +155,24 @@ def _server(settings: Settings, up: endpoint.Running | None) -> Check:
     return Check("server", "bad", f"{url} is not ready: {answer.text[:200]}")
 
 
+def _accounts(settings: Settings) -> Check:
+    if not settings.has_accounts:
+        return Check("accounts", "good", "none: all is its owner's, on this machine alone")
+    try:
+        with (
+            Database(settings.database_address, pool_size=1) as database,
+            database.reading() as session,
+        ):
+            found = [each for each in people.everybody(session) if each.disabled_at is None]
+    except TrainyardError:
+        return Check("accounts", "note", "not known without the database")
+    administrators = sum(each.role == "administrator" for each in found)
+    if not administrators:
+        return Check("accounts", "note", "no administrator yet; make one: trainyard admin invite")
+    counted = f"people: {len(found)}, administrators among them: {administrators}"
+    return Check("accounts", "good", counted)
+
+
 def _workers(settings: Settings) -> Check:
     try:
         with (
@@ -159,6 +180,7 @@ def _workers(settings: Settings) -> Check:
             database.reading() as session,
         ):
             names = [f"{worker.name} ({worker.slots} slots)" for worker in workers.live(session)]
+            coming = workers.starting(session)
             lost = [
                 f"{worker.name} is lost (last heartbeat {formats.last_heartbeat(worker.silent_s)})"
                 for worker in workers.missing(session)
@@ -170,7 +192,7 @@ def _workers(settings: Settings) -> Check:
         return Check("workers", "note" if names else "bad", ", ".join([*left, *lost]))
     if names:
         return Check("workers", "good", ", ".join(names))
-    return Check("workers", "note", "none is up; runs wait")
+    return Check("workers", "note", "one is starting" if coming else "none is up; runs wait")
 
 
 def _dataset(settings: Settings, name: str) -> Check:

@@ -15,7 +15,7 @@ EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 
 
-MODULES = ("stack", "runs", "space", "data", "admin", "accounts")
+MODULES = ("stack", "runs", "space", "data", "limits", "admin", "accounts")
 """Where the commands are, in `cli.commands`, in the order of the help. One is imported when a
 command of it is used: what `submit` needs would have `up` start its dashboard later."""
 

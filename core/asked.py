@@ -11,9 +11,10 @@ import json
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 from sqlalchemy.orm import Session
 
+from core import workers
 from core.database.clock import now
 from core.database.engine import Database
 from core.database.models import DerivedFile, Preview
@@ -23,7 +24,7 @@ Request = dict[str, Any]
 Table = type[Preview] | type[DerivedFile]
 
 LEFT_TO_OTHERS_S = 1.0
-"""What a worker without the dataset leaves to those that have it, before it says so."""
+"""How long a worker without the dataset waits in any case, before it says that nobody has it."""
 
 
 def key_of(request: Request) -> str:
@@ -32,24 +33,49 @@ def key_of(request: Request) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def datasets_elsewhere(database: Database, worker_id: int) -> set[str] | None:
+    """The datasets of the other workers that do what pages ask for.
+
+    Args:
+        database: where the workers are.
+        worker_id: the one that looks.
+
+    Returns:
+        None where that one does nothing for pages, because it is drained.
+    """
+    with database.reading() as session:
+        serving = {worker.id: worker.gauges for worker in workers.serving(session)}
+    if serving.pop(worker_id, None) is None:
+        return None
+    return {name for gauges in serving.values() for name in gauges.get("datasets", ())}
+
+
 def take(
-    database: Database, table: Table, datasets: Collection[str], *first: ColumnElement[Any]
+    database: Database,
+    table: Table,
+    datasets: Collection[str],
+    elsewhere: Collection[str],
+    *first: ColumnElement[Any],
+    anywhere: ColumnElement[bool] | None = None,
 ) -> tuple[str, Request] | None:
     """Take the oldest that nobody has taken yet. Two workers never take the same.
 
     Args:
         database: where to look.
         table: of what is asked for.
-        datasets: those that the worker has. What needs another it leaves to others at first.
+        datasets: those that the worker has. It takes what needs another only to say that it cannot
+            be had.
+        elsewhere: those that other workers have: what needs them is left to these, however long
+            they are busy.
         first: by what they are ordered before their age.
+        anywhere: what needs no images, though it names their dataset.
 
     Returns:
         Its key and what is asked for, or None where there is none.
     """
-    suits = or_(
-        table.request["dataset"].as_string().in_(datasets),
-        table.asked_at < now(-LEFT_TO_OTHERS_S),
-    )
+    dataset = table.request["dataset"].as_string()
+    is_nowhere = and_(dataset.not_in(elsewhere), table.asked_at < now(-LEFT_TO_OTHERS_S))
+    suits = or_(dataset.in_(datasets), is_nowhere, *(() if anywhere is None else (anywhere,)))
     oldest = (
         select(table.key)
         .where(table.taken_at.is_(None), suits)

@@ -197,21 +197,27 @@ def blob_of(row: DerivedFile) -> Blob | None:
     return Blob(row.sha256, row.size) if row.sha256 is not None and row.size is not None else None
 
 
-def take(database: Database, datasets: Collection[str]) -> tuple[str, Request] | None:
+def take(
+    database: Database, datasets: Collection[str], elsewhere: Collection[str] = ()
+) -> tuple[str, Request] | None:
     """Take the file that nobody has taken yet and that was asked for first.
 
     Two workers never take the same.
 
     Args:
         database: where to look.
-        datasets: those that the worker has. What needs another it leaves to others at first.
+        datasets: those that the worker has.
+        elsewhere: those that other workers have: what needs them is left to these.
 
     Returns:
         Its key and what it is, or None where there is none.
     """
-    # what a page shows at once comes before what takes long
-    takes_long = DerivedFile.request["kind"].as_string() == "insight"
-    return asked.take(database, DerivedFile, datasets, takes_long)
+    kind = DerivedFile.request["kind"].as_string()
+    takes_long = kind == "insight"  # what a page shows at once comes before it
+    of_weights_alone = kind == "network"
+    return asked.take(
+        database, DerivedFile, datasets, elsewhere, takes_long, anywhere=of_weights_alone
+    )
 
 
 def finish(database: Database, key: str, blob: Blob) -> None:

@@ -13,6 +13,7 @@ TrainyardError
 ├── BadRequest          a request cannot be read
 │   └── UnsupportedMediaType  it is not in the format that is read
 ├── PreconditionFailed  what a request takes for granted is not so
+├── BackupFailed        a backup cannot be made, or not be restored here
 ├── LeaseLost           the job belongs to another attempt now; stop and leave no trace
 └── DataUnavailable     a dataset could be had from none of its sources
 
@@ -112,6 +113,10 @@ class Unavailable(TrainyardError):
 
 class DatabaseUnavailable(Unavailable):
     """The database does not answer."""
+
+
+class BackupFailed(TrainyardError):
+    """A backup cannot be made, or not be restored here. What was there is as it was."""
 
 
 class LeaseLost(TrainyardError):

@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal, localcontext
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TypedDict
 
 from babel.dates import format_datetime
@@ -24,6 +24,10 @@ from core.languages.texts import unfilled
 NOTHING = "–"
 LOCALES = {ENGLISH: "en_US", "zh": "zh_Hans_CN"}
 """By whose customs numbers and times are written in each language."""
+
+KEPT = 4096
+"""Numbers and times whose texts are kept: Babel takes long, and lists have the same ones again and
+again."""
 
 Options = Mapping[str, Any]
 
@@ -237,12 +241,19 @@ def about(seconds: float) -> str:
 
 def ago(seconds: float | None) -> str:
     """How long ago something was, in its largest unit."""
-    return _written("ago", None if seconds is None else max(0.0, seconds))
+    return _written("ago", _begun(seconds))
 
 
 def last_heartbeat(seconds: float | None) -> str:
     """How long ago the last heartbeat was: to the second, while it is less than a minute."""
-    return _written("last_heartbeat", None if seconds is None else max(0.0, seconds))
+    return _written("last_heartbeat", _begun(seconds))
+
+
+def _begun(seconds: float | None) -> float | None:
+    """The seconds that are over, since all units here are rounded down: so few texts are kept."""
+    if seconds is None or not math.isfinite(seconds):
+        return seconds
+    return max(0, math.floor(seconds))
 
 
 def instant(value: datetime | str) -> datetime:
@@ -261,8 +272,13 @@ def clock(value: datetime | str) -> str:
 
 
 def _time(value: datetime | str, kind: str) -> str:
+    return _time_in(chosen(), kind, value)
+
+
+@lru_cache(KEPT, typed=True)
+def _time_in(language: str, kind: str, value: datetime | str) -> str:
     pattern = TIMES[kind]["pattern"]
-    return str(format_datetime(instant(value), pattern, tzinfo=UTC, locale=LOCALES[chosen()]))
+    return str(format_datetime(instant(value), pattern, tzinfo=UTC, locale=LOCALES[language]))
 
 
 def _written(kind: str, value: float | None) -> str:
@@ -270,6 +286,11 @@ def _written(kind: str, value: float | None) -> str:
         return NOTHING
     if not math.isfinite(value):
         return str(value)
+    return _written_in(chosen(), kind, value)
+
+
+@lru_cache(KEPT, typed=True)  # 1 and 1.0 are equal, and are not written alike everywhere
+def _written_in(_language: str, kind: str, value: float) -> str:
     size = abs(value) or 1  # zero is written as one is
     band: Band = [each for each in table()["numbers"][kind] if each["at_least"] <= size][-1]
     return band["text"].format(*_parts(_as_read(value), band))

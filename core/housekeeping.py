@@ -7,14 +7,18 @@ one write at a time anyway. Each round is a look, and bounded work where there i
 
 Whoever was cut off from the database for a while does not know who else was, and reaps nobody until
 the others had a lease's time to renew. That a process of this host has ended it knows at once.
+
+The web process and `trainyard db maintain` also deliver what people are to be told. Workers do not:
+they need no way to the mail server or to other networks.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from core import hosts, logs, scratch, workers
 from core.database.engine import Database
@@ -25,12 +29,30 @@ from core.retention import maintenance, policy
 from core.settings import Settings
 from core.storage.blobs import Storage
 
+if TYPE_CHECKING:
+    from core.notifications.deliverer import Deliverer
+
 EVERY_S = 2.0
 BEATS_IN_A_LEASE = 5
 TIDY_EVERY_S = 10.0
 FINISH_TIMEOUT_S = 2.0
 
 log = logs.get_logger(__name__)
+
+
+class Rounds:
+    """When a process has last kept house, for those who watch it."""
+
+    def __init__(self) -> None:
+        self._last: float | None = None
+
+    def note(self) -> None:
+        """A round is over, and nothing failed."""
+        self._last = time.monotonic()
+
+    def since_last_s(self) -> float | None:
+        """Seconds since the last such round; None before the first."""
+        return None if self._last is None else time.monotonic() - self._last
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +63,7 @@ class House:
     database: Database
     storage: Storage
     wakeups: Wakeups
+    rounds: Rounds = field(default_factory=Rounds)
 
 
 class Housekeeping:
@@ -202,7 +225,13 @@ def run(house: House, stop: threading.Event, *, once: bool = False) -> None:
         stop: ends it; it may be set by a signal.
         once: end too after the first round in which runs could be taken back.
     """
+    # workers keep house too, and load none of it: what speaks HTTP and SMTP
+    from core.notifications.deliverer import Deliverer  # noqa: PLC0415
+
     housekeeping = Housekeeping(house)
+    deliverer = Deliverer(house.database, house.settings)
+    if not once:
+        deliverer.start(stop)
     while not stop.is_set():
         is_whole = housekeeping.may_reap
         try:
@@ -213,7 +242,18 @@ def run(house: House, stop: threading.Event, *, once: bool = False) -> None:
         except Exception:  # a fault of one round must not end the others
             log.exception("housekeeping_failed")
         else:
+            house.rounds.note()
             if once and is_whole:
+                _deliver_once(deliverer)
                 break
         stop.wait(EVERY_S)
     housekeeping.finish()
+    deliverer.join(FINISH_TIMEOUT_S)
+
+
+def _deliver_once(deliverer: Deliverer) -> None:
+    try:
+        deliverer.look()
+        deliverer.deliver()
+    except DatabaseUnavailable as error:
+        log.warning("database_unavailable", reason=str(error))

@@ -69,17 +69,20 @@ def find(database: Database, key: str) -> Preview | None:
         return session.get(Preview, key)
 
 
-def take(database: Database, datasets: Collection[str]) -> tuple[str, Request] | None:
+def take(
+    database: Database, datasets: Collection[str], elsewhere: Collection[str] = ()
+) -> tuple[str, Request] | None:
     """Take the oldest preview that nobody has taken yet. Two workers never take the same.
 
     Args:
         database: where to look.
-        datasets: those that the worker has. What it could not draw it leaves to others at first.
+        datasets: those that the worker has.
+        elsewhere: those that other workers have: what needs them is left to these.
 
     Returns:
         Its key and what is to be drawn, or None where there is none.
     """
-    return asked.take(database, Preview, datasets)
+    return asked.take(database, Preview, datasets, elsewhere)
 
 
 def finish(database: Database, key: str, image: bytes) -> None:

@@ -101,6 +101,18 @@ class Settings(BaseSettings):
             "people have accounts, else without limit.",
         ),
     ] = None
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        Field(
+            description="Addresses or networks of proxies in front, comma separated: what they say "
+            "of a request (X-Forwarded-For, X-Forwarded-Proto) is believed. None by default."
+        ),
+    ] = ()
+    metrics_token: Annotated[
+        str,
+        Field(description="Whoever sends it may read /metrics; empty: this host alone may."),
+    ] = ""
     web_threads: Annotated[
         int,
         Field(
@@ -205,14 +217,35 @@ class Settings(BaseSettings):
         ),
     ] = ""
 
-    @field_validator("trusted_hosts", "queues", mode="before")
+    webhook_hosts: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        Field(
+            description="Host names and networks (10.1.0.0/16), comma separated, that webhooks may "
+            "reach though they are private."
+        ),
+    ] = ()
+    smtp_url: Annotated[
+        SecretStr | None,
+        Field(
+            description="smtp://user:password@host:port or smtps://…: the server that takes mail; "
+            "empty: none is sent."
+        ),
+    ] = None
+    mail_from: Annotated[
+        str, Field(max_length=254, description="Who mail is from: an address of mail.")
+    ] = ""
+
+    @field_validator("trusted_hosts", "trusted_proxies", "queues", "webhook_hosts", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("slots", "data", "url", "token", "openid_client_secret", mode="before")
+    @field_validator(
+        *("slots", "data", "url", "token", "openid_client_secret", "smtp_url"), mode="before"
+    )
     @classmethod
     def _empty_is_unset(cls, value: Any) -> Any:
         return None if value == "" else value
@@ -238,6 +271,16 @@ class Settings(BaseSettings):
     @classmethod
     def _host_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(_host_name(each) for each in value)
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            try:
+                ipaddress.ip_network(each, strict=False)
+            except ValueError:
+                raise WrongValue(message("setting.trusted_proxy", text=each)) from None
+        return value
 
     @field_validator("database_url")
     @classmethod
@@ -275,6 +318,23 @@ class Settings(BaseSettings):
             raise WrongValue(message("setting.storage_address"))
         return value
 
+    @field_validator("webhook_hosts")
+    @classmethod
+    def _names_or_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_name_or_network(each) for each in value)
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _known_mail_server(cls, value: SecretStr | None) -> SecretStr | None:
+        address = value.get_secret_value() if value else ""
+        if address and not (
+            address.startswith(("smtp://", "smtps://"))
+            and _has_good_port(address)
+            and urlsplit(address).hostname
+        ):
+            raise WrongValue(message("setting.mail_server"))
+        return value
+
     @field_validator("url")
     @classmethod
     def _http(cls, value: str | None) -> str | None:
@@ -300,6 +360,18 @@ class Settings(BaseSettings):
         if self.requests_per_minute is not None:
             return self.requests_per_minute
         return MOST_REQUESTS if self.has_accounts else 0
+
+    @model_validator(mode="after")
+    def _mail_has_a_sender(self) -> Self:
+        if self.smtp_url is not None and not re.fullmatch(r"[^\s@<>]+@[^\s@<>]+", self.mail_from):
+            raise WrongValue(message("setting.mail_from", prefix=PREFIX))
+        return self
+
+    @cached_property
+    def own_address(self) -> str:
+        """Where people reach the pages: what messages link to."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.url or f"http://{host}:{self.port}"
 
     @cached_property
     def has_accounts(self) -> bool:
@@ -371,7 +443,7 @@ def load(**overrides: Any) -> Settings:
         BadSettings: naming each variable that cannot be used, and why.
     """
     try:
-        return Settings(**_by_old_names() | overrides)
+        return Settings(**_by_old_names() | _from_files() | overrides)
     except ValidationError as error:
         lines = []
         for problem in error.errors():
@@ -382,6 +454,38 @@ def load(**overrides: Any) -> Settings:
 
 OLD_NAMES = {"TRAINYARD_ARTIFACTS_URL": "storage_url"}
 """Variables by the names that they had in earlier releases. Today's name, where set, counts."""
+
+
+SECRETS = (
+    *("database_url", "redis_url", "secret_key", "metrics_token"),
+    *("token", "openid_client_secret", "smtp_url"),
+)
+"""Fields that may hold a secret: `TRAINYARD_SECRET_KEY_FILE` names a file with the value."""
+
+FILE = "_FILE"
+
+
+def _from_files() -> dict[str, str]:
+    """The secrets that are in files, as container engines and service managers hand them over.
+
+    Raises:
+        BadSettings: a file cannot be read, or the value is given besides.
+    """
+    found: dict[str, str] = {}
+    for field in SECRETS:
+        name = variable(field)
+        path = os.environ.get(name + FILE)
+        if not path:
+            continue
+        if os.environ.get(name):
+            raise BadSettings(message("setting.file_and_value", name=name))
+        try:
+            found[field] = Path(path).read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            detail = getattr(error, "strerror", None) or "no text"
+            reason = message("setting.file", name=name + FILE, path=path, detail=detail)
+            raise BadSettings(reason) from None
+    return found
 
 
 def _by_old_names() -> dict[str, str]:
@@ -420,6 +524,16 @@ def _host_name(text: str) -> str:
         raise WrongValue(message("setting.trusted_host", text=text))
     name = f"[{host}]" if is_address else host
     return f"{name}:{port}" if port else name
+
+
+def _name_or_network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text, strict=False))
+    except ValueError:
+        name = text.lower().rstrip(".")
+        if "/" in name or not _HOST.fullmatch(name):
+            raise WrongValue(message("setting.webhook_host", text=text)) from None
+        return name
 
 
 def _is_web_address(address: str) -> bool:

@@ -11,6 +11,9 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Literal
+
+ConfidenceKind = Literal["over", "right", "under"]
 
 LEVEL = 0.05
 """Below this a difference counts as one."""
@@ -45,6 +48,20 @@ def share_interval(count: int, of: int) -> Interval:
     middle = share + _Z**2 / (2 * of)
     shrink = 1 + _Z**2 / of
     return Interval(max(0.0, (middle - spread) / shrink), min(1.0, (middle + spread) / shrink))
+
+
+def confidence_kind(confidence: float, accuracy: float, count: int) -> ConfidenceKind:
+    """Whether a network is surer than it is right, by more than chance explains.
+
+    Args:
+        confidence: the mean of all its predictions.
+        accuracy: which share of them is right.
+        count: how many there are.
+    """
+    interval = share_interval(round(accuracy * count), count)
+    if interval.low <= confidence <= interval.high:
+        return "right"
+    return "over" if confidence > accuracy else "under"
 
 
 def mean_interval(values: Sequence[float]) -> Interval:

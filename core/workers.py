@@ -24,7 +24,7 @@ MISSED_FOR_S = 86400.0
 LISTED = 20
 """Missing workers and neighbors that are looked at, at most."""
 
-Status = Literal["live", "lost", "stopped"]
+Status = Literal["live", "starting", "lost", "stopped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,15 @@ class WorkerFacts:
     queues: Sequence[str]
     devices: Sequence[dict[str, Any]]
     slots: int
+    """0 while it starts: it can run nothing before it has read torch."""
     threads: int = 1
     """Threads of a slot."""
     host: str | None = None
     """The boot of its host, and the file that it keeps locked there (`core/hosts.py`)."""
     lock: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
+    datasets: Sequence[str] = ()
+    """Those that lie in its data folder; its gauges say so from then on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +62,14 @@ def is_present() -> ColumnElement[bool]:
     return and_(Worker.stopped_at.is_(None), Worker.lost_at.is_(None))
 
 
-def is_live() -> ColumnElement[bool]:
-    """The one definition of a live worker: a heartbeat, lately by the database's clock, no end."""
+def has_heartbeat() -> ColumnElement[bool]:
+    """A worker that is there, live or starting: a heartbeat, lately by the database's clock."""
     return and_(is_present(), Worker.last_heartbeat_at >= now(-SILENT_AFTER_S))
+
+
+def is_live() -> ColumnElement[bool]:
+    """The one definition of a live worker: it is there, and has slots. One that starts has none."""
+    return and_(has_heartbeat(), Worker.slots > 0)
 
 
 def is_drained(asker: BindParameter[int]) -> ColumnElement[bool]:
@@ -79,7 +87,9 @@ def status(worker: Worker, *, is_live: bool) -> Status:
     """
     if worker.stopped_at is not None:
         return "stopped"
-    return "live" if is_live else "lost"
+    if is_live:
+        return "live"
+    return "starting" if worker.slots == 0 and worker.lost_at is None else "lost"
 
 
 def live(session: Session) -> Sequence[Worker]:
@@ -87,15 +97,30 @@ def live(session: Session) -> Sequence[Worker]:
     return session.scalars(select(Worker).where(is_live()).order_by(Worker.id)).all()
 
 
+def serving(session: Session) -> Sequence[Worker]:
+    """The live workers that nobody drains: they do what pages ask for, too."""
+    return [worker for worker in live(session) if worker.desired != "drain"]
+
+
+def starting(session: Session) -> Sequence[Worker]:
+    """The workers that are about to be live: they have registered, and read torch now."""
+    is_starting = and_(has_heartbeat(), Worker.slots == 0)
+    return session.scalars(select(Worker).where(is_starting).order_by(Worker.id)).all()
+
+
 def missing(session: Session) -> list[Missing]:
-    """The names of workers that were lost in the last day, unless a live one has the same."""
+    """The names of workers that were lost in the last day, unless one that is there has the same.
+
+    Whoever ended while it started has never been live, and is not missed.
+    """
     moment = now()
-    of_live = select(Worker.name).where(is_live())
+    of_live = select(Worker.name).where(has_heartbeat())
     newest = func.max(Worker.last_heartbeat_at)
     rows = session.execute(
         select(Worker.name, newest.label("last"), moment.label("moment"))
         .where(
             Worker.stopped_at.is_(None),
+            Worker.slots > 0,
             Worker.last_heartbeat_at >= now(-MISSED_FOR_S),
             Worker.name.not_in(of_live),
         )
@@ -125,6 +150,18 @@ def register(database: Database, facts: WorkerFacts) -> int:
         return worker.id
 
 
+def ready(database: Database, worker_id: int, facts: WorkerFacts) -> None:
+    """Write down that a worker that was starting can run jobs from now on."""
+    heartbeat(database, worker_id, facts)
+    with database.writing() as session:
+        session.execute(
+            update(Worker)
+            .where(Worker.id == worker_id)
+            .values(slots=facts.slots)
+            .execution_options(synchronize_session=False)
+        )
+
+
 def _row(facts: WorkerFacts) -> Worker:
     return Worker(
         name=facts.name,
@@ -137,6 +174,7 @@ def _row(facts: WorkerFacts) -> Worker:
         host=facts.host,
         lock=facts.lock,
         versions=dict(facts.versions),
+        gauges={"datasets": list(facts.datasets)},
         started_at=now(),
         last_heartbeat_at=now(),
     )

@@ -77,7 +77,10 @@ database = Database(address)
 is_sqlite = database.engine.dialect.name == "sqlite"
 if is_sqlite:
     event.listen(database.engine, "connect", leave_foreign_keys_alone)
-with database.engine.execution_options(trainyard_writes=True).connect() as connection:
+with (
+    database,
+    database.engine.execution_options(trainyard_writes=True).connect() as connection,
+):
     context.configure(
         connection=connection,
         target_metadata=Base.metadata,
@@ -92,5 +95,7 @@ with database.engine.execution_options(trainyard_writes=True).connect() as conne
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(727)")
             lock_tables(connection)
         context.run_migrations()
+        then = context.config.attributes.get("then")
+        if then is not None:
+            then(connection)
     connection.commit()
-database.dispose()

@@ -4,7 +4,7 @@
 
     result = train(preset("quick"))     # a run in this process, without any server
     network = load("mnist-cnn.pt")      # the network of a checkpoint that was downloaded
-    Client("http://127.0.0.1:8327").get("/jobs")     # what a server says
+    Client().submit(preset="quick").wait()     # a run on a server
 
 These names stay when the packages behind them change. Each is loaded when it is asked for: whoever
 only talks to a server needs no torch.
@@ -16,18 +16,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cli.client import Client
     from core.spec.presets import resolve as preset
     from core.spec.spec import TrainingSpec
     from trainyard.checkpoint import NotACheckpoint, load
+    from trainyard.client import Client, Run, RunFailed
     from trainyard.training import Result, train
 
-__all__ = ["Client", "NotACheckpoint", "Result", "TrainingSpec", "load", "preset", "train"]
+__all__ = [
+    "Client",
+    "NotACheckpoint",
+    "Result",
+    "Run",
+    "RunFailed",
+    "TrainingSpec",
+    "load",
+    "preset",
+    "train",
+]
 
 _HOMES = {
-    "Client": ("cli.client", "Client"),
+    "Client": ("trainyard.client", "Client"),
     "NotACheckpoint": ("trainyard.checkpoint", "NotACheckpoint"),
     "Result": ("trainyard.training", "Result"),
+    "Run": ("trainyard.client", "Run"),
+    "RunFailed": ("trainyard.client", "RunFailed"),
     "TrainingSpec": ("core.spec.spec", "TrainingSpec"),
     "load": ("trainyard.checkpoint", "load"),
     "preset": ("core.spec.presets", "resolve"),

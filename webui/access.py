@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from enum import Enum
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
@@ -25,7 +26,7 @@ from core.accounts import logins, tokens
 from core.accounts.logins import Browser, Lifetime
 from core.database.models import LARGEST_KEY, Artifact
 from core.errors import Forbidden, NotFound, Unauthenticated
-from core.jobs.actors import LOCAL_OWNER, Actor, may, sees, sees_all
+from core.jobs.actors import LOCAL_OWNER, Action, Actor, may, may_on, sees, sees_all
 from core.messages import message
 from core.roles import Role, Scope
 from core.settings import Settings
@@ -47,6 +48,7 @@ class Need(Enum):
     ADMINISTRATOR = "an administrator, or a token of one that may everything"
     BROWSER = "anybody who is logged in with a browser"
     MANAGER = "an administrator who is logged in with a browser"
+    ITSELF = "what the address itself asks for: a token of its own"
 
 
 def _all(need: Need, *endpoints: str) -> dict[str, Need]:
@@ -60,6 +62,7 @@ NEEDS: dict[str, Need] = {
         *("pages.login", "pages.log_in", "pages.invitation", "pages.accept_invitation"),
         *("pages.go_to_provider", "pages.join_by_provider", "pages.back_from_provider"),
     ),
+    **_all(Need.ITSELF, "monitoring.metrics"),
     # what is read
     **_all(
         Need.VIEWER,
@@ -73,10 +76,11 @@ NEEDS: dict[str, Need] = {
         *("pages.evaluation_images", "pages.feature_maps", "pages.hardest", "pages.insight"),
         *("pages.job", "pages.jobs", "pages.report", "pages.search", "pages.storage"),
         *("pages.test_image", "pages.tryout", "pages.tryout_as_file", "pages.wall"),
-        *("pages.workers", "previews.show"),
+        *("pages.workers", "previews.show", "pages.sharing", "api.sharing"),
         # of one's own alone
         *("api.filters", "api.save_filter", "api.remove_filter"),
         *("pages.save_filter", "pages.remove_filter"),
+        *("api.notifications", "api.webhooks", "api.deliveries", "pages.notifications"),
     ),
     # runs of one's own; `core.jobs.actors` asks whose each is
     **_all(
@@ -97,11 +101,19 @@ NEEDS: dict[str, Need] = {
         *("pages.ask_to_delete", "pages.delete", "pages.restore", "pages.choose_to_delete"),
         *("pages.delete_many", "pages.ask_to_cancel_selected", "pages.cancel_selected"),
         *("pages.retry_selected", "pages.ask_for_tags", "pages.tag_selected"),
+        "pages.restore_selected",
+        # how one is told of them
+        *("api.choose_notifications", "api.take_news", "api.add_webhook", "api.change_webhook"),
+        *("api.remove_webhook", "api.rotate_webhook", "api.test_webhook", "api.replay_delivery"),
+        *("pages.choose_notifications", "pages.add_webhook", "pages.change_webhook"),
+        *("pages.remove_webhook", "pages.rotate_webhook", "pages.test_webhook"),
+        *("pages.test_mail", "pages.replay_delivery"),
     ),
     **_all(
         Need.ADMINISTRATOR,
         *("api.clean", "api.drain_worker", "api.resume_worker"),
         *("pages.drain_worker", "pages.resume_worker"),
+        *("api.limit", "api.limit_everybody", "pages.save_limits"),
         *("api.people", "api.change_person", "api.audit"),
         *("api.invitations", "api.invite", "api.withdraw_invitation"),
     ),
@@ -238,6 +250,9 @@ OF_ACCOUNTS = frozenset(
 
 def _with_accounts() -> Response | None:
     needed = NEEDS.get(request.endpoint or "", Need.VIEWER)  # what is nowhere is for no stranger
+    if needed is Need.ITSELF:
+        _use(_asker_if_any())
+        return None
     actor = _asker()
     if needed is Need.NOTHING:
         _use(actor or NOBODY)
@@ -262,6 +277,14 @@ def _asker() -> Actor | None:
     if kind.lower() == "bearer":
         return _by_token(shown.strip())
     return _by_login()
+
+
+def _asker_if_any() -> Actor:
+    """Whoever asks, or nobody, where something else than a token of a person may be shown."""
+    try:
+        return _asker() or NOBODY
+    except Unauthenticated:
+        return NOBODY
 
 
 def _by_token(text: str) -> Actor:
@@ -340,6 +363,11 @@ def _refuse_private(session: Session, actor: Actor, named: dict[str, Any]) -> No
         queries.refuse_unseen(session, job_id, actor.name)
 
 
+def _may(actor: Actor, action: Action, owner: str | None = None) -> bool:
+    """Whether whoever looks at a page may do something, to a run of an owner."""
+    return may(actor, action) if owner is None else may_on(actor, action, owner)
+
+
 def _of_page() -> dict[str, Any]:
     """What pages are told of whoever looks at them."""
     parts = current()
@@ -348,7 +376,7 @@ def _of_page() -> dict[str, Any]:
     return {
         "me": actor if has_accounts and actor is not NOBODY else None,
         "is_outside": actor is NOBODY,
-        "may_submit": may(actor, "submit"),
+        "may": partial(_may, actor),
         "provider": parts.openid.name if parts.openid else "",
         "is_administrator": actor.is_administrator,
     }

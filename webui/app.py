@@ -10,7 +10,16 @@ from core.messaging.notify import Notifier
 from core.messaging.pubsub import Wakeups
 from core.settings import Settings
 from core.storage import store
-from webui import access, compression, context, languages, limits, problems, security
+from webui import (
+    access,
+    compression,
+    context,
+    languages,
+    limits,
+    monitoring,
+    problems,
+    security,
+)
 from webui.api import health, previews
 from webui.api.routes import blueprint as api
 from webui.openid import Provider
@@ -34,6 +43,7 @@ def create_app(settings: Settings) -> Flask:
             openid=Provider(settings) if settings.openid_issuer else None,
         ),
     )
+    monitoring.install(app)
     problems.install(app)
     languages.install(app)
     compression.install(app)
@@ -41,7 +51,7 @@ def create_app(settings: Settings) -> Flask:
     access.install(app, settings)
     limits.install(app, settings)
     forms_only = security.protect_forms(app)
-    for blueprint in (api, health.blueprint, previews.blueprint):
+    for blueprint in (api, health.blueprint, monitoring.blueprint, previews.blueprint):
         # no cookie gives the API any right, and JSON from another site needs a permission that
         # we never give; so tokens are for the forms alone
         forms_only.exempt(blueprint)

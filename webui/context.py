@@ -15,6 +15,7 @@ from core.messaging.pubsub import Wakeups
 from core.settings import Settings
 from core.storage.blobs import Storage
 from webui.openid import Provider
+from webui.request_ids import request_id
 
 _KEY = "trainyard"
 
@@ -65,10 +66,10 @@ def of(app: Flask) -> Context:
 
 
 def _bind_job() -> None:
-    """Every line that is logged meanwhile carries the job that the address names."""
+    """Every line that is logged meanwhile carries the request, and the job that it names."""
     named = {name: value for name, value in (request.view_args or {}).items() if name == "job_id"}
     g.bound = ExitStack()
-    g.bound.enter_context(bound(**named))
+    g.bound.enter_context(bound(request_id=request_id(), **named))
 
 
 def _unbind_job(_error: BaseException | None) -> None:

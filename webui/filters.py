@@ -57,6 +57,27 @@ def word(name: str) -> str:
     return unfilled(name)
 
 
+_FAILURES = {
+    "crash": gettext_noop("The training process crashed"),
+    "data_unavailable": gettext_noop("Dataset not available"),
+    "device_unusable": gettext_noop("Device not usable"),
+    "diverged": gettext_noop("The loss diverged"),
+    "early_crash": gettext_noop("The training process crashed before it trained"),
+    "hung": gettext_noop("The training process hung"),
+    "import": gettext_noop("A module is missing"),
+    "lost": gettext_noop("Worker lost"),
+    "out_of_memory": gettext_noop("Out of memory"),
+    "snapshot": gettext_noop("Snapshot not usable"),
+    "storage": gettext_noop("A file could not be written or read"),
+    "storage_unavailable": gettext_noop("Storage not reachable"),
+}
+
+
+def failure(kind: str) -> str:
+    """An error's kind as a headline; that of an error in Python is its own name."""
+    return gettext(_FAILURES[kind]) if kind in _FAILURES else kind
+
+
 INVISIBLE = gettext_noop("(invisible name)")
 
 
@@ -84,6 +105,7 @@ def seconds_between(start: datetime | str, end: datetime | str) -> float:
 FILTERS: tuple[Callable[..., Any], ...] = (
     formats.number,
     formats.percent,
+    formats.exact,
     formats.progress,
     formats.whole,
     formats.short,
@@ -97,6 +119,7 @@ FILTERS: tuple[Callable[..., Any], ...] = (
     place,
     sentence,
     word,
+    failure,
     visible,
     clickable,
     seconds_since,

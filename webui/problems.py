@@ -5,12 +5,10 @@ Every error that Trainyard raises on purpose is turned into an answer here and n
 
 from __future__ import annotations
 
-import re
-import secrets
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, g, json, render_template, request
+from flask import Flask, Response, json, render_template, request
 from werkzeug.exceptions import HTTPException, SecurityError
 
 from core.errors import (
@@ -31,9 +29,9 @@ from core.languages import gettext
 from core.logs import get_logger
 from core.messages import Message, as_json, message
 from webui.api.shapes import Problem
+from webui.request_ids import request_id
 
 RETRY_AFTER_S = 5
-_NAME_OF_REQUEST = re.compile(r"[A-Za-z0-9_.-]{8,64}")
 
 log = get_logger(__name__)
 
@@ -57,7 +55,6 @@ def install(app: Flask) -> None:
     app.register_error_handler(TrainyardError, _on_trainyard_error)
     app.register_error_handler(HTTPException, _on_http_error)
     app.register_error_handler(Exception, _on_surprise)
-    app.after_request(_name_request)
 
 
 def problem(status: int, detail: str, **more: Any) -> Response:
@@ -130,7 +127,13 @@ def _on_surprise(error: Exception) -> Response:
 
 
 def _asked() -> dict[str, str]:
-    return {"method": request.method, "path": request.path, "request_id": _request_id()}
+    return {"method": request.method, "path": _path(), "request_id": request_id()}
+
+
+def _path() -> str:
+    """The path of the request, without the secret of a link: whoever reads logs is not invited."""
+    secret = (request.view_args or {}).get("secret")
+    return request.path.replace(secret, "…") if secret else request.path
 
 
 def refused(status: int, reason: Message) -> Response:
@@ -150,27 +153,10 @@ def _answer(status: int, detail: str, **more: Any) -> Response:
         title=title,
         advice=advice,
         detail=detail,
-        request_id=_request_id(),
+        request_id=request_id(),
         is_retryable=request.method == "GET" and status >= HTTPStatus.INTERNAL_SERVER_ERROR,
     )
     return Response(page, status=status, content_type="text/html; charset=utf-8")
-
-
-def _name_request(response: Response) -> Response:
-    response.headers["X-Request-Id"] = _request_id()
-    return response
-
-
-def _request_id() -> str:
-    """What this request is known by in the log, in its answer, and on its error page.
-
-    A program, or a proxy in front, may name it by a header.
-    """
-    if "request_id" not in g:
-        named = request.headers.get("X-Request-Id", "")
-        g.request_id = named if _NAME_OF_REQUEST.fullmatch(named) else secrets.token_hex(4)
-    found: str = g.request_id
-    return found
 
 
 def _in_words(status: int) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from core.database.instance import instance_of
 from core.errors import Forbidden, Gone
 from core.messages import message
 from core.settings import Settings
+from webui import request_ids
 from webui.context import current
 from webui.problems import refusal
 
@@ -147,6 +148,7 @@ def _add_headers(response: Response) -> Response:
     if request.is_secure:
         response.headers.setdefault("Strict-Transport-Security", f"max-age={YEAR_S}")
     response.headers.setdefault("Referrer-Policy", "same-origin")
+    response.headers[request_ids.HEADER] = request_ids.request_id()
     if re.match(r"application/(problem\+)?json|text/html", response.content_type or ""):
         response.headers.setdefault("Cache-Control", "no-store")
     return response

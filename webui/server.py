@@ -22,7 +22,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from core import housekeeping
 from core.housekeeping import House
 from core.settings import Settings
-from webui import context
+from webui import context, monitoring
 from webui.access import still_valid
 from webui.bridge import ON_STREAM, Bridge
 from webui.live.hub import Hub
@@ -46,6 +46,9 @@ class Server(uvicorn.Server):
         self._hub = Hub(parts.database, parts.wakeups, partial(still_valid, parts))
         self._bridge = Bridge(app, parts.settings.web_threads, self._hub)
         self._house = House(parts.settings, parts.database, parts.storage, parts.wakeups)
+        gauges = monitoring.of(app).gauges
+        gauges.streams = lambda: self._hub.connections
+        gauges.since_housekeeping_s = self._house.rounds.since_last_s
         super().__init__(_config(self._bridge, parts.settings))
 
     @property
@@ -183,6 +186,9 @@ def _config(bridge: Any, settings: Settings) -> uvicorn.Config:
         lifespan="off",
         log_config=None,  # its lines go through the root's handler like all others
         access_log=False,
+        # uvicorn would believe whoever is on this host
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,

@@ -1,7 +1,8 @@
-"""How busy this host and its devices are, for the page of the workers.
+"""How busy this host and its devices are, for the page of the workers, and which datasets it has.
 
-They are read in a thread of their own: a driver that hangs must delay no heartbeat, which takes
-what was read last. What a driver does not tell is left out, and what is old is told to nobody.
+They are read in a thread of their own: a driver or a file system that hangs must delay no
+heartbeat, which takes what was read last. What a driver does not tell is left out, and what is old
+is told to nobody.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pynvml
 
 from core import logs
+from core.datasets.builtin import present
 from worker.devices import Device
 from worker.slots import Slots
 
@@ -31,8 +34,9 @@ log = logs.get_logger(__name__)
 class Gauges:
     """The gauges of one worker's host and devices."""
 
-    def __init__(self, devices: Sequence[Device], slots: Slots) -> None:
+    def __init__(self, devices: Sequence[Device], slots: Slots, data_folder: Path) -> None:
         self._devices = devices
+        self._data_folder = data_folder
         self._slots = slots
         self._latest: tuple[float, Values] = (-math.inf, {})
         self._stop = threading.Event()
@@ -56,7 +60,7 @@ class Gauges:
             minute), `cores`, `memory_used_bytes` and `memory_bytes`; `devices`, in the order in
             which they are registered: `runs`, ids of jobs, and of a GPU, as far as its driver tells
             them, `utilization` (a fraction), `memory_used_bytes`, `memory_bytes`, `power_w` and
-            `temperature_c`.
+            `temperature_c`; `datasets`, the names of those in the data folder.
         """
         read = self._read_lately()
         if not read:
@@ -66,6 +70,7 @@ class Gauges:
         return {
             "host": read["host"],
             "devices": [each | {"runs": runs.get(device, [])} for device, each in devices],
+            "datasets": read["datasets"],
         }
 
     def of(self, device: Device) -> Values:
@@ -79,7 +84,11 @@ class Gauges:
 
     def read(self) -> None:
         """Read all gauges once."""
-        found = {"host": _of_host(), "devices": [self._of_device(each) for each in self._devices]}
+        found = {
+            "host": _of_host(),
+            "devices": [self._of_device(each) for each in self._devices],
+            "datasets": present(self._data_folder),
+        }
         self._latest = time.monotonic(), found
 
     def _run(self) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 
 from core import hosts, logs, versions, workers
 from core.database.engine import Database
+from core.datasets.builtin import present
 from core.errors import DatabaseUnavailable
 from core.hosts import HeldLock
 from core.jobs.claim import Claimant
@@ -24,6 +27,8 @@ from worker.processes.spares import Spares
 from worker.processes.zygote import Zygote, ZygoteGone
 from worker.slots import Slot, Slots, capacity, divide
 
+BEAT_EVERY_S = 5.0
+"""While it starts: reading torch may take longer than a worker may be silent."""
 WAIT_FOR_DATABASE_S = 60
 WAIT_FOR_ZYGOTE_S = 300.0
 RUNTIMES = ("nvidia-cuda-runtime", "nvidia-cuda-runtime-cu13", "nvidia-cuda-runtime-cu12")
@@ -45,8 +50,12 @@ def set_up(settings: Settings) -> WorkerContext:
     zygote = Zygote(settings.data_folder, [lock.descriptor] if lock else ())
     zygote.start()  # it imports torch while we wait for the database
     database = Database(settings.database_address, pool_size=len(slots.all) + 4)
-    spares = _warm_spares(zygote, slots)
     facts = _facts(settings, devices, slots.all, lock)
+    # without slots, so that people see that it comes, and nothing counts on it yet
+    worker_id = _register(database, replace(facts, slots=0))
+    with _starting(database, worker_id, replace(facts, slots=0)):
+        spares = _warm_spares(zygote, slots)
+    workers.ready(database, worker_id, facts)  # last: from now on it can be given runs
     return WorkerContext(
         settings=settings,
         database=database,
@@ -57,15 +66,38 @@ def set_up(settings: Settings) -> WorkerContext:
         spares=spares,
         facts=facts,
         claimant=Claimant(
-            # last, because whoever is registered can run jobs at once
-            worker_id=_register(database, facts),
+            worker_id=worker_id,
             queues=settings.queues,
             max_capacity=capacity(slots.all),
             name=settings.worker_name,
         ),
         lock=lock,
-        gauges=Gauges(devices, slots),
+        gauges=Gauges(devices, slots, settings.data_folder),
     )
+
+
+@contextmanager
+def _starting(database: Database, worker_id: int, facts: WorkerFacts) -> Iterator[None]:
+    """Heartbeats while the block runs; where it fails, the worker has stopped."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(BEAT_EVERY_S):
+            try:
+                workers.heartbeat(database, worker_id, facts)
+            except DatabaseUnavailable as error:
+                log.warning("database_unavailable", reason=str(error))
+
+    thread = threading.Thread(target=beat, name="starting", daemon=True)
+    thread.start()
+    try:
+        yield
+    except BaseException:
+        workers.mark_stopped(database, worker_id)
+        raise
+    finally:
+        over.set()
+        thread.join()
 
 
 def _take_lock(settings: Settings) -> HeldLock | None:
@@ -105,6 +137,7 @@ def _facts(
         host=hosts.boot() if lock else None,
         lock=lock.name if lock else None,
         versions=_versions(devices),
+        datasets=present(settings.data_folder),
     )
 
 

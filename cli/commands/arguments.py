@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -17,6 +18,7 @@ from core.spec.validation import WrongValue
 
 Command = Callable[..., Any]
 
+yes = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -79,3 +81,18 @@ def job_ids(command: Command) -> Command:
 def job_id(command: Command) -> Command:
     """Give a command the argument that names a run."""
     return click.argument("job_id", metavar="RUN", type=WholeNumberWithin(min=1))(command)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before what cannot be taken back, where somebody is there to answer.
+
+    Raises:
+        click.Abort: the answer was no.
+    """
+    if not yes and is_at_a_terminal():
+        click.confirm(question, abort=True, err=True)
+
+
+def is_at_a_terminal() -> bool:
+    """Whether a person types and reads: neither input nor output is a file or another program."""
+    return sys.stdin.isatty() and sys.stdout.isatty()

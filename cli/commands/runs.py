@@ -11,7 +11,15 @@ from rich.console import Console
 
 from cli.client import Client
 from cli.commands import options
-from cli.commands.arguments import WholeNumber, WholeNumberWithin, as_json, job_id, with_client
+from cli.commands.arguments import (
+    WholeNumber,
+    WholeNumberWithin,
+    as_json,
+    confirm,
+    job_id,
+    with_client,
+    yes,
+)
 from cli.render import runs, status, text
 from cli.render.advice import advices
 from cli.render.evaluation import evaluation as show_evaluation
@@ -47,6 +55,7 @@ JSON = dict[str, Any]
     default="",
     help="A run for each of these seeds, such as 0-4 or 0,1,2, under a tag of their own.",
 )
+@click.option("--private", is_flag=True, help="Only you and administrators see it.")
 @click.option("--follow", is_flag=True, help="Show the run until it ends.")
 @as_json
 @with_client
@@ -60,6 +69,7 @@ def submit(
     queue: str,
     tags: tuple[str, ...],
     seeds: str,
+    private: bool,
     follow: bool,
     as_json: bool,
 ) -> None:
@@ -76,6 +86,7 @@ def submit(
         "priority": priority,
         "queue": queue,
         "tags": list(tags),
+        **({"private": True} if private else {}),
     }
     if seeds.strip():
         _submit_for_seeds(client, body, seeds, follow=follow, as_json=as_json)
@@ -232,10 +243,12 @@ def logs(client: Client, job_id: int, find: str, level: tuple[str, ...], as_json
 
 @click.command()
 @job_id
+@yes
 @as_json
 @with_client
-def cancel(client: Client, job_id: int, as_json: bool) -> None:
-    """Ask that a run be cancelled."""
+def cancel(client: Client, job_id: int, yes: bool, as_json: bool) -> None:
+    """Ask that a run be cancelled; on a terminal it asks first, for it cannot be resumed then."""
+    confirm(f"Cancel run {job_id}? It cannot be resumed then; a pause can.", yes=yes)
     job = client.post(f"/jobs/{job_id}/cancel")
     _report_answer(job, as_json, "is asked to stop")
 
@@ -280,6 +293,9 @@ def retry(
 @click.option("--tag", "tags", multiple=True, help="All its tags from now on. Repeatable.")
 @click.option("--no-tags", is_flag=True, help="Take its tags away.")
 @click.option("--notes", help="What to remember of it; `-` reads them from the standard input.")
+@click.option(
+    "--private/--public", default=None, help="Whether only its owner and administrators see it."
+)
 @as_json
 @with_client
 def edit(
@@ -289,9 +305,10 @@ def edit(
     tags: tuple[str, ...],
     no_tags: bool,
     notes: str | None,
+    private: bool | None,
     as_json: bool,
 ) -> None:
-    """Change a run's name, tags or notes."""
+    """Change a run's name, tags, notes, or who sees it."""
     if tags and no_tags:
         raise click.UsageError("--tag and --no-tags exclude each other.")
     body: JSON = {}
@@ -301,8 +318,11 @@ def edit(
         body["tags"] = list(tags)
     if notes is not None:
         body["notes"] = sys.stdin.read() if notes == "-" else notes
+    if private is not None:
+        body["private"] = private
     if not body:
-        raise click.UsageError("Name what is to be changed: --name, --tag, --no-tags or --notes.")
+        wanted = "--name, --tag, --no-tags, --notes, --private or --public"
+        raise click.UsageError(f"Name what is to be changed: {wanted}.")
     job = client.patch(f"/jobs/{job_id}", body)
     _report(job, as_json, f"run {job['id']} is changed")
 

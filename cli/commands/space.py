@@ -1,15 +1,27 @@
-"""Space: runs deleted and restored, what is kept no longer, what takes how much."""
+"""Space: runs deleted and restored, backups, what is kept no longer, what takes how much."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 
+from cli import backups
 from cli.client import Client
-from cli.commands.arguments import Command, NumberWithin, as_json, job_ids, with_client
+from cli.commands.arguments import (
+    Command,
+    NumberWithin,
+    WholeNumberWithin,
+    as_json,
+    confirm,
+    is_at_a_terminal,
+    job_ids,
+    with_client,
+    yes,
+)
 from cli.render import space as shown
 from cli.render import text
 
@@ -23,7 +35,7 @@ DAYS = NumberWithin(min=0)
 
 @click.command()
 @job_ids
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@yes
 @as_json
 @with_client
 def delete(client: Client, job_ids: Sequence[int], yes: bool, as_json: bool) -> None:
@@ -31,20 +43,41 @@ def delete(client: Client, job_ids: Sequence[int], yes: bool, as_json: bool) -> 
 
     A run that is running must be cancelled or paused first.
     """
-    if not yes and sys.stdin.isatty():
-        count = len(job_ids)
-        what = f"run {job_ids[0]}" if count == 1 else f"{count} runs"
-        click.confirm(f"Delete {what}?", abort=True, err=True)
+    count = len(job_ids)
+    what = f"run {job_ids[0]}" if count == 1 else f"{count} runs"
+    confirm(f"Delete {what}?", yes=yes)
     _report(_of_many(client, "/jobs/delete", job_ids), "is deleted; trainyard restore", as_json)
 
 
 @click.command()
-@job_ids
+@click.argument("what", metavar="RUN...|FOLDER", nargs=-1, required=True)
 @as_json
 @with_client
-def restore(client: Client, job_ids: Sequence[int], as_json: bool) -> None:
-    """Restore runs that were deleted."""
-    _report(_of_many(client, "/jobs/restore", job_ids), "is restored", as_json)
+@click.pass_context
+def restore(context: click.Context, client: Client, what: Sequence[str], as_json: bool) -> None:
+    """Restore runs that were deleted, by their numbers; or a backup, by its folder.
+
+    A backup is restored into an empty database and an empty file store: those that TRAINYARD_HOME,
+    TRAINYARD_DATABASE_URL and TRAINYARD_STORAGE_URL name.
+    """
+    if len(what) == 1 and backups.is_folder(what[0]):
+        backups.restore(Path(what[0]), as_json=as_json)
+        return
+    number = WholeNumberWithin(min=1)
+    ids = [number.convert(each, None, context) for each in what]
+    _report(_of_many(client, "/jobs/restore", ids), "is restored", as_json)
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@as_json
+def backup(folder: Path, as_json: bool) -> None:
+    """Copy the database and all files of runs into a folder, while everything runs.
+
+    A second backup into the same folder copies new files only. What makes one whole is its
+    manifest.json, which is written last. Datasets and the signing key are not in it.
+    """
+    sys.exit(not backups.make(folder, as_json=as_json))
 
 
 def _of_many(client: Client, path: str, job_ids: Sequence[int]) -> JSON:
@@ -82,7 +115,7 @@ def _older(kind: str, what: str) -> Callable[[Command], Command]:
 @_older("workers", "Workers that stopped earlier and that no run names.")
 @_older("previews", "Previews that were asked for earlier.")
 @click.option("--deleted", is_flag=True, help="Deleted runs: they cannot be restored then.")
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@yes
 @as_json
 @with_client
 def clean(
@@ -99,9 +132,9 @@ def clean(
     that the settings name (keep) lose nothing. On a terminal it shows first what goes, and asks.
     """
     body = {"dry_run": dry_run, "deleted": deleted, **days}
-    if not dry_run and not yes and sys.stdin.isatty():
+    if not dry_run and not yes and is_at_a_terminal():
         _show(_clean(client, body | {"dry_run": True}), as_json=False)
-        click.confirm("Remove this?", abort=True, err=True)
+        confirm("Remove this?", yes=yes)
     _show(_clean(client, body), as_json)
 
 
@@ -153,4 +186,4 @@ def storage(client: Client, as_json: bool) -> None:
         console.print(shown.largest(answer["largest"]))
 
 
-COMMANDS = (delete, restore, clean, storage)
+COMMANDS = (delete, restore, backup, clean, storage)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 import click
 from rich.console import Console
 
+from cli.stack import endpoint
 from cli.stack.stack import Stack, stop_on_signals
 from core import settings
+from core.settings import variable
 
 
 @click.command()
@@ -22,6 +26,12 @@ def up() -> None:
     with stack.running():
         console.print(f"\nTrainyard is up: [bold]{stack.url}[/bold]   (Ctrl-C stops it)\n")
         console.print("The worker is loading PyTorch. Runs can be submitted already.")
+        if program := program_off_the_path():
+            console.print(f"Where a page says trainyard, type {program} here.", markup=False)
+        first = stack.first_link()
+        if first:
+            console.print("Nobody has an account yet. The first administrator gets one here, once:")
+            console.print(first, highlight=False, markup=False, soft_wrap=True)
         stack.watch()
 
 
@@ -41,8 +51,19 @@ def web() -> None:
 
 @click.command()
 def worker() -> None:
-    """Claim and run jobs until told to stop."""
+    """Claim and train runs until told to stop."""
+    os.environ[variable("redis_url")] = endpoint.find_redis(settings.load())
     _become("worker")
+
+
+def program_off_the_path() -> str | None:
+    """What to type for `trainyard`; None where the shell finds that of this installation."""
+    program = Path(sys.executable).parent / "trainyard"
+    found = shutil.which("trainyard")
+    if not program.is_file() or (found and Path(found).resolve() == program.resolve()):
+        return None
+    here = Path.cwd()
+    return str(program.relative_to(here) if program.is_relative_to(here) else program)
 
 
 def _become(module: str) -> NoReturn:

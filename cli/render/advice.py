@@ -9,7 +9,7 @@ from core.characters import printable
 
 JSON = dict[str, Any]
 
-NOTHING = "No rule has anything to say about this run."
+NOTHING = "The coach sees nothing to improve in this run, or it is too early to say."
 
 
 def advices(items: Sequence[JSON], server: str) -> str:

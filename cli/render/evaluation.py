@@ -8,8 +8,15 @@ from rich.console import Console
 
 from cli.render.text import table
 from core import formats
+from core.statistics import confidence_kind
 
 JSON = dict[str, Any]
+
+_KINDS = {
+    "over": "overconfident",
+    "right": "as confident as it is right, within chance",
+    "under": "not overconfident",
+}
 
 
 def evaluation(console: Console, content: JSON) -> None:
@@ -54,10 +61,10 @@ def _confidence(content: JSON) -> str:
     bins = [each for each in content["calibration"]["bins"] if each["count"]]
     count = sum(each["count"] for each in bins) or 1
     confidence = sum(each["confidence"] * each["count"] for each in bins) / count
-    kind = "overconfident" if confidence > content["accuracy"] else "not overconfident"
+    kind = confidence_kind(confidence, content["accuracy"], content["count"] or 1)
     return (
-        f"It is {kind}: sure of {formats.percent(confidence)} of what it says, and right in "
-        f"{formats.percent(content['accuracy'])}."
+        f"It is {_KINDS[kind]}: sure of {formats.percent(confidence)} of what it says, and right "
+        f"in {formats.percent(content['accuracy'])}."
     )
 
 

@@ -18,6 +18,7 @@ from core.characters import printable
 JSON = dict[str, Any]
 
 _LEVELS = {"warning": "yellow", "error": "red"}
+_MOMENTS = ("created", "started", "finished")
 _PLAIN_LEVELS = ("info", "progress")
 
 
@@ -72,18 +73,34 @@ def _facts(item: JSON) -> list[tuple[str, Any]]:
         ("accuracy", written(formats.percent, item["test_accuracy"])),
         ("published", _published(item)),
         ("owner", item.get("owner")),  # a server of an earlier release does not say it
+        ("seen by", "its owner and administrators alone" if item.get("private") else None),
         ("tags", ", ".join(item.get("tags", ()))),
         ("notes", item.get("notes")),
         ("worker", item["worker"]),
         ("devices", item["devices"] if item["devices"] > 1 else None),
         ("attempt", item["attempt"]),
-        ("created", item["created_at"]),
-        ("started", item["started_at"]),
-        ("finished", item["finished_at"]),
+        *((name, written(formats.moment, item[f"{name}_at"])) for name in _MOMENTS),
         ("weights", item["weights_sha256"]),
-        ("spec", json.dumps(item["spec"])),
+        *(("spec" if n == 0 else "", line) for n, line in enumerate(_spec(item["spec"]))),
         ("error", f"{error['kind']}: {error['message']}" if error else None),
     ]
+
+
+def _spec(spec: JSON) -> list[str]:
+    """A line for each part of a spec: its fields by their dotted paths, as `submit` takes them."""
+    plain = {key: value for key, value in spec.items() if not isinstance(value, dict)}
+    parts = [part for part in spec.items() if isinstance(part[1], dict)]
+    return [_fields(plain, ""), *(_fields(part, f"{name}.") for name, part in parts)]
+
+
+def _fields(part: JSON, path: str) -> str:
+    return "  ".join(f"{path}{key}={_value(value)}" for key, value in part.items())
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(map(_value, value))
+    return "none" if value is None else value if isinstance(value, str) else json.dumps(value)
 
 
 def _train_loss(item: JSON) -> str:

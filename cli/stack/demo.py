@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
+from cli import tokens
 from cli.client import Client
 from cli.render.follow import follow
 from cli.stack import endpoint
@@ -45,9 +46,14 @@ def run(settings: Settings, console: Console) -> int:
     running = endpoint.find_running(settings.home)
     if running:
         console.print(f"Trainyard is up at {running.url}: the demo joins its queue.")
-        with Client(running.url) as client:
+        with Client(running.url, tokens.token_for(settings, running.url)) as client:
             return train(client, settings, console)
-    stack = Stack(settings, lambda text: console.print(text, style="dim", markup=False))
+    # nobody else is to come in meanwhile, so nobody has to log in
+    alone: dict[str, Any] = {"host": "127.0.0.1", "trusted_hosts": (), "accounts": "local"}
+    stack = Stack(
+        settings.model_copy(update=alone),
+        lambda text: console.print(text, style="dim", markup=False),
+    )
     stop_on_signals(stack)
     console.print("Starting broker, dashboard and worker on this machine")
     with stack.running():

@@ -1,4 +1,4 @@
-"""Where the server is: by option, by `TRAINYARD_URL`, or by what a running `up` wrote down."""
+"""Where the server and its Redis are: as they were given, or as a running `up` wrote down."""
 
 from __future__ import annotations
 
@@ -21,12 +21,15 @@ class Running:
     process_id: int
     started_at: float
     """The process's start by the system's clock: a process id alone may be used again."""
+    redis_url: str = ""
+    """Of its broker, with the password: for whoever may read the home folder's secrets."""
 
 
-def write(home: Path, url: str, process_id: int) -> None:
-    """Write down that a stack is up."""
-    running = Running(url, process_id, psutil.Process(process_id).create_time())
+def write(home: Path, url: str, process_id: int, redis_url: str = "") -> None:
+    """Write down that a stack is up, in a file that its owner alone can read."""
+    running = Running(url, process_id, psutil.Process(process_id).create_time(), redis_url)
     scratch = home / f"{FILE}.{process_id}"
+    scratch.touch(mode=0o600)
     scratch.write_text(json.dumps(asdict(running)))
     scratch.replace(home / FILE)
 
@@ -52,3 +55,14 @@ def find_url(settings: Settings) -> str:
         return settings.url
     running = find_running(settings.home)
     return running.url if running else f"http://127.0.0.1:{settings.port}"
+
+
+def find_redis(settings: Settings) -> str:
+    """The Redis of a worker: the one that was given, else that of a running `up`, else by default.
+
+    `up` makes a password for its broker at each start, which nobody could type.
+    """
+    if "redis_url" in settings.model_fields_set:
+        return settings.redis_url
+    running = find_running(settings.home)
+    return (running and running.redis_url) or settings.redis_url

@@ -29,6 +29,9 @@ WATCH_EVERY_S = 0.2
 READY_TIMEOUT_S = 60.0
 STOP_MARGIN_S = 15.0
 
+# to listen on all addresses is no address to go to
+_OWN_OF_ALL = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+
 
 class Stack:
     """Broker, web and worker of one home folder."""
@@ -44,8 +47,8 @@ class Stack:
 
     @property
     def url(self) -> str:
-        """The dashboard's address."""
-        host = self.settings.host
+        """The dashboard's address, as this machine reaches it."""
+        host = _OWN_OF_ALL.get(self.settings.host, self.settings.host)
         return f"http://{f'[{host}]' if ':' in host else host}:{self.settings.port}"
 
     @contextlib.contextmanager
@@ -76,6 +79,17 @@ class Stack:
         finally:
             self.stop()
             self._lock.release()
+
+    def first_link(self) -> str | None:
+        """A link for the first administrator; None where there is one, or are no accounts."""
+        if not self.settings.has_accounts:
+            return None
+        from core.accounts import invitations  # noqa: PLC0415  (the web was not to wait for it)
+        from core.database.engine import Database  # noqa: PLC0415
+
+        with Database(self.settings.database_address, pool_size=1) as database:
+            secret = invitations.invite_first(database)
+        return secret and f"{self.settings.url or self.url}/invitations/{secret}"
 
     def watch(self) -> None:
         """Keep every child alive until `ask_to_stop`."""
@@ -123,7 +137,7 @@ class Stack:
             [sys.executable, "-m", "worker"],
             stop_timeout=self.settings.grace_seconds + STOP_MARGIN_S,
         )
-        endpoint.write(self.settings.home, self.url, os.getpid())
+        endpoint.write(self.settings.home, self.url, os.getpid(), self.settings.redis_url)
 
     def _choose_addresses(self) -> Settings:
         """Free ports for what was not given one."""

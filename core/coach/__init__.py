@@ -6,13 +6,15 @@ learning rate is the way it is: `docs/explanation/coach.md`.
 
 from core.coach.advice import Advice, Bar, Curves, Errors, Evidence, Intervals, Series
 from core.coach.coach import advise
-from core.coach.noise import most_alike
-from core.coach.run import Epochs, Run, Samples, Sibling
+from core.coach.likeness import most_alike
+from core.coach.rates import unusual_rate, usual_rate
+from core.coach.run import Earlier, Epochs, Run, Samples, Sibling
 
 __all__ = [
     "Advice",
     "Bar",
     "Curves",
+    "Earlier",
     "Epochs",
     "Errors",
     "Evidence",
@@ -23,4 +25,6 @@ __all__ = [
     "Sibling",
     "advise",
     "most_alike",
+    "unusual_rate",
+    "usual_rate",
 ]

@@ -15,7 +15,7 @@ from core.coach.labels import labels
 from core.coach.lengths import batch_too_large, saturated, schedule_ended, still_improving
 from core.coach.noise import noise
 from core.coach.overfitting import overfitting
-from core.coach.rates import diverged, not_learning, too_slow, unstable
+from core.coach.rates import better_rate, diverged, guessing, not_learning, too_slow, unstable
 from core.coach.run import Run
 from core.datasets.builtin import DATASETS
 from core.errors import InvalidInput
@@ -26,7 +26,9 @@ Rule = Callable[[Run], Advice | None]
 OF_TRAINING: tuple[Rule, ...] = (
     diverged,
     not_learning,
+    guessing,
     unstable,
+    better_rate,
     batch_too_large,
     too_slow,
     schedule_ended,

@@ -1,10 +1,11 @@
-"""The curves that an advice shows as its evidence."""
+"""The curves, and the accuracies, that an advice shows as its evidence."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.coach.advice import Curves, Series
+from core import statistics
+from core.coach.advice import Bar, Curves, Series
 from core.coach.run import Run
 
 TRAIN_LOSS = "train_loss"
@@ -46,6 +47,12 @@ def of_samples(run: Run, level: float | None = None) -> Curves:
     samples = run.samples
     series = Series(TRAIN_LOSS, samples.step, samples.train_loss)
     return Curves("step", [series], samples.step[0], samples.step[-1], level)
+
+
+def bar(job_id: int, epoch: int | None, accuracy: float, count: int) -> Bar:
+    """An accuracy on so many images, and where its true value lies."""
+    interval = statistics.share_interval(round(accuracy * count), count)
+    return Bar(job_id, epoch, accuracy, interval.low, interval.high)
 
 
 def _column(run: Run, name: str) -> Series:

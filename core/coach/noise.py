@@ -6,19 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from core import predictions, statistics
-from core.coach.advice import Advice, Bar, Intervals, advice
-from core.coach.run import Run, Sibling, whole
-from core.spec.spec import Spec
+from core.coach import evidence
+from core.coach.advice import Advice, Intervals, advice
+from core.coach.likeness import differences, most_alike
+from core.coach.run import Run, Sibling
 from core.statistics import LEVEL
-
-MOST_DIFFERENCES = 2
-"""Fields: runs that differ in more are not compared to learn what one of these does."""
-WITHOUT_EFFECT = (
-    "seed", "device", "devices", "micro_batches", "data.placement", "compute.precision",
-    "compute.tf32", "compute.compile", "publishing.weights", "publishing.safetensors",
-    "publishing.onnx", "stopping.time_limit_s",
-)  # fmt: skip
-"""Fields whose effect nobody compares runs for."""
 
 
 def noise(run: Run) -> Advice | None:
@@ -33,7 +25,7 @@ def _to_sibling(run: Run) -> Advice | None:
     if sibling is None or not _may_be_chance(run.evaluation, sibling.evaluation):
         return None
     bars = [
-        _bar(job_id, None, each["accuracy"], each["count"])
+        evidence.bar(job_id, None, each["accuracy"], each["count"])
         for job_id, each in ((run.job_id, run.evaluation), (sibling.job_id, sibling.evaluation))
     ]
     fields = sorted(differences(run.spec, sibling.spec))
@@ -47,21 +39,6 @@ def _to_sibling(run: Run) -> Advice | None:
     )  # fmt: skip
 
 
-def most_alike(spec: Spec, others: Mapping[int, Spec]) -> list[int]:
-    """The run whose spec differs in the fewest fields, in one at least; of several the newest.
-
-    Args:
-        spec: of the run that is looked at.
-        others: the specs of others, by their numbers.
-
-    Returns:
-        Its number; nothing where each of them differs in too many.
-    """
-    counts = {number: len(differences(spec, other)) for number, other in others.items()}
-    alike = {number: count for number, count in counts.items() if 1 <= count <= MOST_DIFFERENCES}
-    return sorted(alike, key=lambda number: (alike[number], -number))[:1]
-
-
 def _closest(run: Run) -> Sibling | None:
     by_number = {each.job_id: each for each in run.siblings if _is_comparable(run, each)}
     specs = {number: each.spec for number, each in by_number.items()}
@@ -70,30 +47,6 @@ def _closest(run: Run) -> Sibling | None:
 
 def _is_comparable(run: Run, other: Sibling) -> bool:
     return run.evaluation is not None and run.evaluation["count"] == other.evaluation["count"]
-
-
-def differences(one: Spec, other: Spec) -> set[str]:
-    """The dotted names of the fields that differ, of those that may change what is learned."""
-    first, second = _flat(whole(one)), _flat(whole(other))
-    changed = {name for name in first | second if first.get(name) != second.get(name)}
-    kinds = {name.rpartition(".")[0] for name in changed if name.endswith(".kind")}
-    # another kind has other fields, and counts once
-    return {
-        name
-        for name in changed - set(WITHOUT_EFFECT)
-        if name.endswith(".kind") or name.partition(".")[0] not in kinds
-    }
-
-
-def _flat(values: Spec, before: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        flat |= (
-            _flat(value, f"{before}{name}.")
-            if isinstance(value, Mapping)
-            else {before + name: value}
-        )
-    return flat
 
 
 def _may_be_chance(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -135,7 +88,7 @@ def _between_epochs(run: Run) -> Advice | None:
         return None
     best, last = accuracies[epochs.index(chosen)], accuracies[-1]
     bars = [
-        _bar(run.job_id, epoch, accuracy, run.watched_images)
+        evidence.bar(run.job_id, epoch, accuracy, run.watched_images)
         for epoch, accuracy in ((chosen, best), (epochs[-1], last))
     ]
     if best <= last or bars[0].low > bars[1].high:
@@ -150,8 +103,3 @@ def _between_epochs(run: Run) -> Advice | None:
         {"share": share},
         changes,
     )  # fmt: skip
-
-
-def _bar(job_id: int, epoch: int | None, accuracy: float, count: int) -> Bar:
-    interval = statistics.share_interval(round(accuracy * count), count)
-    return Bar(job_id, epoch, accuracy, interval.low, interval.high)

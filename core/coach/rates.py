@@ -1,4 +1,4 @@
-"""Rules on the learning rate: none is learned by, too small, too large.
+"""Rules on the learning rate: none is learned by, too small, too large, worse than another.
 
 Which way to turn it is often told the wrong way round: a loss that jumps asks for a smaller rate,
 one that creeps for a larger one. `docs/explanation/coach.md` says why.
@@ -6,11 +6,14 @@ one that creeps for a larger one. `docs/explanation/coach.md` says why.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from core.coach import evidence, trends
-from core.coach.advice import Advice, Curves, advice
-from core.coach.run import Run
+from core.coach.advice import Advice, Curves, Intervals, advice
+from core.coach.likeness import differences
+from core.coach.run import Earlier, Run
 
 USUAL_RATES = {"sgd": 0.3, "adam": 0.002, "adamw": 0.004, "rmsprop": 0.001, "muon": 0.02}
 """Where each optimizer usually learns small image networks well, without momentum: the middle of
@@ -19,10 +22,26 @@ FAR_BELOW, FAR_ABOVE = 1 / 8, 4.0
 """Times the usual rate: outside of these the rate itself is a reason to suspect it."""
 FARTHER_BELOW = FAR_BELOW / 4
 
+HARDLY_ANY = (1 / 1000, 20.0)
+"""Times the usual rate: outside of these hardly any network learns, which a form can say before."""
+
 FEWEST_EPOCHS = 3
 """Of fewer no trend can be seen."""
 ENOUGH_WHILE_RUNNING = 5
 """Epochs after which a run that is not over may be told that it does not learn."""
+
+LONGEST = 1000
+"""Epochs that a spec may have."""
+FEW_STEPS = 60
+"""In a whole run: a network that made fewer may have had no time to learn."""
+ENOUGH_STEPS = 200
+"""In the corrected clone of such a run, about."""
+DOES_WELL = 5.0
+"""Times the accuracy of guessing: a rate with which an earlier run reached as much is known to
+work."""
+RATE = "optimizer.learning_rate"
+RATES = {RATE, "optimizer.adamw_learning_rate"}
+"""What a clone at another rate changes."""
 
 AT_CHANCE = 0.985
 """Of the loss of guessing: whoever is above it at the end has learned next to nothing."""
@@ -46,17 +65,27 @@ STILL_HIGH = 0.15
 """Of the loss of guessing: below it there is little left to be slow about."""
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What is to be changed: the parameters of the sentence, the changes, and which sentence."""
+
+    action: Mapping[str, Any]
+    changes: Mapping[str, Any]
+    variant: str
+
+
 def diverged(run: Run) -> Advice | None:
     """The loss became NaN or infinite."""
     if run.error_kind != "diverged":
         return None
-    rate = trends.tidy(run.rate / 10)
+    turn = _lowered(run)
     return advice(
         "diverged",
         evidence.of_samples(run) if run.samples.step else Curves("step", [], 0, 0),
         {"rate": run.rate},
-        {"rate": rate},
-        _at_rate(run, rate),
+        {name: value for name, value in turn.action.items() if name != "before"},
+        turn.changes,
+        variant=turn.variant,
     )
 
 
@@ -70,15 +99,50 @@ def not_learning(run: Run) -> Advice | None:
     direction = _direction(run)
     if direction == 0:
         return None
-    rate = trends.tidy(run.rate * (30 if direction > 0 else 1 / 10))
-    return advice(
+    return _turned(
         "not_learning",
         evidence.of_epochs(run, 0, level=chance),
         {"loss": losses[-1], "chance": chance, "classes": run.classes, "epochs": len(losses)},
-        {"rate": rate, "before": run.rate},
-        _at_rate(run, rate),
-        variant="raise" if direction > 0 else "lower",
+        _raised(run) if direction > 0 else _lowered(run, variant="lower"),
     )
+
+
+def guessing(run: Run) -> Advice | None:
+    """It ended no better than guessing. However short it was this is certain, if not its cause."""
+    measured, chance = run.epochs, run.chance_loss
+    if not run.has_succeeded or not measured or not _ends_at_chance(run):
+        return None
+    by_step = len(measured) < FEWEST_EPOCHS and len(run.samples.step) > 1
+    return _turned(
+        "guessing",
+        evidence.of_samples(run, chance) if by_step else evidence.of_epochs(run, 0, level=chance),
+        {"accuracy": _accuracy(run), "share": 1 / run.classes, "classes": run.classes,
+         "loss": measured.test_loss[-1], "chance": chance},
+        _way_from_chance(run),
+    )  # fmt: skip
+
+
+def _ends_at_chance(run: Run) -> bool:
+    """Whether accuracy and loss on the test images both are those of guessing, or worse."""
+    has_learned = run.epochs.test_loss[-1] < AT_CHANCE * run.chance_loss
+    return _accuracy(run) <= GUESSES / run.classes and not has_learned
+
+
+def _accuracy(run: Run) -> float:
+    """On the test images, of what was published."""
+    return float(run.evaluation["accuracy"] if run.evaluation else run.epochs.test_accuracy[-1])
+
+
+def _way_from_chance(run: Run) -> Turn:
+    """What to do about a run that learned nothing: no change where its rate is a usual one."""
+    direction = _direction(run)
+    steps = run.batches * len(run.epochs)
+    if direction < 0:
+        return _lowered(run, variant="lower")
+    if 0 < steps < FEW_STEPS and _times_usual(run) > FAR_BELOW and not run.is_cut_short:
+        epochs = min(LONGEST, -(-ENOUGH_STEPS // run.batches))
+        return Turn({"steps": steps, "epochs": epochs}, {"epochs": epochs}, "longer")
+    return _raised(run) if direction > 0 else Turn({"rate": run.rate}, {}, "either")
 
 
 def _direction(run: Run) -> int:
@@ -106,15 +170,39 @@ def unstable(run: Run) -> Advice | None:
     is_jumping = rise >= JUMP * chance and not run.is_mixed and not _is_calm(run)
     if not is_thrown and not is_jumping:
         return None
-    rate = trends.tidy(run.rate / (10 if _times_usual(run) > 30 else 3))
     places = [place for place in range(1, len(losses)) if losses[place] > losses[place - 1]]
-    return advice(
+    return _turned(
         "unstable",
         evidence.of_epochs(run, max(0, min(places, default=1) - 1), level=chance),
         {"least": min(losses), "most": most, "rise": rise, "last": losses[-1]},
-        {"rate": rate, "before": run.rate},
-        _at_rate(run, rate),
+        _lowered(run, divisor=10 if _times_usual(run) > 30 else 3),
     )
+
+
+def better_rate(run: Run) -> Advice | None:
+    """An earlier run that differs in its rate alone did better, by more than chance explains."""
+    if run.evaluation is None:
+        return None
+    alike = [each for each in run.earlier if _differ_in_rate(run, each)]
+    best = max(alike, key=lambda each: each.accuracy, default=None)
+    if best is None:
+        return None
+    own = evidence.bar(run.job_id, None, _accuracy(run), run.test_images)
+    other = evidence.bar(best.job_id, None, best.accuracy, run.test_images)
+    if own.high >= other.low:
+        return None
+    return advice(
+        "better_rate",
+        Intervals([own, other]),
+        {"accuracy": own.accuracy, "rate": run.rate, "other": best.accuracy,
+         "other_rate": best.rate, "job_id": best.job_id},
+        {"rate": best.rate, "before": run.rate},
+        _at_rate(run, best.rate),
+    )  # fmt: skip
+
+
+def _differ_in_rate(run: Run, other: Earlier) -> bool:
+    return {RATE} <= differences(run.spec, other.spec) <= RATES
 
 
 def _is_calm(run: Run) -> bool:
@@ -151,16 +239,83 @@ def _best(run: Run) -> float:
 
 
 def _times_usual(run: Run) -> float:
-    """How many times the usual rate the rate is. Momentum m makes a step 1 / (1 - m) as long."""
-    optimizer = run.spec["optimizer"]
-    kind = optimizer["kind"]
-    momentum = optimizer.get("momentum", 0.0) if kind in ("sgd", "rmsprop") else 0.0
-    return float(run.rate / (1 - momentum) / USUAL_RATES[kind])
+    """How many times the usual rate the rate is."""
+    return run.rate / _usual(run)
+
+
+def _usual(run: Run) -> float:
+    return usual_rate(run.spec)
+
+
+def usual_rate(spec: Mapping[str, Any]) -> float:
+    """The usual rate of a spec's optimizer. Momentum m makes a step 1 / (1 - m) as long."""
+    kind = spec["optimizer"]["kind"]
+    momentum = _momentum(spec) if kind in ("sgd", "rmsprop") else 0.0
+    return float(USUAL_RATES[kind] * (1 - momentum))
+
+
+def unusual_rate(spec: Mapping[str, Any]) -> float | None:
+    """How many times the usual rate that of a whole spec is, where hardly any run can learn so."""
+    times = float(spec["optimizer"]["learning_rate"]) / usual_rate(spec)
+    return times if not HARDLY_ANY[0] <= times <= HARDLY_ANY[1] else None
+
+
+def _momentum(spec: Mapping[str, Any]) -> float:
+    return float(spec["optimizer"].get("momentum", 0.0))
+
+
+def _turned(rule: str, shown: Curves, seen: Mapping[str, Any], turn: Turn) -> Advice:
+    return advice(rule, shown, seen, turn.action, turn.changes, variant=turn.variant)
+
+
+def _lowered(run: Run, *, divisor: float = 10, variant: str = "") -> Turn:
+    """A lower rate that can work: of an earlier run, a part of this one's, or the usual one.
+
+    A tenth of a rate that is a thousand times too high is still a hundred times too high.
+    """
+    known = _known(run, [each for each in _working(run) if each.rate < run.rate])
+    rate = run.rate / divisor
+    return known or _to(run, rate if rate <= FAR_ABOVE * _usual(run) else _usual(run), variant)
+
+
+def _raised(run: Run) -> Turn:
+    """A higher rate that can work: of an earlier run, else the usual one."""
+    known = _known(run, [each for each in _working(run) if each.rate > run.rate])
+    return known or _to(run, _usual(run), "raise")
+
+
+def _to(run: Run, rate: float, variant: str) -> Turn:
+    rate = trends.tidy(rate)
+    return Turn({"rate": rate, "before": run.rate}, _at_rate(run, rate), variant)
+
+
+def _known(run: Run, working: Sequence[Earlier]) -> Turn | None:
+    """The rate of the one that is most like this run, and of several such the best."""
+    if not working:
+        return None
+    other = min(working, key=lambda each: (len(differences(run.spec, each.spec)), -each.accuracy))
+    action = {"rate": other.rate, "before": run.rate}
+    return Turn(
+        action | {"job_id": other.job_id, "accuracy": other.accuracy},
+        _at_rate(run, other.rate),
+        "known",
+    )
+
+
+def _working(run: Run) -> list[Earlier]:
+    """The earlier runs that learned well with the same optimizer: their rates work."""
+    kind, momentum = run.spec["optimizer"]["kind"], _momentum(run.spec)
+    return [
+        each
+        for each in run.earlier
+        if each.accuracy >= DOES_WELL / run.classes
+        and (each.spec["optimizer"]["kind"], _momentum(each.spec)) == (kind, momentum)
+    ]
 
 
 def _at_rate(run: Run, rate: float) -> dict[str, Any]:
     """A clone at another rate; both rates of Muon move together."""
-    changes = {"optimizer.learning_rate": rate}
+    changes = {RATE: rate}
     other = run.spec["optimizer"].get("adamw_learning_rate")
     if other:
         changes["optimizer.adamw_learning_rate"] = trends.tidy(other * rate / run.rate)

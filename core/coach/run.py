@@ -55,6 +55,25 @@ class Sibling:
     evaluation: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """An earlier run of the same dataset and network, and how well it did on the test set."""
+
+    job_id: int
+    stored_spec: Spec
+    accuracy: float
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The spec, with the fields that came after it."""
+        return whole(self.stored_spec)
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the spec."""
+        return float(self.stored_spec["optimizer"]["learning_rate"])
+
+
 @dataclass(frozen=True)
 class Run:
     """A run, as its page knows it."""
@@ -73,6 +92,7 @@ class Run:
     evaluation: Mapping[str, Any] | None = None
     """As the worker wrote it down; the pictures are not needed."""
     siblings: Sequence[Sibling] = ()
+    earlier: Sequence[Earlier] = ()
 
     @cached_property
     def spec(self) -> dict[str, Any]:
@@ -83,6 +103,11 @@ class Run:
     def is_over(self) -> bool:
         """Whether it trained as far as its spec says."""
         return self.state == ENDED_WELL and not self.is_cut_short
+
+    @property
+    def has_succeeded(self) -> bool:
+        """Whether it ended well, also before its last epoch."""
+        return self.state == ENDED_WELL
 
     @property
     def classes(self) -> int:

@@ -27,11 +27,13 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
+from core.database import search
 from core.errors import DatabaseUnavailable
 from core.messages import Message, message
 
 if TYPE_CHECKING:
     from alembic.config import Config
+    from alembic.script import ScriptDirectory
     from sqlalchemy.pool import ConnectionPoolEntry
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
@@ -100,6 +102,12 @@ class Database:
         with self.reading() as session:
             session.execute(text("SELECT 1"))
 
+    def is_absent(self) -> bool:
+        """Whether its file is not there, which the first transaction would make."""
+        file = self.engine.url.database
+        is_sqlite = self.engine.dialect.name == "sqlite"
+        return is_sqlite and file is not None and not Path(file).exists()
+
     def dispose(self) -> None:
         """Close every connection."""
         self.engine.dispose()
@@ -111,16 +119,47 @@ class Database:
         self.dispose()
 
 
-def upgrade(address: str, revision: str = "head") -> None:
-    """Bring the tables up to date by Alembic's migrations."""
+def upgrade(
+    address: str, revision: str = "head", then: Callable[[Connection], None] | None = None
+) -> None:
+    """Bring the tables up to date by Alembic's migrations.
+
+    Args:
+        address: of the database.
+        revision: how far.
+        then: what is done at the end of the same transaction: all of it happens, or nothing.
+    """
     url = make_url(address)
     if url.get_backend_name() == "sqlite" and url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     # its import takes as long as a third of the web's start, and the web does not need it
     import alembic.command  # noqa: PLC0415
 
+    config = alembic_config(address)
+    config.attributes["then"] = then
     with _translated():
-        alembic.command.upgrade(alembic_config(address), revision)
+        alembic.command.upgrade(config, revision)
+
+
+def revision_of(connection: Connection) -> str:
+    """The revision that a database's tables have."""
+    return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one())
+
+
+def newest_revision() -> str:
+    """The revision of the tables that this release uses."""
+    return str(_scripts().get_current_head())
+
+
+def knows_revision(revision: str) -> bool:
+    """Whether this release, or an earlier one, has a revision."""
+    return revision in {script.revision for script in _scripts().walk_revisions()}
+
+
+def _scripts() -> ScriptDirectory:
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
+    return ScriptDirectory.from_config(alembic_config(""))
 
 
 def alembic_config(address: str) -> Config:
@@ -238,6 +277,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # we begin transactions ourselves, below
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
+    connection.create_function("translate", 3, search.translate, deterministic=True)
 
 
 def _begin_sqlite(connection: Connection) -> None:

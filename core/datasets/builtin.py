@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from pathlib import Path
 from typing import Literal, get_args
 
 from core.datasets.info import DatasetInfo, Framing
@@ -194,3 +195,12 @@ DATASETS: dict[str, DatasetInfo] = {
 }
 
 assert set(DATASETS) == set(get_args(DatasetName))
+
+
+def present(folder: Path) -> list[str]:
+    """The datasets that lie in a data folder; the digits, which need no download, always do."""
+    return [
+        name
+        for name, dataset in DATASETS.items()
+        if name == "digits" or (folder / dataset.folder).is_dir()
+    ]

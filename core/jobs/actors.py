@@ -24,6 +24,7 @@ Action = Literal[
     "clean",
     "edit",
     "manage_people",
+    "limit",
 ]
 
 
@@ -72,8 +73,13 @@ def may(actor: Actor, action: Action, job: Job | None = None) -> bool:
     """
     if actor.kind != "user":
         return action in _OF_KIND[actor.kind]
+    return may_on(actor, action, actor.name if job is None else job.owner)
+
+
+def may_on(actor: Actor, action: Action, owner: str) -> bool:
+    """Whether a person may do something to the jobs of an owner: pages ask it of what they show."""
     permitted = action in _OF_ROLE[actor.role] and action in _OF_SCOPE[actor.scope]
-    return permitted and (job is None or actor.is_administrator or job.owner == actor.name)
+    return permitted and (actor.is_administrator or owner == actor.name)
 
 
 _ON_OWN: frozenset[Action] = frozenset(

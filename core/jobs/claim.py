@@ -20,16 +20,18 @@ from core.database.clock import now
 from core.database.engine import Database
 from core.database.models import Attempt, Job, JobProgress
 from core.errors import DatabaseUnavailable
-from core.jobs import events, lanes, rests
+from core.jobs import events, lanes, reservations, rests, sharing
 from core.jobs.actors import Actor, of_worker
 from core.jobs.capacity import NEEDED, ONE, Capacity, Requirements, requirements
 from core.jobs.lanes import Head
 from core.jobs.lease import Lease
 from core.jobs.rests import TrialUnderWay
+from core.jobs.sharing import LimitReached
 from core.states import may_become
 
-LEASED = (Job.id, Job.attempt, Job.spec, *NEEDED)
-"""What a lease holds of a job. A whole row is wide, and takes a millisecond to read."""
+LEASED = (Job.id, Job.attempt, Job.spec, Job.owner, *NEEDED)
+"""What a claim asks of a job that it has taken. A whole row is wide: to read it takes a
+millisecond."""
 
 Taken = Row[Any]
 """The columns of `LEASED`."""
@@ -59,11 +61,12 @@ def claim(
 ) -> Lease | None:
     """Take the best runnable job, or None where there is none.
 
-    Highest priority first, then the oldest. Two claimants never get the same job: on PostgreSQL a
-    row's lock decides, SQLite lets one writer in at a time.
+    Highest priority first, then whose owner has used least, then the oldest. Two claimants never
+    get the same job: on PostgreSQL a row's lock decides, SQLite lets one writer in at a time.
 
-    A job for several devices that the claimant could give it, but does not hold, keeps it from all
-    jobs behind that one: otherwise small ones, which need but one free slot, would always be first.
+    For a job for several devices that the claimant could give it, but does not hold, one worker is
+    kept: it takes none of the jobs behind that one, otherwise small ones, which need but one free
+    slot, would always be first. Any other worker takes what is behind.
 
     Args:
         database: where the jobs are.
@@ -72,10 +75,15 @@ def claim(
         held: what the claimant can give the job now; None: one slot.
     """
     token = secrets.token_hex(16)
+    held = held or one_slot_of(claimant)
     try:
-        with database.writing() as session:
-            return _claim(session, claimant, token, lease_seconds, held or one_slot_of(claimant))
-    except TrialUnderWay:
+        for _ in range(LOOKS):
+            with database.writing() as session:
+                lease, unkept = _claim(session, claimant, token, lease_seconds, held)
+            if unkept is None or _keep(database, claimant, unkept) == claimant.worker_id:
+                return lease
+        return None
+    except (TrialUnderWay, LimitReached):
         return None
     except DatabaseUnavailable:
         # the commit may have gone through before the answer was lost
@@ -94,23 +102,41 @@ def one_slot_of(claimant: Claimant) -> Capacity:
 def next_requirements(database: Database, claimant: Claimant) -> Requirements | None:
     """What the best job needs that a claim could find, where enough is held; None without one."""
     with database.reading() as session:
-        best = _heads(session, claimant)
-    return best[0].needs if best else None
+        one_slot = one_slot_of(claimant)
+        line = _heads(session, claimant)
+        own = (head for head in line if one_slot.fits(head.needs) or _may_wait(head, claimant))
+        return next((head.needs for head in own), None)
+
+
+def _may_wait(head: Head, claimant: Claimant) -> bool:
+    """Whether a worker is kept for a large job, as far as anybody has decided that."""
+    return head.kept_by in (None, claimant.worker_id)
+
+
+def _keep(database: Database, claimant: Claimant, head: Head) -> int | None:
+    """Keep a worker for a large job that has none yet; which, or None where it has one by now."""
+    with database.writing() as session:
+        line = _heads(session, claimant)
+        if any(each.job_id == head.job_id and each.kept_by is None for each in line):
+            return reservations.keep(session, head, line, claimant.worker_id)
+        return None
 
 
 def _claim(
     session: Session, claimant: Claimant, token: str, lease_seconds: float, held: Capacity
-) -> Lease | None:
-    job, trial = _take_best(session, claimant, held)
+) -> tuple[Lease | None, Head | None]:
+    """What was taken; or a large job for which a worker must be kept first."""
+    job, trial, unkept = _take_best(session, claimant, held)
     if job is None:
-        return None
+        return None, unkept
     if trial:
         rests.begin_trial(session, claimant.worker_id, trial)
     of = {"of_job": job.id, "of_attempt": job.attempt}
     session.connection().execute(_LEASE_OUT, of | {"token": token, "lease_seconds": lease_seconds})
     session.connection().execute(_BEGIN_ATTEMPT, of | {"taker": claimant.worker_id})
     events.append(session, job.id, claimant.actor, "claimed", job.attempt, {"state": "running"})
-    return replace(_lease(job, token, claimant), trial=trial)
+    sharing.begin(session, job.owner, job.devices)
+    return replace(_lease(job, token, claimant), trial=trial), None
 
 
 def _heads(session: Session, claimant: Claimant) -> list[Head]:
@@ -143,12 +169,18 @@ _BEGIN_ATTEMPT = insert(Attempt).values(
 
 def _take_best(
     session: Session, claimant: Claimant, held: Capacity
-) -> tuple[Taken | None, frozenset[str]]:
-    """The job that was taken, and what of the worker's rests it is a trial of."""
+) -> tuple[Taken | None, frozenset[str], Head | None]:
+    """The job that was taken, what of the worker's rests it is a trial of, or what is unkept."""
     for _ in range(LOOKS):
         line = _heads(session, claimant)
-        if not line or not held.fits(line[0].needs):
+        while line and not held.fits(line[0].needs) and line[0].kept_by is not None:
+            if line[0].kept_by == claimant.worker_id:
+                return None, frozenset(), None
+            line = line[1:]  # another worker is kept for it
+        if not line:
             break
+        if not held.fits(line[0].needs):
+            return None, frozenset(), line[0]
         # a head that another claim has locked is waited for when nothing else was free before it:
         # either it is taken after all, or the next look does not see it any more
         for statement, which in (_first_free(line), (_TAKE_HEAD, _head_of(line))):
@@ -158,8 +190,8 @@ def _take_best(
                 .first()
             )
             if job is not None:
-                return job, line[0].trial  # of any job of the lane it is the same
-    return None, frozenset()
+                return job, line[0].trial, None  # of any job of the lane it is the same
+    return None, frozenset(), None
 
 
 def _head_of(line: Sequence[Head]) -> dict[str, int]:
@@ -169,12 +201,15 @@ def _head_of(line: Sequence[Head]) -> dict[str, int]:
 def _first_free(line: Sequence[Head]) -> tuple[ReturningUpdate[Any], dict[str, int]]:
     """The statement that takes the first job of the best lane that no other claim has locked.
 
-    It takes none that comes after the head of another lane.
+    It takes none that comes after the head of another lane, as far as can be known: what others
+    have just claimed counts for its owner once they have committed.
     """
     best = line[0]
     if len(line) == 1:
         return _TAKE_ANY, {"lane": best.lane_id}
     other = line[1]
+    if best.rank < other.rank:
+        return _TAKE_FROM, {"lane": best.lane_id, "bound": other.priority}
     if best.priority > other.priority:
         return _TAKE_ABOVE, {"lane": best.lane_id, "bound": other.priority}
     bounds = {"bound": other.priority, "bound_id": other.job_id}
@@ -212,6 +247,7 @@ def _is_first_free(*bounds: ColumnElement[bool]) -> ColumnElement[bool]:
 # made once: a worker executes them again and again
 _TAKE_ANY = _take(_is_first_free())
 _TAKE_ABOVE = _take(_is_first_free(Job.priority > bindparam("bound")))
+_TAKE_FROM = _take(_is_first_free(Job.priority >= bindparam("bound")))
 _TAKE_BEFORE = _take(
     _is_first_free(Job.priority == bindparam("bound"), Job.id < bindparam("bound_id"))
 )

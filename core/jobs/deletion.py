@@ -16,6 +16,7 @@ from core.database.clock import now
 from core.database.engine import Database
 from core.database.models import (
     Artifact,
+    DerivedFile,
     Job,
     JobEvent,
     LogLine,
@@ -25,7 +26,7 @@ from core.database.models import (
     Snapshot,
 )
 from core.errors import Conflict
-from core.jobs import events, lanes, unnamed
+from core.jobs import events, lanes, sharing, unnamed
 from core.jobs.actors import Actor, refuse_unless_allowed
 from core.jobs.capacity import requirements
 from core.jobs.moves import asked, change, locked
@@ -88,7 +89,7 @@ def restore(database: Database, job_id: int, actor: Actor) -> Job:
             payload = {}
             if _was_queued(session, job):
                 payload = {"state": "queued"}
-                lane = lanes.find(session, job.queue, requirements(job))
+                lane = lanes.find(session, job.queue, requirements(job), sharing.owner_of(job))
                 values |= payload | asked("run", actor) | {"available_at": now(), "lane_id": lane}
             change(session, job, values)
             events.append(session, job.id, actor, "restored", job.attempt, payload)
@@ -138,7 +139,7 @@ def _purge(database: Database, job_id: int) -> bool:
         )
         if job is None:
             return False
-        forget_files(session, job_id, Snapshot, Artifact)
+        forget_files(session, job_id, Snapshot, Artifact, DerivedFile)
         session.execute(delete_rows(Job).where(Job.id == job_id))
         return True
 
@@ -158,13 +159,16 @@ def _remove_some(database: Database, job_id: int, table: Any, key: tuple[Any, ..
 
 
 def forget_files(session: Session, job_id: int, *tables: Any) -> None:
-    """Remove the rows of a job's snapshots or artifacts, and remember the blobs that are left.
+    """Remove the rows of a job's snapshots, artifacts or derived files, and remember their blobs.
 
-    The bytes of a snapshot are its own, so nobody can put them again; those of an artifact may be
+    The bytes of a snapshot are its own, so nobody can put them again; those of the others may be
     another run's too.
     """
     for table in tables:
-        rows = session.execute(select(table.sha256, table.size).where(table.job_id == job_id))
+        has_blob = table.sha256.is_not(None)  # a derived file that was not computed has none
+        rows = session.execute(
+            select(table.sha256, table.size).where(table.job_id == job_id, has_blob)
+        )
         version = unnamed.ANY if table is Snapshot else unnamed.UNKNOWN
         for sha256, size in rows.all():
             unnamed.remember(session, sha256, size, version)

@@ -18,6 +18,8 @@ from core.messages import message
 
 MOST_TAGS = 20
 """Of a job."""
+_PUBLIC = {"is_private": "private"}
+"""What a column is called elsewhere."""
 
 
 def edit(
@@ -28,8 +30,9 @@ def edit(
     name: str | None = None,
     tags: Sequence[str] | None = None,
     notes: str | None = None,
+    private: bool | None = None,
 ) -> Job:
-    """Change a job's name, tags or notes; what is None, or is the same already, stays.
+    """Change a job's name, tags, notes or who sees it; what is None, or is the same already, stays.
 
     Raises:
         NotFound: there is no such job.
@@ -40,6 +43,7 @@ def edit(
         "name": name,
         "tags": None if tags is None else list(dict.fromkeys(tags)),
         "notes": notes,
+        "is_private": private,
     }
     with locked(database, job_id) as (session, job):
         refuse_unless_allowed(actor, "edit", job)
@@ -75,7 +79,7 @@ def retag(
 
 
 def _change(session: Session, job: Job, actor: Actor, changed: dict[str, Any]) -> None:
-    payload: dict[str, Any] = {"fields": list(changed)}
+    payload: dict[str, Any] = {"fields": [_PUBLIC.get(field, field) for field in changed]}
     values = dict(changed)
     if "name" in changed:
         payload["former_name"] = job.name

@@ -23,7 +23,7 @@ from core.database.models import (
     JobProgress,
     artifact_kind,
 )
-from core.jobs import blame, events, lanes, rests, snapshots
+from core.jobs import blame, events, lanes, rests, sharing, snapshots
 from core.jobs import values as listed
 from core.jobs.actors import REAPER, Actor
 from core.jobs.capacity import EVERYTHING, requirements
@@ -122,6 +122,7 @@ def succeed(
         if stop_reason is not None:
             payload["reason"] = stop_reason
         events.append(session, lease.job_id, lease.actor, "finished", lease.attempt, payload)
+        sharing.end(session, lease.job_id)
 
 
 def _published(
@@ -273,6 +274,13 @@ def backoff(tries: int) -> float:
     return longest * random.uniform(0.5, 1.0)
 
 
+def _place(failure: Failure | None) -> dict[str, Any]:
+    """Where a run diverged, as columns: the last metric sample before may be many batches away."""
+    if failure is None or failure.reason.code != "run.diverged":
+        return {}
+    return {name: failure.reason.params[name] for name in ("epoch", "batch")}
+
+
 def _end(
     session: Session,
     job: Job,
@@ -286,13 +294,13 @@ def _end(
         outcome, desired=job.desired, crashes=job.crashes, losses=job.losses, verdict=verdict
     )
     values: dict[str, Any] = {"crashes": move.crashes, "losses": move.losses}
-    of_progress = dict(UNLEASED)
+    of_progress = UNLEASED | _place(failure)
     if move.state in ("queued", "paused"):
         values |= {
             "state": move.state,
             "available_at": now(move.delay_s),
             # it may have been pinned meanwhile
-            "lane_id": lanes.find(session, job.queue, requirements(job)),
+            "lane_id": lanes.find(session, job.queue, requirements(job), sharing.owner_of(job)),
         }
         of_progress |= {"images_per_s": None}
     else:
@@ -317,6 +325,7 @@ def _end(
     if "finished_at" in values:
         listed.write_of_end(session, job.id)
     _append_events(session, job, actor, outcome, move.state, failure)
+    sharing.end(session, job.id)
     return move.state
 
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 import heapq
 import math
 import statistics
+import sys
 import threading
-from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from operator import itemgetter
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from sqlalchemy import Row, select, union_all
 from sqlalchemy.orm import Session
@@ -23,9 +24,11 @@ from sqlalchemy.orm import Session
 from core.database.clock import now
 from core.database.engine import Database
 from core.database.hints import in_passing
-from core.database.models import Job, JobProgress, Lane, Worker
-from core.jobs import lanes, rests
+from core.database.models import Job, JobProgress, Lane, Worker, training_began
+from core.jobs import lanes, rests, sharing, turns
 from core.jobs.capacity import Capacity, Requirements
+from core.jobs.sharing import Standing
+from core.messages import Message
 
 LOOKED_AT = 1000
 """Queued jobs of one queue, in the order in which they are claimed; what is beyond has no place."""
@@ -42,6 +45,10 @@ MAX_AGE_S = 1.0
 """A forecast that a process has made serves all that ask in it for so long."""
 
 LANES_AT_ONCE = 100
+
+MOST_READ = 8000
+FEWEST_OF_LANE = 20
+"""Where owners have hundreds of lanes, so much is read of them together, or of each."""
 
 _WORK = (Job.dataset, Job.epochs, Job.batches, Job.secured_step)
 _SHARED = "forecast"
@@ -60,22 +67,31 @@ class Forecast:
     places: Mapping[int, int]
     """Place of each job in its queue, from 1."""
     lengths: Mapping[str, int]
-    """Due jobs of each queue, at most `LOOKED_AT`."""
-    ends: Mapping[str, tuple[int, int]]
-    """The place in the order of the last job of each queue that was looked at."""
+    """Due jobs of each queue that have a place, at most `LOOKED_AT`."""
+    ends: Mapping[tuple[str, str], tuple[int, int]]
+    """Priority and number of the last job of each queue and owner that has a place."""
     starts: Mapping[int, float]
     """Seconds until each job starts; infinite where there is nothing to go by."""
+    long: Collection[str]
+    """The queues of which not all due jobs have a place."""
     free: Mapping[int, int]
     """Free slots of each worker, by its id."""
+    held_up: Mapping[str, Message]
+    """Why owners who are at a limit may begin nothing now: what they have waiting has no place."""
+    kept: Mapping[int, int]
+    """The workers that take nothing else before some large jobs, by those."""
+    passed: Collection[int]
+    """The jobs before which later ones of other owners go, who have used less."""
 
     def is_far(self, job: Job) -> bool:
         """Whether a due job has more before it than is looked at."""
-        is_long = self.lengths.get(job.queue, 0) >= LOOKED_AT
-        return is_long and (-job.priority, job.id) > self.ends[job.queue]
+        end = self.ends.get((job.queue, sharing.owner_of(job)))
+        return job.queue in self.long and end is not None and (-job.priority, job.id) > end
 
     def has(self, job: Job) -> bool:
         """Whether this says something of a due job."""
-        return job.id in self.places or self.is_far(job)
+        is_held_up = sharing.owner_of(job) in self.held_up
+        return is_held_up or job.id in self.places or self.is_far(job)
 
 
 def forecast(session: Session, due: Sequence[Job]) -> Forecast:
@@ -111,18 +127,20 @@ def play(session: Session) -> Forecast:
     """Play the claim forward for the due jobs of all queues."""
     live = rests.live_capacities(session)
     workers = [each for each in live if each[0].desired != "drain"]
-    lane_of = _lanes_with_jobs(session)
-    line = _line(session, lane_of)
+    waiting = _Waiting.read(session)
+    lane_of = waiting.lane_of
     typical = _typical_epoch_s(session)
-    slots = _slots(session, workers, typical)
+    running = _running(session, workers)
+    slots = _slots(workers, running, typical)
+    line, long = _shortened(waiting, waiting.in_order(waiting.rows, slots, running, typical))
     places: dict[int, int] = {}
     lengths: Counter[str] = Counter()
-    ends: dict[str, tuple[int, int]] = {}
+    ends = {(each.queue, each.owner): _BEFORE_ALL for each in lane_of.values()}
     for job in line:
-        queue = lane_of[job.lane_id].queue
-        lengths[queue] += 1
-        places[job.id] = lengths[queue]
-        ends[queue] = (job.place, job.id)
+        lane = lane_of[job.lane_id]
+        lengths[lane.queue] += 1
+        places[job.id] = lengths[lane.queue]
+        ends[lane.queue, lane.owner] = (job.place, job.id)
     return Forecast(
         [worker for worker, _ in workers],
         [worker for worker, _ in live if worker.desired == "drain"],
@@ -130,9 +148,16 @@ def play(session: Session) -> Forecast:
         places,
         lengths,
         ends,
-        free=Counter(owner for each in slots for time, owner in each.free_in_s if not time),
+        free=_free(slots),
         starts=_starts(line, lane_of, slots, typical),
+        long=long,
+        held_up=waiting.held_up,
+        kept=waiting.kept,
+        passed=turns.passed(line, waiting.place_of),
     )
+
+
+_BEFORE_ALL = (-sys.maxsize, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,23 +188,26 @@ MOST_QUEUES = 8
 
 
 def prospects(
-    session: Session, wanted: Requirements, *, epochs: int, priority: int, queue: str
+    session: Session, wanted: Requirements, *, owner: str, epochs: int, priority: int, queue: str
 ) -> dict[str, Prospect]:
-    """What would come of a run in its queue, and in the others that live workers serve."""
+    """What would come of an owner's run in its queue, and in the others that live workers serve."""
     live = rests.live_capacities(session)
     workers = [each for each in live if each[0].desired != "drain"]
-    lane_of = dict(_lanes_with_jobs(session))
-    line = _line(session, lane_of)
+    waiting = _Waiting.read(session)
+    waiting.know(session, owner)
     typical = _typical_epoch_s(session)
-    before = line[: bisect_right(line, -priority, key=itemgetter(0))]
-    candidate = Candidate(-priority, 0, _NO_LANE, wanted.dataset, epochs)
+    running = _running(session, workers)
+    candidate = Candidate(-priority, _NEWEST, _NO_LANE, wanted.dataset, epochs)
     served = sorted({each for worker, _ in workers for each in worker.queues} - {queue})
     found: dict[str, Prospect] = {}
     for each in [queue, *served][:MOST_QUEUES]:
-        lane_of[_NO_LANE] = _Lane(each, wanted)
-        slots = _slots(session, workers, typical)
-        starts = _starts([*before, candidate], lane_of, slots, typical)
-        ahead = sum(lane_of[row.lane_id].queue == each for row in before)
+        waiting.lane_of[_NO_LANE] = _Lane(each, owner, wanted)
+        slots = _slots(workers, running, typical)
+        rows = sorted([*waiting.rows, candidate], key=_PLACE_AND_ID)
+        line = waiting.in_order(rows, slots, running, typical)
+        line = line[: line.index(candidate)]
+        starts = _starts([*line, candidate], waiting.lane_of, slots, typical)
+        ahead = sum(waiting.lane_of[row.lane_id].queue == each for row in line)
         fits = any(some.fit(each, wanted) for some in slots)
         found[each] = Prospect(ahead + 1, starts[candidate.id], fits)
     return found
@@ -187,52 +215,124 @@ def prospects(
 
 _NO_LANE = 0
 """No lane has this id."""
+_NEWEST = sys.maxsize
+"""The number of what comes after all that there is."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Lane:
     queue: str
+    owner: str
     wants: Requirements
 
 
-def _lanes_with_jobs(session: Session) -> dict[int, _Lane]:
-    """The lanes in which a job is due, by their ids."""
-    rows = session.execute(
-        select(Lane.id, Lane.queue, *lanes.NEEDS).where(now() >= lanes.FIRST_DUE_AT)
-    )
-    return {row.id: _Lane(row.queue, lanes.needs_of(row)) for row in rows}
+@dataclass(slots=True)
+class _Waiting:
+    """The first due jobs of all lanes, and how their owners stand."""
+
+    lane_of: dict[int, _Lane]
+    rows: list[Row[Any]]
+    """Of each owner in the order of the claims."""
+    each: int
+    """How many were read of a lane at most."""
+    kept: dict[int, int]
+    """The workers that are kept for large jobs, by those."""
+    standings: dict[str, Standing]
+    moment: datetime
+
+    @classmethod
+    def read(cls, session: Session) -> Self:
+        """Read by the index of the claim as many of each lane as of a queue; of many lanes, fewer.
+
+        What is beyond them has no place.
+        """
+        of_lane = (Lane.id, Lane.queue, Lane.owner, *lanes.NEEDS, *lanes.KEPT)
+        found = session.execute(select(*of_lane).where(now() >= lanes.FIRST_DUE_AT)).all()
+        lane_of = {row.id: _Lane(row.queue, row.owner, lanes.needs_of(row)) for row in found}
+        each = min(LOOKED_AT, max(FEWEST_OF_LANE, MOST_READ // max(1, len(found))))
+        rows: list[Row[Any]] = []
+        ids = list(lane_of)
+        for start in range(0, len(ids), LANES_AT_ONCE):
+            rows += _first_of(session, ids[start : start + LANES_AT_ONCE], each)
+        rows.sort(key=_PLACE_AND_ID)
+        kept = {row.kept_job_id: row.kept_worker_id for row in found if row.kept_job_id}
+        return cls(lane_of, rows, each, kept, *sharing.standings(session))
+
+    def know(self, session: Session, owner: str) -> None:
+        """Know of an owner of whom nothing may wait."""
+        self.standings[owner], self.moment = sharing.standing_of(session, owner)
+
+    @property
+    def held_up(self) -> dict[str, Message]:
+        """Why owners may begin nothing now, where that is so."""
+        every = self.standings.items()
+        return {owner: why for owner, each in every if (why := each.hindrance(self.moment))}
+
+    @property
+    def place_of(self) -> dict[int, turns.Place]:
+        """Where the jobs of each lane wait."""
+        return {
+            lane_id: turns.Place(lane.queue, lane.owner, lane.wants.devices)
+            for lane_id, lane in self.lane_of.items()
+        }
+
+    def in_order(
+        self,
+        rows: Iterable[Any],
+        slots: Sequence[_Slots],
+        running: Iterable[Row[Any]],
+        typical: Mapping[str, float],
+    ) -> list[Any]:
+        """Jobs in the order of the claims to come, but for those of owners who are held up."""
+        to_come: defaultdict[str, float] = defaultdict(float)
+        for job in running:
+            left_s = _left_s(job, typical)
+            if math.isfinite(left_s):
+                to_come[job.owner] += job.devices * left_s
+        ranks = {owner: each.use.rank(self.moment) for owner, each in self.standings.items()}
+        known = turns.Prospects(ranks, to_come, sum(_free(slots).values()))
+        held_up = self.held_up
+        startable = (
+            row
+            for row in rows
+            if row.lane_id == _NO_LANE or self.lane_of[row.lane_id].owner not in held_up
+        )
+        return turns.merged(startable, self.place_of, known, lambda job: _work_s(job, typical))
 
 
-def _line(session: Session, lane_of: Mapping[int, _Lane]) -> Sequence[Row[Any]]:
-    """The first due jobs of each queue in the order in which they are claimed.
+def _shortened(waiting: _Waiting, line: Sequence[Row[Any]]) -> tuple[list[Row[Any]], set[str]]:
+    """A line as far as it is known: of each queue the first; and the queues that have more.
 
-    Of each lane as many are read as of a queue, by its index.
+    Where a lane had more than were read of it, what comes after those may come before others.
     """
-    ids = list(lane_of)
-    rows: list[Row[Any]] = []
-    for start in range(0, len(ids), LANES_AT_ONCE):
-        rows += _first_of(session, ids[start : start + LANES_AT_ONCE])
-    rows.sort(key=_PLACE_AND_ID)
+    read = Counter(row.lane_id for row in line)
+    cut = {lane_id for lane_id, count in read.items() if count == waiting.each}
     counts: Counter[str] = Counter()
-    line = []
-    for row in rows:
-        queue = lane_of[row.lane_id].queue
-        if counts[queue] < LOOKED_AT:
-            counts[queue] += 1
-            line.append(row)
-    return line
+    kept: list[Row[Any]] = []
+    long: set[str] = set()
+    for row in line:
+        queue = waiting.lane_of[row.lane_id].queue
+        if queue in long:
+            continue
+        counts[queue] += 1
+        kept.append(row)
+        read[row.lane_id] -= 1
+        is_at_cut = row.lane_id in cut and not read[row.lane_id]
+        if counts[queue] >= LOOKED_AT or is_at_cut:
+            long.add(queue)
+    return kept, long
 
 
 _PLACE_AND_ID = itemgetter(0, 1)
 
 
-def _first_of(session: Session, lane_ids: Iterable[int]) -> Sequence[Row[Any]]:
+def _first_of(session: Session, lane_ids: Iterable[int], count: int) -> Sequence[Row[Any]]:
     """The first due jobs of each of some lanes."""
     of_each = [
         select((-Job.priority).label("place"), Job.id, Job.lane_id, *_WORK)
         .where(Job.lane_id == lane_id, lanes.IS_QUEUED, lanes.IS_DUE)
         .order_by(*lanes.IN_ORDER)
-        .limit(LOOKED_AT)
+        .limit(count)
         .subquery()
         for lane_id in lane_ids
     ]
@@ -246,7 +346,7 @@ def _typical_epoch_s(session: Session) -> dict[str, float]:
     """
     # the epochs that were trained: a run that was stopped early planned more
     rows: Iterable[Row[Any]] = session.execute(
-        select(Job.dataset, JobProgress.epoch, Job.started_at, Job.finished_at)
+        select(Job.dataset, JobProgress.epoch, training_began().label("began_at"), Job.finished_at)
         .join(Job.progress)
         .where(
             Job.state == "succeeded",
@@ -259,7 +359,7 @@ def _typical_epoch_s(session: Session) -> dict[str, float]:
     )
     seconds: defaultdict[str, list[float]] = defaultdict(list)
     for row in rows:
-        took_s = (row.finished_at - row.started_at).total_seconds()
+        took_s = (row.finished_at - row.began_at).total_seconds()
         seconds[row.dataset].append(took_s / row.epoch)
     return {dataset: statistics.median(each[:TYPICAL_OF]) for dataset, each in seconds.items()}
 
@@ -312,11 +412,10 @@ class _Slots:
         self.free_in_s = others + [(time, worker_id) for time in times]
         heapq.heapify(self.free_in_s)
 
-    def keep_for(self, wanted: Requirements, until_s: float) -> None:
-        """Let the workers that could run a large job start nothing else before it."""
-        waiting = self._givers(wanted)
+    def keep(self, kept_id: int, until_s: float) -> None:
+        """Let a worker start nothing else before a large job."""
         self.free_in_s = [
-            (max(time, until_s) if owner in waiting else time, owner)
+            (max(time, until_s) if owner == kept_id else time, owner)
             for time, owner in self.free_in_s
         ]
         heapq.heapify(self.free_in_s)
@@ -329,24 +428,30 @@ class _Slots:
         return self._known_givers[wanted]
 
 
+def _running(session: Session, workers: Sequence[tuple[Worker, Capacity]]) -> list[Any]:
+    """What runs on some workers, and how far it is."""
+    columns = (Job.worker_id, Job.owner, Job.desired, Job.devices, JobProgress.eta_s, *_WORK)
+    ids = [worker.id for worker, _ in workers]
+    runs = select(*columns).join(Job.progress)
+    return list(session.execute(runs.where(lanes.IS_RUNNING, in_passing(Job.worker_id).in_(ids))))
+
+
+def _left_s(job: Row[Any], typical: Mapping[str, float]) -> float:
+    """Seconds until a job that runs has ended."""
+    if job.desired != "run":  # it is being stopped
+        return SOON_S
+    return max(SOON_S, job.eta_s if job.eta_s is not None else _work_s(job, typical))
+
+
 def _slots(
-    session: Session, workers: Sequence[tuple[Worker, Capacity]], typical: Mapping[str, float]
+    workers: Sequence[tuple[Worker, Capacity]],
+    running: Iterable[Row[Any]],
+    typical: Mapping[str, float],
 ) -> Sequence[_Slots]:
     """The slots of all live workers, and when each is free."""
     busy: defaultdict[int, list[float]] = defaultdict(list)
-    running: Iterable[Row[Any]] = session.execute(
-        select(Job.worker_id, Job.desired, Job.devices, JobProgress.eta_s, *_WORK)
-        .join(Job.progress)
-        .where(
-            lanes.IS_RUNNING,
-            in_passing(Job.worker_id).in_([worker.id for worker, _ in workers]),
-        )
-    )
     for job in running:
-        left = job.eta_s if job.eta_s is not None else _work_s(job, typical)
-        being_stopped = job.desired != "run"
-        time = SOON_S if being_stopped else max(SOON_S, left)
-        busy[job.worker_id] += [time] * job.devices
+        busy[job.worker_id] += [_left_s(job, typical)] * job.devices
     alike: dict[tuple[frozenset[str], bool, frozenset[str]], _Slots] = {}
     for worker, capacity in workers:
         kind = (frozenset(worker.queues), capacity.has_gpus, capacity.rests)
@@ -354,6 +459,11 @@ def _slots(
         free = [0.0] * (worker.slots - len(times))
         alike.setdefault(kind, _Slots(kind[0])).add(worker, capacity, [*times, *free])
     return list(alike.values())
+
+
+def _free(slots: Iterable[_Slots]) -> Counter[int]:
+    """How many slots of each worker are free."""
+    return Counter(worker for each in slots for time, worker in each.free_in_s if not time)
 
 
 def _starts(
@@ -381,6 +491,5 @@ def _starts(
             starts[job.id] = start_s
             options[number].take(worker_id, wanted.devices, start_s + _work_s(job, typical))
             if wanted.devices > 1:
-                for each in options:
-                    each.keep_for(wanted, start_s)
+                options[number].keep(worker_id, start_s)
     return starts

@@ -28,6 +28,7 @@ from core.database.dialects import is_postgresql
 from core.database.models import JobEvent
 from core.jobs.actors import Actor
 from core.messages import Message, as_json
+from core.notifications import outbox
 from core.states import EventKind
 
 LOCK = 728
@@ -63,6 +64,7 @@ def append(
             "stored": stored,
         },
     )
+    outbox.note_end(session, job_id, kind)
 
 
 def append_of_many(
@@ -73,7 +75,7 @@ def append_of_many(
     Args:
         session: the transaction in which it happened.
         actor: who did it.
-        kind: what happened.
+        kind: what happened: no end, of which somebody wants to be told.
         payloads: by the jobs' numbers, in the order of the history. They hold no messages.
     """
     if len(payloads) == 1:  # in one statement with the lock

@@ -7,20 +7,24 @@ lane, by `Capacity.fits`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, cast
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, literal_column, select
+from sqlalchemy import ColumnElement, Select, Text, and_, bindparam, literal_column, select
+from sqlalchemy import cast as cast_to
 from sqlalchemy.orm import Session
 
 from core.database.clock import now
 from core.database.dialects import insert_or
 from core.database.hints import in_passing
-from core.database.models import Job, Lane
-from core.jobs import events, rests
+from core.database.models import Job, Lane, Worker
+from core.jobs import events, rests, sharing
 from core.jobs.capacity import Capacity, Precision, Requirements
-from core.workers import is_drained
+from core.jobs.sharing import Standing
+from core.workers import is_drained, is_live
 
 ONE_ROW: ColumnElement[int] = literal_column("1")
 
@@ -31,26 +35,32 @@ IS_DUE: ColumnElement[bool] = in_passing(Job.available_at) <= now()
 """All but a few that are queued are due: what waits is never looked for by this."""
 
 IN_ORDER = (Job.priority.desc(), Job.id)
-"""The order in which the jobs of a lane are claimed."""
+"""The order in which the jobs of a lane are claimed: it has one owner."""
 
 NEEDS = (Lane.device, Lane.devices, Lane.pinned_precision, Lane.pinned_threads, Lane.dataset)
+KEPT = (Lane.kept_worker_id, Lane.kept_job_id)
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The job of a lane that would be claimed first."""
+class Head(NamedTuple):
+    """The job of a lane that would be claimed first; a tuple, as a claim may make hundreds."""
 
     job_id: int
     priority: int
     lane_id: int
     needs: Requirements
+    owner: str
+    rank: float
+    """What its owner has used: `core.jobs.sharing.Use.rank`."""
+    queue: str = ""
+    kept_by: int | None = None
+    """The worker that takes nothing else before this job; None: none does."""
     trial: frozenset[str] = frozenset()
     """Kinds of work of this job that the worker rested from, and is to try again."""
 
     @property
-    def key(self) -> tuple[int, int]:
-        """Heads that sort first are claimed first."""
-        return -self.priority, self.job_id
+    def key(self) -> tuple[int, float, int]:
+        """Heads that sort first are claimed first: by priority, by the use of owners, by age."""
+        return -self.priority, self.rank, self.job_id
 
 
 FIRST_DUE_AT = (
@@ -65,9 +75,9 @@ FIRST_DUE_AT = (
 """When the first job of a lane is due, or was; NULL where it is empty."""
 
 
-def find(session: Session, queue: str, needs: Requirements) -> int:
+def find(session: Session, queue: str, needs: Requirements, owner: str) -> int:
     """The id of the lane for such jobs, which is made where there is none."""
-    key = _key(queue, needs)
+    key = _key(queue, needs) | {"owner": owner}
     wanted = select(Lane.id).filter_by(**key)
     found = session.scalar(wanted)
     if found is None:
@@ -84,6 +94,8 @@ def heads(
 ) -> list[Head]:
     """The first due job of each lane of some queues that fits in, the best one first.
 
+    Owners who may have no more now are passed by.
+
     Args:
         session: where to look.
         queues: whose lanes.
@@ -92,16 +104,53 @@ def heads(
     """
     of = {"queues": list(queues), "asker": worker_id}
     rows = session.connection().execute(_HEADS, of).all()
+    if not rows:
+        return []
+    standings, moment = sharing.standings(session)
     trial: frozenset[str] = frozenset()
-    if rows and rows[0].rests:
-        resting, trial = rests.divide(rows[0].rests, rows[0].moment)
+    if (stored := rows[0].rests) and (own_rests := json.loads(stored)):
+        resting, trial = rests.divide(own_rests, moment)
         capacity = replace(capacity, rests=resting)
+    ranks = _ranks(standings, moment)
+    fitting = Fitting(capacity)
     found = (
-        Head(row.id, row.priority, row.lane_id, needs, trial & capacity.work(needs))
-        for row, needs in ((row, needs_of(row)) for row in rows)
-        if capacity.fits(needs)
+        Head(
+            *(row.id, row.priority, row.lane_id, needs, row.owner, ranks[row.owner], row.queue),
+            row.kept_by if row.kept_job_id == row.id else None,
+            trial & capacity.work(needs) if trial else trial,
+        )
+        for row in rows
+        if row.owner in ranks and (needs := fitting.needs_of(row))
     )
     return sorted(found, key=lambda head: head.key)
+
+
+class Fitting:
+    """What the jobs of lanes need, where it fits: asked once for all owners who need the same."""
+
+    def __init__(self, capacity: Capacity) -> None:
+        self._capacity = capacity
+        self._known: dict[tuple[Any, ...], Requirements | None] = {}
+
+    def needs_of(self, lane: Any) -> Requirements | None:
+        """What the jobs of a lane need, as `needs_of`; None where that does not fit."""
+        key = (
+            *(lane.device, lane.devices, lane.pinned_precision),
+            *(lane.pinned_threads, lane.dataset),
+        )
+        if key not in self._known:
+            needs = needs_of(lane)
+            self._known[key] = needs if self._capacity.fits(needs) else None
+        return self._known[key]
+
+
+def _ranks(standings: Mapping[str, Standing], moment: datetime) -> dict[str, float]:
+    """By what each owner is compared who may begin another job."""
+    return {
+        owner: each.use.rank(moment)
+        for owner, each in standings.items()
+        if not each.hindrance(moment)
+    }
 
 
 def _heads() -> Select[Any]:
@@ -113,12 +162,14 @@ def _heads() -> Select[Any]:
         .correlate(Lane)
         .scalar_subquery()
     )
-    lanes = (
-        select(Lane.id.label("lane_id"), *NEEDS, first.label("first")).where(OF_QUEUES).subquery()
-    )
-    own_rests = rests.of_worker(bindparam("asker")).label("rests")
-    columns = (Job.id, Job.priority, lanes, now().label("moment"), own_rests)
-    return select(*columns).join_from(lanes, Job, Job.id == lanes.c.first)
+    of_lane: tuple[Any, ...] = (Lane.id.label("lane_id"), Lane.owner, Lane.queue, *NEEDS, *KEPT)
+    lanes = select(*of_lane, first.label("first")).where(OF_QUEUES).subquery()
+    # as text: it is the same in each row, and read of one
+    own_rests = cast_to(rests.of_worker(bindparam("asker")), Text).label("rests")
+    is_there = (Worker.id == lanes.c.kept_worker_id, is_live(), Worker.desired != "drain")
+    kept_by = select(Worker.id).where(*is_there).scalar_subquery().label("kept_by")
+    of_head = (Job.id, Job.priority, lanes, own_rests, kept_by)
+    return select(*of_head).join_from(lanes, Job, Job.id == lanes.c.first)
 
 
 OF_QUEUES: ColumnElement[bool] = and_(

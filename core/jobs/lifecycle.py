@@ -7,7 +7,7 @@ notifies workers or watchers; neither message carries anything that can go stale
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -16,13 +16,13 @@ from sqlalchemy.orm import Session
 
 from core.database.clock import now
 from core.database.engine import Database
-from core.database.models import Clone, Job, JobProgress, JobTag
+from core.database.models import MEASURED, Clone, Job, JobProgress, JobTag
 from core.errors import Conflict, Forbidden
-from core.jobs import events, lanes, snapshots
+from core.jobs import events, lanes, limits, sharing, snapshots
 from core.jobs import values as listed
-from core.jobs.actors import Actor, may, refuse_unless_allowed
+from core.jobs.actors import Actor, may, refuse_unless_allowed, sees
 from core.jobs.capacity import Requirements, requirements
-from core.jobs.moves import UNPINNED, asked, change, ended, locked
+from core.jobs.moves import NOTHING_DONE, UNPINNED, asked, change, ended, locked
 from core.messages import message
 from core.spec import facts
 from core.spec.spec import TrainingSpec
@@ -41,19 +41,23 @@ def submit(
     tags: Sequence[str] = (),
     submission_token: str | None = None,
     cloned_from: int | None = None,
+    private: bool | None = None,
 ) -> Job:
     """Put a job into the queue. The caller notifies the queue's workers afterwards.
 
     The token is what this submit is known by, however often it is sent: where a job was submitted
     with the same one, that job is returned as it is, and nothing is queued. `cloned_from` is the
-    job that it began as a copy of; where that is not there any more, it began as none.
+    job that it began as a copy of; where that is not there for the actor, it began as none. Where
+    `private` is None the job is private where the one that it is a copy of is.
 
     Raises:
         Forbidden: the actor may not.
+        Conflict: it would be more than the actor may have waiting, or what theirs have left takes
+            as much room as it may.
     """
     _refuse_unless_submitter(actor)
     about = _About(actor.name, preset, priority, queue, tags)
-    made = [_Made(_made(name, spec, about, submission_token), cloned_from)]
+    made = [_Made(_made(name, spec, about, submission_token), cloned_from, private)]
     [job] = _inserted(database, actor, made)
     return job
 
@@ -69,6 +73,7 @@ class Wanted:
     queue: str = "default"
     tags: Sequence[str] = ()
     cloned_from: int | None = None
+    private: bool | None = None
 
 
 def submit_many(
@@ -79,17 +84,18 @@ def submit_many(
 ) -> list[Job]:
     """Put several jobs into the queue, all or none of them, in the order in which they are given.
 
-    The token works as that of `submit`.
+    The token works as that of `submit`, and so do `cloned_from` and `private` of each.
 
     Raises:
         Forbidden: the actor may not.
+        Conflict: as for `submit`.
     """
     _refuse_unless_submitter(actor)
     made = []
     for number, each in enumerate(wanted):
         about = _About(actor.name, each.preset, each.priority, each.queue, each.tags)
         job = _made(each.name, each.spec, about, _token_of(submission_token, number))
-        made.append(_Made(job, each.cloned_from))
+        made.append(_Made(job, each.cloned_from, each.private))
     return _inserted(database, actor, made)
 
 
@@ -106,14 +112,16 @@ def submit_for_seeds(
     tags: Sequence[str] = (),
     submission_token: str | None = None,
     cloned_from: int | None = None,
+    private: bool | None = None,
 ) -> list[Job]:
     """Put a job for each of some seeds into the queue, all or none of them, under a common tag.
 
-    The tag is named by the number of the first of them. The token, and `cloned_from`, work as those
-    of `submit`.
+    The tag is named by the number of the first of them. The token, `cloned_from` and `private` work
+    as those of `submit`.
 
     Raises:
         Forbidden: the actor may not.
+        Conflict: as for `submit`.
     """
     _refuse_unless_submitter(actor)
     about = _About(actor.name, preset, priority, queue, tags)
@@ -126,7 +134,7 @@ def submit_for_seeds(
         )
         for number, seed in enumerate(seeds)
     ]
-    made = [_Made(job, cloned_from) for job in jobs]
+    made = [_Made(job, cloned_from, private) for job in jobs]
     return _inserted(database, actor, made, are_together=True)
 
 
@@ -169,6 +177,14 @@ class _Made:
 
     job: Job
     parent_id: int | None
+    private: bool | None
+    """None: where the one that it is a copy of is."""
+
+    def is_private(self, parents: Mapping[int, Job]) -> bool:
+        """Whether only its owner and administrators are to see it."""
+        if self.private is not None or self.parent_id is None:
+            return bool(self.private)
+        return self.parent_id in parents and parents[self.parent_id].is_private
 
 
 def _made(name: str, spec: TrainingSpec, about: _About, token: str | None) -> Job:
@@ -216,7 +232,8 @@ def _inserted(
             known = _of_submission(session, tokens)
             if known:
                 return known
-            _add(session, made)
+            limits.refuse_more(session, sharing.owner_of(jobs[0]), len(jobs))
+            _add(session, actor, made)
             if are_together:
                 tag = tag_of_seeds(jobs[0])
                 for job in jobs:
@@ -239,9 +256,12 @@ def _of_submission(session: Session, tokens: Sequence[str]) -> list[Job]:
     return sorted(found, key=lambda job: job.id)
 
 
-def _add(session: Session, made: Sequence[_Made]) -> None:
+def _add(session: Session, actor: Actor, made: Sequence[_Made]) -> None:
     """Insert jobs with all of their rows, in a few statements however many they are."""
     jobs = [each.job for each in made]
+    parents = _parents(session, actor, {each.parent_id for each in made} - {None})
+    for each in made:
+        each.job.is_private = each.is_private(parents)
     _give_lanes(session, jobs)
     if len(jobs) > 1:  # rows with an expression in them would be inserted one by one
         moment = session.scalar(select(now()))
@@ -250,17 +270,19 @@ def _add(session: Session, made: Sequence[_Made]) -> None:
     session.add_all(jobs)
     session.flush()
     _read_again(session, jobs)
-    for each in made:
-        if each.parent_id is not None and _is_there(session, each.parent_id):
-            session.add(Clone(job_id=each.job.id, parent_id=each.parent_id))
+    session.add_all(
+        Clone(job_id=each.job.id, parent_id=each.parent_id)
+        for each in made
+        if each.parent_id in parents
+    )
     session.add_all(JobTag(job_id=job.id, tag=tag) for job in jobs for tag in job.tags)
     listed.write_of_specs(session, {job.id: job.spec for job in jobs})
 
 
 def _give_lanes(session: Session, jobs: Sequence[Job]) -> None:
-    known: dict[tuple[str, Requirements], int] = {}
+    known: dict[tuple[str, Requirements, str], int] = {}
     for job in jobs:
-        key = job.queue, requirements(job)
+        key = job.queue, requirements(job), sharing.owner_of(job)
         if key not in known:
             known[key] = lanes.find(session, *key)
         job.lane_id = known[key]
@@ -284,10 +306,16 @@ def _tag(session: Session, job: Job, tag: str) -> None:
         session.add(JobTag(job_id=job.id, tag=tag))
 
 
-def _is_there(session: Session, job_id: int) -> bool:
-    """Whether there is a job; on PostgreSQL it then stays until the transaction is over."""
-    query = select(Job.id).where(Job.id == job_id).with_for_update(read=True, key_share=True)
-    return session.scalar(query) is not None
+def _parents(session: Session, actor: Actor, numbers: Collection[int | None]) -> dict[int, Job]:
+    """Which of some jobs are there for an actor, by their numbers.
+
+    On PostgreSQL they stay until the transaction is over.
+    """
+    if not numbers:
+        return {}
+    query = select(Job).where(Job.id.in_(numbers)).order_by(Job.id)
+    found = session.scalars(query.with_for_update(read=True, key_share=True, of=Job))
+    return {job.id: job for job in found if sees(actor, job)}
 
 
 def cancel(database: Database, job_id: int, actor: Actor) -> Job:
@@ -345,7 +373,7 @@ def resume(database: Database, job_id: int, actor: Actor) -> Job:
     Raises:
         NotFound: there is no such job.
         Forbidden: the actor may not.
-        Conflict: it has ended, or is being cancelled.
+        Conflict: it has ended, is being cancelled, or its owner may have no more waiting.
     """
     with locked(database, job_id) as (session, job):
         refuse_unless_allowed(actor, "resume", job)
@@ -355,6 +383,7 @@ def resume(database: Database, job_id: int, actor: Actor) -> Job:
         if job.desired == "cancel":
             raise Conflict(message("run.being_cancelled", job_id=job.id))
         if job.state == "paused":
+            limits.refuse_more(session, sharing.owner_of(job), 1)
             due = {"state": "queued", "available_at": now()}
             change(session, job, due | asked("run", actor))
             events.append(session, job.id, actor, "resumed", job.attempt, {"state": "queued"})
@@ -373,7 +402,8 @@ def retry(database: Database, job_id: int, actor: Actor, *, from_scratch: bool =
     Raises:
         NotFound: there is no such job.
         Forbidden: the actor may not.
-        Conflict: it has not failed, and is not a pinned one that is to start over.
+        Conflict: it has not failed, and is not a pinned one that is to start over; or its owner may
+            have no more waiting.
     """
     with locked(database, job_id) as (session, job):
         refuse_unless_allowed(actor, "retry", job)
@@ -388,16 +418,20 @@ def retry(database: Database, job_id: int, actor: Actor, *, from_scratch: bool =
             "losses": 0,
         }
         if job.state == "failed":
+            limits.refuse_more(session, sharing.owner_of(job), 1)
             cleared = ("finished_at", "error_kind", "error_message", "error_traceback")
             values |= {"state": "queued", **dict.fromkeys(cleared)}
             listed.forget_end(session, job.id)
         needs = requirements(job)
+        starts_over = from_scratch or not snapshots.newest_first(session, job.id)
         if from_scratch:
             snapshots.discard(session, job.id)
             values |= {"secured_step": 0, "device": device, **UNPINNED}
             needs = Requirements(device, job.devices, dataset=job.dataset)
-        values["lane_id"] = lanes.find(session, job.queue, needs)
-        change(session, job, values)
+        values["lane_id"] = lanes.find(session, job.queue, needs, sharing.owner_of(job))
+        if starts_over:  # what it has measured is that of no run that there will be
+            values |= dict.fromkeys(MEASURED)
+        change(session, job, values, NOTHING_DONE if starts_over else None)
         payload = {"from_scratch": from_scratch} | ({} if is_freed else {"state": "queued"})
         events.append(session, job.id, actor, "retried", job.attempt, payload)
     return job

@@ -20,6 +20,11 @@ from core.states import Desired, Outcome, State, may_become
 UNLEASED: dict[str, Any] = {"lease_token": None, "lease_expires_at": None, "eta_s": None}
 """The progress of a job that runs no longer, as columns."""
 
+NOTHING_DONE: dict[str, Any] = {
+    "epoch": 0, "batch": 0, "train_loss": None, "images_per_s": None, "eta_s": None
+}  # fmt: skip
+"""The progress of a job that is to start from scratch, as columns."""
+
 UNPINNED: dict[str, Any] = {"pinned_precision": None, "pinned_threads": None}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, func, select
@@ -15,7 +16,9 @@ from sqlalchemy.orm import Session
 
 from core import workers
 from core.database.models import Job, Lane, Worker
-from core.jobs import lanes
+from core.jobs import lanes, sharing
+from core.jobs.capacity import Requirements
+from core.jobs.sharing import Standing
 from core.jobs.status import QueueStatus, explain
 
 MOST = 50
@@ -24,7 +27,7 @@ MOST = 50
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The runs that wait in one queue and need the same."""
+    """The runs that wait in one queue and need the same, of all owners."""
 
     queue: str
     device: str
@@ -66,37 +69,70 @@ def overview(session: Session) -> Overview:
 
 
 def _waiting(session: Session) -> list[Waiting]:
-    """Of each lane with queued jobs their number, and why the first waits."""
-    rows = sorted(_lines(session), key=lambda row: (-row.length, row.queue, row.first))[:MOST]
-    reasons = explain(session, _jobs(session, [row.first for row in rows]))
+    """Of each line of queued jobs its length, and why its first waits."""
+    lines = sorted(_lines(session), key=lambda line: (-line.length, line.queue, line.first_id))
+    lines = lines[:MOST]
+    reasons = explain(session, _jobs(session, [line.first_id for line in lines]))
     return [
         Waiting(
-            queue=row.queue,
-            device=row.device,
-            devices=row.devices,
-            dataset=row.dataset,
-            count=row.length,
-            first_id=row.first,
-            first=reasons[row.first],
+            queue=line.queue,
+            device=line.needs.device,
+            devices=line.needs.devices,
+            dataset=line.needs.dataset,
+            count=line.length,
+            first_id=line.first_id,
+            first=reasons[line.first_id],
         )
-        for row in rows
-        if row.first in reasons  # it may have been claimed meanwhile
+        for line in lines
+        if line.first_id in reasons  # it may have been claimed meanwhile
     ]
 
 
-def _lines(session: Session) -> list[Row[Any]]:
-    """The lanes in which jobs are queued: how many, and the first. An index is read, and no row."""
+@dataclass(slots=True)
+class _Line:
+    """The lanes of all owners in one queue that need the same."""
+
+    queue: str
+    needs: Requirements
+    length: int
+    first: tuple[bool, int, float, int]
+    """The place in the order of the claims of the job that is first: `_place`."""
+
+    @property
+    def first_id(self) -> int:
+        """The job that is first."""
+        return self.first[-1]
+
+
+def _lines(session: Session) -> list[_Line]:
+    """What is queued, lane by lane: how many, and the first. Of the jobs the heads alone are read.
+
+    Lanes that differ by their owners alone are one line.
+    """
     queued = (Job.lane_id == Lane.id, lanes.IS_QUEUED)
     first = select(Job.id).where(*queued).order_by(*lanes.IN_ORDER).limit(lanes.ONE_ROW)
     count = select(func.count()).select_from(Job).where(*queued)
-    rows = session.execute(
-        select(
-            *(Lane.queue, Lane.device, Lane.devices, Lane.dataset),
-            first.correlate(Lane).scalar_subquery().label("first"),
-            count.correlate(Lane).scalar_subquery().label("length"),
-        )
-    )
-    return [row for row in rows if row.first is not None]
+    of_lanes = select(
+        *(Lane.queue, Lane.owner, *lanes.NEEDS),
+        first.correlate(Lane).scalar_subquery().label("first"),
+        count.correlate(Lane).scalar_subquery().label("length"),
+    ).subquery()
+    heads = select(of_lanes, Job.priority).join_from(of_lanes, Job, Job.id == of_lanes.c.first)
+    rows = session.execute(heads).all()
+    standings, moment = sharing.standings(session)
+    found: dict[tuple[str, Requirements], _Line] = {}
+    for row in rows:
+        needs, place = lanes.needs_of(row), _place(row, standings[row.owner], moment)
+        line = found.setdefault((row.queue, needs), _Line(row.queue, needs, 0, place))
+        line.length += row.length
+        line.first = min(line.first, place)
+    return list(found.values())
+
+
+def _place(row: Row[Any], owner: Standing, moment: datetime) -> tuple[bool, int, float, int]:
+    """Where the first job of a lane stands: behind those of owners who may begin one now."""
+    is_held_up = owner.hindrance(moment) is not None
+    return is_held_up, -row.priority, owner.use.rank(moment), row.first
 
 
 def _jobs(session: Session, ids: Sequence[int]) -> Sequence[Job]:

@@ -12,7 +12,7 @@ from sqlalchemy import Select, bindparam, select, update
 from core.database.clock import now
 from core.database.engine import Database
 from core.database.models import Job, JobProgress, Lane
-from core.jobs import lanes, rests
+from core.jobs import lanes, rests, sharing
 from core.jobs.claim import Claimant
 
 NOTIFY_AGAIN_S = 10.0
@@ -34,15 +34,25 @@ class PollResult:
 
 
 def poll(database: Database, claimant: Claimant) -> PollResult:
-    """Look once, by one statement, for everything that a worker may have to do."""
+    """Look once for everything that a worker may have to do.
+
+    One statement looks at leases and lanes, another at what owners may have.
+    """
     with database.reading() as session:
         of = {"queues": list(claimant.queues), "asker": claimant.worker_id}
         rows = session.connection().execute(_POLL, of).all()
+        standings, _ = sharing.standings(session)
     moment = rows[0].moment
     resting, _ = rests.divide(rows[0].rests or (), moment)
     capacity = replace(claimant.max_capacity, rests=resting) if resting else claimant.max_capacity
     lately = moment - timedelta(seconds=NOTIFY_AGAIN_S)
-    own = [row for row in rows if row.first_due_at and capacity.fits(lanes.needs_of(row))]
+    held_up = {owner for owner, each in standings.items() if each.hindrance(moment)}
+    fitting = lanes.Fitting(capacity)
+    own = [
+        row
+        for row in rows
+        if row.first_due_at and row.owner not in held_up and fitting.needs_of(row)
+    ]
     due_at = min((row.first_due_at for row in own), default=None)
     return PollResult(
         due_in_s=(due_at - moment).total_seconds() if due_at else None,
@@ -67,7 +77,7 @@ LEASES = select(
 def _poll() -> Select[Any]:
     own_rests = rests.of_worker(bindparam("asker")).label("rests")
     always = LEASES.add_columns(own_rests).subquery()
-    columns = (Lane.id, Lane.notified_at, *lanes.NEEDS, lanes.FIRST_DUE_AT)
+    columns = (Lane.id, Lane.notified_at, Lane.owner, *lanes.NEEDS, lanes.FIRST_DUE_AT)
     return select(always, *columns).outerjoin_from(always, Lane, lanes.OF_QUEUES)
 
 

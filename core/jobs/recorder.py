@@ -321,7 +321,7 @@ def _own_summary(report: Report) -> dict[str, Any]:
 def _progress_summary(report: Report) -> dict[str, Any]:
     match report:
         case Started():
-            begun = {"epoch": report.epoch, "batch": 0, "images_per_s": None, "eta_s": None}
+            begun = _begun_at(report) | {"images_per_s": None, "eta_s": None}
             return begun if report.step else begun | {"train_loss": None}
         case StepMetrics() | EpochEnd():
             return report.model_dump(include=_PROGRESS)
@@ -329,3 +329,11 @@ def _progress_summary(report: Report) -> dict[str, Any]:
             return _progress_summary(report.last)
         case _:
             return {}
+
+
+def _begun_at(report: Started) -> dict[str, int]:
+    """Where a run begins, as its progress says it: all that it resumes with is done already."""
+    into_next = report.step - report.epoch * report.batches
+    if into_next > 0:
+        return {"epoch": report.epoch + 1, "batch": into_next}
+    return {"epoch": report.epoch, "batch": report.batches if report.epoch else 0}

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from core.database.clock import now
 from core.database.engine import Database
-from core.database.models import LARGEST_KEY, Job, Worker
+from core.database.models import LARGEST_KEY, Job, Lane, Worker
 from core.errors import Forbidden, NotFound
 from core.jobs import events
 from core.jobs.actors import Actor, may
@@ -139,6 +139,7 @@ def begin(session: Session, worker_id: int, fault: Fault, *, is_tried_at_once: b
     before = next((rest for rest in rests if rest.work == fault.work), None)
     tries = before.tries + 1 if before else 1
     rest_s = 0.0 if is_tried_at_once else pause_s(tries)
+    _keep_for_nothing(session, worker_id)
     rest = Rest(
         work=fault.work,
         kind=fault.kind,
@@ -150,6 +151,16 @@ def begin(session: Session, worker_id: int, fault: Fault, *, is_tried_at_once: b
     )
     _write(session, worker_id, [each for each in rests if each.work != fault.work] + [rest])
     return rest_s
+
+
+def _keep_for_nothing(session: Session, worker_id: int) -> None:
+    """Let large jobs for which a worker was kept find another."""
+    session.execute(
+        update(Lane)
+        .where(Lane.kept_worker_id == worker_id)
+        .values(kept_worker_id=None, kept_job_id=None)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def begin_trial(session: Session, worker_id: int, work: frozenset[str]) -> None:

@@ -17,12 +17,16 @@ from sqlalchemy.orm import Session
 from core.database.clock import now
 from core.database.models import Attempt, Job, Worker
 from core.database.parts import parts
-from core.jobs import eta, rests
+from core.jobs import rests, sharing
 from core.jobs.capacity import Capacity, Requirements, capacity_of, requirements
 from core.jobs.endings import CRASH_BUDGET, LOSS_BUDGET
 from core.jobs.eta import Forecast, forecast
 from core.messages import Message, message
 from core.states import Outcome
+from core.workers import starting
+
+MOST_NAMED = 4
+"""Drained workers that a reason names, each with who drained it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +70,25 @@ def _explain_queued(session: Session, jobs: Sequence[Job]) -> dict[int, QueueSta
     moment = session.scalars(select(now())).one()
     held = [job for job in jobs if job.available_at > moment]
     line = forecast(session, [job for job in jobs if job.available_at <= moment])
-    fleet = _Fleet(line)
+    fleet = _Fleet(line, session)
     ends = _last_ends(session, held) if held else {}
 
     def status(job: Job) -> QueueStatus:
         stuck = _why_stuck(job, fleet)
+        if stuck and fleet.is_coming(job):
+            return QueueStatus(line.places.get(job.id), message("queue.worker_starting"), None)
         if stuck:
             return QueueStatus(line.places.get(job.id), stuck, None, is_stuck=True)
         if not fleet.fitting(job):
             return _resting(job, fleet, moment)
         if job.id in ends:
             return _held(job, *ends[job.id], moment)
+        if sharing.owner_of(job) in line.held_up:
+            return QueueStatus(None, line.held_up[sharing.owner_of(job)], None)
         if job.id in line.places:
             return _in_line(job, line, fleet)
         if line.is_far(job):
-            return QueueStatus(None, message("queue.far", count=eta.LOOKED_AT), None)
+            return QueueStatus(None, message("queue.far", count=line.lengths[job.queue]), None)
         return QueueStatus(None, message("queue.starting"), 0.0)  # claimed while we looked
 
     return {job.id: status(job) for job in jobs}
@@ -103,7 +111,9 @@ def _last_ends(
 class _Fleet:
     """The live workers, and which of them may run a job: for many jobs that need the same."""
 
-    def __init__(self, line: Forecast) -> None:
+    def __init__(self, line: Forecast, session: Session) -> None:
+        self._session = session
+        self._coming: Sequence[Worker] | None = None
         self.workers = [(worker, line.capacities[worker.id]) for worker in line.workers]
         self._drained = line.drained
         self._fitting: dict[tuple[str, Requirements], list[Worker]] = {}
@@ -132,6 +142,12 @@ class _Fleet:
             if job.queue in worker.queues and replace(capacity, rests=frozenset()).fits(needs)
         ]
 
+    def is_coming(self, job: Job) -> bool:
+        """Whether a worker starts that serves its queue; what it can run is not known yet."""
+        if self._coming is None:  # asked once, and only where a job is stuck
+            self._coming = starting(self._session)
+        return any(job.queue in worker.queues for worker in self._coming)
+
     def drained(self, job: Job) -> list[Worker]:
         """Those that might run a job if nobody had drained them."""
         needs = requirements(job)
@@ -147,9 +163,7 @@ def _why_stuck(job: Job, fleet: _Fleet) -> Message | None:
         return None
     drained = fleet.drained(job)
     if drained:
-        first = drained[0]
-        params = {"name": first.name, "by": first.desired_by}
-        return message("queue.drained", count=len(drained), **params)
+        return _why_drained(drained)
     if not fleet.workers:
         return message("queue.no_workers")
     serving = fleet.serving(job.queue)
@@ -159,6 +173,20 @@ def _why_stuck(job: Job, fleet: _Fleet) -> Message | None:
     if has_devices and (job.pinned_precision or job.pinned_threads):
         return message("queue.pinned_elsewhere", pin=_pin(job), queue=job.queue)
     return message("queue.nothing_fits", queue=job.queue, needs=_needs(job))
+
+
+def _why_drained(drained: Sequence[Worker]) -> Message:
+    """Who drained the workers that could run a job; of many only the first are named."""
+    first = drained[0]
+    if len(drained) == 1:
+        return message("queue.drained", count=1, name=first.name, by=first.desired_by)
+    drains: list[Message | str] = [
+        message("queue.drained_by", name=each.name, by=each.desired_by)
+        for each in drained[:MOST_NAMED]
+    ]
+    if len(drained) > MOST_NAMED:
+        drains.append("…")
+    return message("queue.all_drained", count=len(drained), drains=drains)
 
 
 def _resting(job: Job, fleet: _Fleet, moment: datetime) -> QueueStatus:
@@ -228,6 +256,11 @@ def _in_line(job: Job, line: Forecast, fleet: _Fleet) -> QueueStatus:
     else:
         free = max(line.free.get(worker.id, 0) for worker in fitting)
         reason = message("queue.next_of_several", slots=slots, devices=devices, free=free)
+    kept = next((each for each in line.workers if each.id == line.kept.get(job.id)), None)
+    if kept is not None and devices > 1:
+        reason = message("queue.kept", reason=reason, name=kept.name)
+    if job.id in line.passed:
+        reason = message("queue.in_turn", reason=reason)
     return QueueStatus(position, reason, start_s if math.isfinite(start_s) else None)
 
 

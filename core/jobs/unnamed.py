@@ -22,6 +22,9 @@ from core.database.models import Artifact, DerivedFile, Snapshot, UnnamedBlob
 from core.errors import DatabaseUnavailable, Unavailable
 from core.storage.blobs import Blob, Storage, Stored
 
+NAMING = (Snapshot, Artifact, DerivedFile)
+"""The tables whose rows name blobs; snapshots, which are replaced soonest, first."""
+
 ANY = "*"
 """The version of a blob that nobody can put again: no other run has its bytes."""
 
@@ -158,7 +161,8 @@ def _put_off(database: Database, blob: UnnamedBlob, error: Unavailable) -> None:
 def _named(session: Session, names: Collection[str]) -> set[str]:
     """Which of some blobs a row names."""
     found: set[str] = set()
-    for column in (Artifact.sha256, Snapshot.sha256, DerivedFile.sha256):
+    for table in NAMING:
+        column = table.sha256
         rows = session.scalars(select(column).where(column.in_(list(names))))
         found.update(name for name in rows if name is not None)
     return found

@@ -6,11 +6,23 @@ and go with a retry.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
-from sqlalchemy import BigInteger, Double, Text, bindparam, delete, func, insert, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Double,
+    Insert,
+    Table,
+    Text,
+    bindparam,
+    column,
+    delete,
+    func,
+    insert,
+    select,
+)
 from sqlalchemy.orm import Session
 
 from core.database.dialects import is_postgresql
@@ -44,20 +56,29 @@ def _row(job_id: int, name: str, value: float | str) -> dict[str, Any]:
 
 def write_of_specs(session: Session, specs: Mapping[int, Spec]) -> None:
     """Write down what some jobs are submitted with, by their numbers."""
-    rows = [row for job_id, spec in specs.items() for row in rows_of_spec(job_id, spec)]
-    if len(specs) > 1 and is_postgresql(session):
-        # tens of thousands of rows in one statement: a column each
-        columns = {name: [row[name] for row in rows] for name in _TYPES}
-        session.connection().execute(_WRITE_COLUMNS, columns)
-    else:
-        session.connection().execute(insert(JobValue), rows)
+    _write(session, [row for job_id, spec in specs.items() for row in rows_of_spec(job_id, spec)])
 
 
+def _write(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows: on PostgreSQL by one statement, however many, that is given a list a column."""
+    connection = session.connection()
+    if not is_postgresql(session):
+        connection.execute(insert(_TABLE), rows)
+        return
+    connection.execute(_INSERT_AT_ONCE, {name: [row[name] for row in rows] for name in _TYPES})
+
+
+def _insert_at_once() -> Insert:
+    """Made once: a row for each place of the lists, which are as long as each other."""
+    lists = (bindparam(name, type_=ARRAY(of)) for name, of in _TYPES.items())
+    columns = (column(name, of) for name, of in _TYPES.items())
+    rows = func.unnest(*lists).table_valued(*columns).render_derived()
+    return insert(_TABLE).from_select(list(_TYPES), select(*(rows.c[name] for name in _TYPES)))
+
+
+_TABLE = cast("Table", JobValue.__table__)
 _TYPES: dict[str, Any] = {"job_id": BigInteger, "name": Text, "number": Double, "text": Text}
-_WRITE_COLUMNS = insert(JobValue).from_select(
-    list(_TYPES),
-    select(*(func.unnest(bindparam(name, type_=ARRAY(of))) for name, of in _TYPES.items())),
-)
+_INSERT_AT_ONCE = _insert_at_once()
 
 
 def write_of_end(session: Session, job_id: int) -> None:
@@ -74,7 +95,7 @@ def write_of_end(session: Session, job_id: int) -> None:
     }
     rows = [_row(job_id, name, value) for name, value in found.items() if value is not None]
     forget_end(session, job_id)
-    session.execute(insert(JobValue), rows)
+    _write(session, rows)
 
 
 def forget_end(session: Session, job_id: int) -> None:

@@ -100,6 +100,7 @@ _FORMATS: dict[str, Callable[[Any], str]] = {
     "number": formats.whole,
     "short": formats.short,
     "percent": formats.percent,
+    "size": formats.size,
     "digits": formats.exact,
     "list": _listed,
     "either": _either,

@@ -14,6 +14,7 @@ from core.queries.curves import (
     metrics_curve,
     resources_curve,
 )
+from core.queries.deliveries import deliveries
 from core.queries.experience import Experience, TypicalEpoch, of_preset, typical_epochs
 from core.queries.groups import same_but_seed
 from core.queries.jobs import (
@@ -24,9 +25,11 @@ from core.queries.jobs import (
     Selection,
     can_sort_by,
     count_by_state,
+    count_of_jobs,
     job,
     jobs,
     jobs_by_id,
+    owners_of_private,
     refuse_unknown,
     refuse_unseen,
     revisions,
@@ -51,10 +54,15 @@ from core.queries.runs import (
     parent,
     resources,
 )
-from core.queries.search import Found, search
+from core.queries.search import Found, newest_tags, search
 from core.queries.throughput import Hour, LastDay, last_day
 from core.queries.usage import RunUsage, Usage, by_kind, largest_runs
-from core.queries.wall import MOST_COUNTED, count_queued, ended_lately
+from core.queries.wall import (
+    best_test_accuracies,
+    count_failed_lately,
+    count_of_state,
+    ended_lately,
+)
 from core.queries.workers import queues, worker, workers
 
 __all__ = [
@@ -63,7 +71,6 @@ __all__ = [
     "LARGEST_LIMIT",
     "MEASURED",
     "METRICS",
-    "MOST_COUNTED",
     "MOST_POINTS",
     "OF_THE_END",
     "OLDEST_FIRST",
@@ -85,12 +92,17 @@ __all__ = [
     "artifacts",
     "attempts",
     "best_epoch",
+    "best_test_accuracies",
     "by_kind",
     "can_sort_by",
     "children",
     "coached",
     "count_by_state",
+    "count_failed_lately",
+    "count_of_jobs",
+    "count_of_state",
     "count_queued",
+    "deliveries",
     "ended_lately",
     "epochs",
     "epochs_curve",
@@ -110,7 +122,9 @@ __all__ = [
     "milestones",
     "newest_artifact",
     "newest_keys",
+    "newest_tags",
     "of_preset",
+    "owners_of_private",
     "parent",
     "queues",
     "refuse_unknown",

@@ -14,11 +14,13 @@ from core.queries.curves import Extent, epochs_curve
 from core.queries.jobs import Selection, job, jobs
 from core.queries.runs import evaluations
 
+ADVISED = ("running", "succeeded", "failed")
+"""The states in which a run may be advised something."""
 POINTS = 400
 """Of a longer run buckets of several epochs are looked at."""
 SAMPLES = 120
 RECENT = 50
-"""Runs on the same dataset with the same network among which the one most alike is looked for."""
+"""Runs on the same dataset with the same network that are looked at."""
 
 _EPOCHS = (
     "train_loss",
@@ -38,6 +40,7 @@ def coached(session: Session, job_id: int) -> coach.Run:
     """
     row, _ = job(session, job_id)
     own = session.get(Evaluation, job_id) if row.state == "succeeded" else None
+    earlier = _earlier(session, row) if row.state in ADVISED else []
     return coach.Run(
         job_id=row.id,
         state=row.state,
@@ -49,7 +52,12 @@ def coached(session: Session, job_id: int) -> coach.Run:
         samples=_samples(session, job_id),
         published_epoch=row.published_epoch,
         evaluation=own.content if own else None,
-        siblings=_siblings(session, row) if own else (),
+        siblings=_siblings(session, row, earlier) if own else (),
+        earlier=[
+            coach.Earlier(each.id, each.spec, each.test_accuracy)
+            for each in earlier
+            if each.test_accuracy is not None
+        ],
     )
 
 
@@ -64,13 +72,17 @@ def _samples(session: Session, job_id: int) -> coach.Samples:
     return coach.Samples(list(found.step), list(found.column("train_loss", "mean")))
 
 
-def _siblings(session: Session, row: Job) -> Sequence[coach.Sibling]:
-    """The earlier run that is most like this one, where one is like it."""
+def _earlier(session: Session, row: Job) -> list[Job]:
+    """The newest of the earlier runs that succeeded on the same dataset with the same network."""
     selection = Selection(states=("succeeded",), dataset=row.dataset, model=row.model)
-    earlier = [found for found, _ in jobs(session, selection, RECENT, str(row.id)).items]
-    nearest = coach.most_alike(row.spec, {each.id: each.spec for each in earlier})
-    found = evaluations(session, nearest)
+    return [found for found, _ in jobs(session, selection, RECENT, str(row.id)).items]
+
+
+def _siblings(session: Session, row: Job, earlier: Sequence[Job]) -> Sequence[coach.Sibling]:
+    """The earlier run that is most like this one, where one is like it."""
     specs = {each.id: each.spec for each in earlier}
+    nearest = coach.most_alike(row.spec, specs)
+    found = evaluations(session, nearest)
     return [
         coach.Sibling(each, specs[each], found[each].content) for each in nearest if each in found
     ]

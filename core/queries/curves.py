@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import Double, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from core.database.models import Epoch, ResourceSample
@@ -101,9 +101,12 @@ def epochs_curve(
             func.max(Epoch.epoch).label("at"),
             func.count().label("count"),
             *(
-                getattr(func, function)(column).label(f"{column.key}_{function}")
+                summed.label(f"{column.key}_{number}")
                 for column in columns
-                for function in ("min", "max", "avg")
+                # PostgreSQL's mean of whole numbers is a decimal, which is read as a float here
+                for number, summed in enumerate(
+                    (func.min(column), func.max(column), func.avg(column, type_=Double))
+                )
             ),
         )
         .where(*inside)

@@ -14,7 +14,7 @@ from sqlalchemy import Row, Select, select
 from sqlalchemy.orm import Session
 
 from core.database.hints import in_passing
-from core.database.models import Job, JobProgress
+from core.database.models import Job, JobProgress, training_began
 from core.spec import facts
 
 RECENT = 100
@@ -31,7 +31,7 @@ class Experience:
 
     count: int
     seconds: float
-    """From the start to the end: the median."""
+    """From the first batch to the end: the median."""
     accuracy: float | None
     """On the test set, from 0 to 1: the median."""
 
@@ -93,7 +93,7 @@ def _most_alike(
 
 
 def _seconds(row: Row[Any]) -> float:
-    return float((row.finished_at - row.started_at).total_seconds())
+    return float((row.finished_at - row.began_at).total_seconds())
 
 
 def _ended_well(session: Session, which: Any) -> Sequence[Row[Any]]:
@@ -116,7 +116,7 @@ def _newest(which: Any) -> Select[Any]:
             Job.queue,
             Job.model,
             Job.spec,
-            Job.started_at,
+            training_began().label("began_at"),
             Job.finished_at,
             Job.test_accuracy,
             JobProgress.epoch,

@@ -119,6 +119,11 @@ def jobs(
     )
 
 
+def count_of_jobs(session: Session, selection: Selection, most: int) -> int:
+    """How many jobs a list has, in whatever order; one more than `most` where there are more."""
+    return len(_by_id(session, replace(selection, sort=""), most + 1, ""))
+
+
 def _keys(session: Session, selection: Selection, count: int, cursor: str) -> list[_Key]:
     if not selection.value:
         return _by_id(session, selection, count, cursor)
@@ -404,6 +409,16 @@ def refuse_unseen(session: Session, job_id: int, seen_by: str) -> None:
     wanted = select(Job.id).where(Job.id == min(job_id, LARGEST_KEY), is_others)
     if session.scalar(wanted) is not None:
         raise _unknown(session, job_id)
+
+
+def owners_of_private(session: Session, job_ids: Sequence[int]) -> dict[int, str]:
+    """Whose each of some jobs is, of those that are private, however many they are."""
+    asked = select(Job.id, Job.owner).where(Job.is_private.is_(True))
+    return {
+        row[0]: row[1]
+        for part in parts(job_ids)
+        for row in session.execute(asked.where(Job.id.in_(part)))
+    }
 
 
 def revisions(session: Session, job_ids: Sequence[int]) -> dict[int, tuple[int, State]]:

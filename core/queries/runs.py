@@ -22,7 +22,7 @@ from core.database.models import (
     ResourceSample,
     Worker,
 )
-from core.database.search import holds
+from core.database.search import holds_in_any_case
 from core.errors import NotFound
 from core.messages import message
 from core.metrics import curves
@@ -101,7 +101,7 @@ def logs(
         text: what each line has in it, in capital or small letters; empty: anything.
         levels: of which each line has one; none: any.
     """
-    conditions: list[Any] = [holds(func.lower(LogLine.text), text.lower())] if text else []
+    conditions: list[Any] = [holds_in_any_case(LogLine.text, text)] if text else []
     if levels:
         conditions.append(LogLine.level.in_(levels))
     keys = LogLine.attempt, LogLine.number

@@ -22,13 +22,18 @@ NOTED = 300
 TAGS = 2000
 """Tags that are looked at: in the order of some locales, others stand between those that fit."""
 
+NEWEST_TAGGED = 300
+"""Tags of the newest runs that are looked at, each run's own."""
+TAGS_WITH_RUNS = 3
+"""Tags whose runs are found by them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """What holds a text."""
 
     runs: Sequence[Job]
-    """The one of that number first, then by name, then by notes; each once."""
+    """The one of that number first, then by name, by tag and by notes; each once."""
     tags: Sequence[str]
     workers: Sequence[Worker]
     """Live ones."""
@@ -40,18 +45,28 @@ def search(session: Session, text: str, limit: int, seen_by: str | None = None) 
     `seen_by` is the name of whoever looks, where private runs of others are not there.
     """
     found: dict[int, Job] = {}
+    tags = _tags(session, text, limit, seen_by)
     for job in (
         *_of_number(session, text, seen_by),
-        *(job for job, _ in jobs(session, Selection(text=text, seen_by=seen_by), limit).items),
+        *_of(session, Selection(text=text, seen_by=seen_by), limit),
+        *(
+            job
+            for tag in tags[:TAGS_WITH_RUNS]
+            for job in _of(session, Selection(tag=tag, seen_by=seen_by), limit)
+        ),
         *_of_notes(session, text.casefold(), limit, seen_by),
     ):
         found.setdefault(job.id, job)
     folded = text.casefold()
     return Found(
         list(found.values())[:limit],
-        _tags(session, text, limit, seen_by),
+        tags,
         [each for each in live(session) if folded in each.name.casefold()][:limit],
     )
+
+
+def _of(session: Session, selection: Selection, limit: int) -> list[Job]:
+    return [job for job, _ in jobs(session, selection, limit).items]
 
 
 def _of_number(session: Session, text: str, seen_by: str | None) -> Sequence[Job]:
@@ -82,3 +97,11 @@ def _tags(session: Session, text: str, limit: int, seen_by: str | None) -> list[
         following = following.join(Job, Job.id == JobTag.job_id).where(*is_seen(seen_by))
     rows = session.scalars(following.distinct().order_by(JobTag.tag).limit(TAGS))
     return [tag for tag in rows if tag.startswith(text)][:limit]
+
+
+def newest_tags(session: Session, seen_by: str | None = None) -> list[str]:
+    """The tags of the newest runs that have some, in their order: to choose from."""
+    newest = select(JobTag.tag).order_by(JobTag.job_id.desc()).limit(NEWEST_TAGGED)
+    if seen_by is not None:
+        newest = newest.join(Job, Job.id == JobTag.job_id).where(*is_seen(seen_by))
+    return sorted(set(session.scalars(newest)))

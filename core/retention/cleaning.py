@@ -26,7 +26,7 @@ from core.database.models import (
     Worker,
 )
 from core.errors import Conflict, Forbidden, NotFound
-from core.jobs import deletion, events, lanes, snapshots
+from core.jobs import deletion, events, lanes, sharing, snapshots
 from core.jobs.actors import Actor, may
 from core.jobs.capacity import Requirements
 from core.jobs.moves import UNPINNED, change, locked
@@ -149,7 +149,8 @@ def _clean_snapshots(session: Session, job: Job) -> None:
     """Without a snapshot a run is bound to nothing any more: it starts over anywhere."""
     snapshots.discard(session, job.id)
     device = facts.device(job.spec)
-    lane = lanes.find(session, job.queue, Requirements(device, job.devices, dataset=job.dataset))
+    needs = Requirements(device, job.devices, dataset=job.dataset)
+    lane = lanes.find(session, job.queue, needs, sharing.owner_of(job))
     change(session, job, {"secured_step": 0, "device": device, "lane_id": lane, **UNPINNED})
 
 

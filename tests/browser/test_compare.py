@@ -14,6 +14,17 @@ pytestmark = [
 ]
 
 CHOSEN = "input[name=run]:checked"
+DOT = """
+() => {
+  const { plot } = document.querySelector("[data-curve=test_loss]");
+  const [at, , values] = plot.data;
+  const n = values.findIndex((value) => value != null);
+  const dot = [plot.valToPos(at[n], "x", true), plot.valToPos(values[n], "y", true)];
+  const colors = [...plot.ctx.getImageData(...dot.map(Math.round), 1, 1).data].slice(0, 3);
+  const labels = plot.axes.map(({ label }) => label);
+  return { spread: Math.max(...colors) - Math.min(...colors), labels };
+}
+"""
 PLACES = """
 async ([run, value, axis]) => {
   const { along } = await import("/static/js/compare/along.js");
@@ -48,6 +59,10 @@ def test_runs_are_chosen_by_clicks_and_keys_and_stay_chosen_when_the_list_is_ref
 
     box(page, runs[2]).click()
     expect(bar.get_by_role("button", name="Compare")).to_be_disabled()
+    expect(bar).to_contain_text("Choose another one to compare")
+    expect(bar.get_by_role("button", name="Tag")).to_be_visible()
+    for name in ("Retry", "Cancel"):  # these runs have ended well
+        expect(bar.get_by_role("button", name=name)).to_be_hidden()
     box(page, runs[0]).click(modifiers=["Shift"])
     expect(page.locator(CHOSEN)).to_have_count(3)
     page.locator(f"#job-{runs[1]}").hover()
@@ -63,6 +78,21 @@ def test_runs_are_chosen_by_clicks_and_keys_and_stay_chosen_when_the_list_is_ref
     bar.get_by_role("button", name="Compare").click()
     page.wait_for_url(f"**/compare?run={runs[2]}&run={runs[0]}")
     expect(page.get_by_role("heading", name="2 runs")).to_be_visible()
+
+
+def test_all_of_a_page_are_chosen_at_once_and_a_stretch_by_keys(page, runs):
+    page.goto("/")
+    everything = page.get_by_label("Choose all runs of this page")
+    everything.check()
+    expect(page.locator(CHOSEN)).to_have_count(page.locator("input[name=run]").count())
+    everything.uncheck()
+    expect(page.locator(CHOSEN)).to_have_count(0)
+
+    page.locator(f"#job-{runs[2]}").hover()
+    page.keyboard.press("x")
+    page.locator(f"#job-{runs[0]}").hover()
+    page.keyboard.press("Shift+X")
+    expect(page.locator(CHOSEN)).to_have_count(3)
 
 
 def test_a_run_that_has_left_the_list_stays_chosen(page, runs):
@@ -96,6 +126,16 @@ def test_each_run_has_its_line_along_every_axis(page, runs):
         assert page.evaluate(
             "document.querySelector('[data-curve=train_loss]').plot.data[0].length > 3"
         )
+
+
+def test_a_run_of_one_epoch_is_seen_too_and_the_axes_have_titles(page, runs):
+    page.goto(f"/compare?run={runs[2]}&run={runs[0]}")
+    page.wait_for_function("document.querySelector('[data-curve=test_loss]').dataset.lines === '2'")
+
+    seen = page.evaluate(DOT)
+
+    assert seen["spread"] > 40, "the dot has a color, which no grid line has"
+    assert seen["labels"] == ["Epoch", "Loss"]
 
 
 def test_the_run_that_is_pointed_at_stands_out(page, runs):

@@ -8,6 +8,8 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
+from tests.services import wait_until
+
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.timeout(180),
@@ -49,6 +51,8 @@ def test_a_lost_stream_is_told_and_taken_up_again(page, site, failure):
 
 
 def test_a_page_that_is_open_tells_of_a_pause_by_another_and_can_take_it_back(page, site):
+    workers = f"{site.url}/api/v1/workers"
+    wait_until(lambda: httpx.get(workers).json()["items"], "the worker has read torch", 120)
     job = site.submit(name="waits", spec=DIGITS, queue="nobody")
     page.goto(f"/jobs/{job}")
     expect(page.get_by_text("No live worker serves queue nobody.")).to_be_visible()
@@ -184,8 +188,10 @@ async (count) => {
   const element = document.getElementById("log");
   const [follow, older] = ["follow", "older-lines"].map((id) => document.getElementById(id));
   window.tested ??= new Log(element, follow, older, document.getElementById("log-filter"), "");
-  const line = { level: "info", time: "2026-01-01T00:00:00Z", text: "<b>text</b>\\u001b" };
-  window.tested.add(Array(count).fill(line));
+  const time = "2026-01-01T00:00:00Z";
+  const line = { attempt: 9, level: "info", time, text: "<b>text</b>\\u001b" };
+  window.lines ??= 0;
+  window.tested.add(Array.from({ length: count }, () => ({ ...line, number: ++window.lines })));
   return element.scrollHeight - element.scrollTop - element.clientHeight;
 }
 """
@@ -206,3 +212,87 @@ def test_the_log_follows_its_end_unless_the_reader_scrolled_up(page, finished):
     button.click()
     expect(button).to_be_hidden()
     assert page.evaluate(ADD_LINES, 1) < 2
+
+
+SEARCH_WHILE_LINES_COME = """
+async () => {
+  const { Log } = await import("/static/js/run/log.js");
+  const form = document.getElementById("log-filter");
+  const time = "2026-01-01T00:00:00Z";
+  const text = (number) => (number % 2 ? "Odd" : "even");
+  const line = (number) => ({ attempt: 1, number, level: "info", time, text: text(number) });
+  const lines = (from, to) => Array.from({ length: to - from }, (_, at) => line(from + at + 1));
+  const settle = () => new Promise((done) => setTimeout(done));
+
+  // `asked`, `answered`: how many lines the stream had brought by then; `known`: how many the
+  // database had when it was asked
+  async function search(asked, known, answered, total, failures) {
+    const element = document.createElement("div");
+    element.innerHTML = '<p class="earlier"><a href="#"></a></p>';
+    let answer;
+    window.fetch = () => new Promise((done) => (answer = done));
+    form.reset();
+    const button = document.createElement("button");
+    const log = new Log(element, button, element.querySelector("a"), form, () => "/logs");
+    log.add(lines(0, asked));
+    form.find.value = "ODD";
+    const ask = () => form.dispatchEvent(new Event("submit", { cancelable: true }));
+    ask();
+    for (let failed = 0; failed < failures; failed++) {
+      answer({ ok: false });
+      await settle();
+      ask();
+    }
+    log.add(lines(asked, answered));
+    const items = lines(0, known).filter(({ text }) => text === "Odd").reverse();
+    answer({ ok: true, json: async () => ({ items, next: null }) });
+    await settle();
+    log.add(lines(answered, total));
+    const shown = [...element.querySelectorAll(".line")].map((each) => each.dataset.at).join();
+    const odd = lines(0, total).filter(({ text }) => text === "Odd");
+    const right = odd.map(({ number }) => `1.${number}`).join();
+    return shown === right ? [] : [{ asked, known, answered, failures, shown }];
+  }
+
+  const wrong = [];
+  const total = 5;
+  for (let asked = 0; asked <= total; asked++)
+    for (let known = asked; known <= total; known++)
+      for (let answered = asked; answered <= total; answered++)
+        wrong.push(...(await search(asked, known, answered, total, known % 2)));
+  return wrong;
+}
+"""
+
+
+def test_a_search_of_the_log_neither_loses_nor_doubles_a_line_that_comes_meanwhile(page, finished):
+    page.goto(f"/jobs/{finished}")
+
+    assert page.evaluate(SEARCH_WHILE_LINES_COME) == []
+
+
+CHOOSE_WHILE_IT_WAITS = """
+async () => {
+  const { waitFor } = await import("/static/js/evaluation/waiting.js");
+  const options = '<option value="">any</option><option value="3">3</option>';
+  const choice = `<select name="true">${options}</select>`;
+  const waits = '<div data-waiting="/there"><p role="status">It waits.</p></div>';
+  const pageWith = (more) => `<section id="part">${choice}${more}</section>`;
+  window.fetch = async () => ({ ok: true, text: async () => pageWith("<p>Pictures</p>") });
+  document.getElementById("main").innerHTML = pageWith(waits);
+  const part = document.getElementById("part");
+  const select = part.querySelector("select");
+  const ready = new Promise((done) => waitFor(part, done));
+  select.value = "3";
+  select.focus();
+  await ready;
+  const stays = document.activeElement === select && select.isConnected;
+  return [select.value, stays, part.querySelector("p").textContent];
+}
+"""
+
+
+def test_a_class_that_is_chosen_while_pictures_are_waited_for_stays_chosen(page):
+    page.goto("/")
+
+    assert page.evaluate(CHOOSE_WHILE_IT_WAITS) == ["3", True, "Pictures"]

@@ -201,11 +201,12 @@ def test_the_curves_of_a_finished_run_have_a_point_for_each_epoch(open_page, sit
     }
     job = site.submit(name="Digits, two convolutions", spec=spec)
     site.wait_for(job, "succeeded")
-    page = open_page(viewport={"width": 1280, "height": 960}, device_scale_factor=2)
+    page = open_page(viewport={"width": 1200, "height": 1120}, device_scale_factor=1.5)
 
     page.goto(f"/jobs/{job}")
 
     expect(page.locator("#accuracy-curve")).to_have_attribute("data-samples", "20")
     expect(page.locator("#loss-curve canvas")).to_be_visible()
     if os.environ.get("TRAINYARD_README_SCREENSHOT"):
+        expect(page.locator("#coach-place h2")).to_be_visible()
         page.screenshot(path=Path(__file__).parents[2] / "docs" / "screenshot.png")

@@ -77,7 +77,7 @@ def test_a_preset_is_shown_at_once(page):
 
     page.locator(".preset", has_text="Quick").first.click()
 
-    expect(preview.locator(".status")).to_contain_text("MNIST is not on this worker yet")
+    expect(preview.locator(".status")).to_contain_text("No worker has MNIST yet")
 
 
 def test_what_is_wrong_is_said_in_its_place(page):

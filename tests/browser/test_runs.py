@@ -46,6 +46,19 @@ def test_a_run_is_renamed_where_it_stands_and_its_row_is_a_link(page, ended):
     page.wait_for_url(f"**/jobs/{ended[0]}")
 
 
+def test_each_row_stands_by_itself_under_the_headings_of_all(page, ended):
+    page.goto("/?text=listed&columns=test_accuracy,created,notes,optimizer.learning_rate")
+
+    expect(page.locator("tbody tr").first).to_have_css("content-visibility", "auto")
+    edges = """rows => rows.map(row => [...row.children].map(cell => {
+        const { left, right } = cell.getBoundingClientRect();
+        return [left, right];
+    }))"""
+    headings, *rows = page.locator(".jobs tr").evaluate_all(edges)
+    assert rows
+    assert all(row == headings for row in rows)
+
+
 def test_the_chosen_runs_are_tagged_by_keys_alone_and_the_list_says_so(page, ended):
     page.goto("/?text=listed")
     page.locator(f"#job-{ended[0]} .whole").focus()

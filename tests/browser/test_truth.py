@@ -85,11 +85,28 @@ def test_a_focused_button_goes_when_what_it_says_cannot_be_done_any_more(
     assert asked == []
 
 
-def for_long(route):
-    """A style sheet in which a button that has appeared takes no click for very long."""
-    css = route.fetch().text()
-    assert "settle 0.5s" in css
-    route.fulfill(body=css.replace("settle 0.5s", "settle 1000s"), content_type="text/css")
+def test_who_pauses_a_run_stays_on_its_live_page(tabs, queued):
+    _, open_ = tabs
+    page = open_(f"/jobs/{queued.id}")
+    page.evaluate("window.isSamePage = true")
+
+    button(page, "Pause").click()
+
+    expect(button(page, "Resume")).to_be_visible()
+    expect(page.locator(".actions")).to_be_focused()
+    assert page.evaluate("window.isSamePage")
+    # what cannot be asked in place is asked as without a script
+    page.route("**/resume*", _unless_a_script_asks)
+    button(page, "Resume").click()
+    expect(state_of(page, "queued")).to_be_visible()
+    assert not page.evaluate("window.isSamePage")
+
+
+def _unless_a_script_asks(route):
+    if route.request.resource_type == "fetch":
+        route.abort()
+    else:
+        route.continue_()
 
 
 def test_a_double_click_on_pause_pauses(tabs, database, queued):
@@ -98,13 +115,13 @@ def test_a_double_click_on_pause_pauses(tabs, database, queued):
     place = button(page, "Pause").bounding_box()
     x, y = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
     expect(button(page, "Pause")).to_have_css("pointer-events", "auto")
-    page.route("**/run.css", for_long)
+    # a button that has appeared takes no click for very long
+    page.add_style_tag(content="#ask-resume .button { animation-duration: 1000s !important; }")
 
     page.mouse.click(x, y)
     expect(button(page, "Resume")).to_be_visible()
     page.mouse.click(x, y)  # the second click, when the page has changed already
 
-    page.unroute_all(behavior="wait")  # the style sheet may be asked for just now
     page.reload()
     expect(state_of(page, "paused")).to_be_visible()
     button(page, "Resume").click()  # waits until the button takes clicks

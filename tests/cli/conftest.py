@@ -39,8 +39,8 @@ def trainyard(server_url, monkeypatch, tmp_path):
     monkeypatch.setenv("TRAINYARD_URL", server_url)
     monkeypatch.setenv("TRAINYARD_HOME", str(tmp_path / "terminal"))
 
-    def run(*arguments):
-        return CliRunner().invoke(main, arguments)
+    def run(*arguments, **more):
+        return CliRunner().invoke(main, arguments, **more)
 
     return run
 

@@ -101,8 +101,8 @@ def test_a_stream_whose_server_stays_away_is_given_up(monkeypatch):
 
 
 def test_a_stream_of_a_job_that_does_not_exist_is_not_tried_again():
-    problem = page('{"detail": "There is no job 1."}', 404, "application/problem+json")
-    with serving(answering(problem)) as url, pytest.raises(NotFound, match="no job 1"):
+    problem = page('{"detail": "There is no run 1."}', 404, "application/problem+json")
+    with serving(answering(problem)) as url, pytest.raises(NotFound, match="no run 1"):
         list(Client(url).events(1))
 
 
@@ -133,7 +133,7 @@ def test_a_damaged_download_leaves_the_file_that_was_there(tmp_path):
     ("code", "known"), [("run.unknown_none", True), ("run.of_a_later_release", False)]
 )
 def test_the_code_that_a_server_sends_is_kept_where_this_release_knows_it(code, known):
-    sent = {"detail": "There is no job 1.", "code": code, "params": {"job_id": 1}}
+    sent = {"detail": "There is no run 1.", "code": code, "params": {"job_id": 1}}
 
     with (
         serving(answering(page(json.dumps(sent), 404, "application/problem+json"))) as url,
@@ -142,4 +142,4 @@ def test_the_code_that_a_server_sends_is_kept_where_this_release_knows_it(code, 
         Client(url).get("jobs/1")
 
     assert refusal.value.reason.code == (code if known else "text")
-    assert str(refusal.value).startswith("There is no job 1")
+    assert str(refusal.value).startswith("There is no run 1")

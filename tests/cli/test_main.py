@@ -142,7 +142,7 @@ def test_an_unknown_run_exits_with_1_and_a_sentence(trainyard, command):
     result = trainyard(command, "7")
 
     assert result.exit_code == 1
-    assert "There is no job 7" in result.stderr
+    assert "There is no run 7" in result.stderr
     assert result.stdout == ""
 
 

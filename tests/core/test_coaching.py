@@ -73,6 +73,22 @@ def test_it_is_given_the_earlier_run_that_is_most_alike(database, trained):
     assert [given.rule for given in coach.advise(run)] == ["noise"]
 
 
+def test_it_is_given_the_rates_of_earlier_runs_and_how_well_they_did(database, trained):
+    good = trained(0.95)
+    fast = trained(0.2, optimizer={"learning_rate": 10.0})
+
+    run = coached(database, fast)
+
+    assert [(each.job_id, each.rate) for each in run.earlier] == [
+        (good, run.earlier[0].spec["optimizer"]["learning_rate"])
+    ]
+    [given] = coach.advise(run)
+    assert (given.rule, given.changes) == (
+        "better_rate",
+        {"optimizer.learning_rate": run.earlier[0].rate},
+    )
+
+
 def test_a_run_that_has_not_begun_has_no_curves(database):
     job = lifecycle.submit(database, LOCAL_OWNER, name="a run", spec=resolve("quick", {}))
 

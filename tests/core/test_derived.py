@@ -6,7 +6,6 @@ import pytest
 from sqlalchemy import func, select, update
 
 from core import derived
-from core.asked import LEFT_TO_OTHERS_S
 from core.database.clock import now
 from core.database.models import Artifact, DerivedFile, Job, UnnamedBlob
 from core.jobs import lifecycle, snapshots, unnamed
@@ -111,13 +110,21 @@ def test_what_was_taken_by_a_worker_that_is_gone_is_computed_again(database):
     assert derived.take(database, DIGITS) is not None
 
 
-def test_a_dataset_that_is_not_here_is_left_to_others_at_first(database):
+def test_what_needs_a_dataset_is_left_to_a_worker_that_has_it_however_long_it_is_busy(database):
     key, _ = ask(database, "mnist")
     assert derived.take(database, DIGITS) is None
+    age(database, key, 3600.0)
 
-    age(database, key, LEFT_TO_OTHERS_S + 0.1)
+    assert derived.take(database, DIGITS, elsewhere=["mnist"]) is None
 
-    assert derived.take(database, DIGITS) is not None
+    assert derived.take(database, DIGITS, elsewhere=["kmnist"]) is not None  # to say so
+
+
+def test_a_network_is_computed_by_any_worker_as_it_needs_no_image(database, job):
+    snapshot(database, job, 10, "a" * 64)
+    row, _ = derived.ask(database, of(database, derived.network, job, "snapshot"))
+
+    assert derived.take(database, [], elsewhere=["mnist"]) == (row.key, row.request)
 
 
 def test_whoever_comes_late_without_a_file_takes_none_away(database):

@@ -140,6 +140,13 @@ def test_a_made_up_cursor_of_a_sorted_list_is_refused(database, cursor):
         queries.jobs(session, Selection(sort="test_loss"), 3, cursor)
 
 
+def test_the_jobs_of_a_list_are_counted_up_to_a_bound(database, some):
+    with database.reading() as session:
+        all_of_them = queries.count_of_jobs(session, Selection(sort="-test_loss"), 1000)
+        assert all_of_them == len(listed(database))
+        assert queries.count_of_jobs(session, Selection(), 2) == 3
+
+
 def test_an_unknown_order_is_refused_with_those_that_there_are(database):
     with database.reading() as session, pytest.raises(InvalidInput, match="-test_accuracy"):
         queries.jobs(session, Selection(sort="beauty"))
@@ -279,6 +286,7 @@ def assert_cheap(database):
         def read(chosen=chosen):
             with database.reading() as session:
                 assert len(queries.jobs(session, Selection(**chosen)).items) in (0, 50)
+                assert queries.count_of_jobs(session, Selection(**chosen), 100) in (0, 101)
 
         for plan in plans(database, read):
             walks = [step for step in costly(plan) if not step.startswith("SCAN jobs USING COVER")]

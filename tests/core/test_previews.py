@@ -97,12 +97,13 @@ def test_askers_at_once_ask_for_one_row(database, database_address):
     assert len(keys) == count(database) == 1
 
 
-def test_a_worker_without_the_dataset_leaves_it_to_others_at_first(database):
+def test_a_worker_without_the_dataset_leaves_it_to_those_that_have_it(database):
     key = previews.ask(database, request())
 
     assert previews.take(database, []) is None
     assert previews.take(database, ["mnist"]) is None
     age(database, key, LEFT_TO_OTHERS_S + 1)
+    assert previews.take(database, ["mnist"], elsewhere=DIGITS) is None
 
     assert previews.take(database, ["mnist"]) == (key, request())
 

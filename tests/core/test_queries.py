@@ -261,7 +261,7 @@ def test_an_evaluation_is_found_by_its_job_and_known_without_being_read(database
         assert queries.evaluated_attempt(session, job.id) == 0
         with pytest.raises(NotFound, match="has no evaluation"):
             queries.evaluation(session, job.id)
-        with pytest.raises(NotFound, match="There is no job 99"):
+        with pytest.raises(NotFound, match="There is no run 99"):
             queries.evaluation(session, 99)
 
     recorder.record(reported.evaluated())

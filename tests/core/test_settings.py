@@ -42,6 +42,7 @@ from core.settings import BadSettings, Settings
         ("TRAINYARD_TRUSTED_HOSTS", "ada@trains.example"),
         ("TRAINYARD_TRUSTED_HOSTS", "trains.example:port"),
         ("TRAINYARD_TRUSTED_HOSTS", "[::1"),
+        ("TRAINYARD_TRUSTED_PROXIES", "nginx"),
         ("TRAINYARD_WORKER_NAME", "w" * 121),
         ("TRAINYARD_ACCOUNTS", "perhaps"),
     ],
@@ -187,3 +188,31 @@ def test_the_signing_key_is_made_once_and_is_nobody_elses(tmp_path):
 
     assert first.signing_key == second.signing_key
     assert stat.S_IMODE((tmp_path / "h" / "secret_key").stat().st_mode) == 0o600
+
+
+def test_a_secret_may_lie_in_a_file(monkeypatch, tmp_path):
+    path = tmp_path / "address"
+    path.write_text("postgresql://ada:secret@host/name\n")
+    monkeypatch.setenv("TRAINYARD_DATABASE_URL_FILE", str(path))
+
+    assert settings.load().database_url == "postgresql+psycopg://ada:secret@host/name"
+
+    monkeypatch.setenv("TRAINYARD_DATABASE_URL", "postgresql://other/name")
+    with pytest.raises(BadSettings, match="TRAINYARD_DATABASE_URL_FILE are both set"):
+        settings.load()
+    monkeypatch.setenv("TRAINYARD_DATABASE_URL", "")
+    path.unlink()
+    with pytest.raises(BadSettings, match=r"TRAINYARD_DATABASE_URL_FILE: .* cannot be read"):
+        settings.load()
+
+
+def test_a_bad_secret_is_refused_without_being_shown(monkeypatch):
+    for name, value in (
+        ("DATABASE_URL", "xyzzy://ada:plugh@host"),
+        ("REDIS_URL", "http://:plugh@x"),
+    ):
+        monkeypatch.setenv(f"TRAINYARD_{name}", value)
+        with pytest.raises(BadSettings) as caught:
+            settings.load()
+        assert "plugh" not in str(caught.value)
+        monkeypatch.delenv(f"TRAINYARD_{name}")

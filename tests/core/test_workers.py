@@ -1,5 +1,7 @@
 """The workers' own rows: who is live, and whose heartbeats have stopped."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import update
 
@@ -56,6 +58,43 @@ def test_a_worker_is_written_down_as_it_told_of_itself(database, worker_id):
     )
     assert reported == FACTS
     assert worker.stopped_at is None
+
+
+def starting(database):
+    with database.reading() as session:
+        return [worker.id for worker in workers.starting(session)]
+
+
+def test_a_worker_that_loads_torch_is_starting_and_counts_for_nothing_yet(database):
+    facts = replace(FACTS, slots=0)
+    worker_id = workers.register(database, facts)
+    assert (live(database), starting(database)) == ([], [worker_id])
+    assert status(database, worker_id) == "starting"
+    workers.heartbeat(database, worker_id, facts)
+
+    workers.ready(database, worker_id, FACTS)
+
+    assert (live(database), starting(database)) == ([worker_id], [])
+    assert status(database, worker_id) == "live"
+
+
+def test_a_worker_that_ended_while_it_started_is_lost_and_not_missed(database):
+    worker_id = workers.register(database, replace(FACTS, slots=0))
+    last_seen(database, workers.SILENT_AFTER_S + 1)
+    assert (starting(database), missing(database)) == ([], [])
+    write_off(database)
+
+    assert status(database, worker_id) == "lost"
+    assert missing(database) == []
+
+
+def test_a_lost_worker_whose_successor_starts_is_not_missed(database, worker_id):
+    last_seen(database, workers.SILENT_AFTER_S + 1)
+    assert [each.name for each in missing(database)] == ["ada"]
+
+    workers.register(database, replace(FACTS, slots=0))
+
+    assert missing(database) == []
 
 
 def test_two_workers_of_one_name_are_two(database, worker_id):

@@ -2,10 +2,11 @@
 
     python tests/deploy/compose_run.py
 
-Brings docker-compose.yml up under a project name of its own with secrets made for this once,
-sends a run through the API, restarts PostgreSQL and Redis while it trains, waits until it has
-succeeded, and checks each file against the size and SHA-256 that the API says. Containers,
-volumes and networks are removed whatever happens; images stay, as the cache of the next time.
+Brings docker-compose.yml up under a project name of its own with secrets made for this once, makes
+the first account by the link that the server prints, and a token of it, sends a run through the
+API, restarts PostgreSQL and Redis while it trains, waits until it has succeeded, and checks each
+file against the size and SHA-256 that the API says. Containers, volumes and networks are removed
+whatever happens; images stay, as the cache of the next time.
 
 Needs Docker with Compose, or podman with podman-compose. Two variables fit it to a machine:
 
@@ -272,6 +273,27 @@ def write_env_file(path: Path, port: int) -> None:
     path.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
 
 
+def make_first_account(deployment: Deployment, api: httpx.Client) -> None:
+    """Accept the link that the server prints, as a person would, and show a token from now on."""
+    printed = deployment.compose("exec", "-T", "web", "trainyard", "admin", "invite")
+    link = httpx.URL(printed.split()[-1]).path
+    password = secrets.token_hex(16)
+    token = re.search(r'name="csrf_token" value="([^"]+)"', api.get(link).text)
+    if token is None:
+        raise Failed(f"the invitation has no form: {link}")
+    form = {"csrf_token": token[1], "name": "ada", "password": password, "again": password}
+    answer = api.post(link, data=form)
+    if answer.status_code != 303:
+        raise Failed(f"the invitation: {answer.status_code} {answer.text}")
+    api.cookies.clear()
+    if api.get("/api/v1/me").status_code != 401:
+        raise Failed("a stranger was let in")
+    made = deployment.compose(
+        *("exec", "-T", "web", "trainyard", "admin", "token", "ada", "--scope", "admin")
+    )
+    api.headers["Authorization"] = f"Bearer {made.split()[-1]}"
+
+
 def ready(api: httpx.Client) -> bool:
     with contextlib.suppress(httpx.TransportError):
         return api.get("/readyz").is_success
@@ -323,6 +345,8 @@ def check_production(deployment: Deployment, timings: Timings) -> str:
             until(READY_S, "the web server is ready", ready, api)
         with timings.step("wait until healthy"):
             until(READY_S, "web and worker are healthy", deployment.healthy, "web", "worker-cpu")
+        with timings.step("make the first account, and a token"):
+            make_first_account(deployment, api)
         with timings.step("submit, and train a little"):
             answer = api.post("/api/v1/jobs", json=RUN)
             if not answer.is_success:

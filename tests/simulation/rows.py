@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -19,8 +19,10 @@ from core.database.engine import Database
 from core.database.models import Base
 from core.jobs.capacity import Capacity, Precision, Requirements
 from core.jobs.endings import CRASH_BUDGET, LOSS_BUDGET
+from core.jobs.sharing import Use
 from core.jobs.snapshots import KEPT
 from core.states import FINAL, Desired, EventKind, State, state_after
+from core.workers import SILENT_AFTER_S
 
 
 class Broken(Exception):
@@ -54,6 +56,8 @@ class JobRow:
     notified_at: datetime
     purge_at: datetime | None
     """None: it is not deleted."""
+    owner: str
+    lane_owner: str
 
 
 _JOBS = """
@@ -62,8 +66,15 @@ SELECT j.id, j.name, j.state, j.desired, j.attempt, j.priority, j.queue, j.avail
     j.crashes, j.losses, j.secured_step, j.error_kind, j.revision + p.revision,
     p.attempt, p.lease_token, p.lease_expires_at,
     l.id, l.queue, l.device, l.devices, l.pinned_precision, l.pinned_threads, l.notified_at,
-    j.deleted_at, j.purge_at, j.dataset, l.dataset
+    j.deleted_at, j.purge_at, j.dataset, l.dataset, j.owner, l.owner
 FROM jobs j JOIN progress p ON p.job_id = j.id JOIN lanes l ON l.id = j.lane_id ORDER BY j.id
+"""
+_USES = "SELECT owner, device_seconds, devices, runs, as_of, days FROM usage"
+_KEPT = """
+SELECT j.id, w.id, w.last_heartbeat_at
+FROM lanes l JOIN workers w ON w.id = l.kept_worker_id
+    JOIN jobs j ON j.id = l.kept_job_id AND j.lane_id = l.id
+WHERE w.stopped_at IS NULL AND w.lost_at IS NULL AND w.desired <> 'drain'
 """
 _ATTEMPTS = "SELECT job_id, number, outcome, secured_step FROM attempts ORDER BY job_id, number"
 _SNAPSHOTS = "SELECT job_id, step, sha256, discarded_at FROM snapshots"
@@ -101,6 +112,22 @@ class Reader:
         """Every job."""
         return [_job(row) for row in self.rows(_JOBS)[0]]
 
+    def uses(self) -> dict[str, Use]:
+        """What each owner has used and uses, by its name."""
+        return {
+            row[0]: Use(
+                *row[1:4],
+                _moment(row[4]),
+                json.loads(row[5]) if isinstance(row[5], str) else row[5],
+            )
+            for row in self.rows(_USES)[0]
+        }
+
+    def kept(self, moment: datetime) -> dict[int, int]:
+        """The live workers that take nothing else before a large job, by those."""
+        live_since = moment - timedelta(seconds=SILENT_AFTER_S)
+        return {row[0]: row[1] for row in self.rows(_KEPT)[0] if _moment(row[2]) >= live_since}
+
     def rests(self, worker_id: int) -> dict[str, datetime]:
         """What a worker could not do, and when it may try each again."""
         [[rests]] = self.rows(f"SELECT rests FROM workers WHERE id = {worker_id:d}")[0]
@@ -123,6 +150,7 @@ def _job(row: Sequence[Any]) -> JobRow:
         _needs(row[22:26], row[30]),
         _moment(row[26]),
         row[27] and _moment(row[28]),
+        *row[31:33],
     )
 
 
@@ -145,6 +173,8 @@ class Queue:
 
     jobs: Sequence[JobRow]
     moment: datetime
+    uses: Mapping[str, Use]
+    most_running: Mapping[str, int] = field(default_factory=dict)
 
     def waiting(self, queues: Collection[str], capacity: Capacity) -> list[JobRow]:
         """The queued jobs that a worker may run, due or not."""
@@ -152,12 +182,36 @@ class Queue:
             job
             for job in self.jobs
             if job.state == "queued" and job.queue in queues and capacity.fits(job.needs)
+            if self._may_begin(job.owner)
         ]
 
-    def best(self, queues: Collection[str], capacity: Capacity) -> JobRow | None:
-        """The job that is next: of the highest priority the oldest."""
+    def _may_begin(self, owner: str) -> bool:
+        running = sum(job.state == "running" and job.owner == owner for job in self.jobs)
+        return owner not in self.most_running or running < self.most_running[owner]
+
+    def _place(self, job: JobRow) -> tuple[int, float, int]:
+        use = self.uses.get(job.owner, Use())
+        return -job.priority, use.rank(self.moment), job.id
+
+    def best(
+        self,
+        queues: Collection[str],
+        capacity: Capacity,
+        held: Capacity,
+        is_kept_elsewhere: Callable[[int], bool],
+    ) -> JobRow | None:
+        """The job that is next: of the highest priority, by the use of owners, then by age.
+
+        One that needs more than is held is passed where another worker is kept for it.
+        """
         due = [job for job in self.waiting(queues, capacity) if job.available_at <= self.moment]
-        return min(due, key=lambda job: (-job.priority, job.id), default=None)
+        lanes_seen: set[int] = set()
+        for job in sorted(due, key=self._place):
+            is_head = job.lane_id not in lanes_seen
+            lanes_seen.add(job.lane_id)
+            if is_head and (held.fits(job.needs) or not is_kept_elsewhere(job.id)):
+                return job
+        return None
 
     def due_in_s(self, queues: Collection[str], capacity: Capacity) -> float | None:
         """Seconds until a job is due; None where none waits."""
@@ -214,7 +268,11 @@ class Invariants:
             _JOBS, _ATTEMPTS, _SNAPSHOTS, _EVENTS.format(self.last_event)
         )
         jobs = [_job(row) for row in rows]
-        found = [*self._replay(events), *self._of_purged(jobs, moment)]
+        found = [
+            *self._replay(events),
+            *self._of_purged(jobs, moment),
+            *_of_uses(jobs, self.reader.uses()),
+        ]
         by_job: dict[int, list[Sequence[Any]]] = defaultdict(list)
         for row in attempts:
             by_job[row[0]].append(row)
@@ -273,6 +331,8 @@ class Invariants:
             yield f"attempt {job.attempt}, and progress of attempt {job.progress_attempt}"
         if job.state == "queued" and (job.lane_queue, job.lane_needs) != (job.queue, job.needs):
             yield f"needs {job.needs}, and waits where {job.lane_needs} is"
+        if job.lane_owner != job.owner:
+            yield f"is of {job.owner}, and waits where those of {job.lane_owner} do"
         if job.state != "failed" and (job.crashes >= CRASH_BUDGET or job.losses >= LOSS_BUDGET):
             yield f"{job.state} beyond its budget"
         if (job.state == "failed") != (job.error_kind is not None):
@@ -304,6 +364,16 @@ class Invariants:
         for job_id, number in kept.items():
             if number > KEPT or jobs[job_id].state in ("succeeded", "cancelled"):
                 yield f"job {job_id}: {jobs[job_id].state}, keeps {number} snapshots"
+
+
+def _of_uses(jobs: Sequence[JobRow], uses: Mapping[str, Use]) -> Iterator[str]:
+    """Whether of each owner as much is counted as in use as runs."""
+    running = [job for job in jobs if job.state == "running"]
+    for owner in uses.keys() | {job.owner for job in running}:
+        own = [job.needs.devices for job in running if job.owner == owner]
+        use = uses.get(owner, Use())
+        if (use.runs, use.devices) != (len(own), sum(own)) or use.device_seconds < 0:
+            yield f"{owner} runs {own}, and counts as {use}"
 
 
 def _of_attempts(job: JobRow, attempts: Sequence[Sequence[Any]]) -> Iterator[str]:

@@ -45,6 +45,8 @@ DATASETS = ("digits", "digits", "mnist")
 WORK = (of_dataset("digits"), GPUS, EVERYTHING)
 """What a worker can be unable to do."""
 
+OWNERS = (LOCAL_OWNER, Actor("user", "7", "Ada", "administrator"))
+
 ACTIONS = 40
 JOBS = 4
 FIRST_JOBS = 2
@@ -249,7 +251,8 @@ class Schedule:
         spec = trainer.spec(epochs, batches, device, devices, dataset)
         name = f"job {self.steps} {self._is_nested}"
         priority = self._chance.randrange(3)
-        job = lifecycle.submit(self._database, LOCAL_OWNER, name=name, spec=spec, priority=priority)
+        owner = OWNERS[len(self._submitted) % 2]
+        job = lifecycle.submit(self._database, owner, name=name, spec=spec, priority=priority)
         self._submitted[name] = job.id
         return f"{job.id}, {dataset} on {devices} {device}, {epochs} x {batches}"
 
@@ -308,8 +311,13 @@ class Schedule:
         held = worker.held()
         happened = self._world.faults.happened
         capacity, over = self._capacity(worker)
-        expected = self._queue().best(("default",), capacity)
+        queue = self._queue()
         lease = worker.claim(held)
+        kept = self._world.reader.kept(self._moment)
+        own = worker.register().worker_id
+        expected = queue.best(
+            ("default",), capacity, held, lambda job_id: kept.get(job_id, own) != own
+        )
         if expected is not None and not held.fits(expected.needs):
             expected = None
         has_failed = self._world.faults.happened > happened
@@ -609,7 +617,8 @@ class Schedule:
         return worker, self._chance.choice(worker.runs) if worker.runs else None
 
     def _queue(self) -> Queue:
-        return Queue(self._world.reader.jobs(), self._moment)
+        reader = self._world.reader
+        return Queue(reader.jobs(), self._moment, reader.uses())
 
     @property
     def _moment(self) -> datetime:

@@ -129,7 +129,7 @@ DEFECTS = {
     "live neighbors are taken for dead": (0, [(hosts, "ended", take_for_ended)]),
     "a file with a name is taken for one without": (0, [(unnamed, "_named", name_none)]),
     "a worker that rests works": (11, [(rests, "divide", rest_from_nothing)]),
-    "every run may try again": (84, [(rests, "begin_trial", nothing)]),
+    "every run may try again": (275, [(rests, "begin_trial", nothing)]),
     "a run is blamed at once": (59, [(blame, "WORKERS", 1)]),
     "a line has the time of its flush": (0, [(recorder, "host_clock", lambda: 0.0)]),
 }

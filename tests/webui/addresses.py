@@ -7,14 +7,18 @@ import re
 from flask import Flask
 
 PREFIX = "/api/v1"
-OF_ACCOUNTS = {"/login", "/account", "/people", "/people/audit"}
+OF_ACCOUNTS = {
+    *("/login", "/login/openid", "/login/openid/back"),
+    *("/account", "/people", "/people/audit"),
+}
 """Pages of an installation with accounts; on others there are none."""
+OF_PROGRAMS = (PREFIX, "/healthz", "/readyz", "/metrics")
 PLACE = re.compile(r"<(?:[^:<>]+:)?(\w+)>")  # `<int:job_id>`
 
 
 def of_api(app: Flask) -> set[tuple[str, str]]:
     """Method and rule of each address for programs."""
-    return {each for each in _rules(app) if each[1].startswith((PREFIX, "/healthz", "/readyz"))}
+    return {each for each in _rules(app) if each[1].startswith(OF_PROGRAMS)}
 
 
 def of_pages(app: Flask) -> set[str]:

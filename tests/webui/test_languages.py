@@ -57,7 +57,7 @@ def test_a_script_of_a_page_is_answered_in_the_language_of_the_page(client, head
 
 def test_a_page_elsewhere_gives_a_program_no_language(client):
     headers = {ASKED: "zh", "Referer": "http://elsewhere.example/jobs/77"}
-    assert "job 77" in client.get("/api/v1/jobs/77", headers=headers).json["detail"]
+    assert "run 77" in client.get("/api/v1/jobs/77", headers=headers).json["detail"]
 
 
 def test_a_reader_changes_the_language_and_stays_on_the_page(client):

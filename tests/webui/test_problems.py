@@ -38,7 +38,7 @@ def database_kind() -> str:
 
 ERRORS = [
     (InvalidInput.one("epochs", "must be at least 1"), 422),
-    (NotFound("There is no job 7."), 404),
+    (NotFound("There is no run 7."), 404),
     (Conflict("Run 7 has not failed."), 409),
     (Forbidden("Ada may not cancel run 7."), 403),
     (BadRequest("What is that?"), 400),
@@ -260,15 +260,15 @@ def test_the_lines_of_a_stream_carry_its_job_too_and_no_line_after_it(browser, l
 
 def test_an_error_page_says_what_to_do_and_under_what_the_log_has_it(raising, caplog):
     caplog.set_level(logging.INFO)
-    raising.extensions["raised"] = NotFound("There is no job 7.")
+    raising.extensions["raised"] = NotFound("There is no run 7.")
 
     page = raising.test_client().get("/raise").text
 
     assert "There is nothing here" in page
-    assert "There is no job 7." in page
+    assert "There is no run 7." in page
     for address in ('href="/"', 'href="/search"', 'href="/?deleted=true"'):
         assert address in page
-    [number] = re.findall(r"Request ([0-9a-f]{8}), ", page)
+    [number] = re.findall(r"Request ([0-9a-f]{16}), ", page)
     assert number in caplog.text
 
 

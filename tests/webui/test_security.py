@@ -363,3 +363,37 @@ def test_the_key_is_never_in_an_answer(client, app):
         response = client.get(path)
         assert key not in response.text
         assert key not in str(response.headers)
+
+
+def test_tls_is_asked_for_where_it_is_there_and_pages_stay_among_themselves(client):
+    by_tls = client.get("/", base_url="https://localhost")
+
+    assert by_tls.headers["Strict-Transport-Security"] == "max-age=31536000"
+    assert "Strict-Transport-Security" not in client.get("/").headers
+    assert by_tls.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert by_tls.headers["X-Frame-Options"] == "DENY"
+    assert by_tls.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("host", ["LOCALHOST:8327", "LocalHost", "127.0.0.1:1"])
+def test_a_host_is_known_in_capitals_and_with_any_port(client, host):
+    assert client.get("/healthz", headers={"Host": host}).status_code == 200
+
+
+def test_each_answer_names_its_request_and_so_does_the_log(client, app, caplog):
+    app.add_url_rule("/fault", "fault", lambda: 1 / 0)
+    names = [client.get(path).headers["X-Request-Id"] for path in ("/", "/api/v1/jobs", "/nothing")]
+    assert len(set(names)) == 3
+
+    failed = client.get("/fault", headers={"X-Request-Id": "from-the-proxy.1"})
+
+    assert failed.headers["X-Request-Id"] == "from-the-proxy.1"
+    assert "from-the-proxy.1" in failed.text
+    assert "from-the-proxy.1" in caplog.text
+
+
+@pytest.mark.parametrize("named", ["a b", "x" * 65, "<b>", "é"])
+def test_a_request_that_is_named_badly_is_named_anew(client, named):
+    answer = client.get("/healthz", headers={"X-Request-Id": named})
+
+    assert answer.headers["X-Request-Id"] != named

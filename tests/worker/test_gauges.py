@@ -1,11 +1,13 @@
 """How busy a host is: read as far as it can be, and never in the way of a heartbeat."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pynvml
 import pytest
 
 from core.database.models import Worker
+from core.datasets.builtin import DATASETS
 from worker import gauges
 from worker.devices import Device
 from worker.gauges import Gauges
@@ -13,6 +15,7 @@ from worker.heartbeat import Heartbeat
 from worker.slots import Slots, divide
 
 CPU = Device("cpu", "CPU, 2 cores")
+NOWHERE = Path("no data here")
 GPUS = [Device("cuda", "Stub", f"GPU-{number}") for number in range(2)]
 
 
@@ -36,7 +39,7 @@ def refuse(*_):
 
 
 def made(devices):
-    found = Gauges(devices, Slots(divide(devices, None)))
+    found = Gauges(devices, Slots(divide(devices, None)), NOWHERE)
     found.read()
     return found
 
@@ -77,7 +80,7 @@ def test_a_gpu_that_is_lost_tells_nothing(driver, monkeypatch):
 
 def test_each_device_has_the_runs_of_its_slots():
     slots = Slots(divide(GPUS, 4))
-    found = Gauges(GPUS, slots)
+    found = Gauges(GPUS, slots, NOWHERE)
     found.read()
     of_first = [slot for slot in slots.all if slot.device == GPUS[0]]
 
@@ -86,6 +89,14 @@ def test_each_device_has_the_runs_of_its_slots():
 
     slots.give_back(*of_first)
     assert [each["runs"] for each in found.latest()["devices"]] == [[], []]
+
+
+def test_the_datasets_are_those_that_lie_in_the_data_folder(tmp_path):
+    (tmp_path / DATASETS["mnist"].folder).mkdir(parents=True)
+    found = Gauges([CPU], Slots(divide([CPU], None)), tmp_path)
+    found.read()
+
+    assert found.latest()["datasets"] == ["mnist", "digits"]
 
 
 def test_what_is_old_is_told_to_nobody(monkeypatch):

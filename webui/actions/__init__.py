@@ -10,6 +10,17 @@ from webui.actions.accounts import (
 from webui.actions.cleaning import clean
 from webui.actions.filters import remove_filter, save_filter
 from webui.actions.many import Many, cancel_many, delete_many, restore_many, retry_many, tag_many
+from webui.actions.notifications import (
+    NotificationOptions,
+    WebhookChange,
+    WebhookOptions,
+    add_webhook,
+    change_webhook,
+    choose_notifications,
+    take_news,
+    test_mail,
+    test_webhook,
+)
 from webui.actions.options import (
     LARGEST_PRIORITY,
     MOST_AT_ONCE,
@@ -18,12 +29,14 @@ from webui.actions.options import (
     CleanOptions,
     Edit,
     FilterOptions,
+    LimitOptions,
     ManyOptions,
     RetryOptions,
     Submission,
     TagOptions,
 )
 from webui.actions.runs import cancel, delete, edit, pause, restore, resume, retry
+from webui.actions.sharing import put_limits
 from webui.actions.submitting import KEY, LONGEST_KEY, check, submit, submit_many
 from webui.actions.workers import drain_worker, resume_worker
 
@@ -38,16 +51,23 @@ __all__ = [
     "Edit",
     "FilterOptions",
     "InvitationOptions",
+    "LimitOptions",
     "Many",
     "ManyOptions",
+    "NotificationOptions",
     "PersonOptions",
     "RetryOptions",
     "Submission",
     "TagOptions",
+    "WebhookChange",
+    "WebhookOptions",
+    "add_webhook",
     "cancel",
     "cancel_many",
     "change_person",
+    "change_webhook",
     "check",
+    "choose_notifications",
     "clean",
     "delete",
     "delete_many",
@@ -56,6 +76,7 @@ __all__ = [
     "invite",
     "make_token",
     "pause",
+    "put_limits",
     "remove_filter",
     "restore",
     "restore_many",
@@ -67,4 +88,7 @@ __all__ = [
     "submit",
     "submit_many",
     "tag_many",
+    "take_news",
+    "test_mail",
+    "test_webhook",
 ]

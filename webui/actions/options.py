@@ -95,6 +95,12 @@ Notes = Annotated[
 ]
 
 
+Private = Annotated[
+    bool,
+    Field(title="Private", description="Only you and administrators see the run."),
+]
+
+
 class OneRun(BaseModel):
     """A run to be queued: a name, a spec, and where it is queued."""
 
@@ -130,6 +136,8 @@ class OneRun(BaseModel):
             description="The number of the run whose spec this one began as a copy of.",
         ),
     ] = None
+    private: Private | None = None
+    """None: where the run that this one is a copy of is."""
 
 
 class Submission(OneRun):
@@ -162,6 +170,7 @@ class Edit(BaseModel):
     name: RunName | None = None
     tags: Tags | None = None
     notes: Notes | None = None
+    private: Private | None = None
 
 
 class ActionOptions(BaseModel):
@@ -244,6 +253,29 @@ class CleanOptions(ActionOptions):
     """Whether deleted runs are removed at once, so that they cannot be restored."""
     position: Annotated[int, Field(ge=0, le=LARGEST_KEY)] = 0
     """`next` of the last answer."""
+
+
+class Owner(BaseModel):
+    """Of whom a request is."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    owner: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_LENGTH),
+        AfterValidator(readable),
+    ]
+
+
+class LimitOptions(BaseModel):
+    """The body of a request to limit what somebody may use; null, or absent, is no limit."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    most_running: Annotated[int | None, Field(ge=0, le=1_000_000)] = None
+    most_queued: Annotated[int | None, Field(ge=0, le=1_000_000)] = None
+    device_hours_a_week: Annotated[float | None, Field(ge=0, le=1e9)] = None
+    storage_bytes: Annotated[int | None, Field(ge=0, le=10**18)] = None
 
 
 Options = TypeVar("Options", bound=BaseModel)

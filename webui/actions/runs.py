@@ -64,7 +64,7 @@ def retry(context: Context, job_id: int, values: Mapping[str, Any] = NOTHING) ->
 
 
 def edit(context: Context, job_id: int, values: Mapping[str, Any]) -> Job:
-    """Change a run's name, tags or notes, and wake its viewers.
+    """Change a run's name, tags, notes or who sees it, and wake its viewers.
 
     Raises:
         InvalidInput: naming every wrong field; nothing was changed.
@@ -79,6 +79,7 @@ def edit(context: Context, job_id: int, values: Mapping[str, Any]) -> Job:
         name=asked.name,
         tags=asked.tags,
         notes=asked.notes,
+        private=asked.private,
     )
     return announced(context, job)
 

@@ -116,7 +116,7 @@ class Asked:
     def wanted(self) -> lifecycle.Wanted:
         """The one run that it is."""
         of = self.submission
-        about = (of.preset, of.priority, of.queue, of.tags, of.cloned_from)
+        about = (of.preset, of.priority, of.queue, of.tags, of.cloned_from, of.private)
         return lifecycle.Wanted(of.name, self.spec, *about)
 
 
@@ -131,6 +131,7 @@ def _queued(context: Context, asked: Asked, token: str | None) -> list[Job]:
         "tags": submission.tags,
         "submission_token": token,
         "cloned_from": submission.cloned_from,
+        "private": submission.private,
     }
     if not asked.seeds:
         return [lifecycle.submit(context.database, context.actor, **about)]

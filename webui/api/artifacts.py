@@ -81,10 +81,10 @@ def _artifact(artifact_id: int) -> tuple[Artifact, str]:
         job, _ = queries.job(session, row.job_id)
     if request.args.get("sha256", row.sha256) != row.sha256:
         raise Gone(message("artifact.other_file"))
-    return row, _download_name(job, row)
+    return row, download_name(job, row)
 
 
-def _download_name(job: Job, row: Artifact) -> str:
+def download_name(job: Job, row: Artifact) -> str:
     """A name that no file of another run has: `run-7-wide-digits-cnn.pt`."""
     name = re.sub(r"[^\w.-]+", "-", job.name)[:LONGEST_RUN_NAME].strip("-._")
     return "-".join(filter(None, (f"run-{job.id}", name, row.filename)))

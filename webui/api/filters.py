@@ -10,7 +10,7 @@ from webui import actions
 from webui.api import shapes
 from webui.api.blueprint import blueprint
 from webui.api.description import Answer, Body, describe
-from webui.api.requests import json_object, refuse_unknown_query
+from webui.api.requests import json_object, query_to_save
 from webui.context import current
 
 
@@ -32,7 +32,8 @@ def filters() -> Response:
 def save_filter() -> tuple[Response, int]:
     """Keep a view of the list under a name."""
     body = json_object()
-    refuse_unknown_query(body.get("query"))
+    if "query" in body:
+        body["query"] = query_to_save(body["query"])
     kept = actions.save_filter(current(), body)
     return jsonify(shapes.FilterShape.model_validate(kept).as_json()), 201
 

@@ -35,12 +35,15 @@ def readyz() -> Response:
         queries.jobs(session, limit=1)
         names = queries.queues(session)
         is_served, missing = bool(workers.live(session)), workers.missing(session)
+        is_coming = not is_served and bool(workers.starting(session))
     context.storage.check()
     trouble = context.wakeups.trouble(names)
     reasons = [trouble] if trouble else []
     if missing:
         lost = sorted(worker.name for worker in missing)
         reasons.append(message("workers.lost", count=len(lost), names=lost))
+    elif is_coming:
+        reasons.append(message("workers.starting"))
     elif not is_served:
         reasons.append(message("workers.none"))
     shape = HealthShape(
@@ -48,10 +51,16 @@ def readyz() -> Response:
         database="ok",
         storage="ok",
         redis=_REDIS[trouble.code] if trouble else "ok",
-        workers="lost" if missing else "ok" if is_served else "none",
+        workers=_called(is_served=is_served, is_coming=is_coming, is_lost=bool(missing)),
         **_first(reasons),
     )
     return jsonify(shape.as_json())
+
+
+def _called(*, is_served: bool, is_coming: bool, is_lost: bool) -> str:
+    if is_lost:
+        return "lost"
+    return "ok" if is_served else "starting" if is_coming else "none"
 
 
 _REDIS = {"redis.away": "away", "redis.refuses": "refuses"}

@@ -49,6 +49,7 @@ IDEMPOTENCY_KEY = Parameter(
     Answer((shapes.JobShape, shapes.Listing[shapes.JobShape]), status=201, headers=["Location"]),
     body=Body(actions.Submission, example={"name": "wide", "preset": "quick"}),
     parameters=[IDEMPOTENCY_KEY],
+    problems=[409],
 )
 def submit() -> tuple[Response, int, dict[str, str]]:
     """Queue a run, or one for each of some seeds, which are answered as a list.
@@ -69,6 +70,7 @@ def submit() -> tuple[Response, int, dict[str, str]]:
     Answer((shapes.QueuedShape,), status=201),
     body=Body(actions.BulkSubmission, example={"jobs": [{"name": "one"}, {"name": "two"}]}),
     parameters=[IDEMPOTENCY_KEY],
+    problems=[409],
 )
 def submit_many() -> tuple[Response, int]:
     """Queue several runs, all or none of them, in one transaction."""
@@ -124,7 +126,7 @@ def _as_it_is(job_id: int) -> shapes.JobShape:
 @blueprint.patch("/jobs/<int:job_id>")
 @describe(shapes.JobShape, body=Body(actions.Edit, is_needed=False), problems=[409])
 def edit(job_id: int) -> Response:
-    """Change a run's name, tags or notes; what the body does not name stays."""
+    """Change a run's name, tags, notes or who sees it; what the body does not name stays."""
     actions.edit(current(), job_id, options())
     return changed(job_id)
 

@@ -94,9 +94,12 @@ def _why_it_waits(preview: Preview) -> Message:
     if preview.taken_at is not None:
         return message("preview.being_drawn")
     with current().database.reading() as session:
-        live = workers.live(session)
-    if live:
-        return message("preview.waits")
+        if workers.serving(session):
+            return message("preview.waits")
+        if workers.live(session):
+            return message("preview.all_drained")
+        if workers.starting(session):
+            return message("preview.worker_starting")
     return message("preview.no_worker")
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from flask import request
 from werkzeug.datastructures import MultiDict
@@ -157,6 +157,7 @@ SELECTING = tuple(each.name for each in OF_SELECTION)
 """What chooses runs, by its name in the address of a list."""
 SHOWING = ("columns", "group", "limit")
 """How the page shows them."""
+_LISTS = ("state", "columns")
 Args = MultiDict[str, str]
 
 
@@ -179,14 +180,30 @@ def selection(args: Args | None = None) -> queries.Selection:
     )
 
 
-def refuse_unknown_query(query: object) -> None:
-    """Raise `InvalidInput` where a list does not know what is to be saved as its address."""
+def args_of(query: str) -> Args:
+    """What stands in an address behind the question mark."""
+    return Args(parse_qsl(query, keep_blank_values=True))
+
+
+def query_to_save(query: object) -> object:
+    """The address of a list as the list itself writes it: each name once, and in one order.
+
+    Raises:
+        InvalidInput: a list does not know it.
+    """
     if not isinstance(query, str):
-        return  # which is refused with the other fields
-    args = Args(parse_qsl(query, keep_blank_values=True))
+        return query  # which is refused with the other fields
+    args = args_of(query)
     if not set(args) <= {*SELECTING, *SHOWING} or (query and not args):
         raise InvalidInput.one("query", message("input.filter"))
     queries.refuse_unknown(selection(args))
+    return urlencode(
+        {name: text for name in (*SELECTING, *SHOWING) if (text := _written(name, args))}
+    )
+
+
+def _written(name: str, args: Args) -> str:
+    return ",".join(several(name, args)) if name in _LISTS else args.get(name, "")
 
 
 def several(name: str, args: Args | None = None) -> list[str]:

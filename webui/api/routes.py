@@ -10,9 +10,11 @@ from webui.api import (
     events,
     filters,
     jobs,
+    notifications,
     openapi,
     retention,
     selected,
+    sharing,
     spec,
     workers,
 )
@@ -26,9 +28,11 @@ RESOURCES = (
     events,
     filters,
     jobs,
+    notifications,
     openapi,
     retention,
     selected,
+    sharing,
     spec,
     workers,
 )

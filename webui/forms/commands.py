@@ -15,7 +15,7 @@ from typing import Any
 from core.spec import presets
 from core.spec.spec import TrainingSpec
 
-DEFAULTS = {"priority": 0, "queue": "default", "tags": [], "seeds": ""}
+DEFAULTS = {"priority": 0, "queue": "default", "tags": [], "private": False, "seeds": ""}
 _WIDTH = 76
 
 
@@ -66,6 +66,8 @@ def _terminal(sent: Mapping[str, Any]) -> str:
     if "queue" in sent:
         words.append(f"--queue {shlex.quote(sent['queue'])}")
     words += [f"--tag={shlex.quote(tag)}" for tag in sent.get("tags", [])]
+    if sent.get("private"):
+        words.append("--private")
     if "seeds" in sent:
         words.append(f"--seeds {shlex.quote(_list_of(sent['seeds']))}")
     return " \\\n  ".join(words)

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
-from core import queries
+from core import coach, queries, workers
 from core.database.models import QUEUE_LENGTH
 from core.datasets.builtin import DATASETS
 from core.errors import InvalidInput, Unavailable
@@ -46,6 +46,8 @@ class QueueEstimate:
     typical: TypicalEpoch | None
     run_s: float | None
     """Seconds that it runs, about: a typical epoch's as often as it has epochs."""
+    is_coming: bool = False
+    """Whether a worker starts that serves the queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class Consequences:
     """What the run is called where no name is typed."""
     runs: int = 1
     """How many runs would be made: one for each seed."""
+    unusual_rate: tuple[float, float] | None = None
+    """How many times the usual learning rate, and which that is: where it can hardly learn."""
     experience: Mapping[str, Experience] = field(default_factory=dict)
     """What finished runs of each preset took and came to."""
 
@@ -100,7 +104,14 @@ def of(context: Context, form: Form, url: str) -> Consequences:
         queues=_queues(context, asked, spec),
         commands=commands(asked, spec, url),
         runs=_count_of_runs(asked),
+        unusual_rate=_unusual_rate(spec),
     )
+
+
+def _unusual_rate(spec: TrainingSpec) -> tuple[float, float] | None:
+    whole = spec.model_dump(mode="json")
+    times = coach.unusual_rate(whole)
+    return (times, coach.usual_rate(whole)) if times else None
 
 
 def experience_of_presets(context: Context) -> dict[str, Experience]:
@@ -139,21 +150,27 @@ def _queues(
 ) -> Sequence[QueueEstimate]:
     try:
         with context.database.reading() as session:
-            return _looked_up(session, asked, spec)
+            return _looked_up(session, context.actor.name, asked, spec)
     except Unavailable:
         return ()
 
 
 def _looked_up(
-    session: Session, asked: Mapping[str, Any], spec: TrainingSpec
+    session: Session, owner: str, asked: Mapping[str, Any], spec: TrainingSpec
 ) -> Sequence[QueueEstimate]:
     chosen = str(asked.get("queue", "default"))[:QUEUE_LENGTH]
     whole = spec.model_dump(mode="json")
     wanted = Requirements(spec.device, spec.devices, dataset=facts.dataset(whole))
     prospects = eta.prospects(
-        session, wanted, epochs=spec.epochs, priority=_priority(asked), queue=chosen
+        session,
+        wanted,
+        owner=owner,
+        epochs=spec.epochs,
+        priority=_priority(asked),
+        queue=chosen,
     )
     typical = queries.typical_epochs(session, whole, prospects)
+    coming = workers.starting(session)
     return [
         QueueEstimate(
             queue,
@@ -162,6 +179,7 @@ def _looked_up(
             prospect.start_s if math.isfinite(prospect.start_s) else None,
             typical.get(queue),
             typical[queue].seconds * spec.epochs if queue in typical else None,
+            any(queue in worker.queues for worker in coming),
         )
         for queue, prospect in prospects.items()
     ]

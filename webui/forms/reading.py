@@ -24,6 +24,8 @@ Post = MultiDict[str, str]
 LONGEST_TOKEN = 64
 NAME = "name"
 """The input of what a run is called."""
+PRIVATE = "private"
+"""The box of a run that others do not see; it is there where there are accounts."""
 
 
 def _typed(each: Field, post: Post) -> str | None:
@@ -57,7 +59,7 @@ def from_run(job: Job) -> Form:
         each.name: each.text(getattr(job, each.name))
         for each in run_fields()
         if hasattr(job, each.name)  # a run has one seed
-    }
+    } | {PRIVATE: "true" if job.is_private else "false"}
     return Form(values=_run_defaults() | run | dict(old.values), source=old)
 
 
@@ -96,6 +98,8 @@ def submission(post: Post) -> dict[str, Any]:
         typed = _typed(each, post)
         if typed is not None:
             values[each.name] = each.value(typed)
+    if PRIVATE in values:
+        values[PRIVATE] = values[PRIVATE] == "true"
     if NAME in values and not str(values[NAME]).strip():
         values[NAME] = default_name(values)
     return values

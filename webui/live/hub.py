@@ -25,7 +25,16 @@ from webui.live.channel import Channel, Watcher
 from webui.live.news import Event
 from webui.live.position import Position
 from webui.live.subscription import Proof
-from webui.live.topics import HistoryTopic, JobTopic, Look, Place, Topic, pulse, waiting_key
+from webui.live.topics import (
+    HistoryTopic,
+    JobTopic,
+    Look,
+    Place,
+    Topic,
+    owners_of_private,
+    pulse,
+    waiting_key,
+)
 
 LOOK_EVERY_S = 2.0
 LOOK_AT_MOST_EVERY_S = 0.1
@@ -50,6 +59,8 @@ class Connection(Watcher, Protocol):
 
     silent_since: float
     proof: Proof | None
+    seen_by: str | None
+    job_ids: frozenset[int]
 
     def leave(self) -> None:
         """End it."""
@@ -284,8 +295,23 @@ class Hub:
             if connection.proof is not None and connection.proof in proofs - valid:
                 connection.leave()
 
+    async def _end_unseen(self) -> None:
+        """End the streams of runs that have become private; whoever comes back finds none."""
+        limited = [each for each in self._connections if each.seen_by is not None and each.job_ids]
+        if not limited:
+            return
+        job_ids = {job_id for each in limited for job_id in each.job_ids}
+        owners = await self._run(self._looks, partial(owners_of_private, self.database, job_ids))
+        for connection in limited:
+            of_others = [
+                owner for owner in map(owners.get, connection.job_ids) if owner is not None
+            ]
+            if any(owner != connection.seen_by for owner in of_others):
+                connection.leave()
+
     async def _find_changes(self) -> None:
         await self._end_unproved()
+        await self._end_unseen()
         jobs = {
             topic.job_id: channel
             for topic, channel in self._channels.items()

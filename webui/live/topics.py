@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -131,6 +131,12 @@ def pulse(database: Database, job_ids: Sequence[int]) -> Pulse:
         queued = [number for number, (_, state) in revisions.items() if state == "queued"]
         keys = shapes.waiting_keys(session, queued) if queued else {}
         return Pulse(revisions, keys, job_events.newest_id(session))
+
+
+def owners_of_private(database: Database, job_ids: Collection[int]) -> Mapping[int, str]:
+    """Whose each of some jobs is, of those that are private."""
+    with database.reading() as session:
+        return queries.owners_of_private(session, sorted(job_ids))
 
 
 def waiting_key(job: shapes.JSON) -> str | None:

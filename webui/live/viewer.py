@@ -33,6 +33,8 @@ class Viewer:
     def __init__(self, hub: Hub, subscription: Subscription, write: Write) -> None:
         self.silent_since = time.monotonic()
         self.proof = subscription.proof
+        self.seen_by = subscription.seen_by
+        self.job_ids = frozenset(each.job_id for each in subscription.jobs)
         self._hub = hub
         self._write = write
         self._news = asyncio.Event()

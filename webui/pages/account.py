@@ -5,14 +5,17 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from flask import Response, make_response, render_template, request
+from sqlalchemy.orm import Session
 
 from core.accounts import identities, logins, people, tokens
+from core.database.models import Login
 from core.errors import InvalidInput
 from core.messages import message
 from core.roles import SCOPES
 from webui import access, actions
 from webui.context import current
 from webui.pages.blueprint import blueprint
+from webui.pages.browser_names import browser_name
 from webui.pages.doors import to
 
 DAYS = (7, 30, 90, 365)
@@ -85,15 +88,15 @@ def revoke_token(token_id: int) -> Response:
 
 
 def _page(new_token: str = "", errors: dict[str, str] | None = None) -> str:
-    parts = current()
+    parts, this_login = current(), access.login_of_request()
     with parts.database.reading() as session:
         person = people.named(session, parts.actor.name)
         return render_template(
             "account/account.html",
             person=person,
-            logins=logins.of_person(session, parts.actor, access.lifetime(parts.settings)),
+            logins=_logins(session, this_login),
             is_linked=identities.is_anybodys(session, person.id),
-            this_login=access.login_of_request(),
+            this_login=this_login,
             tokens=tokens.of_person(session, parts.actor),
             new_token=new_token,
             scopes=SCOPES,
@@ -101,6 +104,14 @@ def _page(new_token: str = "", errors: dict[str, str] | None = None) -> str:
             errors=dict.fromkeys(("old_password", "password", "again", "name"), "")
             | (errors or {}),
         )
+
+
+def _logins(session: Session, this_login: int | None) -> list[tuple[Login, str]]:
+    """One's own logins, each with the name of its browser; the one of this browser first."""
+    parts = current()
+    found = logins.of_person(session, parts.actor, access.lifetime(parts.settings))
+    named = [(each, browser_name(each.agent)) for each in found]
+    return sorted(named, key=lambda each: each[0].id != this_login)
 
 
 def _wrong(error: InvalidInput) -> Response:

@@ -39,7 +39,7 @@ def _columns() -> tuple[Column, ...]:
         Column(gettext("Test accuracy"), "test_accuracy", "percent"),
         Column(gettext("Learning rate"), "learning_rate", "short"),
         Column(gettext("Gradient norm"), "gradient_norm", "short"),
-        Column(gettext("Memory"), "memory_bytes", "size"),
+        Column(gettext("Peak memory"), "memory_bytes", "size"),
         Column(gettext("Time"), "seconds", "duration"),
         Column(gettext("Images/s"), "images_per_s", "whole"),
     )

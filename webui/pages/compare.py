@@ -61,6 +61,7 @@ def compare() -> str:
         evaluations = queries.evaluations(session, job_ids)
         curves = _curves(session, jobs)
     contestants = [_contestant(job, evaluations.get(job.id)) for job in jobs]
+    verdicts = comparison.verdicts(contestants)
     differences = comparison.differences([job.spec for job in jobs])
     return render_template(
         "compare/page.html",
@@ -71,7 +72,10 @@ def compare() -> str:
         differences=differences,
         parallel=_parallel(differences, jobs),
         groups=[each for each in comparison.groups(contestants) if len(each.accuracies) > 1],
-        verdicts=[str(each) for each in comparison.verdicts(contestants)],
+        verdicts=[str(each) for each in verdicts if comparison.is_of_a_pair(each)],
+        remarks=[str(each) for each in verdicts if not comparison.is_of_a_pair(each)],
+        has_chance=any("chance" in each.params for each in verdicts),
+        summary=comparison.summary(verdicts),
         disagreements=_disagreements(contestants) if len(jobs) == 2 else [],
         classes=_classes(contestants) if len(jobs) <= MOST_BY_CLASS else [],
         validated=any(facts.has_validation(job.spec) for job in jobs),

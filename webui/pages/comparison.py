@@ -24,6 +24,17 @@ from webui.pages.mistakes import Mistake, mistakes
 ALL_PAIRS = 6
 """Of so many runs each is compared with each; of more, each with the best."""
 SEED = "seed"
+FEWEST_SUMMED_UP = 3
+"""Verdicts that get a sentence before them."""
+
+_BETTER = ("comparison.image_by_image", "comparison.intervals_apart", "comparison.seeds")
+_NOT_BETTER = (
+    "comparison.image_by_image_noise",
+    "comparison.same_predictions",
+    "comparison.intervals_overlap",
+    "comparison.seeds_noise",
+    "comparison.few_seeds",
+)
 
 _DEFAULTS = Hyperparameters().model_dump(mode="json")
 
@@ -164,6 +175,22 @@ def verdicts(contestants: Sequence[Contestant]) -> list[Message]:
     if is_chosen_by_test and any(len(part) > 1 for part in by_images.values()):
         sentences.append(message("comparison.chosen_by_test", count=len(measured)))
     return sentences
+
+
+def summary(sentences: Sequence[Message]) -> Message | None:
+    """What several verdicts come to; None where one or two say it themselves."""
+    pairs = [each for each in sentences if is_of_a_pair(each)]
+    if len(pairs) < FEWEST_SUMMED_UP:
+        return None
+    better = sum(each.code in _BETTER for each in pairs)
+    if not better:
+        return message("comparison.none_better")
+    return message("comparison.some_better", better=better, count=len(pairs))
+
+
+def is_of_a_pair(verdict: Message) -> bool:
+    """Whether it is about two runs, or two groups; others are about all of them."""
+    return verdict.code in (*_BETTER, *_NOT_BETTER)
 
 
 def _of_one_test_set(compared: Sequence[Contestant]) -> list[Message]:

@@ -46,7 +46,7 @@ class Picture:
 
 def draw(
     title: str,
-    at: Sequence[int],
+    at: Sequence[float],
     lines: Mapping[tuple[str, str], Numbers],
     write: Callable[[float], str],
     *,
@@ -57,7 +57,7 @@ def draw(
 
     Args:
         title: of the picture.
-        at: the epochs.
+        at: the epochs, or places between them.
         lines: by name and color; None where nothing was measured.
         write: how a value is written.
         is_share: whether the values lie between 0 and 1, and are drawn as close as they are.

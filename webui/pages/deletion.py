@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
-from flask import Response, redirect, render_template, request, url_for
+from flask import Response, render_template, request, url_for
 
 from core import queries
 from core.errors import InvalidInput
+from core.jobs.actors import refuse_unless_allowed
+from core.languages import ngettext
 from core.messages import message
 from core.spec import facts
 from webui import actions
@@ -15,6 +18,7 @@ from webui.api.requests import selection
 from webui.api.shapes import JSON, JobShape, list_of_jobs
 from webui.context import current
 from webui.pages.blueprint import CHOICES, blueprint, to_run
+from webui.pages.outcome import list_before, to_list
 
 LONGEST_NUMBER = 18
 """Digits of a number that a database can hold."""
@@ -25,6 +29,7 @@ def ask(job_id: int) -> str:
     """The question whether a run is to be deleted."""
     with current().database.reading() as session:
         row, worker = queries.job(session, job_id)
+        refuse_unless_allowed(current().actor, "delete", row)
         return _question([JobShape.of(row, worker)], is_chosen=True, address=None)
 
 
@@ -51,9 +56,13 @@ def choose() -> str:
     with current().database.reading() as session:
         page = queries.jobs(session, selection(), cursor=cursor)
         shown = list_of_jobs(session, page).items
-    chosen: JSON = {name: value for name in CHOICES if (value := request.args.get(name, ""))}
-    older = page.next and url_for("pages.choose_to_delete", cursor=page.next, **chosen)
+    older = page.next and url_for("pages.choose_to_delete", cursor=page.next, **_chosen())
     return _question(shown, is_chosen=False, address=older)
+
+
+def _chosen() -> JSON:
+    """What chooses runs in the address of the request."""
+    return {name: value for name in CHOICES if (value := request.args.get(name, ""))}
 
 
 def _named(job_ids: list[int]) -> str:
@@ -76,22 +85,15 @@ def _is_number(text: str) -> bool:
 
 
 @blueprint.post("/jobs/delete")
-def delete_many() -> Response | str:
-    """Delete the runs that were chosen, and say which could not be."""
+def delete_many() -> Response:
+    """Delete the runs that were chosen; the list says so, offers the undo, and names the others."""
     ids = [int(each) for each in request.form.getlist("id") if _is_number(each)]
     if not ids:
         raise InvalidInput.one("id", message("input.no_run_chosen"))
     many = actions.delete_many(current(), {"ids": ids})
-    if not many.refused:
-        return _to_list()
-    refused = [{"id": job_id, "reason": str(error)} for job_id, error in many.refused]
-    return render_template("deletion/refused.html", done=len(many.done), refused=refused)
-
-
-def _to_list() -> Response:
-    response = redirect(url_for("pages.jobs"), 303)
-    assert isinstance(response, Response)
-    return response
+    count = len(many.done)
+    done = [ngettext("%(num)s run deleted.", "%(num)s runs deleted.", count)]
+    return to_list(many, done, can_be_undone=current().settings.undo_hours > 0)
 
 
 def _question(shown: Any, *, is_chosen: bool, address: str | None, is_each: bool = False) -> str:
@@ -106,5 +108,6 @@ def _question(shown: Any, *, is_chosen: bool, address: str | None, is_each: bool
         is_chosen=is_chosen,
         is_each=is_each,
         older=address,
+        back=list_before() or urlencode(_chosen()),
         undo_s=current().settings.undo_hours * 3600.0,
     )

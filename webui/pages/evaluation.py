@@ -10,6 +10,7 @@ from flask import render_template, request
 
 from core import formats, queries
 from core.languages import gettext
+from core.statistics import ConfidenceKind, confidence_kind
 from webui.context import current
 from webui.pages.blueprint import blueprint, whole_or_part
 from webui.pages.mistakes import Mistake, mistakes
@@ -97,6 +98,11 @@ class Shown:
     """The mean confidence of all predictions; None where there are none."""
     bars: Sequence[Bar]
     errors: Sequence[Mistake]
+
+    @property
+    def confidence_kind(self) -> ConfidenceKind:
+        """Whether it is surer than it is right, by more than chance explains."""
+        return confidence_kind(self.confidence or 0.0, self.accuracy, self.count)
 
     @property
     def has_long_names(self) -> bool:

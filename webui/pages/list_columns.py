@@ -18,6 +18,14 @@ Kind = Literal["part", "number", "percent", "whole", "duration", "since", "name"
 """`part`: the template has a cell of its own for it."""
 
 DEFAULT = ("progress", "curve", "test_accuracy", "train_loss", "created", "worker")
+_CHOOSE, _STATE, _NAME = "2.5rem", "8rem", "minmax(17rem, 1fr)"
+_PARTS_REM = {"progress": 10.0, "curve": 7.5, "notes": 16.0}
+_KINDS_REM: Mapping[Kind, float] = {
+    "percent": 6.0, "number": 5.75, "whole": 5.75, "duration": 6.5, "since": 7.0,
+    "name": 8.0, "hyperparameter": 6.5,
+}  # fmt: skip
+_LETTER_REM, _BESIDE_REM = 0.45, 2.25
+"""How wide a letter of a heading is, and what stands beside: the padding, and the arrow."""
 LARGEST_FIRST = ("percent", "since")
 """What is wanted from its largest value first, by whoever sorts by it."""
 
@@ -130,6 +138,21 @@ def _of_section(section: Section) -> list[Column]:
 def chosen(names: Sequence[str]) -> list[Column]:
     """The columns of some names, in the order in which they are offered; unknown ones not."""
     return [each for choice in choices() for each in choice.columns if each.name in names]
+
+
+def widths(columns: Sequence[Column]) -> str:
+    """The columns of the list as a grid of CSS has them.
+
+    They hang on what the columns are and not on what stands in them, so a row is laid out without
+    a look at the others. A heading may have a line for each of its words.
+    """
+    return " ".join([_CHOOSE, _STATE, _NAME, *(f"{_width(each)}rem" for each in columns)])
+
+
+def _width(column: Column) -> float:
+    longest = max(map(len, column.title.split()), default=0)
+    least = _PARTS_REM.get(column.name) or _KINDS_REM[column.kind]
+    return round(max(least, longest * _LETTER_REM + _BESIDE_REM), 2)
 
 
 def cells(columns: Sequence[Column], job: Mapping[str, Any]) -> dict[str, str]:

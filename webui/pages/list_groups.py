@@ -51,7 +51,8 @@ class SeedGroup:
 
     def cells(self, columns: Sequence[Column]) -> dict[str, str]:
         """What stands in its columns: a spread, or what all its runs have in common."""
-        own = [cells(columns, run) for run in self.runs]
+        common = [each for each in columns if each.name not in SPREAD]  # a number takes its time
+        own = [cells(common, run) for run in self.runs]
         return {
             each.name: self._spread(each) if each.name in SPREAD else _common(own, each.name)
             for each in columns

@@ -25,7 +25,9 @@ def namesakes(jobs: Sequence[Mapping[str, Any]]) -> dict[int, list[Column]]:
 
 
 def _differing(jobs: Sequence[Mapping[str, Any]]) -> list[Column]:
-    specs = [migrate(job["spec"]) for job in jobs]
+    specs = list({repr(job["spec"]): migrate(job["spec"]) for job in jobs}.values())
+    if len(specs) == 1:
+        return []
     columns = (each for choice in choices() for each in choice.columns)
     differing = [
         each

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from core import formats, queries
 from core.database.models import Job
+from core.errors import InvalidInput
 from core.languages import gettext
 from core.queries import Curve, Extent
 from core.spec import facts
@@ -22,8 +24,13 @@ from webui.pages.blueprint import blueprint
 from webui.pages.curve_picture import Picture, draw
 
 POINTS = 200
+FEW_EPOCHS = 3
+"""Of fewer there is no curve to draw but that of their batches."""
 MOST_CLASSES = 10
 """Of more classes, those with the lowest F1 are printed."""
+
+Lines = dict[tuple[str, str], Sequence[float | None]]
+"""Columns by the name and the color of their lines."""
 
 _LOSSES = ("train_loss", "validation_loss", "test_loss")
 _ACCURACIES = ("validation_accuracy", "test_accuracy")
@@ -45,13 +52,22 @@ def report(job_id: int) -> str:
             took_s=_took_s(row),
             device=next((each.device for each, _ in reversed(attempts) if each.device), None),
             files=[ArtifactShape.model_validate(file).as_json() for file in files],
-            network=networks.summarize({part: row.spec[part] for part in networks.PARTS}),
+            parameters=_parameters(row),
             groups=groups,
             rest=rest,
             printed_at=timestamp(datetime.now(UTC)),
             pictures=_pictures(session, row),
             **_classes(session, row),
         )
+
+
+def _parameters(row: Job) -> int | None:
+    """Of its network; None where this release does not know its dataset, or its network."""
+    try:
+        parts = {part: row.spec[part] for part in networks.PARTS if part in row.spec}
+        return networks.summarize(parts).parameters
+    except InvalidInput:
+        return None
 
 
 def _took_s(row: Job) -> float | None:
@@ -66,8 +82,12 @@ def _pictures(session: Session, row: Job) -> list[Picture]:
     marks = {gettext("published"): row.published_epoch}
     if best and best["epoch"] != row.published_epoch:
         marks[gettext("best")] = best["epoch"]
+    losses = _lines(curve, _LOSSES)
+    at: Sequence[float] = curve.at
+    if len(curve.at) < FEW_EPOCHS:
+        at, losses = _with_batches(session, row, curve.at, losses)
     drawn = (
-        draw(gettext("Loss"), curve.at, _lines(curve, _LOSSES), formats.short, marks=marks),
+        draw(gettext("Loss"), at, losses, formats.short, marks=marks),
         draw(
             gettext("Accuracy"),
             curve.at,
@@ -75,18 +95,48 @@ def _pictures(session: Session, row: Job) -> list[Picture]:
             formats.percent_tick,
             is_share=True,
             marks=marks,
-        ),
+        )
+        if len(curve.at) > 1  # a single point is a number, and stands above
+        else None,
     )
     return [each for each in drawn if each]
 
 
-def _lines(curve: Curve, values: tuple[str, ...]) -> dict[tuple[str, str], Any]:
+def _with_batches(
+    session: Session, row: Job, epochs: Sequence[int], losses: Lines
+) -> tuple[Sequence[float], Lines]:
+    """The losses of few epochs with that of the batches between them, for there are no curves."""
+    samples = queries.metrics_curve(session, row.id, Extent(POINTS), ["train_loss"])
+    if not samples.at or not row.batches:
+        return epochs, losses
+    places = [step / row.batches for step in samples.at]
+    at = sorted({*places, *epochs})
+    found: Lines = {
+        (gettext("train (batches)"), "train"): _spread(
+            at, places, samples.values["train_loss"]["last"]
+        )
+    }
+    for (name, color), column in losses.items():
+        if color != "train":
+            found[name, color] = _spread(at, epochs, column)
+    return at, found
+
+
+def _spread(
+    at: Sequence[float], places: Sequence[float], column: Sequence[float | None]
+) -> Sequence[float | None]:
+    """A column over more places than it has values at."""
+    by_place = dict(zip(places, column, strict=True))
+    return [by_place.get(each) for each in at]
+
+
+def _lines(curve: Curve, values: tuple[str, ...]) -> Lines:
     names = {
         "train": gettext("train"),
         "validation": gettext("validation"),
         "test": gettext("test"),
     }
-    found = {}
+    found: Lines = {}
     for value in values:
         which = value.partition("_")[0]
         column = curve.values[value]["last"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -11,16 +13,18 @@ from sqlalchemy.orm import Session
 from core import queries
 from core.database.engine import storable
 from core.database.instance import instance_of
-from core.database.models import Job
+from core.database.models import Attempt, Job
 from core.datasets.builtin import DATASETS
 from core.errors import Conflict
+from core.jobs.actors import refuse_unless_allowed
 from core.messages import message
 from core.protocol.reports import LEVELS
 from core.queries import Curve, Page
 from core.spec import facts
 from core.states import FINAL
 from webui import actions
-from webui.api.shapes import JSON, ArtifactShape, AttemptShape, Epoch, LogLine, whole_job
+from webui.api.artifacts import download_name
+from webui.api.shapes import JSON, ArtifactShape, AttemptShape, Epoch, LogLine, timestamp, whole_job
 from webui.context import current
 from webui.filters import seconds_between
 from webui.forms.describing import described
@@ -40,6 +44,8 @@ SECONDS = "seconds"
 LONGEST_FIND = 500
 CHILDREN = 20
 """As many clones of a run are listed, the newest first."""
+ASKED = ("resumed", "retried")
+"""Events by which somebody has queued a run again."""
 FEW_EVENTS = 4
 """As many as the two clicks of a double click lie apart in a run's history."""
 
@@ -76,11 +82,32 @@ def _facts(session: Session, row: Job) -> dict[str, Any]:
         "newest_event": milestones[-1][0].id if milestones else 0,
         "parent": queries.parent(session, row.id, current().seen_by),
         "children": queries.children(session, row.id, CHILDREN, current().seen_by),
-        "files": [ArtifactShape.model_validate(file).as_json() for file in files.items],
+        "files": [
+            ArtifactShape.model_validate(file).as_json() | {"saved_as": download_name(row, file)}
+            for file in files.items
+        ],
         "has_evaluation": row.state in FINAL and queries.evaluated_attempt(session, row.id) > 0,
+        "is_retried": next(
+            (event.kind == "retried" for event, _ in reversed(milestones) if event.kind in ASKED),
+            False,
+        ),
         "took_s": seconds_between(row.started_at, row.finished_at)
         if row.started_at and row.finished_at
         else None,
+        **_work([attempt for attempt, _ in attempts.items]),
+    }
+
+
+def _work(attempts: Sequence[Attempt]) -> dict[str, Any]:
+    """How long the attempts took: a run that was paused or waited did nothing meanwhile."""
+    seconds = [
+        seconds_between(each.started_at, each.finished_at) for each in attempts if each.finished_at
+    ]
+    worked_s = sum(seconds)
+    now = [each.started_at for each in attempts if each.finished_at is None]
+    return {
+        "worked_s": worked_s if seconds else None,
+        "working_since": timestamp(now[-1] - timedelta(seconds=worked_s)) if now else None,
     }
 
 
@@ -190,6 +217,7 @@ def ask_to_cancel(job_id: int) -> str | Response:
         row, worker = queries.job(session, job_id)
         if row.state in FINAL:
             return to_run(job_id)
+        refuse_unless_allowed(current().actor, "cancel", row)
         shown = whole_job(session, row, worker).as_json()
         return render_template("run/cancel.html", job=shown, instance=instance_of(session))
 

@@ -15,12 +15,13 @@ from core.database.instance import instance_of
 from core.database.models import MEASURED, Job
 from core.datasets.builtin import DATASETS
 from core.jobs import events
+from core.languages import gettext
 from core.metrics import thumbnails
 from core.queries import Page, Selection
 from core.spec import facts
 from core.spec.presets import PRESETS
 from core.states import STATES
-from webui.api.requests import selection, several
+from webui.api.requests import Args, args_of, selection, several
 from webui.api.shapes import JSON, list_of_jobs
 from webui.context import current
 from webui.pages import list_columns
@@ -32,6 +33,8 @@ from webui.pages.sparkline import POINTS, Sparkline, sparkline
 
 LIMITS = (50, 100, 500)
 """Rows of a page, to choose from."""
+MOST_COUNTED = 1000
+"""Runs that are counted to say how many there are; of more it is only said that there are more."""
 COOKIE = "columns"
 NO_COLUMNS = "none"
 YEAR_S = 365 * 86_400
@@ -51,6 +54,10 @@ def runs() -> Response:
         newest = events.newest_id(session)
         instance = instance_of(session)
         rows = _rows(session, page, view)
+        total = queries.count_of_jobs(session, selection(), MOST_COUNTED)
+        known_tags = (
+            [] if "part" in request.args else queries.newest_tags(session, current().seen_by)
+        )
         kept = saved_filters.of_owner(session, current().actor.name)
     response = make_response(
         render_template(
@@ -65,7 +72,13 @@ def runs() -> Response:
             choices={"dataset": list(DATASETS), "model": facts.MODELS, "preset": list(PRESETS)},
             column_choices=list_columns.choices(),
             measured=MEASURED,
+            total=total,
+            most_counted=MOST_COUNTED,
             limits=LIMITS,
+            known_tags=known_tags,
+            filter_titles=_filter_titles(),
+            none_of_these=dict.fromkeys(_filter_titles()),
+            undo_s=current().settings.undo_hours * 3600.0,
             cursor=cursor,
             older=page.next,
             saved=[_saved(each, view) for each in kept],
@@ -75,6 +88,20 @@ def runs() -> Response:
         names = view.chosen[COOKIE]
         response.set_cookie(COOKIE, names, max_age=YEAR_S, samesite="Strict")
     return response
+
+
+def _filter_titles() -> dict[str, str]:
+    """What a list is filtered by, as the form calls it."""
+    return {
+        "text": gettext("Name has"),
+        "dataset": gettext("Dataset"),
+        "model": gettext("Network"),
+        "preset": gettext("Preset"),
+        "tag": gettext("Tag"),
+        "owner": gettext("Owner"),
+        "created_from": gettext("Created from (UTC)"),
+        "created_to": gettext("Created to (UTC)"),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +119,19 @@ class View:
     """The groups whose runs are shown."""
 
     @property
+    def widths(self) -> str:
+        """The columns as a grid of CSS has them."""
+        return list_columns.widths(self.columns)
+
+    @property
     def query(self) -> str:
         """The address behind the question mark, as it is saved."""
-        return urlencode({name: text for name, text in self.chosen.items() if name != "open"})
+        return _query(self.chosen)
+
+    @property
+    def order(self) -> str:
+        """The title of the column that the list is sorted by; empty: it is in its usual order."""
+        return next((each.title for each in list_columns.chosen([self.sort.lstrip("-")])), "")
 
     def opened(self, group_id: int) -> JSON:
         """What stands in the address when a group is opened, or closed where it is open."""
@@ -103,24 +140,40 @@ class View:
 
 
 def _view() -> View:
-    chosen: JSON = {name: value for name in CHOICES if (value := request.args.get(name, ""))}
-    states = several("state")
+    chosen = _chosen(request.args)
+    remembered = request.cookies.get(COOKIE, "") or ",".join(list_columns.DEFAULT)
+    names = chosen[COOKIE] if COOKIE in request.args else remembered
+    return View(
+        chosen,
+        states=several("state"),
+        sort=chosen.get("sort", ""),
+        columns=list_columns.chosen(names.split(",")),
+        limit=chosen.get("limit", LIMITS[0]),
+        is_grouped="group" in chosen,
+        open=frozenset(chosen["open"].split(",") if "open" in chosen else ()),
+    )
+
+
+def _chosen(args: Args) -> JSON:
+    """What stands in an address, written in one way."""
+    chosen: JSON = {name: value for name in CHOICES if (value := args.get(name, ""))}
+    states = several("state", args)
     if states:
         chosen["state"] = ",".join(states)
-    remembered = request.cookies.get(COOKIE, "") or ",".join(list_columns.DEFAULT)
-    names = several(COOKIE) if COOKIE in request.args else remembered.split(",")
-    columns = list_columns.chosen(names)
-    if COOKIE in request.args:
+    if COOKIE in args:
+        columns = list_columns.chosen(several(COOKIE, args))
         chosen[COOKIE] = ",".join(each.name for each in columns) or NO_COLUMNS
-    is_grouped = request.args.get("group") == "seed"
-    opened = several("open") if is_grouped else []
-    asked = request.args.get("limit", "")
+    is_grouped = args.get("group") == "seed"
+    opened = several("open", args) if is_grouped else []
+    asked = args.get("limit", "")
     limit = int(asked) if asked in map(str, LIMITS) else LIMITS[0]
     chosen |= {"group": "seed"} if is_grouped else {}
     chosen |= {"open": ",".join(opened)} if opened else {}
-    chosen |= {"limit": limit} if limit != LIMITS[0] else {}
-    sort = chosen.get("sort", "")
-    return View(chosen, states, sort, columns, limit, is_grouped, frozenset(opened))
+    return chosen | ({"limit": limit} if limit != LIMITS[0] else {})
+
+
+def _query(chosen: JSON) -> str:
+    return urlencode({name: text for name, text in chosen.items() if name != "open"})
 
 
 def _rows(session: Session, page: Page[tuple[Job, str | None]], view: View) -> list[JSON]:
@@ -131,14 +184,14 @@ def _rows(session: Session, page: Page[tuple[Job, str | None]], view: View) -> l
     jobs = [job for group in groups for job in group]
     shown = list_of_jobs(session, Page([(job, worker_of.get(job.id)) for job in jobs], None))
     by_id = {job.id: job.as_json() for job in shown.items}
-    drawn = [each.id for group in groups for each in group if _is_shown(group, each, view)]
+    drawn = {each.id for group in groups for each in group if _is_shown(group, each, view)}
     has_curves = any(each.name == "curve" for each in view.columns)
-    curves = _curves(session, drawn) if has_curves else {}
+    curves = _curves(session, sorted(drawn)) if has_curves else {}
     differing = namesakes([by_id[job_id] for job_id in drawn])
-    return [
-        _row([_run(by_id[job.id], view, curves, differing) for job in group], view)
-        for group in groups
-    ]
+    # a member that is not drawn is written into no cell: of it only the group's numbers are made
+    for job_id in drawn:
+        by_id[job_id] = _run(by_id[job_id], view, curves, differing)
+    return [_row([by_id[job.id] for job in group], view) for group in groups]
 
 
 def _groups(
@@ -187,5 +240,6 @@ def _saved(kept: Any, view: View) -> JSON:
         "id": kept.id,
         "name": kept.name,
         "query": kept.query,
-        "is_current": kept.query == view.query,
+        # a program may have written it, or an earlier release: in another order, say
+        "is_current": _query(_chosen(args_of(kept.query))) == view.query,
     }

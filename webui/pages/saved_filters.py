@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from flask import Response, redirect, request, url_for
+from flask import Response, flash, redirect, request, url_for
 
+from core.languages import gettext
 from webui import actions
-from webui.api.requests import refuse_unknown_query
+from webui.api.requests import query_to_save
 from webui.context import current
 from webui.pages.blueprint import blueprint
 
@@ -13,9 +14,11 @@ from webui.pages.blueprint import blueprint
 @blueprint.post("/filters")
 def save_filter() -> Response:
     """Keep what stands in the address under a name, and show it."""
-    typed = {name: request.form.get(name, "") for name in ("name", "query")}
-    refuse_unknown_query(typed["query"])
-    kept = actions.save_filter(current(), typed)
+    query = query_to_save(request.form.get("query", ""))
+    kept = actions.save_filter(current(), {"name": request.form.get("name", ""), "query": query})
+    flash(
+        gettext("The filter %(name)s is saved: it stands above the list.", name=kept.name), "done"
+    )
     return _to_list(f"?{kept.query}" if kept.query else "")
 
 

@@ -14,6 +14,7 @@ from core import queries
 from core.characters import visible
 from core.database.models import Job
 from core.datasets.builtin import DATASETS
+from core.jobs.actors import may
 from core.languages import gettext
 from core.languages.texts import unfilled
 from core.spec import facts
@@ -91,6 +92,8 @@ def _worker(worker_id: int, name: str) -> Hit:
 
 
 def _presets() -> Iterator[Hit]:
+    if not may(current().actor, "submit"):
+        return
     for preset in PRESETS.values():
         address = url_for("pages.new", preset=preset.name)
         title = unfilled(preset.title)
@@ -106,10 +109,16 @@ def _datasets() -> Iterator[Hit]:
 
 def _pages() -> Iterator[Hit]:
     yield Hit(url_for("pages.jobs"), gettext("Runs"), gettext("all runs, the newest first"))
-    yield Hit(url_for("pages.new"), gettext("New run"), gettext("start a run"))
+    if may(current().actor, "submit"):
+        yield Hit(url_for("pages.new"), gettext("New run"), gettext("start a run"))
     yield Hit(url_for("pages.workers"), gettext("Workers"), gettext("devices, drain and resume"))
     address = url_for("pages.workers", _anchor="queue-title")
     yield Hit(address, gettext("Queue"), gettext("what waits, and for what"))
+    about = gettext("who uses what, and what each may use")
+    yield Hit(url_for("pages.sharing"), gettext("Sharing"), about)
     yield Hit(url_for("pages.storage"), gettext("Storage"), gettext("what takes how much space"))
+    yield Hit(
+        url_for("pages.wall"), gettext("Wall"), gettext("everything at a glance, for a screen")
+    )
     deleted = url_for("pages.jobs", deleted="true")
     yield Hit(deleted, gettext("Deleted runs"), gettext("restore a run that was deleted"))

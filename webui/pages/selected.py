@@ -1,11 +1,13 @@
-"""What is asked of the runs that are chosen in the list: cancelled, tried again, tagged.
+"""What is asked of the runs that are chosen in the list: cancelled, tried again, tagged, restored.
 
 Each answer says what became of every run. It is shown above the list from which the runs came.
 """
 
 from __future__ import annotations
 
-from flask import Response, flash, redirect, render_template, request, url_for
+from collections.abc import Sequence
+
+from flask import Response, render_template, request
 
 from core import queries
 from core.errors import InvalidInput
@@ -14,14 +16,10 @@ from core.messages import message
 from core.spec import facts
 from core.states import FINAL
 from webui import actions
-from webui.actions import Many
-from webui.addresses import came_from
 from webui.api.shapes import JSON, JobShape
 from webui.context import current
 from webui.pages.blueprint import blueprint
-
-MOST_REASONS = 10
-"""Refusals that are told one by one; a cookie carries them to the list."""
+from webui.pages.outcome import list_before, to_list
 
 
 @blueprint.get("/jobs/selected/cancel")
@@ -32,7 +30,7 @@ def ask_to_cancel_selected() -> str:
         "runs/cancel.html",
         jobs=shown,
         count=sum(job["state"] not in FINAL for job in shown),
-        back=_back(),
+        back=list_before(),
     )
 
 
@@ -47,7 +45,7 @@ def cancel_selected() -> Response:
             "%(num)s run is asked to stop.", "%(num)s runs are asked to stop.", len(many.pending)
         )
         done = [*(done if at_once else []), pending]
-    return _answer(many, done)
+    return to_list(many, done)
 
 
 @blueprint.post("/jobs/selected/retry")
@@ -55,7 +53,7 @@ def retry_selected() -> Response:
     """Give those of the chosen runs another try that have failed."""
     many = actions.retry_many(current(), {"ids": _ids()})
     count = len(many.done)
-    return _answer(
+    return to_list(
         many, [ngettext("%(num)s run queued again.", "%(num)s runs queued again.", count)]
     )
 
@@ -65,7 +63,7 @@ def ask_for_tags() -> str:
     """What the chosen runs are to be tagged with."""
     shown = _shown()
     known = dict.fromkeys(tag for job in shown for tag in job["tags"])
-    return render_template("runs/tags.html", jobs=shown, known=list(known), back=_back())
+    return render_template("runs/tags.html", jobs=shown, known=list(known), back=list_before())
 
 
 @blueprint.post("/jobs/selected/tags")
@@ -76,14 +74,23 @@ def tag_selected() -> Response:
     many = actions.tag_many(current(), {"ids": _ids(), how: tags})
     count = len(many.done)
     if how == "add":
-        return _answer(many, [ngettext("%(num)s run tagged.", "%(num)s runs tagged.", count)])
+        return to_list(many, [ngettext("%(num)s run tagged.", "%(num)s runs tagged.", count)])
     removed = ngettext("Tags of %(num)s run removed.", "Tags of %(num)s runs removed.", count)
-    return _answer(many, [removed])
+    return to_list(many, [removed])
 
 
-def _ids() -> list[int]:
-    """The runs that were chosen."""
-    texts = request.values.getlist("run")
+@blueprint.post("/jobs/selected/restore")
+def restore_selected() -> Response:
+    """Undo the delete of the chosen runs, or of the only one that the address names."""
+    ids = _ids(request.args.getlist("only")) if "only" in request.args else _ids()
+    many = actions.restore_many(current(), {"ids": ids})
+    count = len(many.done)
+    return to_list(many, [ngettext("%(num)s run restored.", "%(num)s runs restored.", count)])
+
+
+def _ids(texts: Sequence[str] | None = None) -> list[int]:
+    """The runs that were chosen: their numbers among some texts, else among those of the form."""
+    texts = request.values.getlist("run") if texts is None else texts
     ids = [int(each) for each in texts if each.isascii() and each.isdigit() and len(each) < 19]
     if not ids:
         raise InvalidInput.one("run", message("input.no_run_chosen"))
@@ -101,30 +108,3 @@ def _shown() -> list[JSON]:
         JobShape.of(job, None).as_json() | {"summary": facts.summary(job.spec)}
         for job in sorted(found, key=lambda job: job.id, reverse=True)
     ]
-
-
-def _back() -> str:
-    """The list that the runs were chosen in: its address behind the question mark."""
-    if "back" in request.form:
-        return request.form["back"] if request.form["back"].isprintable() else ""
-    before = came_from()
-    return before.query if before.path == url_for("pages.jobs") else ""
-
-
-def _answer(many: Many, done: list[str]) -> Response:
-    """Say what became of each run, above the list."""
-    if many.done:
-        flash(" ".join(done), "done")
-    for _, error in many.refused[:MOST_REASONS]:
-        flash(str(error), "refused")
-    if (left := len(many.refused) - MOST_REASONS) > 0:
-        more = ngettext(
-            "Nothing was done with %(num)s more run, for such reasons.",
-            "Nothing was done with %(num)s more runs, for such reasons.",
-            left,
-        )
-        flash(more, "refused")
-    back = _back()
-    response = redirect(url_for("pages.jobs") + (f"?{back}" if back else ""), 303)
-    assert isinstance(response, Response)
-    return response

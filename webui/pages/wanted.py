@@ -69,4 +69,10 @@ def _why_it_waits(row: DerivedFile) -> Message:
     if row.taken_at is not None:
         return message("derived.being_computed")
     with current().database.reading() as session:
-        return message("derived.waits" if workers.live(session) else "derived.no_worker")
+        if workers.serving(session):
+            return message("derived.waits")
+        if workers.live(session):
+            return message("derived.all_drained")
+        return message(
+            "derived.worker_starting" if workers.starting(session) else "derived.no_worker"
+        )

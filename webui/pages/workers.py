@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Response, redirect, render_template, request, url_for
@@ -59,14 +60,25 @@ def _workers(cursor: str) -> dict[str, Any]:
         page = queries.workers(session, cursor=cursor)
         named = {rest.job_id for row in page.items for rest in parse(row[0].rests)}
         known = {job.id for job in queries.jobs_by_id(session, sorted(named), current().seen_by)}
-        shown = [_shown(row) for row in page.items]
+        live = [worker for worker, _, is_live in page.items if is_live]
+        shown = [_shown(row) | {"beside": _beside(row[0], live)} for row in page.items]
     return {
         "live": [each for each in shown if each["is_live"]],
-        "others": [each for each in shown if not each["is_live"]],
+        "starting": [each for each in shown if each["status"] == "starting"],
+        "others": [each for each in shown if each["status"] in ("lost", "stopped")],
         "known": known,
         "cursor": cursor,
         "older": page.next,
     }
+
+
+def _beside(worker: Worker, live: Sequence[Worker]) -> list[str]:
+    """The names of the live workers that are known to be on the same machine."""
+    return [
+        other.name
+        for other in live
+        if worker.host and other.host == worker.host and other.id != worker.id
+    ]
 
 
 def _queue() -> JSON:
@@ -119,6 +131,7 @@ def _label(state: str) -> str:
         "resting": gettext("resting"),
         "draining": gettext("draining"),
         "drained": gettext("drained"),
+        "starting": gettext("starting"),
         "lost": gettext("lost"),
         "stopped": gettext("stopped"),
     }[state]

@@ -1,7 +1,7 @@
 """What a worker does beside its slots: one thing at a time, in a thread, by a process for each.
 
 Such a process computes on the CPU with one thread. Runs of days may hold every slot, and neither
-wait for it nor keep it waiting.
+wait for it nor keep it waiting. A worker that somebody drains does none of it: its host goes quiet.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Generic, Protocol, TypeVar
 from core import asked, logs
 from core.asked import Request
 from core.database.engine import Database
-from core.datasets.builtin import DATASETS
+from core.datasets.builtin import present
 from core.errors import DatabaseUnavailable, TrainyardError, Unavailable
-from core.messages import Message
+from core.messages import Message, message
 from core.protocol.reports import Failed
 from worker.context import WorkerContext
 from worker.devices import Device
@@ -48,7 +48,9 @@ Made_contra = TypeVar("Made_contra", contravariant=True)
 class Rows(Protocol[Made_contra]):
     """What is asked for of one kind: the modules `core.previews` and `core.derived`."""
 
-    def take(self, database: Database, datasets: Collection[str]) -> tuple[str, Request] | None:
+    def take(
+        self, database: Database, datasets: Collection[str], elsewhere: Collection[str]
+    ) -> tuple[str, Request] | None:
         """Take one; its key and what is asked for."""
 
     def finish(self, database: Database, key: str, made: Made_contra, /) -> None:
@@ -126,9 +128,12 @@ class BesideTheSlots(ABC, Generic[Made]):
             self._rows.sweep(self._context.database)
 
     def _do_next(self) -> bool:
-        """Take one thing that is asked for and make it; False: there is none."""
-        database = self._context.database
-        taken = self._rows.take(database, self._datasets())
+        """Take one thing that is asked for and make it; False: there is none for this worker."""
+        database, folder = self._context.database, self._context.settings.data_folder
+        elsewhere = asked.datasets_elsewhere(database, self._context.claimant.worker_id)
+        if elsewhere is None:
+            return False
+        taken = self._rows.take(database, present(folder), elsewhere)
         if taken is None:
             return False
         key, request = taken
@@ -136,7 +141,7 @@ class BesideTheSlots(ABC, Generic[Made]):
             made = self._make(request)
         except (NotDone, Unavailable) as error:
             log.warning("not_made", what=self._name, key=key[:8], reason=str(error))
-            self._rows.fail(database, key, error.reason)
+            self._rows.fail(database, key, _of_every_worker(error.reason))
         except Exception:  # whatever it is, who waits for it gets an answer
             log.exception("making_failed", what=self._name, key=key[:8])
             self._rows.fail(database, key, self._failed())
@@ -167,15 +172,6 @@ class BesideTheSlots(ABC, Generic[Made]):
         with trainer:
             yield trainer
 
-    def _datasets(self) -> list[str]:
-        """The datasets that are here; the digits need no download."""
-        folder = self._context.settings.data_folder
-        return [
-            name
-            for name, dataset in DATASETS.items()
-            if name == "digits" or (folder / dataset.folder).is_dir()
-        ]
-
     def _wait_for(
         self, trainer: Trainer, limit_s: float, too_slow: Message, stopped: Message
     ) -> None:
@@ -197,6 +193,13 @@ class BesideTheSlots(ABC, Generic[Made]):
             if self._is_stopped.is_set():
                 raise NotDone(stopped)
         raise NotDone(too_slow)
+
+
+def _of_every_worker(reason: Message) -> Message:
+    """Why it fails, for who asked: what another worker could make was left to that one."""
+    if reason.code == "data.not_on_worker":
+        return message("data.on_no_worker", **reason.params)
+    return reason
 
 
 def left(path: Path, trainer: Trainer, ended: Message) -> Path:

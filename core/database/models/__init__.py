@@ -30,6 +30,7 @@ from core.database.models.jobs import (
     JobProgress,
     JobTag,
     JobValue,
+    training_began,
 )
 from core.database.models.lanes import Lane
 from core.database.models.measurements import (
@@ -40,7 +41,17 @@ from core.database.models.measurements import (
     MetricSegment,
     ResourceSample,
 )
+from core.database.models.notifications import (
+    ANSWER_LENGTH,
+    MAIL_LENGTH,
+    WEBHOOK_LENGTH,
+    Delivery,
+    NotificationChoice,
+    NotificationSettings,
+    Webhook,
+)
 from core.database.models.previews import Preview
+from core.database.models.sharing import OwnerLimit, OwnerUse
 from core.database.models.workers import Worker
 from core.database.types import (
     KIND_LENGTH,
@@ -57,8 +68,10 @@ from core.database.types import (
 __all__ = [
     "ADDRESS_LENGTH",
     "AGENT_LENGTH",
+    "ANSWER_LENGTH",
     "KIND_LENGTH",
     "LARGEST_KEY",
+    "MAIL_LENGTH",
     "MEASURED",
     "NAME_LENGTH",
     "PERSON_LENGTH",
@@ -68,11 +81,13 @@ __all__ = [
     "TAG_LENGTH",
     "TOKEN_LENGTH",
     "VALUE_LENGTH",
+    "WEBHOOK_LENGTH",
     "AccountEvent",
     "Artifact",
     "Attempt",
     "Base",
     "Clone",
+    "Delivery",
     "DerivedFile",
     "Duty",
     "Epoch",
@@ -91,6 +106,10 @@ __all__ = [
     "Login",
     "MetricBuckets",
     "MetricSegment",
+    "NotificationChoice",
+    "NotificationSettings",
+    "OwnerLimit",
+    "OwnerUse",
     "Person",
     "Preview",
     "ResourceSample",
@@ -98,6 +117,8 @@ __all__ = [
     "Snapshot",
     "Token",
     "UnnamedBlob",
+    "Webhook",
     "Worker",
     "artifact_kind",
+    "training_began",
 ]

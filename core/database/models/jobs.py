@@ -14,6 +14,7 @@ from sqlalchemy import (
     String,
     Text,
     false,
+    func,
     select,
     text,
 )
@@ -399,3 +400,14 @@ class JobEvent(Base):
         Index(None, "job_id", "id"),
         {"sqlite_autoincrement": True},  # a position is never given again, whatever was purged
     )
+
+
+def training_began() -> ColumnElement[datetime]:
+    """When a job first began to train, within a question about jobs.
+
+    What lies before is the start of its attempt, in which a dataset may be downloaded, once.
+    """
+    began = select(func.min(JobEvent.at)).where(
+        JobEvent.job_id == Job.id, JobEvent.kind == "started"
+    )
+    return func.coalesce(began.correlate(Job).scalar_subquery(), Job.started_at)

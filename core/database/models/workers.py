@@ -53,8 +53,8 @@ class Worker(Base):
     versions: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     """What is installed there, by its name: Python, torch, and what the GPUs' driver supports."""
     gauges: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
-    """How busy its host and its devices were lately, as `worker/gauges.py` reads it. It is written
-    by the heartbeat, which writes this row anyway."""
+    """How busy its host and its devices were lately, and which datasets it has, as
+    `worker/gauges.py` reads it. It is written by the heartbeat, which writes this row anyway."""
 
     __table_args__ = (
         Index(None, "stopped_at", "last_heartbeat_at"),

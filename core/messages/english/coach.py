@@ -6,14 +6,19 @@ from core.messages.template import Plural, Template
 
 COACH: dict[str, Template] = {
     "coach.diverged.title": "Diverged",
-    "coach.diverged.seen": "The loss became NaN or infinite at a learning rate of {rate:short}.",
+    "coach.diverged.seen": "The loss became NaN or infinite. The learning rate of the spec is "
+    "{rate:short}; the schedule makes that of each batch from it.",
     "coach.diverged.action": "Lower the learning rate to {rate:short}.",
+    "coach.diverged.action_known": "Lower the learning rate to {rate:short}: with it run #{job_id} "
+    "reached {accuracy:percent}.",
     "coach.diverged.why": "A step that is too long lands where the loss is higher and the "
     "gradient longer, so the next step is longer still, until the numbers overflow. A shorter "
     "step comes down instead.",
     "coach.not_learning.title": "Not learning",
     "coach.not_learning.seen": "After {epochs} epochs the train loss is {loss:short}. Guessing "
     "among {classes} classes gives {chance:short}: nothing was learned.",
+    "coach.not_learning.action_known": "Change the learning rate from {before:short} to "
+    "{rate:short}: with it run #{job_id} reached {accuracy:percent}.",
     "coach.not_learning.action_raise": "Raise the learning rate from {before:short} to "
     "{rate:short}.",
     "coach.not_learning.action_lower": "Lower the learning rate from {before:short} to "
@@ -22,13 +27,42 @@ COACH: dict[str, Template] = {
     "logarithm of their number. With steps far too short it stays there because the weights "
     "hardly move; with steps far too long because the first of them destroy the network. Here the "
     "rate itself tells which of both it is.",
+    "coach.guessing.title": "No better than guessing",
+    "coach.guessing.seen": "It is right in {accuracy:percent} of the test images, with a test loss "
+    "of {loss:short}. Guessing among {classes} classes is right in {share:percent}, with a loss of "
+    "{chance:short}: nothing was learned.",
+    "coach.guessing.action_raise": "Raise the learning rate from {before:short} to {rate:short}.",
+    "coach.guessing.action_lower": "Lower the learning rate from {before:short} to {rate:short}.",
+    "coach.guessing.action_known": "Change the learning rate from {before:short} to {rate:short}: "
+    "with it run #{job_id} reached {accuracy:percent}.",
+    "coach.guessing.action_longer": Plural(
+        "steps",
+        "Train for {epochs} epochs: the weights were changed only once.",
+        "Train for {epochs} epochs: the weights were changed only {steps} times.",
+    ),
+    "coach.guessing.action_either": "Try a tenth of the learning rate of {rate:short}, and ten "
+    "times as much: one of the two moves the loss. Where neither does, look at weight decay, and "
+    "at a deep network without batch norm.",
+    "coach.guessing.why": "A network that gives all classes the same score, or always the same "
+    "answer, has this accuracy and this loss. With steps far too long the first of them destroy "
+    "the network; with steps far too short, or too few, it is still as it was made.",
     "coach.unstable.title": "Unstable: the learning rate is too high",
     "coach.unstable.seen": "The train loss does not come down steadily: between {least:short} and "
     "{most:short}, it rose by {rise:short} from one epoch to the next, and ended at {last:short}.",
     "coach.unstable.action": "Lower the learning rate from {before:short} to {rate:short}.",
+    "coach.unstable.action_known": "Lower the learning rate from {before:short} to {rate:short}: "
+    "with it run #{job_id} reached {accuracy:percent}.",
     "coach.unstable.why": "Steps that are longer than the valley is wide jump from one side of it "
     "to the other, and sometimes out of it. A loss that jumps asks for a lower learning rate, "
     "never for a higher one.",
+    "coach.better_rate.title": "Another learning rate did better",
+    "coach.better_rate.seen": "{accuracy:percent} at a learning rate of {rate:short}. Run "
+    "#{job_id}, which differs in nothing else, has {other:percent} at {other_rate:short}.",
+    "coach.better_rate.action": "Change the learning rate from {before:short} back to "
+    "{rate:short}.",
+    "coach.better_rate.why": "The two accuracies are farther apart than chance explains, and only "
+    "the learning rate differs. A rate that is too high wastes the first part of a run; one that "
+    "is too low never gets far.",
     "coach.too_slow.title": "Too slow: the learning rate is too low",
     "coach.too_slow.seen": "The train loss creeps in an almost straight line from {first:short} "
     "to {last:short}: {share:percent} of the fall is in the second half of the run.",

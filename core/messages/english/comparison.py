@@ -5,8 +5,8 @@ from __future__ import annotations
 from core.messages.template import Plural, Template
 
 _SPLIT = (
-    "{better} is right where {worse} is wrong on {only_better:number} of {count:number} test "
-    "images, the other way on {only_worse:number}: p = {chance:short}{corrected:optional}."
+    "of {count:number} test images {better} alone is right on {only_better:number}, {worse} alone "
+    "on {only_worse:number} (p = {chance:short}{corrected:optional})."
 )
 _SEEDS = (
     "{better} ({better_accuracy:percent}, {better_seeds}) against {worse} "
@@ -14,9 +14,8 @@ _SEEDS = (
 )
 
 COMPARISON: dict[str, Template] = {
-    "comparison.image_by_image": _SPLIT + " {better} is better by more than chance.",
-    "comparison.image_by_image_noise": _SPLIT
-    + " A difference as large comes by chance too often: it may be noise.",
+    "comparison.image_by_image": "{better} is better by more than chance: " + _SPLIT,
+    "comparison.image_by_image_noise": "It may be chance that {better} looks better: " + _SPLIT,
     "comparison.same_predictions": "{better} and {worse} are right on the same test images.",
     "comparison.intervals_apart": "{better} ({better_accuracy:percent}) is better than {worse} "
     "({worse_accuracy:percent}): their 95% intervals lie apart.",
@@ -36,8 +35,10 @@ COMPARISON: dict[str, Template] = {
     "comparison.group": "{name} (#{job_id} and {others} more)",
     "comparison.corrected": ", corrected (Holm) for {count} comparisons",
     "comparison.chosen_by_test": "These runs kept no images apart for validation. Whoever picks "
-    "the best of {count} by its test accuracy flatters it: choose by a validation split, and look "
-    "at the test accuracy of the chosen one only.",
+    "the best of {count} by its test accuracy takes it for better than it is: choose by a "
+    "validation split, and look at the test accuracy of the chosen one only.",
+    "comparison.none_better": "No run is better than another by more than chance.",
+    "comparison.some_better": "More than chance: {better} of {count} comparisons.",
     "comparison.other_datasets": "Runs that were tested on different images are not compared with "
     "each other.",
     "comparison.number_of_runs": "Choose from 2 to {most} runs to compare.",

@@ -55,6 +55,7 @@ EVENTS: dict[str, Template] = {
     "event.edited": "Changed by {name}: {fields:list}",
     "event.edited_tags": "tags",
     "event.edited_notes": "notes",
+    "event.edited_private": "who sees it",
     "event.renamed": "Renamed from {former} by {name}",
     "event.renamed_and_edited": "Renamed from {former} by {name}, who also changed: {fields:list}",
     "event.deleted": "Deleted by {name}",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from core.messages.template import Plural, Template
 
 FAILURES: dict[str, Template] = {
-    "run.diverged": "Loss became NaN or infinite at epoch {epoch}, batch {batch}, at learning rate "
-    "{learning_rate:short}. Try a smaller learning rate, warm-up, or gradient clipping. {snapshot}",
-    "run.no_snapshot": "There is no snapshot yet.",
+    "run.diverged": "Loss became NaN or infinite at epoch {epoch}, batch {batch}, where the "
+    "schedule had the learning rate at {learning_rate:short}. Try a smaller learning rate, or "
+    "gradient clipping. {snapshot}",
+    "run.no_snapshot": "It had made no snapshot.",
     "run.last_snapshot": "The last good snapshot is that after {step} batches.",
     "run.out_of_memory": "The device's memory is full. Try a smaller batch size, more "
     "micro-batches, or a smaller network.",

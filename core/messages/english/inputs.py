@@ -44,6 +44,7 @@ INPUTS: dict[str, Template] = {
     "input.has_parts": "{field} is no single value: parts of it are set too",
     "input.json_object": "send a JSON object",
     "input.no_tag": "write at least one tag",
+    "input.mail": "write one address of mail, such as ada@lab.example",
     "input.date": "write a date such as 2026-01-31, or a moment such as 2026-01-31T09:30Z",
     "input.filter": "write what stands behind the question mark in the address of a list of runs",
     "input.limit": "choose a number from 1 to {most}",
@@ -62,6 +63,10 @@ INPUTS: dict[str, Template] = {
     "setting.queues": "name at least one queue, such as: default",
     "setting.trusted_host": "{text} is no host name; write it as trains.example, or with the port "
     "as trains.example:8080",
+    "setting.trusted_proxy": "{text} is no address and no network; write it as 10.0.0.5 or "
+    "10.0.0.0/24",
+    "setting.file": "{name}: {path} cannot be read ({detail})",
+    "setting.file_and_value": "{name} and {name}_FILE are both set: leave one of them out",
     "setting.database_address": "write it as postgresql://user:password@host/name",
     "setting.other_database": "{backend} is not supported; use postgresql:// or sqlite:///",
     "setting.sqlite_file": "SQLite needs a file here: sqlite:////folder/file.db",
@@ -70,6 +75,11 @@ INPUTS: dict[str, Template] = {
     "setting.server_address": "write it as http://host:port",
     "setting.openid_client": "{prefix}OPENID_CLIENT_ID: Required where {prefix}OPENID_ISSUER is "
     "set. The provider gives it when this server is registered there.",
+    "setting.webhook_host": "{text} is no host name and no network; write hooks.example or "
+    "10.1.0.0/16",
+    "setting.mail_server": "write smtp://host:port, or smtps://user:password@host",
+    "setting.mail_from": "{prefix}MAIL_FROM: Required where {prefix}SMTP_URL is set: an address "
+    "such as trainyard@lab.example.",
     "setting.open_to_others": "{prefix}HOST: {host} can be reached by others, and with "
     "{prefix}ACCOUNTS=local nobody logs in. Keep 127.0.0.1, or leave {prefix}ACCOUNTS away: people "
     "then have accounts.",

@@ -20,6 +20,7 @@ QUEUE: dict[str, Template] = {
         "{ahead:number} run ahead on {slots}, needs {devices} of one worker at once",
         "{ahead:number} runs ahead on {slots}, needs {devices} of one worker at once",
     ),
+    "queue.kept": "{reason}; worker {name} takes nothing else before it",
     "queue.with_time": "{reason}, {eta_s:about}",
     "queue.slots": Plural("count", "{count} slot", "{count} slots"),
     "queue.cpu_slots": Plural("count", "{count} CPU slot", "{count} CPU slots"),
@@ -35,6 +36,15 @@ QUEUE: dict[str, Template] = {
     "queue.workers_rest": "all {count} workers that could run it rest; the first to try again is "
     "{name}{why:in_brackets}, in {wait_s:about}",
     "queue.delayed": "it may start in {wait_s:about}",
+    "queue.limit_running": Plural(
+        "most",
+        "at most {most:number} run of {owner} may run at once",
+        "at most {most:number} runs of {owner} may run at once",
+    ),
+    "queue.limit_hours": "the limit of device-hours in 7 days is reached: {owner} has used "
+    "{used:digits} of {most:digits}",
+    "queue.in_turn": "{reason}; of the same priority, runs of whoever has used less go first",
+    "queue.worker_starting": "a worker is starting: it loads PyTorch, which takes a moment",
     "queue.no_workers": "no worker is live",
     "queue.not_served": "no live worker serves queue {queue}",
     "queue.nothing_fits": "no live worker that serves queue {queue} has {needs}",
@@ -43,6 +53,8 @@ QUEUE: dict[str, Template] = {
         "worker {name}, the only one that could run it, is drained by {by}",
         "all {count} workers that could run it are drained, {name} by {by}",
     ),
+    "queue.all_drained": "all {count} workers that could run it are drained: {drains:list}",
+    "queue.drained_by": "{name} by {by}",
     "queue.pinned_elsewhere": "it began with {pin}, and no live worker that serves queue {queue} "
     "has that; start one, or restart it from scratch",
     "work.everything": "all runs",

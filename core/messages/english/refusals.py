@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.messages.template import Template
+from core.messages.template import Plural, Template
 
 REFUSALS: dict[str, Template] = {
     "run.not_pausable": "Run {job_id} is {state:word}: there is nothing to pause.",
@@ -21,9 +21,9 @@ REFUSALS: dict[str, Template] = {
     "changed meanwhile. Nothing was done.",
     "run.has_no_evaluation": "Run {job_id} is {state:word} and has no evaluation: one is made when "
     "training has ended.",
-    "run.unknown": "There is no job {job_id}.",
-    "run.unknown_newest": "There is no job {job_id}; the newest is {newest}.",
-    "run.unknown_none": "There is no job {job_id}; there are none yet.",
+    "run.unknown": "There is no run {job_id}.",
+    "run.unknown_newest": "There is no run {job_id}; the newest is {newest}.",
+    "run.unknown_none": "There is no run {job_id}; there are none yet.",
     "artifact.unknown": "There is no artifact {artifact_id}.",
     "preview.try_again": "The worker cannot draw it now. Try again in a moment.",
     "preview.worker_stopped": "The worker was stopped. Try again in a moment.",
@@ -32,10 +32,16 @@ REFUSALS: dict[str, Template] = {
     "preview.worker_failed": "The worker failed to draw it; its log says why.",
     "preview.being_drawn": "It is being drawn.",
     "preview.waits": "It waits for a worker.",
+    "preview.worker_starting": "A worker is starting: it draws this as soon as it has loaded "
+    "PyTorch.",
     "preview.no_worker": "No worker is there to draw it. Start one: trainyard worker",
+    "preview.all_drained": "Every worker is drained. It is drawn once one is resumed.",
     "derived.being_computed": "A worker is computing it.",
     "derived.waits": "It waits for a worker.",
+    "derived.worker_starting": "A worker is starting: it computes this as soon as it has loaded "
+    "PyTorch.",
     "derived.no_worker": "No worker is there to compute it. Start one: trainyard worker",
+    "derived.all_drained": "Every worker is drained. It is computed once one is resumed.",
     "derived.try_again": "The worker cannot compute it now. Try again in a moment.",
     "derived.worker_stopped": "The worker was stopped. Try again in a moment.",
     "derived.too_slow": "It was not computed within {limit_s:duration}, and was given up.",
@@ -45,13 +51,25 @@ REFUSALS: dict[str, Template] = {
     "derived.no_weights": "Run {job_id} has no weights yet: there are some after its first epoch.",
     "derived.expired": "There is no such file any more. Ask for it again.",
     "actor.may_not_submit": "{name} may not submit runs.",
+    "actor.may_not_monitor": "Metrics are for this host alone, or for whoever sends the token of "
+    "TRAINYARD_METRICS_TOKEN: Authorization: Bearer.",
     "actor.may_not_clean": "{name} may not remove what runs have left.",
     "actor.may_not_drain_worker": "{name} may not drain a worker.",
+    "actor.may_not_limit": "{name} may not change what people may use.",
     "actor.may_not_resume_worker": "{name} may not end the rest of a worker.",
     "actor.may_not": "{name} may not {action:word} run {job_id}.",
     "actor.not_the_owner": "{name} may not {action:word} run {job_id}: it belongs to {owner}. Its "
     "owner and administrators may.",
     "actor.may_not_manage_people": "Only administrators may do this, and {name} is none here.",
+    "limit.queued": Plural(
+        "most",
+        "{owner} may have {most:number} run in the queue, and has {queued:number} there: wait "
+        "until one has started, or cancel one.",
+        "{owner} may have {most:number} runs in the queue, and has {queued:number} there: wait "
+        "until some have started, or cancel some.",
+    ),
+    "limit.storage": "The files of {owner}'s runs take {used:size}, and may take {most:size}: "
+    "delete some runs for good, or their files, to start more.",
     "artifact.network_too_large": "The network of run {job_id} is too large to be put into a page. "
     "Download its ONNX file.",
     "artifact.no_network": "Run {job_id} has published no ONNX file, which is what can be tried.",

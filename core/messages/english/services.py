@@ -14,6 +14,7 @@ SERVICES: dict[str, Template] = {
     "data.by_hand": "; or put {files:list} from {source} into {folder} in it and try again",
     "data.not_on_worker": "{dataset} is not on this worker yet; it is fetched when the first run "
     "needs it.",
+    "data.on_no_worker": "No worker has {dataset} yet; it is fetched when the first run needs it.",
     "data.unknown": "There is no dataset {name}. Known: {known:list}",
     "database.no_tables": "The database's tables are not there ({detail}). "
     "Run: trainyard db upgrade",
@@ -30,6 +31,7 @@ SERVICES: dict[str, Template] = {
     "redis.refuses": "Redis refuses what is asked of it ({detail}): runs start a few seconds "
     "later. Is the address that of a server that can be written, and are its keys its own?",
     "redis.away": "Redis is away: runs start a few seconds later.",
+    "workers.starting": "A worker is starting: runs wait until it has loaded PyTorch.",
     "workers.none": "No worker is live: runs wait until one is. Start one: trainyard worker. Where "
     "one was started, its log says why it stopped.",
     "storage.no_blob": "The file store has no blob {sha256}.",
@@ -39,6 +41,8 @@ SERVICES: dict[str, Template] = {
     "storage.no_answer": "The file store {place} does not answer ({detail}).",
     "storage.hangs": "The file store has not answered for {waited_s:duration}.",
     "storage.stopped_answering": "The file store stopped answering ({detail}).",
+    "client.run_ended": "Run {job_id} is {state:word}. {detail}",
+    "client.no_certificates": "The certificates in {path} cannot be read: {detail}",
     "client.no_token": "this is no token: one begins with ty_ and has 75 characters",
     "client.tokens_unreadable": "The file {path} cannot be read: {detail}. Repair or remove it.",
     "client.no_answer": "No Trainyard server answers at {url} ({detail}). Start one with "
@@ -59,4 +63,22 @@ SERVICES: dict[str, Template] = {
     "checkpoint.of_another_program": "{path} holds weights, but they are not of a run of "
     "Trainyard's.",
     "checkpoint.of_later_release": "{path} was written by a later release. Upgrade Trainyard.",
+    "backup.none": "{folder} holds no whole backup: it has no manifest.json. One that was "
+    "interrupted has none; make it again: trainyard backup {folder}",
+    "backup.damaged": "{path} is damaged or missing: this backup cannot be restored.",
+    "backup.not_readable": "{path} cannot be read ({detail}).",
+    "backup.not_writable": "{folder} cannot be written ({detail}).",
+    "backup.of_later_release": "{folder} was made by a later release. Upgrade Trainyard, then "
+    "restore it.",
+    "backup.other_schema": "The tables are not those of this release. Run: trainyard db upgrade",
+    "backup.other_content": "{folder} holds something else ({name}). Name a folder that is new or "
+    "empty, or that holds a backup.",
+    "backup.other_instance": "{folder} holds a backup of another Trainyard. Name another folder.",
+    "backup.in_use": "Another backup is being made in {folder}.",
+    "backup.used_database": "The database is not empty: it has the table {table}. A backup is "
+    "restored into an empty database only. Set TRAINYARD_HOME or TRAINYARD_DATABASE_URL to a new "
+    "one.",
+    "backup.used_store": "The file store is not empty: it has {name}, which is not of this backup. "
+    "A backup is restored into an empty store only. Set TRAINYARD_HOME or TRAINYARD_STORAGE_URL to "
+    "a new one.",
 }

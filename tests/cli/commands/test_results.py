@@ -50,7 +50,7 @@ def test_an_evaluation_is_shown_class_by_class_with_the_most_common_confusions(t
     output = trainyard("evaluation", finished).stdout
 
     assert output.startswith("20 test images, accuracy 85.00%, loss 0.4321")
-    assert "It is overconfident: sure" in output
+    assert "It is as confident as it is right, within chance: sure" in output
     table = [line.split()[:4] for line in output.splitlines() if "%" in line and ":" not in line]
     assert table[1:] == [
         ["cat", "80.00%", "75.00%", "77.40%"],
@@ -61,7 +61,7 @@ def test_an_evaluation_is_shown_class_by_class_with_the_most_common_confusions(t
 
 
 def test_the_coach_is_asked_about_a_run(trainyard, finished):
-    assert "No rule has anything to say" in trainyard("advice", finished).stdout
+    assert "The coach sees nothing to improve" in trainyard("advice", finished).stdout
     assert json.loads(trainyard("advice", finished, "--json").stdout) == {"items": []}
 
 

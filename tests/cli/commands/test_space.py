@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
+import pytest
+from sqlalchemy import select
+
+from cli.commands import arguments
 from core import queries
+from core.database.engine import Database
+from core.database.models import Job
 from core.jobs import claim
 
 
@@ -72,7 +79,7 @@ def test_deleted_runs_can_be_removed_for_good(trainyard, database, finished):
     trainyard("clean", "--deleted")
 
     assert trainyard("show", finished).exit_code == 1
-    assert "no job" in trainyard("restore", finished).stderr
+    assert "no run" in trainyard("restore", finished).stderr
 
 
 def test_the_storage_is_shown_by_kind_and_by_run(trainyard, finished):
@@ -85,3 +92,52 @@ def test_the_storage_is_shown_by_kind_and_by_run(trainyard, finished):
     assert {"snapshots", "logs", "datasets", "scratch", "unnamed"} <= {
         each["kind"] for each in answer["kinds"]
     }
+
+
+def test_a_backup_is_made_and_restored_by_its_folder_into_a_new_home(
+    trainyard, settings, tmp_path, monkeypatch
+):
+    trainyard("submit", "--name", "kept")
+    monkeypatch.setenv("TRAINYARD_DATABASE_URL", settings.database_url)
+    monkeypatch.setenv("TRAINYARD_STORAGE_URL", settings.storage_url)
+    folder = str(tmp_path / "backup")
+
+    made = trainyard("backup", folder)
+    again = json.loads(trainyard("backup", folder, "--json").output)
+    refused = trainyard("restore", folder)
+    monkeypatch.delenv("TRAINYARD_DATABASE_URL")
+    monkeypatch.delenv("TRAINYARD_STORAGE_URL")
+    monkeypatch.setenv("TRAINYARD_HOME", str(tmp_path / "new"))
+    restored = trainyard("restore", folder)
+
+    assert f"trainyard restore {folder}" in made.output
+    assert (made.exit_code, again["new_blobs"], again["lacking"]) == (0, 0, [])
+    assert (refused.exit_code, "not empty" in refused.stderr) == (1, True)
+    assert restored.output.startswith("Restored: ")
+    address = f"sqlite:///{tmp_path / 'new' / 'trainyard.db'}"
+    with Database(address) as database, database.reading() as session:
+        assert session.scalars(select(Job.name)).all() == ["kept"]
+
+
+@pytest.mark.parametrize("command", ["cancel", "delete"])
+def test_on_a_terminal_it_asks_before_what_cannot_be_taken_back(trainyard, monkeypatch, command):
+    trainyard("submit", "--preset", "quick")
+    monkeypatch.setattr(arguments, "is_at_a_terminal", lambda: True)
+
+    refused = trainyard(command, "1", input="n\n")
+    assert refused.exit_code == 1
+    assert "run 1?" in refused.stderr
+    assert "queued" in trainyard("show", "1").stdout
+
+    assert trainyard(command, "1", "--yes").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("reads", "writes", "expected"),
+    [(True, True, True), (True, False, False), (False, True, False)],
+)
+def test_a_program_is_never_asked(monkeypatch, reads, writes, expected):
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: reads))
+    monkeypatch.setattr("sys.stdout", SimpleNamespace(isatty=lambda: writes))
+
+    assert arguments.is_at_a_terminal() is expected

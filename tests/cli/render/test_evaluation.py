@@ -7,7 +7,7 @@ from tests.reported import evaluated
 
 
 def test_it_is_said_how_sure_the_network_is(capsys):
-    evaluation(Console(width=200), evaluated().content)
+    evaluation(Console(width=200), evaluated().content | {"count": 2000})
 
     text = capsys.readouterr().out
     assert "It is overconfident: sure of 90.00% of what it says, and right in 85.00%." in text

@@ -85,3 +85,21 @@ def test_a_history_is_told_line_by_line_and_names_nobody_twice():
         ["2026-11-25", "20:00:00", "UTC", "paused", *what],
         ["2026-11-25", "20:00:00", "UTC", "paused", "2", *what],
     ]
+
+
+def test_the_spec_is_a_line_a_part_and_a_moment_has_no_microseconds():
+    lines = whole(
+        spec={
+            "dataset": "mnist",
+            "time_limit_s": None,
+            "optimizer": {"kind": "sgd", "learning_rate": 0.1, "nesterov": True},
+            "model": {"kind": "cnn", "channels": [8, 16]},
+        }
+    )
+
+    assert "created    2026-11-25 20:00:00 UTC" in lines
+    assert lines[-3:] == [
+        "spec       dataset=mnist  time_limit_s=none",
+        "           optimizer.kind=sgd  optimizer.learning_rate=0.1  optimizer.nesterov=true",
+        "           model.kind=cnn  model.channels=8,16",
+    ]

@@ -25,6 +25,18 @@ def test_the_running_stack_of_a_home_is_found(tmp_path, up):
     assert list(tmp_path.iterdir()) == [up]
 
 
+def test_a_worker_that_is_started_beside_it_finds_its_redis(tmp_path):
+    endpoint.write(tmp_path, URL, os.getpid(), "redis://:secret@127.0.0.1:7/0")
+    assert endpoint.find_redis(Settings(home=tmp_path)) == "redis://:secret@127.0.0.1:7/0"
+    given = Settings(home=tmp_path, redis_url="redis://mine:1/0")
+    assert endpoint.find_redis(given) == "redis://mine:1/0"
+    assert (tmp_path / endpoint.FILE).stat().st_mode & 0o077 == 0
+
+
+def test_without_a_running_stack_a_worker_takes_the_redis_of_this_host(tmp_path):
+    assert endpoint.find_redis(Settings(home=tmp_path)) == "redis://127.0.0.1:6379/0"
+
+
 def test_an_address_that_was_given_goes_before_a_running_stack(tmp_path, up):
     assert endpoint.find_url(Settings(home=tmp_path, url="http://web:80")) == "http://web:80"
 

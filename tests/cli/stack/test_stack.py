@@ -8,6 +8,7 @@ import pytest
 from cli.stack import broker, child
 from cli.stack import stack as stack_module
 from cli.stack.stack import Stack
+from core.accounts import invitations
 from core.errors import Unavailable
 from core.settings import Settings
 
@@ -20,10 +21,29 @@ def silent(_text):
 
 @pytest.mark.parametrize(
     ("host", "url"),
-    [("127.0.0.1", "http://127.0.0.1:9000"), ("::1", "http://[::1]:9000")],
+    [
+        ("127.0.0.1", "http://127.0.0.1:9000"),
+        ("::1", "http://[::1]:9000"),
+        ("0.0.0.0", "http://127.0.0.1:9000"),
+        ("::", "http://[::1]:9000"),
+    ],
 )
 def test_the_address_of_the_dashboard_can_be_opened(tmp_path, host, url):
     assert Stack(Settings(home=tmp_path, host=host, port=9000), silent).url == url
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_where_people_have_accounts_the_first_gets_a_link_and_nobody_else(settings, database):
+    alone = Stack(settings, silent)
+    shared = Stack(settings.model_copy(update={"accounts": "shared"}), silent)
+    assert alone.first_link() is None
+
+    link = shared.first_link()
+    secret = link.partition("/invitations/")[2]
+    person = invitations.accept(database, secret, "ada", "correct horse battery")
+
+    assert person.role == "administrator"
+    assert shared.first_link() is None
 
 
 def test_a_port_that_was_asked_for_and_is_taken_is_refused_by_its_variable(tmp_path):

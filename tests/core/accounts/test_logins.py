@@ -1,4 +1,5 @@
 import pytest
+from argon2 import PasswordHasher
 from sqlalchemy import select, update
 
 from core.accounts import logins
@@ -37,6 +38,25 @@ def test_nothing_tells_a_wrong_name_from_a_wrong_password(join, log_in):
             log_in(name, "wrong")
         reasons.add(str(refused.value))
     assert len(reasons) == 1
+
+
+def test_an_unknown_name_costs_as_much_work_as_a_wrong_password(join, log_in, monkeypatch):
+    join("eve")
+    verified = []
+    verify = PasswordHasher.verify
+    monkeypatch.setattr(
+        PasswordHasher,
+        "verify",
+        lambda self, kept, password: verified.append(kept) or verify(self, kept, password),
+    )
+
+    for name in ("eve", "nobody"):
+        with pytest.raises(Unauthenticated):
+            log_in(name, "wrong")
+
+    costs = [each.rpartition("$")[0].rpartition("$")[0] for each in verified]
+    assert len(costs) == 2
+    assert costs[0] == costs[1]
 
 
 @pytest.mark.parametrize("column", ["used_at", "created_at"])

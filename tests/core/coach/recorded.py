@@ -33,8 +33,10 @@ class Recorded:
 
 
 def _in_words_of_the_plan(given: Advice, run: Run) -> str:
-    lowers = given.changes.get("optimizer.learning_rate", run.rate) < run.rate
-    return THROWN_BY_RATE if given.rule in ("unstable", "not_learning") and lowers else given.rule
+    rate = given.changes.get("optimizer.learning_rate", run.rate)
+    if given.rule in ("unstable", "not_learning", "guessing") and rate < run.rate:
+        return THROWN_BY_RATE
+    return "not_learning" if given.rule == "guessing" and rate > run.rate else given.rule
 
 
 @cache

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from core.coach import Curves, Errors, Intervals, Run, advise
+from core.coach import Curves, Earlier, Errors, Intervals, Run, advise
 from core.coach.run import Epochs
 from core.spec.spec import merge, nest, parse
 from tests.core.coach.recorded import THROWN_BY_RATE, recorded, sibling
@@ -22,6 +22,7 @@ NOT_SEEN = {
     "high-fashion": "after a bad first epoch it learns",
     "high-muon": "batch norm makes up for it: 99.7% in the end",
     "slow-sgd": "so slow that nothing was learned, which is said instead",
+    "held-guess-high-mlp": "41% after one epoch is more than guessing, and one epoch is no trend",
     "held-heart-resnet": "the test loss jumps too much for a rise to be seen",
 }
 """Runs about which a rule is silent that was to speak, and why."""
@@ -97,11 +98,104 @@ def test_evidence_lies_within_the_run(name):
 
 
 @pytest.mark.parametrize("count", range(3))
-def test_of_a_few_epochs_nothing_is_said(count):
+def test_of_a_few_epochs_nothing_is_said_but_that_it_guesses(count):
     for each in RUNS.values():
         if each.run.error_kind is None:
-            shorter = replace(each.run, epochs=_first(each.run.epochs, count), evaluation=None)
-            assert advise(shorter) == []
+            given = advise(_shortened(each.run, count))
+            assert [one.rule for one in given] in ([], ["guessing"])
+
+
+@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("count", [1, 2, None])
+def test_a_run_that_ended_no_better_than_guessing_is_named_however_short_it_was(name, count):
+    run = RUNS[name].run if count is None else _shortened(RUNS[name].run, count)
+    if run.error_kind or run.epochs.test_accuracy[-1] > 0.15 or run.epochs.test_loss[-1] < 2.3:
+        return
+
+    [given] = advise(run)
+
+    assert given.rule in ("guessing", "not_learning")
+    assert given.changes
+
+
+GUESSED = {"too_high": "lower", "not_learning": "raise", "too_slow": "raise"}
+"""Which way a run of one epoch is turned that ended at guessing, by what is wrong with it."""
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_of_one_epoch_that_guesses_is_turned_the_right_way_or_made_longer(name):
+    each = RUNS[name]
+    given = [] if each.run.error_kind else advise(_shortened(each.run, 1))
+    if not given:
+        return
+
+    [one] = given
+    way = one.action.code.rpartition("_")[2]
+
+    assert not each.truth.isdisjoint(GUESSED) or way == "longer"
+    assert way in {"longer", *(GUESSED[rule] for rule in each.truth & set(GUESSED))}
+
+
+def test_a_run_of_usual_rate_and_many_steps_that_guesses_is_named_without_a_change():
+    run = _shortened(RUNS["flat-sgd"].run, 2)
+    usual = merge(run.spec, {"optimizer": {"learning_rate": 0.2}})
+
+    [given] = advise(replace(run, stored_spec=usual, batches=400))
+
+    assert (given.rule, given.action.code, given.changes) == (
+        "guessing",
+        "coach.guessing.action_either",
+        {},
+    )
+
+
+def test_a_run_whose_published_weights_are_good_does_not_guess():
+    run = _shortened(RUNS["high-normed"].run, 1)
+
+    assert [given.rule for given in advise(run)] == ["guessing"]
+    assert advise(replace(run, evaluation={"accuracy": 0.9, "count": 360, "mistakes": []})) == []
+
+
+def _shortened(run: Run, count: int) -> Run:
+    return replace(run, epochs=_first(run.epochs, count), evaluation=None)
+
+
+@pytest.mark.parametrize("name", [name for name in RUNS if "diverged" in RUNS[name].truth])
+def test_a_rate_that_diverged_is_lowered_to_one_that_can_work(name):
+    run = RUNS[name].run
+    wild = merge(run.spec, {"optimizer": {"kind": "sgd", "learning_rate": 10.0, "momentum": 0.9}})
+
+    [given] = advise(replace(run, stored_spec=wild))
+
+    assert given.changes == {"optimizer.learning_rate": 0.03}
+
+
+def test_a_rate_is_lowered_to_the_one_with_which_a_run_most_like_it_did_well():
+    run = RUNS["diverged-deep"].run
+    earlier = [
+        Earlier(4, merge(run.spec, {"optimizer": {"learning_rate": 0.1}}), 0.99),
+        Earlier(5, merge(run.spec, {"optimizer": {"learning_rate": 0.2}}), 0.12),
+        Earlier(6, merge(run.spec, {"epochs": 50, "optimizer": {"learning_rate": 0.3}}), 0.995),
+    ]
+
+    [given] = advise(replace(run, earlier=earlier))
+
+    assert given.changes == {"optimizer.learning_rate": 0.1}
+    assert given.action.text == "Lower the learning rate to 0.1: with it run #4 reached 99.00%."
+
+
+def test_a_run_is_told_that_another_rate_did_better():
+    run = RUNS["high-muon"].run
+    lower = {"learning_rate": 0.02, "adamw_learning_rate": 0.0001}
+    spec = merge(run.spec, {"optimizer": lower})
+    worse = {**run.evaluation, "accuracy": 0.8145}
+
+    def rules(**changes):
+        return [given.rule for given in advise(replace(run, evaluation=worse, **changes))]
+
+    assert rules(earlier=[Earlier(1, spec, 0.99)]) == ["better_rate"]
+    assert rules(earlier=[Earlier(1, spec, 0.82)]) == []
+    assert rules(earlier=[Earlier(1, merge(spec, {"epochs": 50}), 0.99)]) == []
 
 
 def _first(epochs: Epochs, count: int) -> Epochs:

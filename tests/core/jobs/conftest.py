@@ -9,7 +9,7 @@ from core import queries
 from core.database.clock import now
 from core.database.models import Attempt, Job, JobProgress
 from core.jobs import claim as claiming
-from core.jobs import lanes, lifecycle, snapshots
+from core.jobs import lanes, lifecycle, sharing, snapshots
 from core.jobs.actors import LOCAL_OWNER, Actor
 from core.jobs.capacity import Capacity, Requirements, requirements
 from core.jobs.claim import Claimant
@@ -53,7 +53,7 @@ def pin(database, job_id, needs):
         job = session.get_one(Job, job_id)
         job.device, job.devices = needs.device, needs.devices
         job.pinned_precision, job.pinned_threads = needs.precision, needs.threads
-        job.lane_id = lanes.find(session, job.queue, requirements(job))
+        job.lane_id = lanes.find(session, job.queue, requirements(job), sharing.owner_of(job))
 
 
 def expire(database, job_id):

@@ -6,6 +6,7 @@ same name must do to the tables, or raises the same error and changes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -13,12 +14,16 @@ from core.errors import Conflict, LeaseLost
 from core.housekeeping import BEATS_IN_A_LEASE, TIDY_EVERY_S
 from core.jobs.capacity import EVERYTHING, Capacity, Requirements
 from core.jobs.endings import CRASH_BUDGET, LOSS_BUDGET
+from core.jobs.sharing import Use
 from core.jobs.snapshots import KEPT
 from core.messages import message
 from core.states import Desired, EventKind, Outcome, State
 from core.workers import SILENT_AFTER_S
 
 ENDED = ("succeeded", "failed", "cancelled")
+
+Kept = Mapping[int, int]
+"""The workers that are kept for large jobs, by those."""
 
 Happened = tuple[EventKind, int, State | None]
 """An event: its kind, its attempt, and the state that it led to."""
@@ -40,6 +45,7 @@ class ModelJob:
     """A job."""
 
     id: int
+    owner: str
     priority: int
     spec_device: str
     needs: Requirements
@@ -118,6 +124,10 @@ class ModelQueue:
         self.moment = moment
         self.jobs: dict[int, ModelJob] = {}
         self.workers: dict[int, ModelWorker] = {}
+        self.uses: dict[str, Use] = {}
+        """What each owner has used of the devices, and uses."""
+        self.most_running: dict[str, int] = {}
+        """How many runs of an owner may run at once, where that is limited."""
         self._lease = timedelta(seconds=lease_s)
         self._longest_gap = timedelta(seconds=keeps_every_s + lease_s / BEATS_IN_A_LEASE)
         self._kept_at: datetime | None = None
@@ -126,9 +136,11 @@ class ModelQueue:
 
     # people
 
-    def submit(self, job_id: int, priority: int, device: str, devices: int, dataset: str) -> None:
+    def submit(
+        self, job_id: int, owner: str, priority: int, device: str, devices: int, dataset: str
+    ) -> None:
         needs = Requirements(device, devices, dataset=dataset)
-        job = self.jobs[job_id] = ModelJob(job_id, priority, device, needs, self.moment)
+        job = self.jobs[job_id] = ModelJob(job_id, owner, priority, device, needs, self.moment)
         job.happen("submitted", "queued")
 
     def cancel(self, job_id: int) -> None:
@@ -223,8 +235,11 @@ class ModelQueue:
         rests = (work for work, rest in worker.rests.items() if rest.until > self.moment)
         return replace(worker.capacity, rests=frozenset(rests))
 
-    def next(self, worker_id: int) -> ModelJob | None:
-        """The job that is next on a worker: the highest priority, then the oldest."""
+    def heads(self, worker_id: int) -> list[ModelJob]:
+        """What is next on a worker of each owner and each need.
+
+        The highest priority, then whose owner has used least, then the oldest.
+        """
         capacity = self.resting(worker_id)
         due = [
             job
@@ -232,12 +247,50 @@ class ModelQueue:
             if job.state == "queued"
             and job.available_at <= self.moment
             and capacity.fits(job.needs)
+            and self._may_begin(job.owner)
         ]
-        return min(due, key=lambda job: (-job.priority, job.id), default=None)
+        found: dict[tuple[str, Requirements], ModelJob] = {}
+        for job in sorted(due, key=self._place):
+            found.setdefault((job.owner, job.needs), job)
+        return list(found.values())
 
-    def claim(self, worker_id: int, held: Capacity) -> tuple[int, frozenset[str]] | None:
-        """Take a job; its id, and what of the worker's rests it is to try."""
-        job = self.next(worker_id)
+    def next(self, worker_id: int, one_slot: Capacity, kept: Kept) -> ModelJob | None:
+        """The job that a worker may take next, or for which it may be kept."""
+        for job in self.heads(worker_id):
+            if one_slot.fits(job.needs) or kept.get(job.id) in (None, worker_id):
+                return job
+        return None
+
+    def _place(self, job: ModelJob) -> tuple[int, float, int]:
+        return -job.priority, self._use(job.owner).rank(self.moment), job.id
+
+    def _use(self, owner: str) -> Use:
+        return self.uses.get(owner, Use())
+
+    def _may_begin(self, owner: str) -> bool:
+        running = [
+            job for job in self.jobs.values() if job.state == "running" and job.owner == owner
+        ]
+        return owner not in self.most_running or len(running) < self.most_running[owner]
+
+    def _count(self, job: ModelJob, sign: int) -> None:
+        """An attempt has begun, or ended."""
+        use = self._use(job.owner).at(self.moment)
+        self.uses[job.owner] = use.changed(sign * job.needs.devices, sign)
+
+    def claim(
+        self, worker_id: int, held: Capacity, kept: Kept
+    ) -> tuple[int, frozenset[str]] | None:
+        """Take a job; its id, and what of the worker's rests it is to try.
+
+        A job that needs more than is held is passed where another worker is kept for it.
+        """
+        others = (
+            job
+            for job in self.heads(worker_id)
+            if held.fits(job.needs) or kept.get(job.id) in (None, worker_id)
+        )
+        job = next(others, None)
         if job is None or not held.fits(job.needs):
             return None
         worker = self.workers[worker_id]
@@ -250,6 +303,7 @@ class ModelQueue:
         job.tries.append(ModelTry(worker.name))
         job.outcomes.append(None)
         job.lease_until, job.pin = self.moment + self._lease, None
+        self._count(job, 1)
         job.happen("claimed", "running")
         return job.id, trial
 
@@ -405,6 +459,7 @@ class ModelQueue:
     def _close(self, job: ModelJob, outcome: Outcome, reason: str | None) -> None:
         job.outcomes[-1] = outcome, reason
         job.lease_until = job.pin = None
+        self._count(job, -1)
 
     def _end(self, job: ModelJob, outcome: Outcome, kind: str | None, reason: str | None) -> float:
         pause_s = 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import func, select, update
 
-from core import queries
+from core import derived, queries
 from core.database.clock import now
 from core.database.models import (
     Artifact,
@@ -251,6 +251,24 @@ def test_a_blob_that_another_run_names_too_stays(database, claimant, storage, tm
                 session.execute(update(UnnamedBlob).values(due_at=now()))
             unnamed.delete_due(database, storage)
         assert (storage.look(blob.sha256) is not None) == there
+
+
+def test_a_purge_has_the_files_that_were_computed_of_a_run_deleted_with_its_own(database, claimant):
+    job_id = finish(database, claimant, files=())
+    wanted = derived.test_images("digits") | {"job_id": job_id}
+    computed, waiting = (
+        derived.ask(database, wanted | {"weights": weights})[0].key
+        for weights in ("published", "snapshot")
+    )
+    derived.finish(database, computed, Blob("e" * 64, 5))
+    remove(database, job_id, undo_s=0.0)
+
+    assert deletion.purge(database) == 1
+
+    assert derived.find(database, computed) is derived.find(database, waiting) is None
+    with database.reading() as session:
+        blobs = session.scalars(select(UnnamedBlob).where(UnnamedBlob.size == 5)).all()
+        assert [(blob.name, blob.version) for blob in blobs] == [("e" * 64, unnamed.UNKNOWN)]
 
 
 def test_whoever_held_a_purged_run_long_ago_has_lost_its_lease(database, claimant):

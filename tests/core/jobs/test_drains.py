@@ -8,7 +8,7 @@ from core.errors import Forbidden, NotFound
 from core.jobs import claim as claiming
 from core.jobs import drains, endings, polling
 from core.jobs import status as queue_status
-from core.jobs.actors import of_worker
+from core.jobs.actors import LOCAL_OWNER, of_worker
 from core.jobs.claim import Claimant
 from core.jobs.endings import Failure
 from core.messages import plain
@@ -62,6 +62,30 @@ def test_a_run_says_by_whom_the_only_worker_for_it_is_drained(database, bo):
 
     assert status.is_stuck
     assert status.reason.text == ("worker bo, the only one that could run it, is drained by Ada")
+
+
+def test_a_run_names_every_drained_worker_that_could_run_it_and_who_drained_it(database, bo):
+    workers.register(database, WorkerFacts("cy", 2, "0", ["default"], FACTS.devices, 1))
+    job = submit(database)
+    drains.drain(database, "bo", ADA)
+    drains.drain(database, "cy", LOCAL_OWNER)
+
+    assert explained(database, job).reason.text == (
+        "all 2 workers that could run it are drained: bo by Ada, cy by owner"
+    )
+
+
+def test_of_many_drained_workers_the_first_are_named(database, bo):
+    for name in ("cy", "di", "ed", "fy"):
+        workers.register(database, WorkerFacts(name, 2, "0", ["default"], FACTS.devices, 1))
+    job = submit(database)
+    for name in ("bo", "cy", "di", "ed", "fy"):
+        drains.drain(database, name, ADA)
+
+    reason = explained(database, job).reason.text
+
+    assert reason.startswith("all 5 workers that could run it are drained: bo by Ada, ")
+    assert reason.endswith(", …")
 
 
 def test_beside_a_drained_worker_a_run_goes_to_another(database, bo):

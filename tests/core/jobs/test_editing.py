@@ -57,6 +57,16 @@ def test_what_is_the_same_already_is_no_event_and_no_change(database):
     assert len(edits_of(database, job.id)) == 1
 
 
+def test_who_sees_a_job_is_changed_and_told(database):
+    job = submit(database)
+
+    for private in (True, True, False):
+        changed = editing.edit(database, job.id, ADA, private=private)
+        assert changed.is_private is private
+
+    assert edits_of(database, job.id) == [{"fields": ["private"]}] * 2
+
+
 def test_a_running_job_goes_on(database, claimant):
     job = submit(database)
     lease = claim(database, claimant)

@@ -166,7 +166,7 @@ def test_an_old_forecast_is_made_again(database, monkeypatch):
 
 def prospects(database, **about):
     wanted = Requirements("auto", 1, dataset="mnist")
-    asked = {"epochs": 1, "priority": 0, "queue": "default"} | about
+    asked = {"owner": LOCAL_OWNER.name, "epochs": 1, "priority": 0, "queue": "default"} | about
     with database.reading() as session:
         return eta.prospects(session, wanted, **asked)
 

@@ -54,7 +54,7 @@ def test_racing_threads_make_a_lane_once(database, database_address):
 
     def find():
         with Database(database_address) as own, own.writing() as session:
-            found.append(lanes.find(session, "night", Requirements("cuda", 2, "bf16", 3)))
+            found.append(lanes.find(session, "night", Requirements("cuda", 2, "bf16", 3), "ada"))
 
     threads = [threading.Thread(target=find) for _ in range(6)]
     for thread in threads:

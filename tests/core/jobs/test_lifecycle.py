@@ -9,7 +9,7 @@ from core import queries
 from core.database.models import Job
 from core.errors import Conflict, Forbidden, NotFound
 from core.jobs import deletion, endings, events, lifecycle, polling
-from core.jobs.actors import LOCAL_OWNER, of_worker
+from core.jobs.actors import LOCAL_OWNER, Actor, of_worker
 from core.jobs.endings import Failure
 from core.jobs.recorder import Recorder
 from core.messages import plain
@@ -74,7 +74,7 @@ def test_cancelling_too_late_changes_nothing(database, claimant):
     "ask", [lifecycle.cancel, lifecycle.pause, lifecycle.resume, lifecycle.retry]
 )
 def test_a_job_that_does_not_exist_is_not_found(database, job_id, ask):
-    with pytest.raises(NotFound, match=f"no job {job_id}"):
+    with pytest.raises(NotFound, match=f"no run {job_id}"):
         ask(database, job_id, LOCAL_OWNER)
 
 
@@ -161,7 +161,9 @@ def test_what_is_asked_of_a_job_is_done_refused_or_changes_nothing(
         state, desired = answer or (before.state, before.desired)
         assert (changed.state, changed.desired) == (state, desired)
         if answer:
-            assert (changed.desired_by, changed.revision) == ("Ada", before.revision + 1)
+            # (that of its progress may go up too)
+            once = before.own_revision + 1
+            assert (changed.desired_by, changed.own_revision) == ("Ada", once)
             assert changed.desired_at is not None
 
     after = look(database, before.id)
@@ -313,6 +315,28 @@ def test_a_queued_job_that_is_pinned_to_nothing_cannot_be_retried(database):
 
     with pytest.raises(Conflict, match="only a failed run"):
         lifecycle.retry(database, job.id, LOCAL_OWNER, from_scratch=True)
+
+
+def test_a_clone_is_private_where_its_parent_is_and_nothing_else_is_said(database):
+    parent = submit(database, private=True)
+
+    def clone(**more):
+        return submit(database, cloned_from=parent.id, **more).is_private
+
+    assert [clone(), clone(private=False), submit(database).is_private] == [True, False, False]
+
+
+def test_a_clone_of_what_is_not_there_for_its_owner_has_no_parent(database):
+    eve = Actor("user", "8", "eve", "member")
+    parent = submit(database, private=True)
+
+    child = lifecycle.submit(
+        database, eve, name="x", spec=presets.resolve("quick", {}), cloned_from=parent.id
+    )
+
+    assert not child.is_private
+    with database.reading() as session:
+        assert queries.parent(session, child.id) is None
 
 
 def test_a_clone_knows_its_parent_until_that_is_purged(database):

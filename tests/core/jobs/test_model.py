@@ -26,14 +26,15 @@ from core.errors import Conflict, DatabaseUnavailable, LeaseLost
 from core.hosts import HeldLock
 from core.housekeeping import House
 from core.jobs import claim as claiming
-from core.jobs import deletion, endings, lifecycle, polling, rests, snapshots
-from core.jobs.actors import LOCAL_OWNER
+from core.jobs import deletion, endings, lifecycle, limits, polling, rests, snapshots
+from core.jobs.actors import LOCAL_OWNER, Actor
 from core.jobs.capacity import EVERYTHING, GPUS, Capacity, Requirements, of_dataset
 from core.jobs.claim import Claimant
 from core.jobs.endings import Failure
 from core.jobs.polling import NOTIFY_AGAIN_S
 from core.jobs.recorder import Recorder
 from core.jobs.rests import FIRST_S, LONGEST_S
+from core.jobs.sharing import Limits
 from core.jobs.snapshots import SnapshotRef
 from core.queries import metrics
 from core.workers import WorkerFacts
@@ -65,6 +66,9 @@ CPU = [{"kind": "cpu"}]
 GPU = [{"kind": "cuda", "precisions": ["fp32", "bf16"]}]
 HARDWARE = ((CPU, 1, 1), (CPU, 2, 2), (GPU * 2, 4, 1))
 """Devices, slots and threads of the workers."""
+
+OWNERS = (LOCAL_OWNER, Actor("user", "7", "Ada", "administrator"))
+"""More of them than one: the devices are shared among them."""
 
 WHICH = st.integers(0, 7)
 ENDINGS = st.sampled_from([*OUTCOMES, "crashed", "hung"])
@@ -127,17 +131,23 @@ class QueueMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: len(self.model.jobs) < 6)
     @rule(
+        owner=st.sampled_from(OWNERS),
         priority=st.integers(0, 2),
         device=st.sampled_from(["cpu", "auto", "cuda"]),
         devices=st.sampled_from([1, 1, 2]),
         dataset=st.sampled_from(["digits", "digits", "mnist"]),
     )
-    def submit(self, priority, device, devices, dataset):
+    def submit(self, owner, priority, device, devices, dataset):
         chosen = spec(EPOCHS, BATCHES, device, devices, dataset)
-        job = lifecycle.submit(
-            self.database, LOCAL_OWNER, name="job", spec=chosen, priority=priority
-        )
-        self.model.submit(job.id, priority, device, devices, dataset)
+        job = lifecycle.submit(self.database, owner, name="job", spec=chosen, priority=priority)
+        self.model.submit(job.id, owner.name, priority, device, devices, dataset)
+
+    @rule(owner=st.sampled_from(OWNERS), most=st.sampled_from([None, 1, 2]))
+    def limit(self, owner, most):
+        limits.put(self.database, LOCAL_OWNER, owner.name, Limits(most_running=most))
+        self.model.most_running.pop(owner.name, None)
+        if most is not None:
+            self.model.most_running[owner.name] = most
 
     @precondition(lambda self: self.model.jobs)
     @rule(which=WHICH)
@@ -188,7 +198,8 @@ class QueueMachine(RuleBasedStateMachine):
             self.faults.plan_next_commit()
         lease = claiming.claim(self.database, claimant, LEASE_S, held)
         self.faults.withdraw()
-        of_model = self.model.claim(claimant.worker_id, held)
+        kept = self.reader.kept(self.clock.moment)
+        of_model = self.model.claim(claimant.worker_id, held, kept)
         assert (lease and lease.job_id) == (of_model and of_model[0])
         if lease is None:
             return
@@ -278,7 +289,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(which=WHICH, what=UNFIT, times=st.integers(1, 6), moves_on=st.booleans())
     def find_unfit_again(self, which, what, times, moves_on):
         """A worker, or one after the other, can do nothing whenever it tries."""
-        self.submit(2, "auto", 1, "digits")
+        self.submit(OWNERS[0], 2, "auto", 1, "digits")
         for number in range(times):
             taker = which + number if moves_on else which
             before = len(self.attempts)
@@ -360,14 +371,17 @@ class QueueMachine(RuleBasedStateMachine):
     def poll(self, which, notifies):
         claimant = self.workers[which % len(self.workers)]
         result = polling.poll(self.database, claimant)
-        queue = Queue(self.reader.jobs(), self.clock.moment)
+        uses, most_running = self.reader.uses(), self.model.most_running
+        queue = Queue(self.reader.jobs(), self.clock.moment, uses, most_running)
         of = self.model.resting(claimant.worker_id)
         assert result.due_in_s == queue.due_in_s(["default"], of)
         assert result.are_leases_over == queue.are_leases_over()
         unnotified = queue.unnotified(["default"], of, NOTIFY_AGAIN_S)
         assert set(result.unnotified_lanes) == unnotified
-        next_job = self.model.next(claimant.worker_id)
-        assert (next_job is not None) == (result.due_in_s is not None and result.due_in_s <= 0)
+        is_due = result.due_in_s is not None and result.due_in_s <= 0
+        assert bool(self.model.heads(claimant.worker_id)) == is_due
+        one_slot, kept = claiming.one_slot_of(claimant), self.reader.kept(self.clock.moment)
+        next_job = self.model.next(claimant.worker_id, one_slot, kept)
         needs = claiming.next_requirements(self.database, claimant)
         assert needs == (next_job and next_job.needs)
         if notifies:
@@ -410,6 +424,17 @@ class QueueMachine(RuleBasedStateMachine):
             )
             for job in self.model.jobs.values()
         ]  # fmt: skip
+
+    @invariant()
+    def who_is_kept_for_a_job_could_run_it(self):
+        for job_id, worker_id in self.reader.kept(self.clock.moment).items():
+            job = self.model.jobs.get(job_id)
+            if job is not None and job.state == "queued":
+                assert self.model.workers[worker_id].capacity.fits(job.needs)
+
+    @invariant()
+    def what_is_used_is_that_of_the_model(self):
+        assert self.reader.uses() == self.model.uses
 
     @invariant()
     def the_rests_are_those_of_the_model(self):

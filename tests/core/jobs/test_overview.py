@@ -130,7 +130,7 @@ def test_the_overview_reads_an_index_and_the_first_of_each_lane(database, claima
     found = plans(database, lambda: look(database))
 
     assert [costly(plan) for plan in found] == [[]] * len(found)
-    assert found[0].count("ix_jobs_") == 2
+    assert found[0].count("ix_jobs_") == 3
 
 
 def test_the_last_day_is_read_by_the_key_of_the_history(database, claimant):

@@ -190,6 +190,24 @@ def test_a_new_attempt_takes_back_what_it_begins_again(database, lease, claimant
     )
 
 
+@pytest.mark.parametrize(
+    ("done", "place"),
+    [
+        ({"epoch": 0, "step": 0}, (0, 0)),
+        ({"epoch": 0, "step": 7}, (1, 7)),
+        ({"epoch": 1, "step": 10}, (1, 10)),
+        ({"epoch": 1, "step": 13}, (2, 3)),
+    ],
+)
+def test_an_attempt_that_has_begun_is_where_it_resumed(database, lease, done, place):
+    recorder = Recorder(database, lease, 30)
+    recorder.record(reported.started(epochs=2, **done))
+    recorder.flush()
+
+    progress = look(database, lease).progress
+    assert (progress.epoch, progress.batch) == place
+
+
 def test_a_resumed_attempt_keeps_what_lies_before_it(database, lease, claimant):
     recorder = Recorder(database, lease, 30)
     for report in (STARTED, metrics(1), epoch_end(1), metrics(11), metrics(12)):
@@ -203,6 +221,32 @@ def test_a_resumed_attempt_keeps_what_lies_before_it(database, lease, claimant):
 
     assert written(database, lease.job_id)[:2] == ([1, 11], [1])
     assert look(database, lease).test_accuracy == 0.9
+
+
+@pytest.mark.parametrize(
+    ("epoch", "step", "progress"),
+    [
+        (0, 0, (0, 0)),
+        (0, 7, (1, 7)),  # it resumes within its first epoch
+        (1, 10, (1, 10)),  # at the end of an epoch
+        (1, 13, (2, 3)),
+    ],
+)
+def test_the_progress_of_a_run_that_resumes_is_where_it_resumes(
+    database, lease, claimant, epoch, step, progress
+):
+    first = Recorder(database, lease, 30)
+    for report in (STARTED, metrics(1), epoch_end(1)):
+        first.record(report)
+    first.flush()
+    endings.end(database, lease, "drained")
+
+    recorder = Recorder(database, claim.claim(database, claimant, 30), 30)
+    recorder.record(STARTED.model_copy(update={"epoch": epoch, "step": step}))
+    recorder.flush()
+
+    now_at = look(database, lease).progress
+    assert (now_at.epoch, now_at.batch) == progress
 
 
 def test_a_flush_tells_what_is_asked_of_the_job(database, lease):

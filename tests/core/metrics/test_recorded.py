@@ -233,6 +233,22 @@ def test_a_run_without_samples_has_an_empty_curve(run):
     assert list(epochs.values["test_loss"]["mean"]) == []
 
 
+def test_the_mean_of_whole_numbers_is_a_number_like_any_other(run):
+    for epoch, size in ((1, 400_000_000), (2, 400_000_001)):
+        run.recorder.record(
+            reported.epoch_end(epoch=epoch, step=10 * epoch, memory_bytes=size, seconds=2.0)
+        )
+    run.flush()
+
+    with run.database.reading() as session:
+        curve = queries.epochs_curve(session, run.job_id, queries.Extent(1))
+
+    means = {value: found["mean"][0] for value, found in curve.values.items()}
+    assert (means["memory_bytes"], means["seconds"]) == (400_000_000.5, 2.0)
+    # PostgreSQL has the mean of whole numbers as a decimal, which no float is multiplied by
+    assert {type(mean) for mean in means.values()} <= {float, type(None)}
+
+
 @pytest.mark.parametrize("points", [1, 3, 7, 50])
 def test_epochs_are_summed_up_too(run, points):
     for epoch in range(1, 8):

@@ -7,11 +7,8 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
-from cli.stack.ports import free_port
 from core.errors import NotFound, Unavailable
 from core.storage import folder as folder_module
 from core.storage import s3 as s3_module
@@ -19,29 +16,6 @@ from core.storage import store as storage
 from core.storage.blobs import Blob, digest
 from core.storage.folder import Folder
 from core.storage.s3 import ObjectStore
-
-
-@pytest.fixture(scope="module")
-def s3_endpoint():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=free_port(), verbose=False)
-    server.start()
-    yield f"http://127.0.0.1:{server.get_host_and_port()[1]}"
-    server.stop()
-
-
-@pytest.fixture
-def s3(s3_endpoint, monkeypatch):
-    """The settings of an S3 server that has the bucket `blobs`."""
-    for name, value in {
-        "AWS_ENDPOINT_URL": s3_endpoint,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    client = boto3.client("s3", endpoint_url=s3_endpoint)
-    client.create_bucket(Bucket="blobs")
-    client.close()
 
 
 @pytest.fixture(params=["folder", "s3"])

@@ -158,7 +158,7 @@ BODIES = {
 }
 """What the addresses that end so need."""
 
-NEEDS_NO_DATABASE = {"/healthz", "/api/v1/spec", "/api/v1/network", "/api/v1/me"}
+NEEDS_NO_DATABASE = {"/healthz", "/metrics", "/api/v1/spec", "/api/v1/network", "/api/v1/me"}
 OF_ACCOUNTS = ("/api/v1/people", "/api/v1/invitations", "/api/v1/audit")
 
 

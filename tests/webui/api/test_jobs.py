@@ -26,7 +26,7 @@ JOB = {
     *("weights_sha256", "error", "worker", "queue_status", "last_heartbeat_at", "snapshot"),
     *("desired_at", "desired_by", "devices", "validation_loss", "validation_accuracy"),
     *("stop", "stop_reason", "micro_batch"),
-    *("last_heard_at", "resume_point", "owner", "tags", "notes", "cloned_from"),
+    *("last_heard_at", "resume_point", "owner", "tags", "notes", "private", "cloned_from"),
     *("train_loss_over", "published_epoch", "last_epoch", "deleted_at", "purge_at"),
 }
 

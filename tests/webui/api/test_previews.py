@@ -104,6 +104,14 @@ def test_without_a_live_worker_it_says_so(client, database, worker, is_silent):
     assert "No worker is there" in answer.json["detail"]
 
 
+def test_where_every_worker_is_drained_it_says_so(client, database, worker):
+    url = ask(client)["url"]
+    with database.writing() as session:
+        session.execute(update(Worker).values(desired="drain"))
+
+    assert client.get(url).json["code"] == "preview.all_drained"
+
+
 def test_what_could_not_be_drawn_says_why_and_can_be_asked_for_again(client, database, worker):
     preview = ask(client)
     take(database)

@@ -61,6 +61,9 @@ DESCRIBED = [
     ("POST /jobs/delete", shapes.ManyShape),
     ("POST /jobs/delete", shapes.RefusedShape),
     ("GET /filters", shapes.FilterShape),
+    ("GET /sharing", shapes.SharingShape),
+    ("GET /sharing", shapes.ShareShape),
+    ("GET /sharing", shapes.LimitsShape),
     ("POST /clean", shapes.CleanShape),
     ("POST /clean", retention.AmountShape),
     ("GET /storage", shapes.StorageShape),
@@ -71,6 +74,9 @@ DESCRIBED = [
     ("GET /invitations", shapes.InvitationShape),
     ("GET /invitations", shapes.NewInvitationShape),
     ("GET /audit", shapes.AccountEventShape),
+    ("GET /notifications", shapes.NotificationsShape),
+    ("GET /webhooks", shapes.WebhookShape),
+    ("GET /deliveries", shapes.DeliveryShape),
     ("Errors", shapes.Problem),
     ("Errors", problems.FieldProblem),
 ]
@@ -85,7 +91,7 @@ def database_kind() -> str:
 
 def described():
     """Method and path of each address that the reference names, in headings and in the table."""
-    for heading in re.findall(r"^## ((?:GET|POST|PATCH|DELETE) .*)$", REFERENCE, re.MULTILINE):
+    for heading in re.findall(r"^## ((?:GET|POST|PUT|PATCH|DELETE) .*)$", REFERENCE, re.MULTILINE):
         method, before = "", ""
         for part in heading.split(", "):
             method, _, path = part.rpartition(" ") if " " in part else (method, "", part)

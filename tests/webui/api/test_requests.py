@@ -111,11 +111,15 @@ MISSING = [
 ]
 
 
+MADE = {"/api/v1/limits/<owner>"}
+"""What a PUT makes where it is not there."""
+
+
 def test_what_does_not_exist_is_404(client, app):
     named = [
         (method, addresses.filled(rule, number))
         for method, rule in addresses.of_api(app)
-        if "<" in rule
+        if "<" in rule and rule not in MADE
         for number in (7, 2**63 - 1, 2**63, 10**40)
     ]
     for method, path in named + [("GET", path) for path in MISSING]:

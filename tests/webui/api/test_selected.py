@@ -68,13 +68,26 @@ def test_wrong_tags_are_422_and_change_nothing(client, more):
 
 
 def test_a_filter_is_saved_listed_and_removed(client):
-    kept = send(client, "/filters", name="best", query="sort=-test_accuracy&state=succeeded")
+    kept = send(client, "/filters", name="best", query="state=succeeded&sort=-test_accuracy")
 
     assert kept.status_code == 201
     assert client.get("/api/v1/filters").json["items"] == [kept.json]
     assert client.delete(f"/api/v1/filters/{kept.json['id']}").json == kept.json
     assert client.get("/api/v1/filters").json["items"] == []
     assert client.delete(f"/api/v1/filters/{kept.json['id']}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("query", "kept"),
+    [
+        ("sort=-test_accuracy&state=failed", "state=failed&sort=-test_accuracy"),
+        ("state=failed&state=succeeded&tag=", "state=failed%2Csucceeded"),
+        ("text=a%20b&tag=ä", "tag=%C3%A4&text=a+b"),
+        ("", ""),
+    ],
+)
+def test_a_filter_is_kept_as_the_list_writes_it(client, query, kept):
+    assert send(client, "/filters", name="x", query=query).json["query"] == kept
 
 
 @pytest.mark.parametrize(

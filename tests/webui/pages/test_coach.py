@@ -7,7 +7,8 @@ import json
 import pytest
 
 from core.coach import Bar, Curves, Intervals, Series
-from core.jobs import endings
+from core.jobs import endings, lifecycle
+from core.jobs.actors import LOCAL_OWNER
 from core.jobs.endings import Failure
 from core.messages import message
 from tests.reported import PNG, epoch_end, evaluated
@@ -39,20 +40,20 @@ def flat(report):
     return report(FLAT, *ends)
 
 
-def test_a_run_has_a_place_for_the_coach_after_its_alerts(client, flat):
+def test_a_run_has_a_place_for_the_coach_after_its_numbers(client, flat):
     page = get(client, f"/jobs/{flat}")
 
     place = page.one("div", id="coach-place").attributes["data-coach"]
     assert get(client, place).one("article", id="advice-not_learning")
     ids = [each.attributes.get("id") for each in page.elements]
-    assert ids.index("part-alerts") < ids.index("coach-place") < ids.index("part-progress")
+    assert ids.index("part-alerts") < ids.index("part-progress") < ids.index("coach-place")
 
 
 def test_without_a_script_the_coach_has_a_page_of_its_own(client, flat):
     page = get(client, f"/jobs/{flat}/coach")
 
     assert "Guessing among 10 classes gives 2.3" in page.text
-    assert "Raise the learning rate from 1e-5 to 0.0003" in page.text
+    assert "Raise the learning rate from 1e-5 to 0.3" in page.text
     assert page.one("article", id="advice-not_learning")
 
 
@@ -78,14 +79,30 @@ def test_the_corrected_clone_is_the_form_with_the_field_changed(client, flat):
 
     assert f"from={flat}" in link.attributes["href"]
     rate = form.one("input", name="optimizer.sgd.learning_rate")
-    assert rate.attributes["value"] == "0.0003"
+    assert rate.attributes["value"] == "0.3"
 
 
 def test_a_good_run_is_left_in_peace(client, succeeded):
     page = get(client, f"/jobs/{succeeded()}/coach")
 
     assert page.all("article") == []
-    assert "No rule has anything to say about this run." in page.text
+    assert "The coach sees nothing to improve." in page.text
+
+
+def test_one_epoch_that_learned_nothing_is_no_good_run(client, report):
+    job_id = report(FLAT | {"epochs": 1}, epoch_end(test_loss=2.303, test_accuracy=0.1135))
+
+    page = get(client, f"/jobs/{job_id}/coach")
+
+    assert page.one("article", id="advice-guessing")
+    assert "It is right in 11.35% of the test images" in page.text
+
+
+def test_a_run_that_was_cancelled_is_not_looked_at(client, database, submitted):
+    job_id = submitted().id
+    lifecycle.cancel(database, job_id, LOCAL_OWNER)
+
+    assert "does not look at runs that were cancelled" in get(client, f"/jobs/{job_id}/coach").text
 
 
 def test_a_queued_run_is_told_that_it_is_too_early(client, submitted):
@@ -137,8 +154,8 @@ def test_the_api_gives_the_same_with_its_evidence(client, flat):
     [given] = client.get(f"/api/v1/jobs/{flat}/advice").json["items"]
 
     assert given["rule"] == "not_learning"
-    assert given["changes"] == {"optimizer.learning_rate": 0.0003}
-    assert given["clone"] == f"/jobs/new?from={flat}&optimizer.learning_rate=0.0003"
+    assert given["changes"] == {"optimizer.learning_rate": 0.3}
+    assert given["clone"] == f"/jobs/new?from={flat}&optimizer.learning_rate=0.3"
     assert given["evidence"]["kind"] == "curves"
     assert given["evidence"]["series"][0] == {
         "value": "train_loss",

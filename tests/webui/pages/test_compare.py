@@ -29,7 +29,7 @@ def test_the_runs_stand_beside_each_other_in_the_order_of_the_address(client, ru
     assert rows == [str(runs[1]), str(runs[0])]
     assert [each["id"] for each in data_of(page)] == [runs[1], runs[0]]
     assert len({each["hue"] for each in data_of(page)}) == 2
-    for words in ("Epochs", "Found of each class", "95% interval", "Which is better"):
+    for words in ("Epochs", "Right in each class", "95% interval", "Which is better"):
         assert words in page.text
 
 
@@ -47,7 +47,7 @@ def test_a_run_that_waits_can_be_compared(client, runs, submitted):
     page = get(client, f"/compare?run={waiting.id}&run={runs[0]}")
 
     assert "waits" in page.text
-    assert "Found of each class" not in page.text
+    assert "Right in each class" not in page.text
 
 
 @pytest.mark.parametrize("query", ["run=", "run=1", "run=1&run=1", "run=x&run=1"])
@@ -63,7 +63,7 @@ def test_more_than_fifty_and_unknown_runs_are_refused(client, runs):
     many = "&".join(f"run={each}" for each in range(1, 52))
 
     assert "Choose from 2 to 50 runs" in get(client, f"/compare?{many}", 422).text
-    assert "There is no job 99" in get(client, f"/compare?run={runs[0]}&run=99", 404).text
+    assert "There is no run 99" in get(client, f"/compare?run={runs[0]}&run=99", 404).text
     get(client, f"/compare?run={runs[0]}&run={10**30}", 404)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from core import predictions
 from core.spec.presets import resolve
-from webui.pages.comparison import Contestant, differences, groups, only_wrong, verdicts
+from webui.pages.comparison import Contestant, differences, groups, only_wrong, summary, verdicts
 
 VALIDATED = {"data": {"validation": 0.1}}
 LABELS = [0] * 100
@@ -72,7 +72,8 @@ def test_runs_are_compared_image_by_image_and_the_better_one_is_named():
 
     assert code == "comparison.image_by_image"
     assert text.startswith(
-        "run 2 (#2) is right where run 1 (#1) is wrong on 19 of 100 test images, the other way on 0"
+        "run 2 (#2) is better by more than chance: of 100 test images run 2 (#2) alone is right on "
+        "19, run 1 (#1) alone on 0 (p = "
     )
     assert "corrected" not in text
 
@@ -97,8 +98,19 @@ def test_of_many_runs_each_is_compared_with_the_best():
     found = said(*runs)
 
     assert len(found) == 7
-    assert all(text.startswith("run 1 (#1)") for _, text in found)
+    assert all("images run 1 (#1) alone" in text for _, text in found)
     assert all("corrected (Holm) for 28 comparisons" in text for _, text in found)
+    assert str(summary(verdicts(runs))) in (
+        "No run is better than another by more than chance.",
+        "More than chance: 1 of 7 comparisons.",
+    )
+
+
+def test_several_verdicts_are_summed_up_and_one_is_not():
+    alike = [contestant(1, range(20)), contestant(2, range(1, 21)), contestant(3, range(2, 22))]
+
+    assert str(summary(verdicts(alike))) == "No run is better than another by more than chance."
+    assert summary(verdicts(alike[:2])) is None
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.jobs import deletion
 from core.jobs.actors import LOCAL_OWNER
-from tests.webui.pages.conftest import Page, get, token
+from tests.webui.pages.conftest import get, token
 
 
 def send(client, address, **fields):
@@ -55,11 +55,49 @@ def test_several_runs_are_chosen_from_a_list_and_deleted(client, submitted):
     boxes = [each.attributes["value"] for each in page.all("input", type="checkbox")]
     assert boxes == [str(job_id) for job_id in reversed(ids)]
 
-    answer = send(client, "/jobs/delete", id=[ids[0], ids[2]])
+    back = page.one("input", name="back").attributes["value"]
 
-    assert (answer.status_code, answer.headers["Location"]) == (303, "/")
+    answer = send(client, "/jobs/delete", id=[ids[0], ids[2]], back=back)
+
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/?dataset=mnist")
+    page = get(client, answer.headers["Location"])
+    assert "2 runs deleted." in page.one("section", role="status").text
     left = {row.attributes.get("id") for row in get(client, "/").all("tr")} - {None}
     assert left == {f"job-{ids[1]}", f"job-{other}"}
+
+
+def test_the_list_offers_to_undo_a_delete_of_several(client, submitted):
+    ids = [submitted(f"run {number}").id for number in range(2)]
+    send(client, "/jobs/delete", id=ids)
+    [undo] = get(client, "/").all("form", action="/jobs/selected/restore")
+    assert undo.text == "Undo delete"
+
+    send(client, undo.attributes["action"], run=ids)
+
+    page = get(client, "/")
+    assert "2 runs restored." in page.one("section", role="status").text
+    assert {f"job-{each}" for each in ids} <= {row.attributes.get("id") for row in page.all("tr")}
+
+
+def test_deleted_runs_are_restored_from_their_list_one_or_those_that_are_chosen(client, submitted):
+    ids = [submitted(f"run {number}").id for number in range(3)]
+    send(client, "/jobs/delete", id=ids)
+    get(client, "/")
+    page = get(client, "/?deleted=true")
+    assert page.one("h1").text == "Deleted runs"
+    assert page.one("title").text.startswith("Deleted runs")
+    assert "can be restored for 24 h" in page.text or "can be restored for 1 d" in page.text
+    buttons = {each.attributes["formaction"] for each in page.all("button", form="selection")}
+    assert buttons == {f"/jobs/selected/restore?only={each}" for each in ids}
+    assert not [each for each in page.all("button") if each.text in ("Retry", "Cancel…")]
+
+    send(client, f"/jobs/selected/restore?only={ids[0]}", run=ids[1], back="deleted=true")
+    answer = send(client, "/jobs/selected/restore", run=[ids[1], ids[0]], back="deleted=true")
+
+    assert answer.headers["Location"] == "/?deleted=true"
+    page = get(client, "/?deleted=true")
+    assert [each.attributes["value"] for each in page.all("input", name="run")] == [str(ids[2])]
+    assert "2 runs restored." in page.one("section", role="status").text
 
 
 def test_those_that_cannot_be_deleted_are_named(client, submitted, running):
@@ -68,9 +106,8 @@ def test_those_that_cannot_be_deleted_are_named(client, submitted, running):
 
     answer = send(client, "/jobs/delete", id=[busy, idle])
 
-    assert answer.status_code == 200
-    page = Page(answer.text)
-    assert "1 run deleted, 1 not" in page.text
+    page = get(client, answer.headers["Location"])
+    assert "1 run deleted." in page.text
     assert f"Run {busy} is running" in page.text
 
 

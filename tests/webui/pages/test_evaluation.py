@@ -140,6 +140,13 @@ def test_it_is_said_how_far_the_confidence_is_off(client, report):
     page = get(client, f"/jobs/{report({}, evaluated())}/evaluation")
 
     assert "Its confidence is off by 3.21% on average." in page.text
+    assert "It is as confident as it is right, within chance: sure of 90.00%" in page.text
+
+
+def test_it_is_overconfident_where_chance_does_not_explain_it(client, report):
+    sure = Evaluated(content=evaluated().content | {"count": 2000})
+    page = get(client, f"/jobs/{report({}, sure)}/evaluation")
+
     assert "It is overconfident: sure of 90.00% of what it says, and right in 85.00%." in page.text
 
 
@@ -163,4 +170,4 @@ def test_most_errors_are_folded(client, report):
 def test_a_run_that_was_not_evaluated_has_no_such_page(client, submitted):
     job = submitted()
     assert "has no evaluation" in get(client, f"/jobs/{job.id}/evaluation", 404).text
-    assert "There is no job 99" in get(client, "/jobs/99/evaluation", 404).text
+    assert "There is no run 99" in get(client, "/jobs/99/evaluation", 404).text

@@ -455,3 +455,15 @@ def test_a_decimal_comma_is_taken_and_what_can_be_read_in_two_ways_is_told_at_it
     assert "can be read in two ways" in page.one("p", id="epochs-error").text
     assert "without underscores" in page.one("p", id="batch_size-error").text
     assert page.one("input", id="epochs").attributes["value"] == "1.000"
+
+
+@pytest.mark.parametrize(
+    ("rate", "warning"),
+    [("10", "about 333 times the usual one"), ("0.1", None), ("1e-7", "will hardly learn")],
+)
+def test_a_learning_rate_that_hardly_any_network_learns_at_is_warned_of(client, rate, warning):
+    address = f"/jobs/new?preset=quick&optimizer.learning_rate={rate}"
+    notices = get(client, address).all("p", id="unusual-rate")
+
+    assert len(notices) == (warning is not None)
+    assert not warning or warning in notices[0].text

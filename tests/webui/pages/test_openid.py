@@ -160,7 +160,7 @@ def test_who_is_shut_out_is_shut_out_here_too(make, provider):
         {"exp": int(time.time()) - 3600},
         {"exp": None},
     ],
-    ids=str,
+    ids="-".join,
 )
 def test_a_word_that_does_not_hold_lets_nobody_in(make, provider, lies):
     provider.lies = lies

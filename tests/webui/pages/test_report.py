@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from core import formats
+from core.database.models import Job
+from core.protocol.reports import StepMetrics
 from tests.reported import epoch_end, evaluated
 from tests.webui.pages.conftest import MEASURED, OF_THE_FIRST_EPOCH, VALIDATED, get
 from webui.pages.curve_picture import HEIGHT, WIDTH, draw
@@ -32,12 +35,44 @@ def test_a_report_has_the_facts_the_curves_the_classes_and_the_digests(client, r
     assert texts(page, "text").count("published") == 2
 
 
+def test_a_run_of_one_epoch_has_its_batches_for_a_curve_and_no_box_with_a_dot(client, report):
+    batches = [
+        StepMetrics(
+            step=step, epoch=1, batch=step, train_loss=2 / step, learning_rate=0.1,
+            images_per_s=9.0, eta_s=1.0,
+        )
+        for step in (2, 4, 6)
+    ]  # fmt: skip
+    job_id = report({}, *batches, epoch_end())
+
+    page = get(client, f"/jobs/{job_id}/report")
+
+    [curve] = [each.attributes["points"] for each in page.all("polyline")[:1]]
+    assert len(curve.split()) == 3
+    assert "train (batches)" in page.text
+    assert texts(page, "text").count("published") <= 1
+
+
 def test_a_report_of_a_run_that_has_not_begun_says_so(client, submitted):
     page = get(client, f"/jobs/{submitted('<b>later</b>').id}/report")
 
     assert "No epoch has finished yet." in page.text
     assert page.one("h1").text == "<b>later</b>"
     assert page.all("polyline") == []
+
+
+def test_a_report_of_a_run_whose_dataset_is_not_known_here_shows_what_is(client, report, database):
+    job_id = report(VALIDATED, MEASURED, evaluated(), files=OF_THE_FIRST_EPOCH)
+    with database.writing() as session:
+        job = session.get_one(Job, job_id)
+        job.dataset, job.spec = "galaxies", job.spec | {"dataset": "galaxies"}
+
+    page = get(client, f"/jobs/{job_id}/report")
+
+    for text in ("92.71%", "galaxies", "Learning rate", "9f" * 32):
+        assert text in page.text
+    facts = dict(zip(texts(page, "dt"), texts(page, "dd"), strict=True))
+    assert facts["Parameters"] == formats.NOTHING
 
 
 def test_of_many_classes_the_weakest_are_printed(client, report):

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import update
 
 from core import workers
-from core.database.models import Epoch, Job
-from core.jobs import endings, lifecycle
+from core.database.models import Attempt, Epoch, Job
+from core.jobs import claim, endings, lifecycle, snapshots
 from core.jobs.actors import LOCAL_OWNER
+from core.jobs.claim import Claimant
 from core.jobs.endings import Failure
 from core.jobs.recorder import Recorder
+from core.jobs.snapshots import SnapshotRef
 from core.messages import plain
 from core.protocol.reports import Line, Shrunk
 from core.spec.presets import resolve
+from core.storage.blobs import Blob
 from tests import longrun
-from tests.reported import epoch_end
+from tests.reported import epoch_end, started
 from tests.webui.pages.conftest import (
     MEASURED,
     OF_THE_FIRST_EPOCH,
@@ -236,6 +240,17 @@ def test_a_failed_run_shows_its_error_and_traceback(client, database, running):
     assert page.one("pre").text == "Traceback <module>"
 
 
+def test_a_failure_has_its_name_in_the_language_of_the_reader(client, database, running):
+    job_id, lease = running()
+    endings.end(database, lease, "failed", Failure("diverged", plain("too far"), ""))
+    client.set_cookie("language", "zh")
+    for address, shown in (
+        (f"/jobs/{job_id}", "损失发散"),
+        (f"/jobs/{job_id}/report", "损失发散."),
+    ):
+        assert shown in get(client, address).text
+
+
 def test_a_queued_run_says_that_no_worker_is_live(client, submitted):
     assert "No worker is live" in get(client, f"/jobs/{submitted().id}").text
 
@@ -322,12 +337,71 @@ def test_a_finished_run_says_how_its_network_is_loaded(client, succeeded, submit
         if "\n" in each.attributes.get("data-copy", "")
         or "trainyard" in each.attributes.get("data-copy", "")
     ]
-    assert shell == f"trainyard download {job_id}"
-    assert torch.startswith(f'from trainyard import load\nnetwork = load("run-{job_id}-model.pt")')
-    assert fetch == f"trainyard download {job_id} --format onnx"
-    assert f'onnxruntime.InferenceSession("run-{job_id}-model.onnx")' in runtime
-    assert "float32 (count, 1, 28, 28), 0 to 1" in runtime
+    assert shell == f"trainyard download {job_id} -o run-{job_id}-a-run-model.pt"
+    assert f'network = load("run-{job_id}-a-run-model.pt")' in torch
+    assert fetch == f"trainyard download {job_id} --format onnx -o run-{job_id}-a-run-model.onnx"
+    assert f'onnxruntime.InferenceSession("run-{job_id}-a-run-model.onnx")' in runtime
+    assert "# your images: float32, (count, 1, 28, 28), 0 to 1\n" in runtime
+    assert "images = torch.rand(8, 1, 28, 28)\n" in torch
     assert "Load it" not in get(client, f"/jobs/{submitted().id}").text
+
+
+def test_a_run_that_has_published_weights_has_its_download_at_the_top(client, succeeded, running):
+    page = get(client, f"/jobs/{succeeded()}")
+    [weights] = [each for each in page.all("a") if each.text == "model.pt"]
+
+    top = page.one("a", id="download")
+
+    assert top.text == "Download"
+    assert top.attributes["href"] == weights.attributes["href"]
+    assert page.one("h2", id="files-title").text == "Files"
+    assert not get(client, f"/jobs/{running('another')[0]}").all("a", id="download")
+
+
+def test_elapsed_is_the_time_of_its_attempts_and_not_of_the_pauses(client, database, running):
+    job_id, lease = running()
+    with database.writing() as session:
+        attempt = session.get(Attempt, (job_id, 1))
+        attempt.started_at -= timedelta(seconds=100)
+        session.get(Job, job_id).started_at -= timedelta(seconds=100)
+    endings.end(database, lease, "drained")
+    with database.writing() as session:
+        attempt = session.get(Attempt, (job_id, 1))
+        attempt.finished_at = attempt.started_at + timedelta(seconds=30)
+
+    waiting = get(client, f"/jobs/{job_id}").one("div", id="part-progress").text
+
+    assert waiting.endswith("Elapsed30 s")
+
+
+def test_a_run_that_begins_says_that_it_gets_ready(client, database, submitted, worker_id):
+    job = submitted()
+    assert not get(client, f"/jobs/{job.id}").all("section", id="getting-ready")
+    lease = claim.claim(database, Claimant(worker_id, ["default"], name="worker-one"), 600)
+    notice = get(client, f"/jobs/{job.id}").one("section", id="getting-ready")
+    assert notice.text.startswith("Getting ready. The worker loads the data")
+    recorder = Recorder(database, lease, 600)
+    recorder.record(started(batches=469))
+    recorder.flush()
+    assert not get(client, f"/jobs/{job.id}").all("section", id="getting-ready")
+
+
+def test_after_the_last_batch_it_is_evaluated_and_no_time_is_left(client, database, running):
+    job_id, lease = running()
+    recorder = Recorder(database, lease, 600)
+    recorder.record(epoch_end(step=469, batch=469))
+    recorder.flush()
+
+    assert get(client, f"/jobs/{job_id}").one("dd", data_live="eta").text == "evaluating"
+
+
+def test_a_network_is_offered_to_be_tried_where_there_is_one(client, database, running):
+    job_id, _ = running()
+    assert "Try it so far" not in get(client, f"/jobs/{job_id}").text
+    with database.writing() as session:
+        snapshots.add(session, job_id, 1, SnapshotRef(0, 100, Blob("a" * 64, 5)))
+
+    assert "Try it so far" in get(client, f"/jobs/{job_id}").text
 
 
 def test_a_queued_run_shows_what_comes_and_a_running_one_its_curves(client, submitted, running):

@@ -12,7 +12,7 @@ from core.jobs import endings, lifecycle, snapshots
 from core.jobs.actors import Actor
 from core.jobs.endings import Failure
 from core.jobs.snapshots import SnapshotRef
-from core.messages import plain
+from core.messages import message, plain
 from core.storage.blobs import Blob
 from tests.webui.pages.conftest import Page, get, token
 
@@ -91,7 +91,7 @@ def test_a_queued_run_can_be_paused_and_resumed(client, submitted):
 def test_a_run_that_is_being_paused_shows_the_seconds_and_can_be_resumed(client, running):
     job_id, _ = running()
     pausing = press(client, job_id, "pause")
-    assert buttons(pausing) == ["[Pausing, … s]", "Resume", "Cancel"]
+    assert buttons(pausing) == ["[Pausing, … s]", "Keep running", "Cancel"]
     assert pausing.one("span", **{"class": "badge", "data-state": "pausing"})
     assert buttons(press(client, job_id, "resume")) == ["Pause", "Cancel"]
 
@@ -120,7 +120,43 @@ def test_a_failed_run_can_be_retried(client, database, running):
     assert again.one("header", id="part-head").attributes["data-state"] == "queued"
     assert json.loads(again.one("script", id="run-data").text)["over"] is False
     assert not again.all("section", role="alert")
-    assert "Resumed by owner just now." in again.text
+    assert "Retried by owner just now." in again.text
+
+
+def test_a_run_that_waits_to_start_from_scratch_shows_no_numbers_of_what_failed(
+    client, database, running
+):
+    job_id, lease = running()
+    before = get(client, f"/jobs/{job_id}")
+    assert before.one("dd", data_live="train_loss").text == "0.5123"
+    endings.end(database, lease, "failed", Failure("ValueError", plain("no")))
+
+    again = press(client, job_id, "retry")
+
+    shown = [each.text for each in again.all("dd") if "data-live" in each.attributes]
+    assert set(shown) <= {"–", "– of 1", "0", "0 of 469"}
+    assert "data-elapsed" not in again.one("div", id="part-progress").attributes
+    assert not [each for each in again.all("span") if "data-elapsed" in each.attributes]
+
+
+def test_a_run_that_diverged_is_to_be_cloned_and_not_retried(client, database, running):
+    job_id, lease = running()
+    reason = message(
+        "run.diverged", epoch=1, batch=262, learning_rate=6.37, snapshot=message("run.no_snapshot")
+    )
+    endings.end(database, lease, "failed", Failure("diverged", reason))
+
+    page = get(client, f"/jobs/{job_id}")
+
+    [retry] = [each for each in page.all("button", name="action") if each.text == "Retry"]
+    [clone] = [each for each in page.all("a") if each.text == "Clone run"]
+    assert "primary" not in retry.attributes["class"]
+    assert "primary" in clone.attributes["class"]
+    assert "so it ends there again: clone the run and lower its learning rate" in page.text
+    alert = page.one("section", role="alert").text
+    assert alert.startswith("The loss diverged Loss became NaN or infinite at epoch 1, batch 262")
+    assert "It had made no snapshot." in alert
+    assert page.one("span", data_live="batch").text == "262"
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy import update
 
-from core import queries
+from core import queries, saved_filters
 from core.database.models import Job
+from core.jobs import lifecycle
+from core.jobs.actors import LOCAL_OWNER
 from core.protocol.reports import StepMetrics
+from core.spec.presets import resolve
+from tests.core.many import multiply
 from tests.reported import epoch_end
 from tests.webui.pages.conftest import Page, get
 from webui.pages import list_columns, runs
@@ -70,7 +74,7 @@ def test_the_filters_stand_in_the_address_and_stay_when_one_pages(client, submit
     following = page.one("a", rel="next").attributes["href"]
     assert "dataset=mnist" in following
     last = get(client, following)
-    assert [link.text for link in last.all("a") if "run " in link.text.lower()] == ["run 0"]
+    assert [link.text for link in last.all("a", **{"class": "whole"})] == ["run 0"]
     assert "No run is like that" in get(client, "/?dataset=digits").text
 
 
@@ -141,6 +145,15 @@ def test_every_column_can_be_shown_and_sorted_by_where_it_says_so(client, succee
         assert len(ordered) == 1 or "No run is like that" in found.text
 
 
+def test_the_grid_of_the_list_has_a_width_for_each_heading(client, submitted):
+    submitted("waits")
+    for address in ("/", "/?columns=", "/?columns=notes,finished,model.kind,batch_size"):
+        page = get(client, address)
+        style = page.one("table", role="table").attributes["style"]
+        widths = style.removeprefix("--columns: ").replace("(17rem, 1fr)", "").split()
+        assert len(widths) == len(page.all("th"))
+
+
 def test_a_heading_sorts_by_its_column_and_then_the_other_way(client, submitted):
     for rate in (0.1, 0.3, 0.02):
         submitted(f"rate {rate}", optimizer={"kind": "sgd", "learning_rate": rate})
@@ -154,6 +167,18 @@ def test_a_heading_sorts_by_its_column_and_then_the_other_way(client, submitted)
         names.append([link.text for link in page.all("a", **{"class": "whole"})])
 
     assert names[0] == names[1][::-1] == ["rate 0.02", "rate 0.1", "rate 0.3"]
+
+
+def test_the_caption_says_by_what_the_list_is_sorted_in_the_language_of_the_reader(
+    client, submitted
+):
+    submitted()
+    assert (
+        get(client, "/?sort=-optimizer.learning_rate").one("caption").text
+        == "Runs, by learning rate"
+    )
+    client.set_cookie("language", "zh")
+    assert get(client, "/?sort=-created").one("caption").text == "任务，按创建时间排序"
 
 
 def test_a_row_draws_how_the_loss_went_and_says_it_in_words(client, database, report):
@@ -229,9 +254,22 @@ def test_a_filter_is_saved_shown_and_forgotten(client, submitted):
     assert answer.status_code == 303
     kept = get(client, answer.headers["Location"])
     assert kept.one("a", href="/?state=queued%2Crunning&text=run").text == "mine"
+    assert "The filter mine is saved" in kept.one("section", role="status").text
     forgotten = next(form for form in kept.all("form") if "/remove" in form.attributes["action"])
     client.post(forgotten.attributes["action"], data=asked)
     assert "mine" not in get(client, "/").text
+
+
+def test_a_filter_that_a_program_wrote_is_current_in_its_own_list_and_can_be_forgotten(
+    client, database
+):
+    query = "sort=created&state=failed&state=queued&columns=worker%2Ccurve&limit=50&tag="
+    saved_filters.save(database, LOCAL_OWNER.name, "odd", query)
+
+    page = get(client, f"/?{query}")
+
+    assert page.one("a", **{"aria-current": "true", "href": f"/?{query}"}).text == "odd"
+    assert page.one("button", **{"aria-label": "Forget the filter odd"})
 
 
 def test_several_states_and_a_time_stand_in_the_address(client, submitted, running):
@@ -243,15 +281,44 @@ def test_several_states_and_a_time_stand_in_the_address(client, submitted, runni
     assert "write a date" in get(client, "/?created_to=never", 422).text
 
 
-def test_the_wall_shows_what_runs_what_ended_and_what_waits(client, succeeded, running, submitted):
-    assert "Nothing is training" in get(client, "/wall").text
-    succeeded("done")
-    running("goes")
-    submitted("waits")
+def test_what_the_list_is_filtered_by_stands_above_it_and_goes_with_a_click(client, submitted):
+    submitted("grid 1")
+    page = get(client, "/?tag=grid&text=a&sort=created")
 
-    page = get(client, "/wall")
+    assert "open" not in page.one("details", id="filters").attributes
+    chips = page.one("p", id="in-force").text
+    assert "Tag: grid" in chips
+    assert "Name has: a" in chips
+    [without_tag] = page.all("a", aria_label="Without the filter tag: grid")
+    assert without_tag.attributes["href"] == "/?text=a&sort=created"
+    assert not get(client, "/?sort=created").all("p", id="in-force")
 
-    assert [each.text for each in page.all("dd")] == ["1", "1", "1", "1 of 2"]
-    for text in ("done", "98.76%", "succeeded", "goes", "epoch 1 of 1"):
-        assert text in page.text
-    assert not Page(client.get("/wall?part=1").text).all("header")
+
+def test_the_list_says_how_runs_are_compared_and_keeps_the_page_when_its_rows_change(
+    client, database, submitted
+):
+    submitted("first")
+    assert "Tick two or more" not in get(client, "/").text
+    assert get(client, "/").one("p", **{"class": "faint total"}).text == "1 run"
+    multiply(database, 60)
+
+    page = get(client, "/")
+    assert page.one("p", **{"class": "faint total"}).text == "61 runs"
+    assert "Tick two or more to compare them" in page.text
+    older = page.one("a", rel="next").attributes["href"]
+    rows = [each.attributes["href"] for each in get(client, older).all("a") if each.text == "100"]
+    assert rows == [f"{older}&limit=100"] or rows == [older.replace("?", "?limit=100&")]
+
+
+def test_the_filter_offers_the_tags_that_there_are_and_folds_the_hyperparameters(client, database):
+    for tags in (["night", "thesis"], ["thesis"]):
+        spec = resolve("quick", {})
+        lifecycle.submit(database, LOCAL_OWNER, name="tagged", spec=spec, tags=tags)
+
+    page = get(client, "/")
+    offered = [each.attributes.get("value") for each in page.all("option")]
+    assert {"night", "thesis"} <= set(offered)
+    [folded] = page.all("details", **{"class": "more-columns"})
+    assert "open" not in folded.attributes
+    [shown] = get(client, "/?columns=batch_size").all("details", **{"class": "more-columns"})
+    assert "open" in shown.attributes

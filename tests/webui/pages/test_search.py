@@ -43,6 +43,16 @@ def test_tags_presets_datasets_workers_and_pages_are_found(client, database, sub
     assert "/storage" in found(client, "storage")
 
 
+def test_the_runs_of_a_tag_are_found_by_it(client, database, submitted):
+    tagged, other = submitted("first"), submitted("second")
+    editing.edit(database, tagged.id, LOCAL_OWNER, tags=["homework"])
+
+    addresses = found(client, "homework")
+
+    assert {"/?tag=homework", f"/jobs/{tagged.id}"} <= addresses
+    assert f"/jobs/{other.id}" not in addresses
+
+
 def test_what_is_suggested_is_a_list_of_options(client, submitted):
     submitted("<b>bold</b>")
 

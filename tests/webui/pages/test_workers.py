@@ -21,6 +21,26 @@ def test_the_workers_page_shows_who_is_there_and_what_they_run(client, running):
     assert get(client, "/workers").one("a", href=f"/jobs/{job_id}")
 
 
+def test_everything_says_that_a_worker_is_starting_and_nothing_asks_for_another(
+    client, database, submitted
+):
+    workers.register(database, workers.WorkerFacts("comes", 1, "0", ["default"], [], 0))
+    job = submitted()
+
+    page = get(client, "/workers")
+    assert page.one("section", id="worker-1").text.startswith("Worker comes is starting.")
+    assert "No workers connected" not in page.text
+    assert not page.all("details", id="gone")
+    run = get(client, f"/jobs/{job.id}").text
+    assert "A worker is starting: it loads PyTorch" in run
+    assert "No worker is live" not in run
+    assert "A worker is starting: it runs what it can" in get(client, "/jobs/new").text
+    assert client.get("/readyz").json["workers"] == "starting"
+    assert client.get("/api/v1/workers").json["items"][0]["status"] == "starting"
+    preview = client.post("/api/v1/previews", json={"dataset": "digits"}).json["url"]
+    assert client.get(preview).json["code"] == "preview.worker_starting"
+
+
 def test_a_worker_that_stopped_is_shown_as_stopped(client, database, worker_id):
     workers.mark_stopped(database, worker_id)
     row = get(client, "/workers").one("tr", id=f"worker-{worker_id}")
@@ -104,6 +124,20 @@ def test_each_gpu_shows_what_its_driver_tells(client, database):
     card = get(client, "/workers").one("li", id=f"worker-{worker_id}").text
 
     assert "GPU 42% Memory 20.0 GB of 80.0 GB 61 °C" in card
+
+
+def test_workers_of_one_machine_say_that_cpu_and_memory_are_of_the_whole_of_it(client, database):
+    of_host = {"cpu": 0.5, "load": 1.0, "cores": 2, "memory_used_bytes": 1, "memory_bytes": 2}
+    for name, host in (("ada", "boot-1"), ("bo", "boot-1"), ("cy", "boot-2"), ("di", None)):
+        facts = workers.WorkerFacts(name, 1, "0", ["default"], [], 1, host=host)
+        workers.heartbeat(database, workers.register(database, facts), gauges={"host": of_host})
+
+    page = get(client, "/workers")
+
+    cards = [page.one("li", id=f"worker-{number}").text for number in (1, 2, 3, 4)]
+    assert "of the whole machine, on which worker bo is too" in cards[0]
+    assert "of the whole machine, on which worker ada is too" in cards[1]
+    assert not [card for card in cards[2:] if "of the whole machine" in card]
 
 
 def test_the_page_says_what_waits_and_for_what(client, submitted):

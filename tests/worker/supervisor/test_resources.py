@@ -2,6 +2,7 @@
 
 import os
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
@@ -49,7 +50,7 @@ CPU = Device("cpu", "CPU")
 
 
 def gauges_of(devices=(CPU,)):
-    return Gauges(devices, Slots(divide(devices, None)))
+    return Gauges(devices, Slots(divide(devices, None)), Path("no data here"))
 
 
 def read(clock, devices, report=None, process_id=None):

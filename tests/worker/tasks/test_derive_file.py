@@ -8,15 +8,16 @@ import threading
 import onnxruntime
 import pytest
 
-from core import derived
+from core import derived, workers
 from core.database.clock import now
 from core.database.models import Artifact, Job
-from core.jobs import lifecycle, snapshots
+from core.jobs import drains, lifecycle, snapshots
 from core.jobs.actors import LOCAL_OWNER
 from core.jobs.snapshots import SnapshotRef
 from core.messaging.pubsub import NO_JOB
 from core.spec.presets import resolve
 from core.storage.blobs import Blob
+from core.workers import WorkerFacts
 from tests.services import wait_until, wait_until_gone
 from tests.worker.conftest import process_of
 from tests.worker.training.outputs.test_exports import RESULTS, images_of, trained
@@ -144,7 +145,37 @@ def test_a_dataset_that_no_worker_has_is_named(deriver, database, monkeypatch):
 
     wait_until(lambda: deriver._look() or derived.find(database, key).error, "it is taken")
 
-    assert "MNIST is not on this worker yet" in derived.find(database, key).error.text
+    assert "No worker has MNIST yet" in derived.find(database, key).error.text
+
+
+def test_what_another_worker_has_the_dataset_for_waits_for_that_one(
+    context, deriver, database, monkeypatch
+):
+    monkeypatch.setattr("core.asked.LEFT_TO_OTHERS_S", 0.0)
+    has_it = WorkerFacts("busy", 2, "0", ["default"], [], 1, datasets=["mnist"])
+    busy = workers.register(database, has_it)
+    key = derived.ask(database, derived.test_images("mnist"))[0].key
+
+    deriver._look()
+    assert derived.find(database, key).taken_at is None
+
+    workers.mark_stopped(database, busy)
+    wait_until(lambda: deriver._look() or derived.find(database, key).error, "it is taken")
+    assert "No worker has MNIST yet" in derived.find(database, key).error.text
+
+
+def test_a_worker_that_somebody_drains_computes_nothing_until_it_is_resumed(
+    context, deriver, database
+):
+    key = derived.ask(database, derived.test_images("digits"))[0].key
+    drains.drain(database, "test", LOCAL_OWNER)
+
+    deriver._look()
+    assert derived.find(database, key).taken_at is None
+
+    drains.resume(database, "test", LOCAL_OWNER)
+    deriver._look()
+    assert content(context, database, key)
 
 
 def test_a_worker_that_drains_computes_nothing(context, deriver, database):

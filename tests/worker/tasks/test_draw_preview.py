@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 
 from core import previews
+from core.jobs import drains
+from core.jobs.actors import LOCAL_OWNER
 from core.messaging.pubsub import NO_JOB
 from core.protocol.orders import PreviewOrder
 from core.spec import presets
@@ -82,12 +84,12 @@ def test_what_cannot_be_drawn_says_why(drawer, database, monkeypatch, caplog):
     wait_until(lambda: drawer._look() or is_over(database, key), "it is taken")
 
     assert previews.find(database, key).error.text == (
-        "MNIST is not on this worker yet; it is fetched when the first run needs it."
+        "No worker has MNIST yet; it is fetched when the first run needs it."
     )
     assert "MNIST is not on this worker" in caplog.text
 
 
-def test_what_others_may_have_is_left_to_them_at_first(drawer, database):
+def test_what_others_may_have_is_left_to_them(drawer, database):
     key = ask(database, "mnist")
 
     drawer._look()
@@ -173,6 +175,15 @@ def test_a_worker_that_drains_draws_nothing(context, drawer, database):
     assert previews.find(database, key).taken_at is None
 
 
+def test_a_worker_that_somebody_drains_draws_nothing(drawer, database):
+    key = ask(database)
+    drains.drain(database, "test", LOCAL_OWNER)
+
+    drawer._look()
+
+    assert previews.find(database, key).taken_at is None
+
+
 def test_a_wake_up_has_it_drawn_at_once(context, working, database, monkeypatch):
     key = ask(database)
 
@@ -183,13 +194,13 @@ def test_a_wake_up_has_it_drawn_at_once(context, working, database, monkeypatch)
     wait_until(is_drawn, "it is drawn", every=0.2)
 
 
-def test_what_was_left_to_others_is_looked_for_again_soon(working, database):
+def test_what_nobody_has_is_looked_for_again_soon(working, database):
     key = ask(database, "mnist")
     working.wake(NO_JOB)
 
     wait_until(lambda: is_over(database, key), "it is taken", timeout=beside.LOOK_EVERY_S / 2)
 
-    assert "not on this worker" in previews.find(database, key).error.text
+    assert "No worker has" in previews.find(database, key).error.text
 
 
 def test_without_wake_ups_it_is_drawn_by_looking(context, database, monkeypatch):

@@ -17,6 +17,7 @@ from webui.api.shapes.events import EventShape
 from webui.api.shapes.filters import FilterShape
 from webui.api.shapes.health import HealthShape
 from webui.api.shapes.jobs import JobShape, QueuedShape, list_of_jobs, waiting_keys, whole_job
+from webui.api.shapes.notifications import DeliveryShape, NotificationsShape, WebhookShape
 from webui.api.shapes.previews import PreviewShape, WaitingShape
 from webui.api.shapes.problems import Problem
 from webui.api.shapes.queue import HourShape, LineShape, QueueShape
@@ -36,6 +37,7 @@ from webui.api.shapes.retention import (
     StorageShape,
     UsageShape,
 )
+from webui.api.shapes.sharing import LimitsShape, ShareShape, SharingShape
 from webui.api.shapes.spec import DatasetShape, NetworkShape, PresetShape, SpecShape
 from webui.api.shapes.workers import RestShape, WorkerShape
 
@@ -50,6 +52,7 @@ __all__ = [
     "CurveShape",
     "CurvesShape",
     "DatasetShape",
+    "DeliveryShape",
     "Epoch",
     "EvaluationShape",
     "EventShape",
@@ -58,6 +61,7 @@ __all__ = [
     "HourShape",
     "InvitationShape",
     "JobShape",
+    "LimitsShape",
     "LineShape",
     "Listing",
     "LogLine",
@@ -66,6 +70,7 @@ __all__ = [
     "MetricSample",
     "NetworkShape",
     "NewInvitationShape",
+    "NotificationsShape",
     "OpenShape",
     "PersonShape",
     "PresetShape",
@@ -79,11 +84,14 @@ __all__ = [
     "RestShape",
     "RunUsageShape",
     "Shape",
+    "ShareShape",
+    "SharingShape",
     "SparseShape",
     "SpecShape",
     "StorageShape",
     "UsageShape",
     "WaitingShape",
+    "WebhookShape",
     "WorkerShape",
     "list_of_jobs",
     "timestamp",

@@ -10,9 +10,10 @@ from webui.api.shapes.base import JSON, SparseShape
 
 
 class HealthShape(SparseShape):
-    """What is there: `ok` or `away`; Redis may also be `refuses`, the workers `lost` or `none`.
+    """What is there: `ok` or `away`.
 
-    The reasons are given where Redis or workers are not as they should be.
+    Redis may also be `refuses`, the workers `lost`, `starting` or `none`. The reasons are given
+    where Redis or workers are not as they should be.
     """
 
     status: str

@@ -139,6 +139,9 @@ class JobShape(Shape):
     owner: Annotated[str, Field(description="Who submitted it.")]
     tags: list[str]
     notes: str
+    private: Annotated[
+        bool, Field(description="Whether its owner and administrators alone see it.")
+    ]
     cloned_from: Annotated[
         int | None, Field(description="The run that it began as a copy of; null in lists.")
     ]
@@ -209,6 +212,7 @@ class JobShape(Shape):
         heartbeat = row.progress.last_heartbeat_at if row.state == "running" else None
         return cls(
             **{name: getattr(row, name) for name in _AS_STORED},
+            private=row.is_private,
             cloned_from=cloned_from,
             progress=Progress.of(row),
             train_loss=_train_loss(row),
@@ -248,6 +252,7 @@ def _train_loss_over(row: Job) -> Literal["epoch", "batches"] | None:
 
 
 _MADE = {
+    "private",
     "cloned_from",
     "progress",
     "train_loss",
@@ -282,8 +287,9 @@ def waiting_keys(session: Session, job_ids: Sequence[int]) -> dict[int, str]:
 def whole_job(session: Session, row: Job, worker_name: str | None) -> JobShape:
     """A job by itself: besides, where it can resume, how it computes, and its last epoch."""
     waits = status.explain(session, [row]).get(row.id)
-    newest = next(iter(snapshots.newest_first(session, row.id)), None)
-    attempt = session.get(Attempt, (row.id, row.attempt))
+    has_begun = row.attempt > 0  # one that was submitted a moment ago has nothing of an attempt
+    newest = next(iter(snapshots.newest_first(session, row.id)), None) if has_begun else None
+    attempt = session.get(Attempt, (row.id, row.attempt)) if has_begun else None
     micro_batch = attempt.micro_batch if attempt else None
     parent = session.get(Clone, row.id)
     return JobShape.of(

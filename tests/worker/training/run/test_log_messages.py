@@ -48,6 +48,6 @@ def test_a_divergence_names_the_place_the_rate_and_what_is_left():
     nothing, a_point = (log_messages.diverged(2, 5, 0.30, saved).text for saved in (None, 0))
 
     for text in (nothing, a_point):
-        assert "epoch 2, batch 5, at learning rate 0.3" in text
-    assert "no snapshot yet" in nothing
+        assert "epoch 2, batch 5, where the schedule had the learning rate at 0.3" in text
+    assert "had made no snapshot" in nothing
     assert "that after 0 batches" in a_point

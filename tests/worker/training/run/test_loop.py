@@ -182,7 +182,9 @@ def test_a_run_stops_before_the_next_batch_when_asked(data_folder, tmp_path):
 
 
 def test_a_loss_that_is_no_number_ends_the_run(data_folder, tmp_path):
-    with pytest.raises(Diverged, match=r"epoch .*, batch .*, at learning rate 10"):
+    with pytest.raises(
+        Diverged, match=r"epoch .*, batch .*, where the schedule had the learning rate at 10"
+    ):
         run(DIVERGING, data_folder, tmp_path)
 
 
@@ -199,7 +201,9 @@ def test_the_batch_at_which_a_loss_was_no_number_any_more_is_named(
     monkeypatch.setattr(loop, "REPORT_EVERY_S", 3600)
     schedule = {"kind": "step", "every": 1, "factor": 0.5, "warmup": 0.5}
 
-    with pytest.raises(Diverged, match=r"epoch 1, batch 5, at learning rate 0\.0208"):
+    with pytest.raises(
+        Diverged, match=r"epoch 1, batch 5, where the schedule had the learning rate at 0\.0208"
+    ):
         run({"schedule": schedule}, data_folder, tmp_path)
 
 

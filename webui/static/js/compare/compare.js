@@ -3,12 +3,19 @@
 import uPlot from "../../node_modules/uplot/dist/uPlot.esm.js";
 import { duration, number, percent, percentTick, rough, short, tick, visible } from "../lib/format.js";
 import { resolved } from "../lib/colors.js";
+import { gettext } from "../lib/words.js";
 import { along } from "./along.js";
 
 const FAINT = 0.15; // of what is not pointed at
+const FEW_DOTS = 30; // of a line: with more they would run into one another
 
 const { runs } = JSON.parse(document.getElementById("compare-data").textContent);
-const AXES = { epoch: tick, step: rough, time: duration, images: rough };
+const AXES = {
+  epoch: { write: tick, title: () => gettext("Epoch") },
+  step: { write: rough, title: () => gettext("Step") },
+  time: { write: duration, title: () => gettext("Training time") },
+  images: { write: rough, title: () => gettext("Images seen") },
+};
 const figures = [];
 
 const colorOf = (hue) => resolved("var(--run)", { className: "run-of", custom: `--hue: ${hue}` });
@@ -29,7 +36,18 @@ class Figure {
     this.plot?.destroy();
     const tables = runs.map((run) => along(run, this.value, axis)).map(({ x, y }) => [x, y]);
     const write = this.isShare ? percentTick : short;
-    const look = { stroke: resolved("var(--muted)"), grid: { stroke: resolved("var(--line)"), width: 1 }, ticks: { show: false } };
+    const { write: writePlace, title } = AXES[axis];
+    // parts of an epoch are named only where there is nothing else to name
+    const isNamed = (plot, place) => axis !== "epoch" || Number.isInteger(place) || plot.scales.x.max - plot.scales.x.min < 1;
+    const look = {
+      stroke: resolved("var(--muted)"),
+      grid: { stroke: resolved("var(--line)"), width: 1 },
+      ticks: { show: false },
+      font: font(),
+      labelFont: font(),
+      labelSize: 20,
+      labelGap: 0,
+    };
     this.plot = new uPlot(
       {
         ...this.#size(),
@@ -39,13 +57,10 @@ class Figure {
         cursor: { y: false, drag: { x: true, y: false }, focus: { prox: 16 }, points: { size: 6 } },
         scales: { x: { time: false } },
         axes: [
-          { ...look, font: font(), size: 28, values: (_, splits) => splits.map((split) => AXES[axis](split)) },
-          { ...look, font: font(), size: 56, values: (_, splits) => splits.map((split) => write(split)) },
+          { ...look, label: title(), size: 28, values: (plot, splits) => splits.map((split) => (isNamed(plot, split) ? writePlace(split) : "")) },
+          { ...look, label: this.element.dataset.label, size: 56, values: (_, splits) => splits.map((split) => write(split)) },
         ],
-        series: [
-          {},
-          ...runs.map(({ name, hue }) => ({ label: name, stroke: colorOf(hue), width: 1.5, spanGaps: true, points: { show: false } })),
-        ],
+        series: [{}, ...runs.map((run, place) => this.#series(run, tables[place][0].length))],
         hooks: { setSeries: [(_plot, index) => this.#point(index)], setCursor: [() => this.#write()] },
       },
       uPlot.join(tables),
@@ -54,6 +69,12 @@ class Figure {
     this.element.plot = this.plot; // for whoever looks at a page from outside
     this.element.dataset.axis = axis;
     this.element.dataset.lines = tables.filter(([x]) => x.length).length;
+  }
+
+  // Of one epoch there is no line, only its dot: without it the run would be missing.
+  #series({ name, hue }, count) {
+    const stroke = colorOf(hue);
+    return { label: name, stroke, width: 1.5, spanGaps: true, points: { show: count <= FEW_DOTS, size: 6, fill: stroke } };
   }
 
   // Makes one run stand out; null: none.

@@ -3,7 +3,7 @@
 import { resolved } from "../lib/colors.js";
 import { visible } from "../lib/format.js";
 import { gettext } from "../lib/words.js";
-import { color, mark } from "./marks.js";
+import { COLORS, color, mark } from "./marks.js";
 
 const WRONG = "wrong"; // beside the labels, what may be highlighted
 const EDGE = 12; // pixels around all points
@@ -11,6 +11,7 @@ const REACH = 24; // pixels from which a point is taken
 const POINT = 2.6; // pixels, half of its width; of few points more
 const FEW = 1000;
 const FAINT = 0.12;
+const MOST_RINGS = 0.1; // of all images
 
 export function showMap(place, data) {
   return new ImageMap(place, data);
@@ -42,7 +43,7 @@ class ImageMap {
   }
 
   #color(label) {
-    const css = getComputedStyle(this.place).getPropertyValue(`--class-${label % 6}`).trim();
+    const css = getComputedStyle(this.place).getPropertyValue(`--class-${label % COLORS}`).trim();
     return label === WRONG ? resolved("var(--bad)") : resolved(css || color(label));
   }
 
@@ -82,6 +83,7 @@ class ImageMap {
     context.globalAlpha = this.highlighted === null ? 0.75 : 1;
     this.#points(context, (n) => chosen[n]);
     context.globalAlpha = 1;
+    if (this.highlighted === null || this.highlighted === WRONG) this.#ringErrors(context);
     if (this.current !== null) this.#ring(context);
     this.#drawKeys();
   }
@@ -96,6 +98,20 @@ class ImageMap {
       });
       context.fill();
     });
+  }
+
+  // Each error in a ring, as the legend has it; of a network that is mostly wrong that would be a carpet.
+  #ringErrors(context) {
+    const { labels, predictions } = this.data;
+    const errors = labels.flatMap((label, n) => (label === predictions[n] ? [] : [n]));
+    if (errors.length > MOST_RINGS * labels.length) return;
+    context.strokeStyle = this.#color(WRONG);
+    context.lineWidth = 1.5;
+    for (const n of errors) {
+      context.beginPath();
+      context.arc(...this.#at(n), this.size + 3, 0, 2 * Math.PI);
+      context.stroke();
+    }
   }
 
   #ring(context) {

@@ -1,13 +1,22 @@
-// The marks of classes: six colors that color-blind people tell apart, and a shape for each six classes.
+// The marks of classes: ten colors, so that ten classes have one each. Six of them color-blind people tell apart;
+// the other four come with another shape, and so does each further ten classes.
 
-const COLORS = 6;
+export const COLORS = 10;
+const TOLD_APART = 6;
 const SHAPES = [circle, square, triangle, cross, diamond, bar, down, plus];
 
 export const color = (label) => `var(--class-${label % COLORS})`;
 
 // Adds the mark of a class to a path, around a place.
 export function mark(context, label, x, y, radius) {
-  SHAPES[Math.floor(label / COLORS) % SHAPES.length](context, x, y, radius);
+  SHAPES[shapeOf(label)](context, x, y, radius);
+}
+
+// Two shapes each ten classes; when all are used, those of the two kinds of colors change places.
+export function shapeOf(label) {
+  const tens = Math.floor(label / COLORS);
+  const other = label % COLORS >= TOLD_APART ? 1 : 0;
+  return (2 * tens + other + Math.floor((2 * tens) / SHAPES.length)) % SHAPES.length;
 }
 
 function circle(context, x, y, r) {

@@ -1,11 +1,19 @@
 // What a worker computes for a page: asked for again until it is there.
 
-import { fetchPart } from "../lib/refresh.js";
+import { fetchPart, morph } from "../lib/refresh.js";
 
 const FIRST_MS = 700;
 const LONGEST_MS = 5000;
 
-// `part`: the element that waits; `ready` is called with the new one once it is there, or has failed.
+// What a reader has chosen meanwhile, though it is not shown yet, stays chosen.
+function keepChoices(part, fresh) {
+  for (const select of part.querySelectorAll("select[name]")) {
+    const its = fresh.querySelector(`select[name="${select.name}"]`);
+    if (its) its.value = select.value;
+  }
+}
+
+// `part`: the element that waits; `ready` is called with it once what it waits for is there, or has failed.
 export function waitFor(part, ready) {
   let pause = FIRST_MS;
   const look = async () => {
@@ -17,8 +25,8 @@ export function waitFor(part, ready) {
       const status = fresh.querySelector("[data-waiting] [role=status]");
       const shown = waiting.querySelector("[role=status]");
       if (!status) {
-        part.replaceWith(fresh);
-        part = fresh;
+        keepChoices(part, fresh);
+        morph(part, fresh, "outerHTML");
       } else if (shown.textContent !== status.textContent) {
         shown.textContent = status.textContent;
       }

@@ -1,4 +1,4 @@
-// Buttons that copy a digest.
+// Buttons that copy a digest, a token or a link.
 
 import { gettext } from "./words.js";
 
@@ -22,10 +22,12 @@ async function copy(text) {
 }
 
 export function offerCopies() {
+  for (const button of document.querySelectorAll("[data-copy][hidden]")) button.hidden = false;
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-copy]");
     if (!button) return;
+    button.dataset.label ??= button.textContent;
     button.textContent = (await copy(button.dataset.copy)) ? gettext("copied") : gettext("not copied");
-    setTimeout(() => (button.textContent = gettext("copy")), 1500);
+    setTimeout(() => (button.textContent = button.dataset.label), 1500);
   });
 }

@@ -1,11 +1,14 @@
 // "Tell me when it ends": a button on the page of a run. Whoever presses it is asked once whether the browser may
 // show notifications; where it may not, a message on the page has to do. As long as a page of ours is open, one
-// tab asks how the runs are that somebody waits for, also while it is hidden.
+// tab asks how the runs are that somebody waits for, also while it is hidden. What somebody has chosen on the page of
+// notifications is shown in the same way, in the browsers in which that page was saved or opened.
 
+import { ask as askServer } from "./ask.js";
 import { toast } from "./toasts.js";
 import { gettext } from "./words.js";
 
 const STORED = "trainyard-awaited";
+const SHOWS_NEWS = "trainyard-shows-news"; // whether this browser asks for news
 const EVERY_MS = 10_000;
 const channel = new BroadcastChannel("trainyard-notices"); // to all tabs: any may be the one that is looked at
 const FINAL = new Set(["succeeded", "failed", "cancelled"]);
@@ -25,8 +28,36 @@ function setAwaited(runs) {
 
 export function offerNotices() {
   offerButton();
+  offerNews();
   channel.addEventListener("message", ({ data }) => show(data));
   look();
+}
+
+// On the page of notifications: a browser that is to show news is asked once whether it may.
+function offerNews() {
+  const form = document.getElementById("choose-notifications");
+  if (!form) return;
+  const boxes = [...form.querySelectorAll("[data-by-browser]")];
+  keep(SHOWS_NEWS, boxes.some((box) => box.checked) ? "1" : "");
+  form.addEventListener("change", ({ target }) => {
+    if (target.matches("[data-by-browser]") && target.checked) askToNotify();
+  });
+}
+
+function keep(name, value) {
+  try {
+    localStorage.setItem(name, value);
+  } catch {
+    // a browser that keeps nothing shows no news
+  }
+}
+
+function showsNews() {
+  try {
+    return localStorage.getItem(SHOWS_NEWS) === "1";
+  } catch {
+    return false;
+  }
 }
 
 function offerButton() {
@@ -44,6 +75,20 @@ function offerButton() {
   });
   showState();
   place(page, button);
+  removeAtEnd(button);
+}
+
+// A run that has ended while it was looked at has nothing left to tell.
+function removeAtEnd(button) {
+  const head = document.getElementById("part-head");
+  if (!head) return;
+  const watch = new MutationObserver(() => {
+    const { state } = document.getElementById("part-head")?.dataset ?? {};
+    if (!FINAL.has(state)) return;
+    watch.disconnect();
+    (button.closest(".notice-row") ?? button).remove();
+  });
+  watch.observe(head.parentElement, { attributeFilter: ["data-state"], childList: true, subtree: true });
 }
 
 // Where the page has a place for it; else below its head, in no part that is rendered again.
@@ -59,7 +104,8 @@ function place(page, button) {
 
 function isOver() {
   const data = document.getElementById("run-data");
-  return data ? FINAL.has(JSON.parse(data.textContent).job?.state) : false;
+  const head = document.getElementById("part-head");
+  return FINAL.has(head?.dataset.state) || (data ? FINAL.has(JSON.parse(data.textContent).job?.state) : false);
 }
 
 function toggle(page) {
@@ -86,15 +132,29 @@ function look() {
 }
 
 async function ask() {
+  if (showsNews()) await askForNews();
   for (const [address, name] of Object.entries(awaited())) {
     try {
-      const response = await fetch(address);
+      const response = await askServer(address);
       if (response.status === 404) forget(address);
       const job = response.ok ? await response.json() : null;
       if (job && FINAL.has(job.state)) tell(address, name, job);
     } catch {
       return; // the server is away: later
     }
+  }
+}
+
+async function askForNews() {
+  try {
+    const response = await askServer("/api/v1/notifications/news", { method: "POST" });
+    if (!response.ok) return;
+    for (const news of (await response.json()).items) {
+      const page = news.job_id ? `/jobs/${news.job_id}` : "/account/notifications";
+      tellAll({ text: news.message.text, page, isError: news.type === "run.failed" });
+    }
+  } catch {
+    // the server is away: later
   }
 }
 
@@ -111,7 +171,11 @@ function tell(address, name, job) {
     failed: gettext("%(name)s failed.", { name }),
     cancelled: gettext("%(name)s was cancelled.", { name }),
   }[job.state];
-  const news = { text, page, isError: job.state === "failed" };
+  tellAll({ text, page, isError: job.state === "failed" });
+}
+
+function tellAll(news) {
+  const { text, page } = news;
   show(news);
   channel.postMessage(news);
   if (!document.hidden) return;

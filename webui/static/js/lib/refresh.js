@@ -2,6 +2,7 @@
 // morphs what has changed, so that focus, selection and scroll stay where they are.
 
 import { Idiomorph } from "../../node_modules/idiomorph/dist/idiomorph.esm.js";
+import { ask } from "./ask.js";
 import * as connection from "./connection.js";
 import { openSource } from "./source.js";
 import { writeTimes } from "./times.js";
@@ -11,20 +12,22 @@ const EVERY_MS_WHILE_FOLLOWING = 10_000; // progress is no event
 const GATHER_MS = 200; // many events make one look
 const PATIENCE_MS = 10000;
 const GONE = 410; // another database is behind this address now
-const LOGGED_OUT = 401; // which leads to the login, and back here
 
 export async function fetchPart(address) {
-  const response = await fetch(address, { signal: AbortSignal.timeout(PATIENCE_MS) });
-  if ([GONE, LOGGED_OUT].includes(response.status)) location.reload();
+  const response = await ask(address, { signal: AbortSignal.timeout(PATIENCE_MS) });
+  if (response.status === GONE) location.reload();
   if (!response.ok) throw new Error(`${address}: ${response.status}`);
   return new DOMParser().parseFromString(await response.text(), "text/html");
 }
+
+// Of 500 rows few have changed: the others are not walked through.
+const beforeNodeMorphed = (old, fresh) => !(old.nodeName === "TR" && old.isEqualNode(fresh));
 
 export function morph(element, fresh, morphStyle) {
   writeTimes(fresh); // else each time would change to the server's words and back
   // what somebody types stays; a focused button, link or summary says what it does like any other
   const ignoreActiveValue = Boolean(document.activeElement?.matches("input, select, textarea"));
-  Idiomorph.morph(element, fresh, { morphStyle, ignoreActiveValue });
+  Idiomorph.morph(element, fresh, { morphStyle, ignoreActiveValue, callbacks: { beforeNodeMorphed } });
 }
 
 async function refresh(element) {

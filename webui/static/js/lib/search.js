@@ -2,9 +2,10 @@
 // choice opens the page of the search, as it does without a script.
 
 import { fetchPart } from "./refresh.js";
-import { ngettext } from "./words.js";
+import { gettext, ngettext } from "./words.js";
 
 const REST_MS = 150;
+const SLOW_MS = 300; // an answer that comes sooner needs no word before it
 
 export function offerSearch() {
   const form = document.getElementById("search");
@@ -35,6 +36,7 @@ class SearchBox {
     });
     input.addEventListener("keydown", (event) => this.#key(event));
     input.addEventListener("blur", () => this.close());
+    this.form.addEventListener("submit", () => this.input.value.trim() && this.#wait());
     input.addEventListener("focus", () => this.#ask());
     list.addEventListener("pointerdown", (event) => event.preventDefault()); // the focus stays where it is
     list.addEventListener("click", ({ target }) => this.#open(target.closest("[role=option]")));
@@ -53,15 +55,30 @@ class SearchBox {
     }
     if (text === this.asked) return this.#show();
     this.asked = text;
+    const slow = setTimeout(() => text === this.asked && this.#wait(), SLOW_MS);
     try {
       const fresh = await fetchPart(`${this.form.action}?${new URLSearchParams({ q: text, part: 1 })}`);
       if (text !== this.asked) return; // something else was typed meanwhile
+      clearTimeout(slow);
+      this.list.removeAttribute("aria-busy");
       this.list.replaceChildren(...fresh.body.childNodes);
       this.chosen = -1;
       this.#show();
     } catch {
+      clearTimeout(slow);
       this.asked = ""; // the page of the search may work, or says what does not
+      this.close();
     }
+  }
+
+  // Says that an answer is on its way.
+  #wait() {
+    if (document.activeElement !== this.input) return;
+    const text = gettext("Searching…");
+    this.list.replaceChildren(Object.assign(document.createElement("div"), { className: "group-title", textContent: text }));
+    this.list.setAttribute("aria-busy", "true");
+    this.list.hidden = false;
+    this.count.textContent = text;
   }
 
   #show() {

@@ -19,7 +19,9 @@ const SHORTCUTS = [
   { keys: "j", text: () => gettext("Next row"), act: () => step(1), where: rows },
   { keys: "k", text: () => gettext("Row before"), act: () => step(-1), where: rows },
   { keys: "Enter", text: () => gettext("Open the row"), where: rows },
-  { keys: "x", text: () => gettext("Choose the row"), where: () => document.getElementById("selection") },
+  { keys: "x", text: () => gettext("Choose the row"), where: hasSelection },
+  { keys: "X", text: () => gettext("Choose all rows up to this one"), where: hasSelection },
+  { keys: "b", text: () => gettext("Go to the buttons for the chosen rows"), where: hasSelection },
   { keys: "?", text: () => gettext("This sheet"), act: showSheet },
 ];
 
@@ -75,6 +77,10 @@ const links = () =>
 
 function rows() {
   return links().length > 0;
+}
+
+function hasSelection() {
+  return document.getElementById("selection");
 }
 
 function step(by) {

@@ -2,19 +2,30 @@
 // SharedWorker holds (shared_streams.js); where there is none, each tab has a connection of its own. Where
 // nothing is heard for too long, either connects again by itself, and says so by an "error".
 
+import { ask } from "./ask.js";
 import { WatchedSource } from "./watched_source.js";
 
 const WORKER = new URL("./shared_streams.js", import.meta.url);
+const HAS_ACCOUNTS = Boolean(document.querySelector("header .me"));
+const ASK_WHO_EVERY_MS = 5000;
 const SILENCE_MS = Number(document.documentElement.dataset.silenceMs);
 
 let port = null; // to the worker; undefined: there is none
 let number = 0;
+let askedWhoAt = -Infinity;
 const sources = new Map();
 
 // `address`: of a run's events, or of those of all runs; `position`: the id of the last event seen, or
 // nothing for what happens from now on.
 export function openSource(address, position) {
   return connect() ? new SharedSource(address, position) : new OwnSource(address, position);
+}
+
+// A stream that is refused does not say why: its login may have ended, which leads to the login.
+function askWho() {
+  if (!HAS_ACCOUNTS || performance.now() - askedWhoAt < ASK_WHO_EVERY_MS) return;
+  askedWhoAt = performance.now();
+  ask("/api/v1/me").catch(() => {}); // the server is away
 }
 
 function connect() {
@@ -67,6 +78,7 @@ class SharedSource extends EventTarget {
   take({ state, name, data, lastEventId }) {
     if (state !== undefined) {
       this.readyState = state;
+      if (state !== EventSource.OPEN) askWho();
       this.dispatchEvent(new Event(state === EventSource.OPEN ? "open" : "error"));
     } else {
       this.dispatchEvent(new MessageEvent(name, { data, lastEventId }));
@@ -118,6 +130,7 @@ class OwnSource extends EventTarget {
 
   #become(readyState) {
     this.readyState = readyState;
+    if (readyState !== EventSource.OPEN) askWho();
     this.dispatchEvent(new Event(readyState === EventSource.OPEN ? "open" : "error"));
   }
 }

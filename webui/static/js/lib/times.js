@@ -7,18 +7,29 @@ const offset = Date.now() - Date.parse(document.documentElement.dataset.serverTi
 
 export const secondsSince = (text) => (Date.now() - offset - Date.parse(text)) / 1000;
 
+// The text changes in its place: a new one would have the browser look through the styles of the page.
 function write(element, text) {
-  if (element.textContent !== text) element.textContent = text;
+  const { firstChild } = element;
+  if (firstChild?.nodeType !== Node.TEXT_NODE) element.textContent = text;
+  else if (firstChild.data !== text) firstChild.data = text;
+}
+
+const titled = new WeakMap(); // the moment that each title tells of
+
+function writeMoment(time) {
+  if (titled.get(time) === time.dateTime) return;
+  titled.set(time, time.dateTime);
+  time.title = moment(time.dateTime);
 }
 
 export function writeTimes(root = document) {
   for (const time of root.querySelectorAll("time[data-ago]")) {
     write(time, ago(secondsSince(time.dateTime)));
-    time.title = moment(time.dateTime);
+    writeMoment(time);
   }
   for (const time of root.querySelectorAll("time[data-heartbeat]")) {
     write(time, lastHeartbeat(secondsSince(time.dateTime)));
-    time.title = moment(time.dateTime);
+    writeMoment(time);
   }
   for (const counter of root.querySelectorAll("[data-count-up]")) {
     write(counter, String(Math.max(0, Math.floor(secondsSince(counter.dataset.countUp)))));

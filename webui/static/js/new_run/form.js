@@ -1,6 +1,7 @@
 // The form of a new run: fills in presets at once, and asks the server what follows from what is typed: what
 // is wrong, what differs, the network, the learning rate, when it would run. The form works without this.
 
+import { ask as askServer } from "../lib/ask.js";
 import { gettext, ngettext } from "../lib/words.js";
 import { morph } from "../lib/refresh.js";
 import * as draft from "./draft.js";
@@ -154,7 +155,7 @@ async function ask() {
   asking?.abort();
   const { signal } = (asking = new AbortController());
   try {
-    const answer = await fetch(form.getAttribute("data-typed"), { method: "POST", body: asked, signal });
+    const answer = await askServer(form.getAttribute("data-typed"), { method: "POST", body: asked, signal });
     if (!answer.ok) throw new Error(String(answer.status));
     const text = await answer.text();
     if (!signal.aborted) show(new DOMParser().parseFromString(text, "text/html"));

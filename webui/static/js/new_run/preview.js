@@ -1,6 +1,7 @@
 // The sheet of augmented images in the form of a new run. A worker draws it: it is asked for when
 // typing has come to a rest, and looked for until it is there.
 
+import { ask } from "../lib/ask.js";
 import { gettext } from "../lib/words.js";
 
 const REST_MS = 300;
@@ -51,10 +52,10 @@ async function draw() {
 
 // Whether it came before it has to be asked for again.
 async function isDrawn(asked, signal) {
-  const { url } = await answerOf(await fetch(figure.dataset.ask, { method: "POST", body: asked, signal }));
+  const { url } = await answerOf(await ask(figure.dataset.ask, { method: "POST", body: asked, signal }));
   const deadline = performance.now() + ASK_AGAIN_MS;
   for (let pause = FIRST_PAUSE_MS; performance.now() < deadline; pause = Math.min(pause * 1.5, LONGEST_PAUSE_MS)) {
-    const answer = await fetch(url, { signal });
+    const answer = await ask(url, { signal });
     if (answer.status === 200) {
       await show(url, signal);
       return true;

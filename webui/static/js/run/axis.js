@@ -3,9 +3,10 @@
 // Samples are known by their steps, epochs by their numbers. How long each epoch took is known too,
 // so the time at a step lies between the times at the ends of the epochs around it.
 
-import { duration, tick, whole } from "../lib/format.js";
+import { duration, short, tick, whole } from "../lib/format.js";
 import { gettext } from "../lib/words.js";
 
+const SMALL = 0.1; // of an epoch: below it two digits are not enough to tell places apart
 const MOST = 4000; // epochs whose times are kept
 
 export class Axis {
@@ -62,13 +63,14 @@ export class Axis {
   }
 
   write(place) {
-    if (this.by === "epoch") return tick(place);
+    if (this.by === "epoch") return place && place < SMALL ? short(place) : tick(place);
     return this.by === "step" ? whole(place) : duration(place);
   }
 
   // Parts of an epoch are named only where there is nothing else to name.
   ticks(splits, highest) {
-    const isNamed = (place) => this.by === "time" || Number.isInteger(place) || highest <= 1;
+    const hasParts = this.by === "time" || (this.by === "epoch" && highest <= 1);
+    const isNamed = (place) => hasParts || Number.isInteger(place);
     return splits.map((place) => (isNamed(place) ? this.write(place) : ""));
   }
 

@@ -212,7 +212,8 @@ export class Chart {
   // all of it, unless a reader has dragged over a part
   #rangeOfX(min, max) {
     const all = this.data[0];
-    const isAsked = all.length && (min !== all[0] || max !== all.at(-1));
+    // (around a single place it makes room by itself, which nobody has asked for)
+    const isAsked = all.length > 1 && (min !== all[0] || max !== all.at(-1));
     const { zoom } = this.group;
     if (isAsked) return [min, max];
     return zoom ? [zoom.min, zoom.max] : [0, this.xMax];

@@ -1,5 +1,6 @@
 // The table of epochs, newest first. What is older is fetched when a reader asks for it.
 
+import { ask } from "../lib/ask.js";
 import * as format from "../lib/format.js";
 
 const AT_ONCE = 50;
@@ -43,7 +44,7 @@ export class EpochTable {
   async #fetchEarlier() {
     try {
       const query = { order: "desc", limit: AT_ONCE, cursor: this.#oldest() };
-      const response = await fetch(this.api("epochs", query));
+      const response = await ask(this.api("epochs", query));
       if (!response.ok) return;
       const { items } = await response.json();
       this.body.append(...items.map((epoch) => this.#row(epoch)));

@@ -1,5 +1,6 @@
 // Finer buckets for the part of a curve that a reader has zoomed to.
 
+import { ask } from "../lib/ask.js";
 import { Folded } from "./fold.js";
 
 const PATIENCE_MS = 10_000;
@@ -37,7 +38,7 @@ export class Finer {
     const address = this.address({ points, from, to, values: this.keys.join(",") });
     try {
       const signal = AbortSignal.any([asked.signal, AbortSignal.timeout(PATIENCE_MS)]);
-      const response = await fetch(address, { signal });
+      const response = await ask(address, { signal });
       if (!response.ok) return;
       const curve = await response.json();
       if (this.asked !== asked || !curve.at.length) return;

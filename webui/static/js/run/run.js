@@ -1,5 +1,6 @@
 // The page of one run: what the server sent is kept live by the stream of events.
 
+import { askInPlace } from "./actions.js";
 import { closeMenus } from "./chart_menu.js";
 import { offerControls } from "./controls.js";
 import { Curves } from "./curves.js";
@@ -74,8 +75,14 @@ const LIVE = {
   validation_loss: () => number(job.validation_loss),
   test_loss: () => number(job.test_loss),
   images_per_s: () => whole(job.progress.images_per_s),
-  eta: () => duration(job.progress.eta_s),
+  eta: () => (isEvaluating() ? gettext("evaluating") : duration(job.progress.eta_s)),
 };
+
+// After the last batch come the test set and the files: none of it is in the time that was left.
+function isEvaluating() {
+  const { epoch, epochs, batch, batches } = job.progress;
+  return job.state === "running" && batches > 0 && epoch === epochs && batch === batches;
+}
 
 function showHeartbeat() {
   for (const time of page.querySelectorAll("time[data-heartbeat]")) {
@@ -251,6 +258,7 @@ function lookWhileQueued() {
 }
 
 finish();
+askInPlace(page, tryToShowParts);
 keepFocus(page);
 curves.load(data);
 draw();

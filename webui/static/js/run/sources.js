@@ -1,6 +1,7 @@
 // Where the numbers of charts come from: what a run reports, folded so that it stays small, with finer
 // buckets for what a reader has zoomed to.
 
+import { ask } from "../lib/ask.js";
 import { Finer } from "./finer.js";
 import { Folded } from "./fold.js";
 
@@ -114,7 +115,7 @@ export class Source {
   async #fetch(query) {
     try {
       const address = this.api(this.name, { points: POINTS, values: this.values.join(","), ...query });
-      const response = await fetch(address, { signal: AbortSignal.timeout(PATIENCE_MS) });
+      const response = await ask(address, { signal: AbortSignal.timeout(PATIENCE_MS) });
       return response.ok ? await response.json() : null;
     } catch {
       return null; // it is asked for again with what comes next

@@ -1,5 +1,6 @@
 // A run's name and notes, changed in place. Without this the link leads to the page that does it.
 
+import { ask } from "../lib/ask.js";
 import { gettext } from "../lib/words.js";
 
 const list = document.getElementById("fresh");
@@ -21,7 +22,7 @@ function complain(text) {
 // What stands in the list may be old: somebody else may have changed it.
 async function open(link) {
   run = link.dataset.run;
-  const answer = await fetch(address());
+  const answer = await ask(address());
   if (!answer.ok) return void location.assign(link.href);
   before = await answer.json();
   dialog.querySelector('[data-of="number"]').textContent = `#${run}`;
@@ -37,7 +38,7 @@ async function save() {
   if (name.value !== before.name) changed.name = name.value;
   if (notes.value !== before.notes) changed.notes = notes.value;
   const headers = { "Content-Type": "application/json" };
-  const answer = await fetch(address(), { method: "PATCH", headers, body: JSON.stringify(changed) });
+  const answer = await ask(address(), { method: "PATCH", headers, body: JSON.stringify(changed) });
   if (answer.ok) return show(await answer.json());
   complain((await answer.json()).detail);
 }

@@ -8,6 +8,8 @@ const list = document.getElementById("fresh");
 const form = document.getElementById("selection");
 const count = form.querySelector('[data-of="count"]');
 const compare = form.querySelector("button[type=submit]");
+const needed = form.querySelector('[data-of="needed"]');
+const ofStates = [...form.querySelectorAll("[data-states]")]; // buttons for runs in some states alone
 
 const chosen = new Set();
 let last = null; // the run that was clicked last: where a stretch begins
@@ -19,6 +21,23 @@ function show() {
   form.toggleAttribute("data-any", chosen.size > 0);
   count.textContent = ngettext("%(num)s chosen", "%(num)s chosen", chosen.size);
   compare.disabled = chosen.size < FEWEST;
+  needed.hidden = !compare.disabled;
+  const states = [...chosen].map((value) => document.getElementById(`job-${value}`)?.dataset.state);
+  for (const button of ofStates) {
+    const fitting = button.dataset.states.split(" ");
+    button.hidden = !states.some((state) => !state || fitting.includes(state)); // not in the list: not known
+  }
+  showAll();
+}
+
+// The box of the heading: whether all of this page are chosen, or some.
+function showAll() {
+  const all = list.querySelector('[data-of="all"]');
+  if (!all) return;
+  const there = boxes();
+  const count = there.filter(({ checked }) => checked).length;
+  all.checked = count > 0 && count === there.length;
+  all.indeterminate = count > 0 && !all.checked;
 }
 
 // The row is marked by an attribute: a style by `:has(:checked)` costs 70 ms a click among 500 rows.
@@ -42,6 +61,11 @@ function chooseTo(box) {
 }
 
 list.addEventListener("click", (event) => {
+  const all = event.target.closest('[data-of="all"]');
+  if (all) {
+    for (const each of boxes()) choose(each, all.checked);
+    show();
+  }
   const box = event.target.closest("input[name=run]");
   if (!box) return;
   choose(box, box.checked);
@@ -59,13 +83,14 @@ const isTyped = ({ target }) => target.matches("input:not([type=checkbox]), sele
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || isTyped(event)) return;
   if (event.key === "b" && chosen.size > 0) {
-    form.querySelector("button:enabled").focus();
+    form.querySelector("button:enabled:not([hidden])").focus();
     event.preventDefault(); // an accesskey or a search of the browser
   }
-  if (event.key !== "x") return;
+  if (event.key !== "x" && event.key !== "X") return;
   const box = pointed?.querySelector("input[name=run]");
   if (!box?.isConnected) return;
-  choose(box, !box.checked);
+  choose(box, event.key === "X" || !box.checked);
+  if (event.key === "X" && last !== null) chooseTo(box);
   last = box.value;
   show();
 });
@@ -73,6 +98,7 @@ addEventListener("keydown", (event) => {
 // What the server sends knows nothing of it.
 list.addEventListener("refresh", ({ detail: fresh }) => {
   for (const box of fresh.querySelectorAll("input[name=run]")) mark(box, chosen.has(box.value));
+  queueMicrotask(show); // when the list has been changed: other runs, other states
 });
 
 // Runs that have left the list meanwhile are chosen still.

@@ -1,6 +1,7 @@
 // What the layers of a network see of an image: each map as a small gray picture, brighter where it is
 // stronger. The published file has the scores alone, so a worker is asked for one that has the maps too.
 
+import { ask } from "../lib/ask.js";
 import { gettext, ngettext } from "../lib/words.js";
 import { Model } from "./model.js";
 
@@ -10,11 +11,11 @@ const MOST_SHOWN = 64; // of a layer
 
 // The network with its maps. `tell` is called with why it is waited for.
 export async function loadWithMaps(addresses, tell) {
-  const answer = await fetch(addresses.maps);
+  const answer = await ask(addresses.maps);
   if (!answer.ok) throw new Error(await reason(answer));
   const { address } = await answer.json();
   for (let pause = LOOK_AGAIN_MS; ; pause = Math.min(LOOK_SELDOM_MS, 1.25 * pause)) {
-    const found = await fetch(address);
+    const found = await ask(address);
     if (found.status === 202) tell((await found.json()).why);
     else if (!found.ok) throw new Error(await reason(found));
     else return Model.load({ ...addresses, network: address });

@@ -1,0 +1,1 @@
+"""Tells people, and programs of theirs, what became of their runs: by webhook, mail or browser."""
