@@ -22,6 +22,7 @@ from core.errors import (
     Forbidden,
     InvalidInput,
     NotFound,
+    TooManyRequests,
     TrainyardError,
     Unauthenticated,
     Unavailable,
@@ -59,7 +60,7 @@ class Client:
             headers={"Authorization": f"Bearer {token}"} if token else {},
             timeout=TIMEOUT,
             trust_env=False,
-            verify=_believed(ca) if url.startswith("https:") else True,
+            verify=believed(ca) if url.startswith("https:") else True,
         )
 
     def close(self) -> None:
@@ -223,7 +224,7 @@ class Client:
         return message("client.no_answer", url=self.url, detail=str(error))
 
 
-def _believed(ca: Path | str | None) -> ssl.SSLContext:
+def believed(ca: Path | str | None = None) -> ssl.SSLContext:
     """The certificates to believe: the system's, those of SSL_CERT_FILE, and those of a file."""
     context = ssl.create_default_context()  # which reads SSL_CERT_FILE and SSL_CERT_DIR itself
     if ca is not None:
@@ -237,9 +238,14 @@ def _believed(ca: Path | str | None) -> ssl.SSLContext:
 
 def _pause_s(number: int, wanted: str | None) -> float:
     """How long to wait before the next try: as the server says, else longer each time."""
-    if wanted and wanted.isascii() and wanted.isdigit():
-        return min(float(wanted), LONGEST_PAUSE_S)
+    if seconds := _seconds(wanted):
+        return min(seconds, LONGEST_PAUSE_S)
     return FIRST_PAUSE_S * 2.0**number * random.uniform(0.5, 1.0)
+
+
+def _seconds(sent: str | None) -> float:
+    """What a header asks to wait; 0: it is not there, or is a date."""
+    return float(sent) if sent and sent.isascii() and sent.isdigit() else 0.0
 
 
 def _json(response: httpx.Response) -> Any:
@@ -266,6 +272,8 @@ def _raise_problem(response: httpx.Response) -> NoReturn:
         raise _not_ours(response) from None
     if errors:
         raise InvalidInput(errors)
+    if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+        raise TooManyRequests(reason, _seconds(response.headers.get("Retry-After")))
     raise _ERRORS.get(response.status_code, TrainyardError)(reason)
 
 

@@ -8,12 +8,9 @@ from typing import Any
 
 import click
 
+from cli import exits
 from core import versions
 from core.errors import InvalidInput, TrainyardError
-
-EXIT_FAILED = 1
-EXIT_BAD_INPUT = 2
-
 
 MODULES = ("stack", "runs", "space", "data", "admin", "accounts")
 """Where the commands are, in `cli.commands`, in the order of the help. One is imported when a
@@ -39,10 +36,10 @@ class Program(click.Group):
         except InvalidInput as error:
             for problem in error.errors:
                 click.echo(f"{problem.field}: {problem.message}", err=True)
-            sys.exit(EXIT_BAD_INPUT)
+            sys.exit(exits.of_error(error))
         except TrainyardError as error:
             click.echo(str(error), err=True)
-            sys.exit(EXIT_FAILED)
+            sys.exit(exits.of_error(error))
 
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})

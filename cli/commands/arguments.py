@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import click
@@ -56,15 +57,26 @@ class NumberWithin(click.FloatRange):
         return super().convert(value, param, ctx)
 
 
-def with_client(command: Command) -> Command:
-    """Give a command `--url` and the client of the server that it means."""
+with_url = click.option(
+    "--url", help="Address of the server; else TRAINYARD_URL, else a running `up`."
+)
+with_ca = click.option(
+    "--ca",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File of certificates to believe besides the system's, for a server of your own by https.",
+)
 
-    @click.option("--url", help="Address of the server; else TRAINYARD_URL, else a running `up`.")
+
+def with_client(command: Command) -> Command:
+    """Give a command `--url` and `--ca`, and the client of the server that they mean."""
+
+    @with_url
+    @with_ca
     @wraps(command)
-    def wrapped(*, url: str | None, **arguments: Any) -> Any:
+    def wrapped(*, url: str | None, ca: Path | None, **arguments: Any) -> Any:
         chosen = settings.load(**({"url": url} if url else {}))
         address = endpoint.find_url(chosen)
-        with Client(address, tokens.token_for(chosen, address)) as client:
+        with Client(address, tokens.token_for(chosen, address), ca=ca) as client:
             return command(client=client, **arguments)
 
     return wrapped

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import click
 from rich.console import Console
 
+from cli import exits
 from cli.client import Client
 from cli.commands import options
 from cli.commands.arguments import WholeNumber, WholeNumberWithin, as_json, job_id, with_client
@@ -90,7 +91,7 @@ def submit(
         click.echo(text.as_json(job))
     else:
         _report_end(client, job)
-    sys.exit(job["state"] != "succeeded")
+    sys.exit(exits.of_state(job["state"]))
 
 
 def _submit_for_seeds(
@@ -193,7 +194,7 @@ def follow(client: Client, job_id: int) -> None:
     """Watch a run until it ends."""
     job = follow_run(client, job_id, Console(stderr=True))
     _report_end(client, job)
-    sys.exit(job["state"] != "succeeded")
+    sys.exit(exits.of_state(job["state"]))
 
 
 @click.command()
