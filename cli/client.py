@@ -77,9 +77,10 @@ class Client:
         """Fetch JSON."""
         return _json(self._request("GET", path, params=parameters))
 
-    def post(self, path: str, body: JSON | None = None) -> Any:
-        """Send JSON and fetch the answer."""
-        return _json(self._request("POST", path, json=body or {}))
+    def post(self, path: str, body: JSON | None = None, *, key: str | None = None) -> Any:
+        """Send JSON and fetch the answer; by the same key twice it is done once."""
+        headers = {KEY: key} if key else {}
+        return _json(self._request("POST", path, json=body or {}, headers=headers))
 
     def patch(self, path: str, body: JSON) -> Any:
         """Send JSON that changes a part, and fetch the answer."""
