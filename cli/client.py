@@ -77,6 +77,14 @@ class Client:
         """Fetch JSON."""
         return _json(self._request("GET", path, params=parameters))
 
+    def text(self, path: str, **parameters: Any) -> str:
+        """Fetch a text, such as a table with commas."""
+        return self._request("GET", path, params=parameters).text
+
+    def delete(self, path: str) -> None:
+        """Ask that something be there no longer."""
+        self._request("DELETE", path)
+
     def post(self, path: str, body: JSON | None = None, *, key: str | None = None) -> Any:
         """Send JSON and fetch the answer; by the same key twice it is done once."""
         headers = {KEY: key} if key else {}
@@ -148,6 +156,24 @@ class Client:
                 if time.monotonic() - away_since > GIVE_UP_AFTER_S:
                     raise Unavailable(self._away(error)) from error
             time.sleep(RECONNECT_AFTER_S)
+
+    def happenings(self) -> Iterator[JSON]:
+        """The history of all runs from now on, until the connection is lost.
+
+        Raises:
+            Unavailable: the server is away, or the connection was lost.
+        """
+        try:
+            silence = httpx.Timeout(SILENCE_S, connect=5)
+            with connect_sse(self._http, "GET", "events", timeout=silence) as source:
+                if source.response.is_error:
+                    source.response.read()
+                    _raise_problem(source.response)
+                for event in source.iter_sse():
+                    if event.event == "happened":
+                        yield json.loads(event.data)
+        except (httpx.TransportError, SSEError) as error:
+            raise Unavailable(self._away(error)) from error
 
     def download(self, artifact: JSON, target: Path) -> Path:
         """Save an artifact and check its digest. An existing file is replaced only when whole.

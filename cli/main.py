@@ -12,7 +12,20 @@ from cli import exits
 from core import versions
 from core.errors import InvalidInput, TrainyardError
 
-MODULES = ("stack", "runs", "space", "data", "admin", "accounts", "comparing", "agents")
+MODULES = (
+    "stack",
+    "runs",
+    "space",
+    "data",
+    "admin",
+    "accounts",
+    "comparing",
+    "live",
+    "export",
+    "people",
+    "completion",
+    "agents",
+)
 """Where the commands are, in `cli.commands`, in the order of the help. One is imported when a
 command of it is used: what `submit` needs would have `up` start its dashboard later."""
 

@@ -11,6 +11,7 @@ import click
 
 from cli import tokens
 from cli.client import Client
+from cli.commands import suggestions
 from cli.stack import endpoint
 from core import settings
 from core.spec import numbers
@@ -85,9 +86,19 @@ def with_client(command: Command) -> Command:
 def job_ids(command: Command) -> Command:
     """Give a command the argument that names one run or more."""
     kind = WholeNumberWithin(min=1)
-    return click.argument("job_ids", metavar="RUN...", nargs=-1, required=True, type=kind)(command)
+    return click.argument(
+        "job_ids",
+        metavar="RUN...",
+        nargs=-1,
+        required=True,
+        type=kind,
+        shell_complete=suggestions.runs,
+    )(command)
 
 
 def job_id(command: Command) -> Command:
     """Give a command the argument that names a run."""
-    return click.argument("job_id", metavar="RUN", type=WholeNumberWithin(min=1))(command)
+    kind = WholeNumberWithin(min=1)
+    return click.argument("job_id", metavar="RUN", type=kind, shell_complete=suggestions.runs)(
+        command
+    )

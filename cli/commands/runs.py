@@ -11,10 +11,11 @@ from rich.console import Console
 
 from cli import exits
 from cli.client import Client
-from cli.commands import options
+from cli.commands import options, suggestions
 from cli.commands.arguments import WholeNumber, WholeNumberWithin, as_json, job_id, with_client
 from cli.render import runs, status, text
 from cli.render.advice import advices
+from cli.render.curves import Curves
 from cli.render.evaluation import evaluation as show_evaluation
 from cli.render.follow import follow as follow_run
 from core import formats
@@ -25,6 +26,12 @@ from core.protocol.reports import LEVELS
 from core.spec import facts
 
 JSON = dict[str, Any]
+
+with_plot = click.option(
+    "--plot",
+    is_flag=True,
+    help="Follow it by curves of losses and accuracies, where there is a screen.",
+)
 
 
 @click.command(cls=options.Grouped, context_settings={"max_content_width": options.WIDTH})
@@ -42,13 +49,19 @@ JSON = dict[str, Any]
     "--priority", type=WholeNumber(), default=0, help="Higher runs first.", show_default=True
 )
 @click.option("--queue", default="default", help="Which workers may run it.", show_default=True)
-@click.option("--tag", "tags", multiple=True, help="A word to find the run by. Repeatable.")
+@click.option(
+    *("--tag", "tags"),
+    multiple=True,
+    help="A word to find the run by. Repeatable.",
+    shell_complete=suggestions.tags,
+)
 @click.option(
     "--seeds",
     default="",
     help="A run for each of these seeds, such as 0-4 or 0,1,2, under a tag of their own.",
 )
 @click.option("--follow", is_flag=True, help="Show the run until it ends.")
+@with_plot
 @as_json
 @with_client
 def submit(
@@ -62,6 +75,7 @@ def submit(
     tags: tuple[str, ...],
     seeds: str,
     follow: bool,
+    plot: bool,
     as_json: bool,
 ) -> None:
     """Start a run: it is queued until a worker has room for it.
@@ -69,7 +83,7 @@ def submit(
     Each field of the spec is an option; those that are not given are the preset's, else the
     defaults. Several values are written 8,16,32; of a field that may be empty, none.
     """
-    spec = options.read_spec(assignments, spec_fields)
+    spec, follow = options.read_spec(assignments, spec_fields), follow or plot
     body = {
         "name": name or preset or facts.default_name(spec),
         "preset": preset,
@@ -86,7 +100,7 @@ def submit(
         _report(job, as_json, f"run {job['id']} is queued: {client.page_of(job['id'])}")
         return
     click.echo(f"run {job['id']}: {client.page_of(job['id'])}", err=True)
-    job = follow_run(client, job["id"], Console(stderr=True))
+    job = follow_run(client, job["id"], Console(stderr=True), Curves if plot else None)
     if as_json:
         click.echo(text.as_json(job))
     else:
@@ -116,7 +130,7 @@ def _submit_for_seeds(
 @click.option("--model", help="Only runs with this kind of network.")
 @click.option("--preset", help="Only runs that started from this preset.")
 @click.option("--owner", help="Only runs that this person submitted.")
-@click.option("--tag", help="Only runs with this tag.")
+@click.option("--tag", help="Only runs with this tag.", shell_complete=suggestions.tags)
 @click.option("--text", help="Only runs with this in their name.")
 @click.option("--created-from", metavar="DATE", help="Submitted on this day of UTC or later.")
 @click.option("--created-to", metavar="DATE", help="Submitted on this day of UTC or earlier.")
@@ -189,10 +203,11 @@ def advice(client: Client, job_id: int, as_json: bool) -> None:
 
 @click.command()
 @job_id
+@with_plot
 @with_client
-def follow(client: Client, job_id: int) -> None:
+def follow(client: Client, job_id: int, plot: bool) -> None:
     """Watch a run until it ends."""
-    job = follow_run(client, job_id, Console(stderr=True))
+    job = follow_run(client, job_id, Console(stderr=True), Curves if plot else None)
     _report_end(client, job)
     sys.exit(exits.of_state(job["state"]))
 
