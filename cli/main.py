@@ -22,6 +22,7 @@ MODULES = (
     "comparing",
     "live",
     "export",
+    "saved",
     "people",
     "completion",
     "agents",
