@@ -77,7 +77,7 @@ def answer(client: Client, name: str, arguments: Mapping[str, Any]) -> Answer:
         return _refused("These arguments are wrong:", problems, f"{name} with other arguments.")
     except InvalidInput as refused:
         problems = [f"{each.field}: {each.message}" for each in refused.errors]
-        return _refused("Nothing was changed:", problems, f"{name} with these fields mended.")
+        return _refused("Nothing was changed:", problems, f"{name} with these fields fixed.")
     except Unauthenticated as refused:
         return _refused("The server does not know who asks:", [str(refused)], _LOGIN)
     except Forbidden as refused:
