@@ -10,7 +10,7 @@ from core.queries import Page
 from webui import actions
 from webui.api import shapes
 from webui.api.blueprint import blueprint
-from webui.api.requests import cursor, json_object, limit
+from webui.api.requests import cursor, json_object, limit, options
 from webui.context import current
 
 
@@ -56,7 +56,7 @@ def add_webhook() -> tuple[Response, int]:
 @blueprint.patch("/webhooks/<int:webhook_id>")
 def change_webhook(webhook_id: int) -> Response:
     """Change its events, disable it or enable it again."""
-    return _webhook(actions.change_webhook(current(), webhook_id, json_object()).id)
+    return _webhook(actions.change_webhook(current(), webhook_id, options()).id)
 
 
 @blueprint.delete("/webhooks/<int:webhook_id>")

@@ -91,14 +91,14 @@ def test_a_run_says_why_it_waits(client, trainyard):
         ("fly", {}, "no such tool"),
         ("inspect_run", {}, "run_id"),
         ("inspect_run", {"run_id": 0}, "run_id"),
-        ("inspect_run", {"run_id": 10**30}, "There is no job"),
+        ("inspect_run", {"run_id": 10**30}, "There is no run"),
         ("list_runs", {"limt": 3}, "limt"),
         ("list_runs", {"limit": 10_000}, "limit"),
         ("list_runs", {"state": "asleep"}, "state"),
-        ("inspect_run", {"run_id": 99}, "no job 99"),
+        ("inspect_run", {"run_id": 99}, "no run 99"),
         ("submit_run", {"name": "x", "fields": {"epochs": 0}}, "epochs: must be at least 1"),
         ("submit_run", {"name": "x", "fields": {"epochs": 1, "epochs.x": 1}}, "epochs"),
-        ("cancel_run", {"run_id": 99}, "no job 99"),
+        ("cancel_run", {"run_id": 99}, "no run 99"),
     ],
 )
 def test_what_is_wrong_is_said_so_that_it_can_be_asked_again(client, name, arguments, reason):

@@ -26,7 +26,7 @@ def test_only_what_differs_is_shown_with_results_beside_each_other(trainyard, fi
 def test_one_run_is_no_comparison_and_an_unknown_one_is_named(trainyard, finished):
     assert trainyard("compare", finished, finished).exit_code == 2
     unknown = trainyard("compare", finished, "99")
-    assert (unknown.exit_code, "no job 99" in unknown.stderr) == (1, True)
+    assert (unknown.exit_code, "no run 99" in unknown.stderr) == (1, True)
 
 
 def test_intervals_that_overlap_are_said_to_be_noise():
