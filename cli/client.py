@@ -22,6 +22,7 @@ from core.errors import (
     Forbidden,
     InvalidInput,
     NotFound,
+    TooManyRequests,
     TrainyardError,
     Unauthenticated,
     Unavailable,
@@ -59,7 +60,7 @@ class Client:
             headers={"Authorization": f"Bearer {token}"} if token else {},
             timeout=TIMEOUT,
             trust_env=False,
-            verify=_believed(ca) if url.startswith("https:") else True,
+            verify=believed(ca) if url.startswith("https:") else True,
         )
 
     def close(self) -> None:
@@ -76,9 +77,18 @@ class Client:
         """Fetch JSON."""
         return _json(self._request("GET", path, params=parameters))
 
-    def post(self, path: str, body: JSON | None = None) -> Any:
-        """Send JSON and fetch the answer."""
-        return _json(self._request("POST", path, json=body or {}))
+    def text(self, path: str, **parameters: Any) -> str:
+        """Fetch a text, such as a table with commas."""
+        return self._request("GET", path, params=parameters).text
+
+    def delete(self, path: str) -> None:
+        """Ask that something be there no longer."""
+        self._request("DELETE", path)
+
+    def post(self, path: str, body: JSON | None = None, *, key: str | None = None) -> Any:
+        """Send JSON and fetch the answer; by the same key twice it is done once."""
+        headers = {KEY: key} if key else {}
+        return _json(self._request("POST", path, json=body or {}, headers=headers))
 
     def patch(self, path: str, body: JSON) -> Any:
         """Send JSON that changes a part, and fetch the answer."""
@@ -150,6 +160,24 @@ class Client:
                 if time.monotonic() - away_since > GIVE_UP_AFTER_S:
                     raise Unavailable(self._away(error)) from error
             time.sleep(RECONNECT_AFTER_S)
+
+    def happenings(self) -> Iterator[JSON]:
+        """The history of all runs from now on, until the connection is lost.
+
+        Raises:
+            Unavailable: the server is away, or the connection was lost.
+        """
+        try:
+            silence = httpx.Timeout(SILENCE_S, connect=5)
+            with connect_sse(self._http, "GET", "events", timeout=silence) as source:
+                if source.response.is_error:
+                    source.response.read()
+                    _raise_problem(source.response)
+                for event in source.iter_sse():
+                    if event.event == "happened":
+                        yield json.loads(event.data)
+        except (httpx.TransportError, SSEError) as error:
+            raise Unavailable(self._away(error)) from error
 
     def download(self, artifact: JSON, target: Path) -> Path:
         """Save an artifact and check its digest. An existing file is replaced only when whole.
@@ -227,7 +255,7 @@ class Client:
         return message("client.no_answer", url=self.url, detail=str(error))
 
 
-def _believed(ca: Path | str | None) -> ssl.SSLContext:
+def believed(ca: Path | str | None = None) -> ssl.SSLContext:
     """The certificates to believe: the system's, those of SSL_CERT_FILE, and those of a file."""
     context = ssl.create_default_context()  # which reads SSL_CERT_FILE and SSL_CERT_DIR itself
     if ca is not None:
@@ -241,9 +269,14 @@ def _believed(ca: Path | str | None) -> ssl.SSLContext:
 
 def _pause_s(number: int, wanted: str | None) -> float:
     """How long to wait before the next try: as the server says, else longer each time."""
-    if wanted and wanted.isascii() and wanted.isdigit():
-        return min(float(wanted), LONGEST_PAUSE_S)
+    if seconds := _seconds(wanted):
+        return min(seconds, LONGEST_PAUSE_S)
     return FIRST_PAUSE_S * 2.0**number * random.uniform(0.5, 1.0)
+
+
+def _seconds(sent: str | None) -> float:
+    """What a header asks to wait; 0: it is not there, or is a date."""
+    return float(sent) if sent and sent.isascii() and sent.isdigit() else 0.0
 
 
 def _json(response: httpx.Response) -> Any:
@@ -270,6 +303,8 @@ def _raise_problem(response: httpx.Response) -> NoReturn:
         raise _not_ours(response) from None
     if errors:
         raise InvalidInput(errors)
+    if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+        raise TooManyRequests(reason, _seconds(response.headers.get("Retry-After")))
     raise _ERRORS.get(response.status_code, TrainyardError)(reason)
 
 

@@ -15,6 +15,7 @@ import httpx
 from rich.table import Table
 from rich.text import Text
 
+from cli.client import believed
 from cli.render import text
 from cli.stack import broker, endpoint
 from core import formats, queries, versions, workers
@@ -146,7 +147,8 @@ def _redis(settings: Settings, up: endpoint.Running | None) -> Check:
 def _server(settings: Settings, up: endpoint.Running | None) -> Check:
     url = endpoint.find_url(settings)
     try:
-        answer = httpx.get(f"{url}/readyz", timeout=5, trust_env=False)
+        trusted = believed() if url.startswith("https:") else True
+        answer = httpx.get(f"{url}/readyz", timeout=5, trust_env=False, verify=trusted)
     except httpx.TransportError:
         state: State = "bad" if settings.url or up else "note"
         return Check("server", state, f"none at {url}; start one: trainyard up")

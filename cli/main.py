@@ -8,14 +8,26 @@ from typing import Any
 
 import click
 
+from cli import exits
 from core import versions
 from core.errors import InvalidInput, TrainyardError
 
-EXIT_FAILED = 1
-EXIT_BAD_INPUT = 2
-
-
-MODULES = ("stack", "runs", "space", "data", "limits", "admin", "accounts")
+MODULES = (
+    "stack",
+    "runs",
+    "space",
+    "data",
+    "limits",
+    "admin",
+    "accounts",
+    "comparing",
+    "live",
+    "export",
+    "saved",
+    "people",
+    "completion",
+    "agents",
+)
 """Where the commands are, in `cli.commands`, in the order of the help. One is imported when a
 command of it is used: what `submit` needs would have `up` start its dashboard later."""
 
@@ -39,10 +51,10 @@ class Program(click.Group):
         except InvalidInput as error:
             for problem in error.errors:
                 click.echo(f"{problem.field}: {problem.message}", err=True)
-            sys.exit(EXIT_BAD_INPUT)
+            sys.exit(exits.of_error(error))
         except TrainyardError as error:
             click.echo(str(error), err=True)
-            sys.exit(EXIT_FAILED)
+            sys.exit(exits.of_error(error))
 
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
 from cli import tokens
 from cli.client import Client
-from cli.commands.arguments import NumberWithin, as_json, with_client
+from cli.commands.arguments import NumberWithin, as_json, with_ca, with_client, with_url
 from cli.render import text
 from cli.stack import endpoint
 from core import settings
@@ -23,8 +24,9 @@ from core.settings import Settings
 
 
 @click.command()
-@click.option("--url", help="Address of the server; else TRAINYARD_URL, else a running `up`.")
-def login(url: str | None) -> None:
+@with_url
+@with_ca
+def login(url: str | None, ca: Path | None) -> None:
     """Store a token for a server, made on its page My account. It is asked for, or piped in."""
     chosen = _settings(url)
     address = endpoint.find_url(chosen)
@@ -36,14 +38,14 @@ def login(url: str | None) -> None:
     token = token.strip()
     if not is_token(token):
         raise InvalidInput.one("token", message("client.no_token"))
-    with Client(address, token) as client:
+    with Client(address, token, ca=ca) as client:
         me = client.get("/me")
     path = tokens.keep(chosen, address, token)
     click.echo(f"You are {me['name']} ({me['role']}) at {address}. The token is in {path}.")
 
 
 @click.command()
-@click.option("--url", help="Address of the server; else TRAINYARD_URL, else a running `up`.")
+@with_url
 def logout(url: str | None) -> None:
     """Forget the token for a server. Revoke it on the page My account."""
     chosen = _settings(url)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import click
 
 from cli import tokens
 from cli.client import Client
+from cli.commands import suggestions
 from cli.stack import endpoint
 from core import settings
 from core.spec import numbers
@@ -58,15 +60,26 @@ class NumberWithin(click.FloatRange):
         return super().convert(value, param, ctx)
 
 
-def with_client(command: Command) -> Command:
-    """Give a command `--url` and the client of the server that it means."""
+with_url = click.option(
+    "--url", help="Address of the server; else TRAINYARD_URL, else a running `up`."
+)
+with_ca = click.option(
+    "--ca",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File of certificates to believe besides the system's, for a server of your own by https.",
+)
 
-    @click.option("--url", help="Address of the server; else TRAINYARD_URL, else a running `up`.")
+
+def with_client(command: Command) -> Command:
+    """Give a command `--url` and `--ca`, and the client of the server that they mean."""
+
+    @with_url
+    @with_ca
     @wraps(command)
-    def wrapped(*, url: str | None, **arguments: Any) -> Any:
+    def wrapped(*, url: str | None, ca: Path | None, **arguments: Any) -> Any:
         chosen = settings.load(**({"url": url} if url else {}))
         address = endpoint.find_url(chosen)
-        with Client(address, tokens.token_for(chosen, address)) as client:
+        with Client(address, tokens.token_for(chosen, address), ca=ca) as client:
             return command(client=client, **arguments)
 
     return wrapped
@@ -75,12 +88,22 @@ def with_client(command: Command) -> Command:
 def job_ids(command: Command) -> Command:
     """Give a command the argument that names one run or more."""
     kind = WholeNumberWithin(min=1)
-    return click.argument("job_ids", metavar="RUN...", nargs=-1, required=True, type=kind)(command)
+    return click.argument(
+        "job_ids",
+        metavar="RUN...",
+        nargs=-1,
+        required=True,
+        type=kind,
+        shell_complete=suggestions.runs,
+    )(command)
 
 
 def job_id(command: Command) -> Command:
     """Give a command the argument that names a run."""
-    return click.argument("job_id", metavar="RUN", type=WholeNumberWithin(min=1))(command)
+    kind = WholeNumberWithin(min=1)
+    return click.argument("job_id", metavar="RUN", type=kind, shell_complete=suggestions.runs)(
+        command
+    )
 
 
 def confirm(question: str, *, yes: bool) -> None:

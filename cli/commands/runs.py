@@ -9,8 +9,9 @@ from typing import Any, NoReturn
 import click
 from rich.console import Console
 
+from cli import exits
 from cli.client import Client
-from cli.commands import options
+from cli.commands import options, suggestions
 from cli.commands.arguments import (
     WholeNumber,
     WholeNumberWithin,
@@ -22,6 +23,7 @@ from cli.commands.arguments import (
 )
 from cli.render import runs, status, text
 from cli.render.advice import advices
+from cli.render.curves import Curves
 from cli.render.evaluation import evaluation as show_evaluation
 from cli.render.follow import follow as follow_run
 from core import formats
@@ -32,6 +34,12 @@ from core.protocol.reports import LEVELS
 from core.spec import facts
 
 JSON = dict[str, Any]
+
+with_plot = click.option(
+    "--plot",
+    is_flag=True,
+    help="Follow it by curves of losses and accuracies, where there is a screen.",
+)
 
 
 @click.command(cls=options.Grouped, context_settings={"max_content_width": options.WIDTH})
@@ -49,7 +57,12 @@ JSON = dict[str, Any]
     "--priority", type=WholeNumber(), default=0, help="Higher runs first.", show_default=True
 )
 @click.option("--queue", default="default", help="Which workers may run it.", show_default=True)
-@click.option("--tag", "tags", multiple=True, help="A word to find the run by. Repeatable.")
+@click.option(
+    *("--tag", "tags"),
+    multiple=True,
+    help="A word to find the run by. Repeatable.",
+    shell_complete=suggestions.tags,
+)
 @click.option(
     "--seeds",
     default="",
@@ -57,6 +70,7 @@ JSON = dict[str, Any]
 )
 @click.option("--private", is_flag=True, help="Only you and administrators see it.")
 @click.option("--follow", is_flag=True, help="Show the run until it ends.")
+@with_plot
 @as_json
 @with_client
 def submit(
@@ -71,6 +85,7 @@ def submit(
     seeds: str,
     private: bool,
     follow: bool,
+    plot: bool,
     as_json: bool,
 ) -> None:
     """Start a run: it is queued until a worker has room for it.
@@ -78,7 +93,7 @@ def submit(
     Each field of the spec is an option; those that are not given are the preset's, else the
     defaults. Several values are written 8,16,32; of a field that may be empty, none.
     """
-    spec = options.read_spec(assignments, spec_fields)
+    spec, follow = options.read_spec(assignments, spec_fields), follow or plot
     body = {
         "name": name or preset or facts.default_name(spec),
         "preset": preset,
@@ -96,12 +111,12 @@ def submit(
         _report(job, as_json, f"run {job['id']} is queued: {client.page_of(job['id'])}")
         return
     click.echo(f"run {job['id']}: {client.page_of(job['id'])}", err=True)
-    job = follow_run(client, job["id"], Console(stderr=True))
+    job = follow_run(client, job["id"], Console(stderr=True), Curves if plot else None)
     if as_json:
         click.echo(text.as_json(job))
     else:
         _report_end(client, job)
-    sys.exit(job["state"] != "succeeded")
+    sys.exit(exits.of_state(job["state"]))
 
 
 def _submit_for_seeds(
@@ -126,7 +141,7 @@ def _submit_for_seeds(
 @click.option("--model", help="Only runs with this kind of network.")
 @click.option("--preset", help="Only runs that started from this preset.")
 @click.option("--owner", help="Only runs that this person submitted.")
-@click.option("--tag", help="Only runs with this tag.")
+@click.option("--tag", help="Only runs with this tag.", shell_complete=suggestions.tags)
 @click.option("--text", help="Only runs with this in their name.")
 @click.option("--created-from", metavar="DATE", help="Submitted on this day of UTC or later.")
 @click.option("--created-to", metavar="DATE", help="Submitted on this day of UTC or earlier.")
@@ -199,12 +214,13 @@ def advice(client: Client, job_id: int, as_json: bool) -> None:
 
 @click.command()
 @job_id
+@with_plot
 @with_client
-def follow(client: Client, job_id: int) -> None:
+def follow(client: Client, job_id: int, plot: bool) -> None:
     """Watch a run until it ends."""
-    job = follow_run(client, job_id, Console(stderr=True))
+    job = follow_run(client, job_id, Console(stderr=True), Curves if plot else None)
     _report_end(client, job)
-    sys.exit(job["state"] != "succeeded")
+    sys.exit(exits.of_state(job["state"]))
 
 
 @click.command()

@@ -26,13 +26,21 @@ from core.messages import Message
 JSON = dict[str, Any]
 
 
-def follow(client: Client, job_id: int, console: Console) -> JSON:
+def follow(
+    client: Client, job_id: int, console: Console, screen: type[Lines] | None = None
+) -> JSON:
     """Show a run until it ends.
+
+    Args:
+        client: of the server that has the run.
+        job_id: which.
+        console: where to show it.
+        screen: how, where there is a screen; else by a bar.
 
     Returns:
         The job, ended.
     """
-    view = Bar(console) if console.is_terminal else Lines(console)
+    view = (screen or Bar)(console) if console.is_terminal else Lines(console)
     job: JSON | None = None
     with view:
         for name, data in client.events(job_id):
@@ -125,6 +133,13 @@ class Heartbeat(ProgressColumn):
     def render(self, task: Task) -> Text:
         job = task.fields["job"]
         return Text(status.now(job) if job.get("last_heartbeat_at") else "")
+
+
+def progress_line(job: JSON) -> str:
+    """How far a run is, on one line."""
+    done = formats.progress(job["progress"]["fraction"])
+    heartbeat = status.now(job) if job.get("last_heartbeat_at") else ""
+    return "  ".join(part for part in (_where(job), done, _numbers(job), heartbeat) if part)
 
 
 def _where(job: JSON) -> str:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from rich.console import Console
 from rich.table import Table
@@ -33,6 +34,11 @@ def one_line(value: Any) -> str:
 def written(write: Callable[[T], str], value: T | None) -> str:
     """A value by one of the formats; nothing for None, as a table has an empty cell."""
     return "" if value is None else write(value)
+
+
+def in_address(value: str) -> str:
+    """A name as a part of an address."""
+    return quote(value, safe="")
 
 
 def ago(moment: str | None) -> str:

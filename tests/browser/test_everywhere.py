@@ -79,3 +79,19 @@ def test_two_who_watch_see_a_worker_drained_and_the_focus_stays(open_page, site,
     expect(resume).to_be_focused()
     resume.click()
     site.wait_for(job, "succeeded")
+
+
+def test_a_part_that_is_kept_fresh_stays_the_part_that_it_was(page, site):
+    site.submit(name="waits", spec=DIGITS, queue="nobody")
+    page.goto("/wall")
+
+    inner = page.evaluate(
+        """() => new Promise((done) => {
+            const part = document.querySelector("[data-refresh]");
+            part.addEventListener("refresh", () => setTimeout(() => {
+                done([...part.children].map((each) => each.nodeName));
+            }));
+        })"""
+    )
+
+    assert inner == ["DL", "DIV"]

@@ -230,12 +230,12 @@ def test_a_failed_run_is_retried(trainyard, database, claimant, flags, snapshot)
     assert ("from epoch 3" in trainyard("show", "1").stdout) == (snapshot is not None)
 
 
-def test_what_does_not_fit_the_state_is_a_sentence_and_exits_with_1(trainyard):
+def test_what_does_not_fit_the_state_is_a_sentence_and_exits_with_4(trainyard):
     trainyard("submit", "--preset", "quick")
 
     result = trainyard("retry", "1")
 
-    assert result.exit_code == 1
+    assert result.exit_code == 4
     assert result.stderr == "Run 1 is queued: only a failed run can be retried.\n"
     assert result.stdout == ""
 

@@ -48,7 +48,11 @@ def certificate(tmp_path):
 @pytest.fixture
 def backend(settings):
     """Trainyard as it is set up behind a proxy; `/seen` tells what it takes a request for."""
-    behind = {"trusted_hosts": (HOST,), "trusted_proxies": ("127.0.0.1",)}
+    behind = {
+        "trusted_hosts": (HOST,),
+        "trusted_proxies": ("127.0.0.1",),
+        "accounts": "local",
+    }
     app = create_app(settings.model_copy(update=behind))
     app.add_url_rule("/seen", view_func=lambda: f"{request.scheme} from {request.remote_addr}")
     with serving(app) as (_, address):

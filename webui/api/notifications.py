@@ -11,7 +11,7 @@ from webui import actions
 from webui.api import shapes
 from webui.api.blueprint import blueprint
 from webui.api.description import Answer, Body, describe
-from webui.api.requests import PAGED, cursor, json_object, limit
+from webui.api.requests import PAGED, cursor, json_object, limit, options
 from webui.context import current
 
 CHOICES = {"choices": {"failed": ["mail", "browser"]}, "mail": "ada@example.org"}
@@ -67,10 +67,13 @@ def add_webhook() -> tuple[Response, int]:
 
 
 @blueprint.patch("/webhooks/<int:webhook_id>")
-@describe(shapes.WebhookShape, body=Body(actions.WebhookChange, example={"enabled": False}))
+@describe(
+    shapes.WebhookShape,
+    body=Body(actions.WebhookChange, is_needed=False, example={"enabled": False}),
+)
 def change_webhook(webhook_id: int) -> Response:
     """Change its events, disable it or enable it again."""
-    return _webhook(actions.change_webhook(current(), webhook_id, json_object()).id)
+    return _webhook(actions.change_webhook(current(), webhook_id, options()).id)
 
 
 @blueprint.delete("/webhooks/<int:webhook_id>")

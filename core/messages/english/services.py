@@ -43,6 +43,9 @@ SERVICES: dict[str, Template] = {
     "storage.stopped_answering": "The file store stopped answering ({detail}).",
     "client.run_ended": "Run {job_id} is {state:word}. {detail}",
     "client.no_certificates": "The certificates in {path} cannot be read: {detail}",
+    "client.no_mcp": "The package mcp is not installed here. Install it: "
+    "pip install 'trainyard[agents]'",
+    "client.no_filter": "There is no saved view {name}. List them: trainyard filters list",
     "client.no_token": "this is no token: one begins with ty_ and has 75 characters",
     "client.tokens_unreadable": "The file {path} cannot be read: {detail}. Repair or remove it.",
     "client.no_answer": "No Trainyard server answers at {url} ({detail}). Start one with "

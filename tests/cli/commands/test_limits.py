@@ -21,5 +21,5 @@ def test_a_submit_beyond_a_limit_says_the_number(trainyard):
 
     refused = trainyard("submit", "--preset", "quick")
 
-    assert refused.exit_code == 1
+    assert refused.exit_code == 4
     assert "owner may have 0 runs in the queue, and has 0 there" in refused.stderr

@@ -27,7 +27,8 @@ export function morph(element, fresh, morphStyle) {
   writeTimes(fresh); // else each time would change to the server's words and back
   // what somebody types stays; a focused button, link or summary says what it does like any other
   const ignoreActiveValue = Boolean(document.activeElement?.matches("input, select, textarea"));
-  Idiomorph.morph(element, fresh, { morphStyle, ignoreActiveValue, callbacks: { beforeNodeMorphed } });
+  const content = fresh.nodeName === "BODY" ? fresh.childNodes : fresh; // else it would stand in the part
+  Idiomorph.morph(element, content, { morphStyle, ignoreActiveValue, callbacks: { beforeNodeMorphed } });
 }
 
 async function refresh(element) {

@@ -121,7 +121,7 @@ function choice() {
     if (box.checked) localStorage.removeItem(STORED);
     else localStorage.setItem(STORED, "off");
   });
-  label.append(box, ` ${gettext("Use shortcuts")}`);
+  label.append(box, " ", gettext("Use shortcuts"));
   return label;
 }
 

@@ -1,0 +1,33 @@
+"""The measurements of a run as a file for other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cli.client import Client
+from cli.commands.arguments import job_id, with_client
+
+
+@click.command()
+@job_id
+@click.argument("what", type=click.Choice(("epochs", "metrics", "resources")), default="epochs")
+@click.option(
+    *("--output", "-o"), type=click.Path(path_type=Path, dir_okay=False), help="Else it is printed."
+)
+@with_client
+def export(client: Client, job_id: int, what: str, output: Path | None) -> None:
+    """Write all rows of a run's curves as CSV."""
+    content = client.text(f"/jobs/{job_id}/{what}", format="csv")
+    if output is None:
+        click.echo(content, nl=False)
+        return
+    try:
+        output.write_text(content, newline="")
+    except OSError as error:
+        raise click.FileError(str(output), error.strerror or str(error)) from error
+    click.echo(f"{output}: {content.count(chr(10))} lines")
+
+
+COMMANDS = (export,)
