@@ -39,6 +39,36 @@ def test_all_are_queued_in_their_order_with_all_of_their_rows(client, database):
         assert set(session.scalars(select(JobValue.job_id))) == set(ids)
 
 
+def test_each_run_may_be_private_and_is_where_the_one_that_it_is_a_copy_of_is(client):
+    parents = submit(client, [{"name": "open"}, {"name": "closed", "private": True}]).json["ids"]
+    open_one, closed = parents
+
+    ids = submit(
+        client,
+        [
+            {"name": "a", "cloned_from": open_one},
+            {"name": "b", "cloned_from": closed},
+            {"name": "c", "cloned_from": closed, "private": False},
+            {"name": "d", "cloned_from": 999},
+            {"name": "e"},
+        ],
+    ).json["ids"]
+
+    found = [client.get(f"/api/v1/jobs/{job_id}").json for job_id in ids]
+    assert [each["private"] for each in found] == [False, True, False, False, False]
+    assert [each["cloned_from"] for each in found] == [open_one, closed, closed, None, None]
+
+
+def test_all_are_counted_against_the_limit_of_who_waits(client):
+    client.put("/api/v1/limits", json={"most_queued": len(RUNS)})
+
+    assert submit(client, [*RUNS, RUNS[0]]).json["code"] == "limit.queued"
+    assert count(client) == 0
+    assert submit(client, RUNS, **KEYED).status_code == 201
+    assert submit(client, RUNS, **KEYED).status_code == 201  # nothing more is queued
+    assert submit(client, RUNS[:1]).status_code == 409
+
+
 def test_one_wrong_run_keeps_all_from_the_queue_and_each_wrong_field_is_named(client):
     wrong = [
         *RUNS,

@@ -152,6 +152,7 @@ def test_with_the_database_away_everything_is_503_and_says_when_to_come_back(
 
 BODIES = {
     "/jobs": {"name": "x"},
+    "/jobs/bulk": {"jobs": [{"name": "x"}]},
     "/filters": {"name": "x", "query": "state=failed"},
     **{f"/jobs/{each}": {"ids": [1]} for each in ("delete", "restore", "cancel", "retry")},
     "/jobs/tag": {"ids": [1], "add": ["x"]},
