@@ -244,7 +244,9 @@ class Settings(BaseSettings):
         return value
 
     @field_validator(
-        *("slots", "data", "url", "token", "openid_client_secret", "smtp_url"), mode="before"
+        *("slots", "data", "url", "token", "openid_client_secret", "smtp_url"),
+        "requests_per_minute",
+        mode="before",
     )
     @classmethod
     def _empty_is_unset(cls, value: Any) -> Any:

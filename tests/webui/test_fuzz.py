@@ -18,10 +18,14 @@ from webui.app import create_app
 EXAMPLES = int(os.environ.get("FUZZ", "0"))
 
 
+@pytest.fixture(params=["sqlite", "postgresql"] if EXAMPLES else ["sqlite"])
+def database_kind(request):
+    """The whole run asks both kinds of database; SQLite alone otherwise."""
+    return request.param
+
+
 @pytest.mark.skipif(EXAMPLES > 0, reason="the whole run is asked for")
-def test_a_few_requests_of_each_kind_are_answered_as_described(app, database_kind):
-    if database_kind != "sqlite":
-        pytest.skip("the whole run, `make fuzz`, asks both")
+def test_a_few_requests_of_each_kind_are_answered_as_described(app):
     seed(app)
 
     report = fuzz(app, examples=1, has_bounds=False)
