@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import anyio
 import pytest
@@ -75,7 +76,9 @@ def asked(place, tmp_path, token, *afterwards):
                 rounds.append(await answers_of(client))
             return listed, *rounds
 
-    return anyio.run(ask)
+    # a thread of its own: where a browser was driven before, this one has a loop already
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(anyio.run, ask).result()
 
 
 async def answers_of(client):
