@@ -9,6 +9,7 @@ from typing import Any
 from cli.client import Client
 from core import formats, statistics
 from core.errors import NotFound
+from core.spec.facts import flat
 from core.statistics import Interval
 
 JSON = dict[str, Any]
@@ -87,17 +88,6 @@ def verdict(compared: Sequence[Compared]) -> str:
             f"The 95% intervals of the best, {names}, lie apart: it is better by more than chance."
         )
     return f"The 95% intervals of the best, {names}, overlap: the difference may be noise."
-
-
-def flat(spec: Mapping[str, Any], prefix: str = "") -> JSON:
-    """A spec with dotted paths."""
-    found: JSON = {}
-    for name, value in spec.items():
-        if isinstance(value, Mapping):
-            found |= flat(value, f"{prefix}{name}.")
-        else:
-            found[f"{prefix}{name}"] = value
-    return found
 
 
 _OF = (

@@ -212,9 +212,20 @@ class Housekeeping:
             log.warning("not_maintained", reason=str(error))
         if time.monotonic() >= self._host_due:
             self._host_due = time.monotonic() + maintenance.EVERY_S
+            self._sweep_logins()
             scratch.sweep(rules.unnamed_s)
             scratch.sweep_downloads(house.settings.data_folder)
             hosts.sweep(house.settings.data_folder, rules.unnamed_s)
+
+    def _sweep_logins(self) -> None:
+        # only what is done once an hour needs it, and it loads what hashes passwords
+        from core.accounts import logins  # noqa: PLC0415
+
+        house = self._house
+        try:
+            logins.sweep(house.database, logins.lifetime(house.settings))
+        except Unavailable as error:
+            log.warning("not_maintained", reason=str(error))
 
 
 def run(house: House, stop: threading.Event, *, once: bool = False) -> None:

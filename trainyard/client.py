@@ -27,7 +27,8 @@ from cli.stack import endpoint
 from core import settings
 from core.errors import NotFound, TrainyardError
 from core.messages import message
-from core.spec.spec import TrainingSpec
+from core.spec.facts import flat
+from core.spec.spec import TrainingSpec, nest
 from core.states import FINAL
 
 JSON = dict[str, Any]
@@ -300,17 +301,7 @@ def _row(job: JSON) -> JSON:
     plain = {name: value for name, value in job.items() if not isinstance(value, dict | list)}
     progress = {name: job["progress"][name] for name in ("epoch", "epochs")}
     tags = {"tags": ", ".join(job["tags"])}
-    return {**plain, **progress, **tags, **_flat(job["spec"])}
-
-
-def _flat(spec: Mapping[str, Any], prefix: str = "") -> JSON:
-    found: JSON = {}
-    for name, value in spec.items():
-        if isinstance(value, Mapping):
-            found |= _flat(value, f"{prefix}{name}.")
-        else:
-            found[f"{prefix}{name}"] = value
-    return found
+    return {**plain, **progress, **tags, **flat(job["spec"])}
 
 
 def _as_json(spec: TrainingSpec | Mapping[str, Any] | None) -> JSON:
@@ -321,11 +312,5 @@ def _as_json(spec: TrainingSpec | Mapping[str, Any] | None) -> JSON:
 
 def _laid_over(spec: JSON, fields: Mapping[str, Any]) -> JSON:
     """A spec with single fields, each by its dotted path; `__` may stand for the dot."""
-    for path, value in fields.items():
-        *parents, last = path.replace("__", ".").split(".")
-        section = spec
-        for parent in parents:
-            section[parent] = dict(section.get(parent) or {})
-            section = section[parent]
-        section[last] = value
-    return spec
+    named = {path.replace("__", "."): value for path, value in fields.items()}
+    return nest(flat(spec) | named)

@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 
 from core import queries
 from core.accounts import logins, tokens
-from core.accounts.logins import Browser, Lifetime
+from core.accounts.logins import Browser
 from core.database.models import LARGEST_KEY, Artifact
 from core.errors import Forbidden, NotFound, Unauthenticated
 from core.jobs.actors import LOCAL_OWNER, Action, Actor, may, may_on, sees, sees_all
@@ -35,8 +35,6 @@ from webui.addresses import came_from
 from webui.context import Context, current
 from webui.live.subscription import Proof
 from webui.problems import wants_json
-
-DAY_S = 86_400.0
 
 
 class Need(Enum):
@@ -174,11 +172,6 @@ def cookie_name(settings: Settings) -> str:
     return f"{'__Host-' if request.is_secure else ''}trainyard_login_{made}"
 
 
-def lifetime(settings: Settings) -> Lifetime:
-    """How long a login lasts."""
-    return Lifetime(settings.login_idle_hours * 3600.0, settings.login_days * DAY_S)
-
-
 def browser() -> Browser:
     """Where this request comes from."""
     return Browser(request.remote_addr or "", request.user_agent.string)
@@ -190,7 +183,7 @@ def keep_login(response: Response, secret: str) -> Response:
     response.set_cookie(
         cookie_name(settings),
         secret,
-        max_age=int(settings.login_days * DAY_S),
+        max_age=int(settings.login_days * logins.DAY_S),
         secure=request.is_secure,
         httponly=True,
         samesite="Lax",  # whoever follows a link from a mail is still there; posts are looked at
@@ -218,7 +211,7 @@ def still_valid(parts: Context, proofs: AbstractSet[Proof]) -> AbstractSet[Proof
         kind: [each.number for each in proofs if each.kind == kind] for kind in ("login", "token")
     }
     with parts.database.reading() as session:
-        of_logins = logins.alive(session, numbers["login"], lifetime(parts.settings))
+        of_logins = logins.alive(session, numbers["login"], logins.lifetime(parts.settings))
         of_tokens = tokens.alive(session, numbers["token"])
     return {
         *(Proof("login", number) for number in of_logins),
@@ -305,7 +298,7 @@ def _by_login() -> Actor | None:
     if not secret:
         return None
     with database.reading() as session:
-        found = logins.find(session, secret, lifetime(settings))
+        found = logins.find(session, secret, logins.lifetime(settings))
     if found is None:
         return None
     _refuse_unless_own_page()

@@ -16,6 +16,7 @@ from cli.render import status
 from cli.render.tables import last_day
 from cli.render.text import ago, written
 from core import formats
+from core.spec import facts
 from core.spec.presets import PRESETS
 from core.spec.spec import TrainingSpec, nest
 from core.states import FINAL
@@ -150,7 +151,7 @@ def inspect_run(client: Client, asked: OneRun) -> Answer:
     """All that matters of a run."""
     job = client.get(f"/jobs/{asked.run_id}")
     advice = client.get(f"/jobs/{asked.run_id}/advice")["items"]
-    facts = {
+    about = {
         "name": job["name"],
         "state": status.with_reason(job),
         "owner": job.get("owner"),
@@ -164,7 +165,7 @@ def inspect_run(client: Client, asked: OneRun) -> Answer:
         "failure": _failure(job),
         **{title: values[0] for title, values in _measured(client, job)},
     }
-    lines = [f"{label}: {value}" for label, value in facts.items() if value not in (None, "")]
+    lines = [f"{label}: {value}" for label, value in about.items() if value not in (None, "")]
     coach = [f"coach: {each['title']['text']} {each['action']['text']}" for each in advice[:3]]
     spec = [f"{path} = {value}" for path, value in _short_spec(job["spec"])]
     return Answer(
@@ -345,8 +346,8 @@ def _failure(job: JSON) -> str:
 
 def _short_spec(spec: JSON) -> list[tuple[str, Any]]:
     """The fields that are not at their defaults, and the few by which a run is known."""
-    usual = comparison.flat(TrainingSpec().model_dump(mode="json"))
-    found = comparison.flat(spec)
+    usual = facts.flat(TrainingSpec().model_dump(mode="json"))
+    found = facts.flat(spec)
     known = ("dataset", "epochs", "batch_size", "model.kind", "optimizer.kind", "seed")
     return [
         (path, value)

@@ -21,7 +21,9 @@ from core.database.models import ADDRESS_LENGTH, AGENT_LENGTH, PERSON_LENGTH, Lo
 from core.errors import NotFound, Unauthenticated
 from core.jobs.actors import Actor
 from core.messages import message
+from core.settings import Settings
 
+DAY_S = 86_400.0
 SEEN_EVERY_S = 60.0
 """How exactly it is known when somebody was last there."""
 
@@ -32,6 +34,11 @@ class Lifetime:
 
     idle_s: float
     whole_s: float
+
+
+def lifetime(settings: Settings) -> Lifetime:
+    """How long a login lasts by the settings."""
+    return Lifetime(settings.login_idle_hours * 3600.0, settings.login_days * DAY_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +157,11 @@ def end_others(database: Database, actor: Actor, kept: int | None) -> None:
         history.append(session, actor, "logins_ended", actor.name)
 
 
-def sweep(session: Session, lifetime: Lifetime) -> None:
+def sweep(database: Database, lifetime: Lifetime) -> None:
     """Remove the rows of logins that have ended by themselves."""
     is_over = (Login.used_at < now(-lifetime.idle_s)) | (Login.created_at < now(-lifetime.whole_s))
-    session.execute(delete(Login).where(is_over))
+    with database.writing() as session:
+        session.execute(delete(Login).where(is_over))
 
 
 def _of(actor: Actor) -> Select[Login]:

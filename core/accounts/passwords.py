@@ -18,7 +18,6 @@ from core.errors import InvalidInput
 from core.messages import message
 
 LEAST_LENGTH = 8
-ADVISED_LENGTH = 15
 MOST_LENGTH = 256
 _AT_ONCE = 2
 

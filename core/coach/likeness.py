@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from core.coach.run import whole
+from core.spec.facts import flat
 from core.spec.spec import Spec
 
 MOST_DIFFERENCES = 2
@@ -35,7 +35,7 @@ def most_alike(spec: Spec, others: Mapping[int, Spec]) -> list[int]:
 
 def differences(one: Spec, other: Spec) -> set[str]:
     """The dotted names of the fields that differ, of those that may change what is learned."""
-    first, second = _flat(whole(one)), _flat(whole(other))
+    first, second = flat(whole(one)), flat(whole(other))
     changed = {name for name in first | second if first.get(name) != second.get(name)}
     kinds = {name.rpartition(".")[0] for name in changed if name.endswith(".kind")}
     # another kind has other fields, and counts once
@@ -44,14 +44,3 @@ def differences(one: Spec, other: Spec) -> set[str]:
         for name in changed - set(WITHOUT_EFFECT)
         if name.endswith(".kind") or name.partition(".")[0] not in kinds
     }
-
-
-def _flat(values: Spec, before: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        flat |= (
-            _flat(value, f"{before}{name}.")
-            if isinstance(value, Mapping)
-            else {before + name: value}
-        )
-    return flat

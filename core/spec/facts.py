@@ -160,8 +160,12 @@ def values(spec: Spec) -> dict[str, float | str]:
 
     True is 1. A list of numbers is the text that a person would type.
     """
-    found = dict(_flat(spec, ""))
-    return {path: _comparable(value) for path, value in found.items() if value is not None}
+    return {path: _comparable(value) for path, value in flat(spec).items() if value is not None}
+
+
+def flat(spec: Spec) -> dict[str, Any]:
+    """Every hyperparameter by its dotted path, as it is."""
+    return dict(_flat(spec, ""))
 
 
 def _flat(part: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:

@@ -8,8 +8,10 @@ import pytest
 from sqlalchemy import func, select, update
 
 from core import hosts, housekeeping, workers
+from core.accounts import logins, people
+from core.accounts.logins import Browser
 from core.database.clock import now
-from core.database.models import Worker
+from core.database.models import Login, Worker
 from core.hosts import HeldLock
 from core.housekeeping import House, Housekeeping
 from core.jobs import endings, lifecycle
@@ -209,3 +211,15 @@ def test_once_is_when_others_had_a_lease_to_renew(settings, house, database, cla
     housekeeping.run(soon, threading.Event(), once=True)
 
     assert look(database, job.id).state == "queued"
+
+
+def test_logins_that_have_ended_by_themselves_leave_no_rows(keeper, database):
+    with database.writing() as session:
+        person = people.add(session, "eve", "member", None)
+        logins.begin(session, person, Browser("10.0.0.7", "Firefox"))
+        session.execute(update(Login).values(used_at=now(-1e9)))
+
+    keeper._sweep()
+
+    with database.reading() as session:
+        assert session.scalar(select(Login.id)) is None

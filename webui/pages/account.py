@@ -109,7 +109,7 @@ def _page(new_token: str = "", errors: dict[str, str] | None = None) -> str:
 def _logins(session: Session, this_login: int | None) -> list[tuple[Login, str]]:
     """One's own logins, each with the name of its browser; the one of this browser first."""
     parts = current()
-    found = logins.of_person(session, parts.actor, access.lifetime(parts.settings))
+    found = logins.of_person(session, parts.actor, logins.lifetime(parts.settings))
     named = [(each, browser_name(each.agent)) for each in found]
     return sorted(named, key=lambda each: each[0].id != this_login)
 
