@@ -18,7 +18,7 @@ from core.database import engine as database_module
 from core.database.engine import Database
 from core.settings import Settings
 from core.storage.folder import Folder
-from tests import services
+from tests import routing, services
 from tests.services import Postgres, RedisServer, UnavailableHereError, empty_tables
 from webui.app import create_app
 from webui.context import current
@@ -77,6 +77,14 @@ def sqlite_address(folder: Path) -> str:
 def _own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the settings of the person who runs it."""
     services.forget_settings(monkeypatch)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_addresses() -> Iterator[None]:
+    """Applications are made thousands of times, each with the same addresses."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        routing.keep_compiled_addresses(monkeypatch)
+        yield
 
 
 @pytest.fixture(scope="session")

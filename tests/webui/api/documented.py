@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jsonschema_rs
 from flask.testing import FlaskClient
 
 from webui.api.openapi import document_of
+
+_WHOLE: dict[str, Any] = {}
 
 _KNOWN: dict[tuple[str, str, str, str], jsonschema_rs.Validator] = {}
 """By method, path, status and media type: documents of all applications are the same."""
@@ -26,7 +30,7 @@ def refuse_undocumented(app, answer):
     matched = _matched(app, answer.request)
     if matched is None:
         return
-    whole = document_of(app)
+    whole = _whole(app)
     method, path = matched
     answers = whole["paths"][path][method.lower()]["responses"]
     described = answers.get(str(answer.status_code))
@@ -41,6 +45,13 @@ def refuse_undocumented(app, answer):
         _check(whole, (method, path, str(answer.status_code), media), answer)
 
 
+def _whole(app):
+    """The document, which is the same for each application."""
+    if not _WHOLE:
+        _WHOLE.update(document_of(app))
+    return _WHOLE
+
+
 def _matched(app, request):
     adapter = app.url_map.bind("localhost")
     try:
@@ -53,7 +64,7 @@ def _matched(app, request):
     for converter in ("int:", "string(length=64):"):
         path = path.replace(f"<{converter}", "{")
     path = path.replace("<", "{").replace(">", "}")
-    return (request.method, path) if path in document_of(app)["paths"] else None
+    return (request.method, path) if path in _whole(app)["paths"] else None
 
 
 def _check(whole, key, answer):
