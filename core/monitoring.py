@@ -21,7 +21,7 @@ from core import workers
 from core.database.clock import now
 from core.database.dialects import is_postgresql
 from core.database.engine import Database
-from core.database.models import Duty, Job, JobEvent, Lane
+from core.database.models import Delivery, Duty, Job, JobEvent, Lane
 from core.jobs import lanes, rests
 from core.states import STATES, EventKind, State
 
@@ -59,6 +59,16 @@ class Crew:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsent:
+    """Messages by webhook or mail that are not delivered."""
+
+    waiting: int
+    """Those to be tried once more too."""
+    overdue_s: float
+    """For how long the first of them is due and was not tried."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """An installation at one moment."""
 
@@ -66,6 +76,7 @@ class Reading:
     states: Mapping[State, int]
     """Runs that were not deleted."""
     crew: Crew
+    unsent: Unsent
     overdue_s: Mapping[str, float]
     """By periodic work of the housekeeping, for how long it is due and was not begun."""
     database_bytes: int | None
@@ -102,6 +113,7 @@ class Monitor:
                 lines=_lines(session),
                 states=self._states(session),
                 crew=_crew(session),
+                unsent=_unsent(session),
                 overdue_s=_overdue(session),
                 database_bytes=_size(session),
             )
@@ -177,6 +189,19 @@ def _crew(session: Session) -> Crew:
         slots=sum(worker.slots for worker in live),
         slots_in_use=in_use or 0,
     )
+
+
+def _unsent(session: Session) -> Unsent:
+    waits = (Delivery.state == "waiting", Delivery.way != "browser")
+    row = session.execute(
+        select(
+            func.count().label("waiting"),
+            func.min(Delivery.due_at).label("due_at"),
+            now().label("moment"),
+        ).where(*waits)
+    ).one()
+    overdue_s = 0.0 if row.due_at is None else (row.moment - row.due_at).total_seconds()
+    return Unsent(row.waiting, max(0.0, overdue_s))
 
 
 def _overdue(session: Session) -> dict[str, float]:

@@ -227,6 +227,16 @@ def _gauges(reading: Reading) -> Iterator[Metric]:
     yield from (depth, age, runs, overdue, workers)
     yield _gauge("trainyard_slots", "Slots of live workers.", reading.crew.slots)
     yield _gauge("trainyard_slots_in_use", "Slots on which runs run.", reading.crew.slots_in_use)
+    yield _gauge(
+        "trainyard_outbox_waiting",
+        "Messages that are not delivered yet, by webhook or mail.",
+        reading.unsent.waiting,
+    )
+    yield _gauge(
+        "trainyard_outbox_overdue_seconds",
+        "For how long the first of them is due and was not tried.",
+        reading.unsent.overdue_s,
+    )
     if reading.database_bytes is not None:
         yield _gauge("trainyard_database_bytes", "Size of the database.", reading.database_bytes)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, insert, update
 
 from core.database.clock import now
-from core.database.models import Job, JobEvent, Worker
+from core.database.models import Delivery, Job, JobEvent, Worker
 from core.jobs import claim, deletion, endings, lifecycle
 from core.jobs.actors import LOCAL_OWNER
-from core.monitoring import Monitor
+from core.monitoring import Monitor, Unsent
 from core.spec.presets import resolve
 from tests.core.many import costly, learn, multiply, plans
 
@@ -47,6 +47,28 @@ def test_queues_runs_and_workers_are_counted_as_they_are(database, monitor, subm
     crew = reading.crew
     assert (crew.live, crew.drained, crew.slots, crew.slots_in_use) == (1, 1, 1, 1)
     assert reading.database_bytes > 1000
+
+
+def test_messages_that_are_due_and_not_tried_are_told_with_their_age(database, monitor):
+    assert monitor.look()[0].unsent == Unsent(0, 0.0)
+    with database.writing() as session:
+        common = {"owner": "ada", "topic": "failed", "payload": {}, "tries": 0, "created_at": now()}
+        for number, (way, state, due_s) in enumerate(
+            [
+                ("mail", "waiting", -400),
+                ("webhook", "waiting", 60),
+                ("browser", "waiting", -9000),
+                ("mail", "failed", -9000),
+            ]
+        ):
+            event_id, due_at = f"msg_{number}", now(due_s)
+            row = common | {"event_id": event_id, "way": way, "state": state, "due_at": due_at}
+            session.execute(insert(Delivery).values(row))
+
+    unsent = monitor.look()[0].unsent
+
+    assert unsent.waiting == 2
+    assert 400 <= unsent.overdue_s < 500
 
 
 def test_what_happens_between_two_looks_is_counted_once(database, monitor, submit, claimant):
