@@ -16,6 +16,7 @@ from core.storage import store
 from core.workers import WorkerFacts
 from tests.reported import epoch_end, evaluated, started
 from tests.serving import serving
+from tests.webui.api.documented import all_documented
 
 CONTENT = b"checkpoint" * 1000
 LOGGED = "good\x1b[31m red"
@@ -29,7 +30,7 @@ def database_kind():
 
 @pytest.fixture
 def server_url(app):
-    with serving(app) as (_, address):
+    with all_documented(app), serving(app) as (_, address):
         yield address
 
 

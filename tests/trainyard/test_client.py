@@ -22,6 +22,7 @@ from core.storage import store
 from core.workers import WorkerFacts
 from tests.reported import epoch_end, evaluated, started
 from tests.serving import serving
+from tests.webui.api.documented import all_documented
 from trainyard import Client, RunFailed, TrainingSpec
 from trainyard import client as module
 
@@ -36,7 +37,7 @@ def database_kind():
 
 @pytest.fixture
 def url(app):
-    with serving(app) as (_, address):
+    with all_documented(app), serving(app) as (_, address):
         yield address
 
 

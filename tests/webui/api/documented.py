@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+from http import HTTPStatus
 from typing import Any
 
 import jsonschema_rs
+from flask import request
 from flask.testing import FlaskClient
 
 from webui.api.openapi import document_of
@@ -12,7 +15,7 @@ from webui.api.openapi import document_of
 _WHOLE: dict[str, Any] = {}
 
 _KNOWN: dict[tuple[str, str, str, str], jsonschema_rs.Validator] = {}
-"""By method, path, status and media type: documents of all applications are the same."""
+"""By method, path, status (or `body`) and media type: each application has the same document."""
 
 
 class DocumentedClient(FlaskClient):
@@ -25,9 +28,44 @@ class DocumentedClient(FlaskClient):
         return answer
 
 
-def refuse_undocumented(app, answer):
+@contextlib.contextmanager
+def all_documented(app):
+    """Everything that a served application is asked meanwhile, and answers, is as documented."""
+    wrong: list[str] = []
+
+    def note(answer):
+        try:
+            if answer.status_code < HTTPStatus.BAD_REQUEST:
+                refuse_undocumented_request(app, request)
+            refuse_undocumented(app, answer, request)
+        except AssertionError as error:
+            wrong.append(str(error))
+        return answer
+
+    app.after_request(note)
+    yield
+    assert wrong == []
+
+
+def refuse_undocumented_request(app, asked):
+    """Raise `AssertionError` where the document does not say that this can be asked."""
+    matched = _matched(app, asked)
+    if matched is None:
+        return
+    method, path = matched
+    described = _whole(app)["paths"][path][method.lower()]
+    known = {each["name"] for each in described["parameters"] if each["in"] == "query"}
+    assert set(asked.args) <= known, f"{method} {path} knows no {set(asked.args) - known}"
+    sent = asked.get_json(silent=True)
+    if sent is not None:
+        content = described.get("requestBody", {}).get("content", {})
+        assert "application/json" in content, f"{method} {path} takes no body"
+        _check((method, path, "body", "application/json"), content["application/json"], sent)
+
+
+def refuse_undocumented(app, answer, asked=None):
     """Raise `AssertionError` where the document does not describe an answer."""
-    matched = _matched(app, answer.request)
+    matched = _matched(app, asked or answer.request)
     if matched is None:
         return
     whole = _whole(app)
@@ -42,7 +80,8 @@ def refuse_undocumented(app, answer):
         return
     assert media in described.get("content", {}), f"{method} {path} {answer.status_code}: {media}"
     if media.endswith("json") and "Content-Encoding" not in answer.headers:
-        _check(whole, (method, path, str(answer.status_code), media), answer)
+        key = (method, path, str(answer.status_code), media)
+        _check(key, described["content"][media], answer.get_json())
 
 
 def _whole(app):
@@ -67,14 +106,10 @@ def _matched(app, request):
     return (request.method, path) if path in _whole(app)["paths"] else None
 
 
-def _check(whole, key, answer):
+def _check(key, described, sent):
     validator = _KNOWN.get(key)
     if validator is None:
-        method, path, status, media = key
-        content = whole["paths"][path][method.lower()]["responses"][status]["content"]
-        schema = {**content[media]["schema"], "components": whole["components"]}
+        schema = {**described["schema"], "components": _WHOLE["components"]}
         validator = _KNOWN[key] = jsonschema_rs.Draft202012Validator(schema)
-    wrong = [
-        f"{list(each.instance_path)}: {each.message}" for each in validator.iter_errors(answer.json)
-    ]
+    wrong = [f"{list(each.instance_path)}: {each.message}" for each in validator.iter_errors(sent)]
     assert wrong == [], f"{key}: {wrong[:5]}"
