@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import Response, make_response, render_template, request
+from flask import Response, make_response, redirect, render_template, request, url_for
 from sqlalchemy.orm import Session
 
-from core import queries, saved_filters
+from core import formats, queries, saved_filters
 from core.database.instance import instance_of
 from core.database.models import MEASURED, Job
 from core.datasets.builtin import DATASETS
@@ -20,7 +20,8 @@ from core.metrics import thumbnails
 from core.queries import Page, Selection
 from core.spec import facts
 from core.spec.presets import PRESETS
-from core.states import STATES
+from core.states import STATES, State
+from webui import actions
 from webui.api.requests import Args, args_of, selection, several
 from webui.api.shapes import JSON, list_of_jobs
 from webui.context import current
@@ -40,6 +41,12 @@ NO_COLUMNS = "none"
 YEAR_S = 365 * 86_400
 
 Curves = Mapping[int, Sparkline | None]
+Member = tuple[Job, str | None]
+"""A run and its worker's name."""
+
+
+SHOW = "show"
+"""What the forms of the list send besides: their many fields become a short address."""
 
 
 @blueprint.get("/jobs/", endpoint="jobs")
@@ -48,21 +55,22 @@ Curves = Mapping[int, Sparkline | None]
 def runs() -> Response:
     """The list of runs: newest first, or as the address says."""
     view = _view()
-    cursor = request.args.get("cursor", "")
+    if SHOW in request.args:
+        return _remembering(_to(view.chosen), view)
+    asked, cursor = selection(), request.args.get("cursor", "")
+    is_part = "part" in request.args
     with current().database.reading() as session:
-        page = queries.jobs(session, selection(), view.limit, cursor)
+        found = _page(session, asked, view, cursor)
+        counts = queries.counts_of_states(session, asked, MOST_COUNTED)
         newest = events.newest_id(session)
         instance = instance_of(session)
-        rows = _rows(session, page, view)
-        total = queries.count_of_jobs(session, selection(), MOST_COUNTED)
-        known_tags = (
-            [] if "part" in request.args else queries.newest_tags(session, current().seen_by)
-        )
+        total = _total(session, asked, counts)
+        known_tags = [] if is_part else queries.newest_tags(session, current().seen_by)
         kept = saved_filters.of_owner(session, current().actor.name)
     response = make_response(
         render_template(
             whole_or_part("runs/page.html", "runs/_list.html"),
-            rows=rows,
+            rows=found.rows,
             view=view,
             newest_event=newest,
             instance=instance,
@@ -71,20 +79,51 @@ def runs() -> Response:
             states=STATES,
             choices={"dataset": list(DATASETS), "model": facts.MODELS, "preset": list(PRESETS)},
             column_choices=list_columns.choices(),
+            always=list_columns.always(),
             measured=MEASURED,
             total=total,
+            groups=found.groups,
+            counts={state: counted(count) for state, count in counts.items()},
             most_counted=MOST_COUNTED,
+            most_at_once=actions.MOST_AT_ONCE,
             limits=LIMITS,
             known_tags=known_tags,
             filter_titles=_filter_titles(),
             none_of_these=dict.fromkeys(_filter_titles()),
             undo_s=current().settings.undo_hours * 3600.0,
             cursor=cursor,
-            older=page.next,
+            older=found.next,
+            newer=found.before,
             saved=[_saved(each, view) for each in kept],
         )
     )
-    if COOKIE in request.args and "part" not in request.args:
+    return response if is_part else _remembering(response, view)
+
+
+def counted(count: int) -> str:
+    """How many there are, where more than `MOST_COUNTED` are not counted."""
+    if count > MOST_COUNTED:
+        return gettext("%(count)s+", count=formats.whole(MOST_COUNTED))
+    return formats.whole(count)
+
+
+def _total(session: Session, asked: Selection, counts: Mapping[State, int]) -> int:
+    """How many runs the list has; more than `MOST_COUNTED`: not counted."""
+    if not counts:
+        return queries.count_of_jobs(session, asked, MOST_COUNTED)
+    states: Sequence[State] = [each for each in STATES if each in asked.states] or STATES
+    return sum(counts[each] for each in states)
+
+
+def _to(chosen: JSON) -> Response:
+    response = redirect(url_for("pages.jobs", **chosen), 303)
+    assert isinstance(response, Response)
+    return response
+
+
+def _remembering(response: Response, view: View) -> Response:
+    """An answer that has the browser remember which columns were chosen."""
+    if COOKIE in request.args:
         names = view.chosen[COOKIE]
         response.set_cookie(COOKIE, names, max_age=YEAR_S, samesite="Strict")
     return response
@@ -121,7 +160,12 @@ class View:
     @property
     def widths(self) -> str:
         """The columns as a grid of CSS has them."""
-        return list_columns.widths(self.columns)
+        return list_columns.widths(self.columns, is_grouped=self.is_grouped)
+
+    @property
+    def has_progress(self) -> bool:
+        """Whether a column says how far each run is."""
+        return any(each.name == "progress" for each in self.columns)
 
     @property
     def query(self) -> str:
@@ -129,9 +173,21 @@ class View:
         return _query(self.chosen)
 
     @property
+    def filter(self) -> str:
+        """What chooses runs, in which order: the address without how they are shown."""
+        return _query({name: text for name, text in self.chosen.items() if name in CHOICES})
+
+    @property
+    def hyperparameters(self) -> frozenset[str]:
+        """The paths of those that have a column: they are said there alone."""
+        return frozenset(each.name for each in self.columns if each.kind == "hyperparameter")
+
+    @property
     def order(self) -> str:
         """The title of the column that the list is sorted by; empty: it is in its usual order."""
-        return next((each.title for each in list_columns.chosen([self.sort.lstrip("-")])), "")
+        name = self.sort.lstrip("-")
+        of_all = (*list_columns.always(), *list_columns.chosen([name]))
+        return next((each.title for each in of_all if each.name == name), "")
 
     def opened(self, group_id: int) -> JSON:
         """What stands in the address when a group is opened, or closed where it is open."""
@@ -176,32 +232,55 @@ def _query(chosen: JSON) -> str:
     return urlencode({name: text for name, text in chosen.items() if name != "open"})
 
 
-def _rows(session: Session, page: Page[tuple[Job, str | None]], view: View) -> list[JSON]:
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What stands on a page of the list."""
+
+    rows: Sequence[JSON]
+    next: str | None
+    before: str | None
+    """The cursor of the page before; empty: that is the first; None: this is."""
+    groups: int | None
+    """Of all pages; None: they are not counted, or there are none."""
+
+
+def _page(session: Session, asked: Selection, view: View, cursor: str) -> _Found:
+    if view.is_grouped:
+        page = queries.groups(session, asked, view.limit, cursor)
+        rows = _rows(session, page.items, view)
+        return _Found(rows, page.next, page.before, page.count)
+    found = queries.jobs(session, asked, view.limit, cursor)
+    before = queries.cursor_before(session, asked, view.limit, cursor) if cursor else None
+    return _Found(_rows(session, [[each] for each in found.items], view), found.next, before, None)
+
+
+def _rows(session: Session, groups: Sequence[Sequence[Member]], view: View) -> list[JSON]:
     """The rows of a page: a run each, or a group of runs with those that it shows."""
-    asked = selection()
-    groups = _groups(session, page, asked) if view.is_grouped else [[row] for row, _ in page.items]
-    worker_of = {row.id: worker for row, worker in page.items}
-    jobs = [job for group in groups for job in group]
-    shown = list_of_jobs(session, Page([(job, worker_of.get(job.id)) for job in jobs], None))
+    shown = list_of_jobs(session, Page([each for group in groups for each in group], None))
     by_id = {job.id: job.as_json() for job in shown.items}
-    drawn = {each.id for group in groups for each in group if _is_shown(group, each, view)}
+    ids = [[job.id for job, _ in group] for group in groups]
+    drawn = {each for group in ids for each in group if _is_shown(group, each, view)}
     has_curves = any(each.name == "curve" for each in view.columns)
     curves = _curves(session, sorted(drawn)) if has_curves else {}
-    differing = namesakes([by_id[job_id] for job_id in drawn])
+    heads = {
+        group[0]: SeedGroup([by_id[each] for each in group]).name for group in ids if group[1:]
+    }
+    differing = namesakes(
+        [by_id[each] | {"name": heads.get(each, by_id[each]["name"])} for each in drawn]
+    )
     # a member that is not drawn is written into no cell: of it only the group's numbers are made
     for job_id in drawn:
-        by_id[job_id] = _run(by_id[job_id], view, curves, differing)
-    return [_row([by_id[job.id] for job in group], view) for group in groups]
+        own = [each for each in differing.get(job_id, ()) if _tells_apart(each, job_id in heads)]
+        by_id[job_id] = _run(by_id[job_id], view, curves, own)
+    return [_row([by_id[job_id] for job_id in group], view) for group in ids]
 
 
-def _groups(
-    session: Session, page: Page[tuple[Job, str | None]], asked: Selection
-) -> list[list[Job]]:
-    return queries.same_but_seed(session, asked, [row for row, _ in page.items])
+def _tells_apart(column: Column, is_group: bool) -> bool:
+    return not (is_group and column.name == facts.SEED)
 
 
-def _is_shown(group: Sequence[Job], job: Job, view: View) -> bool:
-    return job is group[0] or str(group[0].id) in view.open
+def _is_shown(group: Sequence[int], job_id: int, view: View) -> bool:
+    return job_id == group[0] or str(group[0]) in view.open
 
 
 def _curves(session: Session, job_ids: Sequence[int]) -> Curves:
@@ -209,14 +288,14 @@ def _curves(session: Session, job_ids: Sequence[int]) -> Curves:
     return {job_id: sparkline(losses) for job_id, losses in found.items()}
 
 
-def _run(job: JSON, view: View, curves: Curves, differing: Mapping[int, Sequence[Column]]) -> JSON:
-    own = differing.get(job["id"], ())
+def _run(job: JSON, view: View, curves: Curves, differing: Sequence[Column]) -> JSON:
+    there = view.hyperparameters
+    own = [each for each in differing if each.name not in there]
     return job | {
-        "summary": facts.summary(job["spec"]),
+        "summary": facts.summary(job["spec"], there | {each.name for each in own}),
         "cells": cells(view.columns, job),
         "curve": curves.get(job["id"]),
         "differs": [(each.title, cells([each], job)[each.name]) for each in own],
-        "is_namesake": job["id"] in differing,
     }
 
 

@@ -102,10 +102,12 @@ class Follower {
     this.source.addEventListener("error", () => {
       if (this.source?.readyState === EventSource.CONNECTING) connection.lost();
     });
-    this.source.addEventListener("happened", (event) => {
-      this.position = event.lastEventId;
-      this.notify();
-    });
+    for (const name of ["happened", "hidden"]) {
+      this.source.addEventListener(name, (event) => {
+        this.position = event.lastEventId;
+        this.notify();
+      });
+    }
   }
 
   close() {
