@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 from flask import Response, make_response, redirect, render_template, request, url_for
 from sqlalchemy.orm import Session
@@ -22,22 +21,19 @@ from core.spec import facts
 from core.spec.presets import PRESETS
 from core.states import STATES, State
 from webui import actions
-from webui.api.requests import Args, args_of, selection, several
+from webui.api.requests import args_of, selection
 from webui.api.shapes import JSON, list_of_jobs
 from webui.context import current
-from webui.pages import list_columns
+from webui.pages import list_columns, list_view
 from webui.pages.blueprint import CHOICES, blueprint, whole_or_part
 from webui.pages.list_columns import Column, cells
 from webui.pages.list_groups import SeedGroup
 from webui.pages.list_rows import namesakes
+from webui.pages.list_view import COOKIE, View, chosen_in, query_of, view_of_request
 from webui.pages.sparkline import POINTS, Sparkline, sparkline
 
-LIMITS = (50, 100, 500)
-"""Rows of a page, to choose from."""
 MOST_COUNTED = 1000
 """Runs that are counted to say how many there are; of more it is only said that there are more."""
-COOKIE = "columns"
-NO_COLUMNS = "none"
 YEAR_S = 365 * 86_400
 
 Curves = Mapping[int, Sparkline | None]
@@ -54,7 +50,7 @@ SHOW = "show"
 @blueprint.get("/", endpoint="jobs")
 def runs() -> Response:
     """The list of runs: newest first, or as the address says."""
-    view = _view()
+    view = view_of_request()
     if SHOW in request.args:
         return _remembering(_to(view.chosen), view)
     asked, cursor = selection(), request.args.get("cursor", "")
@@ -86,7 +82,7 @@ def runs() -> Response:
             counts={state: counted(count) for state, count in counts.items()},
             most_counted=MOST_COUNTED,
             most_at_once=actions.MOST_AT_ONCE,
-            limits=LIMITS,
+            limits=list_view.LIMITS,
             known_tags=known_tags,
             filter_titles=_filter_titles(),
             none_of_these=dict.fromkeys(_filter_titles()),
@@ -141,95 +137,6 @@ def _filter_titles() -> dict[str, str]:
         "created_from": gettext("Created from (UTC)"),
         "created_to": gettext("Created to (UTC)"),
     }
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """How the list is to be shown, by the address and by what the browser remembers."""
-
-    chosen: JSON
-    """What stands in the address, but for the page."""
-    states: Sequence[str]
-    sort: str
-    columns: Sequence[Column]
-    limit: int
-    is_grouped: bool
-    open: frozenset[str]
-    """The groups whose runs are shown."""
-
-    @property
-    def widths(self) -> str:
-        """The columns as a grid of CSS has them."""
-        return list_columns.widths(self.columns, is_grouped=self.is_grouped)
-
-    @property
-    def has_progress(self) -> bool:
-        """Whether a column says how far each run is."""
-        return any(each.name == "progress" for each in self.columns)
-
-    @property
-    def query(self) -> str:
-        """The address behind the question mark, as it is saved."""
-        return _query(self.chosen)
-
-    @property
-    def filter(self) -> str:
-        """What chooses runs, in which order: the address without how they are shown."""
-        return _query({name: text for name, text in self.chosen.items() if name in CHOICES})
-
-    @property
-    def hyperparameters(self) -> frozenset[str]:
-        """The paths of those that have a column: they are said there alone."""
-        return frozenset(each.name for each in self.columns if each.kind == "hyperparameter")
-
-    @property
-    def order(self) -> str:
-        """The title of the column that the list is sorted by; empty: it is in its usual order."""
-        name = self.sort.lstrip("-")
-        of_all = (*list_columns.always(), *list_columns.chosen([name]))
-        return next((each.title for each in of_all if each.name == name), "")
-
-    def opened(self, group_id: int) -> JSON:
-        """What stands in the address when a group is opened, or closed where it is open."""
-        ids = self.open ^ {str(group_id)}
-        return self.chosen | {"open": ",".join(sorted(ids)) or None}
-
-
-def _view() -> View:
-    chosen = _chosen(request.args)
-    remembered = request.cookies.get(COOKIE, "") or ",".join(list_columns.DEFAULT)
-    names = chosen[COOKIE] if COOKIE in request.args else remembered
-    return View(
-        chosen,
-        states=several("state"),
-        sort=chosen.get("sort", ""),
-        columns=list_columns.chosen(names.split(",")),
-        limit=chosen.get("limit", LIMITS[0]),
-        is_grouped="group" in chosen,
-        open=frozenset(chosen["open"].split(",") if "open" in chosen else ()),
-    )
-
-
-def _chosen(args: Args) -> JSON:
-    """What stands in an address, written in one way."""
-    chosen: JSON = {name: value for name in CHOICES if (value := args.get(name, ""))}
-    states = several("state", args)
-    if states:
-        chosen["state"] = ",".join(states)
-    if COOKIE in args:
-        columns = list_columns.chosen(several(COOKIE, args))
-        chosen[COOKIE] = ",".join(each.name for each in columns) or NO_COLUMNS
-    is_grouped = args.get("group") == "seed"
-    opened = several("open", args) if is_grouped else []
-    asked = args.get("limit", "")
-    limit = int(asked) if asked in map(str, LIMITS) else LIMITS[0]
-    chosen |= {"group": "seed"} if is_grouped else {}
-    chosen |= {"open": ",".join(opened)} if opened else {}
-    return chosen | ({"limit": limit} if limit != LIMITS[0] else {})
-
-
-def _query(chosen: JSON) -> str:
-    return urlencode({name: text for name, text in chosen.items() if name != "open"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,5 +227,5 @@ def _saved(kept: Any, view: View) -> JSON:
         "name": kept.name,
         "query": kept.query,
         # a program may have written it, or an earlier release: in another order, say
-        "is_current": _query(_chosen(args_of(kept.query))) == view.query,
+        "is_current": query_of(chosen_in(args_of(kept.query))) == view.query,
     }

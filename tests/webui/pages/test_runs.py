@@ -15,7 +15,7 @@ from core.spec.presets import resolve
 from tests.core.many import multiply
 from tests.reported import epoch_end
 from tests.webui.pages.conftest import Page, get
-from webui.pages import list_columns, runs
+from webui.pages import list_columns, list_view
 
 
 def test_an_empty_list_invites_to_make_the_first_run(client):
@@ -236,7 +236,7 @@ def test_a_group_says_how_many_of_its_runs_ended_and_have_a_result(client, repor
 
 
 def test_a_group_is_on_one_page_alone_with_all_its_runs(client, submitted, monkeypatch):
-    monkeypatch.setattr(runs, "LIMITS", (2,))
+    monkeypatch.setattr(list_view, "LIMITS", (2,))
     monkeypatch.setattr(sys.modules["core.queries.groups"], "MOST_ORDERED", 3)
     for seed in range(5):
         submitted(f"seed {seed}", seed=seed)
