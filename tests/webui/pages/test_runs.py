@@ -258,8 +258,10 @@ def test_a_row_says_nothing_twice(client, submitted):
         return [each.text for each in get(client, address).all("span", **{"class": "about"})]
 
     assert about("/")[0] == "#2 · learning rate 0.3 · mnist · cnn · sgd · 1 epoch"
-    columns = "optimizer.learning_rate,epochs,dataset"
+    columns = "progress,optimizer.learning_rate,epochs,dataset"
     assert about(f"/?columns={columns}") == ["#2 · cnn · sgd", "#1 · cnn · sgd"]
+    without_progress = about("/?columns=optimizer.learning_rate,epochs,dataset")
+    assert without_progress[0] == "#2 · no worker for it · cnn · sgd"
 
 
 def test_the_tabs_say_how_many_runs_are_in_each_state(client, submitted, running):
