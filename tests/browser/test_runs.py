@@ -14,6 +14,16 @@ pytestmark = [
 ]
 
 
+KEEP_HERE = """
+window.sent = 0;
+addEventListener("submit", (event) => {
+  sent += !event.defaultPrevented;
+  event.preventDefault();
+});
+"""
+"""Counts what would be sent, and sends none of it."""
+
+
 @pytest.fixture
 def ended(site):
     """Two runs that have ended, whatever the worker does."""
@@ -71,6 +81,14 @@ def test_the_chosen_runs_are_tagged_by_keys_alone_and_the_list_says_so(page, end
     page.keyboard.press("Enter")
     page.wait_for_url("**/jobs/selected/tags?run=*")
 
+    page.evaluate(KEEP_HERE)
+    page.keyboard.type("by keys")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    # it is at work, and a second press is not sent
+    expect(page.get_by_role("button", name="Add to all")).to_have_attribute("data-busy", "")
+    assert page.evaluate("sent") == 1
+    page.reload()
     page.keyboard.type("by keys")
     page.keyboard.press("Enter")
 
