@@ -99,7 +99,7 @@ NEEDS: dict[str, Need] = {
         *("pages.ask_to_delete", "pages.delete", "pages.restore", "pages.choose_to_delete"),
         *("pages.delete_many", "pages.ask_to_cancel_selected", "pages.cancel_selected"),
         *("pages.retry_selected", "pages.ask_for_tags", "pages.tag_selected"),
-        "pages.restore_selected",
+        *("pages.restore_selected", "pages.ask_to_retry_selected", "pages.ask_to_restore_selected"),
         # how one is told of them
         *("api.choose_notifications", "api.take_news", "api.add_webhook", "api.change_webhook"),
         *("api.remove_webhook", "api.rotate_webhook", "api.test_webhook", "api.replay_delivery"),

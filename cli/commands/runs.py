@@ -149,7 +149,7 @@ def _submit_for_seeds(
 @click.option(
     "--sort",
     help="A measurement or a hyperparameter: test_loss, optimizer.learning_rate; after - the "
-    "largest first: -test_accuracy. created: the oldest first.",
+    "largest first: -test_accuracy. created: the oldest first. Also name, state and finished.",
 )
 @click.option("--limit", type=WholeNumberWithin(1, 1000), default=20, show_default=True)
 @as_json

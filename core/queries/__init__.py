@@ -16,9 +16,10 @@ from core.queries.curves import (
 )
 from core.queries.deliveries import deliveries
 from core.queries.experience import Experience, TypicalEpoch, of_preset, typical_epochs
-from core.queries.groups import same_but_seed
+from core.queries.groups import Groups, groups
 from core.queries.jobs import (
     EVERYTHING,
+    OF_JOBS,
     OF_THE_END,
     OLDEST_FIRST,
     SORTS,
@@ -26,6 +27,9 @@ from core.queries.jobs import (
     can_sort_by,
     count_by_state,
     count_of_jobs,
+    counts_of_states,
+    cursor_before,
+    first_ids,
     job,
     jobs,
     jobs_by_id,
@@ -72,6 +76,7 @@ __all__ = [
     "MEASURED",
     "METRICS",
     "MOST_POINTS",
+    "OF_JOBS",
     "OF_THE_END",
     "OLDEST_FIRST",
     "READ",
@@ -81,6 +86,7 @@ __all__ = [
     "Experience",
     "Extent",
     "Found",
+    "Groups",
     "Hour",
     "LastDay",
     "Page",
@@ -102,6 +108,8 @@ __all__ = [
     "count_of_jobs",
     "count_of_state",
     "count_queued",
+    "counts_of_states",
+    "cursor_before",
     "deliveries",
     "ended_lately",
     "epochs",
@@ -111,6 +119,8 @@ __all__ = [
     "evaluation",
     "evaluations",
     "events",
+    "first_ids",
+    "groups",
     "job",
     "jobs",
     "jobs_by_id",
@@ -132,7 +142,6 @@ __all__ = [
     "resources",
     "resources_curve",
     "revisions",
-    "same_but_seed",
     "search",
     "typical_epochs",
     "worker",

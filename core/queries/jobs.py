@@ -9,12 +9,13 @@ of `job_values`, whose index has the jobs in the order of each.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, func, select, tuple_, union_all
+from sqlalchemy import ColumnElement, exists, func, literal, select, tuple_, union_all
 from sqlalchemy.orm import Session
 
 from core.database.engine import storable
@@ -33,6 +34,12 @@ SORTS: tuple[str, ...] = ("", *(f"{sign}{name}" for name in MEASURED for sign in
 OLDEST_FIRST = "created"
 OF_THE_END = ("duration", "images_per_s")
 """What a job has when it has ended, and can be sorted by besides."""
+BY_STATE = "state"
+"""In the order of `STATES`, in each the newest first."""
+COLUMNS = {name: name for name in MEASURED} | {"name": "folded_name", "finished": "finished_at"}
+"""What has an index of its own to be sorted by, and its column."""
+OF_JOBS = (BY_STATE, "name", "finished")
+"""What of a job itself it can be sorted by besides."""
 
 _JOBS = select(Job, Worker.name).outerjoin(Worker, Job.worker_id == Worker.id)
 _RARE = 2000
@@ -63,6 +70,8 @@ class Selection:
     """The name of whoever asks, where private jobs of others are not there; None: all are."""
     deleted: bool = False
     """Whether those that were deleted and can be restored are asked for, and no others."""
+    is_backwards: bool = False
+    """Whether it is gone through from its end."""
 
     @property
     def equal(self) -> dict[str, str]:
@@ -73,12 +82,13 @@ class Selection:
     @property
     def is_by_state(self) -> bool:
         """Whether the state alone decides."""
-        return replace(self, states=(), sort="", seen_by=None) == EVERYTHING
+        asked = replace(self, states=(), sort="", seen_by=None, is_backwards=False)
+        return asked == EVERYTHING
 
     @property
     def is_everything(self) -> bool:
         """Whether nothing is left out."""
-        return replace(self, sort="") == EVERYTHING
+        return replace(self, sort="", is_backwards=False) == EVERYTHING
 
     @property
     def value(self) -> str:
@@ -89,7 +99,7 @@ class Selection:
     @property
     def is_falling(self) -> bool:
         """Whether the largest, or the newest, comes first."""
-        return self.sort == "" or self.sort.startswith("-")
+        return (self.sort == "" or self.sort.startswith("-")) != self.is_backwards
 
 
 EVERYTHING = Selection()
@@ -119,16 +129,59 @@ def jobs(
     )
 
 
+def cursor_before(session: Session, selection: Selection, limit: int, cursor: str) -> str:
+    """The cursor of the page before the one that a cursor leads to; empty: that is the first.
+
+    Raises:
+        InvalidInput: an unknown state, order, limit or cursor.
+    """
+    refuse_unknown(selection)
+    back = replace(selection, is_backwards=not selection.is_backwards)
+    # the cursor is the last row of that page, so the last one here is that of the page before it
+    found = _keys(session, back, checked_limit(limit), cursor)
+    return found[-1].cursor if len(found) == limit else ""
+
+
+def first_ids(session: Session, selection: Selection, most: int) -> list[int]:
+    """The numbers of the first jobs of a list, in its order."""
+    refuse_unknown(selection)
+    return [key.job_id for key in _keys(session, selection, most, "")]
+
+
 def count_of_jobs(session: Session, selection: Selection, most: int) -> int:
     """How many jobs a list has, in whatever order; one more than `most` where there are more."""
-    return len(_by_id(session, replace(selection, sort=""), most + 1, ""))
+    return len(_by_id(session, _in_usual_order(selection), most + 1, ""))
+
+
+def counts_of_states(session: Session, selection: Selection, most: int) -> dict[State, int]:
+    """How many jobs of each state a list has, or would have if it were asked for those alone.
+
+    Returns:
+        One more than `most` where there are more. Nothing where that cannot be said without going
+        through more jobs.
+    """
+    asked = replace(_in_usual_order(selection), states=())
+    if asked.is_by_state:  # each state has its own part of an index
+        one_each = {state: replace(asked, states=(state,)) for state in STATES}
+        return {state: count_of_jobs(session, each, most) for state, each in one_each.items()}
+    found = [key.job_id for key in _by_id(session, asked, most + 1, "")]
+    if len(found) > most:
+        return {}
+    states = session.scalars(select(Job.state).where(Job.id.in_(found)))
+    return dict.fromkeys(STATES, 0) | Counter(states)
+
+
+def _in_usual_order(selection: Selection) -> Selection:
+    return replace(selection, sort="", is_backwards=False)
 
 
 def _keys(session: Session, selection: Selection, count: int, cursor: str) -> list[_Key]:
     if not selection.value:
         return _by_id(session, selection, count, cursor)
-    if selection.value in MEASURED:
-        return _by_measurement(session, selection, count, cursor)
+    if selection.value == BY_STATE:
+        return _by_state(session, selection, count, cursor)
+    if selection.value in COLUMNS:
+        return _by_column(session, selection, count, cursor)
     return _by_value(session, selection, count, cursor)
 
 
@@ -147,14 +200,14 @@ def refuse_unknown(selection: Selection) -> None:
             reason = message("input.unknown_state", state=state, known=list(STATES))
             raise InvalidInput.one("state", reason)
     if not can_sort_by(selection.value) or (selection.sort and not selection.sort.strip("-")):
-        known = [*(name for name in SORTS if name), OLDEST_FIRST, *OF_THE_END]
+        known = [*(name for name in SORTS if name), OLDEST_FIRST, *OF_JOBS, *OF_THE_END]
         reason = message("input.unknown_sort", sort=selection.sort, known=known)
         raise InvalidInput.one("sort", reason)
 
 
 def can_sort_by(value: str) -> bool:
     """Whether a list can be sorted by a value: a measurement, or a hyperparameter's dotted path."""
-    return value == "" or value in MEASURED or value in OF_THE_END or value in spec_fields()
+    return value in ("", *MEASURED, *OF_JOBS, *OF_THE_END) or value in spec_fields()
 
 
 def _by_id(session: Session, selection: Selection, count: int, cursor: str) -> list[_Key]:
@@ -209,30 +262,64 @@ def _is_single(selection: Selection) -> bool:
     return is_one and not selection.states and not selection.text
 
 
-def _by_measurement(session: Session, selection: Selection, count: int, cursor: str) -> list[_Key]:
-    """The keys of a page in the order of a measurement."""
-    column = getattr(Job, selection.value)
+def _by_state(session: Session, selection: Selection, count: int, cursor: str) -> list[_Key]:
+    """The keys of a page in the order of the states: those of one after those of another."""
+    is_last_first = selection.sort.startswith("-") != selection.is_backwards
+    states: Sequence[State] = STATES[::-1] if is_last_first else STATES
+    last, after = _state_and_id(cursor) if cursor else (states[0], "")
+    found: list[_Key] = []
+    for state in states[states.index(last) :]:
+        if selection.states and state not in selection.states:
+            continue
+        of_state = replace(selection, sort="", states=(state,))
+        keys = _by_id(session, of_state, count - len(found), after if state == last else "")
+        found += [_Key(key.job_id, f"{state}:{key.job_id}") for key in keys]
+        if len(found) == count:
+            break
+    return found
+
+
+def _state_and_id(cursor: str) -> tuple[State, str]:
+    name, _, job_id = cursor.partition(":")
+    for state in STATES:
+        if state == name:
+            return state, job_id
+    raise InvalidInput.one("cursor", message("input.cursor"))
+
+
+def _by_column(session: Session, selection: Selection, count: int, cursor: str) -> list[_Key]:
+    """The keys of a page in the order of a column."""
+    column = getattr(Job, COLUMNS[selection.value])
     is_falling = selection.is_falling
     key = tuple_(column, Job.id)
     query = select(Job.id, column.label("value")).where(
-        column.is_not(None),
+        *([] if selection.value == "name" else [column.is_not(None)]),
         _is_shown(selection),
         *_conditions(selection, is_walk=True),
         *_tagged(session, selection.tag),
         *_created(session, selection),
     )
     if cursor:
-        last = tuple_(*_value_and_id(cursor))
+        value, job_id = _value_and_id(cursor, selection.value)
+        last = tuple_(literal(value, column.type), literal(job_id))
         query = query.where(key < last if is_falling else key > last)
     order = (column.desc(), Job.id.desc()) if is_falling else (column, Job.id)
     rows = session.execute(query.order_by(*order).limit(count))
-    return [_Key(row.id, f"{float(row.value).hex()}:{row.id}") for row in rows]
+    return [_Key(row.id, f"{_written(row.value)}:{row.id}") for row in rows]
 
 
-def _value_and_id(cursor: str) -> tuple[float, int]:
-    value, _, job_id = cursor.partition(":")
+def _written(value: Any) -> str:
+    """What a list is sorted by, so that nothing of it is lost in a cursor."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value if isinstance(value, str) else float(value).hex()
+
+
+def _value_and_id(cursor: str, name: str) -> tuple[Any, int]:
+    value, _, job_id = cursor.rpartition(":")
+    read: Callable[[str], Any] = {"name": storable, "finished": _moment}.get(name, float.fromhex)
     try:
-        return float.fromhex(value), key_of(job_id, 1)[0]
+        return read(value), key_of(job_id, 1)[0]
     except (ValueError, OverflowError):
         raise InvalidInput.one("cursor", message("input.cursor")) from None
 
@@ -277,7 +364,7 @@ def _walked(
 
 def _few(session: Session, selection: Selection) -> list[int] | None:
     """The jobs that are chosen, where they are so few that it is best to sort them one by one."""
-    found = _by_id(session, replace(selection, sort=""), _RARE, "")
+    found = _by_id(session, _in_usual_order(selection), _RARE, "")
     return [each.job_id for each in found] if len(found) < _RARE else None
 
 
@@ -305,6 +392,13 @@ def _of_value(cursor: str) -> _Value:
         return float.fromhex(number), storable(text), key_of(job_id, 1)[0]
     except (ValueError, OverflowError):
         raise InvalidInput.one("cursor", message("input.cursor")) from None
+
+
+def _moment(text: str) -> datetime:
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError(text)
+    return found
 
 
 def _created(session: Session, selection: Selection) -> Iterator[ColumnElement[bool]]:

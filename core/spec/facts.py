@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -30,7 +30,11 @@ NETWORK_PARTS = (DATASET, "model")
 PREVIEW_PARTS = (DATASET, "augmentation", "seed")
 """What of a spec decides which images there are, and how they are varied."""
 
-ESSENTIALS = (DATASET, f"model.{KIND}", "epochs", "optimizer.learning_rate", "data.validation")
+_RATE = "learning_rate"
+RATE = f"optimizer.{_RATE}"
+"""The path of the learning rate."""
+
+ESSENTIALS = (DATASET, f"model.{KIND}", "epochs", RATE, "data.validation")
 """The paths of the fields that a first run is decided by: a form shows them before all others."""
 
 MODELS: tuple[str, ...] = tuple(
@@ -44,27 +48,31 @@ SEED = "seed"
 _DEFAULTS = Hyperparameters().model_dump(mode="json")
 
 
-def highlights(spec: Spec) -> tuple[str, ...]:
+def highlights(spec: Spec, without: Collection[str] = ()) -> tuple[str, ...]:
     """What tells one run from another at a glance: `mnist`, `cnn`, `sgd 0.1`, `10 epochs`.
 
     The words are in the chosen language.
 
     Args:
         spec: a whole spec, or changes to the defaults.
+        without: the paths of fields that stand beside it already.
     """
     whole = merge(_DEFAULTS, spec)
-    epochs = whole["epochs"]
-    return (
-        whole[DATASET],
-        whole["model"][KIND],
-        " ".join(_optimizer(whole["optimizer"])),
-        ngettext("%(num)s epoch", "%(num)s epochs", epochs),
-    )
+    epochs, optimizer = whole["epochs"], whole["optimizer"]
+    parts = {
+        DATASET: whole[DATASET],
+        f"model.{KIND}": whole["model"][KIND],
+        RATE if f"optimizer.{KIND}" in without else f"optimizer.{KIND}": " ".join(
+            _optimizer(optimizer, without)
+        ),
+        "epochs": ngettext("%(num)s epoch", "%(num)s epochs", epochs),
+    }
+    return tuple(text for path, text in parts.items() if path not in without)
 
 
-def summary(spec: Spec) -> str:
+def summary(spec: Spec, without: Collection[str] = ()) -> str:
     """What a run trains, in the few words that a list or a log line has room for."""
-    return " · ".join(highlights(spec))
+    return " · ".join(highlights(spec, without))
 
 
 def default_name(changes: Spec) -> str:
@@ -130,9 +138,10 @@ def is_same_but_seed(one: Spec, other: Spec) -> bool:
     return all(one.get(name) == other.get(name) for name in {*one, *other} - {"seed"})
 
 
-def _optimizer(optimizer: Spec) -> list[str]:
-    rate = optimizer.get("learning_rate")
-    return [optimizer[KIND]] if rate is None else [optimizer[KIND], formats.short(rate)]
+def _optimizer(optimizer: Spec, without: Collection[str]) -> list[str]:
+    rate = optimizer.get(_RATE)  # which says little without the optimizer
+    is_told = rate is None or RATE in without
+    return [optimizer[KIND]] if is_told else [optimizer[KIND], formats.short(rate)]
 
 
 def dataset(spec: Spec) -> str:

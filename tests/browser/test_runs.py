@@ -14,6 +14,16 @@ pytestmark = [
 ]
 
 
+KEEP_HERE = """
+window.sent = 0;
+addEventListener("submit", (event) => {
+  sent += !event.defaultPrevented;
+  event.preventDefault();
+});
+"""
+"""Counts what would be sent, and sends none of it."""
+
+
 @pytest.fixture
 def ended(site):
     """Two runs that have ended, whatever the worker does."""
@@ -71,9 +81,47 @@ def test_the_chosen_runs_are_tagged_by_keys_alone_and_the_list_says_so(page, end
     page.keyboard.press("Enter")
     page.wait_for_url("**/jobs/selected/tags?run=*")
 
+    page.evaluate(KEEP_HERE)
+    page.keyboard.type("by keys")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    # it is at work, and a second press is not sent
+    expect(page.get_by_role("button", name="Add to all")).to_have_attribute("data-busy", "")
+    assert page.evaluate("sent") == 1
+    page.reload()
     page.keyboard.type("by keys")
     page.keyboard.press("Enter")
 
     page.wait_for_url("**/?text=listed")
     expect(page.get_by_role("status").filter(has_text="1 run tagged.")).to_be_visible()
     expect(page.locator(f"#job-{ended[0]} .tag")).to_have_text("by keys")
+
+
+def test_all_that_match_are_chosen_and_asked_about_and_a_wide_list_says_that_it_goes_on(
+    page, ended
+):
+    page.goto("/?text=listed&columns=progress,curve,notes,duration,finished,queue,owner,preset")
+    box = page.get_by_role("region", name="Runs", exact=True)
+    expect(box).to_have_attribute("data-more-right", "")
+    box.evaluate("each => { each.scrollLeft = each.scrollWidth; }")
+    expect(box).not_to_have_attribute("data-more-right", "")
+    expect(box).to_have_attribute("data-more-left", "")
+
+    # as if the list had more pages than this one
+    page.locator("[data-total]").evaluate("each => { each.dataset.total = 60; }")
+    page.get_by_label("Choose all runs of this page").click()
+    page.get_by_role("button", name="Choose all 60 that match").click()
+    page.get_by_role("button", name="Delete…").click()
+
+    page.wait_for_url("**/jobs/delete?matching=text%3Dlisted")
+    chosen = page.locator("input[name=id]:checked")
+    assert {each.get_attribute("value") for each in chosen.all()} >= set(map(str, ended))
+
+
+def test_enter_in_the_search_opens_the_only_run_that_was_found(page, site):
+    job_id = site.submit(name="one in a haystack", spec=QUICK, queue="nobody")
+    page.goto("/workers")
+    page.keyboard.press("/")
+    page.keyboard.type("haystack")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/jobs/{job_id}")

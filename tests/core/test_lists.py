@@ -211,6 +211,65 @@ def test_a_run_that_has_ended_can_be_sorted_by_how_long_it_took(database):
     assert listed(database, sort="-duration") == [ended]
 
 
+def test_a_list_can_be_sorted_by_name_by_state_and_by_when_runs_ended(database):
+    ids = [submit(database, name) for name in ("b: 2", "A", "c", "a")]
+    lifecycle.pause(database, ids[2], LOCAL_OWNER)
+    for job_id in (ids[3], ids[0]):
+        lifecycle.cancel(database, job_id, LOCAL_OWNER)
+
+    for limit in (1, 2, 50):
+        assert listed(database, limit, sort="name") == [ids[1], ids[3], ids[0], ids[2]]
+        assert listed(database, limit, sort="-name", text="a") == [ids[3], ids[1]]
+        assert listed(database, limit, sort="finished") == [ids[3], ids[0]]
+        assert listed(database, limit, sort="-finished") == [ids[0], ids[3]]
+        assert listed(database, limit, sort="state") == [ids[1], ids[2], ids[3], ids[0]]
+        assert listed(database, limit, sort="-state") == [ids[3], ids[0], ids[2], ids[1]]
+    assert listed(database, sort="state", states=["cancelled", "paused"]) == [
+        *(ids[2], ids[3], ids[0])
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sort", "cursor"),
+    [("state", "x:1"), ("state", "queued:x"), ("finished", "2026-01-01:1"), ("name", "a")],
+)
+def test_a_made_up_cursor_of_these_orders_is_refused(database, sort, cursor):
+    with database.reading() as session, pytest.raises(InvalidInput, match="cursor"):
+        queries.jobs(session, Selection(sort=sort), 3, cursor)
+
+
+@pytest.mark.parametrize("sort", ["", "created", "-test_loss", "name", "-state", f"-{RATE}"])
+def test_the_page_before_is_found_from_any_page(database, sort):
+    ids = [submit(database, f"job {number}") for number in range(7)]
+    measure(database, {job_id: job_id % 3 for job_id in ids}, "test_loss")
+    lifecycle.cancel(database, ids[2], LOCAL_OWNER)
+    selection, cursors = Selection(sort=sort), [""]
+
+    with database.reading() as session:
+        while (following := queries.jobs(session, selection, 2, cursors[-1]).next) is not None:
+            cursors.append(following)
+        before = [queries.cursor_before(session, selection, 2, each) for each in cursors[1:]]
+
+    assert len(cursors) == 4
+    assert before == cursors[:-1]
+
+
+def test_the_states_of_a_list_are_counted_up_to_a_bound(database, some):
+    lifecycle.cancel(database, some["ada"], LOCAL_OWNER)
+    lifecycle.cancel(database, some["digits"], LOCAL_OWNER)
+
+    def counts(most=1000, **chosen):
+        with database.reading() as session:
+            found = queries.counts_of_states(session, Selection(**chosen), most)
+        return {state: count for state, count in found.items() if count}
+
+    assert counts() == {"queued": len(some) - 2, "cancelled": 2}
+    assert counts(states=["queued"], sort="-test_loss") == counts()
+    assert counts(owner="Ada", states=["queued"]) == {"cancelled": 1}
+    assert counts(most=1) == {"queued": 2, "cancelled": 2}
+    assert counts(most=1, text="job") == {}
+
+
 def test_a_list_has_the_jobs_of_a_time(database):
     ids = [submit(database) for _ in range(5)]
     with database.writing() as session:
@@ -264,6 +323,10 @@ ASKED = [
     {"sort": "created", "dataset": "digits"},
     {"sort": RATE},
     {"sort": f"-{RATE}", "dataset": "digits"},
+    {"sort": "name", "dataset": "digits"},
+    {"sort": "-name", "tag": "all"},
+    {"sort": "-finished"},
+    {"sort": "state"},
 ]
 
 
@@ -287,6 +350,7 @@ def assert_cheap(database):
             with database.reading() as session:
                 assert len(queries.jobs(session, Selection(**chosen)).items) in (0, 50)
                 assert queries.count_of_jobs(session, Selection(**chosen), 100) in (0, 101)
+                queries.counts_of_states(session, Selection(**chosen), 100)
 
         for plan in plans(database, read):
             walks = [step for step in costly(plan) if not step.startswith("SCAN jobs USING COVER")]

@@ -134,7 +134,11 @@ def cursor() -> str:
 
 _SORTS = [
     *(each for each in queries.SORTS if each),
-    *(f"{sign}{name}" for name in (*queries.OF_THE_END, *spec_fields()) for sign in ("", "-")),
+    *(
+        f"{sign}{name}"
+        for name in (*queries.OF_JOBS, *queries.OF_THE_END, *spec_fields())
+        for sign in ("", "-")
+    ),
 ]
 OF_SELECTION = (
     Parameter("state", _list_of(*STATES), "Runs in one of these states."),

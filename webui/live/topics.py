@@ -96,9 +96,13 @@ class HistoryTopic:
     def look(self, seen: int) -> Look:
         with self.database.reading() as session:
             rows = job_events.after(session, seen, ROWS_AT_ONCE)
-            shown = self._shown(session, rows)
+            shown = {row.id for row in self._shown(session, rows)}
             events = [
-                Event("happened", shapes.EventShape.of(row).as_json(), row.id) for row in shown
+                Event("happened", shapes.EventShape.of(row).as_json(), row.id)
+                if row.id in shown
+                else Event("hidden", {"job_id": row.job_id}, row.id)
+                for row in rows
+                if row.id in shown or _hides(row)
             ]
         newest = rows[-1].id if rows else seen
         return Look(events, newest, is_whole=len(rows) < ROWS_AT_ONCE)
@@ -112,6 +116,11 @@ class HistoryTopic:
         ids = sorted({row.job_id for row in rows})
         known = {job.id for job in queries.jobs_by_id(session, ids, self.seen_by)}
         return [row for row in rows if row.job_id in known]
+
+
+def _hides(row: JobEvent) -> bool:
+    """Whether a run may have become private by an event: its row has to leave open lists."""
+    return row.kind == "edited" and "private" in (row.payload or {}).get("fields", ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from core.spec.validation import KIND
 from core.statistics import LEVEL, Interval
 from webui.filters import visible
 from webui.pages.mistakes import Mistake, mistakes
+from webui.pages.seed_names import name_without_seed
 
 ALL_PAIRS = 6
 """Of so many runs each is compared with each; of more, each with the best."""
@@ -82,7 +83,7 @@ class Group:
         first, *others = self.members
         if not others:
             return first.called
-        name = _isolated(first.name)
+        name = _isolated(name_without_seed([each.name for each in self.members]))
         return message("comparison.group", name=name, job_id=first.job_id, others=len(others))
 
     @property
@@ -169,12 +170,28 @@ def verdicts(contestants: Sequence[Contestant]) -> list[Message]:
     for each in measured:
         by_images.setdefault(each.tested_on, []).append(each)
     sentences = [sentence for part in by_images.values() for sentence in _of_one_test_set(part)]
+    sentences += _identical(measured)
     if len(by_images) > 1:
         sentences.append(message("comparison.other_datasets"))
     is_chosen_by_test = not any(each.spec.get("data", {}).get("validation") for each in measured)
     if is_chosen_by_test and any(len(part) > 1 for part in by_images.values()):
         sentences.append(message("comparison.chosen_by_test", count=len(measured)))
     return sentences
+
+
+def _identical(measured: Sequence[Contestant]) -> list[Message]:
+    """What is said of runs that were asked for the same and came to the same."""
+    by_all: dict[str, list[int]] = {}
+    for each in measured:
+        content = each.content or {}
+        came_to = each.accuracy, content.get("loss"), content.get("predictions")
+        key = json.dumps([_whole(each.spec), came_to], sort_keys=True)
+        by_all.setdefault(key, []).append(each.job_id)
+    return [
+        message("comparison.identical", runs=", ".join(f"#{each}" for each in same))
+        for same in by_all.values()
+        if len(same) > 1
+    ]
 
 
 def summary(sentences: Sequence[Message]) -> Message | None:

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from flask import Response, render_template, request, url_for
 
 from core import queries
-from core.errors import InvalidInput
-from core.jobs.actors import refuse_unless_allowed
+from core.jobs.actors import may_on, refuse_unless_allowed
 from core.languages import ngettext
-from core.messages import message
 from core.spec import facts
 from webui import actions
 from webui.api.requests import selection
 from webui.api.shapes import JSON, JobShape, list_of_jobs
 from webui.context import current
 from webui.pages.blueprint import CHOICES, blueprint, to_run
+from webui.pages.choice import MATCHING, Choice, choice, some
 from webui.pages.outcome import list_before, to_list
-
-LONGEST_NUMBER = 18
-"""Digits of a number that a database can hold."""
 
 
 @blueprint.get("/jobs/<int:job_id>/delete", endpoint="ask_to_delete")
@@ -50,14 +46,18 @@ def restore(job_id: int) -> Response:
 @blueprint.get("/jobs/delete", endpoint="choose_to_delete")
 def choose() -> str:
     """The runs that the address names, or a page of the list to choose from."""
-    if named := request.args.getlist("run"):
-        return _named([int(each) for each in named if _is_number(each)])
+    if "run" in request.args or MATCHING in request.args:
+        asked = choice("delete")
+        shown: Sequence[JobShape] = [JobShape.of(job, None) for job in asked.jobs]
+        return _question(shown, is_chosen=False, address=None, asked=asked)
     cursor = request.args.get("cursor", "")
     with current().database.reading() as session:
         page = queries.jobs(session, selection(), cursor=cursor)
         shown = list_of_jobs(session, page).items
+    own = [each for each in shown if may_on(current().actor, "delete", each.owner)]
     older = page.next and url_for("pages.choose_to_delete", cursor=page.next, **_chosen())
-    return _question(shown, is_chosen=False, address=older)
+    left = Choice([], len(shown) - len(own))
+    return _question(own, is_chosen=False, address=older, asked=left)
 
 
 def _chosen() -> JSON:
@@ -65,38 +65,22 @@ def _chosen() -> JSON:
     return {name: value for name in CHOICES if (value := request.args.get(name, ""))}
 
 
-def _named(job_ids: list[int]) -> str:
-    """The question about the runs that were chosen in the list."""
-    parts = current()
-    with parts.database.reading() as session:
-        found = queries.jobs_by_id(session, job_ids[: actions.MOST_AT_ONCE], parts.seen_by)
-    found.sort(key=lambda job: job.id, reverse=True)
-    return _question(
-        [JobShape.of(job, None) for job in found],
-        is_chosen=False,
-        address=None,
-        is_each=True,
-    )
-
-
-def _is_number(text: str) -> bool:
-    """Whether it can be a run's number."""
-    return text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER
-
-
 @blueprint.post("/jobs/delete")
 def delete_many() -> Response:
     """Delete the runs that were chosen; the list says so, offers the undo, and names the others."""
-    ids = [int(each) for each in request.form.getlist("id") if _is_number(each)]
-    if not ids:
-        raise InvalidInput.one("id", message("input.no_run_chosen"))
-    many = actions.delete_many(current(), {"ids": ids})
+    many = actions.delete_many(current(), {"ids": some("id")})
     count = len(many.done)
     done = [ngettext("%(num)s run deleted.", "%(num)s runs deleted.", count)]
     return to_list(many, done, can_be_undone=current().settings.undo_hours > 0)
 
 
-def _question(shown: Any, *, is_chosen: bool, address: str | None, is_each: bool = False) -> str:
+def _question(
+    shown: Sequence[JobShape],
+    *,
+    is_chosen: bool,
+    address: str | None,
+    asked: Choice | None = None,
+) -> str:
     """The page that asks; a run that is running cannot be chosen."""
     jobs: list[JSON] = [
         job.as_json() | {"summary": facts.summary(job.spec), "is_running": job.state == "running"}
@@ -106,7 +90,9 @@ def _question(shown: Any, *, is_chosen: bool, address: str | None, is_each: bool
         "deletion/page.html",
         jobs=jobs,
         is_chosen=is_chosen,
-        is_each=is_each,
+        is_each=bool(asked and asked.jobs),
+        asked=asked or Choice([]),
+        deletable=sum(not job["is_running"] for job in jobs),
         older=address,
         back=list_before() or urlencode(_chosen()),
         undo_s=current().settings.undo_hours * 3600.0,

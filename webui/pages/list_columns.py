@@ -26,6 +26,10 @@ _KINDS_REM: Mapping[Kind, float] = {
 }  # fmt: skip
 _LETTER_REM, _BESIDE_REM = 0.45, 2.25
 """How wide a letter of a heading is, and what stands beside: the padding, and the arrow."""
+SPREAD = {"test_accuracy", "test_loss", "validation_accuracy", "validation_loss", "train_loss"}
+"""Columns that have the mean and the standard deviation of a group of runs."""
+_SPREAD_REM = 11.0
+_CLASSES = {"test_accuracy": "accuracy", "train_loss": "loss"}
 LARGEST_FIRST = ("percent", "since")
 """What is wanted from its largest value first, by whoever sorts by it."""
 
@@ -48,6 +52,18 @@ class Column:
         if self.field is not None:
             return self.field.is_number and not self.field.many
         return self.kind in ("number", "percent", "whole", "duration")
+
+    @property
+    def is_written(self) -> bool:
+        """Whether a text alone stands in it; else the template makes its cells."""
+        return self.kind not in ("part", "since", "name")
+
+    @property
+    def classes(self) -> str:
+        """The classes of its cells."""
+        name = _CLASSES.get(self.name) or self.name.replace(".", "-")
+        of_kind = (" number" if self.is_number else "") + (" since" if self.kind == "since" else "")
+        return name + of_kind
 
     def sort(self, now: str) -> str:
         """What the heading sorts by when it is pressed, where the list is sorted by `now`."""
@@ -81,10 +97,18 @@ def choices() -> list[Choice]:
     ]
 
 
+def always() -> tuple[Column, Column]:
+    """The columns that every list has."""
+    return (
+        Column("state", gettext("State"), "name", is_sortable=True),
+        Column("name", gettext("Name"), "name", is_sortable=True),
+    )
+
+
 def _of_runs() -> list[Column]:
     return [
         Column("created", gettext("Created"), "since", is_sortable=True),
-        Column("finished", gettext("Finished"), "since"),
+        Column("finished", gettext("Finished"), "since", is_sortable=True),
         Column("duration", gettext("Duration"), "duration", is_sortable=True),
         Column("worker", gettext("Worker"), "name"),
         Column("owner", gettext("Owner"), "name"),
@@ -140,13 +164,16 @@ def chosen(names: Sequence[str]) -> list[Column]:
     return [each for choice in choices() for each in choice.columns if each.name in names]
 
 
-def widths(columns: Sequence[Column]) -> str:
+def widths(columns: Sequence[Column], *, is_grouped: bool = False) -> str:
     """The columns of the list as a grid of CSS has them.
 
     They hang on what the columns are and not on what stands in them, so a row is laid out without
     a look at the others. A heading may have a line for each of its words.
     """
-    return " ".join([_CHOOSE, _STATE, _NAME, *(f"{_width(each)}rem" for each in columns)])
+    found = [
+        _SPREAD_REM if is_grouped and each.name in SPREAD else _width(each) for each in columns
+    ]
+    return " ".join([_CHOOSE, _STATE, _NAME, *(f"{each}rem" for each in found)])
 
 
 def _width(column: Column) -> float:

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from core import formats
-from core.languages import gettext
+from core.languages import gettext, ngettext
 from core.spec import facts
-from webui.pages.list_columns import Column, cells
-
-SPREAD = {"test_accuracy", "test_loss", "validation_accuracy", "validation_loss", "train_loss"}
-"""Columns that have the mean and the standard deviation of a group."""
+from core.states import FINAL
+from webui.pages.list_columns import SPREAD, Column, cells
+from webui.pages.seed_names import name_without_seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +26,46 @@ class SeedGroup:
     def id(self) -> int:
         """The number of its newest run, by which the address names it."""
         return int(self.runs[0]["id"])
+
+    @property
+    def name(self) -> str:
+        """What its runs are called, without the seed."""
+        return name_without_seed([run["name"] for run in self.runs])
+
+    @property
+    def seeds(self) -> str:
+        """How many seeds it has, in words; a seed may have been run several times."""
+        seeds, runs = self._seeds, len(self.runs)
+        if seeds == runs:
+            return ngettext("%(num)s seed", "%(num)s seeds", seeds)
+        return ngettext(
+            "%(num)s seed, %(runs)s runs",
+            "%(num)s seeds, %(runs)s runs",
+            seeds,
+            runs=formats.whole(runs),
+        )
+
+    @property
+    def _seeds(self) -> int:
+        return len({run["spec"].get(facts.SEED) for run in self.runs})
+
+    @property
+    def ended(self) -> str:
+        """How many of its runs have ended, in words; empty: all of them."""
+        ended = sum(run["state"] in FINAL for run in self.runs)
+        if ended == len(self.runs):
+            return ""
+        return gettext(
+            "%(ended)s of %(all)s ended",
+            ended=formats.whole(ended),
+            all=formats.whole(len(self.runs)),
+        )
+
+    @property
+    def progress(self) -> dict[str, float]:
+        """How far its runs are together."""
+        fractions = [run["progress"]["fraction"] for run in self.runs]
+        return {"fraction": statistics.fmean(fractions)}
 
     @property
     def states(self) -> list[tuple[str, int]]:
@@ -62,14 +101,22 @@ class SeedGroup:
     def _spread(self, column: Column) -> str:
         values = self.measured(column.name)
         write: Callable[[float], str] = getattr(formats, column.kind)
-        if len(values) < 2:
-            return write(values[0]) if values else formats.NOTHING
-        return gettext(
-            "%(mean)s ± %(spread)s (%(count)s)",
-            mean=write(statistics.fmean(values)),
-            spread=write(statistics.stdev(values)),
-            count=formats.whole(len(values)),
-        )
+        if not values:
+            return formats.NOTHING
+        shown = write(statistics.fmean(values))
+        if len(values) > 1:
+            spread = write(statistics.stdev(values))
+            shown = gettext("%(mean)s ± %(spread)s", mean=shown, spread=spread)
+        if len(values) == self._seeds:
+            return shown
+        count, seeds = formats.whole(len(values)), formats.whole(self._seeds)
+        part = gettext("%(count)s of %(all)s", count=count, all=seeds)
+        return gettext("%(value)s (%(part)s)", value=_unbroken(shown), part=_unbroken(part))
+
+
+def _unbroken(text: str) -> str:
+    """Text that stays on one line."""
+    return text.replace(" ", "\u00a0")
 
 
 def _common(of_runs: Sequence[Mapping[str, str]], name: str) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from flask import Response, flash, redirect, request, url_for
 
-from core.languages import ngettext
+from core.errors import Forbidden
+from core.languages import gettext, ngettext
 from webui.actions import Many
 from webui.addresses import came_from
 
@@ -26,11 +27,21 @@ def to_list(many: Many, done: list[str], *, can_be_undone: bool = False) -> Resp
     """Go back to the list, and say there what became of each run."""
     if many.done:
         flash(" ".join(done), "done")
-    if can_be_undone and 0 < len(many.done) <= MOST_UNDONE:
-        flash(",".join(map(str, many.done)), "undo")
-    for _, error in many.refused[:MOST_REASONS]:
+    if can_be_undone and many.done:
+        _offer_undo(many)
+    refused = [error for _, error in many.refused if not isinstance(error, Forbidden)]
+    if others := len(many.refused) - len(refused):
+        flash(
+            ngettext(
+                "%(num)s run is somebody else's, and stays as it is.",
+                "%(num)s runs are somebody else's, and stay as they are.",
+                others,
+            ),
+            "refused",
+        )
+    for error in refused[:MOST_REASONS]:
         flash(str(error), "refused")
-    if (left := len(many.refused) - MOST_REASONS) > 0:
+    if (left := len(refused) - MOST_REASONS) > 0:
         more = ngettext(
             "Nothing was done with %(num)s more run, for such reasons.",
             "Nothing was done with %(num)s more runs, for such reasons.",
@@ -41,3 +52,10 @@ def to_list(many: Many, done: list[str], *, can_be_undone: bool = False) -> Resp
     response = redirect(url_for("pages.jobs") + (f"?{back}" if back else ""), 303)
     assert isinstance(response, Response)
     return response
+
+
+def _offer_undo(many: Many) -> None:
+    if len(many.done) <= MOST_UNDONE:
+        flash(",".join(map(str, many.done)), "undo")
+    else:
+        flash(gettext("The list of deleted runs can restore them."), "done")

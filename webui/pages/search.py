@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from flask import render_template, request, url_for
+from flask import Response, redirect, render_template, request, url_for
 
 from core import queries
 from core.characters import visible
@@ -49,13 +49,32 @@ class Group:
 
 
 @blueprint.get("/search")
-def search() -> str:
-    """What holds a text, in groups; the whole page, or what is suggested as one types."""
+def search() -> str | Response:
+    """What holds a text, in groups; the whole page, or what is suggested as one types.
+
+    With `open` in the address, which the forms send, it leads to the only thing that was found.
+    """
     text = request.args.get("q", "").replace("\0", "").strip()[:LONGEST]
     is_part = "part" in request.args
     groups = _groups(text, EACH_SUGGESTED if is_part else EACH) if text else []
+    if "open" in request.args and (address := _only(text, groups)):
+        return _to(address)
     template = "search/_suggestions.html" if is_part else "search/page.html"
     return render_template(template, text=text, groups=groups)
+
+
+def _only(text: str, groups: list[Group]) -> str | None:
+    """The address of the only hit, or of the run whose number was typed, such as `#7`."""
+    hits = [hit for group in groups for hit in group.hits]
+    if text.startswith("#"):
+        hits = [hit for hit in hits if hit.about.startswith(f"{text} ")] or hits
+    return hits[0].address if len(hits) == 1 else None
+
+
+def _to(address: str) -> Response:
+    response = redirect(address, 303)
+    assert isinstance(response, Response)
+    return response
 
 
 def _groups(text: str, limit: int) -> list[Group]:

@@ -50,6 +50,7 @@ _LISTED = (
 )
 """By what a list can be filtered. SQLite reads an index alone only where it has every column of the
 question, so `deleted_at` is there too, though it is empty in these indexes."""
+_LISTED_BESIDES_NAME = tuple(each for each in _LISTED if each != "folded_name")
 
 
 def _of_listed(name: str | None, *columns: str, also: str = "") -> Index:
@@ -233,7 +234,8 @@ class Job(Base):
         ),
         # any other page is found by walking along one of these, without a look at the wide rows
         _of_listed("ix_jobs_list", "id", *_LISTED),
-        *(_of_measured(measured) for measured in MEASURED),
+        *(_of_measured(measured) for measured in (*MEASURED, "finished_at")),
+        _of_listed("ix_jobs_by_name", "folded_name", "id", *_LISTED_BESIDES_NAME),
         # few have notes: whoever looks for a text in them reads those alone
         Index(
             "ix_jobs_noted",

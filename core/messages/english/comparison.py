@@ -39,6 +39,8 @@ COMPARISON: dict[str, Template] = {
     "validation split, and look at the test accuracy of the chosen one only.",
     "comparison.none_better": "No run is better than another by more than chance.",
     "comparison.some_better": "More than chance: {better} of {count} comparisons.",
+    "comparison.identical": "{runs}: one run made several times. They have the same "
+    "hyperparameters, the same seed and the same results.",
     "comparison.other_datasets": "Runs that were tested on different images are not compared with "
     "each other.",
     "comparison.number_of_runs": "Choose from 2 to {most} runs to compare.",

@@ -13,6 +13,7 @@ from tests.serving import serving
 from tests.webui.people import PASSWORD, shared
 from webui import access
 from webui.live import hub as hub_module
+from webui.live.topics import HistoryTopic
 
 SECONDS = 30
 """Of silence, after which a test gives up: many times what it takes."""
@@ -125,3 +126,15 @@ def test_a_stream_of_a_run_that_becomes_private_ends_for_others(place, address, 
         rest_of(events)
 
     assert status(address, f"/api/v1/jobs/{run}/events", shown) == 404
+
+
+def test_lists_of_others_are_told_that_a_run_is_no_longer_there_and_nothing_else(place, eve, run):
+    topic = HistoryTopic(place.database, "bob")
+    seen, _ = topic.present()
+    editing.edit(place.database, run, eve, notes="for all")
+    editing.edit(place.database, run, eve, private=True)
+    editing.edit(place.database, run, eve, notes="a secret")
+
+    events = topic.look(seen).events
+
+    assert [(each.name, each.data) for each in events] == [("hidden", {"job_id": run})]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import zlib
+from dataclasses import replace
 
 import pytest
 
 from core import predictions
+from core.jobs.lifecycle import name_for_seed
 from core.spec.presets import resolve
 from webui.pages.comparison import Contestant, differences, groups, only_wrong, summary, verdicts
+from webui.pages.seed_names import name_without_seed
 
 VALIDATED = {"data": {"validation": 0.1}}
 LABELS = [0] * 100
@@ -129,6 +132,41 @@ def test_equal_predictions_are_told():
     assert code == "comparison.same_predictions"
 
 
+def test_one_run_made_twice_is_named_as_such():
+    same = [contestant(number, range(5), epochs=3, seed=1) for number in (4, 7)]
+
+    codes = [code for code, _ in said(*same, contestant(9, range(5), epochs=3, seed=2))]
+    texts = [text for code, text in said(*same) if code == "comparison.identical"]
+
+    assert codes.count("comparison.identical") == 1
+    assert texts[0].startswith("#4, #7: one run made several times.")
+
+
+def test_a_group_is_called_without_the_seeds_of_its_runs():
+    runs = [
+        replace(contestant(seed + 1, [], epochs=1, seed=seed), name=f"grid 27 (seed {seed})")
+        for seed in range(3)
+    ]
+    [group] = groups(runs)
+
+    assert str(group.called).replace("\u2068", "").startswith("grid 27\u2069 (#1 and 2 more)")
+
+
+@pytest.mark.parametrize(
+    ("names", "together"),
+    [
+        ([name_for_seed("grid 27", seed) for seed in range(3)], "grid 27"),
+        (["net-seed1", "net-seed2"], "net"),
+        (["one", "one"], "one"),
+        (["wide cnn a", "wide cnn b"], "wide cnn"),
+        (["first", "other"], "first"),
+        (["seed 1", "seed 2"], "seed 1"),
+    ],
+)
+def test_runs_are_called_together_what_they_have_in_common(names, together):
+    assert name_without_seed(names) == together
+
+
 def test_runs_on_other_images_are_not_compared():
     other = contestant(3, range(5), dataset="digits")
 
@@ -196,7 +234,7 @@ def test_groups_of_unequal_size_are_told_apart_where_they_can_be():
     [(code, text)] = said(*runs)
 
     assert code == "comparison.seeds"
-    assert "run 10 (#10 and 2 more) (69.00%, 3 seeds)" in text
+    assert "run (#10 and 2 more) (69.00%, 3 seeds)" in text
     assert "p = 0.0286" in text
 
 

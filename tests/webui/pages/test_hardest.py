@@ -87,6 +87,13 @@ def test_a_page_has_the_images_their_labels_and_what_the_runs_predicted(client, 
     assert "Label 3" in doubtful
 
 
+def test_of_a_single_run_it_is_said_that_these_are_its_own_errors(client, predicted):
+    predicted(0, 1, 9, 8)
+    assert "only one run to ask" in get(client, "/hardest?dataset=digits").text
+    predicted(0, 1, 2, 8)
+    assert "only one run to ask" not in get(client, "/hardest?dataset=digits").text
+
+
 def test_only_the_newest_runs_count(client, predicted):
     predicted(0, 1, 2, 8)
     predicted(0, 1, 2, 3)

@@ -163,3 +163,26 @@ def test_search_leads_a_viewer_to_no_form(place):
     shown = place.browser("ann").get("/search?q=new").text
 
     assert "/jobs/new" not in shown
+
+
+def test_runs_of_others_are_left_out_of_what_is_asked_of_several_and_that_is_said(place, submit):
+    own, other = submit("eve"), submit("bob")
+    eve = place.browser("eve")
+
+    rows = {
+        each.attributes.get("id"): each.attributes for each in Page(eve.get("/").text).all("tr")
+    }
+    assert "data-others" in rows[f"job-{other}"]
+    assert "data-others" not in rows[f"job-{own}"]
+    for address in ("selected/cancel", "selected/tags", "delete"):
+        question = Page(eve.get(f"/jobs/{address}?run={own}&run={other}").text)
+        named = {each.attributes.get("value") for each in question.all("input")} - {None}
+        assert str(own) in named
+        assert str(other) not in named
+        assert "1 of the chosen runs is somebody else's: it is left out." in question.text
+    assert str(other) not in [
+        each.attributes["value"]
+        for each in Page(eve.get("/jobs/delete").text).all("input", name="id")
+    ]
+    answer = eve.post("/jobs/selected/retry", data={"run": [other]})
+    assert "1 run is somebody else's" in Page(eve.get(answer.headers["Location"]).text).text

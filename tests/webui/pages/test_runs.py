@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from sqlalchemy import update
 
 from core import queries, saved_filters
@@ -13,7 +15,7 @@ from core.spec.presets import resolve
 from tests.core.many import multiply
 from tests.reported import epoch_end
 from tests.webui.pages.conftest import Page, get
-from webui.pages import list_columns, runs
+from webui.pages import list_columns, list_view
 
 
 def test_an_empty_list_invites_to_make_the_first_run(client):
@@ -35,7 +37,7 @@ def test_the_list_can_be_filtered_by_state(client, submitted, running):
     page = get(client, "/?state=queued")
     assert "waits" in page.text
     assert "runs" not in page.one("table").text
-    assert page.one("a", aria_current="true").text == "queued"
+    assert page.one("a", aria_current="true").text == "queued 1"
     assert "No run is failed" in get(client, "/?state=failed").text
 
 
@@ -50,7 +52,7 @@ def test_older_and_newest_lead_through_the_list(client, submitted):
     assert not [link for link in first.all("a") if "Newest" in link.text]
     older = get(client, first.one("a", rel="next").attributes["href"])
     assert [link.text for link in older.all("a") if "run " in link.text.lower()][-1] == "run 0"
-    assert [link.attributes["href"] for link in older.all("a") if "Newest" in link.text] == ["/"]
+    assert older.one("a", rel="prev").attributes["href"] == "/"
     assert not older.all("a", rel="next")
 
 
@@ -138,7 +140,7 @@ def test_every_column_can_be_shown_and_sorted_by_where_it_says_so(client, succee
 
     assert headings(page)[3:] == [each.title for each in columns]
     links = [each.attributes["href"] for each in page.all("a", **{"class": "sort"})]
-    assert len(links) == sum(each.is_sortable for each in columns)
+    assert len(links) == 2 + sum(each.is_sortable for each in columns)
     for link in links[::3]:
         found = get(client, link)
         ordered = [each for each in found.all("th") if "aria-sort" in each.attributes]
@@ -160,7 +162,7 @@ def test_a_heading_sorts_by_its_column_and_then_the_other_way(client, submitted)
     address, names = "/?columns=optimizer.learning_rate", []
 
     for order in ("ascending", "descending"):
-        heading = get(client, address).one("a", **{"class": "sort"})
+        [*_, heading] = get(client, address).all("a", **{"class": "sort"})
         address = heading.attributes["href"]
         page = get(client, address)
         assert page.one("th", aria_sort=order)
@@ -211,7 +213,8 @@ def test_runs_that_differ_by_their_seeds_are_one_row_with_a_mean_that_opens(clie
     page = get(client, "/?group=seed")
 
     group = page.one("tr", **{"class": "group"})
-    assert "92.00% ± 2.00% (3)" in group.text
+    assert "92.00% ± 2.00%" in group.text
+    assert group.text.startswith("▸ succeeded a run, 3 seeds")
     assert len(page.all("input", type="checkbox", name="run")) == 1
     opened = get(client, page.one("a", aria_expanded="false").attributes["href"].partition("#")[0])
     assert len(opened.all("tr", **{"class": "member"})) == 3
@@ -219,8 +222,22 @@ def test_runs_that_differ_by_their_seeds_are_one_row_with_a_mean_that_opens(clie
     assert not get(client, closed).all("tr", **{"class": "member"})
 
 
+def test_a_group_says_how_many_of_its_runs_ended_and_have_a_result(client, report, database):
+    for seed, accuracy in enumerate((0.9, 0.92)):
+        report({"seed": seed}, epoch_end(test_accuracy=accuracy))
+    waits = resolve(None, {"seed": 2})
+    lifecycle.submit(database, LOCAL_OWNER, name="a run (seed 2)", spec=waits)
+
+    group = get(client, "/?group=seed").one("tr", **{"class": "group"}).text
+
+    assert "a run, 3 seeds" in group
+    assert "2 of 3 ended" in group
+    assert "91.00% ± 1.41% (2 of 3)" in group
+
+
 def test_a_group_is_on_one_page_alone_with_all_its_runs(client, submitted, monkeypatch):
-    monkeypatch.setattr(runs, "LIMITS", (2,))
+    monkeypatch.setattr(list_view, "LIMITS", (2,))
+    monkeypatch.setattr(sys.modules["core.queries.groups"], "MOST_ORDERED", 3)
     for seed in range(5):
         submitted(f"seed {seed}", seed=seed)
     submitted("other", epochs=9)
@@ -228,9 +245,49 @@ def test_a_group_is_on_one_page_alone_with_all_its_runs(client, submitted, monke
     first = get(client, "/?group=seed")
     second = get(client, first.one("a", rel="next").attributes["href"])
 
-    assert "5 runs that differ by their seeds" in first.one("table").text
+    assert "5 seeds" in first.one("table").text
     assert not second.all("table")
     assert "groups of an earlier one" in second.text
+
+
+def test_a_row_says_nothing_twice(client, submitted):
+    for rate in (0.1, 0.3):
+        submitted("first", optimizer={"kind": "sgd", "learning_rate": rate})
+
+    def about(address):
+        return [each.text for each in get(client, address).all("span", **{"class": "about"})]
+
+    assert about("/")[0] == "#2 · learning rate 0.3 · mnist · cnn · sgd · 1 epoch"
+    columns = "progress,optimizer.learning_rate,epochs,dataset"
+    assert about(f"/?columns={columns}") == ["#2 · cnn · sgd", "#1 · cnn · sgd"]
+    without_progress = about("/?columns=optimizer.learning_rate,epochs,dataset")
+    assert without_progress[0] == "#2 · no worker for it · cnn · sgd"
+
+
+def test_the_tabs_say_how_many_runs_are_in_each_state(client, submitted, running):
+    running("runs")
+    submitted("waits")
+    submitted("waits too")
+
+    counts = {
+        each.attributes["data-state"]: each.text
+        for each in get(client, "/?text=waits").all("span", **{"class": "count"})
+    }
+
+    assert counts == {
+        "queued": "2", "running": "", "paused": "", "succeeded": "", "failed": "", "cancelled": ""
+    }  # fmt: skip
+    assert "Filter" not in client.get("/?part=1").text
+    assert '"running": "1"' in client.get("/?part=1").text
+
+
+def test_a_form_of_the_list_leads_to_a_short_address(client):
+    asked = "text=&dataset=mnist&state=failed&state=queued&columns=&columns=worker&columns=curve"
+    answer = client.get(f"/?{asked}&show=1")
+
+    assert answer.status_code == 303
+    assert answer.headers["Location"] == "/?state=failed,queued&dataset=mnist&columns=curve,worker"
+    assert "columns=" in answer.headers["Set-Cookie"]
 
 
 def test_runs_of_one_name_are_told_apart_by_what_differs(client, submitted):

@@ -23,6 +23,17 @@ def test_a_run_is_found_by_name_number_and_notes(client, database, submitted):
     assert f"/jobs/{other.id}" not in found(client, "nothing like it")
 
 
+def test_a_form_of_the_search_leads_to_the_only_hit_or_the_run_of_that_number(client, submitted):
+    first = submitted("Sunflower")
+    submitted(f"after #{first.id} and #{first.id}1")
+
+    for text in ("sunfl", f"%23{first.id}"):
+        answer = client.get(f"/search?q={text}&open=1")
+        assert answer.headers["Location"] == f"/jobs/{first.id}"
+    assert client.get("/search?q=s&open=1").status_code == 200
+    assert client.get("/search?q=sunfl").status_code == 200
+
+
 def test_a_deleted_run_is_found_by_nothing(client, database, submitted):
     job = submitted("Sunflower")
     editing.edit(database, job.id, LOCAL_OWNER, notes="yellow")

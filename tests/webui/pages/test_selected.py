@@ -81,6 +81,35 @@ def test_the_question_of_a_delete_takes_the_chosen_runs(client, submitted, runni
     assert page.one("input", value=str(runs_on)).attributes.keys() >= {"disabled"}
 
 
+def test_all_runs_that_match_are_named_by_the_server_before_anything_is_done(client, submitted):
+    match = [submitted(f"match {number}").id for number in range(3)]
+    submitted("other")
+
+    question = get(client, "/jobs/selected/cancel?matching=text%3Dmatch%26sort%3Dcreated")
+
+    assert question.one("h1").text == "Cancel 3 runs?"
+    named = [each.attributes["value"] for each in question.all("input", name="run")]
+    assert named == [str(each) for each in match[::-1]]
+    deletion = get(client, "/jobs/delete?matching=text%3Dmatch")
+    assert deletion.one("h1").text == "Delete 3 runs?"
+    assert "No run is chosen" in get(client, "/jobs/selected/retry?matching=").text
+    assert get(client, "/jobs/selected/tags?matching=text%3Dmatch").one("h1").text == "Tag 3 runs"
+    assert client.get("/jobs/selected/cancel?matching=state%3Dlazy").status_code == 422
+
+
+def test_of_more_runs_than_are_asked_of_at_once_the_first_of_the_list_are_named(
+    client, submitted, monkeypatch
+):
+    for number in range(3):
+        submitted(f"run {number}")
+    monkeypatch.setattr("webui.actions.MOST_AT_ONCE", 2)
+
+    question = get(client, "/jobs/selected/cancel?matching=sort%3Dcreated")
+
+    assert [each.attributes["value"] for each in question.all("input", name="run")] == ["2", "1"]
+    assert "these are the first 2 of the list" in question.text
+
+
 @pytest.mark.parametrize("page", ["cancel", "tags"])
 def test_a_question_about_no_run_leads_back(client, page):
     assert "No run is chosen" in get(client, f"/jobs/selected/{page}").text

@@ -1,7 +1,9 @@
 // What every page does.
 
+import { showBusy } from "./lib/busy.js";
 import { offerCopies } from "./lib/copy.js";
 import { offerDialogs } from "./lib/dialogs.js";
+import { showEdges } from "./lib/edges.js";
 import { offerNotices } from "./lib/notices.js";
 import { keepFresh } from "./lib/refresh.js";
 import { offerSearch } from "./lib/search.js";
@@ -15,6 +17,8 @@ offerCopies();
 offerDialogs();
 offerSearch();
 offerShortcuts();
+showBusy();
+showEdges();
 keepTimesFresh();
 for (const element of document.querySelectorAll("[data-refresh]")) keepFresh(element);
 offerNotices();

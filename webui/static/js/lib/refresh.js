@@ -13,12 +13,16 @@ const GATHER_MS = 200; // many events make one look
 const PATIENCE_MS = 10000;
 const GONE = 410; // another database is behind this address now
 
-export async function fetchPart(address) {
+async function fetchText(address) {
   const response = await ask(address, { signal: AbortSignal.timeout(PATIENCE_MS) });
   if (response.status === GONE) location.reload();
   if (!response.ok) throw new Error(`${address}: ${response.status}`);
-  return new DOMParser().parseFromString(await response.text(), "text/html");
+  return response.text();
 }
+
+const parsed = (text) => new DOMParser().parseFromString(text, "text/html");
+
+export const fetchPart = async (address) => parsed(await fetchText(address));
 
 // Of 500 rows few have changed: the others are not walked through.
 const beforeNodeMorphed = (old, fresh) => !(old.nodeName === "TR" && old.isEqualNode(fresh));
@@ -31,12 +35,19 @@ export function morph(element, fresh, morphStyle) {
   Idiomorph.morph(element, content, { morphStyle, ignoreActiveValue, callbacks: { beforeNodeMorphed } });
 }
 
+const TIMES = /(<time [^>]*>)[^<]*/g;
+const shown = new WeakMap(); // of each part the text that it was last made of, without what each second changes
+
 async function refresh(element) {
   try {
-    const fresh = await fetchPart(element.dataset.refresh);
+    const text = await fetchText(element.dataset.refresh);
+    const lasting = text.replace(TIMES, "$1");
+    connection.restored();
+    if (lasting === shown.get(element)) return; // of 500 rows the mere reading takes long
+    shown.set(element, lasting);
+    const fresh = parsed(text);
     element.dispatchEvent(new CustomEvent("refresh", { detail: fresh })); // to keep what is chosen in it
     morph(element, fresh.body, "innerHTML");
-    connection.restored();
   } catch {
     connection.lost();
   }
@@ -76,7 +87,8 @@ export function keepFresh(element) {
   addEventListener("pagehide", () => follower?.close());
   addEventListener("pageshow", () => follower?.open());
   follower?.open();
-  plan(every);
+  plan(follower ? EVERY_MS_WHILE_FOLLOWING : every); // the stream begins where the page ends
+  if (follower) setTimeout(() => follower.isOpen() || soon(), every);
 }
 
 // Notifies of each event of the history. While the stream is away, looking has to do.
@@ -102,10 +114,12 @@ class Follower {
     this.source.addEventListener("error", () => {
       if (this.source?.readyState === EventSource.CONNECTING) connection.lost();
     });
-    this.source.addEventListener("happened", (event) => {
-      this.position = event.lastEventId;
-      this.notify();
-    });
+    for (const name of ["happened", "hidden"]) {
+      this.source.addEventListener(name, (event) => {
+        this.position = event.lastEventId;
+        this.notify();
+      });
+    }
   }
 
   close() {

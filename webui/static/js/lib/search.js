@@ -1,5 +1,5 @@
-// The box in the header suggests as one types: a combobox with a list, by keys and pointer. Enter without a
-// choice opens the page of the search, as it does without a script.
+// The box in the header suggests as one types: a combobox with a list, by keys and pointer. Enter opens what is
+// chosen, or the only suggestion; else the server answers, as it does without a script.
 
 import { fetchPart } from "./refresh.js";
 import { gettext, ngettext } from "./words.js";
@@ -116,10 +116,17 @@ class SearchBox {
     } else if (this.list.hidden || !count) return;
     else if (event.key === "ArrowDown") this.#step(event, this.chosen + 1 >= count ? -1 : this.chosen + 1);
     else if (event.key === "ArrowUp") this.#step(event, this.chosen < 0 ? count - 1 : this.chosen - 1);
-    else if (event.key === "Enter" && this.chosen >= 0) {
+    else if (event.key === "Enter" && this.#meant()) {
       event.preventDefault();
-      this.#open(this.#options[this.chosen]);
+      this.#open(this.#meant());
     }
+  }
+
+  // What Enter opens: the chosen suggestion, or the only one to what stands in the box now.
+  #meant() {
+    const options = this.#options;
+    if (this.chosen >= 0) return options[this.chosen];
+    return options.length === 1 && this.input.value.trim() === this.asked ? options[0] : null;
   }
 
   #step(event, number) {
@@ -128,6 +135,8 @@ class SearchBox {
   }
 
   #open(option) {
-    if (option) location.assign(option.dataset.address);
+    if (!option) return;
+    this.#wait();
+    location.assign(option.dataset.address);
   }
 }

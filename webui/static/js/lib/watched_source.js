@@ -3,7 +3,7 @@
 // none for long enough gives the connection up. Used by pages, and by the worker that all tabs share.
 
 const NAMES = [
-  "job", "epochs", "metrics", "logs", "artifacts", "history", "evaluation", "reset", "end", "missing", "happened",
+  "job", "epochs", "metrics", "logs", "artifacts", "history", "evaluation", "reset", "end", "missing", "happened", "hidden",
 ];
 const LOOKS = 5; // within the longest silence: a machine that has slept hears of it soon
 

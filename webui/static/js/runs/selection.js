@@ -1,6 +1,7 @@
 // Runs that are chosen in the list: to be compared, cancelled, tried again, tagged or deleted.
 
-import { ngettext } from "../lib/words.js";
+import { whole } from "../lib/format.js";
+import { gettext, ngettext } from "../lib/words.js";
 
 const FEWEST = 2; // to compare
 
@@ -9,32 +10,59 @@ const form = document.getElementById("selection");
 const count = form.querySelector('[data-of="count"]');
 const compare = form.querySelector("button[type=submit]");
 const needed = form.querySelector('[data-of="needed"]');
-const ofStates = [...form.querySelectorAll("[data-states]")]; // buttons for runs in some states alone
+const matching = form.querySelector('[data-of="matching"]'); // chooses all runs that match, on other pages too
+const others = form.querySelector('[data-of="others"]');
+const ofOwn = [...form.querySelectorAll("[data-own]")]; // buttons for runs of one's own
 
 const chosen = new Set();
+let areAll = false; // whether all that match are chosen, wherever they are
 let last = null; // the run that was clicked last: where a stretch begins
 let pointed = null; // the row that pointer or focus came to last
 
 const boxes = () => [...list.querySelectorAll("input[name=run]")];
 
 function show() {
+  const rows = [...chosen].map((value) => document.getElementById(`job-${value}`));
+  const there = boxes();
   form.toggleAttribute("data-any", chosen.size > 0);
-  count.textContent = ngettext("%(num)s chosen", "%(num)s chosen", chosen.size);
-  compare.disabled = chosen.size < FEWEST;
-  needed.hidden = !compare.disabled;
-  const states = [...chosen].map((value) => document.getElementById(`job-${value}`)?.dataset.state);
-  for (const button of ofStates) {
-    const fitting = button.dataset.states.split(" ");
-    button.hidden = !states.some((state) => !state || fitting.includes(state)); // not in the list: not known
+  count.textContent = areAll ? allWords() : ngettext("%(num)s chosen", "%(num)s chosen", chosen.size);
+  compare.disabled = areAll || chosen.size < FEWEST;
+  needed.hidden = !compare.disabled || areAll;
+  showButtons(rows);
+  showAll(there);
+  const arePage = there.length > 0 && there.every(({ checked }) => checked);
+  matching.hidden = areAll || !arePage || total() <= chosen.size;
+  if (!matching.hidden) matching.textContent = matchingWords();
+}
+
+// Rows that are not in the list are not known: they may be of any state, and anybody's.
+function showButtons(rows) {
+  const foreign = rows.filter((row) => row?.hasAttribute("data-others")).length;
+  others.hidden = !foreign;
+  others.textContent = ngettext("%(num)s is somebody else's, and is left out", "%(num)s are somebody else's, and are left out", foreign);
+  for (const button of ofOwn) {
+    const fitting = button.dataset.states?.split(" ");
+    button.hidden = !areAll && !rows.some((row) => !row || (!row.hasAttribute("data-others") && (fitting?.includes(row.dataset.state) ?? true)));
   }
-  showAll();
+}
+
+const total = () => Number(list.querySelector("[data-total]")?.dataset.total ?? 0);
+const most = Number(form.dataset.most);
+
+function matchingWords() {
+  if (total() > most) return gettext("Choose the first %(count)s that match", { count: whole(most) });
+  return gettext("Choose all %(count)s that match", { count: whole(total()) });
+}
+
+function allWords() {
+  if (total() > most) return gettext("the first %(count)s that match", { count: whole(most) });
+  return gettext("all %(count)s that match", { count: whole(total()) });
 }
 
 // The box of the heading: whether all of this page are chosen, or some.
-function showAll() {
+function showAll(there) {
   const all = list.querySelector('[data-of="all"]');
   if (!all) return;
-  const there = boxes();
   const count = there.filter(({ checked }) => checked).length;
   all.checked = count > 0 && count === there.length;
   all.indeterminate = count > 0 && !all.checked;
@@ -47,6 +75,7 @@ function mark(box, isChosen) {
 }
 
 function choose(box, isChosen) {
+  areAll = false;
   mark(box, isChosen);
   if (isChosen) chosen.add(box.value);
   else chosen.delete(box.value);
@@ -97,8 +126,37 @@ addEventListener("keydown", (event) => {
 
 // What the server sends knows nothing of it.
 list.addEventListener("refresh", ({ detail: fresh }) => {
+  showCounts(JSON.parse(fresh.querySelector("[data-counts]")?.dataset.counts ?? "{}"));
   for (const box of fresh.querySelectorAll("input[name=run]")) mark(box, chosen.has(box.value));
   queueMicrotask(show); // when the list has been changed: other runs, other states
+});
+
+// How many runs are in each state stands outside of what is kept fresh.
+function showCounts(counts) {
+  for (const place of document.querySelectorAll(".tabs .count")) {
+    const text = counts[place.dataset.state] ?? "";
+    if (place.textContent !== text) place.textContent = text;
+  }
+}
+
+matching.addEventListener("click", () => {
+  areAll = true;
+  show();
+  form.querySelector("[data-own]:not([hidden])")?.focus();
+});
+
+// Of all that match the server makes the list, and asks before it does anything.
+form.addEventListener("submit", ({ submitter }) => {
+  if (!areAll || !submitter?.dataset.question) return;
+  submitter.formMethod = "get";
+  submitter.formAction = submitter.dataset.question;
+  submitter.name = "";
+});
+
+form.addEventListener("formdata", ({ formData }) => {
+  if (!areAll) return;
+  formData.delete("run");
+  formData.set("matching", form.dataset.matching);
 });
 
 // Runs that have left the list meanwhile are chosen still.
@@ -114,6 +172,7 @@ form.addEventListener("reset", (event) => {
   event.preventDefault();
   for (const box of boxes()) mark(box, false);
   chosen.clear();
+  areAll = false;
   show();
 });
 
