@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal, localcontext
 from functools import cache, lru_cache
-from typing import Any, NotRequired, TypedDict
+from typing import Any, TypedDict
 
 from babel.dates import format_datetime
 from babel.numbers import format_decimal
@@ -39,8 +39,6 @@ class Band(TypedDict):
     text: str
     """The words around the number, which stands at `{0}`; `{1}` is the rest in the smaller unit.
     In English here; `table` has those of the chosen language."""
-    without_rest: NotRequired[str]
-    """The words where there is no rest, if they are others: a day is no day and no hours."""
     units: Sequence[float]
     """What a value is divided by: one unit, or a large one and a small one for the rest."""
     options: Options
@@ -61,11 +59,6 @@ def _digits(count: int, **more: Any) -> Options:
         "useGrouping": False,
         **more,
     }
-
-
-def _to_one_digit(**more: Any) -> Options:
-    """Options for a number with one decimal, or none where that would be a zero."""
-    return {**_digits(1, **more), "minimumFractionDigits": 0}
 
 
 _GROUPED = _digits(0, useGrouping=True)
@@ -108,9 +101,9 @@ NUMBERS: dict[str, list[Band]] = {
     # a band begins where the one before would round up to a digit more
     "rough": [
         _band(0, _GROUPED),
-        _band(10_000, _to_one_digit(), "{0} thousand", 1e3),
-        _band(999_950, _to_one_digit(), "{0} million", 1e6),
-        _band(999_950_000, _to_one_digit(useGrouping=True), "{0} billion", 1e9),
+        _band(10_000, _digits(1), "{0} thousand", 1e3),
+        _band(999_950, _digits(1), "{0} million", 1e6),
+        _band(999_950_000, _digits(1, useGrouping=True), "{0} billion", 1e9),
     ],
     "size": [
         _band(0, _digits(0), "{0} B"),
@@ -126,10 +119,7 @@ NUMBERS: dict[str, list[Band]] = {
         _band(9.95, _digits(0), "{0} s"),
         _band(_MINUTE - _HALF_A_SECOND, _TWO_PLACES, "{0} min {1} s", _MINUTE, 1),
         _band(_HOUR - _HALF_A_SECOND, _TWO_PLACES, "{0} h {1} min", _HOUR, _MINUTE),
-        {
-            **_band(_DAY - _HALF_A_SECOND, _digits(0), "{0} d {1} h", _DAY, _HOUR),
-            "without_rest": "{0} d",
-        },
+        _band(_DAY - _HALF_A_SECOND, _digits(0), "{0} d {1} h", _DAY, _HOUR),
     ],
     # a limit, in the unit that it is set in
     "seconds": [_band(0, _EXACT, "{0} s")],
@@ -159,8 +149,8 @@ _OTHER_BANDS: dict[str, dict[str, list[Band]]] = {
     "zh": {
         "rough": [
             _band(0, _GROUPED),
-            _band(10_000, _to_one_digit(useGrouping=True), "{0} 万", 1e4),
-            _band(99_995_000, _to_one_digit(useGrouping=True), "{0} 亿", 1e8),
+            _band(10_000, _digits(1, useGrouping=True), "{0} 万", 1e4),
+            _band(99_995_000, _digits(1, useGrouping=True), "{0} 亿", 1e8),
         ],
     },
 }
@@ -185,10 +175,7 @@ def _table(language: str) -> dict[str, Any]:
 
 def _in_words(band: Band) -> Band:
     """A band with its words in the chosen language."""
-    written: Band = {**band, "text": unfilled(band["text"])}
-    if "without_rest" in band:
-        written["without_rest"] = unfilled(band["without_rest"])
-    return written
+    return {**band, "text": unfilled(band["text"])}
 
 
 def number(value: float | None) -> str:
@@ -306,10 +293,7 @@ def _written(kind: str, value: float | None) -> str:
 def _written_in(_language: str, kind: str, value: float) -> str:
     size = abs(value) or 1  # zero is written as one is
     band: Band = [each for each in table()["numbers"][kind] if each["at_least"] <= size][-1]
-    numbers = _parts(_as_read(value), band)
-    has_rest = len(numbers) == 1 or numbers[1].strip("0")
-    text = band["text"] if has_rest else band.get("without_rest", band["text"])
-    return text.format(*numbers)
+    return band["text"].format(*_parts(_as_read(value), band))
 
 
 def _as_read(value: float) -> Decimal:

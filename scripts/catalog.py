@@ -118,7 +118,6 @@ def _bands() -> Iterator[Form]:
     """The words around numbers."""
     for bands in formats.NUMBERS.values():
         yield from ((band["text"],) for band in bands if band["text"] != "{0}")
-        yield from ((band["without_rest"],) for band in bands if "without_rest" in band)
 
 
 def _words() -> Iterator[str]:

@@ -27,9 +27,7 @@ function written(kind, value) {
   const size = Math.abs(value) || 1; // zero is written as one is
   const band = table.numbers[kind].findLast((each) => each.at_least <= size);
   const numbers = parts(value, band);
-  const hasRest = numbers.length === 1 || /[1-9]/.test(numbers[1]);
-  const text = hasRest ? band.text : (band.without_rest ?? band.text);
-  return text.replace(/\{(\d)\}/g, (_place, index) => numbers[index]);
+  return band.text.replace(/\{(\d)\}/g, (_place, index) => numbers[index]);
 }
 
 const atLeastZero = (seconds) => (seconds == null ? null : Math.max(0, seconds));
