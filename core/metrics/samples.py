@@ -18,10 +18,7 @@ _PLACES = {name: place for place, name in enumerate(NAMES)}
 
 @dataclass(frozen=True, slots=True)
 class MetricSample:
-    """A metric sample between epochs: the mean of the training loss since the sample before.
-
-    A short rest of an epoch is averaged together with the sample before it.
-    """
+    """A metric sample between epochs: the mean of the training loss since the sample before."""
 
     step: int
     """Batches since the run began, over all epochs; the first is 1."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 
-import torch
 from torch import Tensor
 
 from core.protocol.reports import (
@@ -37,8 +36,6 @@ class Reporter:
         self._began_at_step = 0
         self._rates: list[float] = []
         """The learning rates since the last sample, where each step is reported."""
-        self._sampled: tuple[Tensor, Tensor] | None = None
-        """The losses and the images of the batches of the last sample, of the same epoch."""
 
     def start(self, progress: Progress, precision: Precision, sharding: Sharding) -> None:
         """Report that training begins, or resumes."""
@@ -71,7 +68,6 @@ class Reporter:
     def begin_epoch(self, progress: Progress) -> None:
         """Start the clock of an epoch, of which a part may have been done before."""
         self._reported_at = time.monotonic()
-        self._sampled = None
         self._epoch_began = self._reported_at - progress.seconds
 
     def is_first_batch(self, progress: Progress) -> bool:
@@ -92,9 +88,6 @@ class Reporter:
     ) -> None:
         """Report the mean loss since the last metric sample, or the loss of each batch since then.
 
-        What is left at the end of an epoch may be a few batches, whose mean is noise beside the
-        others: it is averaged together with the sample before it.
-
         Args:
             progress: with the batch of that sample in `reported_batch`.
             losses: float64 (batches since then,): the mean loss of each.
@@ -105,7 +98,7 @@ class Reporter:
         seconds, self._reported_at = now - self._reported_at, now
         progress.seconds = now - self._epoch_began
         images = float(sizes.sum())
-        mean_loss = self._mean(losses, sizes)
+        mean_loss = float(losses @ sizes) / images
         images_per_s = images / max(seconds, 1e-9)
         norm = _finite(progress.gradient_norm) if with_norm else None
         if self._context.report_every_step:
@@ -128,13 +121,6 @@ class Reporter:
             text = log_messages.sampled(progress, epochs, batches, mean_loss)
             self.send(Line(level="progress", text=text))
         progress.reported_batch = progress.batch
-
-    def _mean(self, losses: Tensor, sizes: Tensor) -> float:
-        """The mean loss of the images since the last sample; of few, with those of the sample."""
-        before, self._sampled = self._sampled, (losses, sizes)
-        if before is not None and 2 * len(losses) < len(before[0]):
-            losses, sizes = (torch.cat(pair) for pair in zip(before, self._sampled, strict=True))
-        return float(losses @ sizes) / float(sizes.sum())
 
     def _each_step(
         self, progress: Progress, losses: Tensor, images_per_s: float, norm: float | None

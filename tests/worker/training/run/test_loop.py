@@ -104,23 +104,6 @@ def test_the_first_batch_is_reported_at_once_then_every_hundredth(
     ]
 
 
-def test_a_short_rest_of_an_epoch_is_averaged_with_the_sample_before_it(
-    data_folder, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(loop, "REPORT_EVERY_S", 3600)
-    changes = {"batch_size": 6, "epochs": 1}
-
-    first, _, before, rest = of(StepMetrics, run(changes, data_folder, tmp_path))
-    batches = of(StepMetricsBatch, run(changes, data_folder, tmp_path, report_every_step=True))
-
-    losses = [loss for batch in batches for loss in batch.train_loss]
-    sizes = [6] * 239 + [1437 - 239 * 6]
-    assert first.train_loss == pytest.approx(losses[0])
-    assert before.train_loss == pytest.approx(sum(losses[100:200]) / 100)
-    mean = sum(a * b for a, b in zip(losses[100:], sizes[100:], strict=True)) / sum(sizes[100:])
-    assert rest.train_loss == pytest.approx(mean)
-
-
 def test_a_slow_run_is_reported_once_a_second_and_oftener_if_so_set(
     data_folder, tmp_path, monkeypatch
 ):

@@ -8,7 +8,7 @@ import { ChartGroup } from "./chart_group.js";
 import { offerMenu } from "./chart_menu.js";
 import { Source } from "./sources.js";
 
-const FEW_EPOCHS = 50;
+const FEW_EPOCHS = 20;
 const EVERY_MS = 5000; // of what no stream brings
 
 const fromZero = (min, max) => (min == null ? [0, 1] : [Math.min(0, min), max * 1.08 || 1]);
