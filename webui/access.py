@@ -31,7 +31,7 @@ from core.messages import message
 from core.roles import Role, Scope
 from core.settings import Settings
 from webui import context
-from webui.addresses import came_from
+from webui.addresses import came_from, host_only
 from webui.context import Context, current
 from webui.live.subscription import Proof
 from webui.problems import wants_json
@@ -165,11 +165,10 @@ def refuse_unlisted(app: Flask) -> None:
 def cookie_name(settings: Settings) -> str:
     """The name of the cookie of a login: of this installation alone, and on TLS of this host alone.
 
-    Browsers give cookies to every port of a host. What begins with `__Host-` they take from TLS
-    only, and from no other host of the domain.
+    Browsers give cookies to every port of a host.
     """
     made = hashlib.sha256(f"login {settings.signing_key}".encode()).hexdigest()[:12]
-    return f"{'__Host-' if request.is_secure else ''}trainyard_login_{made}"
+    return host_only(f"trainyard_login_{made}")
 
 
 def browser() -> Browser:
@@ -252,8 +251,8 @@ def _with_accounts() -> Response | None:
         return None
     if actor is None:
         return _to_login()
-    _refuse_unless_enough(actor, needed)
     _use(actor)
+    _refuse_unless_enough(actor, needed)
     if not sees_all(actor):
         with current().database.reading() as session:
             _refuse_private(session, actor, request.view_args or {})
@@ -261,6 +260,7 @@ def _with_accounts() -> Response | None:
 
 
 def _use(actor: Actor) -> None:
+    g.who = actor.name
     context.use(replace(current(), actor=actor))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, json, render_template, request
+from flask import Flask, Response, g, json, render_template, request
 from werkzeug.exceptions import HTTPException, SecurityError
 
 from core.errors import (
@@ -32,6 +32,13 @@ from webui.api.shapes import Problem
 from webui.request_ids import request_id
 
 RETRY_AFTER_S = 5
+
+_TURNED_AWAY = {
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.TOO_MANY_REQUESTS,
+}
+"""Answers that are written down of programs too: somebody may be trying the doors."""
 
 log = get_logger(__name__)
 
@@ -127,7 +134,14 @@ def _on_surprise(error: Exception) -> Response:
 
 
 def _asked() -> dict[str, str]:
-    return {"method": request.method, "path": _path(), "request_id": request_id()}
+    """Who has asked for what, from where."""
+    return {
+        "method": request.method,
+        "path": _path(),
+        "address": request.remote_addr or "",
+        "who": g.get("who", ""),
+        "request_id": request_id(),
+    }
 
 
 def _path() -> str:
@@ -142,11 +156,11 @@ def refused(status: int, reason: Message) -> Response:
 
 
 def _answer(status: int, detail: str, **more: Any) -> Response:
+    if status in _TURNED_AWAY or (status < HTTPStatus.INTERNAL_SERVER_ERROR and not wants_json()):
+        log.info("request_refused", **_asked(), status=int(status), code=more.get("code"))
     if wants_json():
         return problem(status, detail, **more)
     title, advice = _in_words(status)
-    if status < HTTPStatus.INTERNAL_SERVER_ERROR:  # of those the log has a line already
-        log.info("request_refused", **_asked(), status=int(status))
     page = render_template(
         "error.html",
         status=status,

@@ -18,14 +18,17 @@ from core.accounts.credentials import digest, new_secret
 from core.database.clock import now
 from core.database.engine import Database
 from core.database.models import ADDRESS_LENGTH, AGENT_LENGTH, PERSON_LENGTH, Login, Person
-from core.errors import NotFound, Unauthenticated
+from core.errors import NotFound, TooManyRequests, Unauthenticated
 from core.jobs.actors import Actor
+from core.logs import get_logger
 from core.messages import message
 from core.settings import Settings
 
 DAY_S = 86_400.0
 SEEN_EVERY_S = 60.0
 """How exactly it is known when somebody was last there."""
+
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +73,17 @@ def log_in(database: Database, name: str, password: str, browser: Browser) -> tu
     """
     wanted = people.normalized(name)[: PERSON_LENGTH + 1]
     limits = throttle.limits_of(wanted, browser.address)
-    throttle.begin(database, limits)
+    try:
+        throttle.begin(database, limits)
+    except TooManyRequests:
+        log.warning("login_held_off", address=browser.address)
+        raise
     with database.reading() as session:
         person = session.scalar(select(Person).where(Person.name == wanted))
     is_right = passwords.is_right(password, person.password_hash if person else None)
     if not is_right or person is None or person.disabled_at is not None:
+        # not the name: people type their passwords there
+        log.warning("login_refused", address=browser.address, is_known=person is not None)
         if person is not None:
             _tell_of_failure(database, person, browser)
         raise Unauthenticated(message("login.refused"))

@@ -148,7 +148,9 @@ def test_an_example_of_a_proxy_passes_on_what_it_should_and_nothing_else(proxied
     assert proxied.get("/metrics").status_code == 403, "it is asked for from elsewhere"
     page = proxied.get("/")
     assert page.status_code == 200
-    assert page.headers.get_list("Strict-Transport-Security") == ["max-age=31536000"]
+    assert page.headers.get_list("Strict-Transport-Security") == [
+        "max-age=31536000; includeSubDomains"
+    ]
 
     own, foreign = f"https://{HOST}:{proxied.port}", "https://evil.example"
     run = {"name": "by a proxy", "preset": "quick"}
@@ -168,3 +170,5 @@ def test_an_example_of_a_proxy_passes_on_what_it_should_and_nothing_else(proxied
     plain = httpx.get(f"http://127.0.0.1:{proxied.plain}/wall", headers={"Host": HOST})
     assert plain.status_code in (301, 308)
     assert plain.headers["Location"].startswith(f"https://{HOST}")
+    program = httpx.get(f"http://127.0.0.1:{proxied.plain}/api/v1/jobs", headers={"Host": HOST})
+    assert program.status_code == 403, "a token that was sent unencrypted is noticed"

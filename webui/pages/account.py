@@ -12,11 +12,11 @@ from core.database.models import Login
 from core.errors import InvalidInput
 from core.messages import message
 from core.roles import SCOPES
-from webui import access, actions
+from webui import access, actions, openid
 from webui.context import current
 from webui.pages.blueprint import blueprint
 from webui.pages.browser_names import browser_name
-from webui.pages.doors import to
+from webui.pages.doors import provider, to, to_provider
 
 DAYS = (7, 30, 90, 365)
 """After which a token can end."""
@@ -42,10 +42,32 @@ def change_password() -> Response:
             typed.get("old_password", ""),
             typed.get("password", ""),
             kept_login=access.login_of_request(),
+            address=access.browser().address,
         )
     except InvalidInput as error:
         return _wrong(error)
     return to("pages.account", part="password")
+
+
+@blueprint.post("/account/openid")
+def link_provider() -> Response:
+    """Send somebody who is logged in to the provider, to come in so from now on.
+
+    Whoever has a password is asked for it: who sits in a browser that was left open could come in
+    by a login of their own for ever.
+    """
+    parts = current()
+    provider()
+    with parts.database.reading() as session:
+        has_password = people.named(session, parts.actor.name).password_hash is not None
+    if has_password:
+        typed = request.form.get("old_password", "")
+        try:
+            people.prove(parts.database, parts.actor, typed, access.browser().address)
+        except InvalidInput as error:
+            wrong = {"link": str(error.errors[0].reason)}
+            return make_response(_page(errors=wrong), HTTPStatus.UNPROCESSABLE_ENTITY)
+    return to_provider(openid.new_way(is_link=True))
 
 
 @blueprint.post("/account/logins/<int:login_id>/end")
@@ -101,7 +123,7 @@ def _page(new_token: str = "", errors: dict[str, str] | None = None) -> str:
             new_token=new_token,
             scopes=SCOPES,
             days=DAYS,
-            errors=dict.fromkeys(("old_password", "password", "again", "name"), "")
+            errors=dict.fromkeys(("old_password", "password", "again", "name", "link"), "")
             | (errors or {}),
         )
 

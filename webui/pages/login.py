@@ -46,7 +46,10 @@ def log_out() -> Response:
     parts, login_id = current(), access.login_of_request()
     assert login_id is not None
     logins.end(parts.database, parts.actor, login_id)
-    return access.forget_login(renewed(to("pages.login")))
+    response = access.forget_login(renewed(to("pages.login")))
+    # drafts of runs and names of runs that are waited for are not for who sits here next
+    response.headers["Clear-Site-Data"] = '"storage"'
+    return response
 
 
 @blueprint.get("/invitations/<secret>")
