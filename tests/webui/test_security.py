@@ -1,7 +1,9 @@
 """Strangers' hosts and sites are refused; every answer says what a browser may do with it."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -479,3 +481,30 @@ def test_no_address_changes_anything_by_being_opened(client, app):
         name: before[name] for name in before if not name.endswith("_s")
     }
     assert len(client.get("/api/v1/jobs").json["items"]) == 1
+
+
+SINKS = re.compile(
+    r"\.(innerHTML|outerHTML)\s*\+?=[^=]|insertAdjacentHTML|document\.write|\beval\(|new Function"
+    r"|createContextualFragment|setTimeout\([\"'`]|__proto__|window\.addEventListener\(.message"
+)
+
+
+def test_no_script_makes_markup_or_program_of_a_text():
+    folder = Path(security.__file__).parent / "static/js"
+    scripts = list(folder.rglob("*.js"))
+
+    assert len(scripts) > 50
+    assert {each.name: SINKS.findall(each.read_text()) for each in scripts} == {
+        each.name: [] for each in scripts
+    }
+
+
+def test_templates_are_escaped_but_for_our_own_style_sheet():
+    folder = Path(security.__file__).parent / "templates"
+    unescaped = [
+        (path.name, found)
+        for path in folder.rglob("*.html")
+        for found in re.findall(r"\{\{[^}]*\|\s*safe\b[^}]*\}\}|autoescape false", path.read_text())
+    ]
+
+    assert unescaped == [("file.html", "{{ styles|safe }}")]

@@ -254,6 +254,15 @@ def test_a_provider_that_is_away_is_said_and_passwords_go_on(make, provider):
     assert me(place.browser("ada"))["name"] == "ada"
 
 
+def test_a_provider_that_calls_itself_something_else_is_refused(make, provider):
+    place = make(openid_issuer=f"{provider.issuer}/")
+
+    answer = place.app.test_client().get("/login/openid")
+
+    assert answer.status_code == 503
+    assert "it calls itself" in answer.text
+
+
 def test_the_provider_says_no_in_its_own_words(make, provider):
     client = make().app.test_client()
     state = parse_qs(urlsplit(client.get("/login/openid").headers["Location"]).query)["state"][0]
