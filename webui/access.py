@@ -59,6 +59,9 @@ NEEDS: dict[str, Need] = {
         *("static", "health.healthz", "health.readyz", "pages.choose_language"),
         *("pages.login", "pages.log_in", "pages.invitation", "pages.accept_invitation"),
         *("pages.go_to_provider", "pages.join_by_provider", "pages.back_from_provider"),
+        # for whoever has shown the password, and lacks a second factor
+        *("pages.ask_for_code", "pages.check_code", "pages.ask_for_setup"),
+        *("pages.begin_setup", "pages.finish_setup"),
     ),
     **_all(Need.ITSELF, "monitoring.metrics"),
     # what is read
@@ -125,11 +128,14 @@ NEEDS: dict[str, Need] = {
             "pages.revoke_token",
             "pages.link_provider",
         ),
+        *("pages.second_factor", "pages.begin_second_factor", "pages.confirm_second_factor"),
+        *("pages.renew_recovery_codes", "pages.turn_off_second_factor"),
     ),
     **_all(
         Need.MANAGER,
         *("pages.people", "pages.invite", "pages.withdraw_invitation", "pages.change_role"),
         *("pages.disable_person", "pages.enable_person", "pages.invite_to_reset", "pages.audit"),
+        *("pages.reset_second_factor", "pages.require_second_factor"),
     ),
 }
 """What each address needs, by its endpoint. One that is not here is served to nobody."""
@@ -198,6 +204,36 @@ def forget_login(response: Response) -> Response:
     return response
 
 
+def keep_half_login(response: Response, secret: str) -> Response:
+    """Have a browser show, for some minutes, that the password was right."""
+    response.set_cookie(
+        _half_cookie(),
+        secret,
+        max_age=int(logins.HALF_S),
+        secure=request.is_secure,
+        httponly=True,
+        samesite="Strict",
+    )
+    return response
+
+
+def half_login_of_request() -> str:
+    """The secret of a login that lacks a second factor, or nothing."""
+    return request.cookies.get(_half_cookie(), "")
+
+
+def forget_half_login(response: Response) -> Response:
+    """Have a browser show no more that the password was right."""
+    response.delete_cookie(
+        _half_cookie(), secure=request.is_secure, httponly=True, samesite="Strict"
+    )
+    return response
+
+
+def _half_cookie() -> str:
+    return f"{cookie_name(current().settings)}_half"
+
+
 def proof_of_request() -> Proof | None:
     """By what whoever asks came in, for a stream that ends with it."""
     found: Proof | None = g.get("proof")
@@ -234,6 +270,8 @@ def _without_accounts() -> None:
 OF_ACCOUNTS = frozenset(
     {"pages.login", "pages.log_in", "pages.invitation", "pages.accept_invitation"}
     | {"pages.go_to_provider", "pages.join_by_provider", "pages.back_from_provider"}
+    | {"pages.ask_for_code", "pages.check_code", "pages.ask_for_setup"}
+    | {"pages.begin_setup", "pages.finish_setup"}
     | {"api.people", "api.change_person", "api.audit"}
     | {"api.invitations", "api.invite", "api.withdraw_invitation"}
 )

@@ -233,8 +233,13 @@ def set_password(
     """Give somebody a password that is good enough; their logins end, but for one."""
     passwords.refuse_weak(password, person.name)
     person.password_hash = passwords.hashed(password)
+    end_logins(session, person, kept_login)
+
+
+def end_logins(session: Session, person: Person, kept: int | None = None) -> None:
+    """End the logins of somebody, but for one."""
     ended = delete(Login).where(Login.person_id == person.id)
-    session.execute(ended if kept_login is None else ended.where(Login.id != kept_login))
+    session.execute(ended if kept is None else ended.where(Login.id != kept))
 
 
 def _refuse_last_administrator(session: Session, person: Person) -> None:

@@ -71,6 +71,14 @@ def succeeded(session: Session, limits: Sequence[Limit]) -> None:
     Those of the address stay: whoever tries other people's names may have an account too.
     """
     session.execute(delete(FailedLogin).where(FailedLogin.key == limits[0].key))
+    came_halfway(session, limits)
+
+
+def came_halfway(session: Session, limits: Sequence[Limit]) -> None:
+    """Take the try of an address back, where the password was right and a code is still to come.
+
+    That of the name stays: whoever has the password and not the code tries on.
+    """
     address = session.get(FailedLogin, limits[1].key)
     if address is not None:
         address.count -= 1

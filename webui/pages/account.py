@@ -7,7 +7,7 @@ from http import HTTPStatus
 from flask import Response, make_response, render_template, request
 from sqlalchemy.orm import Session
 
-from core.accounts import identities, logins, people, tokens
+from core.accounts import identities, logins, people, second_factor, tokens
 from core.database.models import Login
 from core.errors import InvalidInput
 from core.messages import message
@@ -63,9 +63,15 @@ def link_provider() -> Response:
     if has_password:
         typed = request.form.get("old_password", "")
         try:
-            people.prove(parts.database, parts.actor, typed, access.browser().address)
+            second_factor.prove(
+                parts.database,
+                parts.actor,
+                typed,
+                request.form.get("code", ""),
+                access.browser().address,
+            )
         except InvalidInput as error:
-            wrong = {"link": str(error.errors[0].reason)}
+            wrong = {f"link_{each.field}": str(each.reason) for each in error.errors}
             return make_response(_page(errors=wrong), HTTPStatus.UNPROCESSABLE_ENTITY)
     return to_provider(openid.new_way(is_link=True))
 
@@ -123,7 +129,7 @@ def _page(new_token: str = "", errors: dict[str, str] | None = None) -> str:
             new_token=new_token,
             scopes=SCOPES,
             days=DAYS,
-            errors=dict.fromkeys(("old_password", "password", "again", "name", "link"), "")
+            errors=dict.fromkeys(("old_password", "password", "again", "name"), "")
             | (errors or {}),
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Any
 
 from flask import Response, redirect, request, session, url_for
 
@@ -12,7 +13,7 @@ from webui import access, openid
 from webui.context import current
 
 
-def to(endpoint: str, part: str | None = None, **values: str | None) -> Response:
+def to(endpoint: str, part: str | None = None, **values: Any) -> Response:
     """Send a browser to a page, or to a part of one."""
     return _sent(url_for(endpoint, _anchor=part, **values))
 
