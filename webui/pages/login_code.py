@@ -98,7 +98,6 @@ def _to_confirm(seed: str = "", name: str = "", error: str = "") -> Response:
         action=url_for("pages.finish_setup"),
         again=url_for("pages.ask_for_setup", next=_next() or None),
         error=error,
-        name="",
         next=_next(),
     )
     return make_response(page, HTTPStatus.UNPROCESSABLE_ENTITY if error else HTTPStatus.CREATED)

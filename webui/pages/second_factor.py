@@ -107,8 +107,7 @@ def _errors(error: InvalidInput | None) -> dict[str, str]:
 
 def _to_confirm(seed: str = "", error: InvalidInput | None = None) -> Response:
     """The form for a first code, with the picture where the seed was made just now."""
-    name = current().actor.name
-    address = second_factor.address_of(seed, name) if seed else ""
+    address = second_factor.address_of(seed, current().actor.name) if seed else ""
     page = render_template(
         "account/setup.html",
         seed=seed,
@@ -116,7 +115,6 @@ def _to_confirm(seed: str = "", error: InvalidInput | None = None) -> Response:
         action=url_for("pages.confirm_second_factor"),
         again=url_for("pages.second_factor"),
         error=_errors(error).get("code", ""),
-        name=name,
     )
     return make_response(page, HTTPStatus.UNPROCESSABLE_ENTITY if error else HTTPStatus.CREATED)
 
