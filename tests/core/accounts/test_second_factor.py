@@ -20,6 +20,9 @@ from tests.core.accounts.conftest import BROWSER, PASSWORD
 LONG_S = 10_000_000
 """In place of 30 seconds: no step ends while a test runs."""
 
+on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+"""For what is asked of each kind of database elsewhere here."""
+
 
 @pytest.fixture
 def turn_on(database, monkeypatch):
@@ -49,6 +52,7 @@ def finished(database, secret, code):
     return logins.finish(database, secret, code, BROWSER)
 
 
+@on_sqlite
 def test_the_password_alone_opens_nothing(database, join, turn_on, find):
     join("eve")
     app, _ = turn_on("eve")
@@ -75,6 +79,7 @@ def test_a_code_works_once_and_none_before_it_after_it(database, join, turn_on):
             finished(database, half.secret, turn_on.code_of(app, steps))
 
 
+@on_sqlite
 @pytest.mark.parametrize("steps", [-2, 2, 2880])
 def test_a_code_of_another_time_does_not_hold(database, join, turn_on, steps):
     join("eve")
@@ -84,6 +89,7 @@ def test_a_code_of_another_time_does_not_hold(database, join, turn_on, steps):
         finished(database, begun(database).secret, turn_on.code_of(app, steps))
 
 
+@on_sqlite
 @pytest.mark.parametrize("code", ["", "000000", "x", "１２３４５６", "-", "a" * 5000, "\x00"])
 def test_what_is_no_code_is_answered_as_a_wrong_one(database, join, turn_on, code):
     join("eve")
@@ -109,6 +115,7 @@ def test_a_recovery_code_lets_in_once_however_it_is_typed(database, join, turn_o
         assert second_factor.codes_left(session, 1) == second_factor.RECOVERY_CODES - 1
 
 
+@on_sqlite
 def test_the_recovery_code_of_somebody_else_lets_nobody_in(database, join, turn_on):
     join("eve")
     join("bob")
@@ -119,6 +126,7 @@ def test_the_recovery_code_of_somebody_else_lets_nobody_in(database, join, turn_
         finished(database, begun(database).secret, of_bob[0])
 
 
+@on_sqlite
 def test_the_database_has_no_recovery_code_and_each_has_112_random_bits(database, join, turn_on):
     join("eve")
     _, codes = turn_on("eve")
@@ -132,6 +140,7 @@ def test_the_database_has_no_recovery_code_and_each_has_112_random_bits(database
     assert len(seed) * 5 >= 160
 
 
+@on_sqlite
 def test_codes_are_counted_together_with_passwords(database, join, turn_on):
     join("eve")
     app, _ = turn_on("eve")
@@ -146,6 +155,7 @@ def test_codes_are_counted_together_with_passwords(database, join, turn_on):
         begun(database)
 
 
+@on_sqlite
 def test_who_comes_in_by_both_leaves_no_try_behind(database, join, turn_on):
     join("eve")
     _, codes = turn_on("eve")
@@ -156,6 +166,7 @@ def test_who_comes_in_by_both_leaves_no_try_behind(database, join, turn_on):
         assert set(session.scalars(select(FailedLogin.count))) <= {0}
 
 
+@on_sqlite
 def test_a_half_login_ends_after_some_minutes_and_is_removed(database, join, turn_on):
     join("eve")
     app, _ = turn_on("eve")
@@ -170,6 +181,7 @@ def test_a_half_login_ends_after_some_minutes_and_is_removed(database, join, tur
         assert session.scalar(select(Login.id)) is None
 
 
+@on_sqlite
 def test_a_forgotten_password_goes_round_no_second_factor(database, ada, join, turn_on, find):
     join("eve")
     turn_on("eve")
@@ -183,6 +195,7 @@ def test_a_forgotten_password_goes_round_no_second_factor(database, ada, join, t
     assert find(half.secret) is None
 
 
+@on_sqlite
 def test_turning_it_off_needs_the_password_and_a_code(database, join, turn_on):
     eve = join("eve")
     app, codes = turn_on("eve")
@@ -198,6 +211,7 @@ def test_turning_it_off_needs_the_password_and_a_code(database, join, turn_on):
         assert second_factor.codes_left(session, 1) == 0
 
 
+@on_sqlite
 def test_codes_are_not_guessed_by_whoever_has_the_password_and_a_browser(database, join, turn_on):
     eve = join("eve")
     app, _ = turn_on("eve")
@@ -209,6 +223,7 @@ def test_codes_are_not_guessed_by_whoever_has_the_password_and_a_browser(databas
         second_factor.renew_codes(database, eve, turn_on.code_of(app), "10.0.0.7")
 
 
+@on_sqlite
 def test_new_recovery_codes_replace_the_former(database, join, turn_on, find):
     eve = join("eve")
     app, former = turn_on("eve")
@@ -220,6 +235,7 @@ def test_new_recovery_codes_replace_the_former(database, join, turn_on, find):
     assert find(finished(database, begun(database).secret, latter[0]))
 
 
+@on_sqlite
 def test_an_administrator_takes_it_from_whoever_has_lost_it(database, ada, join, turn_on, find):
     join("eve")
     bob = join("bob")
@@ -266,6 +282,7 @@ def test_where_all_need_one_whoever_has_none_sets_it_up_at_the_login(
         second_factor.turn_off(database, find(whole).actor, PASSWORD, codes[0], "", None)
 
 
+@on_sqlite
 def test_a_login_that_lacks_a_code_sets_up_no_other_app(database, join, turn_on):
     join("eve")
     turn_on("eve")
@@ -277,6 +294,7 @@ def test_a_login_that_lacks_a_code_sets_up_no_other_app(database, join, turn_on)
         logins.finish_setup(database, half.secret, "000000", BROWSER)
 
 
+@on_sqlite
 def test_only_administrators_ask_it_of_everybody(database, ada, join, turn_on):
     eve = join("eve")
     turn_on("eve")
@@ -291,6 +309,7 @@ def test_only_administrators_ask_it_of_everybody(database, ada, join, turn_on):
     assert begun(database, "bob").lacks == ""
 
 
+@on_sqlite
 def test_who_shows_a_password_and_no_code_is_in_the_audit(database, join, turn_on):
     join("eve")
     turn_on("eve")
