@@ -34,7 +34,7 @@ from webui import context
 from webui.addresses import came_from, host_only
 from webui.context import Context, current
 from webui.live.subscription import Proof
-from webui.problems import wants_json
+from webui.problems import STRANGER, wants_json
 
 
 class Need(Enum):
@@ -151,7 +151,7 @@ _RANK: dict[str, int] = {
     **{role: rank for rank, role in enumerate(("viewer", "member", "administrator"))},
     **{scope: rank for rank, scope in enumerate(("read", "submit", "admin"))},
 }
-NOBODY = Actor("user", "0", "nobody")
+NOBODY = Actor("user", "0", STRANGER)
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
 

@@ -32,6 +32,9 @@ from webui.api.shapes import Problem
 from webui.request_ids import request_id
 
 RETRY_AFTER_S = 5
+STRANGER = "nobody"
+"""The name of whoever has shown neither a login nor a token."""
+_INNER = ("database.", "redis.", "storage.")
 
 _TURNED_AWAY = {
     HTTPStatus.UNAUTHORIZED,
@@ -98,17 +101,22 @@ def _on_trainyard_error(error: TrainyardError) -> Response:
         (code for kind, code in _STATUS.items() if isinstance(error, kind)),
         HTTPStatus.INTERNAL_SERVER_ERROR,
     )
-    more: dict[str, Any] = {}
     if isinstance(error, InvalidInput):
-        more["errors"] = [each.as_json() for each in error.errors]
+        errors = [each.as_json() for each in error.errors]
+        response = _answer(status, str(error), errors=errors)
     else:
-        more |= as_json(error.reason)
-    response = _answer(status, str(error), **more)
+        response = refused(status, _shown(error.reason))
     if isinstance(error, TooManyRequests):
         response.headers["Retry-After"] = str(int(error.retry_after_s) + 1)
     if isinstance(error, Unauthenticated) and wants_json():
         response.headers["WWW-Authenticate"] = 'Bearer realm="trainyard"'
     return as_unavailable(error, response) if isinstance(error, Unavailable) else response
+
+
+def _shown(reason: Message) -> Message:
+    """What whoever asks is told: a stranger learns no address and no user of a service of ours."""
+    is_stranger = g.get("who", STRANGER) == STRANGER
+    return message("service.away") if is_stranger and reason.code.startswith(_INNER) else reason
 
 
 def _on_http_error(error: HTTPException) -> Response:

@@ -4,9 +4,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
+from core import queries
 from core.accounts import people, tokens
 from core.database.clock import now
 from core.database.models import Job, Login, Person, Token
+from core.errors import DatabaseUnavailable
+from core.messages import message
 from tests.webui.people import shared
 from webui import access
 from webui.access import NEEDS, Need
@@ -300,6 +303,23 @@ def test_no_answer_of_an_administrator_has_what_is_kept_of_a_secret(place):
 
     assert len(kept) == 4
     assert [each for each in kept if each in shown] == []
+
+
+def test_a_stranger_learns_nothing_of_the_services_behind(place, monkeypatch):
+    place.join("eve")
+    eve, stranger = place.browser("eve"), place.app.test_client()
+    assert "detail" not in stranger.get("/readyz").json
+    assert eve.get("/readyz").json["detail"]
+
+    def away(*_, **__):
+        raise DatabaseUnavailable(message("database.no_answer", detail="user of 10.0.0.5"))
+
+    monkeypatch.setattr(queries, "jobs", away)
+    refused = [client.get("/readyz") for client in (stranger, eve)]
+    assert [each.status_code for each in refused] == [503, 503]
+    assert refused[0].json["code"] == "service.away"
+    assert "10.0.0.5" not in refused[0].text
+    assert "10.0.0.5" in refused[1].text
 
 
 def test_a_script_of_a_page_learns_that_the_login_has_ended(place):
