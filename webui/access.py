@@ -31,10 +31,10 @@ from core.messages import message
 from core.roles import Role, Scope
 from core.settings import Settings
 from webui import context
-from webui.addresses import came_from
+from webui.addresses import came_from, host_only
 from webui.context import Context, current
 from webui.live.subscription import Proof
-from webui.problems import wants_json
+from webui.problems import STRANGER, wants_json
 
 
 class Need(Enum):
@@ -59,6 +59,9 @@ NEEDS: dict[str, Need] = {
         *("static", "health.healthz", "health.readyz", "pages.choose_language"),
         *("pages.login", "pages.log_in", "pages.invitation", "pages.accept_invitation"),
         *("pages.go_to_provider", "pages.join_by_provider", "pages.back_from_provider"),
+        # for whoever has shown the password, and lacks a second factor
+        *("pages.ask_for_code", "pages.check_code", "pages.ask_for_setup"),
+        *("pages.begin_setup", "pages.finish_setup"),
     ),
     **_all(Need.ITSELF, "monitoring.metrics"),
     # what is read
@@ -125,11 +128,14 @@ NEEDS: dict[str, Need] = {
             "pages.revoke_token",
             "pages.link_provider",
         ),
+        *("pages.second_factor", "pages.begin_second_factor", "pages.confirm_second_factor"),
+        *("pages.renew_recovery_codes", "pages.turn_off_second_factor"),
     ),
     **_all(
         Need.MANAGER,
         *("pages.people", "pages.invite", "pages.withdraw_invitation", "pages.change_role"),
         *("pages.disable_person", "pages.enable_person", "pages.invite_to_reset", "pages.audit"),
+        *("pages.reset_second_factor", "pages.require_second_factor"),
     ),
 }
 """What each address needs, by its endpoint. One that is not here is served to nobody."""
@@ -145,7 +151,7 @@ _RANK: dict[str, int] = {
     **{role: rank for rank, role in enumerate(("viewer", "member", "administrator"))},
     **{scope: rank for rank, scope in enumerate(("read", "submit", "admin"))},
 }
-NOBODY = Actor("user", "0", "nobody")
+NOBODY = Actor("user", "0", STRANGER)
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
 
@@ -165,11 +171,10 @@ def refuse_unlisted(app: Flask) -> None:
 def cookie_name(settings: Settings) -> str:
     """The name of the cookie of a login: of this installation alone, and on TLS of this host alone.
 
-    Browsers give cookies to every port of a host. What begins with `__Host-` they take from TLS
-    only, and from no other host of the domain.
+    Browsers give cookies to every port of a host.
     """
     made = hashlib.sha256(f"login {settings.signing_key}".encode()).hexdigest()[:12]
-    return f"{'__Host-' if request.is_secure else ''}trainyard_login_{made}"
+    return host_only(f"trainyard_login_{made}")
 
 
 def browser() -> Browser:
@@ -197,6 +202,36 @@ def forget_login(response: Response) -> Response:
         cookie_name(current().settings), secure=request.is_secure, httponly=True, samesite="Lax"
     )
     return response
+
+
+def keep_half_login(response: Response, secret: str) -> Response:
+    """Have a browser show, for some minutes, that the password was right."""
+    response.set_cookie(
+        _half_cookie(),
+        secret,
+        max_age=int(logins.HALF_S),
+        secure=request.is_secure,
+        httponly=True,
+        samesite="Strict",
+    )
+    return response
+
+
+def half_login_of_request() -> str:
+    """The secret of a login that lacks a second factor, or nothing."""
+    return request.cookies.get(_half_cookie(), "")
+
+
+def forget_half_login(response: Response) -> Response:
+    """Have a browser show no more that the password was right."""
+    response.delete_cookie(
+        _half_cookie(), secure=request.is_secure, httponly=True, samesite="Strict"
+    )
+    return response
+
+
+def _half_cookie() -> str:
+    return f"{cookie_name(current().settings)}_half"
 
 
 def proof_of_request() -> Proof | None:
@@ -235,6 +270,8 @@ def _without_accounts() -> None:
 OF_ACCOUNTS = frozenset(
     {"pages.login", "pages.log_in", "pages.invitation", "pages.accept_invitation"}
     | {"pages.go_to_provider", "pages.join_by_provider", "pages.back_from_provider"}
+    | {"pages.ask_for_code", "pages.check_code", "pages.ask_for_setup"}
+    | {"pages.begin_setup", "pages.finish_setup"}
     | {"api.people", "api.change_person", "api.audit"}
     | {"api.invitations", "api.invite", "api.withdraw_invitation"}
 )
@@ -252,8 +289,8 @@ def _with_accounts() -> Response | None:
         return None
     if actor is None:
         return _to_login()
-    _refuse_unless_enough(actor, needed)
     _use(actor)
+    _refuse_unless_enough(actor, needed)
     if not sees_all(actor):
         with current().database.reading() as session:
             _refuse_private(session, actor, request.view_args or {})
@@ -261,6 +298,7 @@ def _with_accounts() -> Response | None:
 
 
 def _use(actor: Actor) -> None:
+    g.who = actor.name
     context.use(replace(current(), actor=actor))
 
 

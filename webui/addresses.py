@@ -1,4 +1,7 @@
-"""Addresses that a browser names, read with care: where it came from, where it goes back to."""
+"""Addresses that a browser names, read with care: where it came from, where it goes back to.
+
+And the names of cookies, which say for which address they are.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,11 @@ from urllib.parse import SplitResult, urlsplit
 from flask import request
 
 _NOWHERE = urlsplit("")
+
+
+def host_only(cookie: str) -> str:
+    """The name of a cookie: browsers take `__Host-` from TLS alone, and keep it to one host."""
+    return f"{'__Host-' if request.is_secure else ''}{cookie}"
 
 
 def came_from() -> SplitResult:

@@ -12,7 +12,7 @@ from flask import Flask, g, request
 
 from core.languages import ENGLISH, LANGUAGES, chosen, speaking, texts_of_scripts
 from core.languages.texts import unfilled, unfilled_plural
-from webui.addresses import came_from
+from webui.addresses import came_from, host_only
 from webui.problems import wants_json
 
 COOKIE = "language"
@@ -36,7 +36,7 @@ def language_of_request() -> str:
     """The tag of the language that a request is to be answered in."""
     if wants_json() and not _is_of_a_page():
         return ENGLISH
-    remembered = request.cookies.get(COOKIE, "")
+    remembered = request.cookies.get(host_only(COOKIE), "")
     asked = (tag.partition("-")[0].lower() for tag, _ in request.accept_languages)
     return next((tag for tag in (remembered, *asked) if tag in LANGUAGES), ENGLISH)
 

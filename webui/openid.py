@@ -7,6 +7,7 @@ into its word; and the verifier of the code (RFC 7636). Nothing is kept on the s
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import threading
 import time
@@ -69,7 +70,9 @@ class Provider:
         self._settings = settings
         self._lock = threading.Lock()
         self._known: dict[str, tuple[float, Any]] = {}
-        self._signer = URLSafeTimedSerializer(settings.signing_key, salt="openid")
+        self._signer = URLSafeTimedSerializer(
+            settings.signing_key, salt="openid", signer_kwargs={"digest_method": hashlib.sha256}
+        )
 
     @property
     def issuer(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, json, render_template, request
+from flask import Flask, Response, g, json, render_template, request
 from werkzeug.exceptions import HTTPException, SecurityError
 
 from core.errors import (
@@ -32,6 +32,16 @@ from webui.api.shapes import Problem
 from webui.request_ids import request_id
 
 RETRY_AFTER_S = 5
+STRANGER = "nobody"
+"""The name of whoever has shown neither a login nor a token."""
+_INNER = ("database.", "redis.", "storage.")
+
+_TURNED_AWAY = {
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.TOO_MANY_REQUESTS,
+}
+"""Answers that are written down of programs too: somebody may be trying the doors."""
 
 log = get_logger(__name__)
 
@@ -91,17 +101,22 @@ def _on_trainyard_error(error: TrainyardError) -> Response:
         (code for kind, code in _STATUS.items() if isinstance(error, kind)),
         HTTPStatus.INTERNAL_SERVER_ERROR,
     )
-    more: dict[str, Any] = {}
     if isinstance(error, InvalidInput):
-        more["errors"] = [each.as_json() for each in error.errors]
+        errors = [each.as_json() for each in error.errors]
+        response = _answer(status, str(error), errors=errors)
     else:
-        more |= as_json(error.reason)
-    response = _answer(status, str(error), **more)
+        response = refused(status, _shown(error.reason))
     if isinstance(error, TooManyRequests):
         response.headers["Retry-After"] = str(int(error.retry_after_s) + 1)
     if isinstance(error, Unauthenticated) and wants_json():
         response.headers["WWW-Authenticate"] = 'Bearer realm="trainyard"'
     return as_unavailable(error, response) if isinstance(error, Unavailable) else response
+
+
+def _shown(reason: Message) -> Message:
+    """What whoever asks is told: a stranger learns no address and no user of a service of ours."""
+    is_stranger = g.get("who", STRANGER) == STRANGER
+    return message("service.away") if is_stranger and reason.code.startswith(_INNER) else reason
 
 
 def _on_http_error(error: HTTPException) -> Response:
@@ -127,7 +142,14 @@ def _on_surprise(error: Exception) -> Response:
 
 
 def _asked() -> dict[str, str]:
-    return {"method": request.method, "path": _path(), "request_id": request_id()}
+    """Who has asked for what, from where."""
+    return {
+        "method": request.method,
+        "path": _path(),
+        "address": request.remote_addr or "",
+        "who": g.get("who", ""),
+        "request_id": request_id(),
+    }
 
 
 def _path() -> str:
@@ -142,11 +164,11 @@ def refused(status: int, reason: Message) -> Response:
 
 
 def _answer(status: int, detail: str, **more: Any) -> Response:
+    if status in _TURNED_AWAY or (status < HTTPStatus.INTERNAL_SERVER_ERROR and not wants_json()):
+        log.info("request_refused", **_asked(), status=int(status), code=more.get("code"))
     if wants_json():
         return problem(status, detail, **more)
     title, advice = _in_words(status)
-    if status < HTTPStatus.INTERNAL_SERVER_ERROR:  # of those the log has a line already
-        log.info("request_refused", **_asked(), status=int(status))
     page = render_template(
         "error.html",
         status=status,

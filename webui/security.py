@@ -16,6 +16,7 @@ from core.errors import Forbidden, Gone
 from core.messages import message
 from core.settings import Settings
 from webui import request_ids
+from webui.addresses import host_only
 from webui.context import current
 from webui.problems import refusal
 
@@ -23,7 +24,7 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; connect-src 'self'; worker-src 'self'; font-src 'self'; "
     "form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'"
+    "object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
 """Styles may be set by script (the curves place their parts so); scripts come from us alone."""
 
@@ -34,10 +35,12 @@ CONTENT_SECURITY_POLICY_OF_NETWORKS = CONTENT_SECURITY_POLICY.replace(
 
 LARGEST_BODY = 1024 * 1024
 YEAR_S = 365 * 86_400
+HSTS = f"max-age={YEAR_S}; includeSubDomains"
 
 
 def install(app: Flask, settings: Settings) -> None:
     """Protect an application from strangers' hosts and sites."""
+    app.debug = False  # whatever FLASK_DEBUG says: it is for those who write Flask applications
     app.config.update(
         SECRET_KEY=settings.signing_key,
         MAX_CONTENT_LENGTH=LARGEST_BODY,
@@ -72,9 +75,11 @@ def _cookie_name(settings: Settings) -> str:
 class Cookies(SecureCookieSessionInterface):
     """What signs forms lies in a cookie that on TLS goes to this host alone, and never off it."""
 
+    digest_method = staticmethod(hashlib.sha256)  # Flask's own is SHA-1
+
     def get_cookie_name(self, app: Flask) -> str:
         """The cookie's name: browsers take a name that begins so from TLS only."""
-        return f"{'__Host-' if request.is_secure else ''}{super().get_cookie_name(app)}"
+        return host_only(super().get_cookie_name(app))
 
     def get_cookie_secure(self, app: Flask) -> bool:  # noqa: ARG002
         """Whether it is sent over TLS alone."""
@@ -146,7 +151,7 @@ def _add_headers(response: Response) -> Response:
     response.headers.setdefault("X-Frame-Options", "DENY")
     response.headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
     if request.is_secure:
-        response.headers.setdefault("Strict-Transport-Security", f"max-age={YEAR_S}")
+        response.headers.setdefault("Strict-Transport-Security", HSTS)
     response.headers.setdefault("Referrer-Policy", "same-origin")
     response.headers[request_ids.HEADER] = request_ids.request_id()
     if re.match(r"application/(problem\+)?json|text/html", response.content_type or ""):

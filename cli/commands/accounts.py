@@ -13,7 +13,7 @@ from cli.commands.arguments import NumberWithin, as_json, with_ca, with_client, 
 from cli.render import text
 from cli.stack import endpoint
 from core import settings
-from core.accounts import invitations, people
+from core.accounts import invitations, people, second_factor
 from core.accounts import tokens as api_tokens
 from core.accounts.credentials import is_token
 from core.database.engine import Database
@@ -102,6 +102,24 @@ def token(name: str, purpose: str, scope: str, days: float | None) -> None:
             owner = people.as_actor(people.named(session, name))
         made, _ = api_tokens.make(database, owner, purpose, scope, days)  # type: ignore[arg-type]
     click.echo(made)
+
+
+@admin.command("remove-second-factor")
+@click.argument("name")
+def remove_second_factor(name: str) -> None:
+    """Take the second factor from somebody who has lost it; their logins end."""
+    with Database(settings.load().database_address, pool_size=1) as database:
+        second_factor.reset(database, people.CONSOLE, name)
+    click.echo(f"{name} logs in by the password alone.")
+
+
+@admin.command("require-second-factor")
+@click.option("--off", is_flag=True, help="Leave it to everybody.")
+def require_second_factor(off: bool) -> None:
+    """Ask a second factor of everybody with a password; those who have none are logged out."""
+    with Database(settings.load().database_address, pool_size=1) as database:
+        second_factor.require(database, people.CONSOLE, required=not off)
+    click.echo("Everybody decides." if off else "Everybody with a password needs one.")
 
 
 def _settings(url: str | None) -> Settings:

@@ -32,7 +32,7 @@ def people(context: click.Context, client: Client, as_json: bool) -> None:
             each["name"],
             each["role"],
             formats.moment(each["created_at"]),
-            "disabled" if each["disabled_at"] else "",
+            _remarks(each),
         )
         for each in found["items"]
     )
@@ -105,6 +105,11 @@ def audit(client: Client, person: str | None, limit: int, as_json: bool) -> None
         (each["id"], formats.moment(each["at"]), each["message"]["text"]) for each in page["items"]
     )
     text.console().print(text.table(("ID", "TIME", "WHAT"), rows))
+
+
+def _remarks(person: JSON) -> str:
+    about = (("disabled_at", "disabled"), ("second_factor_at", "second factor"))
+    return ", ".join(words for field, words in about if person.get(field))
 
 
 def _change(client: Client, name: str, change: JSON, as_json: bool) -> None:

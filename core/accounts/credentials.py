@@ -13,6 +13,8 @@ import zlib
 
 PREFIX = "ty_"
 _BYTES = 32
+_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+"""Without those that look like others."""
 _CHECKSUM_LENGTH = 8
 
 
@@ -32,6 +34,17 @@ def is_token(text: str) -> bool:
     bits, checksum = text[len(PREFIX) : -_CHECKSUM_LENGTH], text[-_CHECKSUM_LENGTH:]
     is_long_enough = len(text) == len(PREFIX) + 2 * _BYTES + _CHECKSUM_LENGTH
     return text.startswith(PREFIX) and is_long_enough and _checksum(bits) == checksum
+
+
+def new_recovery_code() -> str:
+    """A code for whoever has lost the app of the second factor, to be written down: 118 bits."""
+    parts = ("".join(secrets.choice(_LETTERS) for _ in range(4)) for _ in range(6))
+    return "-".join(parts)
+
+
+def plain_recovery_code(typed: str) -> str:
+    """A recovery code as it is kept, however it was typed."""
+    return "".join(each for each in typed.casefold() if each.isalnum())
 
 
 def digest(secret: str) -> str:

@@ -20,6 +20,12 @@ from core.messages import message
 LEAST_LENGTH = 8
 MOST_LENGTH = 256
 _AT_ONCE = 2
+OUR_WORDS = frozenset(
+    {"trainyard", "train", "trains", "training", "worker", "queue", "run", "runs"}
+    | {"owner", "viewer", "member", "administrator", "admin", "password", "passwort", "secret"}
+)
+"""Words of this place, which are tried first here: no password is one of them, with digits and
+signs around it (docs/security.md lists them)."""
 
 _hasher = PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY)
 _turn = threading.BoundedSemaphore(_AT_ONCE)
@@ -38,7 +44,9 @@ def refuse_weak(password: str, *known: str) -> None:
     if len(text) > MOST_LENGTH:
         raise InvalidInput.one("password", message("input.characters", most=MOST_LENGTH))
     folded = text.casefold()
-    if folded in _common() or folded in {each.casefold() for each in (*known, "trainyard")}:
+    if folded in _common() or folded in {each.casefold() for each in known}:
+        raise InvalidInput.one("password", message("password.common"))
+    if _core(folded) in (OUR_WORDS | {_core(each) for each in known}) - {""}:
         raise InvalidInput.one("password", message("password.common"))
     if len(set(folded)) <= 2:
         raise InvalidInput.one("password", message("password.common"))
@@ -62,6 +70,11 @@ def is_right(password: str, kept: str | None) -> bool:
 def is_outdated(kept: str) -> bool:
     """Whether a password is kept in a way that is weaker than today's."""
     return _hasher.check_needs_rehash(kept)
+
+
+def _core(text: str) -> str:
+    """A text without the digits and signs that people put around a word."""
+    return "".join(each for each in text.casefold() if each.isalpha())
 
 
 def _normalized(password: str) -> str:

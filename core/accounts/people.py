@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from core.accounts import history, passwords
+from core.accounts import history, passwords, throttle
 from core.characters import has_controls, turns_text
 from core.database.clock import now
 from core.database.dialects import is_postgresql
@@ -183,8 +183,27 @@ def enable(database: Database, actor: Actor, name: str) -> Person:
     return person
 
 
+def prove(database: Database, actor: Actor, password: str, address: str) -> None:
+    """Refuse whoever sits in somebody's browser and does not know the password.
+
+    Tries are counted, as at the login.
+
+    Raises:
+        InvalidInput: it is another password.
+        TooManyRequests: it was tried too often.
+    """
+    limits = throttle.limits_of(actor.name, address, "own")
+    throttle.begin(database, limits)
+    with database.reading() as session:
+        kept = named(session, actor.name).password_hash
+    if not passwords.is_right(password, kept):
+        raise InvalidInput.one("old_password", message("password.wrong"))
+    with database.writing() as session:
+        throttle.succeeded(session, limits)
+
+
 def change_password(
-    database: Database, actor: Actor, old: str, new: str, *, kept_login: int | None
+    database: Database, actor: Actor, old: str, new: str, *, kept_login: int | None, address: str
 ) -> None:
     """Change one's own password; every other login of the person ends, and all tokens stay.
 
@@ -194,15 +213,14 @@ def change_password(
         old: the password until now.
         new: the one from now on.
         kept_login: the login in which it is asked for.
+        address: from which.
 
     Raises:
         InvalidInput: the old one is wrong, or the new one will not do.
+        TooManyRequests: the old one was tried too often.
     """
-    with database.reading() as session:
-        person = named(session, actor.name)
-    if not passwords.is_right(old, person.password_hash):
-        raise InvalidInput.one("old_password", message("password.wrong"))
-    passwords.refuse_weak(new, person.name)
+    prove(database, actor, old, address)
+    passwords.refuse_weak(new, actor.name)
     with changing(database) as session:
         person = named(session, actor.name)
         set_password(session, person, new, kept_login=kept_login)
@@ -215,8 +233,13 @@ def set_password(
     """Give somebody a password that is good enough; their logins end, but for one."""
     passwords.refuse_weak(password, person.name)
     person.password_hash = passwords.hashed(password)
+    end_logins(session, person, kept_login)
+
+
+def end_logins(session: Session, person: Person, kept: int | None = None) -> None:
+    """End the logins of somebody, but for one."""
     ended = delete(Login).where(Login.person_id == person.id)
-    session.execute(ended if kept_login is None else ended.where(Login.id != kept_login))
+    session.execute(ended if kept is None else ended.where(Login.id != kept))
 
 
 def _refuse_last_administrator(session: Session, person: Person) -> None:

@@ -37,13 +37,16 @@ class Limit:
         return 0.0 if count < self.free else min(2.0 ** (count - self.free), self.longest_wait_s)
 
 
-def limits_of(name: str, address: str) -> tuple[Limit, Limit]:
-    """The limits of a try by a name, from an address.
+def limits_of(name: str, address: str, door: str = "name") -> tuple[Limit, Limit]:
+    """The limits of a try by a name, from an address, at one of the doors.
+
+    Somebody who is logged in is asked for the password at a door of its own: whoever tries that
+    name at the login keeps nobody from changing a password.
 
     An address has more free tries: a whole class may sit behind one. A name waits less long, so
     that nobody can shut somebody else out for good.
     """
-    by_name = Limit(digest(f"name {name}"), free=5, longest_wait_s=300.0)
+    by_name = Limit(digest(f"{door} {name}"), free=5, longest_wait_s=300.0)
     return by_name, Limit(digest(f"address {address}"), free=30, longest_wait_s=3600.0)
 
 
@@ -68,6 +71,14 @@ def succeeded(session: Session, limits: Sequence[Limit]) -> None:
     Those of the address stay: whoever tries other people's names may have an account too.
     """
     session.execute(delete(FailedLogin).where(FailedLogin.key == limits[0].key))
+    came_halfway(session, limits)
+
+
+def came_halfway(session: Session, limits: Sequence[Limit]) -> None:
+    """Take the try of an address back, where the password was right and a code is still to come.
+
+    That of the name stays: whoever has the password and not the code tries on.
+    """
     address = session.get(FailedLogin, limits[1].key)
     if address is not None:
         address.count -= 1

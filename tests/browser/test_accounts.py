@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
+import pyotp
 import pytest
 from playwright.sync_api import expect
 
@@ -130,9 +131,50 @@ def test_the_pages_of_accounts_are_whole_and_without_barriers(
     assert barriers == {}
 
 
+@pytest.mark.parametrize(("language", "theme", "width"), LOOKS if TAKES_PICTURES else LOOKS[1:])
+def test_a_second_factor_is_set_up_and_asked_for_on_pages_without_barriers(
+    open_page, place, screenshots, language, theme, width
+):
+    looks = {"color_scheme": theme, "viewport": {"width": width, "height": 900}}
+    page, later = (open_page(locale=language, **looks) for _ in range(2))
+    about = f"{width}-{theme}-{language}"
+    log_in_as_ada(page)
+    page.wait_for_url(lambda url: "/login" not in url)
+    barriers = look(page, screenshots, about, "second-factor", "/account/second-factor")
+    page.locator("#old_password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    app = pyotp.TOTP(page.locator("#seed").inner_text())
+    barriers |= examine(page, screenshots, about, "setup")
+    page.locator("#code").fill(app.now())
+    page.keyboard.press("Enter")
+    code = page.locator("ul.codes code").first.inner_text()
+    barriers |= examine(page, screenshots, about, "recovery-codes")
+    barriers |= look(page, screenshots, about, "second-factor-on", "/account/second-factor")
+
+    log_in_as_ada(later)
+    expect(later.locator("#code")).to_be_visible()
+    barriers |= examine(later, screenshots, about, "code")
+    later.locator("#code").fill(code)
+    later.keyboard.press("Enter")
+    later.wait_for_url(lambda url: "/login" not in url)
+    assert barriers == {}
+
+
+def log_in_as_ada(page):
+    page.goto("/login")
+    page.locator("#name").fill("ada")
+    page.locator("#password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+
+
 def look(page, screenshots, about, name, address):
     """What keeps people out of a page, or makes it scroll sideways."""
     page.goto(address)
+    return examine(page, screenshots, about, name)
+
+
+def examine(page, screenshots, about, name):
+    """What keeps people out of the page that is shown, or makes it scroll sideways."""
     wide, high = page.evaluate("[document.body.scrollWidth, document.body.scrollHeight]")
     page.evaluate(AXE.read_text())
     found = page.evaluate(FIND_BARRIERS)

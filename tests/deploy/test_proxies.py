@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -148,7 +149,9 @@ def test_an_example_of_a_proxy_passes_on_what_it_should_and_nothing_else(proxied
     assert proxied.get("/metrics").status_code == 403, "it is asked for from elsewhere"
     page = proxied.get("/")
     assert page.status_code == 200
-    assert page.headers.get_list("Strict-Transport-Security") == ["max-age=31536000"]
+    assert page.headers.get_list("Strict-Transport-Security") == [
+        "max-age=31536000; includeSubDomains"
+    ]
 
     own, foreign = f"https://{HOST}:{proxied.port}", "https://evil.example"
     run = {"name": "by a proxy", "preset": "quick"}
@@ -168,3 +171,26 @@ def test_an_example_of_a_proxy_passes_on_what_it_should_and_nothing_else(proxied
     plain = httpx.get(f"http://127.0.0.1:{proxied.plain}/wall", headers={"Host": HOST})
     assert plain.status_code in (301, 308)
     assert plain.headers["Location"].startswith(f"https://{HOST}")
+    program = httpx.get(f"http://127.0.0.1:{proxied.plain}/api/v1/jobs", headers={"Host": HOST})
+    assert program.status_code == 403, "a token that was sent unencrypted is noticed"
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
+def test_no_example_of_a_proxy_speaks_tls_of_the_past(proxied):
+    def spoken(**bounds: ssl.TLSVersion) -> str | None:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        for name, version in bounds.items():
+            setattr(context, name, version)
+        with (
+            socket.create_connection(("127.0.0.1", proxied.port), 20) as plain,
+            context.wrap_socket(plain, server_hostname=HOST) as wrapped,
+        ):
+            return wrapped.version()
+
+    past = {"minimum_version": ssl.TLSVersion.TLSv1_1, "maximum_version": ssl.TLSVersion.TLSv1_1}
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        spoken(**past)
+    assert spoken(maximum_version=ssl.TLSVersion.TLSv1_2) == "TLSv1.2"
+    assert spoken() == "TLSv1.3"

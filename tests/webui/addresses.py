@@ -9,7 +9,8 @@ from flask import Flask
 PREFIX = "/api/v1"
 OF_ACCOUNTS = {
     *("/login", "/login/openid", "/login/openid/back"),
-    *("/account", "/people", "/people/audit"),
+    *("/login/code", "/login/second-factor"),
+    *("/account", "/account/second-factor", "/people", "/people/audit"),
 }
 """Pages of an installation with accounts; on others there are none."""
 OF_PROGRAMS = (PREFIX, "/healthz", "/readyz", "/metrics")

@@ -2,11 +2,14 @@
 
 import pytest
 from flask import Flask
-from sqlalchemy import update
+from sqlalchemy import select, update
 
+from core import queries
 from core.accounts import people, tokens
 from core.database.clock import now
-from core.database.models import Job, Login, Token
+from core.database.models import Job, Login, Person, Token
+from core.errors import DatabaseUnavailable
+from core.messages import message
 from tests.webui.people import shared
 from webui import access
 from webui.access import NEEDS, Need
@@ -114,6 +117,10 @@ def test_what_changes_something_needs_a_member_at_least(place):
                 "pages.log_in",
                 "pages.accept_invitation",
                 "pages.join_by_provider",
+                # these need the cookie of a login that lacks a second factor
+                "pages.check_code",
+                "pages.begin_setup",
+                "pages.finish_setup",
             )
             assert needed not in (Need.VIEWER, Need.NOTHING) or is_door, rule.endpoint
 
@@ -271,6 +278,48 @@ def test_a_cookie_without_a_word_of_where_it_comes_from_changes_nothing(place, r
     assert refused.status_code == 403
     assert refused.json["code"] == "request.from_nowhere"
     assert eve.get(f"/api/v1/jobs/{run_of_eve}").json["state"] == "queued"
+
+
+@pytest.mark.parametrize("name", ["token", "access_token", "Authorization", "api_key"])
+def test_a_token_in_an_address_opens_nothing(place, name):
+    text, _ = tokens.make(place.database, place.join("eve"), "tests", "admin", None)
+
+    answer = place.app.test_client().get("/api/v1/me", query_string={name: f"Bearer {text}"})
+
+    assert answer.status_code == 401
+
+
+def test_no_answer_of_an_administrator_has_what_is_kept_of_a_secret(place):
+    place.join("ada", "administrator")
+    ada = place.browser("ada")
+    place.program(place.join("eve"))
+    with place.database.reading() as session:
+        kept = set(session.scalars(select(Login.digest).union(select(Token.digest))))
+        kept |= set(session.scalars(select(Person.password_hash)))
+    shown = "".join(
+        ada.get(path).text
+        for path in ("/people", "/people/audit", "/account", "/api/v1/people", "/api/v1/audit")
+    )
+
+    assert len(kept) == 4
+    assert [each for each in kept if each in shown] == []
+
+
+def test_a_stranger_learns_nothing_of_the_services_behind(place, monkeypatch):
+    place.join("eve")
+    eve, stranger = place.browser("eve"), place.app.test_client()
+    assert "detail" not in stranger.get("/readyz").json
+    assert eve.get("/readyz").json["detail"]
+
+    def away(*_, **__):
+        raise DatabaseUnavailable(message("database.no_answer", detail="user of 10.0.0.5"))
+
+    monkeypatch.setattr(queries, "jobs", away)
+    refused = [client.get("/readyz") for client in (stranger, eve)]
+    assert [each.status_code for each in refused] == [503, 503]
+    assert refused[0].json["code"] == "service.away"
+    assert "10.0.0.5" not in refused[0].text
+    assert "10.0.0.5" in refused[1].text
 
 
 def test_a_script_of_a_page_learns_that_the_login_has_ended(place):

@@ -1,7 +1,9 @@
 """Strangers' hosts and sites are refused; every answer says what a browser may do with it."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -368,7 +370,8 @@ def test_the_key_is_never_in_an_answer(client, app):
 def test_tls_is_asked_for_where_it_is_there_and_pages_stay_among_themselves(client):
     by_tls = client.get("/", base_url="https://localhost")
 
-    assert by_tls.headers["Strict-Transport-Security"] == "max-age=31536000"
+    assert by_tls.headers["Strict-Transport-Security"] == security.HSTS
+    assert security.HSTS == "max-age=31536000; includeSubDomains"
     assert "Strict-Transport-Security" not in client.get("/").headers
     assert by_tls.headers["Cross-Origin-Opener-Policy"] == "same-origin"
     assert by_tls.headers["X-Frame-Options"] == "DENY"
@@ -397,3 +400,111 @@ def test_a_request_that_is_named_badly_is_named_anew(client, named):
     answer = client.get("/healthz", headers={"X-Request-Id": named})
 
     assert answer.headers["X-Request-Id"] != named
+
+
+def test_every_page_says_what_it_is_and_in_which_characters(client, app):
+    for path in addresses.of_pages(app) | {
+        "/healthz",
+        "/api/v1/jobs",
+        "/nothing",
+        "/api/v1/nothing",
+    }:
+        kind = client.get(path).headers["Content-Type"]
+        assert kind.startswith("application/") or kind.endswith("; charset=utf-8"), (path, kind)
+
+
+@pytest.mark.parametrize("path", ["/", "/api/v1/jobs", "/static/css/base.css"])
+def test_what_was_sent_is_sent_back_to_nobody(client, path):
+    answer = client.open(path, method="TRACE", headers={"X-Own": "of a proxy in between"})
+
+    assert answer.status_code == 405
+    assert "of a proxy" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "path", ["/static/", "/static/js/", "/static/../app.py", "/static/%2e%2e/app.py"]
+)
+def test_no_folder_is_listed_and_no_file_beside_it_is_served(client, path):
+    assert client.get(path).status_code == 404
+
+
+def test_the_mode_for_those_who_write_applications_is_never_on(monkeypatch, settings):
+    monkeypatch.setenv("FLASK_DEBUG", "1")
+    served = create_app(settings)
+    served.add_url_rule("/fault", "fault", lambda: 1 / 0)
+
+    answer = served.test_client().get("/fault")
+
+    assert (served.debug, answer.status_code) == (False, 500)
+    assert "Traceback" not in answer.text
+    assert "ZeroDivision" not in answer.text
+    context_of(served).database.dispose()
+
+
+def test_over_tls_every_cookie_is_of_this_host_alone(client):
+    by_tls = {"base_url": "https://localhost"}
+    answers = [client.get("/jobs/new", **by_tls), client.get("/language/zh?page=/wall", **by_tls)]
+    cookies = [each for answer in answers for each in answer.headers.getlist("Set-Cookie")]
+
+    assert len(cookies) >= 2
+    for cookie in cookies:
+        assert cookie.startswith("__Host-")
+        assert "; Secure" in cookie
+        assert "; Path=/" in cookie
+        assert "Domain" not in cookie
+    assert '<html lang="zh-Hans"' in client.get("/workers", **by_tls).text
+    client.set_cookie("__Host-theme", "dark", secure=True)
+    assert 'data-theme="dark"' in client.get("/workers", **by_tls).text
+    assert 'data-theme="dark"' not in client.get("/workers").text
+
+
+def test_forms_are_signed_by_sha_256(app):
+    serializer = app.session_interface.get_signing_serializer(app)
+
+    assert serializer.signer_kwargs["digest_method"]().name == "sha256"
+
+
+def test_no_address_changes_anything_by_being_opened(client, app):
+    """What a picture of another site, or a link that is fetched in advance, can open."""
+    job = client.post("/api/v1/jobs", json={"name": "x"}).json["id"]
+    before = client.get(f"/api/v1/jobs/{job}").json
+    opened = {
+        addresses.filled(rule, job)
+        for rule in addresses.of_all_pages(app) | {rule for _, rule in addresses.of_api(app)}
+        if "stream" not in rule and not rule.endswith("/events")
+    }
+    for path in opened:
+        client.get(path).close()
+
+    after = client.get(f"/api/v1/jobs/{job}").json
+    assert {name: after[name] for name in before if not name.endswith("_s")} == {
+        name: before[name] for name in before if not name.endswith("_s")
+    }
+    assert len(client.get("/api/v1/jobs").json["items"]) == 1
+
+
+SINKS = re.compile(
+    r"\.(innerHTML|outerHTML)\s*\+?=[^=]|insertAdjacentHTML|document\.write|\beval\(|new Function"
+    r"|createContextualFragment|setTimeout\([\"'`]|__proto__|window\.addEventListener\(.message"
+)
+
+
+def test_no_script_makes_markup_or_program_of_a_text():
+    folder = Path(security.__file__).parent / "static/js"
+    scripts = list(folder.rglob("*.js"))
+
+    assert len(scripts) > 50
+    assert {each.name: SINKS.findall(each.read_text()) for each in scripts} == {
+        each.name: [] for each in scripts
+    }
+
+
+def test_templates_are_escaped_but_for_our_own_style_sheet():
+    folder = Path(security.__file__).parent / "templates"
+    unescaped = [
+        (path.name, found)
+        for path in folder.rglob("*.html")
+        for found in re.findall(r"\{\{[^}]*\|\s*safe\b[^}]*\}\}|autoescape false", path.read_text())
+    ]
+
+    assert unescaped == [("file.html", "{{ styles|safe }}")]

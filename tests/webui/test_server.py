@@ -325,6 +325,30 @@ def test_what_comes_behind_a_body_is_no_header(echo, served):
         assert b"X-Late" not in sender.recv(65536)
 
 
+@pytest.mark.parametrize(
+    "framing",
+    [
+        "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+        "Content-Length: 5\r\nContent-Length: 0\r\n",
+        "Content-Length: +5\r\n",
+        "Transfer-Encoding: xchunked\r\n",
+        "Transfer-Encoding : chunked\r\n",
+    ],
+)
+def test_a_request_whose_end_could_be_read_in_two_ways_is_refused(echo, served, framing):
+    text = (
+        f"POST {ECHOED} HTTP/1.1\r\nHost: 127.0.0.1\r\n{framing}\r\n0\r\n\r\n"
+        "GET /smuggled HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    )
+    with connections(served[1], 1, text) as [sender]:
+        sender.settimeout(20)
+        found = b"".join(iter(lambda: sender.recv(65536), b""))
+
+    assert found.startswith(b"HTTP/1.1 400 ")
+    assert found.count(b"HTTP/1.1 ") == 1
+
+
 def test_a_header_with_an_underscore_stands_for_no_other(echo, browser):
     found = browser.get(ECHOED, headers={"X_Forwarded_Proto": "https"}).json()
 

@@ -9,6 +9,7 @@ from flask import Blueprint, Response, jsonify
 
 from core import queries, workers
 from core.messages import Message, as_json, message
+from webui.access import NOBODY
 from webui.api.description import describe
 from webui.api.shapes import HealthShape
 from webui.context import current
@@ -28,7 +29,8 @@ def healthz() -> Response:
 def readyz() -> Response:
     """What is needed to serve is there.
 
-    Redis and workers may be away: submits continue without them, and the reason is told.
+    Redis and workers may be away: submits continue without them, and the reason is told, to
+    strangers that something is away and no more.
     """
     context = current()
     with context.database.reading() as session:
@@ -52,7 +54,7 @@ def readyz() -> Response:
         storage="ok",
         redis=_REDIS[trouble.code] if trouble else "ok",
         workers=_called(is_served=is_served, is_coming=is_coming, is_lost=bool(missing)),
-        **_first(reasons),
+        **_first([] if context.actor is NOBODY else reasons),  # hosts have names
     )
     return jsonify(shape.as_json())
 

@@ -7,16 +7,16 @@ from http import HTTPStatus
 from flask import Response, make_response, render_template, request
 from sqlalchemy.orm import Session
 
-from core.accounts import identities, logins, people, tokens
+from core.accounts import identities, logins, people, second_factor, tokens
 from core.database.models import Login
 from core.errors import InvalidInput
 from core.messages import message
 from core.roles import SCOPES
-from webui import access, actions
+from webui import access, actions, openid
 from webui.context import current
 from webui.pages.blueprint import blueprint
 from webui.pages.browser_names import browser_name
-from webui.pages.doors import to
+from webui.pages.doors import provider, to, to_provider
 
 DAYS = (7, 30, 90, 365)
 """After which a token can end."""
@@ -42,10 +42,38 @@ def change_password() -> Response:
             typed.get("old_password", ""),
             typed.get("password", ""),
             kept_login=access.login_of_request(),
+            address=access.browser().address,
         )
     except InvalidInput as error:
         return _wrong(error)
     return to("pages.account", part="password")
+
+
+@blueprint.post("/account/openid")
+def link_provider() -> Response:
+    """Send somebody who is logged in to the provider, to come in so from now on.
+
+    Whoever has a password is asked for it: who sits in a browser that was left open could come in
+    by a login of their own for ever.
+    """
+    parts = current()
+    provider()
+    with parts.database.reading() as session:
+        has_password = people.named(session, parts.actor.name).password_hash is not None
+    if has_password:
+        typed = request.form.get("old_password", "")
+        try:
+            second_factor.prove(
+                parts.database,
+                parts.actor,
+                typed,
+                request.form.get("code", ""),
+                access.browser().address,
+            )
+        except InvalidInput as error:
+            wrong = {f"link_{each.field}": str(each.reason) for each in error.errors}
+            return make_response(_page(errors=wrong), HTTPStatus.UNPROCESSABLE_ENTITY)
+    return to_provider(openid.new_way(is_link=True))
 
 
 @blueprint.post("/account/logins/<int:login_id>/end")

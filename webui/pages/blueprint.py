@@ -9,6 +9,7 @@ from flask import Blueprint, Response, redirect, request, url_for
 
 from core import formats
 from core.states import FINAL
+from webui.addresses import host_only
 from webui.api.requests import SELECTING
 from webui.api.shapes import timestamp
 from webui.filters import FILTERS
@@ -29,7 +30,7 @@ for _filter in FILTERS:
 @blueprint.app_context_processor
 def _common() -> dict[str, Any]:
     """What every page needs: the remembered theme, our clock, and how values are written."""
-    theme = request.cookies.get("theme")
+    theme = request.cookies.get(host_only("theme"))
     return {
         "theme": theme if theme in ("light", "dark") else None,
         "server_time": timestamp(datetime.now(UTC)),

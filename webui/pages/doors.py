@@ -3,18 +3,71 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Any
 
-from flask import Response, redirect, session, url_for
+from flask import Response, redirect, request, session, url_for
+
+from core.errors import NotFound
+from core.messages import message
+from webui import access, openid
+from webui.context import current
 
 
-def to(endpoint: str, part: str | None = None) -> Response:
+def to(endpoint: str, part: str | None = None, **values: Any) -> Response:
     """Send a browser to a page, or to a part of one."""
-    response = redirect(url_for(endpoint, _anchor=part), HTTPStatus.SEE_OTHER)
-    assert isinstance(response, Response)
-    return response
+    return _sent(url_for(endpoint, _anchor=part, **values))
 
 
 def renewed(response: Response) -> Response:
     """Forget what forms were signed with before: nobody can have known it (session fixation)."""
     session.clear()
+    return response
+
+
+def to_provider(way: openid.Way) -> Response:
+    """Send a browser to the OpenID provider.
+
+    Raises:
+        NotFound: there is none.
+        Unavailable: it does not answer.
+    """
+    found = provider()
+    response = _sent(found.address(way, back_address()))
+    response.set_cookie(
+        way_cookie(),
+        found.packed(way),
+        max_age=openid.WAY_S,
+        secure=request.is_secure,
+        httponly=True,
+        samesite="Lax",  # it must come along when the provider sends the browser back
+    )
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def provider() -> openid.Provider:
+    """The OpenID provider that the settings name.
+
+    Raises:
+        NotFound: they name none.
+    """
+    found = current().openid
+    if found is None:
+        raise NotFound(message("request.unknown_address"))
+    return found
+
+
+def back_address() -> str:
+    """Where the provider sends browsers."""
+    return url_for("pages.back_from_provider", _external=True)
+
+
+def way_cookie() -> str:
+    """The name of the cookie of a way to the provider and back."""
+    return f"{access.cookie_name(current().settings)}_way"
+
+
+def _sent(address: str) -> Response:
+    response = redirect(address, HTTPStatus.SEE_OTHER)
+    assert isinstance(response, Response)
     return response

@@ -7,7 +7,7 @@ from flask import Response, redirect, request, url_for
 from core.errors import NotFound
 from core.languages import LANGUAGES
 from core.messages import message
-from webui.addresses import own
+from webui.addresses import host_only, own
 from webui.languages import COOKIE
 from webui.pages.blueprint import blueprint
 
@@ -21,5 +21,12 @@ def choose_language(tag: str) -> Response:
         raise NotFound(message("request.unknown_address"))
     response = redirect(own(request.args.get("page", "")) or url_for("pages.jobs"), 303)
     assert isinstance(response, Response)
-    response.set_cookie(COOKIE, tag, max_age=REMEMBERED_S, samesite="Lax", httponly=True)
+    response.set_cookie(
+        host_only(COOKIE),
+        tag,
+        max_age=REMEMBERED_S,
+        secure=request.is_secure,
+        samesite="Lax",
+        httponly=True,
+    )
     return response

@@ -32,12 +32,12 @@ def log_in() -> Response:
     """Begin a login, or say what is wrong, without what was typed as a password."""
     name = request.form.get("name", "")
     try:
-        secret, _ = logins.log_in(
+        begun = logins.log_in(
             current().database, name, request.form.get("password", ""), access.browser()
         )
     except (Unauthenticated, TooManyRequests) as error:
         return _refused(name, error)
-    return access.keep_login(renewed(_onward()), secret)
+    return _begun(begun, own(request.form.get("next", "")))
 
 
 @blueprint.post("/logout")
@@ -46,7 +46,10 @@ def log_out() -> Response:
     parts, login_id = current(), access.login_of_request()
     assert login_id is not None
     logins.end(parts.database, parts.actor, login_id)
-    return access.forget_login(renewed(to("pages.login")))
+    response = access.forget_login(renewed(to("pages.login")))
+    # drafts of runs and names of runs that are waited for are not for who sits here next
+    response.headers["Clear-Site-Data"] = '"storage"'
+    return response
 
 
 @blueprint.get("/invitations/<secret>")
@@ -68,8 +71,10 @@ def accept_invitation(secret: str) -> Response:
         errors = {each.field: str(each.reason) for each in error.errors}
         return make_response(_invited(secret, name, errors), HTTPStatus.UNPROCESSABLE_ENTITY)
     with parts.database.writing() as writing:
-        begun = logins.begin(writing, person, access.browser())
-    return access.keep_login(renewed(to("pages.jobs")), begun)
+        begun = logins.begin_by_password(
+            writing, people.named(writing, person.name), access.browser()
+        )
+    return _begun(begun)
 
 
 def _form(name: str = "", refusal: str = "", *, is_anybody: bool = True) -> str:
@@ -104,6 +109,14 @@ def _invited(secret: str, name: str, errors: dict[str, str]) -> str:
         is_new=is_new,
         errors={"name": "", "password": "", "again": ""} | errors,
     )
+
+
+def _begun(begun: logins.Begun, onward: str | None = None) -> Response:
+    """Where somebody goes who has shown the password: onward, or to the second factor."""
+    if not begun.lacks:
+        return access.keep_login(renewed(_onward()), begun.secret)
+    page = "pages.ask_for_code" if begun.lacks == "code" else "pages.ask_for_setup"
+    return access.keep_half_login(renewed(to(page, next=onward)), begun.secret)
 
 
 def _onward() -> Response:

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from flask import Response, make_response, render_template, request, url_for
 
-from core.accounts import history, invitations
+from core.accounts import history, invitations, second_factor
 from core.accounts import people as accounts
 from core.queries import DEFAULT_LIMIT
 from core.roles import ROLES
@@ -63,6 +63,21 @@ def invite_to_reset(name: str) -> Response:
     return _with_link(secret, name)
 
 
+@blueprint.post("/people/<name>/second-factor/reset")
+def reset_second_factor(name: str) -> Response:
+    """Take the second factor from somebody who has lost it."""
+    second_factor.reset(current().database, current().actor, name)
+    return to("pages.people")
+
+
+@blueprint.post("/people/second-factor")
+def require_second_factor() -> Response:
+    """Ask a second factor of everybody with a password, or no more."""
+    required = request.form.get("required", "") == "1"
+    second_factor.require(current().database, current().actor, required=required)
+    return to("pages.people", part="rules")
+
+
 @blueprint.get("/people/audit")
 def audit() -> str:
     """What happened to accounts, newest first; of one person, or of all."""
@@ -94,4 +109,5 @@ def _page(link: str = "", link_for: str = "") -> str:
             link=link,
             link_for=link_for,
             hours=invitations.HOURS,
+            is_required=second_factor.is_required(session),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.database.types import KIND_LENGTH, NAME_LENGTH, Base, BigKey, one_of
@@ -16,6 +16,7 @@ DIGEST_LENGTH = 64
 AGENT_LENGTH = 200
 ADDRESS_LENGTH = 60
 SUBJECT_LENGTH = 255
+SEED_LENGTH = 64
 
 
 class Person(Base):
@@ -34,6 +35,8 @@ class Person(Base):
     """By argon2id; None: who logs in by another service alone."""
     created_at: Mapped[datetime]
     disabled_at: Mapped[datetime | None]
+    second_factor_at: Mapped[datetime | None]
+    """Since when the password is not enough."""
 
     __table_args__ = (
         CheckConstraint(one_of("role", ROLES), name="role_is_known"),
@@ -67,11 +70,43 @@ class Login(Base):
     address: Mapped[str] = mapped_column(String(ADDRESS_LENGTH))
     agent: Mapped[str] = mapped_column(String(AGENT_LENGTH))
     """As the browser named itself."""
+    is_half: Mapped[bool] = mapped_column(server_default=false())
+    """Whether the password was right, and the second factor is still to be shown."""
 
     __table_args__ = (
         Index("uq_logins_digest", "digest", unique=True),
         {"sqlite_autoincrement": True},
     )
+
+
+class SecondFactor(Base):
+    """What the codes of somebody's app are computed from."""
+
+    __tablename__ = "second_factors"
+
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), primary_key=True)
+    seed: Mapped[str] = mapped_column(String(SEED_LENGTH))
+    last_step: Mapped[int | None] = mapped_column(BigInteger)
+    """The 30 seconds since 1970 of the last code that was used: none up to it works again."""
+
+
+class RecoveryCode(Base):
+    """A code for whoever has lost the app. It works once."""
+
+    __tablename__ = "recovery_codes"
+
+    digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH), primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
+    used_at: Mapped[datetime | None]
+
+
+class AccountRule(Base):
+    """What administrators ask of everybody, while its row is there."""
+
+    __tablename__ = "account_rules"
+
+    name: Mapped[str] = mapped_column(String(KIND_LENGTH), primary_key=True)
+    since: Mapped[datetime]
 
 
 class Token(Base):

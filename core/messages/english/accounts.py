@@ -10,6 +10,16 @@ ACCOUNTS: dict[str, Template] = {
     "on the page My account; trainyard login stores one.",
     "login.refused": "The name and the password do not belong together.",
     "login.too_many_tries": "There were too many tries. Wait {wait_s:duration}, then try again.",
+    "login.wrong_code": "This code does not hold, or was used before. The app shows a new one "
+    "every 30 seconds.",
+    "login.half_over": "This took too long. Log in again.",
+    "second_factor.wrong": "this code does not hold, or was used before",
+    "second_factor.is_on": "You have a second factor already.",
+    "second_factor.is_off": "{name} has no second factor.",
+    "second_factor.no_password": "You have no password here: a second factor is asked for by the "
+    "login service.",
+    "second_factor.required": "Everybody here needs a second factor: it cannot be turned off.",
+    "second_factor.own_first": "Set up your own second factor first, on the page My account.",
     "login.unknown": "There is no such login; it may have ended.",
     "login.disabled": "The account of {name} is disabled. Ask an administrator.",
     "openid.lost_way": "This answer of the login service belongs to no login that was begun in "
@@ -43,6 +53,15 @@ ACCOUNTS: dict[str, Template] = {
     "account.joined": "{name} joined as {role:word}, invited by {invited_by}",
     "account.logged_in": "{name} logged in from {address}",
     "account.login_failed": "Somebody at {address} tried to log in as {person}",
+    "account.code_failed": "Somebody at {address} knew the password of {person}, and no code",
+    "account.second_factor_on": "{name} has a second factor from now on",
+    "account.second_factor_off": "{name} turned the second factor off",
+    "account.second_factor_reset": "{name} took the second factor of {person} away",
+    "account.second_factor_required": "{name} asks a second factor of everybody",
+    "account.second_factor_not_required": "{name} leaves it to everybody whether to have a second "
+    "factor",
+    "account.recovery_code_used": "{name} used a recovery code; {left} are left",
+    "account.recovery_codes_made": "{name} made new recovery codes",
     "account.logged_out": "{name} logged out",
     "account.logins_ended": "{name} ended all other logins",
     "account.password_changed": "{name} has a new password",

@@ -16,6 +16,7 @@ SERVICES: dict[str, Template] = {
     "needs it.",
     "data.on_no_worker": "No worker has {dataset} yet; it is fetched when the first run needs it.",
     "data.unknown": "There is no dataset {name}. Known: {known:list}",
+    "service.away": "Something that this server needs does not answer. Its log says what.",
     "database.no_tables": "The database's tables are not there ({detail}). "
     "Run: trainyard db upgrade",
     "database.disk_full": "The database's disk is full ({detail}). Free some space, then try "

@@ -7,13 +7,15 @@ import re
 import stat
 from pathlib import Path
 
+import pyotp
 import pytest
 from click.testing import CliRunner
 
 from cli.main import main
-from core.accounts import tokens
+from core.accounts import logins, people, second_factor, tokens
+from core.accounts.logins import Browser
 from tests.serving import serving
-from tests.webui.people import shared
+from tests.webui.people import PASSWORD, shared
 
 
 @pytest.fixture
@@ -107,6 +109,23 @@ def test_a_token_for_a_script_is_made_on_the_server(trainyard, place):
 
     assert "read" in trainyard("login", piped=made).output + trainyard("whoami").output
     assert "nobody" in trainyard("admin", "token", "nobody").stderr
+
+
+def test_an_administrator_who_is_locked_out_is_let_in_from_the_server(trainyard, place):
+    place.join("ada", "administrator")
+    assert "has no second factor" in trainyard("admin", "remove-second-factor", "ada").stderr
+    with people.changing(place.database) as session:
+        person = people.named(session, "ada")
+        app = pyotp.TOTP(second_factor.begin(session, person))
+        second_factor.confirm(session, person, app.now())
+
+    assert "Everybody" in trainyard("admin", "require-second-factor").output
+    assert "by the password alone" in trainyard("admin", "remove-second-factor", "ada").output
+
+    begun = logins.log_in(place.database, "ada", PASSWORD, Browser("127.0.0.1", "tests"))
+    assert begun.lacks == "setup"
+    trainyard("admin", "require-second-factor", "--off")
+    assert place.browser("ada").get("/people").status_code == 200
 
 
 def test_doctor_says_whether_there_is_an_administrator(trainyard, place, monkeypatch):

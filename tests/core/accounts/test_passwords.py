@@ -18,6 +18,9 @@ AS_SERVED = passwords._hasher
         "abababab",
         "ada-lovelace",
         "Trainyard",
+        "trainyard2026!",
+        "1-Administrator",
+        "ada.lovelace.1815",
         "x" * 257,
     ],
 )
@@ -42,6 +45,23 @@ def test_a_password_is_kept_as_argon2id_and_found_again_however_it_is_composed()
     assert passwords.is_right("gru\u0308n ist die Farbe", kept)
     assert not passwords.is_right("grun ist die Farbe", kept)
     assert passwords.hashed("grün ist die Farbe") != kept
+
+
+def test_a_password_is_taken_as_it_was_typed_however_long():
+    typed = " Sixty-four characters and more: blanks, capitals, 日本語, 🚂 and all of it counts. "
+    assert len(typed) > 64
+    passwords.refuse_weak(typed, "ada")
+    kept = passwords.hashed(typed)
+
+    assert passwords.is_right(typed, kept)
+    for other in (typed.strip(), typed.lower(), typed[:72], typed[:-1]):
+        assert not passwords.is_right(other, kept)
+
+
+def test_more_than_3000_of_the_refused_passwords_are_long_enough_to_be_chosen():
+    long = [each for each in passwords._common() if len(each) >= passwords.LEAST_LENGTH]
+
+    assert len(long) > 3000
 
 
 def test_of_nobody_no_password_is_right():

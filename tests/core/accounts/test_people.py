@@ -3,7 +3,14 @@ from sqlalchemy import select
 
 from core.accounts import history, invitations, people
 from core.database.models import AccountEvent
-from core.errors import Conflict, Forbidden, InvalidInput, NotFound
+from core.errors import (
+    Conflict,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    TooManyRequests,
+    Unauthenticated,
+)
 from core.jobs.actors import Actor
 from tests.core.accounts.conftest import PASSWORD
 
@@ -85,15 +92,38 @@ def test_who_is_shut_out_is_out_at_once_and_can_come_back(database, ada, join, l
     assert kinds(database)[-3:] == ["disabled", "enabled", "logged_in"]
 
 
+def change_password(database, person, old, kept_login=None):
+    people.change_password(
+        database, person, old, "a new long password", kept_login=kept_login, address="10.0.0.7"
+    )
+
+
+def test_whoever_sits_in_a_browser_that_was_left_open_cannot_guess_the_password(database, join):
+    eve = join("eve")
+    for _ in range(5):
+        with pytest.raises(InvalidInput):
+            change_password(database, eve, "wrong")
+
+    with pytest.raises(TooManyRequests):
+        change_password(database, eve, PASSWORD)
+
+
+def test_who_tries_a_name_at_the_login_keeps_nobody_from_a_new_password(database, join, log_in):
+    eve = join("eve")
+    for _ in range(5):
+        with pytest.raises(Unauthenticated):
+            log_in("eve", "wrong")
+
+    change_password(database, eve, PASSWORD)
+
+
 def test_a_new_password_ends_all_other_logins(database, join, log_in, find):
     eve = join("eve")
     here, elsewhere = log_in("eve"), log_in("eve")
 
     with pytest.raises(InvalidInput):
-        people.change_password(database, eve, "wrong", "a new long password", kept_login=None)
-    people.change_password(
-        database, eve, PASSWORD, "a new long password", kept_login=find(here).login_id
-    )
+        change_password(database, eve, "wrong")
+    change_password(database, eve, PASSWORD, kept_login=find(here).login_id)
 
     assert find(here) is not None
     assert find(elsewhere) is None
@@ -119,13 +149,13 @@ def test_the_history_says_who_did_what_to_whom(database, ada, join):
 @pytest.mark.parametrize("kind", history.KINDS)
 def test_every_kind_of_event_has_a_sentence(kind):
     payload = dict.fromkeys(
-        ("role", "former", "invited_by", "address", "token", "scope", "issuer"), "x"
+        ("role", "former", "invited_by", "address", "token", "scope", "issuer", "left"), "x"
     )
     event = AccountEvent(
         actor={"kind": "user", "id": "1", "name": "ada"}, kind=kind, person="eve", payload=payload
     )
 
-    assert "ada" in str(history.describe(event)) or kind == "login_failed"
+    assert "ada" in str(history.describe(event)) or kind in ("login_failed", "code_failed")
 
 
 def test_an_invitation_for_a_password_lets_its_person_choose(database, ada, join, log_in, find):

@@ -1,5 +1,7 @@
 """The doors: who comes in by a password or a link, and where they are sent from there."""
 
+import re
+
 import pytest
 
 from core.accounts import invitations, people
@@ -111,6 +113,7 @@ def test_a_login_is_ended_by_its_button(place, visitor):
     answer = sent(visitor, "/account", "/logout")
 
     assert answer.headers["Location"] == "/login"
+    assert answer.headers["Clear-Site-Data"] == '"storage"'
     assert visitor.get("/api/v1/me").status_code == 401
 
 
@@ -207,3 +210,20 @@ def test_no_log_has_a_password_a_link_a_token_or_the_secret_of_a_login(place, vi
     assert not [
         each for each in (secret, PASSWORD, token, login, "wrong horse") if each in caplog.text
     ]
+
+
+def test_the_log_tells_of_tries_in_vain_and_of_those_who_may_not(place, visitor, caplog):
+    caplog.set_level("INFO")
+    place.join("eve")
+    for name in ("nobody", *["eve"] * 6):
+        log_in(visitor, name, "wrong horse")
+    visitor.get("/api/v1/jobs")
+    place.join("vic", "viewer")
+    place.browser("vic").get("/people")
+
+    lines = caplog.text
+    assert lines.count("'login_refused'") >= 6
+    assert "'login_held_off'" in lines
+    assert "'login.token_required'" in lines
+    assert re.search(r"'who': 'vic'.*'role.too_low'", lines)
+    assert "wrong horse" not in lines

@@ -8,9 +8,11 @@ import pytest
 from joserfc.jwk import RSAKey
 
 from core.accounts import invitations, people
-from tests.webui.people import Installation, hash_quickly
+from tests.webui.people import PASSWORD, Installation, hash_quickly
 from tests.webui.provider import CLIENT, SECRET, providing
 from webui.app import create_app
+
+OWN = {"old_password": PASSWORD}
 
 
 @pytest.fixture
@@ -126,15 +128,40 @@ def test_somebody_with_a_password_links_the_two(make, provider):
     place.join("ada", "administrator")
     client = place.browser("ada")
 
-    answer = there_and_back(client, ("POST", "/account/openid", {}))
+    answer = there_and_back(client, ("POST", "/account/openid", OWN))
     assert answer.headers["Location"] == "/account"
     other = place.app.test_client()
     there_and_back(other)
 
     assert me(other)["name"] == "ada"
     place.join("eve")
-    refused = there_and_back(place.browser("eve"), ("POST", "/account/openid", {}))
+    refused = there_and_back(place.browser("eve"), ("POST", "/account/openid", OWN))
     assert refused.status_code == 409
+
+
+@pytest.mark.parametrize("typed", [{}, {"old_password": "wrong horse"}])
+def test_a_browser_that_was_left_open_is_not_linked_to_a_login_of_somebody_else(
+    make, provider, typed
+):
+    place = make()
+    place.join("ada", "administrator")
+
+    answer = place.browser("ada").post("/account/openid", data=typed)
+
+    assert answer.status_code == 422
+    assert "this is not your password" in answer.text.lower()
+    assert there_and_back(place.app.test_client()).status_code == 404
+
+
+def test_a_page_of_another_site_begins_no_login(make, provider):
+    client = make(openid_role="member").app.test_client()
+    elsewhere = {"Sec-Fetch-Site": "cross-site"}
+
+    answer = client.get("/login/openid?next=/wall", headers=elsewhere)
+
+    assert answer.headers["Location"] == "/login?next=/wall"
+    assert not answer.headers.getlist("Set-Cookie")
+    assert client.get("/login/openid").headers["Location"].startswith(provider.issuer)
 
 
 def test_who_is_shut_out_is_shut_out_here_too(make, provider):
@@ -225,6 +252,15 @@ def test_a_provider_that_is_away_is_said_and_passwords_go_on(make, provider):
 
     assert answer.status_code == 503
     assert me(place.browser("ada"))["name"] == "ada"
+
+
+def test_a_provider_that_calls_itself_something_else_is_refused(make, provider):
+    place = make(openid_issuer=f"{provider.issuer}/")
+
+    answer = place.app.test_client().get("/login/openid")
+
+    assert answer.status_code == 503
+    assert "it calls itself" in answer.text
 
 
 def test_the_provider_says_no_in_its_own_words(make, provider):

@@ -37,6 +37,9 @@ class PersonShape(Shape):
     role: Role
     created_at: Timestamp
     disabled_at: Timestamp | None
+    second_factor_at: Annotated[
+        Timestamp | None, Field(description="Since when the login asks for a code too.")
+    ]
 
     @classmethod
     def of(cls, row: Person) -> PersonShape:

@@ -11,7 +11,9 @@ function choose(theme) {
   if (asSystem) delete root.dataset.theme;
   else root.dataset.theme = theme;
   const age = asSystem ? 0 : 365 * 86400;
-  document.cookie = `theme=${theme}; path=/; max-age=${age}; SameSite=Strict`;
+  // as the server names it: a cookie that no other host can set, where there is TLS
+  const [prefix, secure] = location.protocol === "https:" ? ["__Host-", "; Secure"] : ["", ""];
+  document.cookie = `${prefix}theme=${theme}; path=/; max-age=${age}; SameSite=Strict${secure}`;
   announce();
 }
 
