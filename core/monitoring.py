@@ -21,8 +21,9 @@ from core import workers
 from core.database.clock import now
 from core.database.dialects import is_postgresql
 from core.database.engine import Database
-from core.database.models import Duty, Job, JobEvent, Lane
+from core.database.models import Delivery, Duty, Job, JobEvent, Lane
 from core.jobs import lanes, rests
+from core.notifications import outbox
 from core.states import STATES, EventKind, State
 
 COUNTED_EVERY_S = 60.0
@@ -68,6 +69,8 @@ class Reading:
     crew: Crew
     overdue_s: Mapping[str, float]
     """By periodic work of the housekeeping, for how long it is due and was not begun."""
+    outbox_s: float
+    """For how long the message is due that is due first and was not sent; 0: none is."""
     database_bytes: int | None
 
 
@@ -103,6 +106,7 @@ class Monitor:
                 states=self._states(session),
                 crew=_crew(session),
                 overdue_s=_overdue(session),
+                outbox_s=_outbox_age(session),
                 database_bytes=_size(session),
             )
             return reading, self._happened(session)
@@ -182,6 +186,13 @@ def _crew(session: Session) -> Crew:
 def _overdue(session: Session) -> dict[str, float]:
     rows = session.execute(select(Duty.name, Duty.due_at, now().label("moment")))
     return {row.name: max(0.0, (row.moment - row.due_at).total_seconds()) for row in rows}
+
+
+def _outbox_age(session: Session) -> float:
+    """By an index alone, of the messages that are to be sent."""
+    first = select(func.min(Delivery.due_at)).where(*outbox.TO_SEND).scalar_subquery()
+    due_at, moment = session.execute(select(first, now())).one()
+    return 0.0 if due_at is None else max(0.0, (moment - due_at).total_seconds())
 
 
 def _size(session: Session) -> int | None:

@@ -4,8 +4,7 @@ One collector looks at the database once a scrape (`core/monitoring.py`). What t
 by itself, requests above all, is counted where it happens. Each application has a registry of its
 own, so that two in one process, as in tests, do not add up.
 
-A further source, such as the outbox of notifications, is a field of `core.monitoring.Reading` and a
-line in `_gauges`.
+A further source is a field of `core.monitoring.Reading` and a line in `_gauges`.
 """
 
 from __future__ import annotations
@@ -193,6 +192,7 @@ class Installation(Collector):
 
 
 _UP = "Whether the database answers."
+_OUTBOX = "For how long the webhook or mail is due that is due first and was not sent."
 
 
 def _gauges(reading: Reading) -> Iterator[Metric]:
@@ -227,6 +227,7 @@ def _gauges(reading: Reading) -> Iterator[Metric]:
     yield from (depth, age, runs, overdue, workers)
     yield _gauge("trainyard_slots", "Slots of live workers.", reading.crew.slots)
     yield _gauge("trainyard_slots_in_use", "Slots on which runs run.", reading.crew.slots_in_use)
+    yield _gauge("trainyard_outbox_age_seconds", _OUTBOX, reading.outbox_s)
     if reading.database_bytes is not None:
         yield _gauge("trainyard_database_bytes", "Size of the database.", reading.database_bytes)
 

@@ -10,7 +10,7 @@ import random
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import exists, literal_column, select, update
+from sqlalchemy import exists, select, update
 from sqlalchemy.orm import Session, aliased
 
 from core import logs
@@ -65,11 +65,7 @@ def is_any_due(session: Session) -> bool:
     return session.scalar(select(Delivery.id).where(*_DUE).limit(1)) is not None
 
 
-_DUE = (
-    outbox.WAITS,
-    Delivery.way != literal_column("'browser'"),
-    Delivery.due_at <= now(),
-)
+_DUE = (*outbox.TO_SEND, Delivery.due_at <= now())
 
 
 def take(database: Database) -> Taken | None:

@@ -6,10 +6,11 @@ import pytest
 from sqlalchemy import delete, update
 
 from core.database.clock import now
-from core.database.models import Job, JobEvent, Worker
+from core.database.models import Delivery, Job, JobEvent, Worker
 from core.jobs import claim, deletion, endings, lifecycle
 from core.jobs.actors import LOCAL_OWNER
 from core.monitoring import Monitor
+from core.notifications import notices, outbox
 from core.spec.presets import resolve
 from tests.core.many import costly, learn, multiply, plans
 
@@ -87,6 +88,23 @@ def test_the_wait_for_a_claim_is_known(database, monitor, submit, claimant):
     [waited_s] = monitor.look()[1].claim_waits
 
     assert 50 <= waited_s < 100
+
+
+def test_the_age_of_the_outbox_is_that_of_what_is_due_first_to_be_sent(database, monitor):
+    assert monitor.look()[0].outbox_s == 0
+    with database.writing() as session:
+        for way in ("mail", "mail", "browser", "mail"):
+            outbox.put(session, LOCAL_OWNER.name, "test", way, notices.TEST)
+        due = {1: now(-100), 2: now(-40), 3: now(-900), 4: now(3600)}
+        for number, at in due.items():
+            session.execute(update(Delivery).where(Delivery.id == number).values(due_at=at))
+
+    assert 100 <= monitor.look()[0].outbox_s < 200
+    with database.writing() as session:
+        session.execute(
+            update(Delivery).where(Delivery.id <= 2).values(state="delivered", due_at=now(-100))
+        )
+    assert monitor.look()[0].outbox_s == 0, "what is tried again later is not due, news never"
 
 
 def test_a_look_walks_through_no_runs_that_are_over(database, monitor, submit, claimant):
