@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 FAULTS_ON ?= both
-FUZZ ?= 50
+FUZZ ?= 52
 PRESETS ?= quick --seeds 5
 VENV := .venv
 BIN := $(VENV)/bin

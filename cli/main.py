@@ -25,6 +25,7 @@ MODULES = (
     "export",
     "saved",
     "people",
+    "notifications",
     "completion",
     "agents",
 )

@@ -43,7 +43,11 @@ def tags(context: click.Context, _: click.Parameter, incomplete: str) -> list[Co
 
 
 def _newest(context: click.Context) -> list[JSON]:
-    """The newest runs; nothing where the server does not say them in time."""
+    return asked(context, "/jobs", limit=MOST_RUNS)
+
+
+def asked(context: click.Context, path: str, **parameters: Any) -> list[JSON]:
+    """The items of a list of the API; nothing where the server does not say them in time."""
     found: list[JSON] = []
 
     def ask() -> None:
@@ -53,7 +57,7 @@ def _newest(context: click.Context) -> list[JSON]:
             address = endpoint.find_url(chosen)
             token = tokens.token_for(chosen, address)
             with Client(address, token, ca=context.params.get("ca")) as client:
-                found.extend(client.get("/jobs", limit=MOST_RUNS)["items"])
+                found.extend(client.get(path, **parameters)["items"])
 
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()

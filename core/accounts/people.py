@@ -23,8 +23,8 @@ from core.roles import ROLES, Role
 CONSOLE = Actor("system", "console", "the server's terminal")
 """Whoever has a shell where the database is, and so everything anyway."""
 
-LOCK = 729
-"""The advisory lock of the accounts; the history of the runs holds 728."""
+LOCK = 730
+"""The advisory lock of the accounts; the housekeeping holds 729."""
 
 _MARKS = "._-"
 

@@ -63,6 +63,7 @@ _CHOSEN = (
 # written out, so that SQLite knows by which index it can look
 WAITS = Delivery.state == literal_column("'waiting'")
 FOR_BROWSERS = Delivery.way == literal_column("'browser'")
+TO_SEND = (WAITS, Delivery.way != literal_column("'browser'"))
 _IS_RUNNING = Job.state == literal_column("'running'")
 
 

@@ -10,11 +10,12 @@ import random
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import exists, literal_column, select, update
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.orm import Session, aliased
 
 from core import logs
 from core.database.clock import now
+from core.database.dialects import is_postgresql
 from core.database.engine import Database, storable
 from core.database.models import ANSWER_LENGTH, Delivery, NotificationSettings, Webhook
 from core.languages import ENGLISH, LANGUAGES
@@ -24,6 +25,8 @@ from core.notifications.addresses import Refused, parsed
 from core.notifications.bodies import Letter
 from core.settings import Settings
 
+LOCK = 731
+"""The advisory lock of who takes a message; the accounts hold 730."""
 LEASE_S = 60.0
 """Longer than any try takes."""
 SCHEDULE_S = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
@@ -65,11 +68,7 @@ def is_any_due(session: Session) -> bool:
     return session.scalar(select(Delivery.id).where(*_DUE).limit(1)) is not None
 
 
-_DUE = (
-    outbox.WAITS,
-    Delivery.way != literal_column("'browser'"),
-    Delivery.due_at <= now(),
-)
+_DUE = (*outbox.TO_SEND, Delivery.due_at <= now())
 
 
 def take(database: Database) -> Taken | None:
@@ -84,6 +83,9 @@ def take(database: Database) -> Taken | None:
         .with_for_update(skip_locked=True)
     )
     with database.writing() as session:
+        if is_postgresql(session):
+            # two that take at once would not see each other's, and take two of one owner
+            session.connection().execute(select(func.pg_advisory_xact_lock(LOCK)))
         found = session.scalar(first)
         if found is None:
             return None

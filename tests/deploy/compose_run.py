@@ -2,11 +2,12 @@
 
     python tests/deploy/compose_run.py
 
-Brings docker-compose.yml up under a project name of its own with secrets made for this once, makes
-the first account by the link that the server prints, and a token of it, sends a run through the
-API, restarts PostgreSQL and Redis while it trains, waits until it has succeeded, and checks each
-file against the size and SHA-256 that the API says. Containers, volumes and networks are removed
-whatever happens; images stay, as the cache of the next time.
+Brings docker-compose.yml up under a project name of its own with secrets made for this once, looks
+that our containers are not root and write to their volumes alone, makes the first account by the
+link that the server prints, and a token of it, sends a run through the API, restarts PostgreSQL and
+Redis while it trains, waits until it has succeeded, and checks each file against the size and
+SHA-256 that the API says. Containers, volumes and networks are removed whatever happens; images
+stay, as the cache of the next time.
 
 Needs Docker with Compose, or podman with podman-compose. Two variables fit it to a machine:
 
@@ -273,6 +274,16 @@ def write_env_file(path: Path, port: int) -> None:
     path.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
 
 
+def look_for_rights(deployment: Deployment) -> None:
+    """Refuse a container of ours that is root, has a right, or can write beside its volumes."""
+    for service in ("web", "worker-cpu"):
+        command = "id -u; grep CapEff /proc/self/status; touch /opt/x /usr/x /var/lib/x || true"
+        printed = deployment.compose("exec", "-T", service, "sh", "-c", f"({command}) 2>&1")
+        user, rights = re.findall(r"^\d+$|(?<=CapEff:)\s*\w+", printed, re.MULTILINE)[:2]
+        if int(user) == 0 or int(rights, 16) or printed.count("Read-only file system") != 3:
+            raise Failed(f"{service} has more rights than it needs: {printed}")
+
+
 def make_first_account(deployment: Deployment, api: httpx.Client) -> None:
     """Accept the link that the server prints, as a person would, and show a token from now on."""
     printed = deployment.compose("exec", "-T", "web", "trainyard", "admin", "invite")
@@ -345,6 +356,8 @@ def check_production(deployment: Deployment, timings: Timings) -> str:
             until(READY_S, "the web server is ready", ready, api)
         with timings.step("wait until healthy"):
             until(READY_S, "web and worker are healthy", deployment.healthy, "web", "worker-cpu")
+        with timings.step("look for rights that nobody needs"):
+            look_for_rights(deployment)
         with timings.step("make the first account, and a token"):
             make_first_account(deployment, api)
         with timings.step("submit, and train a little"):

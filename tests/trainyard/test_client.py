@@ -22,9 +22,10 @@ from core.storage import store
 from core.workers import WorkerFacts
 from tests.reported import epoch_end, evaluated, started
 from tests.serving import serving
-from tests.webui.api.documented import all_documented
+from tests.trainyard.documented import Document
 from trainyard import Client, RunFailed, TrainingSpec
 from trainyard import client as module
+from webui.api.openapi import document_of
 
 CONTENT = b"checkpoint" * 100_000
 
@@ -35,9 +36,22 @@ def database_kind():
     return "sqlite"
 
 
+@pytest.fixture(autouse=True)
+def document(app, monkeypatch):
+    """All that a client asks here, and all that it is answered, is in the OpenAPI document."""
+    document, make = Document(document_of(app)), transport.Client.__init__
+
+    def checked(client, *arguments, **more):
+        make(client, *arguments, **more)
+        client._http.event_hooks = {"response": [document.check]}
+
+    monkeypatch.setattr(transport.Client, "__init__", checked)
+    return document
+
+
 @pytest.fixture
 def url(app):
-    with all_documented(app), serving(app) as (_, address):
+    with serving(app) as (_, address):
         yield address
 
 
@@ -208,6 +222,43 @@ def test_what_is_asked_of_a_run_is_done(client):
     assert run.resume().state == "queued"
     assert run.edit(name="renamed", tags=["x"]).name == "renamed"
     assert run.cancel().is_over
+
+
+def test_each_address_that_the_client_asks_is_in_the_document(client, work, document, tmp_path):
+    run = client.submit({"dataset": "digits"}, preset="quick", tags=["a"])
+    work(succeeds=False)
+    work(succeeds=run.retry(from_scratch=True) is None)
+    client.run(run.id).retry()
+    work()
+    run.wait()
+    run.metrics(), run.log(), run.history(), run.download(tmp_path), run.edit(notes="x")
+    chosen = {"state": "succeeded", "dataset": "digits", "tag": "a", "text": "quick"}
+    client.runs(1, **chosen, owner=run.data["owner"], created_from="2026-01-31", sort="-epochs")
+    other = client.submit(preset="quick")
+    other.pause(), other.resume(), other.cancel()
+
+    assert document.asked == {
+        *("POST /jobs", "GET /jobs", "GET /jobs/{job_id}", "PATCH /jobs/{job_id}"),
+        *(f"POST /jobs/{{job_id}}/{what}" for what in ("cancel", "pause", "resume", "retry")),
+        *(f"GET /jobs/{{job_id}}/{what}" for what in ("epochs", "metrics", "logs", "artifacts")),
+        *("GET /jobs/{job_id}/events", "GET /artifacts/{artifact_id}/download"),
+    }
+
+
+def test_what_the_document_does_not_know_would_be_seen(client, document, app, monkeypatch):
+    for path, parameters in (("/jobs", {"color": "red"}), ("/jobs", {"limit": 0}), ("/fax", {})):
+        with pytest.raises(AssertionError, match=r"color|limit|fax"):
+            client.get(path, **parameters)
+    with pytest.raises(AssertionError, match="the body"):
+        client.post("/jobs", {"name": "x", "color": "red"})
+    answered = app.view_functions["api.show"]
+    monkeypatch.setitem(
+        app.view_functions, "api.show", lambda job_id: {**answered(job_id).json, "color": "red"}
+    )
+    run = client.submit(preset="quick")
+
+    with pytest.raises(AssertionError, match="color"):
+        run.refresh()
 
 
 def test_a_submit_whose_answer_was_lost_is_sent_again_and_makes_one_run(client, app, monkeypatch):

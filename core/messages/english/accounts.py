@@ -35,8 +35,8 @@ ACCOUNTS: dict[str, Template] = {
     "token.unknown": "There is no such token.",
     "token.too_many": "There are {most} tokens already: revoke one first.",
     "token.not_for_this": "A token cannot do this: log in with a browser.",
-    "role.too_low": "{name} is a {role:word} here, and this needs a {needed:word}. Administrators "
-    "give roles.",
+    "role.too_low": "{name} is a {role:word} here, and this needs the role {needed:word}. "
+    "Administrators give roles.",
     "password.too_short": "use at least {least} characters; 15 and more are good",
     "password.common": "this is one of the passwords that are tried first; choose another",
     "password.wrong": "this is not your password",

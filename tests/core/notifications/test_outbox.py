@@ -2,6 +2,7 @@
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import update
@@ -72,6 +73,21 @@ def test_the_end_of_a_run_reads_no_other_run(database, claimant, hook):
     steps = [step for plan in found for step in costly(plan)]
     assert [step for step in steps if "epochs" not in step] == []  # of which a run has few
     assert len(deliveries(database)) == 1
+
+
+def test_of_those_who_take_at_once_one_gets_the_messages_of_an_owner(database, hook, fail):
+    fail(), fail(), fail()
+    ready = threading.Barrier(3)
+
+    def take(_):
+        ready.wait()
+        return sending.take(database)
+
+    with ThreadPoolExecutor(3) as pool:
+        for _ in range(5):
+            taken = list(pool.map(take, range(3)))
+            make_due(database)
+            assert [each is None for each in taken].count(False) == 1
 
 
 def test_somebody_is_told_of_their_own_runs_alone(database, receiver, fail):
