@@ -90,7 +90,7 @@ def diverged(run: Run) -> Advice | None:
 
 
 def is_guessing(accuracy: float, classes: int) -> bool:
-    """Whether an accuracy on the test set, from 0 to 1, is what guessing among the classes gives."""
+    """Whether an accuracy on the test set, from 0 to 1, is what guessing gives."""
     return accuracy <= GUESSES / classes < 1
 
 

@@ -142,7 +142,7 @@ def _label(state: str) -> str:
 
 
 def _device_name(device: Any) -> str:
-    """A device as its maker calls it; what the worker itself says of a CPU is put into words here."""
+    """A device as its maker calls it; what a worker says of a CPU is put into words here."""
     name = (device.get("name") or device["kind"]) if isinstance(device, dict) else device
     cores = _CPU.fullmatch(str(name))
     if cores is None:
