@@ -42,13 +42,26 @@ class Band(TypedDict):
     units: Sequence[float]
     """What a value is divided by: one unit, or a large one and a small one for the rest."""
     options: Options
+    alone: str
+    """The words where there is no rest."""
 
 
 def _band(
-    at_least: float, options: Options, text: str = "{0}", unit: float = 1, smaller: float = 0
+    at_least: float,
+    options: Options,
+    text: str = "{0}",
+    unit: float = 1,
+    smaller: float = 0,
+    alone: str = "",
 ) -> Band:
     units = (unit, smaller) if smaller else (unit,)
-    return {"at_least": at_least, "text": text, "units": units, "options": options}
+    return {
+        "at_least": at_least,
+        "text": text,
+        "units": units,
+        "options": options,
+        "alone": alone or text,
+    }
 
 
 def _digits(count: int, **more: Any) -> Options:
@@ -65,6 +78,7 @@ _GROUPED = _digits(0, useGrouping=True)
 _FLOOR = _digits(0, roundingMode="floor")
 _SIGNIFICANT: Options = {"maximumSignificantDigits": 3, "useGrouping": False}
 _EXACT: Options = {"maximumFractionDigits": 17, "useGrouping": False}
+_TO_ONE_PLACE: Options = {"maximumFractionDigits": 1, "useGrouping": False}
 _TWO_PLACES: Options = {**_digits(0), "minimumIntegerDigits": 2}
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _HALF_A_SECOND = 0.5
@@ -101,9 +115,9 @@ NUMBERS: dict[str, list[Band]] = {
     # a band begins where the one before would round up to a digit more
     "rough": [
         _band(0, _GROUPED),
-        _band(10_000, _digits(1), "{0} thousand", 1e3),
-        _band(999_950, _digits(1), "{0} million", 1e6),
-        _band(999_950_000, _digits(1, useGrouping=True), "{0} billion", 1e9),
+        _band(10_000, _TO_ONE_PLACE, "{0} thousand", 1e3),
+        _band(999_950, _TO_ONE_PLACE, "{0} million", 1e6),
+        _band(999_950_000, {**_TO_ONE_PLACE, "useGrouping": True}, "{0} billion", 1e9),
     ],
     "size": [
         _band(0, _digits(0), "{0} B"),
@@ -119,7 +133,7 @@ NUMBERS: dict[str, list[Band]] = {
         _band(9.95, _digits(0), "{0} s"),
         _band(_MINUTE - _HALF_A_SECOND, _TWO_PLACES, "{0} min {1} s", _MINUTE, 1),
         _band(_HOUR - _HALF_A_SECOND, _TWO_PLACES, "{0} h {1} min", _HOUR, _MINUTE),
-        _band(_DAY - _HALF_A_SECOND, _digits(0), "{0} d {1} h", _DAY, _HOUR),
+        _band(_DAY - _HALF_A_SECOND, _digits(0), "{0} d {1} h", _DAY, _HOUR, "{0} d"),
     ],
     # a limit, in the unit that it is set in
     "seconds": [_band(0, _EXACT, "{0} s")],
@@ -149,8 +163,8 @@ _OTHER_BANDS: dict[str, dict[str, list[Band]]] = {
     "zh": {
         "rough": [
             _band(0, _GROUPED),
-            _band(10_000, _digits(1, useGrouping=True), "{0} 万", 1e4),
-            _band(99_995_000, _digits(1, useGrouping=True), "{0} 亿", 1e8),
+            _band(10_000, {**_TO_ONE_PLACE, "useGrouping": True}, "{0} 万", 1e4),
+            _band(99_995_000, {**_TO_ONE_PLACE, "useGrouping": True}, "{0} 亿", 1e8),
         ],
     },
 }
@@ -175,7 +189,7 @@ def _table(language: str) -> dict[str, Any]:
 
 def _in_words(band: Band) -> Band:
     """A band with its words in the chosen language."""
-    return {**band, "text": unfilled(band["text"])}
+    return {**band, "text": unfilled(band["text"]), "alone": unfilled(band["alone"])}
 
 
 def number(value: float | None) -> str:
@@ -293,7 +307,8 @@ def _written(kind: str, value: float | None) -> str:
 def _written_in(_language: str, kind: str, value: float) -> str:
     size = abs(value) or 1  # zero is written as one is
     band: Band = [each for each in table()["numbers"][kind] if each["at_least"] <= size][-1]
-    return band["text"].format(*_parts(_as_read(value), band))
+    first, *rest = _parts(_as_read(value), band)
+    return band["alone" if rest == ["0"] else "text"].format(first, *rest)
 
 
 def _as_read(value: float) -> Decimal:

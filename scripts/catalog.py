@@ -117,7 +117,8 @@ def _messages() -> Iterator[Form]:
 def _bands() -> Iterator[Form]:
     """The words around numbers."""
     for bands in formats.NUMBERS.values():
-        yield from ((band["text"],) for band in bands if band["text"] != "{0}")
+        texts = {text for band in bands for text in (band["text"], band["alone"])}
+        yield from ((text,) for text in sorted(texts - {"{0}"}))
 
 
 def _words() -> Iterator[str]:

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -28,6 +29,8 @@ from core.settings import Settings, variable
 WATCH_EVERY_S = 0.2
 READY_TIMEOUT_S = 60.0
 STOP_MARGIN_S = 15.0
+GOING_DOWN_S = 60.0
+"""A stack that was stopped has let its runs save and is gone by then."""
 
 # to listen on all addresses is no address to go to
 _OWN_OF_ALL = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
@@ -67,18 +70,37 @@ class Stack:
                 f"The folder {home} cannot be made ({error.strerror}). Set TRAINYARD_HOME to one "
                 "that can be written."
             ) from error
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            running = endpoint.find_running(home)
-            where = f" at {running.url}" if running else ""
-            raise Unavailable(f"It is already up{where}, with the home folder {home}.") from None
+        self._lock_home(home)
         try:
             self._start()
             yield self
         finally:
             self.stop()
             self._lock.release()
+
+    def _lock_home(self, home: Path) -> None:
+        """Be the one stack of this home; one that is going down is waited for.
+
+        Raises:
+            Unavailable: another is up, or is neither up nor gone after `GOING_DOWN_S`.
+        """
+        limit = time.monotonic() + GOING_DOWN_S
+        wait_s, is_waiting = 0.0, False
+        while True:
+            try:
+                self._lock.acquire(timeout=wait_s)
+            except Timeout:
+                running = endpoint.find_running(home)
+                if running or time.monotonic() >= limit or self._stopping.is_set():
+                    where = f" at {running.url}" if running else ""
+                    raise Unavailable(
+                        f"It is already up{where}, with the home folder {home}."
+                    ) from None
+            else:
+                return
+            if not is_waiting:
+                self._say("another one is starting or stopping here: waiting for it")
+            wait_s, is_waiting = 0.5, True
 
     def first_link(self) -> str | None:
         """A link for the first administrator; None where there is one, or are no accounts."""

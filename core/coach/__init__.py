@@ -7,7 +7,7 @@ learning rate is the way it is: `docs/explanation/coach.md`.
 from core.coach.advice import Advice, Bar, Curves, Errors, Evidence, Intervals, Series
 from core.coach.coach import advise
 from core.coach.likeness import most_alike
-from core.coach.rates import unusual_rate, usual_rate
+from core.coach.rates import is_guessing, unusual_rate, usual_rate
 from core.coach.run import Earlier, Epochs, Run, Samples, Sibling
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Series",
     "Sibling",
     "advise",
+    "is_guessing",
     "most_alike",
     "unusual_rate",
     "usual_rate",

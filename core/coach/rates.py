@@ -89,6 +89,11 @@ def diverged(run: Run) -> Advice | None:
     )
 
 
+def is_guessing(accuracy: float, classes: int) -> bool:
+    """Whether an accuracy on the test set, from 0 to 1, is what guessing gives."""
+    return accuracy <= GUESSES / classes < 1
+
+
 def not_learning(run: Run) -> Advice | None:
     """The loss stays where guessing is, at a rate that is far off to one side."""
     if not _has_enough(run) or _best(run) > GUESSES / run.classes:

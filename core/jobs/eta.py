@@ -170,6 +170,8 @@ class Prospect:
     """Seconds until it starts, about; infinite where there is nothing to go by."""
     fits: bool
     """Whether a live worker that serves the queue could run it."""
+    at_once: int
+    """How many such runs the live workers that serve the queue could run at the same time."""
 
 
 class Candidate(NamedTuple):
@@ -208,8 +210,8 @@ def prospects(
         line = line[: line.index(candidate)]
         starts = _starts([*line, candidate], waiting.lane_of, slots, typical)
         ahead = sum(waiting.lane_of[row.lane_id].queue == each for row in line)
-        fits = any(some.fit(each, wanted) for some in slots)
-        found[each] = Prospect(ahead + 1, starts[candidate.id], fits)
+        at_once = sum(some.room(each, wanted) for some in slots)
+        found[each] = Prospect(ahead + 1, starts[candidate.id], at_once > 0, at_once)
     return found
 
 
@@ -391,6 +393,13 @@ class _Slots:
     def fit(self, queue: str, wanted: Requirements) -> bool:
         """Whether such a job could run here."""
         return queue in self.queues and bool(self._givers(wanted))
+
+    def room(self, queue: str, wanted: Requirements) -> int:
+        """How many such jobs could run here at the same time, were nothing else running."""
+        if queue not in self.queues:
+            return 0
+        slots = Counter(worker_id for _, worker_id in self.free_in_s)
+        return sum(slots[each] // wanted.devices for each in self._givers(wanted))
 
     def start_of(self, wanted: Requirements) -> tuple[float, int]:
         """In how many seconds a worker has that many slots free at once, and which worker."""

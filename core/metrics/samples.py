@@ -18,7 +18,10 @@ _PLACES = {name: place for place, name in enumerate(NAMES)}
 
 @dataclass(frozen=True, slots=True)
 class MetricSample:
-    """A metric sample between epochs: the mean of the training loss since the sample before."""
+    """A metric sample between epochs: the mean of the training loss since the sample before.
+
+    Where an epoch or a pause cuts a sample short, it is the mean over as many batches as before.
+    """
 
     step: int
     """Batches since the run began, over all epochs; the first is 1."""

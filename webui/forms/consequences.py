@@ -46,6 +46,8 @@ class QueueEstimate:
     typical: TypicalEpoch | None
     run_s: float | None
     """Seconds that it runs, about: a typical epoch's as often as it has epochs."""
+    all_s: float | None
+    """Seconds until as many runs as are asked for have run, about, were nothing else running."""
     is_coming: bool = False
     """Whether a worker starts that serves the queue."""
 
@@ -171,6 +173,7 @@ def _looked_up(
     )
     typical = queries.typical_epochs(session, whole, prospects)
     coming = workers.starting(session)
+    runs = _count_of_runs(asked)
     return [
         QueueEstimate(
             queue,
@@ -178,11 +181,17 @@ def _looked_up(
             prospect,
             prospect.start_s if math.isfinite(prospect.start_s) else None,
             typical.get(queue),
-            typical[queue].seconds * spec.epochs if queue in typical else None,
+            run_s,
+            run_s * math.ceil(runs / prospect.at_once) if run_s and prospect.at_once else None,
             any(queue in worker.queues for worker in coming),
         )
         for queue, prospect in prospects.items()
+        for run_s in (_run_s(typical.get(queue), spec.epochs),)
     ]
+
+
+def _run_s(typical: TypicalEpoch | None, epochs: int) -> float | None:
+    return typical.seconds * epochs if typical else None
 
 
 def _priority(asked: Mapping[str, Any]) -> int:

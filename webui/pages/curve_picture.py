@@ -90,7 +90,7 @@ def draw(
     return Picture(
         title,
         [line(name, color, column) for (name, color), column in lines.items()],
-        [(x(each), formats.exact(each)) for each in _ticks(first, last) if each == int(each)],
+        [(x(each), formats.exact(each)) for each in _epoch_ticks(first, last)],
         [(y(each), write(each)) for each in _ticks(low, high)],
         [(x(epoch), text) for text, epoch in (marks or {}).items() if epoch],
         not is_share,
@@ -102,6 +102,16 @@ def _range(values: Sequence[float], *, is_share: bool) -> tuple[float, float]:
         return min(0.0, *values), max(values) * 1.05 or 1.0
     room = max((max(values) - min(values)) * 0.15, 0.005)
     return max(0.0, min(values) - room), min(1.0, max(values) + room)
+
+
+def _epoch_ticks(first: float, last: float) -> Sequence[float]:
+    """Whole epochs, and the last of all in place of one that is too near to it."""
+    found = list(_ticks(first, last))
+    near = (found[1] - found[0]) / 2
+    whole = [each for each in found if each == int(each)]
+    if last != int(last):
+        return whole
+    return [*(each for each in whole if last - each > near), last]
 
 
 def _ticks(low: float, high: float) -> Iterator[float]:

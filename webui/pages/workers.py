@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,12 +13,15 @@ from core.database.models import Job, Worker
 from core.jobs.actors import sees
 from core.jobs.overview import overview
 from core.jobs.rests import parse
-from core.languages import gettext
+from core.languages import gettext, ngettext
 from core.workers import status
 from webui import actions
 from webui.api.shapes import JSON, QueueShape, WorkerShape
 from webui.context import current
 from webui.pages.blueprint import blueprint
+
+_CPU = re.compile(r"CPU, (\d{1,6}) cores")
+"""A CPU's name, as a worker registers it."""
 
 Row = tuple[Worker, list[Job], bool]
 
@@ -137,6 +141,15 @@ def _label(state: str) -> str:
     }[state]
 
 
+def _device_name(device: Any) -> str:
+    """A device as its maker calls it; what a worker says of a CPU is put into words here."""
+    name = (device.get("name") or device["kind"]) if isinstance(device, dict) else device
+    cores = _CPU.fullmatch(str(name))
+    if cores is None:
+        return str(name)
+    return ngettext("CPU, %(num)s core", "CPU, %(num)s cores", int(cores[1]))
+
+
 def _units(worker: Worker, running: set[int]) -> list[JSON]:
     """The devices of a worker, each with how busy it is and what runs on it.
 
@@ -145,7 +158,7 @@ def _units(worker: Worker, running: set[int]) -> list[JSON]:
     gauges = [*worker.gauges.get("devices", ()), *({} for _ in worker.devices)]
     units = [
         {
-            "name": (device.get("name") or device["kind"]) if isinstance(device, dict) else device,
+            "name": _device_name(device),
             "is_gpu": isinstance(device, dict) and device.get("kind") == "cuda",
             "reading": reading,
             "runs": [job_id for job_id in reading.get("runs", ()) if job_id in running],

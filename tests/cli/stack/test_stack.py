@@ -1,11 +1,13 @@
 """The embedded stack's own decisions; `tests/faults` runs it."""
 
+import os
 import signal
 import socket
 
 import pytest
+from filelock import FileLock
 
-from cli.stack import broker, child
+from cli.stack import broker, child, endpoint
 from cli.stack import stack as stack_module
 from cli.stack.stack import Stack
 from core.accounts import invitations
@@ -53,6 +55,30 @@ def test_a_port_that_was_asked_for_and_is_taken_is_refused_by_its_variable(tmp_p
         )
         with (
             pytest.raises(Unavailable, match="TRAINYARD_PORT"),
+            Stack(chosen, silent).running(),
+        ):
+            pass
+
+
+def test_a_stack_that_is_going_down_is_waited_for_and_one_that_is_up_is_named(tmp_path):
+    taken = socket.create_server(("127.0.0.1", 0))
+    port = taken.getsockname()[1]  # so that it starts nothing
+    chosen = Settings(home=tmp_path, port=port, redis_url="redis://127.0.0.1:1/0")
+    other, texts = FileLock(tmp_path / "up.lock"), []
+    other.acquire()
+
+    def say(text):
+        texts.append(text)
+        other.release()  # it is gone
+
+    with taken, pytest.raises(Unavailable, match="TRAINYARD_PORT"), Stack(chosen, say).running():
+        pass
+    assert texts[0] == "another one is starting or stopping here: waiting for it"
+
+    with other:
+        endpoint.write(tmp_path, "http://127.0.0.1:9", os.getpid())
+        with (
+            pytest.raises(Unavailable, match=r"already up at http://127\.0\.0\.1:9,"),
             Stack(chosen, silent).running(),
         ):
             pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import re
 
 import pytest
 from sqlalchemy import update
@@ -246,6 +247,15 @@ def test_the_form_draws_its_learning_rate_and_says_when_it_would_run(client, dat
     assert "Queue default Starts at once. Takes about" in consequences
     assert "By 1 past run of this network." in consequences
     assert "one run here" in page.one("button", data_preset="quick").text
+
+
+def test_the_time_of_several_seeds_is_that_of_each_and_of_all(client, succeeded):
+    succeeded()
+
+    consequences = follows(client, **preset_texts()["quick"], seeds="0-4")
+
+    text = consequences.one("div", id="consequences").text
+    assert re.search(r"5 runs, about .+ each: about .+ in all, \d at a time\.", text)
 
 
 def test_a_queue_that_nobody_serves_is_told_before_the_submit(client, worker_id):

@@ -56,7 +56,7 @@ def test_a_run_of_one_epoch_has_its_batches_for_a_curve_and_no_box_with_a_dot(cl
 def test_a_report_of_a_run_that_has_not_begun_says_so(client, submitted):
     page = get(client, f"/jobs/{submitted('<b>later</b>').id}/report")
 
-    assert "No epoch has finished yet." in page.text
+    assert "No epoch has finished." in page.text
     assert page.one("h1").text == "<b>later</b>"
     assert page.all("polyline") == []
 
@@ -114,3 +114,9 @@ def test_a_share_is_drawn_within_0_and_1():
     assert [text for _, text in picture.marks] == ["best"]
     assert not picture.marks_at_top
     assert drawn([None]) is None
+
+
+def test_the_axis_of_a_picture_names_the_last_epoch():
+    picture = draw("Loss", list(range(1, 25)), {("train", "train"): [1.0] * 24}, str)
+
+    assert [text for _, text in picture.down] == ["0", "5", "10", "15", "20", "24"]

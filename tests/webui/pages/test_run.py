@@ -84,6 +84,16 @@ def test_a_finished_run_shows_its_files_with_their_digests(client, succeeded):
     assert not page.all("form", id="ask-cancel")
 
 
+@pytest.mark.parametrize(("accuracy", "is_told"), [(0.0778, True), (0.93, False)])
+def test_a_run_that_ended_well_and_has_not_learned_says_so_beside_its_state(
+    client, report, accuracy, is_told
+):
+    job_id = report({"epochs": 1}, epoch_end(test_accuracy=accuracy))
+    head = get(client, f"/jobs/{job_id}").one("header", id="part-head").text
+    assert "succeeded" in head
+    assert ("hardly better than guessing" in head) is is_told
+
+
 def test_each_file_says_what_it_is_for(client, succeeded):
     page = get(client, f"/jobs/{succeeded()}")
     assert "weights and spec, for torch · 1.2 MB" in page.one("li", id="file-1").text

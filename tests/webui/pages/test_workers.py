@@ -21,6 +21,12 @@ def test_the_workers_page_shows_who_is_there_and_what_they_run(client, running):
     assert get(client, "/workers").one("a", href=f"/jobs/{job_id}")
 
 
+def test_a_cpu_is_named_in_the_readers_language(client, running):
+    running()
+    answer = client.get("/workers", headers={"Accept-Language": "zh"})
+    assert "CPU，2 核" in answer.text
+
+
 def test_everything_says_that_a_worker_is_starting_and_nothing_asks_for_another(
     client, database, submitted
 ):

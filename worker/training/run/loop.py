@@ -160,13 +160,15 @@ class _Run:
     def _sample(self) -> None:
         """Report the loss since the last sample."""
         state, progress = self._state, self._state.progress
-        since = slice(progress.reported_batch, progress.batch)
-        losses = state.losses[since].double().cpu()  # waits for the device
-        self._check.losses(losses, since.start)
+        since, before = progress.reported_batch, self._reporter.batches_before(progress)
+        batches = slice(since - before, progress.batch)
+        losses = state.losses[batches].double().cpu()  # waits for the device
+        self._check.losses(losses[before:], since)
         is_measured = state.gradient_norm is not None
         if state.gradient_norm is not None:
             progress.gradient_norm = float(state.gradient_norm)
-        self._reporter.sample(progress, losses, self._data.sizes[since], with_norm=is_measured)
+        sizes = self._data.sizes[batches]
+        self._reporter.sample(progress, losses, sizes, before=before, with_norm=is_measured)
 
     def _is_time_up(self) -> bool:
         limit, progress = self._context.spec.stopping.time_limit_s, self._state.progress

@@ -34,6 +34,8 @@ class Reporter:
         self._span = span
         self._began = self._epoch_began = self._reported_at = time.monotonic()
         self._began_at_step = 0
+        self._batches = 0
+        """The batches that the last sample of this epoch was the mean of."""
         self._rates: list[float] = []
         """The learning rates since the last sample, where each step is reported."""
 
@@ -69,6 +71,7 @@ class Reporter:
         """Start the clock of an epoch, of which a part may have been done before."""
         self._reported_at = time.monotonic()
         self._epoch_began = self._reported_at - progress.seconds
+        self._batches = 0
 
     def is_first_batch(self, progress: Progress) -> bool:
         """Whether the last batch was the first since the run began or resumed."""
@@ -83,23 +86,40 @@ class Reporter:
         """The seconds since the last metric sample, or since the epoch began."""
         return time.monotonic() - self._reported_at
 
+    def batches_before(self, progress: Progress) -> int:
+        """How many batches from before the last sample the mean of the next one takes in.
+
+        An epoch or a pause may cut a sample short. The mean of a few batches would stand in the
+        curve as a spike that is not there, so it is taken over as many as the sample before.
+        """
+        since = progress.batch - progress.reported_batch
+        is_short = 2 * since < self._batches and not self._context.report_every_step
+        return self._batches - since if is_short else 0
+
     def sample(
-        self, progress: Progress, losses: Tensor, sizes: Tensor, *, with_norm: bool = False
+        self,
+        progress: Progress,
+        losses: Tensor,
+        sizes: Tensor,
+        *,
+        before: int = 0,
+        with_norm: bool = False,
     ) -> None:
         """Report the mean loss since the last metric sample, or the loss of each batch since then.
 
         Args:
             progress: with the batch of that sample in `reported_batch`.
-            losses: float64 (batches since then,): the mean loss of each.
-            sizes: float64 (batches since then,): the images in each.
+            losses: float64 (batches,): the mean loss of each, of those before first.
+            sizes: float64 (batches,): the images in each.
+            before: batches from before that sample, which count for the mean loss alone.
             with_norm: whether the gradient's norm was measured at this batch.
         """
         now = time.monotonic()
         seconds, self._reported_at = now - self._reported_at, now
         progress.seconds = now - self._epoch_began
-        images = float(sizes.sum())
-        mean_loss = float(losses @ sizes) / images
-        images_per_s = images / max(seconds, 1e-9)
+        self._batches = len(losses)
+        mean_loss = float(losses @ sizes / sizes.sum())
+        images_per_s = float(sizes[before:].sum()) / max(seconds, 1e-9)
         norm = _finite(progress.gradient_norm) if with_norm else None
         if self._context.report_every_step:
             self.send(self._each_step(progress, losses, images_per_s, norm))

@@ -147,6 +147,24 @@ def test_the_epochs_loss_is_the_mean_over_its_images(data_folder, tmp_path, monk
     assert of(EpochEnd, reports)[0].train_loss == pytest.approx(mean)
 
 
+def test_a_sample_that_an_epoch_cuts_short_is_the_mean_of_as_many_batches_as_the_one_before(
+    data_folder, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(loop, "REPORT_EVERY_BATCHES", 11)  # of 23: one is left at the end
+    monkeypatch.setattr(loop, "REPORT_EVERY_S", 1e9)
+
+    each = of(StepMetricsBatch, run({"epochs": 1}, data_folder, tmp_path, report_every_step=True))
+    means = of(StepMetrics, run({"epochs": 1}, data_folder, tmp_path))
+
+    losses = [loss for batch in each for loss in batch.train_loss]
+    sizes = [64] * 22 + [1437 - 22 * 64]
+    newest = list(zip(losses, sizes, strict=True))[-11:]
+    mean = sum(loss * size for loss, size in newest) / sum(size for _, size in newest)
+    assert [sample.batch for sample in means] == [1, 11, 22, 23]
+    assert means[-1].train_loss == pytest.approx(mean)
+    assert len(losses) == 23
+
+
 def test_the_same_spec_gives_the_same_bytes(data_folder, tmp_path):
     spec = {"model": {"dropout": 0.5, "batch_norm": True}, "schedule": {"kind": "one_cycle"}}
 

@@ -27,7 +27,8 @@ function written(kind, value) {
   const size = Math.abs(value) || 1; // zero is written as one is
   const band = table.numbers[kind].findLast((each) => each.at_least <= size);
   const numbers = parts(value, band);
-  return band.text.replace(/\{(\d)\}/g, (_place, index) => numbers[index]);
+  const text = numbers[1] === "0" ? band.alone : band.text;
+  return text.replace(/\{(\d)\}/g, (_place, index) => numbers[index]);
 }
 
 const atLeastZero = (seconds) => (seconds == null ? null : Math.max(0, seconds));

@@ -67,6 +67,16 @@ export class Axis {
     return this.by === "step" ? whole(place) : duration(place);
   }
 
+  // Where lines are drawn, a step apart; the end of all epochs has one too, so that it can be read.
+  splits(min, max, step, isAll) {
+    const count = Math.max(0, Math.floor((max - min) / step + 1e-9) + 1);
+    const first = Math.ceil(min / step - 1e-9);
+    const places = Array.from({ length: count }, (_each, index) => Math.round((first + index) * step * 1e9) / 1e9);
+    const inside = places.filter((place) => place <= max);
+    if (!isAll || this.by !== "epoch" || !Number.isInteger(max) || inside.at(-1) === max) return inside;
+    return [...inside.filter((place) => max - place > step / 2), max];
+  }
+
   // Parts of an epoch are named only where there is nothing else to name.
   ticks(splits, highest) {
     const hasParts = this.by === "time" || (this.by === "epoch" && highest <= 1);

@@ -16,6 +16,8 @@ const LIGHTER = 40;
 const COLUMNS = 4; // of a line: last, minimum, maximum, smoothed
 const SYNC = "run";
 const FEW_DOTS = 60;
+export const ROW = 14; // of the names of marks, which are narrower than this:
+const NAME_WIDTH = 90;
 
 export const color = (name, strength = 100) =>
   resolved(`color-mix(in srgb, var(--${name}) ${strength}%, transparent)`);
@@ -133,6 +135,7 @@ export class Chart {
           this.#axis("x", group.axis.title, (plot, splits) => group.axis.ticks(splits, plot.scales.x.max), {
             size: 26,
             space: group.axis.by === "time" ? 80 : 50,
+            splits: (_plot, _axis, min, max, step) => group.axis.splits(min, max, step, !group.zoom),
           }),
           this.#axis("y", this.figure.dataset.label, (_plot, splits) => splits.map((each) => (each == null ? "" : this.writes(each))), {
             size: 56,
@@ -224,7 +227,7 @@ export class Chart {
     ctx.save();
     ctx.font = `${11 * devicePixelRatio}px ${getComputedStyle(document.body).fontFamily}`;
     ctx.lineWidth = devicePixelRatio;
-    for (const { place, text } of this.marks()) {
+    for (const { place, text, row } of this.marks()) {
       const x = Math.round(plot.valToPos(place, "x", true));
       ctx.strokeStyle = color("edge");
       ctx.fillStyle = color("muted");
@@ -235,7 +238,8 @@ export class Chart {
       ctx.stroke();
       const isRight = x > bbox.left + bbox.width / 2;
       ctx.textAlign = isRight ? "right" : "left";
-      const y = this.marksAtTop ? bbox.top + 11 * devicePixelRatio : bbox.top + bbox.height - 6 * devicePixelRatio;
+      const down = (this.marksAtTop ? 11 + row * ROW : -6 - row * ROW) * devicePixelRatio;
+      const y = (this.marksAtTop ? bbox.top : bbox.top + bbox.height) + down;
       ctx.fillText(text, x + (isRight ? -5 : 5) * devicePixelRatio, y);
     }
     ctx.restore();
@@ -245,10 +249,15 @@ export class Chart {
     return this.figure.dataset.marked === "top";
   }
 
-  // The marks of the group that are in view.
+  // The marks of the group that are in view, each with the row of its name: neighbors have different ones.
   marks() {
     if (!("marked" in this.figure.dataset)) return [];
     const { min, max } = this.plot.scales.x;
-    return this.group.marks().filter(({ place }) => place >= min && place <= max);
+    const seen = this.group.marks().filter(({ place }) => place >= min && place <= max);
+    const at = seen.map(({ place }) => this.plot.valToPos(place, "x"));
+    return seen.map((mark, index) => {
+      const row = at.slice(0, index).filter((other) => Math.abs(other - at[index]) < NAME_WIDTH).length;
+      return { ...mark, row };
+    });
   }
 }

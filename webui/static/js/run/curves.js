@@ -71,11 +71,12 @@ const CHARTS = {
 };
 
 // The right end of the axis, in epochs. Of a short run all of it is shown from the start; that of a
-// long one grows by doubling, so that the curve does not squeeze together with every point.
+// long one grows by doubling, so that the curve does not squeeze together with every point, and is
+// the run's own end as soon as that is not far.
 function horizon(reached, all, over) {
   if (over) return reached || 1;
-  if (all <= FEW_EPOCHS) return all;
-  return Math.min(all, Math.max(FEW_EPOCHS, 2 ** Math.ceil(Math.log2(reached + 1))));
+  const grown = Math.max(FEW_EPOCHS, 2 ** Math.ceil(Math.log2(reached + 1)));
+  return all <= 2 * grown ? all : grown;
 }
 
 export class Curves {

@@ -1,6 +1,6 @@
 // Pictures of a chart as it is seen: as SVG with its colors inside, and as PNG made from that.
 
-import { color } from "./chart.js";
+import { ROW, color } from "./chart.js";
 
 const HEAD = 44; // above the plot: the title and the keys
 const MARGIN = 8;
@@ -64,11 +64,11 @@ function axes(chart, box) {
 function marks(chart, box) {
   return chart
     .marks()
-    .map(({ place, text: words }) => {
+    .map(({ place, text: words, row }) => {
       const x = chart.plot.valToPos(place, "x");
       const isRight = x > box.width / 2;
       const line = `<line x1="${at(x)}" y1="0" x2="${at(x)}" y2="${box.height}" stroke="${color("edge")}" stroke-dasharray="4 3"/>`;
-      return line + text(x + (isRight ? -5 : 5), chart.marksAtTop ? 11 : box.height - 6, words, `fill="${color("muted")}" text-anchor="${isRight ? "end" : "start"}"`);
+      return line + text(x + (isRight ? -5 : 5), chart.marksAtTop ? 11 + row * ROW : box.height - 6 - row * ROW, words, `fill="${color("muted")}" text-anchor="${isRight ? "end" : "start"}"`);
     })
     .join("");
 }
