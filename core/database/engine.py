@@ -59,7 +59,7 @@ class Database:
         self.info: dict[str, Any] = {}
         """What a process keeps beside its transactions: the `info` of each session."""
         self._reading = self._repeatable = self.engine
-        if self.engine.dialect.name == "postgresql":
+        if self.is_postgresql:
             # statements that read by themselves begin nothing and roll nothing back: two round
             # trips less, and a rollback would make psycopg forget the statements it has prepared
             self._reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -97,10 +97,30 @@ class Database:
         ):
             yield session
 
+    @contextmanager
+    def writing_at_once(self) -> Iterator[Session]:
+        """A session that writes by one statement, which PostgreSQL commits as it ends.
+
+        So no lock that the statement takes is held until the answer is here and a commit is sent.
+        Any other statement in it is a transaction of its own there; on SQLite all are one.
+
+        Raises:
+            DatabaseUnavailable: the database does not answer; whether the statement took place is
+                then not known.
+        """
+        engine = self._reading if self.is_postgresql else self._writing
+        with _translated(), Session(engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
     def check(self) -> None:
         """Raise `DatabaseUnavailable` unless the database answers."""
         with self.reading() as session:
             session.execute(text("SELECT 1"))
+
+    @property
+    def is_postgresql(self) -> bool:
+        """Whether it is PostgreSQL; else it is SQLite."""
+        return self.engine.dialect.name == "postgresql"
 
     def is_absent(self) -> bool:
         """Whether its file is not there, which the first transaction would make."""
