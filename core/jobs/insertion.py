@@ -28,6 +28,7 @@ from sqlalchemy import (
     inspect,
     literal_column,
     select,
+    table,
     true,
     union_all,
 )
@@ -171,13 +172,18 @@ def _sent(place: int, job: New) -> dict[str, Any]:
 
 
 def _insert_by_several(session: Session, jobs: Sequence[New]) -> list[Job]:
-    """Insert jobs table by table: SQLite inserts into one by a statement."""
+    """Insert jobs table by table: SQLite inserts into one by a statement.
+
+    They are numbered here, as SQLite would number them: nobody else writes meanwhile, and it gives
+    the numbers of rows that come together in no order that it promises.
+    """
     connection = session.connection()
-    moment = connection.execute(select(now())).scalar_one()
+    newest, moment = connection.execute(_NEWEST_AND_MOMENT).one()
+    made = [_as_job(job, newest + place, moment) for place, job in enumerate(jobs, 1)]
     at = {"created_at": moment, "available_at": moment}
-    rows = [job.columns | _BEGINNING | at for job in jobs]
-    ids = session.scalars(_INSERT_JOBS, rows)
-    made = [_as_job(job, job_id, moment) for job, job_id in zip(jobs, ids, strict=True)]
+    first = {_column(name): value for name, value in _BEGINNING.items()} | at
+    rows = [{"id": job.id} | each.columns | first for job, each in zip(made, jobs, strict=True)]
+    connection.execute(insert(_JOBS), rows)
     connection.execute(insert(JobProgress), [{"job_id": job.id} | _PROGRESS for job in made])
     values.write_of_specs(session, {job.id: job.spec for job in made})
     tags = [{"job_id": job.id, "tag": tag} for job in made for tag in job.tags]
@@ -186,7 +192,17 @@ def _insert_by_several(session: Session, jobs: Sequence[New]) -> list[Job]:
     return made
 
 
-_INSERT_JOBS = insert(Job).returning(Job.id, sort_by_parameter_order=True)
+_SEQUENCES = table("sqlite_sequence", column("name"), column("seq"))
+_NEWEST_AND_MOMENT = select(
+    # that of the sequence too: the number of a purged run is not given again
+    func.max(
+        func.coalesce(
+            select(_SEQUENCES.c.seq).where(_SEQUENCES.c.name == "jobs").scalar_subquery(), 0
+        ),
+        func.coalesce(select(func.max(Job.id)).scalar_subquery(), 0),
+    ),
+    now(),
+)
 
 
 def _as_job(job: New, job_id: int, moment: datetime) -> Job:
