@@ -94,7 +94,7 @@ def append_of_many(
     by = actor.as_json()
     if is_postgresql(session):
         rows = [
-            {"place": place, "job_id": job_id, "payload": dict(payload)}
+            {"place": place, "job_id": job_id, "attempt": 0, "payload": dict(payload)}
             for place, (job_id, payload) in enumerate(payloads.items())
         ]
         session.connection().execute(
@@ -119,21 +119,24 @@ _VALUES: dict[str, ColumnElement[Any]] = {
 _LOCK = func.pg_advisory_xact_lock(LOCK)
 
 
-def insert_of_new(moved: FromClause, kind: EventKind | None = None) -> Insert:
-    """A statement for PostgreSQL that tells of jobs that nobody has claimed yet.
+HELD = select(_LOCK.label("lock"), now().label("at")).cte("held")
+"""The lock of the history within one statement, and the moment from which on it is held."""
+
+
+def insert_of(moved: FromClause, kind: EventKind | None = None) -> Insert:
+    """A statement for PostgreSQL that tells of jobs: it may be a part of the one that moves them.
 
     Args:
-        moved: their rows: `job_id`, `payload`, and `place`, their order in the history.
+        moved: their rows: `job_id`, `attempt`, `payload`, and `place`, their order in the history.
         kind: what happened; None: a parameter of the statement, as who did it is: `by`.
     """
-    # looked at once, and before any row gets its number
-    held = select(_LOCK.label("lock")).cte("held")
     of_kind = _VALUES["kind"] if kind is None else literal_column(repr(kind))
-    source = select(
-        moved.c.job_id, now(), _VALUES["actor"], of_kind, literal_column("0"), moved.c.payload
-    )
-    ordered = source.select_from(held.join(moved, true())).order_by(moved.c.place)
+    about = (moved.c.attempt, moved.c.payload)
+    source = select(moved.c.job_id, now(), _VALUES["actor"], of_kind, *about)
+    # each row gets its number behind the join, and so under the lock
+    ordered = source.select_from(HELD.join(moved, true())).order_by(moved.c.place)
     return insert(JobEvent).from_select(list(_VALUES), ordered)
+
 
 # made once: each move of a job is told
 _APPEND = insert(JobEvent).values(_VALUES)
@@ -147,11 +150,14 @@ def _append_many() -> Insert:
     sent = (
         func.json_to_recordset(cast(bindparam("rows", type_=Text), JSON))
         .table_valued(
-            column("place", Integer), column("job_id", BigInteger), column("payload", JSON)
+            column("place", Integer),
+            column("job_id", BigInteger),
+            column("attempt", Integer),
+            column("payload", JSON),
         )
         .render_derived(with_types=True)
     )
-    return insert_of_new(sent)
+    return insert_of(sent)
 
 
 _APPEND_MANY = _append_many()

@@ -81,7 +81,7 @@ class New:
         self.columns["is_private"] = is_private
 
 
-def new(  # noqa: PLR0913
+def new(
     name: str,
     spec: TrainingSpec,
     *,
@@ -234,12 +234,7 @@ def _insertion(*, is_told: bool) -> Select[Any]:
     source = select(*chosen, *first.values(), moment.c.at, moment.c.at.label("due"))
     into = [*_SENT, *map(_column, first), "created_at", "available_at"]
     ordered = source.select_from(sent.join(moment, true())).order_by(sent.c.place)
-    made = (
-        insert(_JOBS)
-        .from_select(into, ordered)
-        .returning(Job.id, Job.created_at)
-        .cte("made")
-    )
+    made = insert(_JOBS).from_select(into, ordered).returning(Job.id, Job.created_at).cte("made")
     place = func.row_number().over(order_by=made.c.id).label("place")
     numbered = select(made.c.id, made.c.created_at, place).cte("numbered")
     # what is written first here is done last: the lock of the history is held for the least time
@@ -307,9 +302,10 @@ def _tags(sent: CTE, numbered: CTE) -> CTE:
 
 def _events(sent: CTE, numbered: CTE) -> CTE:
     joined = sent.join(numbered, numbered.c.place == sent.c.place)
-    new_ones = select(numbered.c.id.label("job_id"), sent.c.payload, sent.c.place)
+    none_yet = literal_column("0").label("attempt")
+    new_ones = select(numbered.c.id.label("job_id"), none_yet, sent.c.payload, sent.c.place)
     moved = new_ones.select_from(joined).subquery()
-    return events.insert_of_new(moved, "submitted").cte("of_events")
+    return events.insert_of(moved, "submitted").cte("of_events")
 
 
 _INSERT = _insertion(is_told=False)

@@ -60,6 +60,13 @@ class Head(NamedTuple):
     """The worker that takes nothing else before this job; None: none does."""
     trial: frozenset[str] = frozenset()
     """Kinds of work of this job that the worker rested from, and is to try again."""
+    has_no_limit: bool = False
+    """Whether its owner has used something, and may use as much as there is."""
+
+    @property
+    def is_simple(self) -> bool:
+        """Whether nothing has to be looked at for it to begin, or written down besides."""
+        return self.has_no_limit and not self.trial
 
     @property
     def key(self) -> tuple[int, float, int]:
@@ -121,6 +128,7 @@ def heads(
             *(row.id, row.priority, row.lane_id, needs, row.owner, ranks[row.owner], row.queue),
             row.kept_by if row.kept_job_id == row.id else None,
             trial & capacity.work(needs) if trial else trial,
+            standings[row.owner].has_no_limit,
         )
         for row in rows
         if row.owner in ranks and (needs := fitting.needs_of(row))

@@ -7,7 +7,7 @@ notifies workers or watchers; neither message carries anything that can go stale
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import String, bindparam, exists, insert, select, update
@@ -96,8 +96,7 @@ def submit_many(
     """
     _refuse_unless_submitter(actor)
     new = [
-        _new(actor, each, _token_of(submission_token, number))
-        for number, each in enumerate(wanted)
+        _new(actor, each, _token_of(submission_token, number)) for number, each in enumerate(wanted)
     ]
     return _inserted(database, actor, new)
 
