@@ -64,7 +64,9 @@ class Database:
             # trips less, and a rollback would make psycopg forget the statements it has prepared
             self._reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
             self._repeatable = self.engine.execution_options(isolation_level="REPEATABLE READ")
-        self._writing = self.engine.execution_options(trainyard_writes=True)
+        self._writing = self._writing_at_once = self.engine.execution_options(trainyard_writes=True)
+        if self.is_postgresql:
+            self._writing_at_once = self._reading.execution_options(trainyard_writes=True)
 
     @contextmanager
     def reading(self, *, repeatable: bool = False) -> Iterator[Session]:
@@ -99,17 +101,19 @@ class Database:
 
     @contextmanager
     def writing_at_once(self) -> Iterator[Session]:
-        """A session that writes by one statement, which PostgreSQL commits as it ends.
+        """A session for one statement that writes, which PostgreSQL commits as it ends.
 
         So no lock that the statement takes is held until the answer is here and a commit is sent.
-        Any other statement in it is a transaction of its own there; on SQLite all are one.
 
         Raises:
             DatabaseUnavailable: the database does not answer; whether the statement took place is
                 then not known.
         """
-        engine = self._reading if self.is_postgresql else self._writing
-        with _translated(), Session(engine, expire_on_commit=False) as session, session.begin():
+        with (
+            _translated(),
+            Session(self._writing_at_once, expire_on_commit=False) as session,
+            session.begin(),
+        ):
             yield session
 
     def check(self) -> None:

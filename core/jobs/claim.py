@@ -1,22 +1,22 @@
 """The claim: which job a worker runs next. The database decides, one UPDATE a claim.
 
 A look at the head of each lane says which job is next; an UPDATE takes it, unless another claim was
-quicker. Neither reads what waits behind. PostgreSQL does all else that belongs to a claim by the same
-statement, where no limit has to be counted against. What the worker rests from is passed by; once a rest is
-over, one run tries whether that work can be done again, and the others wait for how that goes.
+quicker. Neither reads what waits behind. On PostgreSQL that statement does all else that belongs to
+a claim, where no limit has to be counted against. What the worker rests from is passed by; once a
+rest is over, one run tries whether that work can be done again, and the others wait for how that
+goes.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    Executable,
     Float,
     Row,
     Select,
@@ -142,19 +142,15 @@ def _claim(
     """What was taken; or a large job for which a worker must be kept first."""
     line: Sequence[Head] | None = None
     if database.is_postgresql:
-        with database.writing_at_once() as session:
+        with database.reading() as session:
             line, unkept = _startable(_heads(session, claimant), claimant, held)
-            if not line:
-                return None, unkept
-            if line[0].is_simple:
-                of = {
-                    "token": token,
-                    "lease_seconds": lease_seconds,
-                    "by": claimant.actor.as_json(),
-                }
-                if job := _take_first(session, claimant, line, _AT_ONCE, of):
-                    return _lease(job, token, claimant), None
-                line = None  # others were quicker: there is another look
+        if not line:
+            return None, unkept
+        if line[0].is_simple:
+            of = {"token": token, "lease_seconds": lease_seconds, "by": claimant.actor.as_json()}
+            if job := _take_at_once(database, claimant, line, of):
+                return _lease(job, token, claimant), None
+            line = None  # others were quicker: there is another look
     with database.writing() as session:
         return _claim_in_steps(session, claimant, token, lease_seconds, held, line)
 
@@ -225,7 +221,7 @@ def _take_best(
             line, unkept = _startable(_heads(session, claimant), claimant, held)
             if not line:
                 return None, frozenset(), unkept
-        job = _take_first(session, claimant, line, _IN_STEPS, {})
+        job = _take_first(session, claimant, line)
         if job is not None:
             return job, line[0].trial, None  # of any job of the lane it is the same
         line = None
@@ -245,22 +241,36 @@ def _startable(
     return line, None
 
 
-def _take_first(
-    session: Session,
-    claimant: Claimant,
-    line: Sequence[Head],
-    statements: _Statements,
-    more: dict[str, Any],
-) -> Taken | None:
+def _take_first(session: Session, claimant: Claimant, line: Sequence[Head]) -> Taken | None:
     """The job that was taken; none where other claims were quicker."""
-    # a head that another claim has locked is waited for when nothing else was free before it:
-    # either it is taken after all, or the next look does not see it any more
-    for name, which in (_first_free(line), ("head", _head_of(line))):
-        asked = which | {"taker": claimant.worker_id} | more
-        job = session.connection().execute(statements[name], asked).first()
+    for name, which in _ways_to_take(line):
+        asked = which | {"taker": claimant.worker_id}
+        job = session.connection().execute(_IN_STEPS[name], asked).first()
         if job is not None:
             return job
     return None
+
+
+def _take_at_once(
+    database: Database, claimant: Claimant, line: Sequence[Head], of: dict[str, Any]
+) -> Taken | None:
+    """The same with all that belongs to a claim."""
+    for name, which in _ways_to_take(line):
+        asked = which | {"taker": claimant.worker_id} | of
+        with database.writing_at_once() as session:
+            job = session.connection().execute(_AT_ONCE[name], asked).first()
+        if job is not None:
+            return job
+    return None
+
+
+def _ways_to_take(line: Sequence[Head]) -> Sequence[tuple[str, dict[str, int]]]:
+    """The statements that take the first job of a line, by their names, each if none before did.
+
+    A head that another claim has locked is waited for when nothing else was free before it: either
+    it is taken after all, or the next look does not see it any more.
+    """
+    return _first_free(line), ("head", _head_of(line))
 
 
 def _head_of(line: Sequence[Head]) -> dict[str, int]:
@@ -268,7 +278,7 @@ def _head_of(line: Sequence[Head]) -> dict[str, int]:
 
 
 def _first_free(line: Sequence[Head]) -> tuple[str, dict[str, int]]:
-    """The name of the statement that takes the first job of the best lane that no other claim has locked.
+    """The statement that takes the first job of the best lane that no other claim has locked.
 
     It takes none that comes after the head of another lane, as far as can be known: what others
     have just claimed counts for its owner once they have committed.
@@ -328,8 +338,6 @@ def _at_once(take: ReturningUpdate[Any]) -> Select[Any]:
     # what is written first here is done last: whatever waits for the lock of the history
     return select(*taken.c).add_cte(counted, told, begun, progress)
 
-
-_Statements = Mapping[str, Executable]
 
 # made once: a worker executes them again and again
 _IN_STEPS: dict[str, ReturningUpdate[Any]] = {

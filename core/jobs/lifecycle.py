@@ -182,11 +182,11 @@ def _inserted_at_once(database: Database, actor: Actor, new: New) -> Job | None:
     if new.parent_id is not None or not database.is_postgresql:
         return None
     try:
+        with database.reading() as session:
+            new.columns["lane_id"] = _lane_where_nothing_hinders(session, new)
+        if new.columns["lane_id"] is None:
+            return None
         with database.writing_at_once() as session:
-            lane_id = _lane_where_nothing_hinders(session, new)
-            if lane_id is None:
-                return None
-            new.columns["lane_id"] = lane_id
             return insertion.insert_and_tell(session, actor, new)
     except IntegrityError:  # the same submit came a moment earlier
         return None
