@@ -330,9 +330,10 @@ def _at_once(take: ReturningUpdate[Any]) -> Select[Any]:
     columns = ["job_id", "number", "worker_id", "started_at"]
     attempt = select(taken.c.id, taken.c.attempt, bindparam("taker", type_=BigInteger), now())
     begun = insert(Attempt).from_select(columns, attempt).cte("of_attempt")
-    payload = literal_column("""'{"state": "running"}'::json""").label("payload")
-    place = literal_column("1").label("place")
-    moved = select(taken.c.id.label("job_id"), taken.c.attempt, payload, place).subquery()
+    payload: ColumnElement[Any] = literal_column("""'{"state": "running"}'::json""")
+    first: ColumnElement[int] = literal_column("1")
+    about = (taken.c.id.label("job_id"), taken.c.attempt)
+    moved = select(*about, payload.label("payload"), first.label("place")).subquery()
     told = events.insert_of(moved, "claimed").cte("of_events")
     counted = sharing.begin_of(taken).cte("of_usage")
     # what is written first here is done last: whatever waits for the lock of the history

@@ -16,6 +16,7 @@ from typing import Any, cast
 from sqlalchemy import (
     CTE,
     JSON,
+    ColumnElement,
     Double,
     Integer,
     Select,
@@ -75,10 +76,11 @@ class New:
 
     def give_privacy(self, parents: Mapping[int, Job]) -> None:
         """Decide whether only its owner and administrators are to see it."""
-        is_private = bool(self.private)
-        if self.private is None and self.parent_id in parents:
-            is_private = parents[self.parent_id].is_private
-        self.columns["is_private"] = is_private
+        parent = None if self.parent_id is None else parents.get(self.parent_id)
+        is_private = self.private
+        if is_private is None and parent is not None:
+            is_private = parent.is_private
+        self.columns["is_private"] = bool(is_private)
 
 
 def new(
@@ -229,7 +231,7 @@ def _insertion(*, is_told: bool) -> Select[Any]:
     """The statement for PostgreSQL, made once: it answers with the numbers, and the moment."""
     sent = _rows().cte("sent")
     moment = select(now().label("at")).cte("moment")
-    first = {name: literal_column(repr(value)) for name, value in _BEGINNING.items()}
+    first = {name: _literal(value) for name, value in _BEGINNING.items()}
     chosen = [sent.c[name] for name in _SENT]
     source = select(*chosen, *first.values(), moment.c.at, moment.c.at.label("due"))
     into = [*_SENT, *map(_column, first), "created_at", "available_at"]
@@ -243,6 +245,11 @@ def _insertion(*, is_told: bool) -> Select[Any]:
     return answer.add_cte(
         *told, _progress(numbered), _values(sent, numbered), _tags(sent, numbered)
     )
+
+
+def _literal(value: Any) -> ColumnElement[Any]:
+    """A value that stands in the statement itself."""
+    return literal_column(repr(value))
 
 
 def _column(attribute: str) -> str:
@@ -265,7 +272,7 @@ def _rows() -> Select[Any]:
 
 
 def _progress(numbered: CTE) -> CTE:
-    first = [literal_column(str(value)) for value in _PROGRESS.values()]
+    first = [_literal(value) for value in _PROGRESS.values()]
     source = select(numbered.c.id, *first)
     return insert(JobProgress).from_select(["job_id", *_PROGRESS], source).cte("of_progress")
 
@@ -273,7 +280,7 @@ def _progress(numbered: CTE) -> CTE:
 def _values(sent: CTE, numbered: CTE) -> CTE:
     joined = sent.join(numbered, numbered.c.place == sent.c.place)
     number, text = (_pairs(sent.c[name], name) for name in ("numbers", "texts"))
-    zero, empty = literal_column("0.0"), literal_column("''")
+    zero, empty = _literal(0.0), _literal("")
     source = union_all(
         select(numbered.c.id, number.c.key, cast_to(number.c.value, Double), empty).select_from(
             joined, number
@@ -302,7 +309,7 @@ def _tags(sent: CTE, numbered: CTE) -> CTE:
 
 def _events(sent: CTE, numbered: CTE) -> CTE:
     joined = sent.join(numbered, numbered.c.place == sent.c.place)
-    none_yet = literal_column("0").label("attempt")
+    none_yet = _literal(0).label("attempt")
     new_ones = select(numbered.c.id.label("job_id"), none_yet, sent.c.payload, sent.c.place)
     moved = new_ones.select_from(joined).subquery()
     return events.insert_of(moved, "submitted").cte("of_events")
