@@ -105,7 +105,7 @@ def measure(kind: str, tree: Path, chosen: argparse.Namespace) -> Iterator[str]:
         )
         engine.upgrade(settings.database_address)
         with Database(settings.database_address) as database, _worker(database):
-            shown = [_token(database, f"person-{number}") for number in range(chosen.people)]
+            shown = [token_of(database, f"person-{number}") for number in range(chosen.people)]
             several = [
                 Client(settings.port, f"client {number}", shown[number % len(shown)])
                 for number in range(chosen.clients)
@@ -119,7 +119,7 @@ def measure(kind: str, tree: Path, chosen: argparse.Namespace) -> Iterator[str]:
             _check(database, [each for client in (*alone, *several) for each in client.accepted])
 
 
-def _token(database: Database, name: str) -> str:
+def token_of(database: Database, name: str) -> str:
     """An API token of somebody new."""
     with people.changing(database) as session:
         actor = people.as_actor(people.add(session, name, "member", None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 from core import logs, settings
@@ -17,7 +18,12 @@ def main() -> None:
     except TrainyardError as error:
         sys.exit(str(error))
     logs.configure(chosen.log_format)
-    Server(create_app(chosen)).run()
+    server = Server(create_app(chosen))
+    # what is loaded by now stays: to look through all of it for what is unused takes a submit of
+    # many runs as long as to check them
+    gc.collect()
+    gc.freeze()
+    server.run()
 
 
 if __name__ == "__main__":
