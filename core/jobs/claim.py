@@ -334,10 +334,10 @@ def _at_once(take: ReturningUpdate[Any]) -> Select[Any]:
     first: ColumnElement[int] = literal_column("1")
     about = (taken.c.id.label("job_id"), taken.c.attempt)
     moved = select(*about, payload.label("payload"), first.label("place")).subquery()
-    told = events.insert_of(moved, "claimed").cte("of_events")
+    event = events.insert_of(moved, "claimed").cte("of_events")
     counted = sharing.begin_of(taken).cte("of_usage")
     # what is written first here is done last: whatever waits for the lock of the history
-    return select(*taken.c).add_cte(counted, told, begun, progress)
+    return select(*taken.c).add_cte(counted, event, begun, progress)
 
 
 # made once: a worker executes them again and again

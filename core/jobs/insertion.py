@@ -240,10 +240,10 @@ def _insertion(*, is_told: bool) -> Select[Any]:
     place = func.row_number().over(order_by=made.c.id).label("place")
     numbered = select(made.c.id, made.c.created_at, place).cte("numbered")
     # what is written first here is done last: the lock of the history is held for the least time
-    told = [_events(sent, numbered)] if is_told else []
+    event = [_events(sent, numbered)] if is_told else []
     answer = select(numbered.c.id, numbered.c.created_at).order_by(numbered.c.place)
     return answer.add_cte(
-        *told, _progress(numbered), _values(sent, numbered), _tags(sent, numbered)
+        *event, _progress(numbered), _values(sent, numbered), _tags(sent, numbered)
     )
 
 
