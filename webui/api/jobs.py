@@ -32,9 +32,7 @@ from webui.api.requests import (
     selection,
 )
 from webui.context import current
-
-LARGEST_BULK = 4 * 1024 * 1024
-"""Bytes of a body that submits several runs."""
+from webui.security import LARGEST_BULK
 
 IDEMPOTENCY_KEY = Parameter(
     actions.KEY,
