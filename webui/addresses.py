@@ -1,4 +1,4 @@
-"""Addresses that a browser names, read with care: where it came from, where it goes back to."""
+"""Addresses that a browser names, read with care; and how much may be sent to one of ours."""
 
 from __future__ import annotations
 
@@ -7,6 +7,17 @@ from urllib.parse import SplitResult, urlsplit
 from flask import request
 
 _NOWHERE = urlsplit("")
+
+LARGEST_BODY = 1024 * 1024
+"""Bytes of a request's body."""
+BULK = "/api/v1/jobs/bulk"
+LARGEST_BULK = 4 * 1024 * 1024
+"""Bytes of a body that submits several runs."""
+
+
+def largest_body(path: str) -> int:
+    """How many bytes a body may have that is sent to an address."""
+    return LARGEST_BULK if path == BULK else LARGEST_BODY
 
 
 def came_from() -> SplitResult:

@@ -19,10 +19,10 @@ from http import HTTPStatus
 from typing import Any, Protocol, TypeVar
 from urllib.parse import unquote_to_bytes
 
+from webui.addresses import largest_body
 from webui.live.hub import Hub
 from webui.live.subscription import ENVIRON, Subscription
 from webui.live.viewer import Viewer
-from webui.security import largest_body
 
 BODY_TIMEOUT_S = 60.0
 PART_BYTES = 256 * 1024

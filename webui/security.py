@@ -16,6 +16,7 @@ from core.errors import Forbidden, Gone
 from core.messages import message
 from core.settings import Settings
 from webui import request_ids
+from webui.addresses import LARGEST_BODY
 from webui.context import current
 from webui.problems import refusal
 
@@ -32,17 +33,7 @@ CONTENT_SECURITY_POLICY_OF_NETWORKS = CONTENT_SECURITY_POLICY.replace(
 )
 """For a page that runs a network: WebAssembly may be compiled; text is no script there either."""
 
-LARGEST_BODY = 1024 * 1024
-"""Bytes of a request's body."""
-BULK = "/api/v1/jobs/bulk"
-LARGEST_BULK = 4 * 1024 * 1024
-"""Bytes of a body that submits several runs."""
 YEAR_S = 365 * 86_400
-
-
-def largest_body(path: str) -> int:
-    """How many bytes a body may have that is sent to an address."""
-    return LARGEST_BULK if path == BULK else LARGEST_BODY
 
 
 def install(app: Flask, settings: Settings) -> None:

@@ -12,6 +12,7 @@ from core.database.models import Job
 from core.errors import DatabaseUnavailable
 from core.jobs import lifecycle
 from webui import actions
+from webui.addresses import LARGEST_BULK
 from webui.api import downloads, shapes
 from webui.api.answers import chosen
 from webui.api.blueprint import blueprint
@@ -32,7 +33,6 @@ from webui.api.requests import (
     selection,
 )
 from webui.context import current
-from webui.security import LARGEST_BULK
 
 IDEMPOTENCY_KEY = Parameter(
     actions.KEY,
