@@ -1,9 +1,11 @@
 """Submits by the API: `python -m bench.submits`, or `make bench-submits`.
 
-A real web server, real Redis, PostgreSQL or SQLite. One client submits one run after the other, and
-then several do at once; each submit has a key of its own and differs by its seed. Told are the
-times until the answer, how many were accepted a second, and whether each run that was accepted is
-there once. The clients share the cores of one machine with the server and the database.
+A real web server with accounts, real Redis, PostgreSQL or SQLite, and a live worker that runs
+nothing. One client submits one run after the other, and then several do at once; each shows an API
+token, and each submit has a key of its own and differs by its seed. With `--people` the clients are
+of several people. Told are the times until the answer, how many were accepted a second, what CPU
+the server took for one, and whether each run that was accepted is there once. The clients share the
+cores of one machine with the server and the database.
 
 `--tree` names the folders of other commits, whose servers are measured beside, in turn.
 """
@@ -18,16 +20,21 @@ import statistics
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 from sqlalchemy import text
 
 from bench.streams import ROOT, services, serving
 from cli.stack.ports import free_port
+from core import workers
+from core.accounts import people, tokens
 from core.database import engine
 from core.database.engine import Database
 from core.settings import Settings
+from core.workers import WorkerFacts
 
 WARM = 20
 ASKED_P50_MS, ASKED_P95_MS, ASKED_A_SECOND = 12, 30, 200
@@ -39,6 +46,7 @@ class Client:
 
     port: int
     name: str
+    token: str
     accepted: list[int] = field(default_factory=list)
     times_ms: list[float] = field(default_factory=list)
 
@@ -48,7 +56,11 @@ class Client:
         for number in range(count):
             key = f"{self.name}-{number}"
             body = {"name": key, "preset": "quick", "spec": {"seed": number}}
-            headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+            headers = {
+                "Content-Type": "application/json",
+                "Idempotency-Key": key,
+                "Authorization": f"Bearer {self.token}",
+            }
             began = time.perf_counter()
             connection.request("POST", "/api/v1/jobs", json.dumps(body), headers)
             answer = connection.getresponse()
@@ -65,6 +77,7 @@ def main() -> None:
     parser.add_argument("--on", choices=["sqlite", "postgresql"], nargs="+")
     parser.add_argument("--submits", type=int, default=400)
     parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--people", type=int, default=1, help="of whom the clients are")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--tree", type=Path, nargs="+", default=[ROOT], help="whose servers")
     chosen = parser.parse_args()
@@ -75,43 +88,88 @@ def main() -> None:
     for kind in chosen.on or ["postgresql", "sqlite"]:
         for _ in range(chosen.rounds):
             for tree in chosen.tree:
-                for told in measure(kind, tree.resolve(), chosen.submits, chosen.clients):
+                for told in measure(kind, tree.resolve(), chosen):
                     print(f"{kind:10} {tree.name:10} {told}", flush=True)
 
 
-def measure(kind: str, tree: Path, submits: int, clients: int) -> Iterator[str]:
+def measure(kind: str, tree: Path, chosen: argparse.Namespace) -> Iterator[str]:
     """Time one client, and then several at once."""
     with services(kind) as (address, redis_url, folder):
         settings = Settings(
-            home=folder / "home", database_url=address, redis_url=redis_url, port=free_port()
+            home=folder / "home",
+            database_url=address,
+            redis_url=redis_url,
+            port=free_port(),
+            accounts="shared",
+            requests_per_minute=0,
         )
         engine.upgrade(settings.database_address)
-        with serving(settings, tree, ["-m", "webui"], folder):
-            Client(settings.port, "warm").submit(WARM)
-            alone = [Client(settings.port, "alone")]
-            yield _told(alone, _timed(alone, submits))
-            several = [Client(settings.port, f"client {number}") for number in range(clients)]
-            yield _told(several, _timed(several, submits // clients))
-        with Database(settings.database_address) as database:
+        with Database(settings.database_address) as database, _worker(database):
+            shown = [token_of(database, f"person-{number}") for number in range(chosen.people)]
+            several = [
+                Client(settings.port, f"client {number}", shown[number % len(shown)])
+                for number in range(chosen.clients)
+            ]
+            alone = [Client(settings.port, "alone", shown[0])]
+            with serving(settings, tree, ["-m", "webui"], folder) as server:
+                Client(settings.port, "warm", shown[0]).submit(WARM)
+                yield _told(alone, *_timed(server, alone, chosen.submits))
+                each = chosen.submits // chosen.clients
+                yield _told(several, *_timed(server, several, each))
             _check(database, [each for client in (*alone, *several) for each in client.accepted])
 
 
-def _timed(clients: list[Client], count: int) -> float:
+def token_of(database: Database, name: str) -> str:
+    """An API token of somebody new."""
+    with people.changing(database) as session:
+        actor = people.as_actor(people.add(session, name, "member", None))
+    text, _ = tokens.make(database, actor, "bench", "submit", None)
+    return text
+
+
+@contextmanager
+def _worker(database: Database) -> Iterator[None]:
+    """A worker that is live, and asks for nothing."""
+    cpu = {"kind": "cpu", "name": "CPU"}
+    worker_id = workers.register(database, WorkerFacts("bench", 1, "0", ("default",), [cpu], 2))
+    stop = threading.Event()
+
+    def live() -> None:
+        while not stop.wait(1.0):
+            workers.heartbeat(database, worker_id)
+
+    thread = threading.Thread(target=live)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _timed(server: psutil.Process, clients: list[Client], count: int) -> tuple[float, float]:
+    """How long it took, and how much CPU of the server, both in seconds."""
     threads = [threading.Thread(target=client.submit, args=[count]) for client in clients]
-    began = time.perf_counter()
+    before_s, began = _cpu_s(server), time.perf_counter()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return time.perf_counter() - began
+    return time.perf_counter() - began, _cpu_s(server) - before_s
 
 
-def _told(clients: list[Client], seconds: float) -> str:
+def _cpu_s(process: psutil.Process) -> float:
+    used = process.cpu_times()
+    return float(used.user + used.system)
+
+
+def _told(clients: list[Client], seconds: float, cpu_s: float) -> str:
     ordered = sorted(each for client in clients for each in client.times_ms)
     p95 = ordered[int(len(ordered) * 0.95)]
     return (
         f"{len(clients)} clients: p50 {statistics.median(ordered):6.1f}  p95 {p95:6.1f}  "
-        f"max {ordered[-1]:6.1f} ms, {len(ordered) / seconds:5.0f} a second"
+        f"max {ordered[-1]:6.1f} ms, {len(ordered) / seconds:5.0f} a second, "
+        f"{1000 * cpu_s / len(ordered):4.1f} ms of CPU each"
     )
 
 

@@ -291,9 +291,9 @@ def _with_accounts() -> Response | None:
         return _to_login()
     _use(actor)
     _refuse_unless_enough(actor, needed)
-    if not sees_all(actor):
+    if request.view_args and not sees_all(actor):
         with current().database.reading() as session:
-            _refuse_private(session, actor, request.view_args or {})
+            _refuse_private(session, actor, request.view_args)
     return None
 
 

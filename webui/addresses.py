@@ -1,6 +1,6 @@
 """Addresses that a browser names, read with care: where it came from, where it goes back to.
 
-And the names of cookies, which say for which address they are.
+And what belongs to addresses of ours: the names of their cookies, how much may be sent to them.
 """
 
 from __future__ import annotations
@@ -10,6 +10,17 @@ from urllib.parse import SplitResult, urlsplit
 from flask import request
 
 _NOWHERE = urlsplit("")
+
+LARGEST_BODY = 1024 * 1024
+"""Bytes of a request's body."""
+BULK = "/api/v1/jobs/bulk"
+LARGEST_BULK = 4 * 1024 * 1024
+"""Bytes of a body that submits several runs."""
+
+
+def largest_body(path: str) -> int:
+    """How many bytes a body may have that is sent to an address."""
+    return LARGEST_BULK if path == BULK else LARGEST_BODY
 
 
 def host_only(cookie: str) -> str:

@@ -19,10 +19,10 @@ from http import HTTPStatus
 from typing import Any, Protocol, TypeVar
 from urllib.parse import unquote_to_bytes
 
+from webui.addresses import largest_body
 from webui.live.hub import Hub
 from webui.live.subscription import ENVIRON, Subscription
 from webui.live.viewer import Viewer
-from webui.security import LARGEST_BODY
 
 BODY_TIMEOUT_S = 60.0
 PART_BYTES = 256 * 1024
@@ -213,7 +213,8 @@ async def _body(scope: Scope, receive: Receive) -> bytes | None:
 
     One that is too large is read so far that Flask refuses it, or not at all where it says so.
     """
-    if _declared(scope) > LARGEST_BODY:
+    largest = largest_body(scope["path"])
+    if _declared(scope) > largest:
         return b""
     body = bytearray()
     while True:
@@ -221,7 +222,7 @@ async def _body(scope: Scope, receive: Receive) -> bytes | None:
         if message["type"] == "http.disconnect":
             return None
         body += message.get("body", b"")
-        if not message.get("more_body") or len(body) > LARGEST_BODY:
+        if not message.get("more_body") or len(body) > largest:
             return bytes(body)
 
 

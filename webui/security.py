@@ -16,7 +16,7 @@ from core.errors import Forbidden, Gone
 from core.messages import message
 from core.settings import Settings
 from webui import request_ids
-from webui.addresses import host_only
+from webui.addresses import LARGEST_BODY, host_only
 from webui.context import current
 from webui.problems import refusal
 
@@ -33,7 +33,6 @@ CONTENT_SECURITY_POLICY_OF_NETWORKS = CONTENT_SECURITY_POLICY.replace(
 )
 """For a page that runs a network: WebAssembly may be compiled; text is no script there either."""
 
-LARGEST_BODY = 1024 * 1024
 YEAR_S = 365 * 86_400
 HSTS = f"max-age={YEAR_S}; includeSubDomains"
 

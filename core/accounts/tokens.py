@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import false, func, or_, select, update
+from sqlalchemy import bindparam, false, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from core.accounts import history, people
@@ -73,15 +73,11 @@ def find(session: Session, text: str) -> Shown | None:
     """The token that a program shows; None where there is none, or it has ended."""
     if not is_token(text):
         return None
-    is_seen = func.coalesce(Token.used_at > now(-SEEN_EVERY_S), false())
-    row = session.execute(
-        select(Token.id, Token.scope, Person, is_seen)
-        .join(Person, Person.id == Token.person_id)
-        .where(Token.digest == digest(text), *_lives())
-    ).one_or_none()
+    row = session.connection().execute(_FIND, {"shown": digest(text)}).one_or_none()
     if row is None:
         return None
-    return Shown(row[0], replace(people.as_actor(row[2]), scope=row[1]), bool(row[3]))
+    actor = Actor("user", str(row.person_id), row.name, role=row.role, scope=row.scope)
+    return Shown(row.id, actor, bool(row.is_seen))
 
 
 def alive(session: Session, token_ids: Sequence[int]) -> Sequence[int]:
@@ -127,3 +123,14 @@ def _lives() -> tuple[Any, ...]:
         or_(Token.expires_at.is_(None), Token.expires_at > now()),
         Person.disabled_at.is_(None),
     )
+
+
+_FIND = (
+    select(
+        *(Token.id, Token.scope, Token.person_id, Person.name, Person.role),
+        func.coalesce(Token.used_at > now(-SEEN_EVERY_S), false()).label("is_seen"),
+    )
+    .join(Person, Person.id == Token.person_id)
+    .where(Token.digest == bindparam("shown"), *_lives())
+)
+"""Made once: every request of a program asks it."""

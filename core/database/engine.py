@@ -59,12 +59,14 @@ class Database:
         self.info: dict[str, Any] = {}
         """What a process keeps beside its transactions: the `info` of each session."""
         self._reading = self._repeatable = self.engine
-        if self.engine.dialect.name == "postgresql":
+        if self.is_postgresql:
             # statements that read by themselves begin nothing and roll nothing back: two round
             # trips less, and a rollback would make psycopg forget the statements it has prepared
             self._reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
             self._repeatable = self.engine.execution_options(isolation_level="REPEATABLE READ")
-        self._writing = self.engine.execution_options(trainyard_writes=True)
+        self._writing = self._writing_at_once = self.engine.execution_options(trainyard_writes=True)
+        if self.is_postgresql:
+            self._writing_at_once = self._reading.execution_options(trainyard_writes=True)
 
     @contextmanager
     def reading(self, *, repeatable: bool = False) -> Iterator[Session]:
@@ -97,10 +99,32 @@ class Database:
         ):
             yield session
 
+    @contextmanager
+    def writing_at_once(self) -> Iterator[Session]:
+        """A session for one statement that writes, which PostgreSQL commits as it ends.
+
+        So no lock that the statement takes is held until the answer is here and a commit is sent.
+
+        Raises:
+            DatabaseUnavailable: the database does not answer; whether the statement took place is
+                then not known.
+        """
+        with (
+            _translated(),
+            Session(self._writing_at_once, expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            yield session
+
     def check(self) -> None:
         """Raise `DatabaseUnavailable` unless the database answers."""
         with self.reading() as session:
             session.execute(text("SELECT 1"))
+
+    @property
+    def is_postgresql(self) -> bool:
+        """Whether it is PostgreSQL; else it is SQLite."""
+        return self.engine.dialect.name == "postgresql"
 
     def is_absent(self) -> bool:
         """Whether its file is not there, which the first transaction would make."""

@@ -1,8 +1,10 @@
 """The claim: which job a worker runs next. The database decides, one UPDATE a claim.
 
 A look at the head of each lane says which job is next; an UPDATE takes it, unless another claim was
-quicker. Neither reads what waits behind. What the worker rests from is passed by; once a rest is
-over, one run tries whether that work can be done again, and the others wait for how that goes.
+quicker. Neither reads what waits behind. On PostgreSQL that statement does all else that belongs to
+a claim, where no limit has to be counted against. What the worker rests from is passed by; once a
+rest is over, one run tries whether that work can be done again, and the others wait for how that
+goes.
 """
 
 from __future__ import annotations
@@ -12,7 +14,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, Row, bindparam, func, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Float,
+    Row,
+    Select,
+    Update,
+    bindparam,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
@@ -78,8 +93,7 @@ def claim(
     held = held or one_slot_of(claimant)
     try:
         for _ in range(LOOKS):
-            with database.writing() as session:
-                lease, unkept = _claim(session, claimant, token, lease_seconds, held)
+            lease, unkept = _claim(database, claimant, token, lease_seconds, held)
             if unkept is None or _keep(database, claimant, unkept) == claimant.worker_id:
                 return lease
         return None
@@ -123,10 +137,34 @@ def _keep(database: Database, claimant: Claimant, head: Head) -> int | None:
 
 
 def _claim(
-    session: Session, claimant: Claimant, token: str, lease_seconds: float, held: Capacity
+    database: Database, claimant: Claimant, token: str, lease_seconds: float, held: Capacity
 ) -> tuple[Lease | None, Head | None]:
     """What was taken; or a large job for which a worker must be kept first."""
-    job, trial, unkept = _take_best(session, claimant, held)
+    line: Sequence[Head] | None = None
+    if database.is_postgresql:
+        with database.reading() as session:
+            line, unkept = _startable(_heads(session, claimant), claimant, held)
+        if not line:
+            return None, unkept
+        if line[0].is_simple:
+            of = {"token": token, "lease_seconds": lease_seconds, "by": claimant.actor.as_json()}
+            if job := _take_at_once(database, claimant, line, of):
+                return _lease(job, token, claimant), None
+            line = None  # others were quicker: there is another look
+    with database.writing() as session:
+        return _claim_in_steps(session, claimant, token, lease_seconds, held, line)
+
+
+def _claim_in_steps(
+    session: Session,
+    claimant: Claimant,
+    token: str,
+    lease_seconds: float,
+    held: Capacity,
+    line: Sequence[Head] | None,
+) -> tuple[Lease | None, Head | None]:
+    """The same where more has to be looked at: a limit, a rest; and on SQLite."""
+    job, trial, unkept = _take_best(session, claimant, held, line)
     if job is None:
         return None, unkept
     if trial:
@@ -145,20 +183,24 @@ def _heads(session: Session, claimant: Claimant) -> list[Head]:
     )
 
 
-_LEASE_OUT = (
-    update(JobProgress)
-    .where(JobProgress.job_id == bindparam("of_job"))
-    .values(
-        attempt=bindparam("of_attempt"),
-        revision=JobProgress.revision + 1,
-        lease_token=bindparam("token"),
-        lease_expires_at=now(bindparam("lease_seconds", type_=Float)),
-        last_heartbeat_at=now(),
-        eta_s=None,
-        images_per_s=None,
+def _lease_out(job_id: Any, attempt: Any) -> Update:
+    return (
+        update(JobProgress)
+        .where(JobProgress.job_id == job_id)
+        .values(
+            attempt=attempt,
+            revision=JobProgress.revision + 1,
+            lease_token=bindparam("token"),
+            lease_expires_at=now(bindparam("lease_seconds", type_=Float)),
+            last_heartbeat_at=now(),
+            eta_s=None,
+            images_per_s=None,
+        )
+        .execution_options(synchronize_session=False)
     )
-    .execution_options(synchronize_session=False)
-)
+
+
+_LEASE_OUT = _lease_out(bindparam("of_job"), bindparam("of_attempt"))
 _BEGIN_ATTEMPT = insert(Attempt).values(
     job_id=bindparam("of_job"),
     number=bindparam("of_attempt"),
@@ -168,37 +210,74 @@ _BEGIN_ATTEMPT = insert(Attempt).values(
 
 
 def _take_best(
-    session: Session, claimant: Claimant, held: Capacity
+    session: Session, claimant: Claimant, held: Capacity, line: Sequence[Head] | None
 ) -> tuple[Taken | None, frozenset[str], Head | None]:
-    """The job that was taken, what of the worker's rests it is a trial of, or what is unkept."""
+    """The job that was taken, what of the worker's rests it is a trial of, or what is unkept.
+
+    A line that was looked at a moment ago may be given; it is looked at again where that is over.
+    """
     for _ in range(LOOKS):
-        line = _heads(session, claimant)
-        while line and not held.fits(line[0].needs) and line[0].kept_by is not None:
-            if line[0].kept_by == claimant.worker_id:
-                return None, frozenset(), None
-            line = line[1:]  # another worker is kept for it
-        if not line:
-            break
-        if not held.fits(line[0].needs):
-            return None, frozenset(), line[0]
-        # a head that another claim has locked is waited for when nothing else was free before it:
-        # either it is taken after all, or the next look does not see it any more
-        for statement, which in (_first_free(line), (_TAKE_HEAD, _head_of(line))):
-            job = (
-                session.connection()
-                .execute(statement, which | {"taker": claimant.worker_id})
-                .first()
-            )
-            if job is not None:
-                return job, line[0].trial, None  # of any job of the lane it is the same
+        if line is None:
+            line, unkept = _startable(_heads(session, claimant), claimant, held)
+            if not line:
+                return None, frozenset(), unkept
+        job = _take_first(session, claimant, line)
+        if job is not None:
+            return job, line[0].trial, None  # of any job of the lane it is the same
+        line = None
     return None, frozenset(), None
+
+
+def _startable(
+    line: Sequence[Head], claimant: Claimant, held: Capacity
+) -> tuple[Sequence[Head], Head | None]:
+    """A line as far as a claimant may begin with it; or the job for which none is kept yet."""
+    while line and not held.fits(line[0].needs):
+        if line[0].kept_by is None:
+            return [], line[0]
+        if line[0].kept_by == claimant.worker_id:
+            return [], None
+        line = line[1:]  # another worker is kept for it
+    return line, None
+
+
+def _take_first(session: Session, claimant: Claimant, line: Sequence[Head]) -> Taken | None:
+    """The job that was taken; none where other claims were quicker."""
+    for name, which in _ways_to_take(line):
+        asked = which | {"taker": claimant.worker_id}
+        job = session.connection().execute(_IN_STEPS[name], asked).first()
+        if job is not None:
+            return job
+    return None
+
+
+def _take_at_once(
+    database: Database, claimant: Claimant, line: Sequence[Head], of: dict[str, Any]
+) -> Taken | None:
+    """The same with all that belongs to a claim."""
+    for name, which in _ways_to_take(line):
+        asked = which | {"taker": claimant.worker_id} | of
+        with database.writing_at_once() as session:
+            job = session.connection().execute(_AT_ONCE[name], asked).first()
+        if job is not None:
+            return job
+    return None
+
+
+def _ways_to_take(line: Sequence[Head]) -> Sequence[tuple[str, dict[str, int]]]:
+    """The statements that take the first job of a line, by their names, each if none before did.
+
+    A head that another claim has locked is waited for when nothing else was free before it: either
+    it is taken after all, or the next look does not see it any more.
+    """
+    return _first_free(line), ("head", _head_of(line))
 
 
 def _head_of(line: Sequence[Head]) -> dict[str, int]:
     return {"head_id": line[0].job_id, "lane": line[0].lane_id}
 
 
-def _first_free(line: Sequence[Head]) -> tuple[ReturningUpdate[Any], dict[str, int]]:
+def _first_free(line: Sequence[Head]) -> tuple[str, dict[str, int]]:
     """The statement that takes the first job of the best lane that no other claim has locked.
 
     It takes none that comes after the head of another lane, as far as can be known: what others
@@ -206,14 +285,14 @@ def _first_free(line: Sequence[Head]) -> tuple[ReturningUpdate[Any], dict[str, i
     """
     best = line[0]
     if len(line) == 1:
-        return _TAKE_ANY, {"lane": best.lane_id}
+        return "any", {"lane": best.lane_id}
     other = line[1]
     if best.rank < other.rank:
-        return _TAKE_FROM, {"lane": best.lane_id, "bound": other.priority}
+        return "from", {"lane": best.lane_id, "bound": other.priority}
     if best.priority > other.priority:
-        return _TAKE_ABOVE, {"lane": best.lane_id, "bound": other.priority}
+        return "above", {"lane": best.lane_id, "bound": other.priority}
     bounds = {"bound": other.priority, "bound_id": other.job_id}
-    return _TAKE_BEFORE, {"lane": best.lane_id} | bounds
+    return "before", {"lane": best.lane_id} | bounds
 
 
 def _take(which: ColumnElement[bool]) -> ReturningUpdate[Any]:
@@ -244,15 +323,35 @@ def _is_first_free(*bounds: ColumnElement[bool]) -> ColumnElement[bool]:
     )
 
 
+def _at_once(take: ReturningUpdate[Any]) -> Select[Any]:
+    """The statement for PostgreSQL that takes a job with all that belongs to it."""
+    taken = take.cte("taken")
+    progress = _lease_out(taken.c.id, taken.c.attempt).cte("of_progress")
+    columns = ["job_id", "number", "worker_id", "started_at"]
+    attempt = select(taken.c.id, taken.c.attempt, bindparam("taker", type_=BigInteger), now())
+    begun = insert(Attempt).from_select(columns, attempt).cte("of_attempt")
+    payload: ColumnElement[Any] = literal_column("""'{"state": "running"}'::json""")
+    first: ColumnElement[int] = literal_column("1")
+    about = (taken.c.id.label("job_id"), taken.c.attempt)
+    moved = select(*about, payload.label("payload"), first.label("place")).subquery()
+    event = events.insert_of(moved, "claimed").cte("of_events")
+    counted = sharing.begin_of(taken).cte("of_usage")
+    # what is written first here is done last: whatever waits for the lock of the history
+    return select(*taken.c).add_cte(counted, event, begun, progress)
+
+
 # made once: a worker executes them again and again
-_TAKE_ANY = _take(_is_first_free())
-_TAKE_ABOVE = _take(_is_first_free(Job.priority > bindparam("bound")))
-_TAKE_FROM = _take(_is_first_free(Job.priority >= bindparam("bound")))
-_TAKE_BEFORE = _take(
-    _is_first_free(Job.priority == bindparam("bound"), Job.id < bindparam("bound_id"))
-)
-# the lane too: a job that was waited for may have changed what it needs meanwhile
-_TAKE_HEAD = _take((Job.id == bindparam("head_id")) & (Job.lane_id == bindparam("lane")))
+_IN_STEPS: dict[str, ReturningUpdate[Any]] = {
+    "any": _take(_is_first_free()),
+    "above": _take(_is_first_free(Job.priority > bindparam("bound"))),
+    "from": _take(_is_first_free(Job.priority >= bindparam("bound"))),
+    "before": _take(
+        _is_first_free(Job.priority == bindparam("bound"), Job.id < bindparam("bound_id"))
+    ),
+    # the lane too: a job that was waited for may have changed what it needs meanwhile
+    "head": _take((Job.id == bindparam("head_id")) & (Job.lane_id == bindparam("lane"))),
+}
+_AT_ONCE = {name: _at_once(take) for name, take in _IN_STEPS.items()}
 
 
 def _lease(job: Taken, token: str, claimant: Claimant) -> Lease:

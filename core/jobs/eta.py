@@ -26,7 +26,7 @@ from core.database.engine import Database
 from core.database.hints import in_passing
 from core.database.models import Job, JobProgress, Lane, Worker, training_began
 from core.jobs import lanes, rests, sharing, turns
-from core.jobs.capacity import Capacity, Requirements
+from core.jobs.capacity import Capacity, Requirements, requirements
 from core.jobs.sharing import Standing
 from core.messages import Message
 
@@ -64,15 +64,15 @@ class Forecast:
     """The live workers that somebody has drained."""
     capacities: Mapping[int, Capacity]
     """What one run can have of each now when it is idle, by its id."""
-    places: Mapping[int, int]
+    places: dict[int, int]
     """Place of each job in its queue, from 1."""
-    lengths: Mapping[str, int]
+    lengths: dict[str, int]
     """Due jobs of each queue that have a place, at most `LOOKED_AT`."""
-    ends: Mapping[tuple[str, str], tuple[int, int]]
+    ends: dict[tuple[str, str], tuple[int, int]]
     """Priority and number of the last job of each queue and owner that has a place."""
-    starts: Mapping[int, float]
+    starts: dict[int, float]
     """Seconds until each job starts; infinite where there is nothing to go by."""
-    long: Collection[str]
+    long: set[str]
     """The queues of which not all due jobs have a place."""
     free: Mapping[int, int]
     """Free slots of each worker, by its id."""
@@ -82,6 +82,29 @@ class Forecast:
     """The workers that take nothing else before some large jobs, by those."""
     passed: Collection[int]
     """The jobs before which later ones of other owners go, who have used less."""
+    tail: _Tail
+    """What jobs that come after all of these are given their places by."""
+
+    def add(self, job: Job) -> bool:
+        """Give a due job that was not there yet its place, where that is the last of its queue.
+
+        Returns:
+            Whether that is so. Where others wait in the queue too, it depends on what they have
+            used; where no live worker that is known can run it, one may have come meanwhile.
+        """
+        queue, owner = job.queue, sharing.owner_of(job)
+        places = {who: end for (where, who), end in self.ends.items() if where == queue}
+        is_alone = all(end == _BEFORE_ALL for who, end in places.items() if who != owner)
+        is_last = (-job.priority, job.id) > places.get(owner, _BEFORE_ALL)
+        is_known = owner in self.tail.owners and queue not in self.long
+        if not (is_alone and is_last and is_known and self.tail.can_run(job)):
+            return False
+        self.starts[job.id] = self.tail.start_of(job)
+        self.lengths[queue] = self.places[job.id] = self.lengths.get(queue, 0) + 1
+        self.ends[queue, owner] = (-job.priority, job.id)
+        if self.lengths[queue] >= LOOKED_AT:
+            self.long.add(queue)
+        return True
 
     def is_far(self, job: Job) -> bool:
         """Whether a due job has more before it than is looked at."""
@@ -117,7 +140,12 @@ class _SharedForecast:
         with self._lock:
             newest = self._newest
             is_over = monotonic() >= self._over_at
-            if newest is None or is_over or not all(newest.has(job) for job in due):
+            # a submit asks of a job that is newer than any forecast
+            if (
+                newest is None
+                or is_over
+                or not all(newest.has(job) or newest.add(job) for job in due)
+            ):
                 newest = self._newest = play(session)
                 self._over_at = monotonic() + MAX_AGE_S
             return newest
@@ -135,6 +163,7 @@ def play(session: Session) -> Forecast:
     line, long = _shortened(waiting, waiting.in_order(waiting.rows, slots, running, typical))
     places: dict[int, int] = {}
     lengths: Counter[str] = Counter()
+    ends: dict[tuple[str, str], tuple[int, int]]
     ends = {(each.queue, each.owner): _BEFORE_ALL for each in lane_of.values()}
     for job in line:
         lane = lane_of[job.lane_id]
@@ -154,6 +183,7 @@ def play(session: Session) -> Forecast:
         held_up=waiting.held_up,
         kept=waiting.kept,
         passed=turns.passed(line, waiting.place_of),
+        tail=_Tail(slots, typical, waiting.standings.keys()),
     )
 
 
@@ -366,7 +396,7 @@ def _typical_epoch_s(session: Session) -> dict[str, float]:
     return {dataset: statistics.median(each[:TYPICAL_OF]) for dataset, each in seconds.items()}
 
 
-def _work_s(job: Row[Any] | Candidate, typical: Mapping[str, float]) -> float:
+def _work_s(job: Row[Any] | Candidate | Job, typical: Mapping[str, float]) -> float:
     """Seconds that a job has before it; infinite where there is nothing to go by."""
     if job.dataset not in typical:
         return math.inf
@@ -437,6 +467,27 @@ class _Slots:
         return self._known_givers[wanted]
 
 
+@dataclass(frozen=True, slots=True)
+class _Tail:
+    """The slots as they are once all jobs of a forecast have begun."""
+
+    slots: Sequence[_Slots]
+    typical: Mapping[str, float]
+    owners: Collection[str]
+    """Those of whom it is known how they stand."""
+
+    def can_run(self, job: Job) -> bool:
+        """Whether some slot will be free for a job."""
+        wanted = requirements(job)
+        fitting = (each.free_in_s and each.fit(job.queue, wanted) for each in self.slots)
+        return job.devices == 1 and any(fitting)
+
+    def start_of(self, job: Job) -> float:
+        """In how many seconds a job begins, which has its slot from then on."""
+        lane = _Lane(job.queue, sharing.owner_of(job), requirements(job))
+        return _starts([job], {job.lane_id: lane}, self.slots, self.typical)[job.id]
+
+
 def _running(session: Session, workers: Sequence[tuple[Worker, Capacity]]) -> list[Any]:
     """What runs on some workers, and how far it is."""
     columns = (Job.worker_id, Job.owner, Job.desired, Job.devices, JobProgress.eta_s, *_WORK)
@@ -476,7 +527,7 @@ def _free(slots: Iterable[_Slots]) -> Counter[int]:
 
 
 def _starts(
-    line: Sequence[Row[Any] | Candidate],
+    line: Sequence[Row[Any] | Candidate | Job],
     lane_of: Mapping[int, _Lane],
     slots: Sequence[_Slots],
     typical: Mapping[str, float],

@@ -8,18 +8,27 @@ transaction holds a lock from its first event to its commit; SQLite has one writ
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     ColumnElement,
+    FromClause,
+    Insert,
     Integer,
     String,
+    Text,
     bindparam,
+    cast,
+    column,
     func,
     insert,
+    literal_column,
     select,
+    true,
 )
 from sqlalchemy.orm import Session
 
@@ -82,8 +91,16 @@ def append_of_many(
         [(job_id, payload)] = payloads.items()
         append(session, job_id, actor, kind, 0, payload)
         return
-    hold(session)
     by = actor.as_json()
+    if is_postgresql(session):
+        rows = [
+            {"place": place, "job_id": job_id, "attempt": 0, "payload": dict(payload)}
+            for place, (job_id, payload) in enumerate(payloads.items())
+        ]
+        session.connection().execute(
+            _APPEND_MANY, {"by": by, "of_kind": kind, "rows": json.dumps(rows)}
+        )
+        return
     rows = [
         {"of_job": job_id, "by": by, "of_kind": kind, "of_attempt": 0, "stored": dict(payload)}
         for job_id, payload in payloads.items()
@@ -101,12 +118,49 @@ _VALUES: dict[str, ColumnElement[Any]] = {
 }
 _LOCK = func.pg_advisory_xact_lock(LOCK)
 
+
+HELD = select(_LOCK.label("lock"), now().label("at")).cte("held")
+"""The lock of the history within one statement, and the moment from which on it is held."""
+
+
+def insert_of(moved: FromClause, kind: EventKind | None = None) -> Insert:
+    """A statement for PostgreSQL that tells of jobs: it may be a part of the one that moves them.
+
+    Args:
+        moved: their rows: `job_id`, `attempt`, `payload`, and `place`, their order in the history.
+        kind: what happened; None: a parameter of the statement, as who did it is: `by`.
+    """
+    of_kind = _VALUES["kind"] if kind is None else literal_column(repr(kind))
+    about = (moved.c.attempt, moved.c.payload)
+    source = select(moved.c.job_id, now(), _VALUES["actor"], of_kind, *about)
+    # each row gets its number behind the join, and so under the lock
+    ordered = source.select_from(HELD.join(moved, true())).order_by(moved.c.place)
+    return insert(JobEvent).from_select(list(_VALUES), ordered)
+
+
 # made once: each move of a job is told
 _APPEND = insert(JobEvent).values(_VALUES)
 # by the same statement: the row gets its id once the lock is there, since that is volatile
 _APPEND_LOCKED = insert(JobEvent).from_select(
     list(_VALUES), select(*_VALUES.values()).select_from(select(_LOCK).subquery())
 )
+
+
+def _append_many() -> Insert:
+    sent = (
+        func.json_to_recordset(cast(bindparam("rows", type_=Text), JSON))
+        .table_valued(
+            column("place", Integer),
+            column("job_id", BigInteger),
+            column("attempt", Integer),
+            column("payload", JSON),
+        )
+        .render_derived(with_types=True)
+    )
+    return insert_of(sent)
+
+
+_APPEND_MANY = _append_many()
 
 
 def append_once(

@@ -39,6 +39,10 @@ IN_ORDER = (Job.priority.desc(), Job.id)
 
 NEEDS = (Lane.device, Lane.devices, Lane.pinned_precision, Lane.pinned_threads, Lane.dataset)
 KEPT = (Lane.kept_worker_id, Lane.kept_job_id)
+KEY = ("queue", *(column.key for column in NEEDS), "owner")
+
+_FIND = select(Lane.id).where(*(getattr(Lane, name) == bindparam(name) for name in KEY))
+"""Made once: each submit asks it."""
 
 
 class Head(NamedTuple):
@@ -56,6 +60,13 @@ class Head(NamedTuple):
     """The worker that takes nothing else before this job; None: none does."""
     trial: frozenset[str] = frozenset()
     """Kinds of work of this job that the worker rested from, and is to try again."""
+    has_no_limit: bool = False
+    """Whether its owner has used something, and may use as much as there is."""
+
+    @property
+    def is_simple(self) -> bool:
+        """Whether nothing has to be looked at for it to begin, or written down besides."""
+        return self.has_no_limit and not self.trial
 
     @property
     def key(self) -> tuple[int, float, int]:
@@ -77,15 +88,14 @@ FIRST_DUE_AT = (
 
 def find(session: Session, queue: str, needs: Requirements, owner: str) -> int:
     """The id of the lane for such jobs, which is made where there is none."""
-    key = _key(queue, needs) | {"owner": owner}
-    wanted = select(Lane.id).filter_by(**key)
-    found = session.scalar(wanted)
+    key = key_of(queue, needs, owner)
+    found: int | None = session.connection().execute(_FIND, key).scalar()
     if found is None:
         # whoever makes a lane has this lock first: two that wait for each other's lane never meet
         events.hold(session)
         new = insert_or(session, Lane).values(**key, notified_at=now())
         session.execute(new.on_conflict_do_nothing())
-        found = session.scalars(wanted).one()
+        found = session.connection().execute(_FIND, key).scalar_one()
     return found
 
 
@@ -118,6 +128,7 @@ def heads(
             *(row.id, row.priority, row.lane_id, needs, row.owner, ranks[row.owner], row.queue),
             row.kept_by if row.kept_job_id == row.id else None,
             trial & capacity.work(needs) if trial else trial,
+            standings[row.owner].has_no_limit,
         )
         for row in rows
         if row.owner in ranks and (needs := fitting.needs_of(row))
@@ -188,7 +199,8 @@ def needs_of(lane: Any) -> Requirements:
     return Requirements(lane.device, lane.devices, precision, threads, lane.dataset)
 
 
-def _key(queue: str, needs: Requirements) -> dict[str, Any]:
+def key_of(queue: str, needs: Requirements, owner: str) -> dict[str, Any]:
+    """What tells a lane from all others, as the columns of `KEY`."""
     return {
         "queue": queue,
         "device": needs.device,
@@ -196,4 +208,5 @@ def _key(queue: str, needs: Requirements) -> dict[str, Any]:
         "pinned_precision": needs.precision or "",
         "pinned_threads": needs.threads or 0,
         "dataset": needs.dataset,
+        "owner": owner,
     }

@@ -7,21 +7,23 @@ notifies workers or watchers; neither message carries anything that can go stale
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
-from sqlalchemy import select
+from sqlalchemy import String, bindparam, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
 
 from core.database.clock import now
 from core.database.engine import Database
-from core.database.models import MEASURED, Clone, Job, JobProgress, JobTag
+from core.database.models import MEASURED, Job, JobTag, Lane
 from core.errors import Conflict, Forbidden
-from core.jobs import events, lanes, limits, sharing, snapshots
+from core.jobs import events, insertion, lanes, limits, sharing, snapshots
 from core.jobs import values as listed
 from core.jobs.actors import Actor, may, refuse_unless_allowed, sees
 from core.jobs.capacity import Requirements, requirements
+from core.jobs.insertion import New
 from core.jobs.moves import NOTHING_DONE, UNPINNED, asked, change, ended, locked
 from core.messages import message
 from core.spec import facts
@@ -56,9 +58,11 @@ def submit(
             as much room as it may.
     """
     _refuse_unless_submitter(actor)
-    about = _About(actor.name, preset, priority, queue, tags)
-    made = [_Made(_made(name, spec, about, submission_token), cloned_from, private)]
-    [job] = _inserted(database, actor, made)
+    wanted = Wanted(name, spec, preset, priority, queue, tags, cloned_from, private)
+    new = _new(actor, wanted, submission_token)
+    job = _inserted_at_once(database, actor, new)
+    if job is None:
+        [job] = _inserted(database, actor, [new])
     return job
 
 
@@ -91,12 +95,10 @@ def submit_many(
         Conflict: as for `submit`.
     """
     _refuse_unless_submitter(actor)
-    made = []
-    for number, each in enumerate(wanted):
-        about = _About(actor.name, each.preset, each.priority, each.queue, each.tags)
-        job = _made(each.name, each.spec, about, _token_of(submission_token, number))
-        made.append(_Made(job, each.cloned_from, each.private))
-    return _inserted(database, actor, made)
+    new = [
+        _new(actor, each, _token_of(submission_token, number)) for number, each in enumerate(wanted)
+    ]
+    return _inserted(database, actor, new)
 
 
 def submit_for_seeds(
@@ -124,18 +126,13 @@ def submit_for_seeds(
         Conflict: as for `submit`.
     """
     _refuse_unless_submitter(actor)
-    about = _About(actor.name, preset, priority, queue, tags)
-    jobs = [
-        _made(
-            name_for_seed(name, seed),
-            spec.model_copy(update={"seed": seed}),
-            about,
-            _token_of(submission_token, number),
-        )
-        for number, seed in enumerate(seeds)
-    ]
-    made = [_Made(job, cloned_from, private) for job in jobs]
-    return _inserted(database, actor, made, are_together=True)
+    wanted = Wanted(name, spec, preset, priority, queue, tags, cloned_from, private)
+    new = []
+    for number, seed in enumerate(seeds):
+        own_spec = spec.model_copy(update={"seed": seed})
+        of_seed = replace(wanted, name=name_for_seed(name, seed), spec=own_spec)
+        new.append(_new(actor, of_seed, _token_of(submission_token, number)))
+    return _inserted(database, actor, new, are_together=True)
 
 
 def name_for_seed(name: str, seed: int) -> str:
@@ -160,71 +157,46 @@ def _refuse_unless_submitter(actor: Actor) -> None:
         raise Forbidden(message("actor.may_not_submit", name=actor.name))
 
 
-@dataclass(frozen=True, slots=True)
-class _About:
-    """What the jobs of a submit have in common besides their spec."""
-
-    owner: str
-    preset: str | None
-    priority: int
-    queue: str
-    tags: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """A job that has no number yet, and the job that it began as a copy of."""
-
-    job: Job
-    parent_id: int | None
-    private: bool | None
-    """None: where the one that it is a copy of is."""
-
-    def is_private(self, parents: Mapping[int, Job]) -> bool:
-        """Whether only its owner and administrators are to see it."""
-        if self.private is not None or self.parent_id is None:
-            return bool(self.private)
-        return self.parent_id in parents and parents[self.parent_id].is_private
-
-
-def _made(name: str, spec: TrainingSpec, about: _About, token: str | None) -> Job:
-    stored = spec.model_dump(mode="json")
-    return Job(
-        name=name,
-        folded_name=name.casefold(),
-        preset=about.preset,
-        spec=stored,
-        dataset=facts.dataset(stored),
-        model=facts.model(stored),
-        owner=about.owner,
-        tags=list(dict.fromkeys(about.tags)),
-        submission_token=token,
-        priority=about.priority,
-        queue=about.queue,
-        device=spec.device,
-        devices=spec.devices,
-        state="queued",
-        desired="run",
-        attempt=0,
-        own_revision=1,
-        resets=0,
-        created_at=now(),
-        available_at=now(),
-        crashes=0,
-        losses=0,
-        secured_step=0,
-        epochs=spec.epochs,
-        batches=0,
-        progress=JobProgress(revision=0, attempt=0, epoch=0, batch=0),
+def _new(actor: Actor, wanted: Wanted, token: str | None) -> New:
+    return insertion.new(
+        wanted.name,
+        wanted.spec,
+        owner=actor.name,
+        preset=wanted.preset,
+        priority=wanted.priority,
+        queue=wanted.queue,
+        tags=wanted.tags,
+        token=token,
+        parent_id=wanted.cloned_from,
+        private=wanted.private,
     )
 
 
+def _inserted_at_once(database: Database, actor: Actor, new: New) -> Job | None:
+    """Insert a job by one statement where that is enough; None: nothing was inserted.
+
+    It is where one look finds its lane, no job by its token, and no limit to be counted against. So
+    PostgreSQL holds the lock of the history for the insert alone, and no process that is held up
+    keeps it. SQLite has one writer at a time anyway.
+    """
+    if new.parent_id is not None or not database.is_postgresql:
+        return None
+    try:
+        with database.reading() as session:
+            new.columns["lane_id"] = _lane_where_nothing_hinders(session, new)
+        if new.columns["lane_id"] is None:
+            return None
+        with database.writing_at_once() as session:
+            return insertion.insert_and_tell(session, actor, new)
+    except IntegrityError:  # the same submit came a moment earlier
+        return None
+
+
 def _inserted(
-    database: Database, actor: Actor, made: Sequence[_Made], *, are_together: bool = False
+    database: Database, actor: Actor, new: Sequence[New], *, are_together: bool = False
 ) -> list[Job]:
     """Insert jobs in one transaction, or return those of an earlier submit by the same tokens."""
-    jobs = [each.job for each in made]
-    tokens = [job.submission_token for job in jobs if job.submission_token is not None]
+    tokens = [token for each in new if (token := each.columns["submission_token"]) is not None]
     if tokens:  # of a longer submit by the same key all are found, or it would pass for this one
         tokens.append(_token_of(tokens[0], len(tokens)) or "")
     try:
@@ -232,13 +204,12 @@ def _inserted(
             known = _of_submission(session, tokens)
             if known:
                 return known
-            limits.refuse_more(session, sharing.owner_of(jobs[0]), len(jobs))
-            _add(session, actor, made)
+            limits.refuse_more(session, actor.name, len(new))
+            jobs = _add(session, actor, new)
             if are_together:
-                tag = tag_of_seeds(jobs[0])
-                for job in jobs:
-                    _tag(session, job, tag)
-            _tell(session, actor, jobs)  # the history's lock is taken last
+                _tag_all(session, jobs, tag_of_seeds(jobs[0]))
+            payloads = {job.id: insertion.payload_of(job) for job in jobs}
+            events.append_of_many(session, actor, "submitted", payloads)  # its lock is taken last
             return jobs
     except IntegrityError:  # on PostgreSQL: the same submit came a moment earlier
         with database.reading() as session:
@@ -246,6 +217,25 @@ def _inserted(
         if not known:
             raise
         return known
+
+
+def _lane_where_nothing_hinders(session: Session, new: New) -> int | None:
+    """The lane of a job that is to be inserted without another look; None: there is more to it."""
+    columns = new.columns
+    asked = lanes.key_of(columns["queue"], new.needs, columns["owner"])
+    found = session.connection().execute(
+        _LANE_WHERE_NOTHING_HINDERS, asked | {"token": columns["submission_token"]}
+    )
+    lane_id: int | None = found.scalar()
+    return lane_id
+
+
+_LANE_WHERE_NOTHING_HINDERS = select(Lane.id).where(
+    *(getattr(Lane, name) == bindparam(name) for name in lanes.KEY),
+    ~exists().where(Job.submission_token == bindparam("token", type_=String)),
+    ~limits.of_more(bindparam("owner", type_=String)),
+)
+"""Made once. It is answered by a row, or by none."""
 
 
 def _of_submission(session: Session, tokens: Sequence[str]) -> list[Job]:
@@ -256,54 +246,35 @@ def _of_submission(session: Session, tokens: Sequence[str]) -> list[Job]:
     return sorted(found, key=lambda job: job.id)
 
 
-def _add(session: Session, actor: Actor, made: Sequence[_Made]) -> None:
+def _add(session: Session, actor: Actor, new: Sequence[New]) -> list[Job]:
     """Insert jobs with all of their rows, in a few statements however many they are."""
-    jobs = [each.job for each in made]
-    parents = _parents(session, actor, {each.parent_id for each in made} - {None})
-    for each in made:
-        each.job.is_private = each.is_private(parents)
-    _give_lanes(session, jobs)
-    if len(jobs) > 1:  # rows with an expression in them would be inserted one by one
-        moment = session.scalar(select(now()))
-        for job in jobs:
-            job.created_at = job.available_at = moment
-    session.add_all(jobs)
-    session.flush()
-    _read_again(session, jobs)
-    session.add_all(
-        Clone(job_id=each.job.id, parent_id=each.parent_id)
-        for each in made
-        if each.parent_id in parents
-    )
-    session.add_all(JobTag(job_id=job.id, tag=tag) for job in jobs for tag in job.tags)
-    listed.write_of_specs(session, {job.id: job.spec for job in jobs})
-
-
-def _give_lanes(session: Session, jobs: Sequence[Job]) -> None:
-    known: dict[tuple[str, Requirements, str], int] = {}
-    for job in jobs:
-        key = job.queue, requirements(job), sharing.owner_of(job)
+    parents = _parents(session, actor, {each.parent_id for each in new} - {None})
+    known: dict[tuple[str, Requirements], int] = {}
+    for each in new:
+        each.give_privacy(parents)
+        key = each.columns["queue"], each.needs
         if key not in known:
-            known[key] = lanes.find(session, *key)
-        job.lane_id = known[key]
+            known[key] = lanes.find(session, *key, each.columns["owner"])
+        each.columns["lane_id"] = known[key]
+    return insertion.insert_all(session, new, parents)
 
 
-def _read_again(session: Session, jobs: Sequence[Job]) -> None:
-    """Read what the database has made of some jobs."""
-    query = select(Job).where(Job.id.in_([job.id for job in jobs]))
-    session.scalars(query.execution_options(populate_existing=True)).all()
-
-
-def _tell(session: Session, actor: Actor, jobs: Sequence[Job]) -> None:
-    names = ("state", "name", "queue", "priority", "preset")
-    payloads = {job.id: {name: getattr(job, name) for name in names} for job in jobs}
-    events.append_of_many(session, actor, "submitted", payloads)
-
-
-def _tag(session: Session, job: Job, tag: str) -> None:
-    if tag not in job.tags:
-        job.tags = [*job.tags, tag]
-        session.add(JobTag(job_id=job.id, tag=tag))
+def _tag_all(session: Session, jobs: Sequence[Job], tag: str) -> None:
+    """Give jobs that were inserted a moment ago a tag that names one of them."""
+    others = [job for job in jobs if tag not in job.tags]
+    if not others:
+        return
+    tags = [*others[0].tags, tag]  # whatever else they have, all have alike
+    ids = [job.id for job in others]
+    session.execute(
+        update(Job)
+        .where(Job.id.in_(ids))
+        .values(tags=tags)
+        .execution_options(synchronize_session=False)
+    )
+    session.execute(insert(JobTag), [{"job_id": job_id, "tag": tag} for job_id in ids])
+    for job in others:
+        set_committed_value(job, "tags", tags)
 
 
 def _parents(session: Session, actor: Actor, numbers: Collection[int | None]) -> dict[int, Job]:

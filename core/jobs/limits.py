@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, delete, exists, func, select
 from sqlalchemy.orm import Session
 
 from core.database.dialects import insert_or
@@ -44,13 +44,25 @@ def every(session: Session) -> dict[str, Limits]:
 
 def of_owner(session: Session, owner: str) -> Limits:
     """What an owner may use: their own limits, and those of everybody where they have none."""
-    own, common = (
-        session.get(OwnerLimit, name, populate_existing=True) for name in (owner, sharing.EVERYBODY)
+    owners = (owner, sharing.EVERYBODY)
+    found = session.scalars(
+        select(OwnerLimit)
+        .where(OwnerLimit.owner.in_(owners))
+        .execution_options(populate_existing=True)
     )
+    rows = {row.owner: row for row in found}
+    own, common = map(rows.get, owners)
     if own is None or common is None:
         return _limits(own or common or OwnerLimit())
     mine, all_ = asdict(_limits(own)), asdict(_limits(common))
     return Limits(**{name: all_[name] if mine[name] is None else mine[name] for name in mine})
+
+
+def of_more(owner: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether anything limits how much an owner may have waiting: for `refuse_more` to look at."""
+    is_theirs = OwnerLimit.owner.in_([owner, sharing.EVERYBODY])
+    is_one = OwnerLimit.most_queued.is_not(None) | OwnerLimit.storage_bytes.is_not(None)
+    return exists().where(is_theirs, is_one)
 
 
 def refuse_more(session: Session, owner: str, count: int) -> None:

@@ -14,12 +14,16 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
+    JSON,
+    FromClause,
     Row,
     Select,
     String,
+    Update,
     bindparam,
     func,
     insert,
+    literal_column,
     select,
     true,
     update,
@@ -28,6 +32,7 @@ from sqlalchemy.orm import Session, aliased
 
 from core.database.clock import now
 from core.database.models import Job, Lane, OwnerLimit, OwnerUse
+from core.jobs.events import HELD
 from core.messages import Message, message
 
 HALF_LIFE_S = 7 * 86400.0
@@ -125,6 +130,13 @@ class Standing:
     owner: str
     use: Use = Use()
     limits: Limits = Limits()
+
+    @property
+    def has_no_limit(self) -> bool:
+        """Whether nothing can hinder this owner, who has begun a job before."""
+        own = self.limits
+        is_limited = own.most_running is not None or own.device_hours_a_week is not None
+        return self.use.as_of is not None and not is_limited
 
     def hindrance(self, moment: datetime) -> Message | None:
         """Why no other job of this owner may begin now; None: one may."""
@@ -232,6 +244,56 @@ def begin(session: Session, owner: str, devices: int) -> None:
         _write(session, owner, values)
 
 
+def begin_of(taken: FromClause) -> Update:
+    """A part of the statement for PostgreSQL that takes jobs: it counts them, as `begin` does.
+
+    Whoever changes such a row holds the lock of the history, this too: so the row that is changed
+    is the newest, and no older than the moment from which on the lock is held.
+    """
+    columns = (taken.c.owner, taken.c.devices, HELD.c.at)
+    begun = select(*columns).select_from(taken.join(HELD, true())).subquery("begun")
+    moment = begun.c.at
+    passed_s = func.greatest(func.extract("epoch", moment - OwnerUse.as_of), 0.0)
+    kept = func.power(2.0, -passed_s / HALF_LIFE_S)
+    grown = OwnerUse.devices * (1.0 - kept) * (HALF_LIFE_S / math.log(2))
+    return (
+        update(OwnerUse)
+        .where(OwnerUse.owner == begun.c.owner)
+        .values(
+            device_seconds=OwnerUse.device_seconds * kept + grown,
+            as_of=func.greatest(moment, OwnerUse.as_of),
+            devices=OwnerUse.devices + begun.c.devices,
+            runs=OwnerUse.runs + 1,
+            days=literal_column(_DAYS_UNTIL_BEGUN, JSON),
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
+_DAYS_UNTIL_BEGUN = f"""(
+    SELECT coalesce(json_object_agg(day, seconds), '{{}}'::json) FROM (
+        SELECT day, sum(seconds) AS seconds FROM (
+            SELECT key AS day, value::float8 AS seconds FROM json_each_text(usage.days)
+            UNION ALL
+            SELECT to_char(midnight, 'YYYY-MM-DD'), usage.devices * extract(epoch FROM
+                least(midnight + interval '1 day', begun.at AT TIME ZONE 'UTC')
+                - greatest(midnight, usage.as_of AT TIME ZONE 'UTC'))
+            FROM generate_series(
+                greatest(
+                    date_trunc('day', usage.as_of AT TIME ZONE 'UTC'),
+                    date_trunc('day', begun.at AT TIME ZONE 'UTC') - interval '{DAYS - 1} days'),
+                begun.at AT TIME ZONE 'UTC',
+                interval '1 day') AS midnight
+            WHERE usage.devices > 0 AND begun.at > usage.as_of
+        ) AS parts
+        WHERE day >=
+            to_char(begun.at AT TIME ZONE 'UTC' - interval '{DAYS - 1} days', 'YYYY-MM-DD')
+        GROUP BY day
+    ) AS sums
+)"""  # noqa: S608
+"""`Use._days`, in SQL: the days, with what was in use until now divided among them."""
+
+
 def end(session: Session, job_id: int) -> None:
     """Count the attempt of a job that has ended; under the lock of the history, as `begin`."""
     row = session.connection().execute(_OF_JOB, {"of_job": job_id}).one()
@@ -254,9 +316,11 @@ def _values(use: Use) -> dict[str, Any]:
 
 
 def _write(session: Session, owner: str, values: dict[str, Any]) -> None:
-    session.execute(
-        update(OwnerUse)
-        .where(OwnerUse.owner == owner)
-        .values(values)
-        .execution_options(synchronize_session=False)
-    )
+    session.connection().execute(_WRITE, values | {"of_owner": owner})
+
+
+_WRITE = (
+    update(OwnerUse)
+    .where(OwnerUse.owner == bindparam("of_owner", type_=String))
+    .values({name: bindparam(name) for name in _values(Use())})
+)

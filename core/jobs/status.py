@@ -67,9 +67,11 @@ def _paused(job: Job) -> QueueStatus:
 
 
 def _explain_queued(session: Session, jobs: Sequence[Job]) -> dict[int, QueueStatus]:
-    moment = session.scalars(select(now())).one()
-    held = [job for job in jobs if job.available_at > moment]
-    line = forecast(session, [job for job in jobs if job.available_at <= moment])
+    # whoever was due with the submit is: only for others the moment need be asked for
+    may_be_held = any(job.available_at > job.created_at for job in jobs)
+    moment = _moment(session) if may_be_held else None
+    held = [job for job in jobs if moment and job.available_at > moment]
+    line = forecast(session, [job for job in jobs if job not in held])
     fleet = _Fleet(line, session)
     ends = _last_ends(session, held) if held else {}
 
@@ -80,8 +82,8 @@ def _explain_queued(session: Session, jobs: Sequence[Job]) -> dict[int, QueueSta
         if stuck:
             return QueueStatus(line.places.get(job.id), stuck, None, is_stuck=True)
         if not fleet.fitting(job):
-            return _resting(job, fleet, moment)
-        if job.id in ends:
+            return _resting(job, fleet, moment or _moment(session))
+        if moment and job.id in ends:
             return _held(job, *ends[job.id], moment)
         if sharing.owner_of(job) in line.held_up:
             return QueueStatus(None, line.held_up[sharing.owner_of(job)], None)
@@ -92,6 +94,14 @@ def _explain_queued(session: Session, jobs: Sequence[Job]) -> dict[int, QueueSta
         return QueueStatus(None, message("queue.starting"), 0.0)  # claimed while we looked
 
     return {job.id: status(job) for job in jobs}
+
+
+def _moment(session: Session) -> datetime:
+    moment: datetime = session.connection().execute(_NOW).scalar_one()
+    return moment
+
+
+_NOW = select(now())
 
 
 def _last_ends(

@@ -6,26 +6,12 @@ and go with a retry.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import Any
 
-from sqlalchemy import (
-    ARRAY,
-    BigInteger,
-    Double,
-    Insert,
-    Table,
-    Text,
-    bindparam,
-    column,
-    delete,
-    func,
-    insert,
-    select,
-)
+from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from core.database.dialects import is_postgresql
 from core.database.models import VALUE_LENGTH, Job, JobProgress, JobValue
 from core.spec import facts
 from core.spec.spec import Spec
@@ -38,10 +24,18 @@ IMAGES_PER_S = "images_per_s"
 OF_THE_END = (DURATION, IMAGES_PER_S)
 
 
+def of_spec(spec: Spec) -> dict[str, float | str]:
+    """What a job is submitted with: numbers, and texts as they are kept, by their names."""
+    found = facts.values(spec) | {WITHOUT_SEED: facts.without_seed(spec)}
+    return {
+        name: value[:VALUE_LENGTH] if isinstance(value, str) else value
+        for name, value in found.items()
+    }
+
+
 def rows_of_spec(job_id: int, spec: Spec) -> list[dict[str, Any]]:
     """The rows of what a job is submitted with."""
-    found = facts.values(spec) | {WITHOUT_SEED: facts.without_seed(spec)}
-    return [_row(job_id, name, value) for name, value in found.items()]
+    return [_row(job_id, name, value) for name, value in of_spec(spec).items()]
 
 
 def _row(job_id: int, name: str, value: float | str) -> dict[str, Any]:
@@ -50,35 +44,25 @@ def _row(job_id: int, name: str, value: float | str) -> dict[str, Any]:
         "job_id": job_id,
         "name": name,
         "number": 0.0 if is_text else value,
-        "text": str(value)[:VALUE_LENGTH] if is_text else "",
+        "text": value if is_text else "",
     }
 
 
 def write_of_specs(session: Session, specs: Mapping[int, Spec]) -> None:
-    """Write down what some jobs are submitted with, by their numbers."""
-    _write(session, [row for job_id, spec in specs.items() for row in rows_of_spec(job_id, spec)])
+    """Write down what some jobs are submitted with, by their numbers; on SQLite.
+
+    On PostgreSQL they come with the jobs (`core.jobs.insertion`).
+    """
+    rows = [
+        (job_id, name, 0.0, value) if isinstance(value, str) else (job_id, name, value, "")
+        for job_id, spec in specs.items()
+        for name, value in of_spec(spec).items()
+    ]
+    # as the driver takes them: they are forty times as many as the jobs
+    session.connection().exec_driver_sql(_INSERT, rows)
 
 
-def _write(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows: on PostgreSQL by one statement, however many, that is given a list a column."""
-    connection = session.connection()
-    if not is_postgresql(session):
-        connection.execute(insert(_TABLE), rows)
-        return
-    connection.execute(_INSERT_AT_ONCE, {name: [row[name] for row in rows] for name in _TYPES})
-
-
-def _insert_at_once() -> Insert:
-    """Made once: a row for each place of the lists, which are as long as each other."""
-    lists = (bindparam(name, type_=ARRAY(of)) for name, of in _TYPES.items())
-    columns = (column(name, of) for name, of in _TYPES.items())
-    rows = func.unnest(*lists).table_valued(*columns).render_derived()
-    return insert(_TABLE).from_select(list(_TYPES), select(*(rows.c[name] for name in _TYPES)))
-
-
-_TABLE = cast("Table", JobValue.__table__)
-_TYPES: dict[str, Any] = {"job_id": BigInteger, "name": Text, "number": Double, "text": Text}
-_INSERT_AT_ONCE = _insert_at_once()
+_INSERT = "INSERT INTO job_values (job_id, name, number, text) VALUES (?, ?, ?, ?)"
 
 
 def write_of_end(session: Session, job_id: int) -> None:
@@ -95,7 +79,7 @@ def write_of_end(session: Session, job_id: int) -> None:
     }
     rows = [_row(job_id, name, value) for name, value in found.items() if value is not None]
     forget_end(session, job_id)
-    _write(session, rows)
+    session.connection().execute(insert(JobValue), rows)
 
 
 def forget_end(session: Session, job_id: int) -> None:

@@ -296,6 +296,14 @@ def test_a_body_that_is_too_large_is_refused(echo, browser):
     assert browser.get("/healthz").status_code == 200
 
 
+def test_a_bulk_submit_may_be_larger(echo, browser):
+    """It arrives, and what is wrong with it is named."""
+    body = {"jobs": [], "x": "x" * (2 << 20)}
+
+    assert browser.post("/api/v1/jobs/bulk", json=body).status_code == 422
+    assert browser.post("/api/v1/jobs/bulk", json=body | {"y": "y" * (3 << 20)}).status_code == 413
+
+
 def test_a_connection_outlives_a_body_that_was_refused(echo, served):
     """What is left of the body comes after the answer, in pieces larger than a head may be."""
     rest = bytes(2 << 20)

@@ -12,6 +12,7 @@ from core.database.models import Job
 from core.errors import DatabaseUnavailable
 from core.jobs import lifecycle
 from webui import actions
+from webui.addresses import LARGEST_BULK
 from webui.api import downloads, shapes
 from webui.api.answers import chosen
 from webui.api.blueprint import blueprint
@@ -32,9 +33,6 @@ from webui.api.requests import (
     selection,
 )
 from webui.context import current
-
-LARGEST_BULK = 4 * 1024 * 1024
-"""Bytes of a body that submits several runs."""
 
 IDEMPOTENCY_KEY = Parameter(
     actions.KEY,
@@ -60,7 +58,8 @@ def submit() -> tuple[Response, int, dict[str, str]]:
     jobs = actions.submit(current(), asked, request.headers.get(actions.KEY))
     if not asked.get("seeds"):
         where = {"Location": url_for("api.show", job_id=jobs[0].id)}
-        return jsonify(_as_queued(jobs[0]).as_json()), 201, where
+        is_copy = asked.get("cloned_from") is not None
+        return jsonify(_as_queued(jobs[0], is_copy=is_copy).as_json()), 201, where
     where = {"Location": url_for("api.jobs", tag=lifecycle.tag_of_seeds(jobs[0]))}
     return jsonify(_all_as_queued(jobs).as_json()), 201, where
 
@@ -79,10 +78,10 @@ def submit_many() -> tuple[Response, int]:
     return jsonify(shapes.QueuedShape(ids=[job.id for job in found]).as_json()), 201
 
 
-def _as_queued(job: Job) -> shapes.JobShape:
+def _as_queued(job: Job, *, is_copy: bool) -> shapes.JobShape:
     try:
         with current().database.reading() as session:
-            return shapes.whole_job(session, job, None)
+            return shapes.whole_job(session, job, None, is_copy=is_copy)
     except DatabaseUnavailable:  # since the submit: an error would say that nothing is queued
         return shapes.JobShape.of(job, None)
 

@@ -8,9 +8,12 @@ from core.jobs import claim, eta, lifecycle
 from core.jobs import status as queue_status
 from core.jobs.actors import LOCAL_OWNER
 from core.jobs.capacity import Requirements
+from core.spec import presets
+from tests.core.jobs.conftest import ADA
 from tests.core.jobs.waiting import (
     GPU,
     change,
+    counted,
     explain,
     leave_a_finished_run,
     run,
@@ -134,6 +137,46 @@ def test_a_job_that_came_since_is_not_missed_by_a_shared_forecast(database):
         assert explain(database, first).position == 1
 
         assert explain(database, submit(database)).position == 2
+
+
+def test_jobs_that_came_since_have_their_places_without_another_look(database):
+    leave_a_finished_run(database, 60)
+    start_worker(database, slots=2)
+    first = submit(database)
+    with shared(database):
+        explain(database, first)
+        later = [submit(database), submit(database), submit(database, priority=-1)]
+
+        with database.reading() as session, counted(database) as statements:
+            found = [queue_status.explain(session, [job])[job.id] for job in later]
+        with database.reading() as session:
+            fresh = eta.play(session)
+
+    assert statements == []
+    assert [each.position for each in found] == [fresh.places[job.id] for job in later] == [2, 3, 4]
+    assert [each.eta_s for each in found] == pytest.approx([fresh.starts[job.id] for job in later])
+
+
+@pytest.mark.parametrize(
+    "options", [{"priority": 1}, {"queue": "night"}, {"devices": 2}, {"actor": ADA}], ids=str
+)
+def test_a_job_whose_place_depends_on_others_is_looked_for(database, options):
+    """It goes first, nobody serves its queue, it needs two slots at once, or another waits too."""
+    start_worker(database, slots=2)
+    first = submit(database)
+    with shared(database):
+        explain(database, first)
+        options = {"actor": LOCAL_OWNER} | options
+        spec = presets.resolve("quick", {"devices": options.pop("devices", 1)})
+        job = lifecycle.submit(database, options.pop("actor"), name="x", spec=spec, **options)
+
+        with database.reading() as session, counted(database) as statements:
+            found = queue_status.explain(session, [job])[job.id]
+        with database.reading() as session:
+            fresh = eta.play(session)
+
+    assert statements
+    assert found.position == fresh.places.get(job.id)
 
 
 def test_a_far_job_is_no_reason_to_look_again(database, monkeypatch):

@@ -233,3 +233,31 @@ def test_racing_workers_start_no_more_than_the_limit(database, database_address)
         running = session.scalars(select(Job.id).where(Job.state == "running")).all()
     assert sorted(running) == sorted(found)
     assert uses(database)["Ada"].runs == len(found)
+
+
+def use_of(database, actor):
+    row = uses(database)[actor.name]
+    return Use(row.device_seconds, row.devices, row.runs, row.as_of, row.days)
+
+
+@pytest.mark.parametrize("days_ago", [0.0, 0.01, 2.4, 30.0])
+@pytest.mark.parametrize("own", [Limits(), Limits(most_running=9)], ids=["free", "limited"])
+def test_a_claim_counts_what_was_in_use_until_then(database, claimant, days_ago, own):
+    submit(database, ADA)
+    limits.put(database, LOCAL_OWNER, ADA.name, own)
+    have_used(database, ADA, 5000.0)
+    with database.writing() as session:
+        session.execute(
+            update(OwnerUse).values(
+                as_of=now(-86400 * days_ago), devices=3, runs=2, days={"2020-01-01": 9.0}
+            )
+        )
+    before = use_of(database, ADA)
+
+    claim(database, claimant)
+
+    after = use_of(database, ADA)
+    expected = before.at(after.as_of).changed(1, 1)
+    assert (after.devices, after.runs) == (4, 3)
+    assert after.device_seconds == pytest.approx(expected.device_seconds)
+    assert after.days == pytest.approx(expected.days)

@@ -1,9 +1,7 @@
 """The explained queue: a place, a reason and a time, for a whole page at a bounded cost."""
 
-from contextlib import contextmanager
-
 import pytest
-from sqlalchemy import event, select, update
+from sqlalchemy import select, update
 
 from core import queries, workers
 from core.database.clock import now
@@ -22,24 +20,13 @@ from tests.core.jobs.waiting import (
     CPU,
     GPU,
     change,
+    counted,
     explain,
     leave_a_finished_run,
     run,
     start_worker,
     submit,
 )
-
-
-@contextmanager
-def counted(database):
-    statements = []
-
-    def note(_connection, _cursor, statement, *_):
-        statements.append(statement)
-
-    event.listen(database.engine, "before_cursor_execute", note)
-    yield statements
-    event.remove(database.engine, "before_cursor_execute", note)
 
 
 def test_while_a_worker_that_serves_its_queue_starts_a_job_is_not_stuck(database):

@@ -1,8 +1,9 @@
 """Jobs that wait, workers that could run them, and what is told of them: for `status` and `eta`."""
 
+from contextlib import contextmanager
 from typing import NamedTuple
 
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from core import workers
 from core.database.clock import now
@@ -83,3 +84,16 @@ def explain(database, *jobs):
         statuses = queue_status.explain(session, rows)
     found = [ShownStatus.of(statuses[job.id]) if job.id in statuses else None for job in jobs]
     return found[0] if len(jobs) == 1 else found
+
+
+@contextmanager
+def counted(database):
+    """The statements that are executed meanwhile."""
+    statements = []
+
+    def note(_connection, _cursor, statement, *_):
+        statements.append(statement)
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    yield statements
+    event.remove(database.engine, "before_cursor_execute", note)

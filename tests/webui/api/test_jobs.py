@@ -290,7 +290,7 @@ def test_the_newest_snapshot_is_shown_of_a_single_run(client, lease, database):
 
 
 def test_a_submit_that_cannot_be_read_again_was_a_submit_all_the_same(client, monkeypatch):
-    def away(*_):
+    def away(*_, **__):
         raise DatabaseUnavailable("away")
 
     monkeypatch.setattr("webui.api.shapes.whole_job", away)

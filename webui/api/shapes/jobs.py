@@ -284,14 +284,23 @@ def waiting_keys(session: Session, job_ids: Sequence[int]) -> dict[int, str]:
     return {job_id: QueueStatusShape.of(waits).key for job_id, waits in explained.items()}
 
 
-def whole_job(session: Session, row: Job, worker_name: str | None) -> JobShape:
-    """A job by itself: besides, where it can resume, how it computes, and its last epoch."""
+def whole_job(
+    session: Session, row: Job, worker_name: str | None, *, is_copy: bool = True
+) -> JobShape:
+    """A job by itself: besides, where it can resume, how it computes, and its last epoch.
+
+    Args:
+        session: where to look.
+        row: the job.
+        worker_name: of the worker that runs it.
+        is_copy: whether it may have begun as a copy of another.
+    """
     waits = status.explain(session, [row]).get(row.id)
     has_begun = row.attempt > 0  # one that was submitted a moment ago has nothing of an attempt
     newest = next(iter(snapshots.newest_first(session, row.id)), None) if has_begun else None
     attempt = session.get(Attempt, (row.id, row.attempt)) if has_begun else None
     micro_batch = attempt.micro_batch if attempt else None
-    parent = session.get(Clone, row.id)
+    parent = session.get(Clone, row.id) if is_copy else None
     return JobShape.of(
         row,
         worker_name,
