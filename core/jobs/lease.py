@@ -18,7 +18,7 @@ from core.errors import LeaseLost
 from core.jobs.actors import Actor
 from core.jobs.capacity import Requirements
 from core.messages import message
-from core.states import Desired
+from core.states import Wish
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Lease:
 
 def guarded_update(
     session: Session, lease: Lease, own: dict[str, Any], of_progress: dict[str, Any]
-) -> Desired:
+) -> Wish:
     """Change the rows of a job if, and only if, `lease` still holds it.
 
     The job's own row is changed first, where it is changed at all: so is it by everybody else who
@@ -52,7 +52,7 @@ def guarded_update(
         of_progress: columns of `progress`.
 
     Returns:
-        What a person wants of the job now.
+        What is wanted of the job now; what a person wants counts before another run.
 
     Raises:
         LeaseLost: another attempt, or an end, came between. Nothing of the transaction stays.
@@ -60,7 +60,7 @@ def guarded_update(
     if own:
         _update_own(session, lease, own)
     wanted = select(Job.desired).where(Job.id == JobProgress.job_id).scalar_subquery()
-    desired: Desired | None = session.scalar(
+    found = session.execute(
         update(JobProgress)
         .where(
             JobProgress.job_id == lease.job_id,
@@ -68,12 +68,13 @@ def guarded_update(
             JobProgress.lease_token == lease.token,
         )
         .values({"last_heartbeat_at": now(), "revision": JobProgress.revision + 1} | of_progress)
-        .returning(wanted)
+        .returning(wanted.label("desired"), JobProgress.yields_to)
         .execution_options(synchronize_session=False)
-    )
-    if desired is None:
+    ).first()
+    if found is None:
         raise _lost(lease)
-    return desired
+    wish: Wish = found.desired
+    return "yield" if wish == "run" and found.yields_to is not None else wish
 
 
 def _update_own(session: Session, lease: Lease, values: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from typing import Literal, Self
 from core.database.engine import Database
 from core.database.models import Job
 from core.errors import Conflict, NotFound, Unavailable
-from core.jobs import deletion, lifecycle, rests, snapshots
+from core.jobs import deletion, lifecycle, policies, rests, snapshots
 from core.jobs.actors import LOCAL_OWNER, Actor
 from core.jobs.capacity import EVERYTHING, GPUS, Capacity, of_dataset
 from core.jobs.lease import Lease
@@ -179,6 +179,8 @@ class Schedule:
         random.seed(self._plan.seed)  # the jitter of a backoff
         self._world.faults.meanwhile = self._act_meanwhile
         self._store.meanwhile = lambda: self._act_meanwhile(among=20)
+        if self._plan.seed % 2:
+            self._allow_preemption()
         for _ in range(FIRST_JOBS):
             self._do("submit", Schedule.submit)
         while self.steps < ACTIONS:
@@ -186,6 +188,10 @@ class Schedule:
             self._act()
         self._come_to_the_end()
         self._check_the_end()
+
+    def _allow_preemption(self) -> None:
+        with self._database.writing() as session:
+            policies.put(session, LOCAL_OWNER, "default", preempts=True)
 
     # the actions
 
@@ -384,8 +390,10 @@ class Schedule:
         if self._world.faults.happened == happened and seen != true:
             raise Broken(f"{worker.name} saw {seen}, and it was {true}")
         worker.notify(result)
+        asked = worker.preempt(result)
         worker.tidy()
-        return f"{worker.name} saw {seen}, {len(self._store.blobs)} blobs are left"
+        left = len(self._store.blobs)
+        return f"{worker.name} saw {seen}, let {asked} give way, {left} blobs are left"
 
     def kill(self) -> str | None:
         """A worker is killed."""
