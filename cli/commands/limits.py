@@ -79,7 +79,7 @@ def set_limits(
 def set_queue(client: Client, queue: str, preempts: bool, as_json: bool) -> None:
     """Say whether runs of a higher priority preempt others in QUEUE.
 
-    The run that gives way saves a snapshot, waits again, and goes on exactly from there.
+    The run that gives way saves a snapshot, waits again, and resumes exactly from there.
     """
     found = client.put(f"/queues/{quote(queue, safe='')}", {"preempts": preempts})
     click.echo(text.as_json(found) if as_json else shown.queue(found))

@@ -18,7 +18,7 @@ from core.errors import LeaseLost
 from core.jobs.actors import Actor
 from core.jobs.capacity import Requirements
 from core.messages import message
-from core.states import Wish
+from core.states import Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Lease:
 
 def guarded_update(
     session: Session, lease: Lease, own: dict[str, Any], of_progress: dict[str, Any]
-) -> Wish:
+) -> Wanted:
     """Change the rows of a job if, and only if, `lease` still holds it.
 
     The job's own row is changed first, where it is changed at all: so is it by everybody else who
@@ -59,7 +59,7 @@ def guarded_update(
     """
     if own:
         _update_own(session, lease, own)
-    wanted = select(Job.desired).where(Job.id == JobProgress.job_id).scalar_subquery()
+    of_person = select(Job.desired).where(Job.id == JobProgress.job_id).scalar_subquery()
     found = session.execute(
         update(JobProgress)
         .where(
@@ -68,13 +68,13 @@ def guarded_update(
             JobProgress.lease_token == lease.token,
         )
         .values({"last_heartbeat_at": now(), "revision": JobProgress.revision + 1} | of_progress)
-        .returning(wanted.label("desired"), JobProgress.yields_to)
+        .returning(of_person.label("desired"), JobProgress.yields_to)
         .execution_options(synchronize_session=False)
     ).first()
     if found is None:
         raise _lost(lease)
-    wish: Wish = found.desired
-    return "yield" if wish == "run" and found.yields_to is not None else wish
+    wanted: Wanted = found.desired
+    return "yield" if wanted == "run" and found.yields_to is not None else wanted
 
 
 def _update_own(session: Session, lease: Lease, values: dict[str, Any]) -> None:

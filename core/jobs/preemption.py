@@ -1,6 +1,6 @@
 """Preemption: a run of a low priority gives way to one of a higher, where its queue allows that.
 
-It is asked to, saves a snapshot and goes back to the queue by itself, to go on exactly from there.
+It is asked to, saves a snapshot and goes back to the queue by itself, to resume exactly from there.
 Nothing is taken from a run whose place would not be of use: only what truly makes room on a worker
 that could run the waiting one, and that nothing before it in the line would take.
 """

@@ -272,7 +272,7 @@ def _in_line(job: Job, line: Forecast, fleet: _Fleet) -> QueueStatus:
 def _after_preemption(
     found: QueueStatus, outcome: Outcome | None, why: Message | None
 ) -> QueueStatus:
-    """What is said of a run that was paused for another, and goes on when its turn comes."""
+    """What is said of a run that was paused for another, and resumes when its turn comes."""
     if outcome != "paused" or why is None:
         return found
     code = "queue.yielded" if "job_id" in why.params else "queue.yielded_to_private"

@@ -7,7 +7,14 @@ import signal
 from core.jobs import lifecycle, policies
 from core.jobs.actors import LOCAL_OWNER
 from core.spec.presets import resolve
-from tests.faults.conftest import QUICK_DIGITS, STEADY_DIGITS, has_snapshot, on_sqlite, trains
+from tests.faults.conftest import (
+    QUICK_DIGITS,
+    STEADY_DIGITS,
+    VARIANT,
+    has_snapshot,
+    on_sqlite,
+    trains,
+)
 from tests.services import wait_until
 
 
@@ -21,6 +28,7 @@ def submit_high(database):
     return lifecycle.submit(database, LOCAL_OWNER, name="high", spec=spec, priority=5)
 
 
+@on_sqlite
 def test_the_running_one_gives_way_and_ends_with_the_weights_of_an_undisturbed_run(
     start_worker, submit, database, verify, look, attempts_of
 ):
@@ -42,6 +50,7 @@ def test_the_running_one_gives_way_and_ends_with_the_weights_of_an_undisturbed_r
 
 
 @on_sqlite
+@VARIANT
 def test_a_worker_that_is_killed_before_its_run_gave_way_is_lost_and_both_end(
     start_worker, submit, database, verify, look, attempts_of
 ):

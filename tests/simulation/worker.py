@@ -398,7 +398,7 @@ class SimulatedWorker:
         """Write what the run has reported, and stop it where somebody wants that."""
         sent_at = self._clock.elapsed()
         try:
-            wish = run.recorder.flush()
+            wanted = run.recorder.flush()
         except DatabaseUnavailable:
             return
         except LeaseLost:
@@ -407,11 +407,11 @@ class SimulatedWorker:
         run.fence.renewed(sent_at)
         if run.ending is not None:
             run.are_reports_written = True
-        elif wish == "cancel":
+        elif wanted == "cancel":
             run.ending = "cancelled"
-        elif wish in ("pause", "yield") or self.is_draining:
+        elif wanted in ("pause", "yield") or self.is_draining:
             self.save(run)
-            run.ending = "drained" if wish == "run" else "paused"
+            run.ending = "drained" if wanted == "run" else "paused"
         elif run.is_hanging:
             run.ending = "hung"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Literal
 
-from core.states import Outcome, Wish
+from core.states import Outcome, Wanted
 from worker.processes.group import Group
 from worker.processes.trainer import Trainer
 
@@ -72,14 +72,14 @@ class Stopping:
         """Ask a trainer that hangs to save and stop, in case it answers; it is killed if not."""
         self._ask("hang")
 
-    def apply_wish(self, wish: Wish, *, is_draining: bool) -> None:
+    def apply_wanted(self, wanted: Wanted, *, is_draining: bool) -> None:
         """Ask the trainer to stop where that is what somebody wants."""
         if is_draining:
             if self._drain_due is None:
                 self._drain_due = time.monotonic() + self.grace_seconds + DRAIN_MARGIN_S
             self._ask("drain")
-        if wish != "run":
-            self._ask(wish)
+        if wanted != "run":
+            self._ask(wanted)
 
     def kill_if_due(self) -> bool:
         """Kill a trainer that did not stop in time.

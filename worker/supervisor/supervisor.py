@@ -197,7 +197,7 @@ class Supervisor:
                 self._trainer.wait(self._exit_timeout)
                 return ending
             transfer.settle()
-            self._write_and_apply_wish()
+            self._write_and_apply_wanted()
             self._end_if_hung()
             self._kill_if_due()
 
@@ -238,11 +238,13 @@ class Supervisor:
     def _keep_up(self) -> None:
         """Do what is due while something else is waited for."""
         self._note_wakeup()
-        self._write_and_apply_wish()
+        self._write_and_apply_wanted()
 
-    def _write_and_apply_wish(self) -> None:
+    def _write_and_apply_wanted(self) -> None:
         self._writer.write_if_due()
-        self._stopping.apply_wish(self._writer.wish, is_draining=self._context.draining.is_set())
+        self._stopping.apply_wanted(
+            self._writer.wanted, is_draining=self._context.draining.is_set()
+        )
 
     def _end_if_hung(self) -> None:
         """End a trainer that shows no progress, with a snapshot where it can still write one."""

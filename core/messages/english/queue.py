@@ -23,10 +23,10 @@ QUEUE: dict[str, Template] = {
     "queue.kept": "{reason}; worker {name} takes nothing else before it",
     "queue.preempts": "{reason}; run {job_id} is being paused for it",
     "queue.preempts_private": "{reason}; another run is being paused for it",
-    "queue.yielded": "it was paused for run {job_id} of priority {priority}, and goes on when a "
+    "queue.yielded": "it was paused for run {job_id} of priority {priority}, and resumes when a "
     "worker is free: {reason}",
-    "queue.yielded_to_private": "it was paused for a private run of priority {priority}, and goes "
-    "on when a worker is free: {reason}",
+    "queue.yielded_to_private": "it was paused for a private run of priority {priority}, and "
+    "resumes when a worker is free: {reason}",
     "queue.with_time": "{reason}, {eta_s:about}",
     "queue.slots": Plural("count", "{count} slot", "{count} slots"),
     "queue.cpu_slots": Plural("count", "{count} CPU slot", "{count} CPU slots"),

@@ -1,4 +1,4 @@
-"""A run gives way to one of a higher priority, where the queue allows it, and goes on later."""
+"""A run gives way to one of a higher priority, where the queue allows it, and resumes later."""
 
 import pytest
 from sqlalchemy import select, update
@@ -76,7 +76,7 @@ def test_only_people_who_may_set_limits_allow_it(database):
         policies.put(session, of_worker(1, "w"), "default", preempts=True)
 
 
-def test_the_one_that_gives_way_goes_on_by_itself(database, worker, low):
+def test_the_one_that_gives_way_resumes_by_itself(database, worker, low):
     high = submit(database, priority=5)
 
     assert preemption.preempt(database) == [low.job_id]
@@ -108,7 +108,7 @@ def test_both_say_why_they_wait(database, worker, low):
 
     waiting = look(database, low.job_id)
     assert explain(database, waiting).reason == (
-        f"it was paused for run {high.id} of priority 5, and goes on when a worker is free: "
+        f"it was paused for run {high.id} of priority 5, and resumes when a worker is free: "
         "next in line on 1 CPU slot"
     )
     reason = f"Paused for run {high.id} of owner, priority 5 over 0."
@@ -127,7 +127,7 @@ def test_of_a_private_run_no_other_owner_learns_the_name(database, worker, low):
 
     assert "Ada" not in "".join(history(database, low.job_id))
     assert explain(database, look(database, low.job_id)).reason.startswith(
-        "it was paused for a private run of priority 5, and goes on when a worker is free: "
+        "it was paused for a private run of priority 5, and resumes when a worker is free: "
     )
 
 
