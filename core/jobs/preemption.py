@@ -208,7 +208,8 @@ def _cost(runs: Sequence[_Run]) -> tuple[int, int, float, int]:
 
 def _places(session: Session, able: Sequence[tuple[Worker, Capacity]]) -> list[_Place]:
     of_worker: defaultdict[int, list[Row[Any]]] = defaultdict(list)
-    for row in session.execute(_RUNNING):
+    rows: Iterable[Row[Any]] = session.execute(_RUNNING)
+    for row in rows:
         of_worker[row.worker_id].append(row)
     return [_place(worker, capacity, of_worker[worker.id]) for worker, capacity in able]
 
