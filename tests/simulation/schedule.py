@@ -171,6 +171,8 @@ class Schedule:
         ]
         for worker in self._workers:
             worker.computes = self._computes
+        if plan.seed % 2:
+            self._allow_preemption()  # before there is a fault
         if plan.call is not None:
             world.faults.plan(plan.call, plan.kind)
 
@@ -179,8 +181,6 @@ class Schedule:
         random.seed(self._plan.seed)  # the jitter of a backoff
         self._world.faults.meanwhile = self._act_meanwhile
         self._store.meanwhile = lambda: self._act_meanwhile(among=20)
-        if self._plan.seed % 2:
-            self._allow_preemption()
         for _ in range(FIRST_JOBS):
             self._do("submit", Schedule.submit)
         while self.steps < ACTIONS:
