@@ -10,6 +10,8 @@ from typing import Literal, get_args
 
 State = Literal["queued", "running", "paused", "succeeded", "failed", "cancelled"]
 Desired = Literal["run", "pause", "cancel"]
+Wanted = Literal["run", "pause", "cancel", "yield"]
+"""What a worker is to do with a run: what a person wants of it, or to save it and give way."""
 Outcome = Literal[
     "succeeded", "failed", "cancelled", "crashed", "lost", "drained", "paused", "worker_fault"
 ]

@@ -115,6 +115,7 @@ NEEDS: dict[str, Need] = {
         *("api.clean", "api.drain_worker", "api.resume_worker"),
         *("pages.drain_worker", "pages.resume_worker"),
         *("api.limit", "api.limit_everybody", "pages.save_limits"),
+        *("api.put_queue", "pages.save_queue"),
         *("api.people", "api.change_person", "api.audit"),
         *("api.invitations", "api.invite", "api.withdraw_invitation"),
     ),

@@ -10,7 +10,7 @@ import threading
 from core import housekeeping, logs
 from core.errors import DatabaseUnavailable
 from core.housekeeping import BEATS_IN_A_LEASE
-from core.jobs import polling
+from core.jobs import polling, preemption
 from core.jobs.polling import PollResult
 from worker.claiming import run_next
 from worker.context import WorkerContext
@@ -62,11 +62,18 @@ class Poller:
         result = self._heartbeat.beat()
         if context.draining.is_set():
             return self._every_s
+        if result.may_preempt:
+            self._preempt()
         context.spares.tend(context.slots)
         if not context.slots.has_free():  # messages that no slot is free for would only pile up
             return self._every_s
         self._notify_again(result)
         return self._start_due(result)
+
+    def _preempt(self) -> None:
+        """Let runs give way to those of a higher priority, on whichever workers."""
+        for job_id in preemption.preempt(self._context.database):
+            self._context.wakeups.announce("asked", job_id)
 
     def _notify_again(self, result: PollResult) -> None:
         """Notify the workers of jobs that wait although somebody may be free."""

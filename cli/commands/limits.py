@@ -36,6 +36,9 @@ def list_limits(client: Client, as_json: bool) -> None:
     if found["people"]:
         text.console().print(shown.people(found["people"]))
     click.echo(shown.everybody(found["everybody"]))
+    for each in found["queues"]:
+        if each["preempts"]:
+            click.echo(shown.queue(each))
 
 
 @limits.command(name="set")
@@ -61,6 +64,25 @@ def set_limits(
     else:
         whose = text.one_line(person) if person else "Everybody"
         click.echo(f"{whose}: {shown.in_words(found)}")
+
+
+@limits.command(name="queue")
+@click.argument("queue")
+@click.option(
+    "--preempt/--no-preempt",
+    "preempts",
+    required=True,
+    help="Whether a run may take the place of a running one of a lower priority.",
+)
+@as_json
+@with_client
+def set_queue(client: Client, queue: str, preempts: bool, as_json: bool) -> None:
+    """Say whether runs of a higher priority preempt others in QUEUE.
+
+    The run that gives way saves a snapshot, waits again, and resumes exactly from there.
+    """
+    found = client.put(f"/queues/{quote(queue, safe='')}", {"preempts": preempts})
+    click.echo(text.as_json(found) if as_json else shown.queue(found))
 
 
 COMMANDS = (limits,)

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from cli.render.text import table
+from cli.render.text import one_line, table
 from core import formats
 
 JSON = dict[str, Any]
@@ -35,6 +35,14 @@ def people(items: Sequence[JSON]) -> Table:
 def everybody(limits: JSON) -> str:
     """What holds for whoever has no limit of their own."""
     return f"everybody: {in_words(limits)}"
+
+
+def queue(policy: JSON) -> str:
+    """What holds for a queue."""
+    name = one_line(policy["queue"])
+    if policy["preempts"]:
+        return f"queue {name}: runs of a higher priority preempt others"
+    return f"queue {name}: no run preempts another"
 
 
 def in_words(limits: JSON) -> str:

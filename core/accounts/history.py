@@ -1,5 +1,7 @@
 """The history of the accounts: who logged in, was invited, given a role, or shut out, and by whom.
 
+What an administrator allows in a queue is in it too.
+
 What happens to runs is in the history of the runs (`core.jobs.events`).
 """
 
@@ -43,6 +45,8 @@ Kind = Literal[
     "token_made",
     "token_revoked",
     "identity_linked",
+    "preemption_allowed",
+    "preemption_forbidden",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 

@@ -56,6 +56,9 @@ LOCAL_OWNER = Actor("user", "local", "owner", role="administrator")
 REAPER = Actor("system", "reaper", "Trainyard")
 """What takes jobs back from workers that are lost."""
 
+SCHEDULER = Actor("system", "scheduler", "Trainyard")
+"""What lets runs give way to those of a higher priority."""
+
 CLEANER = Actor("system", "cleaner", "Trainyard")
 """What removes what the settings say is kept no longer."""
 

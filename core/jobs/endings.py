@@ -23,7 +23,7 @@ from core.database.models import (
     JobProgress,
     artifact_kind,
 )
-from core.jobs import blame, events, lanes, rests, sharing, snapshots
+from core.jobs import blame, events, lanes, preemption, rests, sharing, snapshots
 from core.jobs import values as listed
 from core.jobs.actors import REAPER, Actor
 from core.jobs.capacity import EVERYTHING, requirements
@@ -154,11 +154,14 @@ def end(
         # be written: a flush of whoever holds the job now may wait for neither
         locked = select(Job).where(Job.id == lease.job_id).with_for_update(of=Job, key_share=True)
         job = session.scalars(locked).one_or_none()
-        guarded_update(session, lease, {}, {})
+        wanted = guarded_update(session, lease, {}, {})
         assert job is not None  # a job that was purged has no lease either
         verdict = _rest(session, job, failure) if outcome == "worker_fault" else None
         if verdict and verdict.blame and failure:
             failure = replace(failure, reason=verdict.blame)
+        if outcome == "paused" and wanted == "yield":
+            reason = preemption.reason_of(session, lease.job_id, lease.attempt)
+            failure = Failure("yielded", reason) if reason else None
         return _end(session, job, lease.actor, outcome, failure, verdict)
 
 

@@ -55,6 +55,14 @@ _SHARED = "forecast"
 
 
 @dataclass(frozen=True, slots=True)
+class Yielding:
+    """A run that is being paused for another."""
+
+    job_id: int
+    is_private: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Forecast:
     """The line of the due jobs of each queue, and when each of them starts."""
 
@@ -82,6 +90,8 @@ class Forecast:
     """The workers that take nothing else before some large jobs, by those."""
     passed: Collection[int]
     """The jobs before which later ones of other owners go, who have used less."""
+    yielding: Mapping[int, Yielding]
+    """The runs that are being paused for jobs of a higher priority, by those."""
     tail: _Tail
     """What jobs that come after all of these are given their places by."""
 
@@ -184,6 +194,9 @@ def play(session: Session) -> Forecast:
         kept=waiting.kept,
         passed=turns.passed(line, waiting.place_of),
         tail=_Tail(slots, typical, waiting.standings.keys()),
+        yielding={
+            job.yields_to: Yielding(job.id, job.is_private) for job in running if job.yields_to
+        },
     )
 
 
@@ -490,7 +503,8 @@ class _Tail:
 
 def _running(session: Session, workers: Sequence[tuple[Worker, Capacity]]) -> list[Any]:
     """What runs on some workers, and how far it is."""
-    columns = (Job.worker_id, Job.owner, Job.desired, Job.devices, JobProgress.eta_s, *_WORK)
+    of_job = (Job.id, Job.worker_id, Job.owner, Job.is_private, Job.desired, Job.devices)
+    columns = (*of_job, JobProgress.yields_to, JobProgress.eta_s, *_WORK)
     ids = [worker.id for worker, _ in workers]
     runs = select(*columns).join(Job.progress)
     return list(session.execute(runs.where(lanes.IS_RUNNING, in_passing(Job.worker_id).in_(ids))))
@@ -498,7 +512,7 @@ def _running(session: Session, workers: Sequence[tuple[Worker, Capacity]]) -> li
 
 def _left_s(job: Row[Any], typical: Mapping[str, float]) -> float:
     """Seconds until a job that runs has ended."""
-    if job.desired != "run":  # it is being stopped
+    if job.desired != "run" or job.yields_to is not None:  # it is being stopped
         return SOON_S
     return max(SOON_S, job.eta_s if job.eta_s is not None else _work_s(job, typical))
 

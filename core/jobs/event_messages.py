@@ -75,7 +75,15 @@ def _worker_resumed(event: JobEvent) -> Message:
     return message("event.worker_resumed", name=event.actor["name"], worker=event.payload["worker"])
 
 
+def _pause_requested(event: JobEvent) -> Message:
+    if "reason" in event.payload:
+        return message("event.asked_to_yield", reason=from_json(event.payload["reason"]))
+    return message("event.pause_requested", name=event.actor["name"])
+
+
 def _paused(event: JobEvent) -> Message:
+    if "reason" in event.payload:
+        return message("event.yielded", reason=from_json(event.payload["reason"]))
     if event.payload.get("state") == "queued":
         return message("event.paused_and_resumed")
     return _by_a_person(event)
@@ -127,6 +135,7 @@ _MAKERS: dict[EventKind, Callable[[JobEvent], Message]] = {
     "drained": _drained,
     "worker_fault": _worker_fault,
     "worker_resumed": _worker_resumed,
+    "pause_requested": _pause_requested,
     "paused": _paused,
     "cancelled": _by_a_person,
     "retried": _retried,

@@ -100,7 +100,7 @@ def find(session: Session, queue: str, needs: Requirements, owner: str) -> int:
 
 
 def heads(
-    session: Session, queues: Sequence[str], capacity: Capacity, worker_id: int = 0
+    session: Session, queues: Sequence[str], capacity: Capacity | None, worker_id: int = 0
 ) -> list[Head]:
     """The first due job of each lane of some queues that fits in, the best one first.
 
@@ -109,7 +109,7 @@ def heads(
     Args:
         session: where to look.
         queues: whose lanes.
-        capacity: what a run can have.
+        capacity: what a run can have; None: whatever it needs.
         worker_id: the worker that asks: it gets none that it rests from. 0: nobody.
     """
     of = {"queues": list(queues), "asker": worker_id}
@@ -118,7 +118,7 @@ def heads(
         return []
     standings, moment = sharing.standings(session)
     trial: frozenset[str] = frozenset()
-    if (stored := rows[0].rests) and (own_rests := json.loads(stored)):
+    if capacity and (stored := rows[0].rests) and (own_rests := json.loads(stored)):
         resting, trial = rests.divide(own_rests, moment)
         capacity = replace(capacity, rests=resting)
     ranks = _ranks(standings, moment)
@@ -127,7 +127,7 @@ def heads(
         Head(
             *(row.id, row.priority, row.lane_id, needs, row.owner, ranks[row.owner], row.queue),
             row.kept_by if row.kept_job_id == row.id else None,
-            trial & capacity.work(needs) if trial else trial,
+            trial & capacity.work(needs) if trial and capacity else trial,
             standings[row.owner].has_no_limit,
         )
         for row in rows
@@ -139,7 +139,7 @@ def heads(
 class Fitting:
     """What the jobs of lanes need, where it fits: asked once for all owners who need the same."""
 
-    def __init__(self, capacity: Capacity) -> None:
+    def __init__(self, capacity: Capacity | None) -> None:
         self._capacity = capacity
         self._known: dict[tuple[Any, ...], Requirements | None] = {}
 
@@ -151,7 +151,8 @@ class Fitting:
         )
         if key not in self._known:
             needs = needs_of(lane)
-            self._known[key] = needs if self._capacity.fits(needs) else None
+            fits = self._capacity is None or self._capacity.fits(needs)
+            self._known[key] = needs if fits else None
         return self._known[key]
 
 

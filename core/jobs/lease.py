@@ -18,7 +18,7 @@ from core.errors import LeaseLost
 from core.jobs.actors import Actor
 from core.jobs.capacity import Requirements
 from core.messages import message
-from core.states import Desired
+from core.states import Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Lease:
 
 def guarded_update(
     session: Session, lease: Lease, own: dict[str, Any], of_progress: dict[str, Any]
-) -> Desired:
+) -> Wanted:
     """Change the rows of a job if, and only if, `lease` still holds it.
 
     The job's own row is changed first, where it is changed at all: so is it by everybody else who
@@ -52,15 +52,15 @@ def guarded_update(
         of_progress: columns of `progress`.
 
     Returns:
-        What a person wants of the job now.
+        What is wanted of the job now; what a person wants counts before another run.
 
     Raises:
         LeaseLost: another attempt, or an end, came between. Nothing of the transaction stays.
     """
     if own:
         _update_own(session, lease, own)
-    wanted = select(Job.desired).where(Job.id == JobProgress.job_id).scalar_subquery()
-    desired: Desired | None = session.scalar(
+    of_person = select(Job.desired).where(Job.id == JobProgress.job_id).scalar_subquery()
+    found = session.execute(
         update(JobProgress)
         .where(
             JobProgress.job_id == lease.job_id,
@@ -68,12 +68,13 @@ def guarded_update(
             JobProgress.lease_token == lease.token,
         )
         .values({"last_heartbeat_at": now(), "revision": JobProgress.revision + 1} | of_progress)
-        .returning(wanted)
+        .returning(of_person.label("desired"), JobProgress.yields_to)
         .execution_options(synchronize_session=False)
-    )
-    if desired is None:
+    ).first()
+    if found is None:
         raise _lost(lease)
-    return desired
+    wanted: Wanted = found.desired
+    return "yield" if wanted == "run" and found.yields_to is not None else wanted
 
 
 def _update_own(session: Session, lease: Lease, values: dict[str, Any]) -> None:

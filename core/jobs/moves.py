@@ -17,7 +17,9 @@ from core.jobs.actors import Actor
 from core.messages import Message, message
 from core.states import Desired, Outcome, State, may_become
 
-UNLEASED: dict[str, Any] = {"lease_token": None, "lease_expires_at": None, "eta_s": None}
+UNLEASED: dict[str, Any] = {
+    "lease_token": None, "lease_expires_at": None, "eta_s": None, "yields_to": None
+}  # fmt: skip
 """The progress of a job that runs no longer, as columns."""
 
 NOTHING_DONE: dict[str, Any] = {

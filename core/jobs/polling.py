@@ -12,7 +12,7 @@ from sqlalchemy import Select, bindparam, select, update
 from core.database.clock import now
 from core.database.engine import Database
 from core.database.models import Job, JobProgress, Lane
-from core.jobs import lanes, rests, sharing
+from core.jobs import lanes, policies, rests, sharing
 from core.jobs.claim import Claimant
 
 NOTIFY_AGAIN_S = 10.0
@@ -31,6 +31,9 @@ class PollResult:
 
     unnotified_lanes: Collection[int]
     """Those in which a job is due and of which nobody was notified lately: for `mark_notified`."""
+
+    may_preempt: bool = False
+    """Whether a job is due in a queue that allows preemption: for `preemption.preempt`."""
 
 
 def poll(database: Database, claimant: Claimant) -> PollResult:
@@ -60,6 +63,7 @@ def poll(database: Database, claimant: Claimant) -> PollResult:
         unnotified_lanes=[
             row.id for row in own if row.first_due_at <= moment and row.notified_at < lately
         ],
+        may_preempt=bool(rows[0].some_preempts) and due_at is not None and due_at <= moment,
     )
 
 
@@ -76,7 +80,8 @@ LEASES = select(
 
 def _poll() -> Select[Any]:
     own_rests = rests.of_worker(bindparam("asker")).label("rests")
-    always = LEASES.add_columns(own_rests).subquery()
+    some_preempts = policies.some_preempts("queues").label("some_preempts")
+    always = LEASES.add_columns(own_rests, some_preempts).subquery()
     columns = (Lane.id, Lane.notified_at, Lane.owner, *lanes.NEEDS, lanes.FIRST_DUE_AT)
     return select(always, *columns).outerjoin_from(always, Lane, lanes.OF_QUEUES)
 

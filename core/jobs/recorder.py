@@ -34,7 +34,7 @@ from core.protocol.reports import (
     host_clock,
 )
 from core.spec import facts
-from core.states import Desired, EventKind
+from core.states import EventKind, Wanted
 
 LONGEST_LINE = 10_000
 
@@ -92,14 +92,14 @@ class Recorder:
         """Whether something waits to be written."""
         return bool(self._pending or self._secured)
 
-    def flush(self) -> Desired:
+    def flush(self) -> Wanted:
         """Write what waits, in order, and renew the lease, in one transaction.
 
         Epochs, samples and lines are known by their numbers, so a flush whose answer was lost can
         be tried again: nothing is doubled.
 
         Returns:
-            What a person wants of the job now.
+            What is wanted of the job now.
 
         Raises:
             LeaseLost: the job belongs to another attempt; nothing was written.
@@ -115,7 +115,7 @@ class Recorder:
         try:
             with self._database.writing() as session:
                 of_progress["lease_expires_at"] = now(self._lease_seconds)
-                desired = guarded_update(session, self._lease, own, of_progress)
+                wanted = guarded_update(session, self._lease, own, of_progress)
                 for report in reports:
                     if isinstance(report, Started):
                         self._start(session, report, own)
@@ -143,7 +143,7 @@ class Recorder:
         self._lines_written += len(lines)
         self._resources_written += len(resources)
         self._may_be_written = False
-        return desired
+        return wanted
 
     def _start(self, session: Session, report: Started, own: dict[str, Any]) -> None:
         """Note the device, and take back what an earlier attempt wrote past this beginning."""

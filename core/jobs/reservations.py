@@ -75,11 +75,12 @@ def _busy(session: Session, worker_ids: Sequence[int]) -> Mapping[int, Sequence[
     """Of each worker, in how many seconds each slot is free that is in use."""
     found: defaultdict[int, list[float]] = defaultdict(list)
     running = (
-        select(Job.worker_id, Job.devices, Job.desired, JobProgress.eta_s)
+        select(Job.worker_id, Job.devices, Job.desired, JobProgress.yields_to, JobProgress.eta_s)
         .join(Job.progress)
         .where(lanes.IS_RUNNING, in_passing(Job.worker_id).in_(worker_ids))
     )
-    for worker_id, devices, desired, eta_s in session.execute(running):
+    for worker_id, devices, desired, yields_to, eta_s in session.execute(running):
         left_s = math.inf if eta_s is None else max(SOON_S, eta_s)
-        found[worker_id or 0] += [SOON_S if desired != "run" else left_s] * devices
+        is_stopping = desired != "run" or yields_to is not None
+        found[worker_id or 0] += [SOON_S if is_stopping else left_s] * devices
     return found

@@ -70,10 +70,11 @@ def _explain_queued(session: Session, jobs: Sequence[Job]) -> dict[int, QueueSta
     # whoever was due with the submit is: only for others the moment need be asked for
     may_be_held = any(job.available_at > job.created_at for job in jobs)
     moment = _moment(session) if may_be_held else None
-    held = [job for job in jobs if moment and job.available_at > moment]
-    line = forecast(session, [job for job in jobs if job not in held])
+    held = {job.id for job in jobs if moment and job.available_at > moment}
+    line = forecast(session, [job for job in jobs if job.id not in held])
     fleet = _Fleet(line, session)
-    ends = _last_ends(session, held) if held else {}
+    tried = [job for job in jobs if job.attempt]
+    ends = _last_ends(session, tried) if tried else {}
 
     def status(job: Job) -> QueueStatus:
         stuck = _why_stuck(job, fleet)
@@ -83,12 +84,12 @@ def _explain_queued(session: Session, jobs: Sequence[Job]) -> dict[int, QueueSta
             return QueueStatus(line.places.get(job.id), stuck, None, is_stuck=True)
         if not fleet.fitting(job):
             return _resting(job, fleet, moment or _moment(session))
-        if moment and job.id in ends:
-            return _held(job, *ends[job.id], moment)
+        if moment and job.id in held:
+            return _held(job, *ends.get(job.id, (None, None)), moment)
         if sharing.owner_of(job) in line.held_up:
             return QueueStatus(None, line.held_up[sharing.owner_of(job)], None)
         if job.id in line.places:
-            return _in_line(job, line, fleet)
+            return _after_preemption(_in_line(job, line, fleet), *ends.get(job.id, (None, None)))
         if line.is_far(job):
             return QueueStatus(None, message("queue.far", count=line.lengths[job.queue]), None)
         return QueueStatus(None, message("queue.starting"), 0.0)  # claimed while we looked
@@ -269,9 +270,24 @@ def _in_line(job: Job, line: Forecast, fleet: _Fleet) -> QueueStatus:
     kept = next((each for each in line.workers if each.id == line.kept.get(job.id)), None)
     if kept is not None and devices > 1:
         reason = message("queue.kept", reason=reason, name=kept.name)
+    if yielding := line.yielding.get(job.id):
+        code = "queue.preempts_private" if yielding.is_private else "queue.preempts"
+        known = {} if yielding.is_private else {"job_id": yielding.job_id}
+        reason = message(code, reason=reason, **known)
     if job.id in line.passed:
         reason = message("queue.in_turn", reason=reason)
     return QueueStatus(position, reason, start_s if math.isfinite(start_s) else None)
+
+
+def _after_preemption(
+    found: QueueStatus, outcome: Outcome | None, why: Message | None
+) -> QueueStatus:
+    """What is said of a run that was paused for another, and resumes when its turn comes."""
+    if outcome != "paused" or why is None:
+        return found
+    code = "queue.yielded" if "job_id" in why.params else "queue.yielded_to_private"
+    known = {name: why.params[name] for name in ("job_id", "priority") if name in why.params}
+    return replace(found, reason=message(code, reason=found.reason, **known))
 
 
 def _slots(job: Job, workers: Sequence[Worker]) -> Message:

@@ -18,7 +18,7 @@ from typing import Literal, Self
 from core.database.engine import Database
 from core.database.models import Job
 from core.errors import Conflict, NotFound, Unavailable
-from core.jobs import deletion, lifecycle, rests, snapshots
+from core.jobs import deletion, lifecycle, policies, rests, snapshots
 from core.jobs.actors import LOCAL_OWNER, Actor
 from core.jobs.capacity import EVERYTHING, GPUS, Capacity, of_dataset
 from core.jobs.lease import Lease
@@ -171,6 +171,8 @@ class Schedule:
         ]
         for worker in self._workers:
             worker.computes = self._computes
+        if plan.seed % 2:
+            self._allow_preemption()  # before there is a fault
         if plan.call is not None:
             world.faults.plan(plan.call, plan.kind)
 
@@ -186,6 +188,10 @@ class Schedule:
             self._act()
         self._come_to_the_end()
         self._check_the_end()
+
+    def _allow_preemption(self) -> None:
+        with self._database.writing() as session:
+            policies.put(session, LOCAL_OWNER, "default", preempts=True)
 
     # the actions
 
@@ -384,8 +390,10 @@ class Schedule:
         if self._world.faults.happened == happened and seen != true:
             raise Broken(f"{worker.name} saw {seen}, and it was {true}")
         worker.notify(result)
+        asked = worker.preempt(result)
         worker.tidy()
-        return f"{worker.name} saw {seen}, {len(self._store.blobs)} blobs are left"
+        left = len(self._store.blobs)
+        return f"{worker.name} saw {seen}, let {asked} give way, {left} blobs are left"
 
     def kill(self) -> str | None:
         """A worker is killed."""

@@ -25,7 +25,7 @@ from core.errors import DatabaseUnavailable, LeaseLost, Unavailable
 from core.hosts import HeldLock
 from core.housekeeping import BEATS_IN_A_LEASE, TIDY_EVERY_S, House, Housekeeping
 from core.jobs import claim as claiming
-from core.jobs import endings, polling, snapshots
+from core.jobs import endings, polling, preemption, snapshots
 from core.jobs.capacity import EVERYTHING, GPUS, Capacity
 from core.jobs.claim import Claimant
 from core.jobs.endings import Failure, Publication
@@ -398,7 +398,7 @@ class SimulatedWorker:
         """Write what the run has reported, and stop it where somebody wants that."""
         sent_at = self._clock.elapsed()
         try:
-            desired = run.recorder.flush()
+            wanted = run.recorder.flush()
         except DatabaseUnavailable:
             return
         except LeaseLost:
@@ -407,11 +407,11 @@ class SimulatedWorker:
         run.fence.renewed(sent_at)
         if run.ending is not None:
             run.are_reports_written = True
-        elif desired == "cancel":
+        elif wanted == "cancel":
             run.ending = "cancelled"
-        elif desired == "pause" or self.is_draining:
+        elif wanted in ("pause", "yield") or self.is_draining:
             self.save(run)
-            run.ending = "paused" if desired == "pause" else "drained"
+            run.ending = "drained" if wanted == "run" else "paused"
         elif run.is_hanging:
             run.ending = "hung"
 
@@ -461,6 +461,10 @@ class SimulatedWorker:
             raise
         self.has_seen_clock = True
         return result
+
+    def preempt(self, result: PollResult) -> list[int]:
+        """Let runs give way to those of a higher priority, on whichever workers."""
+        return preemption.preempt(self._database) if result.may_preempt else []
 
     def tidy(self) -> None:
         """Find who is silent, purge, and delete what nobody needs."""

@@ -31,12 +31,13 @@ from webui.actions.options import (
     FilterOptions,
     LimitOptions,
     ManyOptions,
+    QueueOptions,
     RetryOptions,
     Submission,
     TagOptions,
 )
 from webui.actions.runs import cancel, delete, edit, pause, restore, resume, retry
-from webui.actions.sharing import put_limits
+from webui.actions.sharing import put_limits, put_queue
 from webui.actions.submitting import KEY, LONGEST_KEY, check, submit, submit_many
 from webui.actions.workers import drain_worker, resume_worker
 
@@ -56,6 +57,7 @@ __all__ = [
     "ManyOptions",
     "NotificationOptions",
     "PersonOptions",
+    "QueueOptions",
     "RetryOptions",
     "Submission",
     "TagOptions",
@@ -77,6 +79,7 @@ __all__ = [
     "make_token",
     "pause",
     "put_limits",
+    "put_queue",
     "remove_filter",
     "restore",
     "restore_many",

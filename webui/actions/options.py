@@ -25,6 +25,8 @@ from core.messages import message
 from core.spec import seeds
 from core.spec.validation import WrongValue, explain
 
+QUEUE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+
 LARGEST_PRIORITY = 1000
 
 
@@ -123,7 +125,7 @@ class OneRun(BaseModel):
     ] = 0
     queue: Annotated[
         str,
-        StringConstraints(max_length=QUEUE_LENGTH, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"),
+        StringConstraints(max_length=QUEUE_LENGTH, pattern=QUEUE_PATTERN),
         Field(title="Queue", description="Which workers may run it: those that serve this queue."),
     ] = "default"
     tags: Tags = []
@@ -276,6 +278,23 @@ class LimitOptions(BaseModel):
     most_queued: Annotated[int | None, Field(ge=0, le=1_000_000)] = None
     device_hours_a_week: Annotated[float | None, Field(ge=0, le=1e9)] = None
     storage_bytes: Annotated[int | None, Field(ge=0, le=10**18)] = None
+
+
+class QueueName(BaseModel):
+    """Of which queue a request is."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    queue: Annotated[str, StringConstraints(max_length=QUEUE_LENGTH, pattern=QUEUE_PATTERN)]
+
+
+class QueueOptions(BaseModel):
+    """The body of a request to say what holds for a queue."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    preempts: bool
+    """Whether runs of a higher priority may preempt others."""
 
 
 Options = TypeVar("Options", bound=BaseModel)

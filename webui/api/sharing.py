@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from flask import Response, jsonify
 
-from core.jobs import limits
+from core.jobs import limits, policies
 from core.jobs.shares import shares
 from core.jobs.sharing import EVERYBODY, Limits
 from webui import actions
 from webui.api.blueprint import blueprint
 from webui.api.description import Body, describe
 from webui.api.requests import options
-from webui.api.shapes import LimitsShape, SharingShape
+from webui.api.shapes import LimitsShape, QueuePolicyShape, SharingShape
 from webui.context import current
 
 LIMITS = Body(
     actions.LimitOptions, is_needed=False, example={"most_running": 4, "device_hours_a_week": 100}
 )
+
+
+QUEUE = Body(actions.QueueOptions, example={"preempts": True})
 
 
 @blueprint.get("/sharing")
@@ -40,11 +43,21 @@ def limit(owner: str) -> Response:
     return _answer(actions.put_limits(current(), owner, options()))
 
 
+@blueprint.put("/queues/<queue>")
+@describe(QueuePolicyShape, body=QUEUE)
+def put_queue(queue: str) -> Response:
+    """Say whether runs of a higher priority may preempt others in a queue."""
+    actions.put_queue(current(), queue, options())
+    with current().database.reading() as session:
+        [row] = [each for each in policies.every(session) if each.queue == queue]
+        return jsonify(QueuePolicyShape.of(row).as_json())
+
+
 def shared() -> SharingShape:
     """How the devices are shared now."""
     with current().database.reading() as session:
         everybody = limits.every(session).get(EVERYBODY, Limits())
-        return SharingShape.of(everybody, shares(session))
+        return SharingShape.of(everybody, shares(session), policies.every(session))
 
 
 def _answer(asked: Limits) -> Response:

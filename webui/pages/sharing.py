@@ -53,6 +53,15 @@ def save_limits() -> Response:
     return response
 
 
+@blueprint.post("/sharing/queues/<queue>")
+def save_queue(queue: str) -> Response:
+    """Say whether runs of a higher priority may preempt others in a queue."""
+    actions.put_queue(current(), queue, {"preempts": request.form.get("preempts") == "true"})
+    response = redirect(url_for("pages.sharing", _anchor="queues"), 303)
+    assert isinstance(response, Response)
+    return response
+
+
 def _values(typed: Mapping[str, str]) -> JSON:
     """What was typed, as the API takes it: what is empty is no limit."""
     values: JSON = {}

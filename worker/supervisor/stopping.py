@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import Literal
 
-from core.states import Desired, Outcome
+from core.states import Outcome, Wanted
 from worker.processes.group import Group
 from worker.processes.trainer import Trainer
 
-StopReason = Literal["cancel", "pause", "drain", "hang"]
+StopReason = Literal["cancel", "pause", "yield", "drain", "hang"]
 
 STORE_PATIENCE_S = 120.0
 """How long a file store may be away, or not answer, at the end of a run that nobody hurries."""
@@ -20,6 +20,7 @@ DRAIN_MARGIN_S = 10.0
 _OUTCOMES: dict[StopReason, Outcome] = {
     "cancel": "cancelled",
     "pause": "paused",
+    "yield": "paused",
     "drain": "drained",
     "hang": "crashed",
 }
@@ -71,14 +72,14 @@ class Stopping:
         """Ask a trainer that hangs to save and stop, in case it answers; it is killed if not."""
         self._ask("hang")
 
-    def apply_desired(self, desired: Desired, *, is_draining: bool) -> None:
+    def apply_wanted(self, wanted: Wanted, *, is_draining: bool) -> None:
         """Ask the trainer to stop where that is what somebody wants."""
         if is_draining:
             if self._drain_due is None:
                 self._drain_due = time.monotonic() + self.grace_seconds + DRAIN_MARGIN_S
             self._ask("drain")
-        if desired in ("pause", "cancel"):
-            self._ask(desired)
+        if wanted != "run":
+            self._ask(wanted)
 
     def kill_if_due(self) -> bool:
         """Kill a trainer that did not stop in time.

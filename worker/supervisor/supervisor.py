@@ -197,7 +197,7 @@ class Supervisor:
                 self._trainer.wait(self._exit_timeout)
                 return ending
             transfer.settle()
-            self._write_and_apply_desired()
+            self._write_and_apply_wanted()
             self._end_if_hung()
             self._kill_if_due()
 
@@ -231,19 +231,19 @@ class Supervisor:
         return min(due) - time.monotonic()
 
     def _note_wakeup(self) -> None:
-        """Read the desired state with the next write, where somebody has woken us for it."""
+        """Read what is wanted with the next write, where somebody has woken us for it."""
         if self._pipe.clear():
             self._writer.renew_now()
 
     def _keep_up(self) -> None:
         """Do what is due while something else is waited for."""
         self._note_wakeup()
-        self._write_and_apply_desired()
+        self._write_and_apply_wanted()
 
-    def _write_and_apply_desired(self) -> None:
+    def _write_and_apply_wanted(self) -> None:
         self._writer.write_if_due()
-        self._stopping.apply_desired(
-            self._writer.desired, is_draining=self._context.draining.is_set()
+        self._stopping.apply_wanted(
+            self._writer.wanted, is_draining=self._context.draining.is_set()
         )
 
     def _end_if_hung(self) -> None:

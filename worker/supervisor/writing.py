@@ -13,7 +13,7 @@ from core.jobs.recorder import Recorder
 from core.messaging.pubsub import Wakeups
 from core.protocol.clock import elapsed
 from core.protocol.reports import Line, Report, Started
-from core.states import Desired
+from core.states import Wanted
 
 STATEMENTS_PER_S = 5.0
 """What a running job may cost the database: after each flush it is left alone for so long. What
@@ -55,8 +55,8 @@ class ReportWriter:
             renewed: called after each renewal that was answered, with when it was sent by
                 `elapsed`.
         """
-        self.desired: Desired = "run"
-        """The desired state of the job, as of the last write."""
+        self.wanted: Wanted = "run"
+        """What is wanted of the job, as of the last write."""
         self.renew_every_s = lease_seconds / RENEWALS_IN_A_LEASE
         self._recorder = recorder
         self._lease = lease
@@ -85,7 +85,7 @@ class ReportWriter:
         self._is_postponed = True
 
     def renew_now(self) -> None:
-        """Make the next write due at once, to read the desired state."""
+        """Make the next write due at once, to read what is wanted."""
         self._renew_due = 0.0
 
     @property
@@ -142,7 +142,7 @@ class ReportWriter:
         self._is_postponed = False
         sent_at = elapsed()
         try:
-            self.desired = self._recorder.flush()
+            self.wanted = self._recorder.flush()
         except DatabaseUnavailable as error:
             log.warning("reports_delayed", reason=str(error))
             self._write_due = self._renew_due = time.monotonic() + RETRY_AFTER_S

@@ -54,7 +54,7 @@ from core.database.models.notifications import (
     Webhook,
 )
 from core.database.models.previews import Preview
-from core.database.models.sharing import OwnerLimit, OwnerUse
+from core.database.models.sharing import OwnerLimit, OwnerUse, QueuePolicy
 from core.database.models.workers import Worker
 from core.database.types import (
     KIND_LENGTH,
@@ -116,6 +116,7 @@ __all__ = [
     "OwnerUse",
     "Person",
     "Preview",
+    "QueuePolicy",
     "RecoveryCode",
     "ResourceSample",
     "SavedFilter",

@@ -276,6 +276,8 @@ class JobProgress(Base):
     lease_expires_at: Mapped[datetime | None]
     last_heartbeat_at: Mapped[datetime | None]
     """When the worker that runs it last wrote: a renewal, a measurement."""
+    yields_to: Mapped[int | None] = mapped_column(BigInteger)
+    """The job of a higher priority to which this attempt is to give way; NULL: to none."""
 
     epoch: Mapped[int]
     batch: Mapped[int]
@@ -287,6 +289,9 @@ class JobProgress(Base):
     __table_args__ = (
         CheckConstraint(
             "(lease_token IS NULL) = (lease_expires_at IS NULL)", name="a_lease_expires"
+        ),
+        CheckConstraint(
+            "yields_to IS NULL OR lease_token IS NOT NULL", name="only_a_leased_job_yields"
         ),
         {"postgresql_with": {"fillfactor": 50}},
     )

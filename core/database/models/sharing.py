@@ -1,4 +1,4 @@
-"""How the devices are shared: what each person has used, and what each may use."""
+"""How the devices are shared: what each has used and may use, and what holds for a queue."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import BigInteger, CheckConstraint, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from core.database.types import NAME_LENGTH, Base
+from core.database.types import NAME_LENGTH, QUEUE_LENGTH, Base
 
 
 class OwnerUse(Base):
@@ -51,3 +51,16 @@ class OwnerLimit(Base):
             name="no_limit_is_negative",
         ),
     )
+
+
+class QueuePolicy(Base):
+    """What an administrator has said of a queue; of most there is no row."""
+
+    __tablename__ = "queue_policies"
+
+    queue: Mapped[str] = mapped_column(String(QUEUE_LENGTH), primary_key=True)
+    preempts: Mapped[bool]
+    """Whether its runs of a higher priority may take the place of running ones of a lower."""
+    changed_at: Mapped[datetime | None]
+    changed_by: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    """The name of the actor who said so."""

@@ -71,5 +71,7 @@ ACCOUNTS: dict[str, Template] = {
     "account.enabled": "{name} enabled the account of {person}",
     "account.token_made": "{name} made the token {token} with the scope {scope:word}",
     "account.token_revoked": "{name} revoked the token {token}",
+    "account.preemption_allowed": "{name} allowed preemption in queue {queue}",
+    "account.preemption_forbidden": "{name} no longer allows preemption in queue {queue}",
     "account.identity_linked": "{name} logs in by {issuer} from now on",
 }

@@ -38,6 +38,8 @@ EVENTS: dict[str, Template] = {
     "event.worker_fault": "Returned to the queue: {name} could not run it. {reason}",
     "event.worker_resumed": "{name} let {worker} work again",
     "event.pause_requested": "Pause requested by {name}",
+    "event.asked_to_yield": "Asked to save a snapshot and give way: {reason}",
+    "event.yielded": "Returned to the queue: {reason}",
     "event.pause_withdrawn": "Pause withdrawn by {name}",
     "event.paused": "Paused",
     "event.paused_by": "Paused by {name}",

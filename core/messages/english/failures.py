@@ -25,6 +25,8 @@ FAILURES: dict[str, Template] = {
     "process.hung": "The training process hung: it made no progress for {silent_s:duration} while "
     "{phase:word}. The log says where its threads were.",
     "process.ended_unknown": "The training process ended, and its zygote too: how is unknown.",
+    "run.yielded": "Paused for run {job_id} of {owner}, priority {priority} over {own_priority}.",
+    "run.yielded_to_private": "Paused for a private run, priority {priority} over {own_priority}.",
     "stop.no_improvement": Plural(
         "epochs",
         "Ended early: the validation loss did not improve for {epochs} epoch.",

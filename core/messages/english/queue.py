@@ -21,6 +21,12 @@ QUEUE: dict[str, Template] = {
         "{ahead:number} runs ahead on {slots}, needs {devices} of one worker at once",
     ),
     "queue.kept": "{reason}; worker {name} takes nothing else before it",
+    "queue.preempts": "{reason}; run {job_id} is being paused for it",
+    "queue.preempts_private": "{reason}; another run is being paused for it",
+    "queue.yielded": "it was paused for run {job_id} of priority {priority}, and resumes when a "
+    "worker is free: {reason}",
+    "queue.yielded_to_private": "it was paused for a private run of priority {priority}, and "
+    "resumes when a worker is free: {reason}",
     "queue.with_time": "{reason}, {eta_s:about}",
     "queue.slots": Plural("count", "{count} slot", "{count} slots"),
     "queue.cpu_slots": Plural("count", "{count} CPU slot", "{count} CPU slots"),

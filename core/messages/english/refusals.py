@@ -56,6 +56,7 @@ REFUSALS: dict[str, Template] = {
     "actor.may_not_clean": "{name} may not remove what runs have left.",
     "actor.may_not_drain_worker": "{name} may not drain a worker.",
     "actor.may_not_limit": "{name} may not change what people may use.",
+    "actor.may_not_allow_preemption": "{name} may not say whether runs preempt others.",
     "actor.may_not_resume_worker": "{name} may not end the rest of a worker.",
     "actor.may_not": "{name} may not {action:word} run {job_id}.",
     "actor.not_the_owner": "{name} may not {action:word} run {job_id}: it belongs to {owner}. Its "

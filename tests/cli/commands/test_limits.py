@@ -23,3 +23,12 @@ def test_a_submit_beyond_a_limit_says_the_number(trainyard):
 
     assert refused.exit_code == 4
     assert "owner may have 0 runs in the queue, and has 0 there" in refused.stderr
+
+
+def test_preemption_is_allowed_for_a_queue(trainyard):
+    allowed = trainyard("limits", "queue", "fast", "--preempt")
+
+    assert allowed.stdout == "queue fast: runs of a higher priority preempt others\n"
+    assert trainyard("limits", "list").stdout.splitlines()[-1] == allowed.stdout.strip()
+    forbidden = trainyard("limits", "queue", "fast", "--no-preempt")
+    assert forbidden.stdout == "queue fast: no run preempts another\n"

@@ -6,7 +6,8 @@ from sqlalchemy import text, update
 from core.database.clock import now
 from core.database.models import Job, Lane
 from core.jobs import claim as claiming
-from core.jobs import endings, eta, polling
+from core.jobs import endings, eta, policies, polling, preemption
+from core.jobs.actors import LOCAL_OWNER
 from core.jobs.recorder import Recorder
 from core.messages import plain
 from core.protocol.reports import StepMetrics
@@ -67,6 +68,16 @@ def test_a_poll_is_one_statement_of_lookups(database, claimant, lease):
     assert "ix_jobs_due" in plan
     assert "ix_jobs_state_id" in plan
     assert costly(plan) == []
+
+
+def test_what_is_to_give_way_is_looked_for_among_heads_and_what_runs(database, lease):
+    with database.writing() as session:
+        policies.put(session, LOCAL_OWNER, "default", preempts=True)
+
+    found = plans(database, lambda: preemption.preempt(database))
+
+    assert [costly(plan) for plan in found] == [[]] * len(found)
+    assert any("ix_jobs_claim" in plan for plan in found)
 
 
 def test_notifying_touches_no_job(database, claimant, lease):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from core.accounts import history
 from core.jobs import lifecycle
 from core.jobs.actors import LOCAL_OWNER
 from core.spec import presets
@@ -26,7 +27,7 @@ def put(client, path, **limits):
 
 
 def test_limits_that_are_put_are_those_that_are_shown(client):
-    assert client.get("/api/v1/sharing").json == {"everybody": NONE, "people": []}
+    assert client.get("/api/v1/sharing").json == {"everybody": NONE, "people": [], "queues": []}
 
     answer = put(client, "/limits/Ada%20L", most_running=3, device_hours_a_week=1.5)
     put(client, "/limits", most_queued=7)
@@ -68,3 +69,29 @@ def test_who_waits_is_shown_though_nothing_was_used_yet(client, database):
     [person] = client.get("/api/v1/sharing").json["people"]
 
     assert (person["owner"], person["queued"], person["share"]) == ("owner", 1, 0.0)
+
+
+def test_preemption_is_allowed_for_a_queue_and_the_audit_says_by_whom(client, database):
+    assert put(client, "/queues/fast", preempts=True).json["preempts"]
+    put(client, "/queues/fast", preempts=True)
+
+    [queue] = client.get("/api/v1/sharing").json["queues"]
+    assert (queue["queue"], queue["preempts"], queue["changed_by"]) == ("fast", True, "owner")
+    assert not put(client, "/queues/fast", preempts=False).json["preempts"]
+    with database.reading() as session:
+        events = history.page(session, 10).items
+        assert [history.describe(event).text for event in events] == [
+            "owner no longer allows preemption in queue fast",
+            "owner allowed preemption in queue fast",
+        ]
+
+
+@pytest.mark.parametrize(
+    ("queue", "body", "field"),
+    [("a b", {"preempts": True}, "queue"), ("fast", {}, "preempts"), ("fast", {"x": 1}, "x")],
+)
+def test_what_is_no_policy_is_refused_by_its_field(client, queue, body, field):
+    answer = put(client, f"/queues/{queue}", **body)
+
+    assert answer.status_code == 422
+    assert field in {each["field"] for each in answer.json["errors"]}

@@ -44,3 +44,14 @@ def test_what_is_wrong_is_said_beside_it_and_nothing_is_lost(client):
     assert answer.status_code == 422
     assert 'value="many"' in answer.text
     assert client.get("/api/v1/sharing").json["people"] == []
+
+
+def test_preemption_is_allowed_and_forbidden_with_a_button(client):
+    client.post("/api/v1/jobs", json={"name": "x", "preset": "quick"})
+
+    for shown, wanted in (("allowed", "true"), ("not allowed", "false")):
+        asked = {"csrf_token": token(client), "preempts": wanted}
+        answer = client.post("/sharing/queues/default", data=asked)
+        assert answer.status_code == 303
+        row = get(client, "/sharing").one("tr", **{"data-queue": "default"})
+        assert row.text.startswith(f"default {shown} by")

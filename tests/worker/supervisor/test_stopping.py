@@ -35,7 +35,7 @@ def stopping(trainer, grace_seconds=60.0):
 def test_a_job_that_is_to_run_is_left_alone(trainer):
     made = stopping(trainer)
 
-    made.apply_desired("run", is_draining=False)
+    made.apply_wanted("run", is_draining=False)
 
     assert not trainer.asked
     assert not made.is_asked
@@ -54,7 +54,7 @@ def test_a_job_that_is_to_run_is_left_alone(trainer):
 def test_a_job_is_stopped_as_is_desired(trainer, desired, is_draining, how, outcome):
     made = stopping(trainer)
 
-    made.apply_desired(desired, is_draining=is_draining)
+    made.apply_wanted(desired, is_draining=is_draining)
 
     assert trainer.asked[-1] == how
     assert made.outcome == outcome
@@ -64,7 +64,7 @@ def test_a_trainer_is_asked_once(trainer):
     made = stopping(trainer)
 
     for _ in range(3):
-        made.apply_desired("pause", is_draining=False)
+        made.apply_wanted("pause", is_draining=False)
 
     assert trainer.asked == ["save"]
 
@@ -72,7 +72,7 @@ def test_a_trainer_is_asked_once(trainer):
 def test_a_cancel_outweighs_a_pause_but_a_pause_no_cancel(trainer):
     made = stopping(trainer)
     for desired in ("pause", "cancel", "pause"):
-        made.apply_desired(desired, is_draining=False)
+        made.apply_wanted(desired, is_draining=False)
 
     assert trainer.asked == ["save", "stop"]
     assert made.outcome == "cancelled"
@@ -80,10 +80,10 @@ def test_a_cancel_outweighs_a_pause_but_a_pause_no_cancel(trainer):
 
 def test_the_grace_runs_from_the_first_asking(trainer):
     made = stopping(trainer)
-    made.apply_desired("pause", is_draining=False)
+    made.apply_wanted("pause", is_draining=False)
     due = made.kill_due
 
-    made.apply_desired("cancel", is_draining=False)
+    made.apply_wanted("cancel", is_draining=False)
 
     assert made.kill_due == due
     assert not made.kill_if_due()
@@ -92,7 +92,7 @@ def test_the_grace_runs_from_the_first_asking(trainer):
 
 def test_after_the_grace_the_trainer_is_killed_once(trainer):
     made = stopping(trainer, grace_seconds=0.0)
-    made.apply_desired("cancel", is_draining=False)
+    made.apply_wanted("cancel", is_draining=False)
 
     assert made.kill_if_due()
     assert not made.kill_if_due()
@@ -101,7 +101,7 @@ def test_after_the_grace_the_trainer_is_killed_once(trainer):
 
 def test_a_trainer_that_has_ended_meanwhile_was_not_killed(trainer):
     made = stopping(trainer, grace_seconds=0.0)
-    made.apply_desired("cancel", is_draining=False)
+    made.apply_wanted("cancel", is_draining=False)
     trainer.is_alive = False
 
     assert not made.kill_if_due()
@@ -129,7 +129,7 @@ def test_a_cancel_outweighs_a_hang(trainer, desired, is_for_hang, outcome):
     made = stopping(trainer)
     made.end_hang()
 
-    made.apply_desired(desired, is_draining=False)
+    made.apply_wanted(desired, is_draining=False)
 
     assert (made.is_for_hang, made.outcome) == (is_for_hang, outcome)
 
@@ -152,7 +152,7 @@ def clock(clock, monkeypatch):
 )
 def test_how_long_the_store_may_take_at_the_end(trainer, clock, desired, is_draining, patience_s):
     made = stopping(trainer, grace_seconds=60.0)
-    made.apply_desired(desired, is_draining=is_draining)
+    made.apply_wanted(desired, is_draining=is_draining)
     began = clock.now
 
     clock.now = began + patience_s - 0.001

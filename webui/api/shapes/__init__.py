@@ -37,7 +37,7 @@ from webui.api.shapes.retention import (
     StorageShape,
     UsageShape,
 )
-from webui.api.shapes.sharing import LimitsShape, ShareShape, SharingShape
+from webui.api.shapes.sharing import LimitsShape, QueuePolicyShape, ShareShape, SharingShape
 from webui.api.shapes.spec import DatasetShape, NetworkShape, PresetShape, SpecShape
 from webui.api.shapes.workers import RestShape, WorkerShape
 
@@ -76,6 +76,7 @@ __all__ = [
     "PresetShape",
     "PreviewShape",
     "Problem",
+    "QueuePolicyShape",
     "QueueShape",
     "QueuedShape",
     "Reason",

@@ -6,9 +6,10 @@ from typing import Annotated
 
 from pydantic import Field
 
+from core.database.models import QueuePolicy
 from core.jobs.shares import Share
 from core.jobs.sharing import Limits
-from webui.api.shapes.base import Reason, Shape
+from webui.api.shapes.base import Reason, Shape, Timestamp
 
 
 class LimitsShape(Shape):
@@ -58,16 +59,40 @@ class ShareShape(Shape):
         )
 
 
+class QueuePolicyShape(Shape):
+    """What holds for a queue."""
+
+    queue: str
+    preempts: Annotated[
+        bool,
+        Field(description="Whether its runs of a higher priority may preempt those of a lower."),
+    ]
+    changed_at: Timestamp | None
+    changed_by: Annotated[str | None, Field(description="Who said so last; null: nobody has.")]
+
+    @classmethod
+    def of(cls, row: QueuePolicy) -> QueuePolicyShape:
+        """The shape of a queue's policy."""
+        return cls(
+            queue=row.queue,
+            preempts=row.preempts,
+            changed_at=row.changed_at,
+            changed_by=row.changed_by,
+        )
+
+
 class SharingShape(Shape):
     """How the devices are shared."""
 
     everybody: Annotated[LimitsShape, Field(description="For whoever has no limit of their own.")]
     people: Annotated[list[ShareShape], Field(description="Who has used most lately, first.")]
+    queues: Annotated[list[QueuePolicyShape], Field(description="Those that are used or served.")]
 
     @classmethod
-    def of(cls, everybody: Limits, people: list[Share]) -> SharingShape:
+    def of(cls, everybody: Limits, people: list[Share], queues: list[QueuePolicy]) -> SharingShape:
         """The shape of all standings."""
         return cls(
             everybody=LimitsShape.model_validate(everybody),
             people=[ShareShape.of(each) for each in people],
+            queues=[QueuePolicyShape.of(each) for each in queues],
         )
