@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
+import hypothesis
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -24,6 +25,10 @@ from webui.app import create_app
 from webui.context import current
 
 NOT_RUN = "NOT RUN: "
+
+# a machine that others use too may stand still for a moment
+hypothesis.settings.register_profile("without a deadline", deadline=None)
+hypothesis.settings.load_profile("without a deadline")
 SQLITE_FILE = "trainyard.db"
 
 

@@ -168,7 +168,7 @@ def test_a_queue_is_a_plain_word(queue):
 
 
 @given(name=st.text())
-@hypothesis_settings(max_examples=200, deadline=None)
+@hypothesis_settings(max_examples=200)
 def test_a_name_that_is_taken_is_stripped_printable_and_fits(name):
     try:
         taken = Submission(name=name).name

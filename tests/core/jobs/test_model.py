@@ -496,7 +496,6 @@ def test_the_queue_does_what_its_model_does(database, tmp_path):
             settings=settings(
                 max_examples=EXAMPLES,
                 stateful_step_count=30,
-                deadline=None,
                 suppress_health_check=list(HealthCheck),
             ),
         )

@@ -181,9 +181,7 @@ BODIES = ANY_JSON | st.fixed_dictionaries(
 
 
 @given(body=BODIES)
-@hypothesis_settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@hypothesis_settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_posted_is_answered_and_never_a_fault(client, body):
     response = client.post("/api/v1/jobs", data=json.dumps(body), content_type="application/json")
 
