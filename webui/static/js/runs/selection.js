@@ -134,7 +134,7 @@ list.addEventListener("refresh", ({ detail: fresh }) => {
 // How many runs are in each state stands outside of what is kept fresh.
 function showCounts(counts) {
   for (const place of document.querySelectorAll(".tabs .count")) {
-    const text = counts[place.dataset.state] ?? "";
+    const text = (counts[place.dataset.state] ?? "0") === "0" ? "" : counts[place.dataset.state]; // as the page has it
     if (place.textContent !== text) place.textContent = text;
   }
 }
