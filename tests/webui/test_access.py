@@ -68,6 +68,7 @@ def requests_of(app, run):
         "delivery_id": 10_000,
         "which": "nobody",
         "owner": "nobody",
+        "queue": "nobody",
         "name": "nobody",
         "secret": "x",
         "tag": "en",

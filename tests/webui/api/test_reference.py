@@ -64,6 +64,7 @@ DESCRIBED = [
     ("GET /sharing", shapes.SharingShape),
     ("GET /sharing", shapes.ShareShape),
     ("GET /sharing", shapes.LimitsShape),
+    ("GET /sharing", shapes.QueuePolicyShape),
     ("POST /clean", shapes.CleanShape),
     ("POST /clean", retention.AmountShape),
     ("GET /storage", shapes.StorageShape),
