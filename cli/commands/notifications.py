@@ -263,8 +263,8 @@ def _topics_of(way: str, chosen: JSON) -> str:
 
 def _bounds(chosen: JSON) -> str:
     side = "above" if chosen["is_above"] else "below"
-    waits = f"waited: after {chosen['wait_minutes']:g} minutes"
-    return f"{waits}; measured: {chosen['metric']} {side} {chosen['bound']:g}"
+    waits = f"waited: after {formats.exact(chosen['wait_minutes'])} minutes"
+    return f"{waits}; measured: {chosen['metric']} {side} {formats.exact(chosen['bound'])}"
 
 
 def _row(hook: JSON) -> tuple[Any, ...]:

@@ -36,6 +36,7 @@ class FaultyCalls:
         self._clock = clock
         self._planned: dict[int, FaultKind] = {}
         self._loses_next_commit = False
+        self._writes = False
         self._is_off = False
         self._commit: Callable[[Any], None] = self._engine.dialect.do_commit
 
@@ -55,7 +56,7 @@ class FaultyCalls:
         self._planned[call] = kind
 
     def plan_next_commit(self) -> None:
-        """Let the next COMMIT take place, and its answer be lost."""
+        """Let the next COMMIT of what was written take place, and its answer be lost."""
         self._loses_next_commit = True
 
     def forget(self) -> None:
@@ -77,13 +78,14 @@ class FaultyCalls:
         finally:
             self._is_off = before
 
-    def _execute(self, cursor: Any, *_: Any) -> None:
+    def _execute(self, cursor: Any, _statement: str, _values: Any, context: Any) -> None:
+        self._writes = "trainyard_writes" in context.execution_options
         if self._next_fault():
             self._break(cursor.connection)
 
     def _do_commit(self, connection: Any) -> None:
         kind = self._next_fault()
-        if self._loses_next_commit and not self._is_off:
+        if self._loses_next_commit and self._writes and not self._is_off:
             kind, self._loses_next_commit = "loses the answer", False
         raw = getattr(connection, "dbapi_connection", connection)
         if kind == "loses the answer":

@@ -149,7 +149,8 @@ def test_the_history_says_who_did_what_to_whom(database, ada, join):
 @pytest.mark.parametrize("kind", history.KINDS)
 def test_every_kind_of_event_has_a_sentence(kind):
     payload = dict.fromkeys(
-        ("role", "former", "invited_by", "address", "token", "scope", "issuer", "left"), "x"
+        ("role", "former", "invited_by", "address", "token", "scope", "issuer", "left", "queue"),
+        "x",
     )
     event = AccountEvent(
         actor={"kind": "user", "id": "1", "name": "ada"}, kind=kind, person="eve", payload=payload

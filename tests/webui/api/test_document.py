@@ -110,5 +110,5 @@ def test_a_person_can_read_every_address_on_a_page(client, whole):
     page = client.get("/api").get_data(as_text=True)
 
     for _, path, operation in operations(whole):
-        assert f'id="{operation["operationId"]}"' in page
+        assert f'id="at-{operation["operationId"]}"' in page
         assert f"<code>{path}</code>" in page

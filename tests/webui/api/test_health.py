@@ -157,6 +157,7 @@ BODIES = {
     **{f"/jobs/{each}": {"ids": [1]} for each in ("delete", "restore", "cancel", "retry")},
     "/jobs/tag": {"ids": [1], "add": ["x"]},
     "/webhooks": {"address": "https://chat.example/hook"},
+    "/queues/<queue>": {"preempts": True},
 }
 """What the addresses that end so need."""
 

@@ -111,7 +111,7 @@ MISSING = [
 ]
 
 
-MADE = {"/api/v1/limits/<owner>"}
+MADE = {"/api/v1/limits/<owner>", "/api/v1/queues/<queue>"}
 """What a PUT makes where it is not there."""
 
 

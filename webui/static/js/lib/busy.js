@@ -6,7 +6,8 @@ export function showBusy() {
   // after all others: who answers a press in the page has prevented the browser from sending it
   addEventListener("submit", (event) => {
     const { target: form, submitter } = event;
-    if (form.method === "dialog" || event.defaultPrevented) return;
+    const method = submitter?.formMethod || form.getAttribute("method"); // a button may have one of its own
+    if (method === "dialog" || event.defaultPrevented) return;
     if (form.hasAttribute("aria-busy")) return event.preventDefault(); // the second of a double click
     const button = submitter ?? form.querySelector("[type=submit]");
     begin(form, button);
