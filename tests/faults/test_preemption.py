@@ -11,11 +11,13 @@ from tests.faults.conftest import (
     QUICK_DIGITS,
     STEADY_DIGITS,
     VARIANT,
-    has_snapshot,
     on_sqlite,
     trains,
 )
 from tests.services import wait_until
+
+# so long that it is not about to end by itself, which would be waited for
+LONG = STEADY_DIGITS | {"epochs": 300}
 
 
 def allow(database):
@@ -35,7 +37,7 @@ def test_the_running_one_gives_way_and_ends_with_the_weights_of_an_undisturbed_r
     """The verifier compares the weights."""
     allow(database)
     start_worker()
-    low = submit(STEADY_DIGITS)
+    low = submit(LONG)
     wait_until(trains(look, low), "it trains")
 
     high = submit_high(database)
@@ -56,8 +58,8 @@ def test_a_worker_that_is_killed_before_its_run_gave_way_is_lost_and_both_end(
 ):
     allow(database)
     worker = start_worker()
-    low = submit(STEADY_DIGITS)
-    wait_until(has_snapshot(look, low), "it has a snapshot")
+    low = submit(LONG | {"epochs": 900})
+    wait_until(trains(look, low), "it trains")
     worker.trainer().send_signal(signal.SIGSTOP)  # it does not answer
     high = submit_high(database)
     wait_until(lambda: look(low).progress.yields_to == high.id, "it is asked to give way")
@@ -65,6 +67,6 @@ def test_a_worker_that_is_killed_before_its_run_gave_way_is_lost_and_both_end(
     worker.kill()
     start_worker()
 
-    verify({high: "succeeded", low: "succeeded"})
+    verify({high: "succeeded", low: "succeeded"}, timeout=240)
     assert attempts_of(low)[0].outcome == "lost"
     assert look(low).progress.yields_to is None
