@@ -25,11 +25,11 @@ from webui.app import create_app
 from webui.context import current
 
 NOT_RUN = "NOT RUN: "
+SQLITE_FILE = "trainyard.db"
 
 # a machine that others use too may stand still for a moment
 hypothesis.settings.register_profile("without a deadline", deadline=None)
 hypothesis.settings.load_profile("without a deadline")
-SQLITE_FILE = "trainyard.db"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -249,7 +249,10 @@ def history(client: Client, job_id: int, as_json: bool) -> None:
 @with_client
 def logs(client: Client, job_id: int, find: str, level: tuple[str, ...], as_json: bool) -> None:
     """Print a run's log, or the lines of it that are looked for."""
-    lines = client.all(f"/jobs/{job_id}/logs", text=find, level=",".join(level))
+    chosen = {"text": find, "level": ",".join(level)}
+    lines = client.all(
+        f"/jobs/{job_id}/logs", **{name: asked for name, asked in chosen.items() if asked}
+    )
     if as_json:
         click.echo(text.as_json(list(lines)))
         return

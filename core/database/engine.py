@@ -92,11 +92,7 @@ class Database:
             DatabaseUnavailable: the database does not answer; whether a commit took place is
                 then not known.
         """
-        with (
-            _translated(),
-            Session(self._writing, expire_on_commit=False) as session,
-            session.begin(),
-        ):
+        with _committed(self._writing) as session:
             yield session
 
     @contextmanager
@@ -109,11 +105,7 @@ class Database:
             DatabaseUnavailable: the database does not answer; whether the statement took place is
                 then not known.
         """
-        with (
-            _translated(),
-            Session(self._writing_at_once, expire_on_commit=False) as session,
-            session.begin(),
-        ):
+        with _committed(self._writing_at_once) as session:
             yield session
 
     def check(self) -> None:
@@ -323,6 +315,12 @@ _AWAY_STATES = {
     "25P03": "it ended a transaction in which nothing happened",
 }
 """What PostgreSQL says, by SQLSTATE, where the driver's classes do not say that it is away."""
+
+
+@contextmanager
+def _committed(engine: Engine) -> Iterator[Session]:
+    with _translated(), Session(engine, expire_on_commit=False) as session, session.begin():
+        yield session
 
 
 @contextmanager

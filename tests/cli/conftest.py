@@ -14,9 +14,9 @@ from core.jobs.recorder import Recorder
 from core.protocol.reports import Line
 from core.storage import store
 from core.workers import WorkerFacts
+from tests.documented import watch
 from tests.reported import epoch_end, evaluated, started
 from tests.serving import serving
-from tests.webui.api.documented import all_documented
 
 CONTENT = b"checkpoint" * 1000
 LOGGED = "good\x1b[31m red"
@@ -29,8 +29,9 @@ def database_kind():
 
 
 @pytest.fixture
-def server_url(app):
-    with all_documented(app), serving(app) as (_, address):
+def server_url(app, monkeypatch):
+    watch(app, monkeypatch, refused_too=False)
+    with serving(app) as (_, address):
         yield address
 
 

@@ -20,12 +20,11 @@ from core.jobs.recorder import Recorder
 from core.messages import plain
 from core.storage import store
 from core.workers import WorkerFacts
+from tests.documented import watch
 from tests.reported import epoch_end, evaluated, started
 from tests.serving import serving
-from tests.trainyard.documented import Document
 from trainyard import Client, RunFailed, TrainingSpec
 from trainyard import client as module
-from webui.api.openapi import document_of
 
 CONTENT = b"checkpoint" * 100_000
 
@@ -39,14 +38,7 @@ def database_kind():
 @pytest.fixture(autouse=True)
 def document(app, monkeypatch):
     """All that a client asks here, and all that it is answered, is in the OpenAPI document."""
-    document, make = Document(document_of(app)), transport.Client.__init__
-
-    def checked(client, *arguments, **more):
-        make(client, *arguments, **more)
-        client._http.event_hooks = {"response": [document.check]}
-
-    monkeypatch.setattr(transport.Client, "__init__", checked)
-    return document
+    return watch(app, monkeypatch, refused_too=True)
 
 
 @pytest.fixture

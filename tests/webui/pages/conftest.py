@@ -18,6 +18,7 @@ from core.protocol.reports import Line, StepMetrics
 from core.spec.presets import resolve
 from core.storage.blobs import Blob
 from tests.reported import epoch_end, started
+from tests.webui.people import shared
 from webui.context import Context
 
 VOID = {"input", "meta", "link"}
@@ -197,3 +198,18 @@ VALIDATED = {"data": {"validation": 0.1}}
 MEASURED = epoch_end(validation_loss=0.3141, validation_accuracy=0.9271)
 
 OF_THE_FIRST_EPOCH = [Publication(Blob("ab" * 32, 5), 1, "pt", "model.pt")]
+
+
+@pytest.fixture
+def place(settings, monkeypatch, compiled_templates):
+    """An installation whose forms need their tokens, as they do for people."""
+    with shared(settings, monkeypatch, compiled_templates, csrf=True) as made:
+        yield made
+
+
+@pytest.fixture
+def visitor(place):
+    """A browser in which nobody is logged in."""
+    client = place.app.test_client()
+    client.environ_base["HTTP_SEC_FETCH_SITE"] = "same-origin"
+    return client

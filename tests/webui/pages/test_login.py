@@ -6,28 +6,13 @@ import pytest
 
 from core.accounts import invitations, people
 from tests.webui.pages.conftest import Page
-from tests.webui.people import PASSWORD, sent, shared
+from tests.webui.people import PASSWORD, sent
 
 
 @pytest.fixture
 def database_kind():
     """SQLite alone: nothing here depends on the kind of database."""
     return "sqlite"
-
-
-@pytest.fixture
-def place(settings, monkeypatch, compiled_templates):
-    """An installation whose forms need their tokens, as they do for people."""
-    with shared(settings, monkeypatch, compiled_templates, csrf=True) as made:
-        yield made
-
-
-@pytest.fixture
-def visitor(place):
-    """A browser in which nobody is logged in."""
-    client = place.app.test_client()
-    client.environ_base["HTTP_SEC_FETCH_SITE"] = "same-origin"
-    return client
 
 
 def log_in(client, name="eve", password=PASSWORD, page="/login", **more):

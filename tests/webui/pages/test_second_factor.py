@@ -9,7 +9,7 @@ from sqlalchemy import select
 from core.accounts import invitations, people, second_factor
 from core.database.clock import now
 from tests.webui.pages.conftest import Page
-from tests.webui.people import PASSWORD, sent, shared
+from tests.webui.people import PASSWORD, sent
 
 HERE = "/account/second-factor"
 LONG_S = 10_000_000
@@ -20,21 +20,6 @@ LONG_S = 10_000_000
 def database_kind():
     """SQLite alone: nothing here depends on the kind of database."""
     return "sqlite"
-
-
-@pytest.fixture
-def place(settings, monkeypatch, compiled_templates):
-    """An installation whose forms need their tokens, as they do for people."""
-    with shared(settings, monkeypatch, compiled_templates, csrf=True) as made:
-        yield made
-
-
-@pytest.fixture
-def visitor(place):
-    """A browser in which nobody is logged in."""
-    client = place.app.test_client()
-    client.environ_base["HTTP_SEC_FETCH_SITE"] = "same-origin"
-    return client
 
 
 @pytest.fixture

@@ -11,15 +11,34 @@ import re
 
 import jsonschema_rs
 
+from cli import client as transport
+from webui.api.openapi import document_of
+
 OURS = "X-Request-ID"
 """Answers that lack it are of something between client and server."""
+
+
+def watch(app, monkeypatch, *, refused_too):
+    """Have all clients that are made from now on held against the document of an application.
+
+    `refused_too`: whether a request that was refused must be one that the document knows as well.
+    """
+    document, make = Document(document_of(app), refused_too), transport.Client.__init__
+
+    def checked(client, *arguments, **more):
+        make(client, *arguments, **more)
+        client._http.event_hooks = {"response": [document.check]}
+
+    monkeypatch.setattr(transport.Client, "__init__", checked)
+    return document
 
 
 class Document:
     """The document, and which of its addresses were asked."""
 
-    def __init__(self, whole):
+    def __init__(self, whole, refused_too):
         self._whole = whole
+        self._refused_too = refused_too
         self.asked = set()
         self._addresses = [
             (re.compile(re.sub(r"\{\w+\}", "[^/]+", path)), path) for path in whole["paths"]
@@ -34,8 +53,9 @@ class Document:
         described = self._whole["paths"][path].get(request.method.lower())
         assert described is not None, f"{request.method} {path} is not in the document"
         self.asked.add(f"{request.method} {path.removeprefix('/api/v1')}")
-        self._check_query(described, request)
-        self._check_body(described, request)
+        if self._refused_too or not answer.is_error:
+            self._check_query(described, request)
+            self._check_body(described, request)
         self._check_answer(described, answer)
 
     def _path(self, asked):
@@ -52,7 +72,7 @@ class Document:
     def _check_body(self, described, request):
         sent = request.read()
         taken = described.get("requestBody", {"required": False, "content": {}})
-        if not sent:
+        if not sent or (sent == b"{}" and not taken["content"]):  # there is nothing to say
             assert not taken["required"], f"{request.url.path} needs a body"
             return
         media = request.headers["Content-Type"]
