@@ -5,7 +5,6 @@ Nothing here writes, and nothing here knows words.
 
 from __future__ import annotations
 
-import heapq
 import math
 import statistics
 import sys
@@ -28,6 +27,7 @@ from core.database.models import Job, JobProgress, Lane, Worker, training_began
 from core.jobs import lanes, rests, sharing, turns
 from core.jobs.capacity import Capacity, Requirements, requirements
 from core.jobs.sharing import Standing
+from core.jobs.slots import Slots
 from core.messages import Message
 
 LOOKED_AT = 1000
@@ -324,7 +324,7 @@ class _Waiting:
     def in_order(
         self,
         rows: Iterable[Any],
-        slots: Sequence[_Slots],
+        slots: Sequence[Slots],
         running: Iterable[Row[Any]],
         typical: Mapping[str, float],
     ) -> list[Any]:
@@ -417,74 +417,11 @@ def _work_s(job: Row[Any] | Candidate | Job, typical: Mapping[str, float]) -> fl
     return typical[job.dataset] * max(0.0, float(job.epochs) - done)
 
 
-class _Slots:
-    """Slots of workers that may run the same jobs."""
-
-    def __init__(self, queues: frozenset[str]) -> None:
-        self.queues = queues
-        self.free_in_s: list[tuple[float, int]] = []
-        """A heap: in how many seconds each slot is free, and the id of its worker."""
-        self._capacities: dict[int, Capacity] = {}
-        self._known_givers: dict[Requirements, set[int]] = {}
-
-    def add(self, worker: Worker, capacity: Capacity, free_in_s: Iterable[float]) -> None:
-        """Add the slots of a worker, each with when it is free."""
-        self._capacities[worker.id] = capacity
-        for time in free_in_s:
-            heapq.heappush(self.free_in_s, (time, worker.id))
-
-    def fit(self, queue: str, wanted: Requirements) -> bool:
-        """Whether such a job could run here."""
-        return queue in self.queues and bool(self._givers(wanted))
-
-    def room(self, queue: str, wanted: Requirements) -> int:
-        """How many such jobs could run here at the same time, were nothing else running."""
-        if queue not in self.queues:
-            return 0
-        slots = Counter(worker_id for _, worker_id in self.free_in_s)
-        return sum(slots[each] // wanted.devices for each in self._givers(wanted))
-
-    def start_of(self, wanted: Requirements) -> tuple[float, int]:
-        """In how many seconds a worker has that many slots free at once, and which worker."""
-        if wanted.devices == 1 and wanted.precision is None and wanted.threads is None:
-            return self.free_in_s[0]
-        times: defaultdict[int, list[float]] = defaultdict(list)
-        for time, worker_id in sorted(self.free_in_s):
-            times[worker_id].append(time)
-        return min((times[each][wanted.devices - 1], each) for each in self._givers(wanted))
-
-    def take(self, worker_id: int, devices: int, until_s: float) -> None:
-        """Let a job hold the slots of a worker that are free first."""
-        if devices == 1 and self.free_in_s[0][1] == worker_id:
-            heapq.heapreplace(self.free_in_s, (until_s, worker_id))
-            return
-        own = sorted(time for time, owner in self.free_in_s if owner == worker_id)
-        others = [each for each in self.free_in_s if each[1] != worker_id]
-        times = [until_s] * devices + own[devices:]
-        self.free_in_s = others + [(time, worker_id) for time in times]
-        heapq.heapify(self.free_in_s)
-
-    def keep(self, kept_id: int, until_s: float) -> None:
-        """Let a worker start nothing else before a large job."""
-        self.free_in_s = [
-            (max(time, until_s) if owner == kept_id else time, owner)
-            for time, owner in self.free_in_s
-        ]
-        heapq.heapify(self.free_in_s)
-
-    def _givers(self, wanted: Requirements) -> set[int]:
-        if wanted not in self._known_givers:
-            self._known_givers[wanted] = {
-                worker_id for worker_id, has in self._capacities.items() if has.fits(wanted)
-            }
-        return self._known_givers[wanted]
-
-
 @dataclass(frozen=True, slots=True)
 class _Tail:
     """The slots as they are once all jobs of a forecast have begun."""
 
-    slots: Sequence[_Slots]
+    slots: Sequence[Slots]
     typical: Mapping[str, float]
     owners: Collection[str]
     """Those of whom it is known how they stand."""
@@ -521,21 +458,21 @@ def _slots(
     workers: Sequence[tuple[Worker, Capacity]],
     running: Iterable[Row[Any]],
     typical: Mapping[str, float],
-) -> Sequence[_Slots]:
+) -> Sequence[Slots]:
     """The slots of all live workers, and when each is free."""
     busy: defaultdict[int, list[float]] = defaultdict(list)
     for job in running:
         busy[job.worker_id] += [_left_s(job, typical)] * job.devices
-    alike: dict[tuple[frozenset[str], bool, frozenset[str]], _Slots] = {}
+    alike: dict[tuple[frozenset[str], bool, frozenset[str]], Slots] = {}
     for worker, capacity in workers:
         kind = (frozenset(worker.queues), capacity.has_gpus, capacity.rests)
         times = busy[worker.id]
         free = [0.0] * (worker.slots - len(times))
-        alike.setdefault(kind, _Slots(kind[0])).add(worker, capacity, [*times, *free])
+        alike.setdefault(kind, Slots(kind[0])).add(worker, capacity, [*times, *free])
     return list(alike.values())
 
 
-def _free(slots: Iterable[_Slots]) -> Counter[int]:
+def _free(slots: Iterable[Slots]) -> Counter[int]:
     """How many slots of each worker are free."""
     return Counter(worker for each in slots for time, worker in each.free_in_s if not time)
 
@@ -543,7 +480,7 @@ def _free(slots: Iterable[_Slots]) -> Counter[int]:
 def _starts(
     line: Sequence[Row[Any] | Candidate | Job],
     lane_of: Mapping[int, _Lane],
-    slots: Sequence[_Slots],
+    slots: Sequence[Slots],
     typical: Mapping[str, float],
 ) -> dict[int, float]:
     """In how many seconds each job starts, where each takes the slots that are free first.
