@@ -23,6 +23,7 @@ from core.database.dialects import is_postgresql
 from core.database.engine import Database
 from core.database.models import Delivery, Duty, Job, JobEvent, Lane
 from core.jobs import lanes, rests
+from core.notifications import outbox
 from core.states import STATES, EventKind, State
 
 COUNTED_EVERY_S = 60.0
@@ -192,13 +193,12 @@ def _crew(session: Session) -> Crew:
 
 
 def _unsent(session: Session) -> Unsent:
-    waits = (Delivery.state == "waiting", Delivery.way != "browser")
     row = session.execute(
         select(
             func.count().label("waiting"),
             func.min(Delivery.due_at).label("due_at"),
             now().label("moment"),
-        ).where(*waits)
+        ).where(*outbox.TO_SEND)
     ).one()
     overdue_s = 0.0 if row.due_at is None else (row.moment - row.due_at).total_seconds()
     return Unsent(row.waiting, max(0.0, overdue_s))
