@@ -57,6 +57,8 @@ NAMES = {
 }
 OUT = Path(__file__).parent / "out" / "training.json"
 NAME = "bench"
+WARM_UPS = 2
+"""Epochs before the rounds, on a GPU: until then kernels are loaded."""
 SETTLE_S = 1.0
 BREATH_S = 0.1
 """For the threads of the last contender to go to sleep."""
@@ -103,6 +105,8 @@ def rounds(count: int, data: Path, device: str, submit: Any) -> dict[str, list[A
             name: stack.enter_context(Contender(name, data, device, usable_cores()))
             for name in CONTENDERS
         }
+        for _ in range(WARM_UPS if device == "cuda" else 0):
+            epoch(contenders)
         for number in range(1, count + 1):
             for name, row in epoch(contenders).items():
                 rows[name].append(row)

@@ -87,9 +87,12 @@ class OnDevice:
         self._device = device
 
     def fetch(self, wanted: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        if not wanted:
+            return
         images = self._images
-        for indices in wanted:
-            chosen = indices.to(self._device)
+        # at once: a copy for each batch would wait for all that the device has yet to do
+        all_indices = torch.cat(list(wanted)).to(self._device)
+        for chosen in torch.split(all_indices, [len(indices) for indices in wanted]):
             yield images.pixels[chosen], images.labels[chosen]
 
 
@@ -225,7 +228,6 @@ class Batches:
     def _plan(self, epoch: int, batch: int, indices: Tensor) -> _Plan:
         seed, mixing = self._spec.seed, self._spec.regularization
         whole = len(indices)
-        ours = torch.arange(whole).tensor_split(self._processes)[self._rank]
         numbers = partners = mix = None
         if not self._augmenter.is_idle:
             generator = random.generator(seed, "augmentation", epoch, batch)
@@ -236,6 +238,7 @@ class Batches:
             mix = self._draw_mix(np.random.default_rng(random.seed_for(seed, "mix", epoch, batch)))
         if self._processes == 1:
             return _Plan(indices, whole, whole, numbers, partners, mix)
+        ours = torch.arange(whole).tensor_split(self._processes)[self._rank]
         rows = ours
         if partners is not None:
             rows = torch.cat((ours, partners[ours]))
@@ -267,10 +270,10 @@ class Batches:
         images = pixels.to(torch.float32, memory_format=torch.channels_last)
         images = images.div_(self._largest_pixel)
         if plan.numbers is not None:
-            images = self._augmenter.apply(images, plan.numbers.to(self._device))
+            images = self._augmenter.apply(images, plan.numbers.to(self._device, non_blocking=True))
         if plan.mix is None or plan.partners is None:
             return Batch(_laid_out(images), labels, whole=plan.whole)
-        partners = plan.partners.to(self._device)
+        partners = plan.partners.to(self._device, non_blocking=True)
         own, other = images[: plan.count], images[partners]
         if plan.mix.box is None:
             mixed = torch.lerp(other, own, plan.mix.share)
@@ -278,7 +281,7 @@ class Batches:
             rows, columns = plan.mix.box
             mixed = own.clone()
             mixed[:, :, rows, columns] = other[:, :, rows, columns]
-        share = torch.tensor(plan.mix.share, dtype=torch.float32, device=self._device)
+        share = torch.full((), plan.mix.share, dtype=torch.float32, device=self._device)
         return Batch(
             _laid_out(mixed), labels[: plan.count], labels[partners], share, whole=plan.whole
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -18,6 +19,8 @@ class Optimization:
     def __init__(self, optimizers: Sequence[torch.optim.Optimizer]) -> None:
         self.optimizers = optimizers
         self._rates = [[group["lr"] for group in each.param_groups] for each in optimizers]
+        self._device_rates = _device_rates(self._groups()) if _are_capturable(optimizers) else None
+        self._placed: list[float] = []
 
     @property
     def learning_rate(self) -> float:
@@ -29,6 +32,33 @@ class Optimization:
         for optimizer, rates in zip(self.optimizers, self._rates, strict=True):
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * factor
+
+    @property
+    def is_capturable(self) -> bool:
+        """Whether a CUDA graph can hold `apply`: its kernels read the learning rates from the GPU.
+
+        All steps of such optimizers do, captured or not, so that they round alike.
+        """
+        return self._device_rates is not None
+
+    def place_rates(self) -> None:
+        """Put the learning rates of the next step where it reads them."""
+        rates = [group["lr"] for group in self._groups()]
+        if self._device_rates is None or rates == self._placed:
+            return
+        for place, rate in zip(self._device_rates, rates, strict=True):
+            place.fill_(rate)
+        self._placed = rates
+
+    def apply(self, scaler: torch.amp.GradScaler) -> None:
+        """Change the weights by their gradients, at the learning rates that were placed.
+
+        Args:
+            scaler: of the losses; it skips a step whose gradients are not finite.
+        """
+        with self._rates_read_from_device():
+            for optimizer in self.optimizers:
+                scaler.step(optimizer)
 
     def zero_grad(self) -> None:
         """Discard the gradients of all weights."""
@@ -43,6 +73,38 @@ class Optimization:
         """Restore the states that `state_dict` returned."""
         for optimizer, state in zip(self.optimizers, states, strict=True):
             optimizer.load_state_dict(state)
+
+    def _groups(self) -> list[dict[str, Any]]:
+        return [group for optimizer in self.optimizers for group in optimizer.param_groups]
+
+    @contextmanager
+    def _rates_read_from_device(self) -> Iterator[None]:
+        """While a step is taken; what a snapshot holds stays numbers."""
+        groups = self._groups() if self._device_rates else []
+        before = [dict(group) for group in groups]
+        for group, rate in zip(groups, self._device_rates or (), strict=True):
+            group["lr"] = rate
+            if "capturable" in group:
+                group["capturable"] = True
+        try:
+            yield
+        finally:
+            for group, values in zip(groups, before, strict=True):
+                group.update(values)
+
+
+def _are_capturable(optimizers: Sequence[torch.optim.Optimizer]) -> bool:
+    """Whether a step of theirs is kernels alone; RMSprop and Muon compute on the host too."""
+    return all(type(each) in _CAPTURABLE for each in optimizers) and all(
+        weight.is_cuda
+        for each in optimizers
+        for group in each.param_groups
+        for weight in group["params"]
+    )
+
+
+def _device_rates(groups: Sequence[dict[str, Any]]) -> list[Tensor]:
+    return [torch.zeros((), device=group["params"][0].device) for group in groups]
 
 
 def build_optimization(choice: hyperparameters.Optimizer, network: nn.Module) -> Optimization:
@@ -72,6 +134,8 @@ def _rmsprop(choice: hyperparameters.RMSprop, parameters: Any) -> torch.optim.Op
         foreach=True,
     )
 
+
+_CAPTURABLE = (SGD, Adam, AdamW)
 
 _KINDS: dict[str, Callable[[Any, Any], torch.optim.Optimizer]] = {
     "sgd": _fused(SGD),

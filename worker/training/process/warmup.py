@@ -6,37 +6,47 @@ the first look at a dataset reads it from the disk.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
 
 from core import formats
 from core.datasets.builtin import DATASETS
 from core.protocol.orders import DeviceKind
+from core.spec.presets import resolve
 from core.spec.spec import TrainingSpec
 from worker.training.data import datasets
 from worker.training.data.batches import Batch
 from worker.training.model.network import build
 from worker.training.optim.optimizers import build_optimization
-from worker.training.run.sharding import ShardedNetwork, Sharding, shard_count
+from worker.training.run.distributed import SingleProcess
+from worker.training.run.sharding import Sharding, shard_count, threads_for
+from worker.training.run.step import Stepper
 
 # not by the zygote: onnxruntime starts a thread
 EXPORTERS = ("onnx", "onnxruntime", "safetensors.torch")
+
+PRESETS_ON: dict[DeviceKind, Sequence[str]] = {"cpu": ("tutorial",), "cuda": ("tutorial", "quick")}
+"""A GPU loads each kernel when it is first needed, and networks differ in theirs."""
+STEPS = {"cpu": 1, "cuda": 2}
+"""On a GPU the second step is the first that is captured."""
 
 log = logging.getLogger(__name__)
 
 
 def warm_up(threads: int, device: DeviceKind, data: Path) -> None:
-    """Take one step of the default run on blank images, and map the datasets that are there.
+    """Take the first steps of usual runs on blank images, and map the datasets that are there.
 
     Nothing that is learned or drawn here stays: a run seeds its own random numbers.
     """
     try:
-        _step(torch.device(device), threads)
+        for preset in PRESETS_ON[device]:
+            _steps(resolve(preset), torch.device(device), threads)
+        _give_back_memory(device)
         for name in DATASETS:
             if datasets.is_present(name, data):
                 datasets.load(name, data)
@@ -48,25 +58,37 @@ def warm_up(threads: int, device: DeviceKind, data: Path) -> None:
         log.exception("the spare could not warm up")
 
 
-def _step(device: torch.device, threads: int) -> None:
-    spec = TrainingSpec()
+def _give_back_memory(device: DeviceKind) -> None:
+    """Leave to the runs on the same GPU what torch would keep for the next step."""
+    if device == "cuda":
+        gc.collect()
+        torch.cuda.empty_cache()
+
+
+def _steps(spec: TrainingSpec, device: torch.device, threads: int) -> None:
+    """Take steps as a run of a spec does, with blank images."""
     dataset = DATASETS[spec.dataset]
-    network = build(spec.model, dataset).to(memory_format=torch.channels_last).to(device)
-    optimization = build_optimization(spec.optimizer, network)
+    network = build(spec.model, dataset, normalize=spec.data.normalize)
+    network = network.to(memory_format=torch.channels_last).to(device).train()
     images = torch.zeros(
         (spec.batch_size, dataset.channels, dataset.size, dataset.size), device=device
     ).contiguous(memory_format=torch.channels_last)
     labels = torch.zeros(spec.batch_size, dtype=torch.int64, device=device)
-    sharding = Sharding(shard_count(spec) if device.type == "cpu" else None, threads)
+    shards = shard_count(spec) if device.type == "cpu" else None
+    sharding = Sharding(shards, threads_for(device, threads))
+    stepper = Stepper(
+        spec,
+        network,
+        build_optimization(spec.optimizer, network),
+        None,
+        device,
+        SingleProcess(),
+        lambda _images: None,
+        sharding,
+    )
     try:
         batch = Batch(images, labels, whole=len(labels))
-        ShardedNetwork(network, sharding, _loss).backward(sharding.split(batch))
+        for number in range(1, STEPS[device.type] + 1):
+            stepper.take(batch, 1, number, number - 1, measure=False)
     finally:
         sharding.close()
-    for optimizer in optimization.optimizers:
-        optimizer.step()
-
-
-def _loss(network: nn.Module, part: Batch) -> tuple[Tensor, Tensor]:
-    loss = functional.cross_entropy(network(part.images), part.labels)
-    return loss.detach(), loss

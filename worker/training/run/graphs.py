@@ -1,9 +1,10 @@
-"""A step's forward and backward pass as one CUDA graph.
+"""A step as one CUDA graph: forward and backward pass and, where it is kernels alone, the update.
 
 A small network's time goes into starting its many kernels, and a graph starts them all at once.
 
-Only batches of full size are replayed; the last of an epoch may be smaller, and is computed as
-usual. The optimizer's step stays outside: it is one kernel, and its learning rate changes.
+Only batches of full size are replayed, and not the first of them: by then the memory is known to
+suffice, and the optimizer has its state. The last batch of an epoch may be smaller, and is computed
+as usual.
 """
 
 from __future__ import annotations
@@ -23,23 +24,51 @@ ScaledLoss = Callable[[nn.Module, Batch], tuple[Tensor, Tensor]]
 
 
 class Capture:
-    """A CUDA graph of one network and one batch size, captured at the first such batch."""
+    """A CUDA graph of one network and one batch size, captured at the second such batch."""
 
-    def __init__(self, network: nn.Module, scaled_loss: ScaledLoss, size: int) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        scaled_loss: ScaledLoss,
+        size: int,
+        update: Callable[[], None] | None,
+    ) -> None:
+        """Capture nothing yet.
+
+        Args:
+            network: whose gradients are computed.
+            scaled_loss: of the network and a batch: the loss, and that which goes backward.
+            size: images in a batch that is captured.
+            update: changes the weights by the gradients; None: that is not captured.
+        """
         self._network = network
+        self._weights = list(network.parameters())
         self._scaled_loss = scaled_loss
         self._size = size
+        self._update = update
+        self._has_seen_one = False
         self._graph: torch.cuda.CUDAGraph | None = None
         self._batch: Batch
         self._loss: Tensor
         self._gradients: list[Tensor | None]
 
-    def fits(self, batch: Batch) -> bool:
-        """Whether a batch is of the size that is captured."""
-        return len(batch.labels) == self._size
+    @property
+    def updates(self) -> bool:
+        """Whether a replay changes the weights too."""
+        return self._update is not None
+
+    def takes(self, batch: Batch) -> bool:
+        """Whether a batch is of the size that is captured, and not the first such."""
+        if len(batch.labels) != self._size:
+            return False
+        seen, self._has_seen_one = self._has_seen_one, True
+        return seen
 
     def replay(self, batch: Batch) -> Tensor:
-        """Compute the gradients of a batch into the weights' `grad`; return the mean loss ()."""
+        """Compute the gradients of a batch into the weights' `grad`; return the mean loss ().
+
+        Where it `updates`, the weights have been changed by them.
+        """
         if self._graph is None:
             self._capture(batch)
         mine = self._batch
@@ -52,7 +81,7 @@ class Capture:
         assert self._graph is not None
         self._graph.replay()
         # an ordinary batch in between has left gradients of its own
-        for weight, gradient in zip(self._network.parameters(), self._gradients, strict=True):
+        for weight, gradient in zip(self._weights, self._gradients, strict=True):
             weight.grad = gradient
         return self._loss.clone()
 
@@ -86,7 +115,9 @@ class Capture:
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # others load batches
             self._loss = self._backward()
-        self._gradients = [weight.grad for weight in self._network.parameters()]
+            if self._update is not None:
+                self._update()
+        self._gradients = [weight.grad for weight in self._weights]
         return graph
 
     def _backward(self) -> Tensor:

@@ -22,7 +22,7 @@ from worker.training.model.ema import Average
 from worker.training.optim.optimizers import Optimization, build_optimization
 from worker.training.optim.schedule import LearningRate
 from worker.training.run.context import RunContext
-from worker.training.run.sharding import Sharding, shard_count
+from worker.training.run.sharding import Sharding, shard_count, threads_for
 from worker.training.run.snapshot_file import StatefulParts
 from worker.training.run.step import Stepper
 
@@ -116,7 +116,7 @@ def build_components(
     optimization = build_optimization(spec.optimizer, trained)
     decay = spec.regularization.ema
     average = Average(trained, decay) if decay else None
-    sharding = Sharding(_shards(context), context.threads)
+    sharding = Sharding(_shards(context), threads_for(device, context.threads))
     return Components(
         network=trained,
         optimization=optimization,

@@ -82,11 +82,14 @@ class Stepper:
         """Whether micro-batches of this size have fitted."""
         self._weights = list(network.parameters())
         self._is_random = any(isinstance(each, nn.Dropout) and each.p for each in network.modules())
-        self._capture = (
-            Capture(network, self._scaled_loss, spec.batch_size)
-            if device.type == "cuda" and peers.size == 1 and not spec.compute.compile
-            else None
-        )
+        self._capture: Capture | None = None
+        if device.type == "cuda" and peers.size == 1 and not spec.compute.compile:
+            self._capture = Capture(
+                network,
+                self._scaled_loss,
+                spec.batch_size,
+                self._apply if self._is_update_capturable() else None,
+            )
 
     def take(
         self, batch: Batch, epoch: int, number: int, steps: int, *, measure: bool
@@ -107,11 +110,12 @@ class Stepper:
         self._shard()
         if self._is_random:
             self._seed("dropout", epoch, number, self._peers.rank)
-        loss = self._gradients(batch)
+        self._optimization.place_rates()
+        loss, is_updated = self._gradients(batch)
         norm = self._norm(measure=measure)
-        for optimizer in self._optimization.optimizers:
-            self.scaler.step(optimizer)
-        self.scaler.update()
+        if not is_updated:
+            self._apply()
+            self.scaler.update()
         if self._average is not None:
             self._average.follow(steps + 1)
         self._peers.all_reduce(loss)
@@ -134,20 +138,38 @@ class Stepper:
         else:
             random.seed_torch(random.seed_for(self._spec.seed, *place), self._device)
 
-    def _gradients(self, batch: Batch) -> Tensor:
-        """Compute the gradients of a batch, in smaller parts where the memory is too small."""
+    def _is_update_capturable(self) -> bool:
+        """Whether nothing but the optimizers stands between the gradients and the weights."""
+        is_plain = self._spec.regularization.gradient_clip is None and not self.is_scaling
+        return is_plain and self._optimization.is_capturable
+
+    def _apply(self) -> None:
+        self._optimization.apply(self.scaler)
+
+    def _gradients(self, batch: Batch) -> tuple[Tensor, bool]:
+        """Compute the gradients of a batch, in smaller parts where the memory is too small.
+
+        Returns:
+            The loss, and whether the weights have been changed already, by a captured step.
+        """
         while True:
             kept = [] if self._is_proven else [each.clone() for each in self._network.buffers()]
             try:
+                if self._capture is not None and self._is_replayed(batch, self._capture):
+                    return self._capture.replay(batch), self._capture.updates
                 loss = self._in_parts(batch)
             except torch.OutOfMemoryError:
+                if self._is_proven and self._capture is not None:
+                    self._capture = None  # such batches have fitted, and a graph beside them not
+                    torch.cuda.empty_cache()
+                    continue
                 smaller = -(-min(self.micro_batch, len(batch.labels)) // 2)
                 # a group's other processes have taken the step with us
                 if self._peers.size > 1 or smaller < self._least or smaller == self.micro_batch:
                     raise
             else:
                 self._is_proven = True
-                return loss
+                return loss, False
             self._optimization.zero_grad()
             if kept:  # what batch norm has seen so far it will see again
                 for value, before in zip(self._network.buffers(), kept, strict=True):
@@ -159,10 +181,10 @@ class Stepper:
             self.micro_batch = smaller
             self._on_micro_batch_reduced(smaller)
 
+    def _is_replayed(self, batch: Batch, capture: Capture) -> bool:
+        return len(batch.labels) <= self.micro_batch and capture.takes(batch)
+
     def _in_parts(self, batch: Batch) -> Tensor:
-        is_whole = len(batch.labels) <= self.micro_batch
-        if self._capture is not None and is_whole and self._capture.fits(batch):
-            return self._capture.replay(batch)
         self._optimization.zero_grad()
         *first, last = batch.split(self.micro_batch, self._least)
         loss = torch.zeros((), device=self._device)

@@ -324,10 +324,28 @@ def test_dropout_is_a_function_of_the_place_in_the_run():
 
 
 @pytest.mark.gpu
-def test_a_captured_step_is_the_step(gpu):
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        {"kind": "sgd", "learning_rate": 0.1},
+        {"kind": "sgd", "learning_rate": 0.1, "momentum": 0.9, "nesterov": True},
+        {"kind": "adamw", "learning_rate": 0.01},
+        {"kind": "rmsprop", "learning_rate": 0.01},
+    ],
+    ids=["sgd", "momentum", "adamw", "rmsprop"],
+)
+@pytest.mark.parametrize("clip", [None, 0.5])
+def test_a_captured_step_is_the_step(gpu, optimizer, clip):
     spec = resolve(
         "tutorial",
-        {"dataset": "digits", "batch_size": 12, "device": "cuda", "compute": {"precision": "fp32"}},
+        {
+            "dataset": "digits",
+            "batch_size": 12,
+            "device": "cuda",
+            "optimizer": optimizer,
+            "regularization": {"gradient_clip": clip},
+            "compute": {"precision": "fp32"},
+        },
     )
     results = []
     for is_captured in (False, True):
@@ -335,10 +353,11 @@ def test_a_captured_step_is_the_step(gpu):
         network = nn.Sequential(
             nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 10)
         ).to(gpu)
+        optimization = build_optimization(spec.optimizer, network)
         made = Stepper(
             spec,
             network,
-            build_optimization(spec.optimizer, network),
+            optimization,
             None,
             gpu,
             SingleProcess(),
@@ -348,7 +367,11 @@ def test_a_captured_step_is_the_step(gpu):
         if not is_captured:
             made._capture = None
         on_gpu = Batch(batch().images.to(gpu), batch().labels.to(gpu), whole=12)
-        losses = [made.take(on_gpu, 1, n, n - 1, measure=False)[0].item() for n in range(1, 6)]
+        losses = []
+        for number in range(1, 6):
+            optimization.set_lr_factor(1 / number)
+            loss, _ = made.take(on_gpu, 1, number, number - 1, measure=number == 4)
+            losses.append(loss.item())
         results.append((losses, weights(network), network[1].running_mean.clone()))
 
     for eager, captured in zip(*results, strict=True):
