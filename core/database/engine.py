@@ -248,11 +248,14 @@ def _answers(engine: Engine, connection: Any) -> bool:
 
 
 _OF_SESSIONS = {
+    "jit": "off",
     "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_S * 1000,
     "tcp_user_timeout": LOST_AFTER_S * 1000,
     **{f"tcp_keepalives_{name}": value for name, value in KEEPALIVES.items()},
 }
-"""Have the server let go of rows that a client holds who has vanished, or stands still."""
+"""Have the server compile no statement: ours take milliseconds, and compiling one hundreds, which a
+server does where it takes a small table for a large one, before it has counted the rows. And have it
+let go of rows that a client holds who has vanished, or stands still."""
 
 
 def _prepare_postgresql(connection: Any, _record: object) -> None:

@@ -126,6 +126,12 @@ def test_the_server_lets_go_of_a_client_that_stands_still_in_a_transaction(datab
 
 
 @pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_the_server_compiles_no_statement(database):
+    with database.reading() as session:
+        assert session.scalars(text("SHOW jit")).one() == "off"
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
 def test_a_server_that_only_reads_counts_as_away(database):
     with pytest.raises(DatabaseUnavailable, match="read-only"):
         write_where_only_reading_is_allowed(database)
