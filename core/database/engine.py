@@ -253,8 +253,8 @@ _OF_SESSIONS = {
     "tcp_user_timeout": LOST_AFTER_S * 1000,
     **{f"tcp_keepalives_{name}": value for name, value in KEEPALIVES.items()},
 }
-"""Have the server compile no statement: ours take milliseconds, and compiling one hundreds, which a
-server does where it takes a small table for a large one, before it has counted the rows. And have it
+"""Have the server compile no statement: ours take milliseconds, and compiling one hundreds, which
+it does where it takes a small table for a large one, before it has counted the rows. And have it
 let go of rows that a client holds who has vanished, or stands still."""
 
 
