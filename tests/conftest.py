@@ -33,8 +33,31 @@ hypothesis.settings.load_profile("without a deadline")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let the suite of faults, which takes long, be run on one kind of database."""
+    """Let what takes long and hardly depends on the database be run on one kind of it."""
     parser.addoption("--faults-on", choices=["both", "postgresql", "sqlite"], default="both")
+
+
+FAULTS = Path(__file__).parent / "faults"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what `--faults-on` does not ask for; what needs one kind of database stays."""
+    chosen = config.getoption("--faults-on")
+    if chosen != "both":
+        left_out = [item for item in items if _chosen_kind(item) not in (None, chosen)]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def _chosen_kind(item: pytest.Item) -> str | None:
+    """The database of a test that `--faults-on` chooses from; None for any other test."""
+    callspec = getattr(item, "callspec", None)
+    if callspec is None or not (FAULTS in item.path.parents or item.get_closest_marker("one_kind")):
+        return None
+    if any("database_kind" in mark.args for mark in item.iter_markers("parametrize")):
+        return None  # it needs this kind
+    kind: str | None = callspec.params.get("database_kind")
+    return kind
 
 
 def pytest_configure(config: pytest.Config) -> None:
