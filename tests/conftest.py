@@ -19,7 +19,7 @@ from core.database import engine as database_module
 from core.database.engine import Database
 from core.settings import Settings
 from core.storage.folder import Folder
-from tests import routing, services
+from tests import routing, services, statements
 from tests.services import Postgres, RedisServer, UnavailableHereError, empty_tables
 from webui.app import create_app
 from webui.context import current
@@ -108,10 +108,11 @@ def _own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _compiled_addresses() -> Iterator[None]:
-    """Applications are made thousands of times, each with the same addresses."""
+def _what_was_compiled() -> Iterator[None]:
+    """Applications and databases are made thousands of times: same addresses, same statements."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         routing.keep_compiled_addresses(monkeypatch)
+        statements.keep_compiled_statements(monkeypatch)
         yield
 
 
