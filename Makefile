@@ -44,8 +44,8 @@ imports: $(BIN)/.ready
 tests: setup
 	@$(STEP) "tests" $(BIN)/python -m pytest -q -n 2 --dist loadgroup --faults-on postgresql -m "not variant" $(PYTEST)
 
-faults: setup ## The whole suite of faults, on both databases (FAULTS_ON=sqlite: on one)
-	@$(STEP) "faults" $(BIN)/python -m pytest -q -n 2 --dist loadgroup --faults-on $(FAULTS_ON) tests/faults
+faults: setup ## All tests of faults and of whole runs, on both databases (FAULTS_ON=sqlite: on one)
+	@$(STEP) "faults" $(BIN)/python -m pytest -q -n 2 --dist loadgroup --faults-on $(FAULTS_ON) tests/faults tests/worker/supervisor tests/upgrade
 
 fuzz: setup ## Ask the API for all that its document allows, and more, on both databases (FUZZ=30: examples of each address)
 	@$(STEP) "fuzz" env FUZZ=$(FUZZ) $(BIN)/python -m pytest -q -s -n 0 tests/webui/test_fuzz.py
@@ -133,7 +133,7 @@ catalog: setup ## Bring the texts' catalogs up to date, and say what is not tran
 	@$(STEP) "catalog" $(BIN)/python -m scripts.catalog $(CATALOG)
 
 screenshots: setup browser ## Take a picture of every page, wide and narrow, light and dark, in each language
-	@TRAINYARD_SCREENSHOTS=1 $(STEP) "screenshots" $(BIN)/python -m pytest -q tests/browser/test_every_page.py
+	@TRAINYARD_SCREENSHOTS=1 $(STEP) "screenshots" $(BIN)/python -m pytest -q tests/browser -k "whole or barriers or fit"
 
 lock: $(BIN)/.ready ## Resolve the packages again, within pyproject.toml
 	@$(STEP) "lock" scripts/lock

@@ -19,7 +19,7 @@ from core.database import engine as database_module
 from core.database.engine import Database
 from core.settings import Settings
 from core.storage.folder import Folder
-from tests import routing, services
+from tests import routing, services, statements
 from tests.services import Postgres, RedisServer, UnavailableHereError, empty_tables
 from webui.app import create_app
 from webui.context import current
@@ -33,8 +33,31 @@ hypothesis.settings.load_profile("without a deadline")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let the suite of faults, which takes long, be run on one kind of database."""
+    """Let what takes long and hardly depends on the database be run on one kind of it."""
     parser.addoption("--faults-on", choices=["both", "postgresql", "sqlite"], default="both")
+
+
+FAULTS = Path(__file__).parent / "faults"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what `--faults-on` does not ask for; what needs one kind of database stays."""
+    chosen = config.getoption("--faults-on")
+    if chosen != "both":
+        left_out = [item for item in items if _chosen_kind(item) not in (None, chosen)]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def _chosen_kind(item: pytest.Item) -> str | None:
+    """The database of a test that `--faults-on` chooses from; None for any other test."""
+    callspec = getattr(item, "callspec", None)
+    if callspec is None or not (FAULTS in item.path.parents or item.get_closest_marker("one_kind")):
+        return None
+    if any("database_kind" in mark.args for mark in item.iter_markers("parametrize")):
+        return None  # it needs this kind
+    kind: str | None = callspec.params.get("database_kind")
+    return kind
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -85,10 +108,11 @@ def _own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _compiled_addresses() -> Iterator[None]:
-    """Applications are made thousands of times, each with the same addresses."""
+def _what_was_compiled() -> Iterator[None]:
+    """Applications and databases are made thousands of times: same addresses, same statements."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         routing.keep_compiled_addresses(monkeypatch)
+        statements.keep_compiled_statements(monkeypatch)
         yield
 
 
@@ -118,7 +142,9 @@ def read_only_redis(redis_server: RedisServer, redis_url: str) -> Iterator[str]:
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     """A real PostgreSQL server, run by another user where the tests run as root."""
     try:
-        server = Postgres()
+        # By what a server thinks of tables that are filled and emptied all the time, it would
+        # compile statements for much longer than they take.
+        server = Postgres(options=["jit=off"])
     except UnavailableHereError as error:
         missing("tests on PostgreSQL", error)
     with server:

@@ -136,9 +136,14 @@ class RedisServer:
 class Postgres:
     """A PostgreSQL server with a data folder of its own."""
 
-    def __init__(self, connections: int = 200) -> None:
-        """Find the programs; so many connections will be taken at once."""
-        self._connections = connections
+    def __init__(self, connections: int = 200, options: Sequence[str] = ()) -> None:
+        """Find the programs; so many connections will be taken at once.
+
+        Args:
+            connections: the most.
+            options: more of what the server is configured with, each as `name=value`.
+        """
+        self._options = ("fsync=off", f"max_connections={connections}", *options)
         self._programs = _postgres_programs()
         self._user = _postgres_user()
         # not pytest's folder: that one is closed to the other user
@@ -162,14 +167,8 @@ class Postgres:
         command = [
             str(self._programs / "postgres"),
             *("-D", str(self._data), "-h", "127.0.0.1", "-p", str(self._port)),
-            *(
-                "-k",
-                str(self._folder),
-                "-c",
-                "fsync=off",
-                "-c",
-                f"max_connections={self._connections}",
-            ),
+            *("-k", str(self._folder)),
+            *(part for option in self._options for part in ("-c", option)),
         ]
         self._process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, user=self._user

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from tests.services import UnavailableHereError, wait_until
 from worker.training.data import download
 
 expect.set_options(timeout=20_000)  # a test must not fail because the machine is busy
+
+TAKES_PICTURES = "TRAINYARD_SCREENSHOTS" in os.environ
+"""Whether a person wants to look at the pages: in every way, and at some that nobody else needs."""
 
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 

@@ -8,8 +8,8 @@ import pyotp
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import DESKTOP, is_excused
-from tests.browser.test_every_page import AXE, FIND_BARRIERS, TAKES_PICTURES, take_picture
+from tests.browser.conftest import DESKTOP, TAKES_PICTURES, is_excused
+from tests.browser.test_every_page import AXE, FIND_BARRIERS, take_picture
 from tests.serving import serving
 from tests.webui.people import PASSWORD, shared
 

@@ -8,7 +8,6 @@ the dark through the English ones.
 
 from __future__ import annotations
 
-import os
 from itertools import product
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from playwright.sync_api import expect
 
 from core.languages import LANGUAGES
 from core.settings import Settings
+from tests.browser.conftest import TAKES_PICTURES
 from tests.webui import addresses
 from webui.app import create_app
 from webui.languages import TAGS
@@ -28,7 +28,6 @@ pytestmark = [
     pytest.mark.xdist_group("browser"),
 ]
 
-TAKES_PICTURES = "TRAINYARD_SCREENSHOTS" in os.environ
 WAYS = (
     list(product(LANGUAGES, ("light", "dark"), (1440, 390)))
     if TAKES_PICTURES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,7 @@ FILES = [
 TREES = {file: ast.parse(file.read_text()) for file in FILES}
 
 
+@cache
 def error_names() -> set[str]:
     """The names of the errors of ours: `TrainyardError`, and the classes that are made from it."""
     bases = {

@@ -292,7 +292,7 @@ def _measurements(seen: _Evidence) -> Iterator[str]:
     epochs = [row.epoch for row in seen.epochs]
     if epochs != list(range(1, len(epochs) + 1)):
         yield f"its epochs are {epochs}"
-    if job.state == "succeeded" and len(epochs) != job.epochs:
+    if job.state == "succeeded" and job.stop_reason is None and len(epochs) != job.epochs:
         yield f"succeeded with {len(epochs)} of {job.epochs} epochs"
     published = {file.epoch for file in seen.checkpoints}
     if published - {job.published_epoch}:

@@ -46,27 +46,6 @@ STEADY_DIGITS = LONG_DIGITS | {
 }
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what `--faults-on` does not ask for; what needs one kind of database stays."""
-    chosen = config.getoption("--faults-on")
-    left_out = [item for item in items if _kind(item) not in (None, chosen)]
-    if chosen != "both":
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
-
-
-def _kind(item: pytest.Item) -> str | None:
-    """The database of a fault test that is run on each; None for any other test."""
-    if Path(__file__).parent not in item.path.parents or not isinstance(item, pytest.Function):
-        return None
-    needs_one = any("database_kind" in m.args for m in item.iter_markers("parametrize"))
-    callspec = getattr(item, "callspec", None)
-    if needs_one or callspec is None:
-        return None
-    kind: str | None = callspec.params.get("database_kind")
-    return kind
-
-
 class Program:
     """A program of ours in a process group of its own."""
 

@@ -14,6 +14,8 @@ from tests.services import wait_until
 from worker.polling import POLL_EVERY_S
 
 
+# tests/core/jobs/test_claim.py has processes race for each job, and a message makes but a claim
+@VARIANT
 def test_ten_messages_at_once_and_again_after_success_make_one_run(
     start_worker, submit, verify, settings, attempts_of
 ):
@@ -67,6 +69,8 @@ def test_a_redis_that_answers_with_errors_ends_neither_the_worker_nor_its_runs(
     assert "Unrecoverable" not in worker.log.read_text()
 
 
+# the Redis that answers with errors is emptied too, and what comes after that runs
+@VARIANT
 def test_redis_may_forget_everything(start_worker, submit, look, verify, redis_server, settings):
     start_worker()
     running = submit(STEADY_DIGITS)

@@ -39,6 +39,8 @@ def pause(database, settings):
     return ask
 
 
+# the state alone keeps it from a claim, and tests/core/jobs/test_lifecycle.py has the state
+@VARIANT
 def test_a_queued_job_is_cancelled_and_never_runs(start_worker, submit, cancel, verify, look):
     job = submit(QUICK_DIGITS)
     cancel(job)
@@ -160,6 +162,8 @@ def test_a_paused_job_frees_its_slot_and_resumes_elsewhere(
     assert second.first_step == first.secured_step
 
 
+# tests/core/test_housekeeping.py: a pause of a run whose worker is gone ends too
+@VARIANT
 def test_a_paused_job_whose_worker_is_killed_stays_paused(
     start_worker, submit, pause, verify, look, database
 ):
@@ -175,25 +179,3 @@ def test_a_paused_job_whose_worker_is_killed_stays_paused(
 
     lifecycle.resume(database, job.id, LOCAL_OWNER)
     verify({job: "succeeded"})
-
-
-def test_a_failed_job_is_retried_from_its_snapshot(
-    start_worker, submit, look, verify, database, attempts_of
-):
-    worker = start_worker()
-    job = submit(STEADY_DIGITS)
-    wait_until(has_snapshot(look, job), "there is a snapshot")
-
-    def is_killed_again():
-        if look(job).state == "running":
-            for trainer in worker.trainers():
-                trainer.kill()
-        return look(job).state == "failed"
-
-    wait_until(is_killed_again, "its budget is spent")
-
-    lifecycle.retry(database, job.id, LOCAL_OWNER)
-
-    verify({job: "succeeded"})
-    *before, last = attempts_of(job)
-    assert last.first_step == max(attempt.secured_step or 0 for attempt in before) > 0

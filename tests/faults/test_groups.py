@@ -92,6 +92,8 @@ def test_a_group_does_not_notice_that_its_zygote_is_killed(start_worker, submit,
     assert look(job).attempt == 1
 
 
+# tests/worker/test_claiming.py has the same slots and claims, without the training
+@VARIANT
 def test_small_runs_wait_for_a_large_one_and_start_with_redis_away(
     start_worker, submit, look, undisturbed, database
 ):

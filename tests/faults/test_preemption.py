@@ -16,8 +16,16 @@ from tests.faults.conftest import (
 )
 from tests.services import wait_until
 
-# so long that it is not about to end by itself, which would be waited for
-LONG = STEADY_DIGITS | {"epochs": 300}
+# What says that it will end within seconds is waited for, and not asked. So this one says minutes,
+# on the fastest machine too, and ends after some fifty of its epochs, when it gets no better: what
+# ends it is of the past, and goes on over the pause.
+LONG = STEADY_DIGITS | {
+    "epochs": 1000,
+    "batch_size": 16,
+    "schedule": {"kind": "cosine"},
+    "data": {"validation": 0.2},
+    "stopping": {"patience": 10},
+}
 
 
 def allow(database):
@@ -30,17 +38,27 @@ def submit_high(database):
     return lifecycle.submit(database, LOCAL_OWNER, name="high", spec=spec, priority=5)
 
 
+def preempt(worker, low, look, database):
+    """Have a run that trains asked to give way. Its trainer stands still: it cannot end before."""
+    wait_until(trains(look, low), "it trains")
+    worker.trainer().send_signal(signal.SIGSTOP)
+    high = submit_high(database)
+    wait_until(lambda: look(low).progress.yields_to == high.id, "it is asked to give way")
+    return high
+
+
 @on_sqlite
 def test_the_running_one_gives_way_and_ends_with_the_weights_of_an_undisturbed_run(
     start_worker, submit, database, verify, look, attempts_of
 ):
     """The verifier compares the weights."""
     allow(database)
-    start_worker()
+    worker = start_worker()
     low = submit(LONG)
-    wait_until(trains(look, low), "it trains")
+    high = preempt(worker, low, look, database)
+    assert look(high).state == "queued"
 
-    high = submit_high(database)
+    worker.trainer().send_signal(signal.SIGCONT)
 
     verify({high: "succeeded", low: "succeeded"})
     first, second = attempts_of(low)
@@ -58,15 +76,12 @@ def test_a_worker_that_is_killed_before_its_run_gave_way_is_lost_and_both_end(
 ):
     allow(database)
     worker = start_worker()
-    low = submit(LONG | {"epochs": 900})
-    wait_until(trains(look, low), "it trains")
-    worker.trainer().send_signal(signal.SIGSTOP)  # it does not answer
-    high = submit_high(database)
-    wait_until(lambda: look(low).progress.yields_to == high.id, "it is asked to give way")
+    low = submit(LONG)
+    high = preempt(worker, low, look, database)
 
     worker.kill()
     start_worker()
 
-    verify({high: "succeeded", low: "succeeded"}, timeout=240)
+    verify({high: "succeeded", low: "succeeded"})
     assert attempts_of(low)[0].outcome == "lost"
     assert look(low).progress.yields_to is None

@@ -89,12 +89,21 @@ def httpx_answers(url):
         return False
 
 
-def test_a_second_one_of_the_same_home_says_where_the_first_is(stack):
+def test_a_second_one_says_where_the_first_is_and_what_to_do_about_a_taken_port(stack, tmp_path):
     up(stack)
-    second = Program(stack._command, Settings(home=stack.home), stack.log.with_name("second.log"))
+    log = tmp_path / "second.log"
+    of_the_same_home = Program(stack._command, Settings(home=stack.home), log)
 
-    assert second.start().wait(30) == 1
-    assert stack.url in " ".join(second.log.read_text().split())
+    assert of_the_same_home.start().wait(60) == 1
+    assert stack.url in " ".join(log.read_text().split())
+
+    port = int(stack.url.rpartition(":")[2])
+    log = tmp_path / "third.log"
+    on_its_port = Program(stack._command, Settings(home=tmp_path / "other", port=port), log)
+
+    assert on_its_port.start().wait(60) == 1
+    assert f"Port {port} is taken" in log.read_text()
+    assert "TRAINYARD_PORT" in log.read_text()
 
 
 def test_children_of_a_killed_stack_end_by_themselves(stack):
@@ -105,15 +114,3 @@ def test_children_of_a_killed_stack_end_by_themselves(stack):
 
     wait_until_gone(children)
     process.wait()
-
-
-def test_a_taken_port_that_was_asked_for_is_an_error_that_says_what_to_do(stack, tmp_path):
-    up(stack)
-    port = int(stack.url.rpartition(":")[2])
-    second = Program(
-        stack._command, Settings(home=tmp_path / "other", port=port), tmp_path / "second.log"
-    )
-
-    assert second.start().wait(30) == 1
-    assert f"Port {port} is taken" in second.log.read_text()
-    assert "TRAINYARD_PORT" in second.log.read_text()

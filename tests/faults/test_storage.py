@@ -45,40 +45,29 @@ def test_a_damaged_snapshot_is_skipped_for_the_one_before(
     assert older.step < newest.step
 
 
-def test_a_store_that_cannot_be_written_for_a_while_costs_no_run(
-    start_worker, submit, look, verify, storage, lines_of, attempts_of
-):
-    start_worker()
-    job = submit(PATIENT_DIGITS)
-    wait_until(has_snapshot(look, job), "there is a snapshot")
-    aside = storage.folder.with_name("aside")
-
-    storage.folder.rename(aside)
-    storage.folder.write_text("in the way")
-    wait_until(lambda: any("could not be stored" in line for line in lines_of(job)), "it is logged")
-    storage.folder.unlink()
-    aside.rename(storage.folder)
-
-    verify({job: "succeeded"})
-    assert len(attempts_of(job)) == 1
-
-
-def test_a_full_disk_costs_the_snapshot_but_not_the_run(
-    start_worker_with_disk, disk_faults, submit, look, verify, lines_of, attempts_of
+def test_a_store_that_cannot_be_written_and_a_full_disk_cost_snapshots_but_not_the_run(
+    start_worker_with_disk, disk_faults, submit, look, verify, storage, lines_of, attempts_of
 ):
     start_worker_with_disk()
     job = submit(PATIENT_DIGITS)
     wait_until(has_snapshot(look, job), "there is a snapshot")
+    aside = storage.folder.with_name("aside")
 
+    def is_logged(words):
+        return lambda: any(words in line for line in lines_of(job))
+
+    storage.folder.rename(aside)
+    storage.folder.write_text("in the way")
+    wait_until(is_logged("could not be stored"), "it says so")
+    storage.folder.unlink()
+    aside.rename(storage.folder)
     (disk_faults / "full").touch()
-    wait_until(
-        lambda: any("could not be written" in line for line in lines_of(job)), "it is logged"
-    )
+    wait_until(is_logged("could not be written"), "it says so")
     (disk_faults / "full").unlink()
 
     verify({job: "succeeded"})
     assert len(attempts_of(job)) == 1
-    assert any("No space left" in line for line in lines_of(job))
+    assert is_logged("No space left")()
 
 
 @VARIANT

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from core.jobs import lifecycle
+from core.jobs.actors import LOCAL_OWNER
 from tests.faults.conftest import QUICK_DIGITS, STEADY_DIGITS, VARIANT, has_snapshot, trains
 from tests.services import is_gone, wait_until, wait_until_gone
 
@@ -24,6 +26,8 @@ def test_a_trainer_killed_as_it_starts_is_tried_again(start_worker, submit, look
     assert look(job).attempt == 2
 
 
+# the one that is killed while it writes resumes in the same way
+@VARIANT
 def test_a_trainer_killed_in_mid_epoch_resumes_from_its_snapshot(
     start_worker, submit, look, verify, attempts_of
 ):
@@ -40,6 +44,8 @@ def test_a_trainer_killed_in_mid_epoch_resumes_from_its_snapshot(
     assert second.first_step == first.secured_step > 0
 
 
+# tests/worker/supervisor/test_hangs.py has the same trainer under the same supervisor
+@VARIANT
 def test_a_trainer_that_hangs_is_ended_and_tried_again_from_its_snapshot(
     start_worker, submit, look, verify, attempts_of, lines_of
 ):
@@ -72,17 +78,20 @@ def test_a_trainer_killed_while_it_writes_a_snapshot_resumes_from_the_one_before
 
     verify({job: "succeeded"})
     first, second = attempts_of(job)
+    assert (first.outcome, second.outcome) == ("crashed", "succeeded")
+    assert "SIGKILL" in first.reason.text
     assert second.first_step == first.secured_step > 0
 
 
-def test_a_job_that_always_crashes_spends_its_budget_and_its_neighbors_continue(
-    start_worker, submit, look, verify, attempts_of
+def test_a_job_that_always_crashes_spends_its_budget_alone_and_a_retry_resumes_it(
+    start_worker, submit, look, verify, database, attempts_of
 ):
     worker = start_worker(slots=2)
     neighbor = submit(STEADY_DIGITS)
     wait_until(trains(look, neighbor), "the neighbor trains")
     neighbor_process = busiest(worker)
     doomed = submit(STEADY_DIGITS | {"seed": 1})
+    wait_until(has_snapshot(look, doomed), "there is a snapshot")
 
     def is_killed_again():
         if look(doomed).state == "running":
@@ -96,6 +105,11 @@ def test_a_job_that_always_crashes_spends_its_budget_and_its_neighbors_continue(
     assert [attempt.outcome for attempt in attempts_of(doomed)] == ["crashed"] * 3
     assert "SIGKILL" in look(doomed).error_message.text
     assert look(neighbor).attempt == 1
+
+    lifecycle.retry(database, doomed.id, LOCAL_OWNER)
+    verify({doomed: "succeeded"})
+    *before, last = attempts_of(doomed)
+    assert last.first_step == max(attempt.secured_step or 0 for attempt in before) > 0
 
 
 def busiest(worker):
@@ -128,7 +142,14 @@ def test_an_idle_worker_replaces_a_killed_zygote_and_keeps_its_spare(start_worke
     assert worker.zygote.pid != zygote.pid
 
 
-@pytest.mark.parametrize("when", [pytest.param("idle", marks=VARIANT), "training", "stopped"])
+@pytest.mark.parametrize(
+    "when",
+    [
+        pytest.param("idle", marks=VARIANT),
+        pytest.param("training", marks=VARIANT),
+        "stopped",  # nothing of it can do anything itself
+    ],
+)
 def test_trainers_and_spares_die_with_their_worker_however_they_are(
     start_worker, submit, look, when
 ):

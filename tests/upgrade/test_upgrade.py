@@ -126,6 +126,7 @@ def test_old_specs_are_read_by_todays_names(left, database):
         assert run["spec"]["accumulation"] == job.spec["micro_batches"]
 
 
+@pytest.mark.one_kind  # what is in the rows, the tests above see on both
 def test_interrupted_runs_end_as_if_nothing_had_happened(left, database, start_worker):
     """Paused in mid-epoch, failed, drained, killed, backing off, queued: with real processes."""
     lifecycle.resume(database, run_of(left, "paused"), LOCAL_OWNER)

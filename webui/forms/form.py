@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from core.languages.texts import unfilled
 from core.spec import fields
@@ -60,9 +61,12 @@ class Difference:
     now: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Form:
-    """The form as it is shown: what stands in each input, and what is wrong with it."""
+    """The form as it is shown: what stands in each input, and what is wrong with it.
+
+    What was changed is found out once: each field of the page asks for it, several times.
+    """
 
     values: Mapping[str, str]
     preset: str = ""
@@ -133,7 +137,7 @@ class Form:
         """What the form was filled with, by its inputs."""
         return preset_texts().get(self.preset) or (self.source.values if self.source else {})
 
-    @property
+    @cached_property
     def changes(self) -> list[str]:
         """The inputs of the spec that differ from what the form was filled with."""
         base = self.base
@@ -143,7 +147,7 @@ class Form:
             if name in base and not is_same(self.values.get(name, base[name]), base[name])
         ]
 
-    @property
+    @cached_property
     def differences(self) -> list[Difference]:
         """What differs from what the form was filled with, for reading."""
         titled = {each.name: each for each in _inputs_by_name()}

@@ -140,7 +140,7 @@ def test_both_processes_of_a_run_compute_in_a_slot_of_their_own(context, databas
     assert context.slots.has_free()
 
 
-@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("rank", [0, pytest.param(1, marks=pytest.mark.variant)])
 def test_a_killed_process_ends_the_attempt_and_the_next_ends_with_the_same_weights(
     context, database, submit, ranks, monkeypatch, rank
 ):

@@ -37,6 +37,8 @@ from worker.processes.trainer import Trainer
 from worker.slots import Slot, Slots, capacity
 from worker.supervisor import publishing, snapshot_transfer, stopping, writing
 
+pytestmark = pytest.mark.one_kind
+
 
 def look(database, job_id):
     with database.reading() as session:
