@@ -18,6 +18,7 @@ from webui import (
     limits,
     monitoring,
     problems,
+    proof,
     security,
 )
 from webui.api import health, previews
@@ -56,6 +57,7 @@ def create_app(settings: Settings) -> Flask:
         # we never give; so tokens are for the forms alone
         forms_only.exempt(blueprint)
         app.register_blueprint(blueprint)
+    proof.install(app)
     app.register_blueprint(pages)
     app.register_blueprint(previews.form)
     access.refuse_unlisted(app)
