@@ -120,7 +120,7 @@ class Bar(Lines):
                 numbers=escape(_numbers(data)),
                 job=data,
             )
-            if data.get("queue_status"):
+            if data.get("queue_status") or data.get("gives_way"):
                 self._show_status(data)
         elif name == "logs":
             for line in data:
