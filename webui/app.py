@@ -40,7 +40,7 @@ def create_app(settings: Settings) -> Flask:
             database=database,
             notifier=Notifier(settings.redis_url),
             wakeups=Wakeups(settings.redis_url),
-            storage=store.connect(settings.storage_address),
+            storage=store.connect(settings.storage_address, settings.storage_keys),
             openid=Provider(settings) if settings.openid_issuer else None,
         ),
     )

@@ -44,7 +44,7 @@ def maintain(once: bool) -> None:
     chosen = settings.load()
     logs.configure(chosen.log_format)
     with Database(chosen.database_address, pool_size=2) as database:
-        storage = store.connect(chosen.storage_address)
+        storage = store.connect(chosen.storage_address, chosen.storage_keys)
         house = House(chosen, database, storage, Wakeups(chosen.redis_url))
         with stopping.waited_for() as stop:
             housekeeping.run(house, stop, once=once)
