@@ -22,7 +22,9 @@ def make(folder: Path, *, as_json: bool) -> bool:
     """Make a backup, and say what is in it; whether it has every file that a run names."""
     chosen = settings.load()
     with Database(chosen.database_address, pool_size=2) as database:
-        made = backups.make(database, store.connect(chosen.storage_address), folder.absolute())
+        made = backups.make(
+            database, store.connect(chosen.storage_address, chosen.storage_keys), folder.absolute()
+        )
     lacking = made.manifest.lacking
     if as_json:
         click.echo(text.as_json(_made(made)))
@@ -43,7 +45,7 @@ def make(folder: Path, *, as_json: bool) -> bool:
 def restore(folder: Path, *, as_json: bool) -> None:
     """Restore a backup, and say what was restored."""
     chosen = settings.load()
-    storage = store.connect(chosen.storage_address)
+    storage = store.connect(chosen.storage_address, chosen.storage_keys)
     restored = backups.restore(folder.absolute(), chosen.database_address, storage)
     if as_json:
         click.echo(text.as_json(_summary(restored)))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import httpx
 from rich.table import Table
@@ -57,6 +58,7 @@ def examine(settings: Settings) -> list[Check]:
         _database(settings),
         _attempt("storage", lambda: _storage(settings)),
         _redis(settings, up),
+        _unencrypted(settings),
         _server(settings, up),
         _accounts(settings),
         _workers(settings),
@@ -129,7 +131,7 @@ def _database(settings: Settings) -> Check:
 
 
 def _storage(settings: Settings) -> str:
-    store.connect(settings.storage_address).check()
+    store.connect(settings.storage_address, settings.storage_keys).check()
     return settings.storage_address
 
 
@@ -142,6 +144,36 @@ def _redis(settings: Settings, up: endpoint.Running | None) -> Check:
     if up:
         return Check("redis", "good", "inside the running stack")
     return _attempt("redis", lambda: f"`up` will start {broker.find_server()}")
+
+
+def _unencrypted(settings: Settings) -> Check:
+    """Which services on other hosts are spoken to without TLS, or without looking who they are."""
+    found = [
+        each
+        for each, address, is_safe in _services(settings)
+        if not is_safe and not _is_here(urlsplit(address).hostname or "")
+    ]
+    if not found:
+        return Check("tls", "good", "no service on another host is spoken to without it")
+    words = f"{', '.join(found)} on another host: without TLS, or without a look at the certificate"
+    return Check("tls", "note", f"{words}; docs/how-to/tls.md says how")
+
+
+def _services(settings: Settings) -> list[tuple[str, str, bool]]:
+    """Each service, its address, and whether that asks for TLS and a certificate that fits."""
+    database, redis = settings.database_address, settings.redis_url
+    bucket = os.environ.get("AWS_ENDPOINT_URL", "")
+    mail = settings.smtp_url.get_secret_value() if settings.smtp_url else ""
+    return [
+        ("database", database, "sslmode=verify-full" in database),
+        ("redis", redis, redis.startswith("rediss:") and "cert_reqs=none" not in redis.lower()),
+        ("storage", bucket, not bucket.startswith("http:")),
+        ("mail", mail, mail.startswith("smtps:")),
+    ]
+
+
+def _is_here(host: str) -> bool:
+    return host in ("", "localhost", "::1") or host.startswith("127.")
 
 
 def _server(settings: Settings, up: endpoint.Running | None) -> Check:

@@ -225,6 +225,9 @@ class Settings(BaseSettings):
             "reach though they are private."
         ),
     ] = ()
+    webhook_hosts_only: Annotated[
+        bool, Field(description="Whether webhooks may reach those alone, and no public address.")
+    ] = False
     smtp_url: Annotated[
         SecretStr | None,
         Field(
@@ -399,6 +402,16 @@ class Settings(BaseSettings):
         return self.storage_url or (self.home / "artifacts").as_uri()
 
     @cached_property
+    def storage_keys(self) -> dict[str, str]:
+        """The credentials of the object store that lie in files, by the names of its options.
+
+        Raises:
+            BadSettings: a file cannot be read, or the value is given besides.
+        """
+        found = {name: _in_file(name) for name in STORAGE_KEYS}
+        return {name.removeprefix("AWS_").lower(): text for name, text in found.items() if text}
+
+    @cached_property
     def signing_key(self) -> str:
         """The key that signs form tokens; made on first use and kept in the home folder."""
         if self.secret_key:
@@ -445,7 +458,9 @@ def load(**overrides: Any) -> Settings:
         BadSettings: naming each variable that cannot be used, and why.
     """
     try:
-        return Settings(**_by_old_names() | _from_files() | overrides)
+        chosen = Settings(**_by_old_names() | _from_files() | overrides)
+        _ = chosen.storage_keys  # refused now, and not by the first run that stores something
+        return chosen
     except ValidationError as error:
         lines = []
         for problem in error.errors():
@@ -464,6 +479,9 @@ SECRETS = (
 )
 """Fields that may hold a secret: `TRAINYARD_SECRET_KEY_FILE` names a file with the value."""
 
+STORAGE_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+"""Variables of the object store, whose library reads them itself, but none of their files."""
+
 FILE = "_FILE"
 
 
@@ -473,21 +491,23 @@ def _from_files() -> dict[str, str]:
     Raises:
         BadSettings: a file cannot be read, or the value is given besides.
     """
-    found: dict[str, str] = {}
-    for field in SECRETS:
-        name = variable(field)
-        path = os.environ.get(name + FILE)
-        if not path:
-            continue
-        if os.environ.get(name):
-            raise BadSettings(message("setting.file_and_value", name=name))
-        try:
-            found[field] = Path(path).read_text().strip()
-        except (OSError, UnicodeDecodeError) as error:
-            detail = getattr(error, "strerror", None) or "no text"
-            reason = message("setting.file", name=name + FILE, path=path, detail=detail)
-            raise BadSettings(reason) from None
-    return found
+    found = {field: _in_file(variable(field)) for field in SECRETS}
+    return {field: text for field, text in found.items() if text is not None}
+
+
+def _in_file(name: str) -> str | None:
+    """The value of a variable that lies in a file; None where no file is named."""
+    path = os.environ.get(name + FILE)
+    if not path:
+        return None
+    if os.environ.get(name):
+        raise BadSettings(message("setting.file_and_value", name=name))
+    try:
+        return Path(path).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        detail = getattr(error, "strerror", None) or "no text"
+        reason = message("setting.file", name=name + FILE, path=path, detail=detail)
+        raise BadSettings(reason) from None
 
 
 def _by_old_names() -> dict[str, str]:

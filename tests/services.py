@@ -11,7 +11,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -193,6 +193,37 @@ class Postgres:
         with psycopg.connect(self._address("postgres"), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}")
         return self._address(name).replace("postgresql://", "postgresql+psycopg://")
+
+    @contextlib.contextmanager
+    def certified(self, database: str, certificate: tuple[Path, Path]) -> Iterator[None]:
+        """Speak TLS for a while, and let nobody into a database who does not show a certificate."""
+        shown, key = (self._folder / each.name for each in certificate)
+        for source, target in zip(certificate, (shown, key), strict=True):
+            shutil.copy(source, target)
+            if self._user:
+                shutil.chown(target, self._user)
+        rules = self._data / "pg_hba.conf"
+        former = rules.read_text()
+        only = f"hostssl {database} all all cert\nhostnossl {database} all all reject\n"
+        try:
+            rules.write_text(only + former)
+            self._configure(ssl="on", ssl_cert_file=shown, ssl_key_file=key, ssl_ca_file=shown)
+            yield
+        finally:
+            rules.write_text(former)
+            self._configure(ssl="off")
+
+    def _configure(self, ssl: str, **more: object) -> None:
+        """Change settings of the server as it runs; new connections have them."""
+        with psycopg.connect(self._address("postgres"), autocommit=True) as connection:
+            for name, value in (more | {"ssl": ssl}).items():
+                connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")
+            connection.execute("SELECT pg_reload_conf()")
+        wait_until(lambda: self._shows("ssl") == ssl, "PostgreSQL has read its settings")
+
+    def _shows(self, name: str) -> object:
+        with psycopg.connect(self._address("postgres")) as connection:
+            return connection.execute(f"SHOW {name}").fetchall()[0][0]
 
     @property
     def _data(self) -> Path:

@@ -141,6 +141,15 @@ NEEDS: dict[str, Need] = {
 }
 """What each address needs, by its endpoint. One that is not here is served to nobody."""
 
+OPENS_DOORS = frozenset(
+    {"pages.make_token", "pages.end_login", "pages.end_other_logins"}
+    | {"pages.invite", "pages.invite_to_reset", "pages.change_role", "pages.enable_person"}
+    | {"pages.reset_second_factor", "pages.require_second_factor"}
+    | {"api.invite", "api.change_person"}
+)
+"""What lets somebody in later, or keeps the owner of a login out: who comes by a login must have
+proved lately who they are (`webui.proof`), as a browser may have been left open."""
+
 _ROLE: dict[Need, Role] = {
     Need.MEMBER: "member",
     Need.ADMINISTRATOR: "administrator",
@@ -239,6 +248,11 @@ def proof_of_request() -> Proof | None:
     """By what whoever asks came in, for a stream that ends with it."""
     found: Proof | None = g.get("proof")
     return found
+
+
+def is_fresh() -> bool:
+    """Whether whoever asks by a login has proved lately who they are; a token is a proof itself."""
+    return bool(g.get("is_fresh", True))
 
 
 def still_valid(parts: Context, proofs: AbstractSet[Proof]) -> AbstractSet[Proof]:
@@ -344,6 +358,7 @@ def _by_login() -> Actor | None:
     if not found.is_seen:
         logins.seen(database, found.login_id)
     g.proof = Proof("login", found.login_id)
+    g.is_fresh = found.is_fresh
     return found.actor
 
 

@@ -18,6 +18,7 @@ from webui import (
     limits,
     monitoring,
     problems,
+    proof,
     security,
 )
 from webui.api import health, previews
@@ -39,7 +40,7 @@ def create_app(settings: Settings) -> Flask:
             database=database,
             notifier=Notifier(settings.redis_url),
             wakeups=Wakeups(settings.redis_url),
-            storage=store.connect(settings.storage_address),
+            storage=store.connect(settings.storage_address, settings.storage_keys),
             openid=Provider(settings) if settings.openid_issuer else None,
         ),
     )
@@ -56,6 +57,7 @@ def create_app(settings: Settings) -> Flask:
         # we never give; so tokens are for the forms alone
         forms_only.exempt(blueprint)
         app.register_blueprint(blueprint)
+    proof.install(app)
     app.register_blueprint(pages)
     app.register_blueprint(previews.form)
     access.refuse_unlisted(app)

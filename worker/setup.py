@@ -59,7 +59,7 @@ def set_up(settings: Settings) -> WorkerContext:
     return WorkerContext(
         settings=settings,
         database=database,
-        storage=store.connect(settings.storage_address),
+        storage=store.connect(settings.storage_address, settings.storage_keys),
         notifier=Notifier(settings.redis_url),
         wakeups=Wakeups(settings.redis_url),
         slots=slots,

@@ -369,7 +369,9 @@ def _why(job: JSON) -> Answer:
     waiting = job["queue_status"]
     if not waiting:
         return Answer(
-            [f"Run {job['id']} is {job['state']}: it does not wait."],
+            [f"Run {job['id']} is {status.with_reason(job)}."]
+            if job.get("gives_way")
+            else [f"Run {job['id']} is {job['state']}: it does not wait."],
             questions=_questions_of(job),
         )
     place = f"It is number {waiting['position']} of its queue." if waiting["position"] else ""

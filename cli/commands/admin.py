@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 from urllib.parse import quote
 
 import click
 
 from cli import doctor as examination
+from cli import stopping
 from cli.client import Client
 from cli.commands.arguments import as_json, with_client
 from cli.render import tables, text
@@ -38,19 +37,17 @@ def upgrade() -> None:
     "--once", is_flag=True, help="Watch for the time of a lease, do what is due, and end."
 )
 def maintain(once: bool) -> None:
-    """Take runs back from lost workers and delete what was discarded, until Ctrl-C.
+    """Take runs back from lost workers and delete what was discarded, until Ctrl-C or SIGTERM.
 
     Each worker and the web server do so too: this is for an installation that wants it apart.
     """
     chosen = settings.load()
     logs.configure(chosen.log_format)
     with Database(chosen.database_address, pool_size=2) as database:
-        storage = store.connect(chosen.storage_address)
+        storage = store.connect(chosen.storage_address, chosen.storage_keys)
         house = House(chosen, database, storage, Wakeups(chosen.redis_url))
-        stop = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stop.set())
-        housekeeping.run(house, stop, once=once)
+        with stopping.waited_for() as stop:
+            housekeeping.run(house, stop, once=once)
 
 
 @click.group(invoke_without_command=True)

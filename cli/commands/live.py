@@ -16,6 +16,7 @@ from cli.client import Client
 from cli.commands.arguments import with_client
 from cli.render import text
 from cli.render.top import Picture
+from cli.stopping import in_order
 from core.errors import TrainyardError, Unavailable
 
 JSON = dict[str, Any]
@@ -39,7 +40,7 @@ def top(client: Client, once: bool) -> None:
     wake, leave = threading.Event(), threading.Event()
     watching = threading.Thread(target=_watch, args=(client, wake, leave), daemon=True)
     watching.start()
-    with contextlib.suppress(KeyboardInterrupt), _keys(wake, leave):
+    with contextlib.suppress(KeyboardInterrupt), in_order(), _keys(wake, leave):
         _show(client, wake, leave)
     leave.set()
 

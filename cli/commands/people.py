@@ -96,7 +96,7 @@ def invite(
 @as_json
 @with_client
 def audit(client: Client, person: str | None, limit: int, as_json: bool) -> None:
-    """List what happened to accounts, newest first."""
+    """List who came in, and what was decided about people and queues, newest first."""
     page = client.get("/audit", limit=limit, **({"person": person} if person else {}))
     if as_json:
         click.echo(text.as_json(page))

@@ -48,7 +48,7 @@ class Curves(Lines):
             self._samples = samples[::2] if len(samples) > MOST_SAMPLES else samples
         elif name == "job":
             self._job = data
-            if data.get("queue_status"):
+            if data.get("queue_status") or data.get("gives_way"):
                 self._show_status(data)
         elif name == "logs":
             for line in data:

@@ -20,6 +20,7 @@ from cli.client import Client
 from cli.render import status
 from cli.render.runs import log_line
 from cli.render.text import written
+from cli.stopping import in_order
 from core import formats
 from core.messages import Message
 
@@ -42,7 +43,7 @@ def follow(
     """
     view = (screen or Bar)(console) if console.is_terminal else Lines(console)
     job: JSON | None = None
-    with view:
+    with in_order(), view:
         for name, data in client.events(job_id):
             view.take(name, data)
             if name == "job":
@@ -119,7 +120,7 @@ class Bar(Lines):
                 numbers=escape(_numbers(data)),
                 job=data,
             )
-            if data.get("queue_status"):
+            if data.get("queue_status") or data.get("gives_way"):
                 self._show_status(data)
         elif name == "logs":
             for line in data:

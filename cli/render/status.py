@@ -30,13 +30,13 @@ def state(item: JSON) -> Text:
         return Text("deleted", style="red")
     shown = item["state"]
     if shown == "running":
-        shown = _ON_THE_WAY.get(item["desired"], shown)
+        shown = _ON_THE_WAY.get("pause" if item.get("gives_way") else item["desired"], shown)
     return Text(shown, style=_COLORS.get(item["state"], ""))
 
 
 def reason(item: JSON) -> Message | None:
-    """Why a run is not running; None where it is, and where that says no more than its state."""
-    status = item.get("queue_status")
+    """Why a run is not running, or not for long; None where that says no more than its state."""
+    status = _status_of(item)
     if not status:
         return None
     if "code" not in status:  # a server of an earlier release sends the sentence alone
@@ -49,7 +49,16 @@ def reason(item: JSON) -> Message | None:
 
 def why(item: JSON) -> str:
     """The same as the server says it: with about how long."""
-    return text.one_line(item["queue_status"]["reason"]) if reason(item) else ""
+    status = _status_of(item)
+    return text.one_line(status["reason"]) if status and reason(item) else ""
+
+
+def _status_of(item: JSON) -> JSON | None:
+    """What the server says of a wait, or of a run that another comes before."""
+    if way := item.get("gives_way"):  # a server of an earlier release has none
+        return {**way, "reason": way["text"]}
+    status: JSON | None = item.get("queue_status")
+    return status
 
 
 def now(item: JSON) -> str:

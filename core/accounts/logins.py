@@ -29,6 +29,8 @@ from core.settings import Settings
 DAY_S = 86_400.0
 HALF_S = 600.0
 """That somebody may take for the second factor."""
+FRESH_S = 900.0
+"""That a proof of who somebody is counts for what opens doors to others."""
 SEEN_EVERY_S = 60.0
 """How exactly it is known when somebody was last there."""
 
@@ -71,6 +73,8 @@ class LoggedIn:
     actor: Actor
     is_seen: bool
     """Whether it is known already that it was used at this time."""
+    is_fresh: bool
+    """Whether the person proved lately who they are."""
 
 
 def log_in(database: Database, name: str, password: str, browser: Browser) -> Begun:
@@ -190,6 +194,7 @@ def begin(session: Session, person: Person, browser: Browser, *, is_half: bool =
             person_id=person.id,
             created_at=now(),
             used_at=now(),
+            proved_at=now(),
             address=browser.address[:ADDRESS_LENGTH],
             agent=browser.agent[:AGENT_LENGTH],
             is_half=is_half,
@@ -205,11 +210,15 @@ def begin(session: Session, person: Person, browser: Browser, *, is_half: bool =
 def find(session: Session, secret: str, lifetime: Lifetime) -> LoggedIn | None:
     """The login of a secret; None where it has ended."""
     row = session.execute(
-        select(Login.id, Person, Login.used_at > now(-SEEN_EVERY_S))
+        select(
+            Login.id, Person, Login.used_at > now(-SEEN_EVERY_S), Login.proved_at > now(-FRESH_S)
+        )
         .join(Person, Person.id == Login.person_id)
         .where(Login.digest == digest(secret), *_lives(lifetime))
     ).one_or_none()
-    return None if row is None else LoggedIn(row[0], people.as_actor(row[1]), bool(row[2]))
+    if row is None:
+        return None
+    return LoggedIn(row[0], people.as_actor(row[1]), bool(row[2]), bool(row[3]))
 
 
 def alive(session: Session, login_ids: Sequence[int], lifetime: Lifetime) -> Sequence[int]:
@@ -224,6 +233,25 @@ def seen(database: Database, login_id: int) -> None:
     """Note that a login is used."""
     with database.writing() as session:
         session.execute(update(Login).where(Login.id == login_id).values(used_at=now()))
+
+
+def prove(
+    database: Database, actor: Actor, login_id: int, password: str, code: str, address: str
+) -> None:
+    """Have somebody who is logged in prove once more who they are, as the login asks for it.
+
+    Raises:
+        InvalidInput: the password is wrong, or the code, where one is needed.
+        TooManyRequests: they were tried too often.
+    """
+    second_factor.prove(database, actor, password, code, address)
+    with database.writing() as session:
+        session.execute(update(Login).where(Login.id == login_id).values(proved_at=now()))
+
+
+def replace(session: Session, person: Person, login_id: int) -> None:
+    """End the login of a browser in which the same person has just begun another."""
+    session.execute(delete(Login).where(Login.id == login_id, Login.person_id == person.id))
 
 
 def of_person(session: Session, actor: Actor, lifetime: Lifetime) -> Sequence[Login]:

@@ -71,6 +71,26 @@ def reason_of(session: Session, job_id: int, attempt: int) -> Message | None:
     return from_json(reasons[-1]) if reasons else None
 
 
+def giving_way(session: Session, jobs: Iterable[Job]) -> dict[int, Message]:
+    """For which job each that runs is being paused, and that it resumes; by the id of each.
+
+    One that a person wants paused or cancelled gives way to nobody: what a person wants counts.
+    """
+    asked = [
+        job
+        for job in jobs
+        if job.state == "running" and job.desired == "run" and job.progress.yields_to is not None
+    ]
+    found = {job.id: reason_of(session, job.id, job.attempt) for job in asked}
+    return {job_id: _as_said_meanwhile(reason) for job_id, reason in found.items() if reason}
+
+
+def _as_said_meanwhile(reason: Message) -> Message:
+    named = "job_id" in reason.params
+    code = "queue.giving_way" if named else "queue.giving_way_to_private"
+    return message(code, **reason.params)
+
+
 def _is_alone(session: Session) -> bool:
     if not is_postgresql(session):
         return True  # one writes at a time

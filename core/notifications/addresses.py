@@ -45,22 +45,29 @@ def parsed(address: str) -> SplitResult:
     return parts
 
 
-def permitted(host: str, port: int, allowed: Sequence[str] = ()) -> list[str]:
+def permitted(
+    host: str, port: int, allowed: Sequence[str] = (), *, only: bool = False
+) -> list[str]:
     """The addresses of a host to which a connection may be made.
 
     Args:
         host: its name, or an address.
         port: of the connection.
         allowed: names and networks that may be reached though they are private.
+        only: whether no others may be.
 
     Raises:
-        Refused: the host is unknown, or one of its addresses is private.
+        Refused: the host is unknown, or one of its addresses is private, or it is none of these.
     """
     found = _look_up(host, port)
     name = host.lower().rstrip(".")
     if name not in allowed:
         for address in found:
-            if is_private(address) and not _is_in(address, allowed):
+            if _is_in(address, allowed):
+                continue
+            if only:
+                raise Refused(message("webhook.not_listed", host=host))
+            if is_private(address):
                 raise Refused(message("webhook.private_address", host=host))
     return [str(address) for address in found]
 

@@ -55,6 +55,8 @@ def post(
     headers: Mapping[str, str],
     allowed: Sequence[str] = (),
     timeout_s: float = TIMEOUT_S,
+    *,
+    only: bool = False,
 ) -> Answer:
     """Send a JSON body.
 
@@ -64,12 +66,13 @@ def post(
         headers: besides those of every request.
         allowed: names and networks that may be reached though they are private.
         timeout_s: for all of it, from the connection to the answer.
+        only: whether no others may be reached.
 
     Raises:
         Refused: the message may not go there, or no answer came.
     """
     parsed(address)
-    backend = _Backend(allowed, time.monotonic() + timeout_s)
+    backend = _Backend(allowed, time.monotonic() + timeout_s, only=only)
     sent: dict[str, str] = {
         "Content-Type": "application/json",
         "User-Agent": AGENT,
@@ -126,8 +129,9 @@ def _retry_after(headers: Iterable[tuple[bytes, bytes]]) -> float:
 class _Backend(httpcore.NetworkBackend):
     """Connects to permitted addresses alone, until a moment."""
 
-    def __init__(self, allowed: Sequence[str], deadline: float) -> None:
+    def __init__(self, allowed: Sequence[str], deadline: float, *, only: bool) -> None:
         self._allowed = allowed
+        self._only = only
         self._deadline = deadline
 
     def connect_tcp(
@@ -139,7 +143,7 @@ class _Backend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         failure: Exception = Refused(message("webhook.unknown_host", host=host))
-        for address in permitted(host, port, self._allowed):
+        for address in permitted(host, port, self._allowed, only=self._only):
             try:
                 left = _left(self._deadline, httpcore.ConnectTimeout)
                 inner = httpcore.SyncBackend().connect_tcp(

@@ -128,7 +128,13 @@ def _post(webhook: Webhook, letter: Letter, settings: Settings) -> Outcome:
     address = webhook.address
     if request.query:
         address += ("&" if "?" in address else "?") + request.query
-    answer = posting.post(address, request.body, request.headers, settings.webhook_hosts)
+    answer = posting.post(
+        address,
+        request.body,
+        request.headers,
+        settings.webhook_hosts,
+        only=settings.webhook_hosts_only,
+    )
     wrong = bodies.complaint(webhook.kind, answer)
     return Outcome(
         answer.is_good and not wrong,

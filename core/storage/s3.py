@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -25,11 +25,12 @@ _AWAY: tuple[type[Exception], ...] = (BaseError, FileNotFoundError)
 class ObjectStore:
     """Blobs in an S3 bucket. An upload appears whole or not at all."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, keys: Mapping[str, str] | None = None) -> None:
         self.address = address
         endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
         self._store = S3Store.from_url(
             address,
+            config=cast("Any", dict(keys or {})),  # before what the variables say
             client_options={
                 "allow_http": endpoint.startswith("http://"),
                 "timeout": "60s",

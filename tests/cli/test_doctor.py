@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from cli.doctor import _unencrypted
 from core import workers
+from core.settings import load
 from core.workers import WorkerFacts
 
 
@@ -47,6 +49,25 @@ def test_a_lost_worker_is_told(examine, claimant, database, is_served, state):
 
     assert checks["workers"]["state"] == state
     assert "ada is lost" in checks["workers"]["words"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "state"),
+    [
+        ("TRAINYARD_REDIS_URL", "redis://redis.invalid/0", "note"),
+        ("TRAINYARD_REDIS_URL", "rediss://redis.invalid/0", "good"),
+        ("TRAINYARD_REDIS_URL", "redis://127.0.0.1:1/0", "good"),
+        ("TRAINYARD_DATABASE_URL", "postgresql://db.invalid/x?sslmode=require", "note"),
+        ("TRAINYARD_DATABASE_URL", "postgresql://db.invalid/x?sslmode=verify-full", "good"),
+        ("AWS_ENDPOINT_URL", "http://s3.invalid", "note"),
+    ],
+)
+def test_a_service_elsewhere_that_is_spoken_to_without_tls_is_noted(
+    monkeypatch, variable, value, state
+):
+    monkeypatch.setenv(variable, value)
+
+    assert _unencrypted(load()).state == state
 
 
 @pytest.mark.usefixtures("_on_the_same_services")

@@ -206,6 +206,19 @@ def test_a_secret_may_lie_in_a_file(monkeypatch, tmp_path):
         settings.load()
 
 
+def test_the_keys_of_the_object_store_may_lie_in_files(monkeypatch, tmp_path):
+    path = tmp_path / "key"
+    path.write_text("plugh\n")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY", raising=False)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY_FILE", str(path))
+
+    assert settings.load().storage_keys == {"secret_access_key": "plugh"}
+
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "xyzzy")
+    with pytest.raises(BadSettings, match="AWS_SECRET_ACCESS_KEY_FILE are both set"):
+        settings.load()
+
+
 def test_a_bad_secret_is_refused_without_being_shown(monkeypatch):
     for name, value in (
         ("DATABASE_URL", "xyzzy://ada:plugh@host"),

@@ -16,7 +16,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -28,8 +28,8 @@ from core.database.clock import now
 from core.database.engine import Database
 from core.database.models import Worker
 from core.jobs import claim as claiming
-from core.jobs import endings, lifecycle
-from core.jobs.actors import Actor
+from core.jobs import endings, lifecycle, policies, preemption
+from core.jobs.actors import LOCAL_OWNER, Actor
 from core.jobs.capacity import Capacity
 from core.jobs.claim import Claimant
 from core.jobs.lease import Lease
@@ -38,6 +38,12 @@ from tests.services import Postgres
 from tests.simulation import trainer
 from tests.simulation.clock import BEGINNING, SimulatedClock
 
+BEAT_EVERY_S = 5.0
+"""The workers' heartbeats, with which they look for what is urgent."""
+SAVE_S = LOAD_S = 5.0
+"""What it takes to write a snapshot, and to load it."""
+URGENT = 10
+"""The priority of what cannot wait."""
 LEASE_S = 1e7
 """Nobody renews, and nobody reaps."""
 MEMORY = Path("/dev/shm")
@@ -55,12 +61,16 @@ class Arrival:
     priority: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ended:
     """What became of a run."""
 
     arrival: Arrival
-    started_s: float
+    started_s: float = float("inf")
+    """When it first began."""
+    done_s: float = float("inf")
+    pauses: int = 0
+    """How often it gave way to another."""
 
     @property
     def wait_s(self) -> float:
@@ -92,16 +102,39 @@ def arrivals(seed: int, people: int, runs: int, slots: int) -> list[Arrival]:
     return sorted(found)
 
 
+@dataclass(slots=True)
+class _Running:
+    """A run on a worker."""
+
+    lease: Lease
+    number: int
+    """Of the worker."""
+    ends_s: float
+    left_s: float = 0.0
+    """What it still has to do once it has given way to another; 0: it has not been asked to."""
+
+
 class Fleet:
     """Workers that take what is next, one after the other."""
 
-    def __init__(self, database: Database, clock: SimulatedClock, slots: Sequence[int]) -> None:
-        self._database, self._clock = database, clock
+    def __init__(
+        self,
+        database: Database,
+        clock: SimulatedClock,
+        slots: Sequence[int],
+        *,
+        preempts: bool = False,
+    ) -> None:
+        self._database, self._clock, self._preempts = database, clock, preempts
         self._claimants = [self._worker(number, each) for number, each in enumerate(slots)]
         self._free = list(slots)
-        self._ends: list[tuple[float, int, Lease, int]] = []
-        self._of_job: dict[int, Arrival] = {}
-        self.ended: list[Ended] = []
+        self._ends: list[tuple[float, int]] = []
+        self._running: dict[int, _Running] = {}
+        self._of_job: dict[int, Ended] = {}
+        self._urgent: set[int] = set()
+        """Those of a priority that wait."""
+        self._left_s: dict[int, float] = {}
+        """Of those that have given way."""
 
     def _worker(self, number: int, slots: int) -> Claimant:
         facts = WorkerFacts(f"w{number}", 1, "0", ["default"], CPU, slots, 1)
@@ -113,20 +146,27 @@ class Fleet:
         return (self._clock.moment - BEGINNING).total_seconds()
 
     def run(self, coming: Iterable[Arrival]) -> list[Ended]:
-        """Do everything that is submitted, to the last."""
+        """Do everything that is submitted, to the last: in the order of their starts."""
         waiting = sorted(coming, reverse=True)
-        while waiting or self._ends:
-            next_end = self._ends[0][0] if self._ends else float("inf")
-            if waiting and waiting[-1].at_s <= next_end:
+        while waiting or self._running:
+            at_s = self._next_s()
+            if waiting and waiting[-1].at_s <= at_s:
                 self._pass_until(waiting[-1].at_s)
                 self._submit(waiting.pop())
                 if waiting and waiting[-1].at_s == self._now_s:
                     continue  # a burst is submitted at once
             else:
-                self._pass_until(next_end)
-                self._end_next()
+                self._pass_until(at_s)
+                self._end_due()
             self._fill()
-        return self.ended
+            self._make_room()
+        return sorted(self._of_job.values(), key=lambda each: each.started_s)
+
+    def _next_s(self) -> float:
+        """When something happens by itself: a run ends, or the workers look at what is urgent."""
+        end_s = self._ends[0][0] if self._ends else float("inf")
+        looks = self._preempts and self._urgent
+        return min(end_s, self._now_s + BEAT_EVERY_S) if looks else end_s
 
     def _pass_until(self, at_s: float) -> None:
         self._clock.set(max(self._clock.moment, BEGINNING + timedelta(seconds=round(at_s, 3))))
@@ -137,12 +177,27 @@ class Fleet:
         job = lifecycle.submit(
             self._database, actor, name="run", spec=spec, priority=arrival.priority
         )
-        self._of_job[job.id] = arrival
+        self._of_job[job.id] = Ended(arrival)
+        if arrival.priority:
+            self._urgent.add(job.id)
 
-    def _end_next(self) -> None:
-        _, _, lease, number = heapq.heappop(self._ends)
-        self._free[number] += lease.needs.devices
-        endings.succeed(self._database, lease, "0" * 64, [])
+    def _end_due(self) -> None:
+        while self._ends and self._ends[0][0] <= self._now_s:
+            at_s, job_id = heapq.heappop(self._ends)
+            run = self._running.get(job_id)
+            if run is not None and run.ends_s == at_s:  # else it has given way meanwhile
+                self._end(job_id, run)
+
+    def _end(self, job_id: int, run: _Running) -> None:
+        self._free[run.number] += run.lease.needs.devices
+        del self._running[job_id]
+        if run.left_s:
+            endings.end(self._database, run.lease, "paused")
+            self._left_s[job_id] = run.left_s + LOAD_S
+            self._of_job[job_id].pauses += 1
+        else:
+            endings.succeed(self._database, run.lease, "0" * 64, [])
+            self._of_job[job_id].done_s = self._now_s
 
     def _fill(self) -> None:
         """Let workers with free slots claim, until none finds anything."""
@@ -159,22 +214,63 @@ class Fleet:
                     idle.append(number)
 
     def _begin(self, number: int, lease: Lease) -> None:
-        arrival = self._of_job[lease.job_id]
+        known = self._of_job[lease.job_id]
+        known.started_s = min(known.started_s, self._now_s)
+        self._urgent.discard(lease.job_id)
         self._free[number] -= lease.needs.devices
-        self.ended.append(Ended(arrival, self._now_s))
-        ends_s = self._now_s + arrival.takes_s
-        heapq.heappush(self._ends, (ends_s, lease.job_id, lease, number))
+        left_s = self._left_s.pop(lease.job_id, known.arrival.takes_s)
+        self._plan(lease.job_id, _Running(lease, number, self._end_s(left_s)))
+
+    def _make_room(self) -> None:
+        """Have runs give way to what is urgent: each saves a snapshot, and is gone then."""
+        if not (self._preempts and self._urgent):
+            return
+        for job_id in preemption.preempt(self._database):
+            run = self._running[job_id]
+            gone_s = self._end_s(SAVE_S)
+            if run.ends_s > gone_s:
+                left_s = run.ends_s - self._now_s
+                self._plan(job_id, _Running(run.lease, run.number, gone_s, left_s))
+
+    def _plan(self, job_id: int, run: _Running) -> None:
+        self._running[job_id] = run
+        heapq.heappush(self._ends, (run.ends_s, job_id))
+
+    def _end_s(self, after_s: float) -> float:
+        """A moment, to what the clock can be set to."""
+        return round(self._now_s + after_s, 3)
 
     def _beat(self) -> None:
         with self._database.writing() as session:
             session.execute(update(Worker).values(last_heartbeat_at=now()))
 
 
-def play(database: Database, coming: Iterable[Arrival], slots: Sequence[int]) -> list[Ended]:
+def urgent(seed: int, coming: Sequence[Arrival]) -> list[Arrival]:
+    """The same runs, of which a few short ones of two people have a priority."""
+    chance = random.Random(seed)
+    names = sorted({each.person for each in coming})
+    chosen = chance.sample(names, min(2, len(names)))
+    return [
+        replace(each, priority=URGENT)
+        if each.person in chosen and each.takes_s < 900 and chance.random() < 0.5
+        else each
+        for each in coming
+    ]
+
+
+def play(
+    database: Database,
+    coming: Iterable[Arrival],
+    slots: Sequence[int],
+    *,
+    preempts: bool = False,
+) -> list[Ended]:
     """What became of some runs, on workers with so many slots."""
+    with database.writing() as session:
+        policies.put(session, LOCAL_OWNER, "default", preempts=preempts)
     with SimulatedClock(database) as clock:
         clock.set(BEGINNING)
-        return Fleet(database, clock, slots).run(coming)
+        return Fleet(database, clock, slots, preempts=preempts).run(coming)
 
 
 def report(ended: Sequence[Ended]) -> Iterator[str]:
@@ -191,6 +287,23 @@ def report(ended: Sequence[Ended]) -> Iterator[str]:
             f"{formats.duration(statistics.median(waits)):>12} "
             f"{formats.duration(waits[int(0.95 * (len(waits) - 1))]):>10} "
             f"{formats.duration(waits[-1]):>10}"
+        )
+
+
+def report_of_urgent(ended: Sequence[Ended]) -> Iterator[str]:
+    """How what is urgent fared, and what it cost the others."""
+    for title, own in (
+        ("urgent", [each for each in ended if each.arrival.priority]),
+        ("others", [each for each in ended if not each.arrival.priority]),
+    ):
+        waits = sorted(each.wait_s for each in own)
+        took = statistics.mean(each.done_s - each.arrival.at_s for each in own)
+        yield (
+            f"{title}: {len(own)} runs; waited {formats.duration(statistics.median(waits))} in "
+            f"the median, {formats.duration(waits[int(0.95 * (len(waits) - 1))])} (95%), "
+            f"{formats.duration(waits[-1])} at most; done {formats.duration(took)} after the "
+            f"submit in the mean; paused {sum(each.pauses for each in own)} times, one run "
+            f"{max(each.pauses for each in own)} times"
         )
 
 
@@ -217,6 +330,15 @@ def opened(kind: str) -> Iterator[Database]:
                 yield database
 
 
+def compare(kind: str, coming: Sequence[Arrival], slots: Sequence[int]) -> None:
+    """Play without preemption, and with it."""
+    for preempts in (False, True):
+        with opened(kind) as database:
+            ended = play(database, coming, slots, preempts=preempts)
+        print("With preemption" if preempts else "Without preemption")
+        print("\n".join(report_of_urgent(ended)))
+
+
 def main() -> None:
     """Play what is asked for, and print what everybody waited."""
     parser = argparse.ArgumentParser(description="What everybody waits, in simulated time.")
@@ -224,12 +346,20 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=50)
     parser.add_argument("--workers", type=int, default=20)
     parser.add_argument("--runs", type=int, default=10_000)
+    parser.add_argument(
+        "--urgent",
+        action="store_true",
+        help="Give some short runs a priority, and play twice: without preemption, and with it.",
+    )
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     chosen = parser.parse_args()
     began = time.monotonic()
     # every fifth worker has two slots: the others can run nothing that needs two
     slots = [2 if number % 5 == 0 else 1 for number in range(chosen.workers)]
     coming = arrivals(chosen.seed, chosen.people, chosen.runs, sum(slots))
+    if chosen.urgent:
+        compare(chosen.database, urgent(chosen.seed, coming), slots)
+        return
     with opened(chosen.database) as database:
         ended = play(database, coming, slots)
     print("\n".join(report(ended)))

@@ -5,7 +5,19 @@ import statistics
 import pytest
 
 from core.database.engine import Database
-from tests.simulation.fairness import Arrival, arrivals, play, report, used_s
+from core.jobs.preemption import SETTLED_S
+from tests.simulation.fairness import (
+    BEAT_EVERY_S,
+    LOAD_S,
+    SAVE_S,
+    URGENT,
+    Arrival,
+    arrivals,
+    play,
+    report,
+    report_of_urgent,
+    used_s,
+)
 
 
 @pytest.fixture
@@ -55,3 +67,31 @@ def test_nobody_starves_and_whoever_uses_little_waits_little(database: Database)
     of_others = statistics.median(each.wait_s for each in ended if each.arrival.person != most)
     assert of_others <= of_most
     assert len(list(report(ended))) == len(people) + 1
+
+
+def test_what_is_urgent_takes_a_place_and_costs_the_other_a_snapshot(database: Database):
+    """It waits for a snapshot; the one that gave way does all that it has to do, and no more."""
+    coming = [Arrival(0, "patient", 3000.0)] * 2
+    coming += [Arrival(500.0 * number, "urgent", 60.0, priority=URGENT) for number in range(1, 5)]
+
+    ended = play(database, coming, [1, 1], preempts=True)
+
+    waits = [each.wait_s for each in of(ended, "urgent")]
+    assert max(waits) <= BEAT_EVERY_S + SAVE_S
+    patient = of(ended, "patient")
+    assert sum(each.pauses for each in patient) == 4
+    for each in patient:
+        assert each.done_s == 3000.0 + each.pauses * (SAVE_S + 60.0 + LOAD_S)
+    assert len(list(report_of_urgent(ended))) == 2
+
+
+def test_what_has_given_way_is_left_alone_for_a_while(database: Database):
+    """One urgent run after the other does not keep the patient one from getting anywhere."""
+    coming = [Arrival(0, "patient", 600.0)]
+    coming += [Arrival(100.0 * number, "urgent", 30.0, priority=URGENT) for number in range(1, 8)]
+
+    ended = play(database, coming, [1], preempts=True)
+
+    [patient] = of(ended, "patient")
+    assert 1 <= patient.pauses <= 600.0 / SETTLED_S + 1
+    assert max(each.wait_s for each in of(ended, "urgent")) <= SETTLED_S

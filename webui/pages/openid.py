@@ -67,6 +67,9 @@ def _logged_in(claimed: Claimed, way: openid.Way) -> Response:
         raise Forbidden(message("login.disabled", name=person.name))
     with people.changing(parts.database) as session:
         secret = logins.begin(session, person, access.browser())
+        former = access.login_of_request()
+        if former is not None:
+            logins.replace(session, person, former)
     response = redirect(own(way.onward) or url_for("pages.jobs"), HTTPStatus.SEE_OTHER)
     assert isinstance(response, Response)
     return access.keep_login(renewed(response), secret)

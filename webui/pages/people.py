@@ -80,7 +80,7 @@ def require_second_factor() -> Response:
 
 @blueprint.get("/people/audit")
 def audit() -> str:
-    """What happened to accounts, newest first; of one person, or of all."""
+    """Who came in, and what was decided, newest first; of one person, or of all."""
     person = request.args.get("person", "")
     with current().database.reading() as session:
         page = history.page(session, DEFAULT_LIMIT, request.args.get("cursor", ""), person)

@@ -67,6 +67,8 @@ class Login(Base):
     created_at: Mapped[datetime]
     used_at: Mapped[datetime]
     """The last request, to a minute."""
+    proved_at: Mapped[datetime]
+    """When the person last showed the password, a code, or a provider's word."""
     address: Mapped[str] = mapped_column(String(ADDRESS_LENGTH))
     agent: Mapped[str] = mapped_column(String(AGENT_LENGTH))
     """As the browser named itself."""

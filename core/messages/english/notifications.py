@@ -28,6 +28,8 @@ NOTIFICATIONS: dict[str, Template] = {
     "webhook.address_with_user": "an address cannot hold a name or a password before its host",
     "webhook.private_address": "{host} is an address of this machine or of a private network. "
     "TRAINYARD_WEBHOOK_HOSTS says which of these may be reached.",
+    "webhook.not_listed": "{host} is none of the hosts that webhooks may reach here "
+    "(TRAINYARD_WEBHOOK_HOSTS).",
     "webhook.unknown_host": "There is no host {host}.",
     "webhook.unknown": "There is no webhook {webhook_id}.",
     "webhook.too_many": "There are {most} webhooks already: remove one first.",

@@ -27,6 +27,10 @@ QUEUE: dict[str, Template] = {
     "worker is free: {reason}",
     "queue.yielded_to_private": "it was paused for a private run of priority {priority}, and "
     "resumes when a worker is free: {reason}",
+    "queue.giving_way": "it is being paused for run {job_id} of {owner}, priority {priority} over "
+    "{own_priority}; it saves a snapshot and resumes from there by itself",
+    "queue.giving_way_to_private": "it is being paused for a private run, priority {priority} over "
+    "{own_priority}; it saves a snapshot and resumes from there by itself",
     "queue.with_time": "{reason}, {eta_s:about}",
     "queue.slots": Plural("count", "{count} slot", "{count} slots"),
     "queue.cpu_slots": Plural("count", "{count} CPU slot", "{count} CPU slots"),

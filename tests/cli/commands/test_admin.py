@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 
 from click.testing import CliRunner
 from sqlalchemy import update
@@ -68,7 +67,6 @@ def test_house_can_be_kept_apart_from_web_and_workers(settings, database, claima
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(admin.logs, "configure", lambda _format: None)
     monkeypatch.setattr(Housekeeping, "may_reap", True)  # it has watched for a lease
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     job = lifecycle.submit(database, LOCAL_OWNER, name="x", spec=resolve("quick", {}))
     claim.claim(database, claimant, 30)
     lifecycle.cancel(database, job.id, LOCAL_OWNER)
@@ -77,8 +75,6 @@ def test_house_can_be_kept_apart_from_web_and_workers(settings, database, claima
 
     result = CliRunner().invoke(main, ["db", "maintain", "--once"])
 
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
     assert result.exit_code == 0, result.output
     with database.reading() as session:
         assert session.get_one(Job, job.id).state == "cancelled"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 import threading
+
+import pytest
 
 from core.jobs import claim
 from tests.services import wait_until
@@ -27,7 +30,18 @@ def test_one_picture_has_what_runs_what_waits_and_who_works(trainyard, database,
     assert "ada" in workers
 
 
-def test_on_a_screen_it_follows_what_happens_until_q_is_pressed(trainyard, server_url):
+def by_key(terminal, _program):
+    os.write(terminal, b"q")
+    return 0
+
+
+def by_signal(_terminal, program):
+    program.terminate()
+    return 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize("leave", [by_key, by_signal])
+def test_on_a_screen_it_follows_what_happens_until_it_is_left(trainyard, server_url, leave):
     ours, theirs = pty.openpty()
     environment = os.environ | {"TERM": "xterm", "TRAINYARD_URL": server_url, "COLUMNS": "200"}
     program = subprocess.Popen(
@@ -45,8 +59,10 @@ def test_on_a_screen_it_follows_what_happens_until_q_is_pressed(trainyard, serve
         wait_until(lambda: "No run waits" in "".join(seen), "the first picture", timeout=120)
         trainyard("submit", "--name", "later")
         wait_until(lambda: "later" in "".join(seen), "the run is shown", timeout=120)
-        os.write(ours, b"q")
-        assert program.wait(timeout=120) == 0
+        status = leave(ours, program)
+        assert program.wait(timeout=120) == status
+        restored = ("\x1b[?25h", "\x1b[?1049l")  # the cursor, and what was on the screen before
+        wait_until(lambda: all(each in "".join(seen) for each in restored), "the screen is back")
     finally:
         program.kill()
         program.wait()

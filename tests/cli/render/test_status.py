@@ -56,6 +56,14 @@ def test_a_state_is_told_with_why_a_run_waits(item, words):
     assert status.with_reason(item) == words
 
 
+def test_a_run_that_gives_way_says_to_which():
+    reason = message("queue.giving_way_to_private", priority=5, own_priority=0)
+    way = messages.as_json(reason) | {"text": reason.text}
+    item = {"state": "running", "desired": "run", "queue_status": None, "gives_way": way}
+
+    assert status.with_reason(item).startswith("pausing: it is being paused for a private run")
+
+
 @pytest.mark.parametrize(
     ("state", "snapshot", "words"),
     [

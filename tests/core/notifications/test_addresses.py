@@ -54,6 +54,15 @@ def test_a_private_address_that_is_allowed_is_permitted(monkeypatch, allowed):
     assert permitted("Hooks.example", 80, [allowed]) == ["10.1.2.3"]
 
 
+@pytest.mark.parametrize("allowed", ["hooks.example", "8.8.0.0/16"])
+def test_where_webhooks_may_reach_some_hosts_alone_no_public_one_is_reached(monkeypatch, allowed):
+    named(monkeypatch, "8.8.8.8")
+
+    assert permitted("hooks.example", 443, [allowed], only=True) == ["8.8.8.8"]
+    with pytest.raises(Refused, match=r"hooks\.example is none of the hosts"):
+        permitted("hooks.example", 443, ["other.example"], only=True)
+
+
 @pytest.mark.parametrize("allowed", ["other.example", "10.2.0.0/16"])
 def test_what_allows_others_allows_nothing_else(monkeypatch, allowed):
     named(monkeypatch, "10.1.2.3")

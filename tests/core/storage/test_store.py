@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -250,3 +252,31 @@ def test_an_object_store_that_is_away_is_said_in_a_sentence(monkeypatch, file):
         storage.connect("s3://blobs/trainyard").put(file)
     with pytest.raises(Unavailable, match="does not answer"):
         storage.connect("s3://blobs/trainyard").delete(Blob("0" * 64, 5))
+
+
+def test_keys_that_are_handed_over_sign_what_is_asked(monkeypatch):
+    """They lay in files; a server that writes down who asks stands in for the bucket."""
+    seen = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            seen.append((self.headers["Authorization"], self.headers["x-amz-security-token"]))
+            self.send_error(403)
+
+        def log_message(self, *_):
+            pass
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        keys = {"access_key_id": "ada", "secret_access_key": "plugh", "session_token": "lab"}
+        with pytest.raises(Unavailable):
+            storage.connect("s3://blobs/x", keys).check()
+        server.shutdown()
+
+    [(authorization, token)] = seen
+    assert "Credential=ada/" in authorization
+    assert token == "lab"

@@ -7,7 +7,8 @@ import re
 import pytest
 
 from core import workers
-from core.jobs import claim, endings, snapshots
+from core.jobs import claim, endings, policies, preemption, snapshots
+from core.jobs.actors import LOCAL_OWNER
 from core.jobs.claim import Claimant
 from core.jobs.endings import Publication
 from core.jobs.recorder import Recorder
@@ -41,6 +42,15 @@ def secure(database, job, *steps):
     with database.writing() as session:
         for step in steps:
             snapshots.add(session, job, 1, SnapshotRef(step // 10, step, Blob(f"{step:064}", 5)))
+
+
+def give_way(client, database):
+    """Have the run that runs be asked to give way to another, whose number this is."""
+    with database.writing() as session:
+        policies.put(session, LOCAL_OWNER, "default", preempts=True)
+    high = submitted(client, priority=5)
+    assert len(preemption.preempt(database)) == 1
+    return high
 
 
 def download(client, job, **headers):

@@ -18,14 +18,22 @@ from core.spec.presets import PRESETS
 from core.storage import store
 from core.storage.blobs import Blob
 from tests.reported import epoch_end, evaluated, started
-from tests.webui.api.conftest import CONTENT, MOMENT, count, errors, secure, submitted
+from tests.webui.api.conftest import (
+    CONTENT,
+    MOMENT,
+    count,
+    errors,
+    give_way,
+    secure,
+    submitted,
+)
 
 JOB = {
     *("id", "name", "state", "desired", "spec", "priority", "queue", "attempt", "created_at"),
     *("started_at", "finished_at", "progress", "train_loss", "test_loss", "test_accuracy"),
     *("weights_sha256", "error", "worker", "queue_status", "last_heartbeat_at", "snapshot"),
     *("desired_at", "desired_by", "devices", "validation_loss", "validation_accuracy"),
-    *("stop", "stop_reason", "micro_batch"),
+    *("stop", "stop_reason", "micro_batch", "gives_way"),
     *("last_heard_at", "resume_point", "owner", "tags", "notes", "private", "cloned_from"),
     *("train_loss_over", "published_epoch", "last_epoch", "deleted_at", "purge_at"),
 }
@@ -276,6 +284,21 @@ def test_a_running_run_shows_its_last_heartbeat(client, lease, database):
 
     assert MOMENT.fullmatch(running["last_heartbeat_at"])
     assert (running["queue_status"], queued["last_heartbeat_at"]) == (None, None)
+
+
+def test_a_run_that_is_being_paused_for_another_tells_for_which(client, lease, database):
+    [before] = client.get("/api/v1/jobs").json["items"]
+    high = give_way(client, database)
+
+    shown = client.get(f"/api/v1/jobs/{lease.job_id}").json["gives_way"]
+
+    assert before["gives_way"] is None
+    assert (shown["code"], shown["params"]["job_id"]) == ("queue.giving_way", high)
+    assert shown["text"].startswith(f"it is being paused for run {high} of owner, priority 5 over")
+    listed = {job["id"]: job["gives_way"] for job in client.get("/api/v1/jobs").json["items"]}
+    assert listed == {lease.job_id: shown, high: None}
+    client.post(f"/api/v1/jobs/{lease.job_id}/pause")  # what a person wants counts
+    assert client.get(f"/api/v1/jobs/{lease.job_id}").json["gives_way"] is None
 
 
 def test_the_newest_snapshot_is_shown_of_a_single_run(client, lease, database):

@@ -6,8 +6,11 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 from joserfc.jwk import RSAKey
+from sqlalchemy import select, update
 
-from core.accounts import invitations, people
+from core.accounts import invitations, logins, people
+from core.database.clock import now
+from core.database.models import Login
 from tests.webui.people import PASSWORD, Installation, hash_quickly
 from tests.webui.provider import CLIENT, SECRET, providing
 from webui.app import create_app
@@ -137,6 +140,28 @@ def test_somebody_with_a_password_links_the_two(make, provider):
     place.join("eve")
     refused = there_and_back(place.browser("eve"), ("POST", "/account/openid", OWN))
     assert refused.status_code == 409
+
+
+def test_who_has_no_password_logs_in_once_more_before_a_token_is_made(make, provider):
+    place = make(openid_role="member")
+    client = place.app.test_client()
+    there_and_back(client)
+    client.environ_base["HTTP_SEC_FETCH_SITE"] = "same-origin"
+    with place.database.writing() as session:
+        session.execute(update(Login).values(proved_at=now(-logins.FRESH_S - 1)))
+    token = {"name": "notebook", "scope": "read", "days": "30"}
+    page = {"Referer": "http://localhost/account"}
+    asked = client.post("/account/tokens", data=token, headers=page)
+    assert asked.status_code == 403
+    assert 'type="password"' not in asked.text
+    assert 'href="/login/openid?next=/account"' in asked.text
+
+    answer = there_and_back(client, ("GET", "/login/openid?next=/account", None))
+
+    assert answer.headers["Location"] == "/account"
+    assert client.post("/account/tokens", data=token).status_code == 201
+    with place.database.reading() as session:  # the one before has ended
+        assert len(session.scalars(select(Login)).all()) == 1
 
 
 @pytest.mark.parametrize("typed", [{}, {"old_password": "wrong horse"}])

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import update
 
 from core import workers
-from core.database.models import Attempt, Epoch, Job
-from core.jobs import claim, endings, lifecycle, snapshots
+from core.database.models import Attempt, Epoch, Job, Worker
+from core.jobs import claim, endings, lifecycle, policies, preemption, snapshots
 from core.jobs.actors import LOCAL_OWNER
 from core.jobs.claim import Claimant
 from core.jobs.endings import Failure
@@ -42,6 +42,26 @@ def test_a_run_that_does_not_exist_is_an_error_page_that_says_which_do(client, s
     page = get(client, "/jobs/999", 404)
     assert f"the newest is {job.id}" in page.text
     assert page.one("a", href="/jobs/new")
+
+
+def test_a_run_that_gives_way_says_so_at_its_head(client, database, running, submitted):
+    job_id, _ = running()
+    with database.writing() as session:
+        policies.put(session, LOCAL_OWNER, "default", preempts=True)
+        session.execute(update(Worker).values(slots=1))
+    high = submitted("high", priority=7)
+    assert preemption.preempt(database) == [job_id]
+
+    page = get(client, f"/jobs/{job_id}")
+    client.set_cookie("language", "zh")
+    translated = get(client, f"/jobs/{job_id}").one("section", id="gives-way").text
+
+    shown = page.one("section", id="gives-way").text
+    assert f"It is being paused for run {high.id} of owner, priority 7 over 0;" in shown
+    assert f"正在为 owner 的任务 {high.id} 暂停" in translated
+    assert page.one("a", href=f"/jobs/{high.id}")
+    states = [each.attributes["data-state"] for each in page.all("span", **{"class": "badge"})]
+    assert states[0] == "pausing"
 
 
 def test_a_running_run_shows_how_far_it_is(client, running):

@@ -10,10 +10,10 @@ from sqlalchemy.orm import Session
 
 from core import queries
 from core.database.models import Attempt, Clone, Epoch, Job
-from core.jobs import snapshots, status
+from core.jobs import preemption, snapshots, status
 from core.jobs.snapshots import SnapshotRef
 from core.jobs.status import QueueStatus
-from core.messages import as_json, plain, stored
+from core.messages import Message, as_json, plain, stored
 from core.queries import Page
 from webui.api.shapes.base import JSON, Listing, Reason, Shape, Timestamp
 
@@ -182,6 +182,10 @@ class JobShape(Shape):
     error: Error | None
     worker: str | None
     queue_status: QueueStatusShape | None
+    gives_way: Annotated[
+        Reason | None,
+        Field(description="Why it is being paused for another run, after which it resumes."),
+    ]
     last_heartbeat_at: Timestamp | None
     last_heard_at: Annotated[
         Timestamp | None, Field(deprecated=True, description="Use `last_heartbeat_at`.")
@@ -201,6 +205,7 @@ class JobShape(Shape):
         row: Job,
         worker_name: str | None,
         waits: QueueStatus | None = None,
+        gives_way: Message | None = None,
         newest: SnapshotRef | None = None,
         micro_batch: int | None = None,
         last: Epoch | None = None,
@@ -223,6 +228,7 @@ class JobShape(Shape):
             error=Error.of(row),
             worker=worker_name,
             queue_status=QueueStatusShape.of(waits) if waits else None,
+            gives_way=Reason.of(gives_way) if gives_way else None,
             last_heartbeat_at=heartbeat,
             last_heard_at=heartbeat,
             micro_batch=micro_batch,
@@ -263,6 +269,7 @@ _MADE = {
     "error",
     "worker",
     "queue_status",
+    "gives_way",
     "last_heartbeat_at",
     "last_heard_at",
     "micro_batch",
@@ -274,8 +281,13 @@ _AS_STORED = [name for name in JobShape.model_fields if name not in _MADE]
 
 def list_of_jobs(session: Session, page: Page[tuple[Job, str | None]]) -> Listing[JobShape]:
     """A list of jobs."""
-    waits = status.explain(session, [row for row, _ in page.items])
-    return Listing[JobShape].of(page, lambda row: JobShape.of(*row, waits.get(row[0].id)))
+    rows = [row for row, _ in page.items]
+    waits, ways = status.explain(session, rows), preemption.giving_way(session, rows)
+
+    def shape(found: tuple[Job, str | None]) -> JobShape:
+        return JobShape.of(*found, waits.get(found[0].id), ways.get(found[0].id))
+
+    return Listing[JobShape].of(page, shape)
 
 
 def waiting_keys(session: Session, job_ids: Sequence[int]) -> dict[int, str]:
@@ -305,6 +317,7 @@ def whole_job(
         row,
         worker_name,
         waits,
+        preemption.giving_way(session, [row]).get(row.id),
         newest,
         micro_batch,
         _last_epoch(session, row),
