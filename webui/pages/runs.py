@@ -28,7 +28,7 @@ from webui.pages import list_columns, list_view
 from webui.pages.blueprint import CHOICES, blueprint, whole_or_part
 from webui.pages.list_columns import Column, cells
 from webui.pages.list_groups import SeedGroup
-from webui.pages.list_rows import namesakes
+from webui.pages.list_rows import namesakes, stretches
 from webui.pages.list_view import COOKIE, View, chosen_in, query_of, view_of_request
 from webui.pages.sparkline import POINTS, Sparkline, sparkline
 
@@ -67,6 +67,7 @@ def runs() -> Response:
         render_template(
             whole_or_part("runs/page.html", "runs/_list.html"),
             rows=found.rows,
+            stretches=stretches(found.rows),
             view=view,
             newest_event=newest,
             instance=instance,
