@@ -30,6 +30,7 @@ from webui.pages.list_columns import Column, cells
 from webui.pages.list_groups import SeedGroup
 from webui.pages.list_rows import namesakes, stretches
 from webui.pages.list_view import COOKIE, View, chosen_in, query_of, view_of_request
+from webui.pages.outcome import undone
 from webui.pages.sparkline import POINTS, Sparkline, sparkline
 
 MOST_COUNTED = 1000
@@ -87,6 +88,7 @@ def runs() -> Response:
             known_tags=known_tags,
             filter_titles=_filter_titles(),
             none_of_these=dict.fromkeys(_filter_titles()),
+            undone=undone,
             undo_s=current().settings.undo_hours * 3600.0,
             cursor=cursor,
             older=found.next,
