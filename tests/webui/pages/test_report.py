@@ -68,7 +68,10 @@ def test_the_duration_of_a_report_is_that_of_the_attempts_without_what_was_waite
         job = session.get(Job, job_id)
         job.started_at, job.finished_at = began, began + timedelta(hours=5)
 
-    assert "Duration3 min 00 s" in get(client, f"/jobs/{job_id}/report").one("dl").text
+    assert (
+        "Duration3 min 00 s"
+        in get(client, f"/jobs/{job_id}/report").one("dl", **{"class": "report-facts"}).text
+    )
 
 
 def test_a_report_of_a_run_that_has_not_begun_says_so(client, submitted):
