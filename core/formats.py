@@ -3,12 +3,15 @@
 `table` is the only place that says so, for each language. Babel writes by it here; the pages are
 given it as JSON, and `Intl` in the browser writes by it there. Each kind is a list of bands: the
 last one that a value reaches says what it is divided by, how many digits it has and which words
-stand around it. The options are those of `Intl.NumberFormat` and `Intl.DateTimeFormat`.
+stand around it. The options are those of `Intl.NumberFormat` and `Intl.DateTimeFormat`. Two
+kinds of names are written here as well, of which the platform has made a part: a CPU's, and those
+of runs for several seeds.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal, localcontext
@@ -19,7 +22,7 @@ from babel.dates import format_datetime
 from babel.numbers import format_decimal
 
 from core.languages import ENGLISH, chosen
-from core.languages.texts import unfilled
+from core.languages.texts import gettext, ngettext, unfilled
 
 NOTHING = "–"
 LOCALES = {ENGLISH: "en_US", "zh": "zh_Hans_CN"}
@@ -235,6 +238,26 @@ def short(value: float | None) -> str:
 def size(count: int | None) -> str:
     """A number of bytes, in units of 1000."""
     return _written("size", count)
+
+
+_CPU = re.compile(r"CPU, (\d{1,6}) cores?")
+
+
+def device(name: str) -> str:
+    """A device as its maker calls it; what a worker says of a CPU is put into words here."""
+    cores = _CPU.fullmatch(name)
+    return ngettext("CPU, %(num)s core", "CPU, %(num)s cores", int(cores[1])) if cores else name
+
+
+_SEED = re.compile(r"(.+) \(seed (\d{1,10})\)", re.DOTALL)
+
+
+def run_name(name: str) -> str:
+    """A run's name; what a submit for several seeds has added to it is in the reader's language."""
+    found = _SEED.fullmatch(name)
+    if found is None:
+        return name
+    return gettext("%(name)s (seed %(seed)s)", name=found[1], seed=found[2])
 
 
 def duration(seconds: float | None) -> str:

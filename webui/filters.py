@@ -88,7 +88,7 @@ def visible(text: Any) -> str:
 
 def clickable(name: Any) -> str:
     """A name that can be seen, whatever it is made of: it is the text of a link."""
-    shown = visible(name)
+    shown = visible(formats.run_name(str(name)))
     return gettext(INVISIBLE) if characters.is_blank(shown) else shown
 
 
@@ -116,6 +116,7 @@ FILTERS: tuple[Callable[..., Any], ...] = (
     formats.size,
     formats.moment,
     formats.clock,
+    formats.device,
     place,
     sentence,
     word,

@@ -107,6 +107,7 @@ _FORMATS: dict[str, Callable[[Any], str]] = {
     "clauses": _clauses,
     "in_brackets": _in_brackets,
     "optional": lambda value: "" if value is None else str(value),
+    "device": formats.device,
     # a state, a phase, an action or a kind, by its name in the code
     "word": lambda value: unfilled(str(value)),
 }

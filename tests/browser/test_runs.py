@@ -59,7 +59,8 @@ def test_a_run_is_renamed_where_it_stands_and_its_row_is_a_link(page, ended):
 def test_each_row_stands_by_itself_under_the_headings_of_all(page, ended):
     page.goto("/?text=listed&columns=test_accuracy,created,notes,optimizer.learning_rate")
 
-    expect(page.locator("tbody tr").first).to_have_css("content-visibility", "auto")
+    for part in ("tbody", "tbody tr"):
+        expect(page.locator(f".jobs {part}").first).to_have_css("content-visibility", "auto")
     edges = """rows => rows.map(row => [...row.children].map(cell => {
         const { left, right } = cell.getBoundingClientRect();
         return [left, right];

@@ -116,6 +116,10 @@ def test_values_are_written_for_people(written, expected):
         (formats.ago, -3, "刚刚"),
         (formats.ago, 3599, "59 分钟前"),
         (formats.moment, "2025-01-31T10:15:34.999000Z", "2025-01-31 10:15:34 UTC"),
+        (formats.device, "CPU, 2 cores", "CPU，2 核"),
+        (formats.device, "NVIDIA H100, CPU, 2 cores", "NVIDIA H100, CPU, 2 cores"),
+        (formats.run_name, "wide (seed 3)", "wide（种子 3）"),
+        (formats.run_name, "(seed 3) wide", "(seed 3) wide"),
     ],
 )
 def test_values_are_written_by_the_customs_of_the_language(write, value, expected):

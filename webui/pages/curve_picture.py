@@ -12,6 +12,8 @@ Numbers = Sequence[float | None]
 
 WIDTH, HEIGHT = 340, 150
 """Of the plot alone, in the picture's own units."""
+NAME_WIDTH = 70
+"""What the name of a mark takes at most, and somewhat more: of one at each side of its line."""
 TICKS = 5
 """About so many lines are drawn across."""
 
@@ -36,7 +38,8 @@ class Picture:
     down: Sequence[tuple[float, str]]
     """Where the lines of the horizontal axis stand, and what is written there."""
     across: Sequence[tuple[float, str]]
-    marks: Sequence[tuple[float, str]]
+    marks: Sequence[tuple[float, str, int]]
+    """Where they stand, what they are called, and in which row: neighbors have different ones."""
     marks_at_top: bool
     """Where they are named: losses fall, and accuracies rise."""
 
@@ -92,9 +95,17 @@ def draw(
         [line(name, color, column) for (name, color), column in lines.items()],
         [(x(each), formats.exact(each)) for each in _epoch_ticks(first, last)],
         [(y(each), write(each)) for each in _ticks(low, high)],
-        [(x(epoch), text) for text, epoch in (marks or {}).items() if epoch],
+        _in_rows([(x(epoch), text) for text, epoch in (marks or {}).items() if epoch]),
         not is_share,
     )
+
+
+def _in_rows(marks: Sequence[tuple[float, str]]) -> list[tuple[float, str, int]]:
+    """Marks with the row of each name, so that none is written over another."""
+    return [
+        (place, text, sum(abs(place - other) < NAME_WIDTH for other, _ in marks[:number]))
+        for number, (place, text) in enumerate(marks)
+    ]
 
 
 def _range(values: Sequence[float], *, is_share: bool) -> tuple[float, float]:

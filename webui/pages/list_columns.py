@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 from core import formats
@@ -152,11 +154,23 @@ def _of_section(section: Section) -> list[Column]:
     if section.has_kinds:
         path = section.kind_name
         found[path] = Column(path, gettext(section.title), "hyperparameter", is_sortable=True)
+    twice = _titles_of_several()
     for of_section, _, each in every_field():
         if of_section is section and each.path not in found:
             title = gettext(each.title)
+            if each.title in twice:
+                title = gettext(
+                    "%(title)s, %(section)s", title=title, section=gettext(section.title)
+                )
             found[each.path] = Column(each.path, title, "hyperparameter", True, each)
     return list(found.values())
+
+
+@cache
+def _titles_of_several() -> frozenset[str]:
+    """Titles that fields of several paths have: a heading stands without its section."""
+    paths = {each.path: each.title for _, _, each in every_field()}
+    return frozenset(title for title, count in Counter(paths.values()).items() if count > 1)
 
 
 def chosen(names: Sequence[str]) -> list[Column]:

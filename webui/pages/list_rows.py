@@ -1,4 +1,4 @@
-"""What tells runs of one name apart in a list."""
+"""The rows of a list: stretches of them, and what tells runs of one name apart."""
 
 from __future__ import annotations
 
@@ -8,8 +8,28 @@ from typing import Any
 from core.spec.migrate import migrate
 from webui.pages.list_columns import Column, choices, value_at
 
+Row = Mapping[str, Any]
+
 MOST = 3
 """Differences that are shown of a run."""
+
+
+STRETCH = 20
+"""Rows that a browser draws, or leaves alone, as one part of the page: so many on the average."""
+
+
+def stretches(rows: Sequence[Row]) -> list[list[Row]]:
+    """The rows of a page in parts, for the browser to skip those that are out of sight.
+
+    Where a part ends hangs on the run and not on its place, so that a new run at the top, or one
+    that goes, changes one part and does not move a row of every other.
+    """
+    found: list[list[Row]] = [[]]
+    for row in rows:
+        found[-1].append(row)
+        if row["run"]["id"] % STRETCH == 0:
+            found.append([])
+    return [each for each in found if each]
 
 
 def namesakes(jobs: Sequence[Mapping[str, Any]]) -> dict[int, list[Column]]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import accumulate
+
 from flask import Response, flash, redirect, request, url_for
 
 from core.errors import Forbidden
@@ -11,8 +14,9 @@ from webui.addresses import came_from
 
 MOST_REASONS = 10
 """Refusals that are told one by one; a cookie carries them to the list."""
-MOST_UNDONE = 200
-"""Runs whose delete is undone by one button: their numbers travel in that cookie too."""
+LONGEST_UNDO = 4000
+"""Characters that name the runs whose delete one button undoes: they travel in that cookie too,
+where they are compressed."""
 
 
 def list_before() -> str:
@@ -55,7 +59,21 @@ def to_list(many: Many, done: list[str], *, can_be_undone: bool = False) -> Resp
 
 
 def _offer_undo(many: Many) -> None:
-    if len(many.done) <= MOST_UNDONE:
-        flash(",".join(map(str, many.done)), "undo")
+    steps = _steps(many.done)
+    if len(steps) <= LONGEST_UNDO:
+        flash(steps, "undo")
     else:
         flash(gettext("The list of deleted runs can restore them."), "done")
+
+
+def _steps(ids: Sequence[int]) -> str:
+    """The numbers of runs in few characters: each as how far it is from the one before."""
+    ordered = sorted(ids)
+    return ",".join(
+        str(each - before) for before, each in zip([0, *ordered], ordered, strict=False)
+    )
+
+
+def undone(steps: str) -> list[int]:
+    """The numbers of the runs whose delete can be undone, as the cookie has them."""
+    return list(accumulate(map(int, steps.split(","))))

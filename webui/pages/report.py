@@ -10,7 +10,7 @@ from flask import render_template
 from sqlalchemy.orm import Session
 
 from core import formats, queries
-from core.database.models import Job
+from core.database.models import Attempt, Job
 from core.errors import InvalidInput
 from core.languages import gettext
 from core.queries import Curve, Extent
@@ -49,7 +49,7 @@ def report(job_id: int) -> str:
             "run/report.html",
             job=whole_job(session, row, worker).as_json(),
             validated=facts.has_validation(row.spec),
-            took_s=_took_s(row),
+            took_s=_took_s(attempts),
             device=next((each.device for each, _ in reversed(attempts) if each.device), None),
             files=[ArtifactShape.model_validate(file).as_json() for file in files],
             parameters=_parameters(row),
@@ -70,10 +70,10 @@ def _parameters(row: Job) -> int | None:
         return None
 
 
-def _took_s(row: Job) -> float | None:
-    if row.started_at is None or row.finished_at is None:
-        return None
-    return seconds_between(row.started_at, row.finished_at)
+def _took_s(attempts: Sequence[tuple[Attempt, str]]) -> float | None:
+    """Seconds that its attempts took, without what it waited between them; None: none has ended."""
+    ended = [(each.started_at, each.finished_at) for each, _ in attempts if each.finished_at]
+    return sum(seconds_between(*each) for each in ended) if ended else None
 
 
 def _pictures(session: Session, row: Job) -> list[Picture]:

@@ -28,8 +28,9 @@ from webui.pages import list_columns, list_view
 from webui.pages.blueprint import CHOICES, blueprint, whole_or_part
 from webui.pages.list_columns import Column, cells
 from webui.pages.list_groups import SeedGroup
-from webui.pages.list_rows import namesakes
+from webui.pages.list_rows import namesakes, stretches
 from webui.pages.list_view import COOKIE, View, chosen_in, query_of, view_of_request
+from webui.pages.outcome import undone
 from webui.pages.sparkline import POINTS, Sparkline, sparkline
 
 MOST_COUNTED = 1000
@@ -67,6 +68,7 @@ def runs() -> Response:
         render_template(
             whole_or_part("runs/page.html", "runs/_list.html"),
             rows=found.rows,
+            stretches=stretches(found.rows),
             view=view,
             newest_event=newest,
             instance=instance,
@@ -86,6 +88,7 @@ def runs() -> Response:
             known_tags=known_tags,
             filter_titles=_filter_titles(),
             none_of_these=dict.fromkeys(_filter_titles()),
+            undone=undone,
             undo_s=current().settings.undo_hours * 3600.0,
             cursor=cursor,
             older=found.next,

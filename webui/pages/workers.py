@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from flask import Response, redirect, render_template, request, url_for
 
-from core import queries
+from core import formats, queries
 from core.database.models import Job, Worker
 from core.jobs.actors import sees
 from core.jobs.overview import overview
 from core.jobs.rests import parse
-from core.languages import gettext, ngettext
+from core.languages import gettext
 from core.workers import status
 from webui import actions
 from webui.api.shapes import JSON, QueueShape, WorkerShape
 from webui.context import current
 from webui.pages.blueprint import blueprint
 
-_CPU = re.compile(r"CPU, (\d{1,6}) cores")
 """A CPU's name, as a worker registers it."""
 
 Row = tuple[Worker, list[Job], bool]
@@ -142,12 +140,9 @@ def _label(state: str) -> str:
 
 
 def _device_name(device: Any) -> str:
-    """A device as its maker calls it; what a worker says of a CPU is put into words here."""
+    """A device as it is called in the reader's language."""
     name = (device.get("name") or device["kind"]) if isinstance(device, dict) else device
-    cores = _CPU.fullmatch(str(name))
-    if cores is None:
-        return str(name)
-    return ngettext("CPU, %(num)s core", "CPU, %(num)s cores", int(cores[1]))
+    return formats.device(str(name))
 
 
 def _units(worker: Worker, running: set[int]) -> list[JSON]:

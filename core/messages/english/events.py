@@ -9,13 +9,13 @@ EVENTS: dict[str, Template] = {
     "event.claimed": "Claimed by {name} as attempt {attempt}",
     "event.started": Plural(
         "threads",
-        "Started on {device} in {precision}, {threads} thread",
-        "Started on {device} in {precision}, {threads} threads",
+        "Started on {device:device} in {precision}, {threads} thread",
+        "Started on {device:device} in {precision}, {threads} threads",
     ),
     "event.started_from_snapshot": Plural(
         "threads",
-        "Resumed at step {step:number} on {device} in {precision}, {threads} thread",
-        "Resumed at step {step:number} on {device} in {precision}, {threads} threads",
+        "Resumed at step {step:number} on {device:device} in {precision}, {threads} thread",
+        "Resumed at step {step:number} on {device:device} in {precision}, {threads} threads",
     ),
     "event.snapshot": Plural(
         "epoch",

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from flask import session
+
 from core.jobs import deletion
 from core.jobs.actors import LOCAL_OWNER
 from tests.webui.pages.conftest import get, token
+from webui.actions import Many
+from webui.pages import outcome
 
 
 def send(client, address, **fields):
@@ -77,6 +81,21 @@ def test_the_list_offers_to_undo_a_delete_of_several(client, submitted):
     page = get(client, "/")
     assert "2 runs restored." in page.one("section", role="status").text
     assert {f"job-{each}" for each in ids} <= {row.attributes.get("id") for row in page.all("tr")}
+
+
+def test_the_delete_of_as_many_as_can_be_chosen_is_undone_and_its_cookie_fits(client, submitted):
+    chosen = [submitted(f"run {number}").id for number in range(3)]
+    far = range(900, 900 + 97 * 990, 97)
+    many = Many(done=[*chosen, *far], refused=[])
+    with client.application.test_request_context("/"):
+        outcome.to_list(many, ["done"], can_be_undone=True)
+        [steps] = [text for kind, text in session["_flashes"] if kind == "undo"]
+        cookie = client.application.session_interface.get_signing_serializer(
+            client.application
+        ).dumps(dict(session))
+
+    assert len(cookie) < 4000
+    assert outcome.undone(steps) == [*chosen, *far]
 
 
 def test_deleted_runs_are_restored_from_their_list_one_or_those_that_are_chosen(client, submitted):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from core import formats
-from core.database.models import Job
+from core.database.models import Attempt, Job
 from core.protocol.reports import StepMetrics
 from tests.reported import epoch_end, evaluated
 from tests.webui.pages.conftest import MEASURED, OF_THE_FIRST_EPOCH, VALIDATED, get
@@ -51,6 +53,25 @@ def test_a_run_of_one_epoch_has_its_batches_for_a_curve_and_no_box_with_a_dot(cl
     assert len(curve.split()) == 3
     assert "train (batches)" in page.text
     assert texts(page, "text").count("published") <= 1
+
+
+def test_the_duration_of_a_report_is_that_of_the_attempts_without_what_was_waited(
+    client, database, report
+):
+    job_id = report({}, epoch_end())
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    times = {"started_at": began, "finished_at": began + timedelta(minutes=3)}
+    with database.writing() as session:
+        attempt = session.get(Attempt, (job_id, 1))
+        for name, value in times.items():
+            setattr(attempt, name, value)
+        job = session.get(Job, job_id)
+        job.started_at, job.finished_at = began, began + timedelta(hours=5)
+
+    assert (
+        "Duration3 min 00 s"
+        in get(client, f"/jobs/{job_id}/report").one("dl", **{"class": "report-facts"}).text
+    )
 
 
 def test_a_report_of_a_run_that_has_not_begun_says_so(client, submitted):
@@ -111,9 +132,17 @@ def test_a_picture_of_any_values_has_an_axis(column):
 def test_a_share_is_drawn_within_0_and_1():
     picture = drawn([0.9, 0.99], is_share=True, marks={"best": 2, "published": None})
 
-    assert [text for _, text in picture.marks] == ["best"]
+    assert [text for _, text, _ in picture.marks] == ["best"]
     assert not picture.marks_at_top
     assert drawn([None]) is None
+
+
+def test_marks_that_stand_near_each_other_have_rows_of_their_own():
+    near = drawn([0.9] * 40, marks={"published": 20, "best": 22}).marks
+    far = drawn([0.9] * 40, marks={"published": 5, "best": 30}).marks
+
+    assert [row for *_, row in near] == [0, 1]
+    assert [row for *_, row in far] == [0, 0]
 
 
 def test_the_axis_of_a_picture_names_the_last_epoch():

@@ -183,6 +183,14 @@ def test_the_caption_says_by_what_the_list_is_sorted_in_the_language_of_the_read
     assert get(client, "/?sort=-created").one("caption").text == "任务，按创建时间排序"
 
 
+def test_no_two_columns_have_the_same_title(client):
+    columns = [each for choice in list_columns.choices() for each in choice.columns]
+    titles = [each.title for each in columns]
+
+    assert len(set(titles)) == len(titles)
+    assert "Patience, Stopping early" in titles
+
+
 def test_a_row_draws_how_the_loss_went_and_says_it_in_words(client, database, report):
     steps = [
         StepMetrics(

@@ -24,8 +24,8 @@ const parsed = (text) => new DOMParser().parseFromString(text, "text/html");
 
 export const fetchPart = async (address) => parsed(await fetchText(address));
 
-// Of 500 rows few have changed: the others are not walked through.
-const beforeNodeMorphed = (old, fresh) => !(old.nodeName === "TR" && old.isEqualNode(fresh));
+// Of 500 rows few have changed: the others are not walked through, nor stretches of them.
+const beforeNodeMorphed = (old, fresh) => !(/^(TR|TBODY)$/.test(old.nodeName) && old.isEqualNode(fresh));
 
 export function morph(element, fresh, morphStyle) {
   writeTimes(fresh); // else each time would change to the server's words and back

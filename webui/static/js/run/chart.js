@@ -188,16 +188,17 @@ export class Chart {
     const { color: name, isDotted, width } = line;
     const strength = () => (this.#isSmoothed(line) ? LIGHTER : 100);
     const common = { spanGaps: true, points: { show: false } };
+    const count = (plot, index) => plot.data[index].filter((value) => value != null).length;
     const edge = { ...common, stroke: () => color(name, EDGE), width: 1 };
-    // with many epochs the dots would run into one another
+    // with many epochs the dots would run into one another; a value that is alone is no line
     const dots = {
-      show: (plot, index) => plot.data[index].filter((value) => value != null).length <= FEW_DOTS,
+      show: (plot, index) => count(plot, index) <= (isDotted ? FEW_DOTS : 1),
       size: 6,
       stroke: () => color(name, strength()),
       fill: () => color(name, strength()),
     };
     return [
-      { ...common, stroke: () => color(name, strength()), width: width ?? 2, ...(isDotted && { points: dots }) },
+      { ...common, stroke: () => color(name, strength()), width: width ?? 2, points: dots },
       edge, // a spike is narrow, and must be seen
       edge,
       { ...common, stroke: () => color(name), width: 2 },
