@@ -252,6 +252,8 @@ class Client:
         return response
 
     def _away(self, error: Exception) -> Message:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return message("client.not_believed", url=self.url, detail=str(error))
         return message("client.no_answer", url=self.url, detail=str(error))
 
 

@@ -32,6 +32,17 @@ MODULES = (
 """Where the commands are, in `cli.commands`, in the order of the help. One is imported when a
 command of it is used: what `submit` needs would have `up` start its dashboard later."""
 
+_MEANT = {
+    **dict.fromkeys(("list", "ls", "runs", "ps"), "jobs"),
+    **dict.fromkeys(("status", "info", "describe", "get"), "show"),
+    **dict.fromkeys(("stop", "kill"), "cancel"),
+    **dict.fromkeys(("rm", "remove"), "delete"),
+    **dict.fromkeys(("run", "train", "create", "new"), "submit"),
+    **dict.fromkeys(("start", "serve"), "up"),
+    **dict.fromkeys(("watch", "tail"), "follow"),
+}
+"""What people type who know other programs, and what does it here."""
+
 _OF_STACK = ("up", "demo", "web", "worker")
 
 
@@ -45,6 +56,14 @@ class Program(click.Group):
         modules = MODULES[:1] if name in _OF_STACK else MODULES[1:]
         found = (_commands(module).get(name) for module in modules)
         return next((command for command in found if command), None)
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        meant = _MEANT.get(args[0]) if args else None
+        if meant is not None:
+            context.fail(f"No such command {args[0]!r}. Did you mean: trainyard {meant}?")
+        return super().resolve_command(context, args)
 
     def invoke(self, context: click.Context) -> Any:
         try:

@@ -192,6 +192,9 @@ def _in_words(status: int) -> tuple[str, str]:
             "This is not your fault. Try again; if it happens again, give the number below to "
             "whoever runs this server: its log says under it what happened."
         )
+    of_stranger = _in_words_for_strangers(status) if g.get("who", STRANGER) == STRANGER else None
+    if of_stranger:
+        return of_stranger
     words = {
         HTTPStatus.NOT_FOUND: (
             gettext("There is nothing here"),
@@ -213,3 +216,12 @@ def _in_words(status: int) -> tuple[str, str]:
     }
     general = (gettext("That did not work"), gettext("Nothing was done. Go back and try again."))
     return words.get(HTTPStatus(status), general)
+
+
+def _in_words_for_strangers(status: int) -> tuple[str, str] | None:
+    """The same for whoever has a link and no account: nothing of runs, which they do not see."""
+    if status == HTTPStatus.GONE:
+        return gettext("This link works no more"), gettext("Nothing was done.")
+    if status == HTTPStatus.NOT_FOUND:
+        return gettext("There is nothing here"), gettext("The address may be mistyped.")
+    return None

@@ -39,7 +39,7 @@ def _ask_if_stale() -> Response | None:
     if request.endpoint not in access.OPENS_DOORS or access.is_fresh():
         return None
     if wants_json():
-        raise Forbidden(message("login.prove_again", fresh_s=logins.FRESH_S))
+        raise Forbidden(message("login.prove_again", minutes=round(logins.FRESH_S / 60)))
     return _checked() if PASSWORD in request.form else _page()
 
 
@@ -78,5 +78,5 @@ def _rendered(session: Session, errors: dict[str, str]) -> str:
         carried=carried,
         errors=errors,
         back=own(came_from().geturl()) or "/",
-        fresh_s=logins.FRESH_S,
+        minutes=round(logins.FRESH_S / 60),
     )

@@ -487,11 +487,11 @@ def job(session: Session, job_id: int) -> tuple[Job, str | None]:
 
 def _unknown(session: Session, job_id: int) -> NotFound:
     newest = session.scalar(select(func.max(Job.id)))
-    return NotFound(
-        message("run.unknown_newest", job_id=job_id, newest=newest)
-        if newest
-        else message("run.unknown_none", job_id=job_id)
-    )
+    if newest is None:
+        return NotFound(message("run.unknown_none", job_id=job_id))
+    if job_id <= newest:  # it was removed, or is private: the newest may be this very one
+        return NotFound(message("run.unknown", job_id=job_id))
+    return NotFound(message("run.unknown_newest", job_id=job_id, newest=newest))
 
 
 def refuse_unseen(session: Session, job_id: int, seen_by: str) -> None:

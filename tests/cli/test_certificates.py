@@ -50,6 +50,7 @@ def test_a_certificate_that_nobody_knows_is_not_believed(url, tmp_path, monkeypa
 
     assert refused.exit_code == 1
     assert "CERTIFICATE_VERIFY_FAILED" in refused.stderr
+    assert "--ca FILE" in refused.stderr
 
 
 def test_a_file_of_certificates_is_believed_by_option(url, certificate, tmp_path, monkeypatch):

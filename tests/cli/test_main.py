@@ -11,6 +11,7 @@ import threading
 import pytest
 from click.testing import CliRunner
 
+from cli import exits
 from cli import main as program
 from cli.commands import stack
 from cli.main import main
@@ -409,3 +410,12 @@ def test_numbers_are_read_as_the_form_reads_them(trainyard):
         refused = trainyard(*arguments)
         assert refused.exit_code != 0
         assert words in refused.output
+
+
+def test_a_command_of_other_programs_leads_to_ours():
+    for typed, ours in program._MEANT.items():
+        answer = CliRunner().invoke(main, [typed])
+        assert answer.exit_code == exits.USAGE, typed
+        assert f"Did you mean: trainyard {ours}?" in answer.output
+        assert main.get_command(None, ours) is not None
+        assert main.get_command(None, typed) is None

@@ -254,6 +254,7 @@ def test_a_private_run_is_nowhere_for_others(place, run_of_eve):
         if "job_id" in next(place.app.url_map.iter_rules(endpoint)).arguments:
             answer = ask(bob, method, path)
             assert answer.status_code == 404, path
+            assert f"newest is {run_of_eve}" not in answer.text, path
             assert "SECRETNAME" not in answer.get_data(as_text=True)
     for client in (eve, ada):
         assert client.get(f"/api/v1/jobs/{run_of_eve}").json["name"] == "SECRETNAME"

@@ -13,8 +13,8 @@ ACCOUNTS: dict[str, Template] = {
     "login.wrong_code": "This code does not hold, or was used before. The app shows a new one "
     "every 30 seconds.",
     "login.prove_again": "This opens doors to others, and you showed your password longer than "
-    "{fresh_s:duration} ago. Do it on the page My account or People, which ask for it again; or "
-    "log in again.",
+    "{minutes:number} minutes ago. Do it on the page My account or People, which ask for it again; "
+    "or log in again.",
     "login.half_over": "This took too long. Log in again.",
     "second_factor.wrong": "this code does not hold, or was used before",
     "second_factor.is_on": "You have a second factor already.",

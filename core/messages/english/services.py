@@ -49,6 +49,8 @@ SERVICES: dict[str, Template] = {
     "client.no_filter": "There is no saved view {name}. List them: trainyard filters list",
     "client.no_token": "this is no token: one begins with ty_ and has 75 characters",
     "client.tokens_unreadable": "The file {path} cannot be read: {detail}. Repair or remove it.",
+    "client.not_believed": "The certificate of {url} is not believed here ({detail}). Name that of "
+    "its authority: the option --ca FILE of a command, or SSL_CERT_FILE.",
     "client.no_answer": "No Trainyard server answers at {url} ({detail}). Start one with "
     "`trainyard up` (or `make up`), or name another with --url or TRAINYARD_URL.",
     "client.not_ours": "{host} answered {status}, not as a Trainyard server does.",

@@ -212,3 +212,19 @@ def test_the_log_tells_of_tries_in_vain_and_of_those_who_may_not(place, visitor,
     assert "'login.token_required'" in lines
     assert re.search(r"'who': 'vic'.*'role.too_low'", lines)
     assert "wrong horse" not in lines
+
+
+def test_a_stranger_with_a_link_that_is_over_is_told_of_no_runs(place):
+    secret = invitations.invite(place.database, people.CONSOLE, "member")
+    invitations.accept(place.database, secret, "bob", PASSWORD)
+    stranger = place.app.test_client()
+
+    for path, words in (
+        (f"/invitations/{secret}", "works no more"),
+        ("/invitations/x", "mistyped"),
+    ):
+        page = stranger.get(path).text
+        assert words in page
+        assert 'href="/login"' in page
+        assert "Deleted runs" not in page
+        assert "list of runs" not in page
