@@ -4,6 +4,8 @@ PYTHON ?= python3
 FAULTS_ON ?= both
 FUZZ ?= 52
 PRESETS ?= quick --seeds 5
+# a test often waits for a process or a lease: a third one has the cores meanwhile
+TESTERS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 STEP := ./scripts/step
@@ -42,7 +44,7 @@ imports: $(BIN)/.ready
 	@$(STEP) "import rules" $(BIN)/lint-imports --no-logo
 
 tests: setup
-	@$(STEP) "tests" $(BIN)/python -m pytest -q -n 2 --dist loadgroup --faults-on postgresql -m "not variant" $(PYTEST)
+	@$(STEP) "tests" $(BIN)/python -m pytest -q -n $(TESTERS) --dist loadgroup --faults-on postgresql -m "not variant" $(PYTEST)
 
 faults: setup ## All tests of faults and of whole runs, on both databases (FAULTS_ON=sqlite: on one)
 	@$(STEP) "faults" $(BIN)/python -m pytest -q -n 2 --dist loadgroup --faults-on $(FAULTS_ON) tests/faults tests/worker/supervisor tests/upgrade

@@ -61,7 +61,7 @@ def _chosen_kind(item: pytest.Item) -> str | None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give each test process a core of its own, and so all that it starts.
+    """Give each test process one core, and so all that it starts. More than cores take turns.
 
     Trainers take a thread a core: two that share two cores wait for each other all the time, and
     what a run ends with depends on its threads. A process that runs all tests by itself has one

@@ -1,9 +1,9 @@
 """Statements are compiled once for all databases of a test process.
 
-Each test has a database of its own, and with that an engine whose statements SQLAlchemy compiles
-anew: a sixth of what a web test costs. What comes of it depends on the statement and on the kind of
-database, so what one engine has compiled serves the next. To SQLAlchemy each engine is a dialect of
-its own, by which it looks up; here engines of one driver are one.
+Each test has a database of its own, and with that an engine for which SQLAlchemy compiles every
+statement again: a seventh of what a web test costs. What comes of it depends on the statement and
+on the kind of database, so what one engine has compiled serves the next. To SQLAlchemy each engine
+is a dialect of its own, by which it looks up; here engines of one driver are one.
 """
 
 from __future__ import annotations

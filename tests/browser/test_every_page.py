@@ -89,9 +89,10 @@ def _name(rule):
 
 
 def _is_page(answer):
-    """Whether it is a page, and no file to keep."""
+    """Whether it is a page of its own: no file to keep, and no way to another page."""
     is_html = answer.headers["Content-Type"].startswith("text/html")
-    return is_html and "Content-Disposition" not in answer.headers and answer.status_code < 500
+    is_file = "Content-Disposition" in answer.headers
+    return is_html and not is_file and not answer.is_redirect and answer.status_code < 500
 
 
 @pytest.mark.parametrize(("language", "theme", "width"), WAYS)

@@ -17,8 +17,8 @@ from tests.faults.conftest import (
 from tests.services import wait_until
 
 # What says that it will end within seconds is waited for, and not asked. So this one says minutes,
-# on the fastest machine too, and ends after some fifty of its epochs, when it gets no better: what
-# ends it is of the past, and goes on over the pause.
+# on the fastest machine too, and ends after some fifty of its epochs, when it gets no better: by
+# its whole past, before the pause and after it.
 LONG = STEADY_DIGITS | {
     "epochs": 1000,
     "batch_size": 16,
