@@ -224,6 +224,11 @@ def _inputs_by_name() -> tuple[Field, ...]:
     return (*kinds, *(each for _, _, each in every_field()))
 
 
+def inputs() -> tuple[Field, ...]:
+    """Every input of the form."""
+    return (*run_fields(), *_inputs_by_name())
+
+
 def run_fields() -> tuple[Field, ...]:
     """What is asked of a run besides its spec."""
     return tuple(

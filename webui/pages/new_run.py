@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
-from flask import Response, render_template, request
+from flask import Response, redirect, render_template, request
 from flask_wtf.csrf import CSRFError
 
 from core import previews, queries
@@ -33,14 +33,17 @@ FIELDS_COOKIE = "fields"
 @blueprint.get("/jobs/new")
 def new() -> str:
     """The form of a new run, filled from a preset or from an old run, and with changes to it."""
-    return _form_page(cloning.with_changes(_starting_form(), request.args))
+    start = _filled(request.args.get("from", ""), request.args.get("preset", ""))
+    form = cloning.with_changes(start, request.args)
+    return _form_page(form if form == start else consequences.checked(current(), form))
 
 
-def _starting_form() -> Form:
-    old = request.args.get("from", "")
+def _filled(old: str, preset: str) -> Form:
+    """The form as it begins; from an old run, a preset may have been laid over that."""
     if not old:
-        return reading.from_preset(request.args.get("preset") or FIRST_PRESET)
-    return reading.from_run(_job(old))
+        return reading.from_preset(preset or FIRST_PRESET)
+    form = reading.from_run(_job(old))
+    return reading.with_preset(form, preset) if preset else form
 
 
 def _job(number: str) -> Job:
@@ -101,21 +104,36 @@ def show_expired(_error: CSRFError) -> Response | tuple[str, int]:
 
 
 @blueprint.post("/jobs/new")
-def show_typed() -> str:
+def show_typed() -> str | Response:
     """The form as it is typed so far, or only what follows from that. Nothing is queued.
 
     A button may ask for another preset, which keeps what was changed, or for one input to have
-    again what it was filled with.
+    again what it was filled with. What is typed stands in the address then: a reload keeps it, and
+    so does the choice of a language.
     """
     form = _with_source(reading.as_typed(request.form))
     if "choose" in request.form:
         form = reading.with_preset(form, request.form["choose"])
     if "back" in request.form:
         form = reading.with_first_value(form, request.form["back"])
+    address = None if "part" in request.args else _address_of(form)
+    if address:
+        return cast("Response", redirect(address, 303))
     form = consequences.checked(current(), form)
     if "part" in request.args:
         return render_template("new_run/_typed.html", form=form, consequences=_consequences(form))
     return _form_page(form)
+
+
+def _address_of(form: Form) -> str | None:
+    """Where a form stands as it is typed; None where no address can say so."""
+    if not form.preset and not form.source:
+        return None
+    try:
+        start = _filled(str(form.source.job_id) if form.source else "", form.preset)
+    except Unavailable:  # of the old run
+        return None
+    return cloning.address_of(form, start)
 
 
 def _consequences(form: Form) -> Consequences:

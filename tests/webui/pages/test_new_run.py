@@ -212,13 +212,14 @@ def test_a_field_says_what_it_was_and_a_button_brings_that_back(client, submitte
     typed = dict(preset_texts()["quick"]) | {"epochs": "9", "batch_size": "64"}
     data = {"csrf_token": token(client), "from": str(old.id), "preset": "", **typed}
 
-    page = Page(client.post("/jobs/new", data=data).text)
+    page = Page(client.post("/jobs/new", data=data, follow_redirects=True).text)
 
     assert "It was 3." in page.one("div", id="notes-epochs").text
     listed = page.one("details", **{"class": "differences"})
     assert "Epochs: 9 (was 3)" in listed.text
     assert "Batch size: 64 (was 128)" in listed.text
-    back = Page(client.post("/jobs/new", data=data | {"back": "epochs"}).text)
+    brought = client.post("/jobs/new", data=data | {"back": "epochs"}, follow_redirects=True)
+    back = Page(brought.text)
     assert back.one("input", id="epochs").attributes["value"] == "3"
     assert back.one("input", id="batch_size").attributes["value"] == "64"
 
@@ -227,12 +228,34 @@ def test_another_preset_keeps_what_was_typed_without_a_script_too(client):
     typed = preset_texts()["quick"] | {"epochs": "9", "name": "mine"}
     data = {"csrf_token": token(client), "preset": "quick", "choose": "best", **typed}
 
-    page = Page(client.post("/jobs/new", data=data).text)
+    page = Page(client.post("/jobs/new", data=data, follow_redirects=True).text)
 
     assert page.one("input", name="preset").attributes["value"] == "best"
     assert page.one("input", id="epochs").attributes["value"] == "9"
     assert page.one("input", id="name").attributes["value"] == "mine"
     assert page.one("input", id="model.cnn.channels").attributes["value"] == "32, 32, 64, 64, 128"
+
+
+def test_what_is_typed_stands_in_the_address_and_a_reload_keeps_it_without_a_script(
+    client, submitted
+):
+    old = submitted("the old one", epochs=3)
+    typed = dict(preset_texts()["best"]) | {
+        "name": "mine & <yours>", "epochs": "0", "model.kind": "mlp", "model.mlp.hidden": "7",
+        "model.cnn.channels": "8, 8", "priority": "5",
+    }  # fmt: skip
+    data = {"csrf_token": token(client), "preset": "best", "from": str(old.id), **typed}
+
+    address = client.post("/jobs/new", data=data).headers["Location"]
+    page = get(client, address)
+
+    for name in ("name", "epochs", "model.mlp.hidden", "model.cnn.channels", "priority"):
+        assert page.one("input", id=name).attributes["value"] == typed[name]
+    assert page.one("input", name="preset").attributes["value"] == "best"
+    assert page.one("input", name="from").attributes["value"] == str(old.id)
+    assert "at least 1" in page.one("p", id="epochs-error").text
+    assert page.one("input", id="batch_size").attributes["value"] == typed["batch_size"]
+    assert "batch_size" not in address
 
 
 def test_the_form_draws_its_learning_rate_and_says_when_it_would_run(client, database, succeeded):
@@ -326,7 +349,7 @@ def test_what_is_wrong_elsewhere_does_not_hide_the_network(client):
 
 def test_the_form_as_typed_can_be_looked_at_again_without_queueing(client, database):
     data = {"csrf_token": token(client), "name": "kept", "preset": "quick", "model.kind": "mlp"}
-    page = Page(client.post("/jobs/new", data=data).text)
+    page = Page(client.post("/jobs/new", data=data, follow_redirects=True).text)
     assert page.one("input", id="name").attributes["value"] == "kept"
     assert "selected" in page.one("option", value="mlp").attributes
     assert "Flatten" in page.one("table", **{"class": "blocks"}).text

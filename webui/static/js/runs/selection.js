@@ -20,26 +20,33 @@ let last = null; // the run that was clicked last: where a stretch begins
 let pointed = null; // the row that pointer or focus came to last
 
 const boxes = () => [...list.querySelectorAll("input[name=run]")];
+const countOf = (selector) => list.querySelectorAll(selector).length; // by the browser: a loop over 500 takes long
+
+// The same text again would have the browser look through the styles of the page.
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
 
 function show() {
   const rows = [...chosen].map((value) => document.getElementById(`job-${value}`));
-  const there = boxes();
+  const there = countOf("input[name=run]");
+  const checked = countOf("input[name=run]:checked");
   form.toggleAttribute("data-any", chosen.size > 0);
-  count.textContent = areAll ? allWords() : ngettext("%(num)s chosen", "%(num)s chosen", chosen.size);
+  write(count, areAll ? allWords() : ngettext("%(num)s chosen", "%(num)s chosen", chosen.size));
   compare.disabled = areAll || chosen.size < FEWEST;
   needed.hidden = !compare.disabled || areAll;
   showButtons(rows);
-  showAll(there);
-  const arePage = there.length > 0 && there.every(({ checked }) => checked);
+  showAll(there, checked);
+  const arePage = there > 0 && checked === there;
   matching.hidden = areAll || !arePage || total() <= chosen.size;
-  if (!matching.hidden) matching.textContent = matchingWords();
+  if (!matching.hidden) write(matching, matchingWords());
 }
 
 // Rows that are not in the list are not known: they may be of any state, and anybody's.
 function showButtons(rows) {
   const foreign = rows.filter((row) => row?.hasAttribute("data-others")).length;
   others.hidden = !foreign;
-  others.textContent = ngettext("%(num)s is somebody else's, and is left out", "%(num)s are somebody else's, and are left out", foreign);
+  write(others, ngettext("%(num)s is somebody else's, and is left out", "%(num)s are somebody else's, and are left out", foreign));
   for (const button of ofOwn) {
     const fitting = button.dataset.states?.split(" ");
     button.hidden = !areAll && !rows.some((row) => !row || (!row.hasAttribute("data-others") && (fitting?.includes(row.dataset.state) ?? true)));
@@ -60,12 +67,11 @@ function allWords() {
 }
 
 // The box of the heading: whether all of this page are chosen, or some.
-function showAll(there) {
+function showAll(there, checked) {
   const all = list.querySelector('[data-of="all"]');
   if (!all) return;
-  const count = there.filter(({ checked }) => checked).length;
-  all.checked = count > 0 && count === there.length;
-  all.indeterminate = count > 0 && !all.checked;
+  all.checked = checked > 0 && checked === there;
+  all.indeterminate = checked > 0 && !all.checked;
 }
 
 // The row is marked by an attribute: a style by `:has(:checked)` costs 70 ms a click among 500 rows.
