@@ -142,9 +142,7 @@ def read_only_redis(redis_server: RedisServer, redis_url: str) -> Iterator[str]:
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     """A real PostgreSQL server, run by another user where the tests run as root."""
     try:
-        # By what a server thinks of tables that are filled and emptied all the time, it would
-        # compile statements for much longer than they take.
-        server = Postgres(options=["jit=off"])
+        server = Postgres()
     except UnavailableHereError as error:
         missing("tests on PostgreSQL", error)
     with server:
