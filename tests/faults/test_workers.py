@@ -224,9 +224,10 @@ def test_the_clock_of_a_worker_may_be_an_hour_off(
     verify({job: "succeeded"})
     *before, lost, done = attempts_of(job)
     assert (lost.outcome, done.outcome) == ("lost", "succeeded")
-    assert done.first_step == lost.secured_step > 0
-    # on a crowded machine a renewal may come too late
+    # on a crowded machine a renewal may come too late, and the next attempt be lost as it begins
     assert {attempt.outcome for attempt in before} <= {"drained"}
+    *_, newest = [step for each in (*before, lost) if (step := each.secured_step)]
+    assert done.first_step == newest
 
 
 # tests/core/test_housekeeping.py: whoever has just begun to watch reaps nobody
