@@ -4,8 +4,8 @@ PYTHON ?= python3
 FAULTS_ON ?= both
 FUZZ ?= 52
 PRESETS ?= quick --seeds 5
-# a test often waits for a process or a lease: a third one has the cores meanwhile
-TESTERS ?= 3
+# one for each core of a small machine; a third has the cores where a test waits, and slows those that do not
+TESTERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 STEP := ./scripts/step
