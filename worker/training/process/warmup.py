@@ -18,14 +18,12 @@ from core import formats
 from core.datasets.builtin import DATASETS
 from core.protocol.orders import DeviceKind
 from core.spec.presets import resolve
+from core.spec.rates import Span
 from core.spec.spec import TrainingSpec
 from worker.training.data import datasets
 from worker.training.data.batches import Batch
-from worker.training.model.network import build
-from worker.training.optim.optimizers import build_optimization
-from worker.training.run.distributed import SingleProcess
-from worker.training.run.sharding import Sharding, shard_count, threads_for
-from worker.training.run.step import Stepper
+from worker.training.run.context import RunContext
+from worker.training.run.setup import build_components
 
 # not by the zygote: onnxruntime starts a thread
 EXPORTERS = ("onnx", "onnxruntime", "safetensors.torch")
@@ -67,28 +65,24 @@ def _give_back_memory(device: DeviceKind) -> None:
 
 def _steps(spec: TrainingSpec, device: torch.device, threads: int) -> None:
     """Take steps as a run of a spec does, with blank images."""
+    context = RunContext(
+        spec=spec,
+        data=Path(),
+        scratch=Path(),
+        device=device,
+        threads=threads,
+        report=lambda _report: None,
+    )
+    steps = STEPS[device.type]
+    components = build_components(context, Span(steps, steps), lambda _images: None)
     dataset = DATASETS[spec.dataset]
-    network = build(spec.model, dataset, normalize=spec.data.normalize)
-    network = network.to(memory_format=torch.channels_last).to(device).train()
     images = torch.zeros(
         (spec.batch_size, dataset.channels, dataset.size, dataset.size), device=device
     ).contiguous(memory_format=torch.channels_last)
     labels = torch.zeros(spec.batch_size, dtype=torch.int64, device=device)
-    shards = shard_count(spec) if device.type == "cpu" else None
-    sharding = Sharding(shards, threads_for(device, threads))
-    stepper = Stepper(
-        spec,
-        network,
-        build_optimization(spec.optimizer, network),
-        None,
-        device,
-        SingleProcess(),
-        lambda _images: None,
-        sharding,
-    )
     try:
         batch = Batch(images, labels, whole=len(labels))
-        for number in range(1, STEPS[device.type] + 1):
-            stepper.take(batch, 1, number, number - 1, measure=False)
+        for number in range(1, steps + 1):
+            components.stepper.take(batch, 1, number, number - 1, measure=False)
     finally:
-        sharding.close()
+        components.sharding.close()
