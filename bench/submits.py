@@ -7,7 +7,8 @@ of several people. Told are the times until the answer, how many were accepted a
 the server took for one, and whether each run that was accepted is there once. The clients share the
 cores of one machine with the server and the database.
 
-`--tree` names the folders of other commits, whose servers are measured beside, in turn.
+`--processes` names how many of the server there are, in turn; `--tree` names the folders of other
+commits, whose servers are measured beside.
 """
 
 from __future__ import annotations
@@ -78,6 +79,7 @@ def main() -> None:
     parser.add_argument("--submits", type=int, default=400)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--people", type=int, default=1, help="of whom the clients are")
+    parser.add_argument("--processes", type=int, nargs="+", default=[1], help="of the server")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--tree", type=Path, nargs="+", default=[ROOT], help="whose servers")
     chosen = parser.parse_args()
@@ -88,11 +90,12 @@ def main() -> None:
     for kind in chosen.on or ["postgresql", "sqlite"]:
         for _ in range(chosen.rounds):
             for tree in chosen.tree:
-                for told in measure(kind, tree.resolve(), chosen):
-                    print(f"{kind:10} {tree.name:10} {told}", flush=True)
+                for count in chosen.processes:
+                    for told in measure(kind, tree.resolve(), count, chosen):
+                        print(f"{kind:10} {tree.name:10} {count} x {told}", flush=True)
 
 
-def measure(kind: str, tree: Path, chosen: argparse.Namespace) -> Iterator[str]:
+def measure(kind: str, tree: Path, processes: int, chosen: argparse.Namespace) -> Iterator[str]:
     """Time one client, and then several at once."""
     with services(kind) as (address, redis_url, folder):
         settings = Settings(
@@ -102,6 +105,7 @@ def measure(kind: str, tree: Path, chosen: argparse.Namespace) -> Iterator[str]:
             port=free_port(),
             accounts="shared",
             requests_per_minute=0,
+            web_processes=processes,
         )
         engine.upgrade(settings.database_address)
         with Database(settings.database_address) as database, _worker(database):
@@ -159,8 +163,8 @@ def _timed(server: psutil.Process, clients: list[Client], count: int) -> tuple[f
 
 
 def _cpu_s(process: psutil.Process) -> float:
-    used = process.cpu_times()
-    return float(used.user + used.system)
+    used = [each.cpu_times() for each in (process, *process.children(recursive=True))]
+    return float(sum(each.user + each.system for each in used))
 
 
 def _told(clients: list[Client], seconds: float, cpu_s: float) -> str:

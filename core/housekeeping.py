@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -40,21 +41,6 @@ FINISH_TIMEOUT_S = 2.0
 log = logs.get_logger(__name__)
 
 
-class Rounds:
-    """When a process has last kept house, for those who watch it."""
-
-    def __init__(self) -> None:
-        self._last: float | None = None
-
-    def note(self) -> None:
-        """A round is over, and nothing failed."""
-        self._last = time.monotonic()
-
-    def since_last_s(self) -> float | None:
-        """Seconds since the last such round; None before the first."""
-        return None if self._last is None else time.monotonic() - self._last
-
-
 @dataclass(frozen=True, slots=True)
 class House:
     """What the housekeeping works on."""
@@ -63,7 +49,8 @@ class House:
     database: Database
     storage: Storage
     wakeups: Wakeups
-    rounds: Rounds = field(default_factory=Rounds)
+    note_round: Callable[[], None] = lambda: None
+    """Called after each whole round, for those who watch the process."""
 
 
 class Housekeeping:
@@ -253,7 +240,7 @@ def run(house: House, stop: threading.Event, *, once: bool = False) -> None:
         except Exception:  # a fault of one round must not end the others
             log.exception("housekeeping_failed")
         else:
-            house.rounds.note()
+            house.note_round()
             if once and is_whole:
                 _deliver_once(deliverer)
                 break

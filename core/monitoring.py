@@ -7,12 +7,16 @@ and takes a count of them all, by an index: that is done once a minute.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
@@ -92,16 +96,44 @@ class Happened:
     """Seconds from the moment from which a run could be claimed to its claim; the newest look's."""
 
 
+@dataclass(slots=True)
+class Watched:
+    """How far the history was counted."""
+
+    passed: int | None = None
+    """The newest event that was; None before the first look."""
+    seen: set[int] = field(default_factory=set)
+    """Of the newest, those that were."""
+
+    def load(self, file: IO[str]) -> None:
+        """Continue where another process ended."""
+        if content := file.read():
+            found = json.loads(content)
+            self.passed, self.seen = found["passed"], set(found["seen"])
+
+    def save(self, file: IO[str]) -> None:
+        """Let another process continue here."""
+        file.seek(0)
+        file.truncate()
+        json.dump({"passed": self.passed, "seen": sorted(self.seen)}, file)
+
+
 class Monitor:
     """Looks at an installation. Safe in several threads: one looks at a time."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, shared: Path | None = None) -> None:
+        """Begin to watch.
+
+        Args:
+            database: that of the installation.
+            shared: a file by which processes that count together tell each other what was counted.
+        """
         self._database = database
+        self._shared = shared
         self._lock = threading.Lock()
         self._ended: dict[State, int] = {}
         self._count_due = 0.0
-        self._passed: int | None = None
-        self._seen: set[int] = set()
+        self._watched = Watched()
 
     def look(self) -> tuple[Reading, Happened]:
         """The present, and what has happened since the last look.
@@ -109,7 +141,7 @@ class Monitor:
         Raises:
             DatabaseUnavailable: the database does not answer.
         """
-        with self._lock, self._database.reading() as session:
+        with self._lock, self._alone(), self._database.reading() as session:
             reading = Reading(
                 lines=_lines(session),
                 states=self._states(session),
@@ -120,6 +152,19 @@ class Monitor:
             )
             return reading, self._happened(session)
 
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Count what none of the processes that count together has counted."""
+        if self._shared is None:
+            yield
+            return
+        with self._shared.open("a+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0)
+            self._watched.load(file)
+            yield
+            self._watched.save(file)
+
     def _states(self, session: Session) -> dict[State, int]:
         if time.monotonic() >= self._count_due:
             self._ended = {state: _count(session, state) for state in STATES if state not in OPEN}
@@ -129,19 +174,21 @@ class Monitor:
     def _happened(self, session: Session) -> Happened:
         newest = session.scalar(select(func.max(JobEvent.id))) or 0
         found = Happened()
-        if self._passed is None:
-            self._passed, self._seen = newest, set(range(max(0, newest - LATE), newest + 1))
+        watched = self._watched
+        if watched.passed is None:
+            watched.passed = newest
+            watched.seen = set(range(max(0, newest - LATE), newest + 1))
             return found
         # its row of `jobs` says since when it could be claimed, unless it was queued again since
         rows = session.execute(
             select(JobEvent.id, JobEvent.kind, JobEvent.at, Job.available_at)
             .outerjoin(Job, Job.id == JobEvent.job_id)
-            .where(JobEvent.id > self._passed - LATE)
+            .where(JobEvent.id > watched.passed - LATE)
             .order_by(JobEvent.id)
             .limit(EVENTS_AT_ONCE)
         ).all()
         for row in rows:
-            if row.id in self._seen:
+            if row.id in watched.seen:
                 continue
             found.events[row.kind] += 1
             if row.kind == "claimed" and row.available_at is not None:
@@ -149,9 +196,9 @@ class Monitor:
                 if waited_s >= 0:
                     found.claim_waits.append(waited_s)
         if rows:
-            self._passed = max(self._passed, rows[-1].id)
-            self._seen |= {row.id for row in rows}
-            self._seen = {each for each in self._seen if each > self._passed - LATE}
+            watched.passed = max(watched.passed, rows[-1].id)
+            watched.seen |= {row.id for row in rows}
+            watched.seen = {each for each in watched.seen if each > watched.passed - LATE}
         return found
 
 

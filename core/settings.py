@@ -116,9 +116,20 @@ class Settings(BaseSettings):
     web_threads: Annotated[
         int,
         Field(
-            ge=4, le=1024, description="Requests answered at once; a page that is watched is none."
+            ge=4,
+            le=1024,
+            description="Requests that a process answers at once; a page that is watched is none.",
         ),
     ] = 64
+    web_processes: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=64,
+            description="Processes of the web server behind one port. One serves a team; more use "
+            "more cores where many programs submit or many people look.",
+        ),
+    ] = 1
     slots: Annotated[
         int | None,
         Field(ge=1, le=64, description="Runs at once on a worker; empty: one a GPU, or one."),

@@ -1,26 +1,36 @@
 """How often somebody may ask the API: so many times a minute, and every answer says what is left.
 
-It is counted in the memory of this server, which is one process: nothing has to be asked for it,
-and after a restart everybody has a whole share. A stream counts once.
+It is counted in Redis, for all processes of the web server together. While Redis is away nobody is
+refused: the limit keeps a program that runs wild from the others' way, and guards no door. A stream
+counts once.
 """
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import redis
 from flask import Flask, Response, g, request
+from limits import RateLimitItemPerMinute
+from limits.storage import RedisStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from core.errors import TooManyRequests
+from core.logs import get_logger
 from core.messages import message
+from core.messaging.keys import PREFIX
 from core.settings import Settings
 from webui.access import NOBODY
 from webui.context import current
 
-WINDOW_S = 60.0
+WINDOW_S = 60
+PAUSE_AFTER_FAILURE_S = 2.0
+
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,61 +38,66 @@ class Left:
     """What is left of a share."""
 
     requests: int
-    whole_in_s: float
-    """Seconds until the next count starts."""
+    more_in_s: float
+    """Seconds until it is more."""
     is_refused: bool = False
 
 
 class Limiter:
-    """Counts requests by minutes; the last minute counts with the part of it that is not over."""
+    """Counts requests by a sliding window of a minute, in Redis. Connects when it is asked."""
 
-    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, most: int, redis_url: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.most = most
         self._clock = clock
-        self._lock = threading.Lock()
-        self._number = 0
-        self._now: Counter[str] = Counter()
-        self._before: Counter[str] = Counter()
+        self._silent_until = 0.0
+        self._each = RateLimitItemPerMinute(most)
+        pool = redis.ConnectionPool.from_url(
+            redis_url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 1)
+        )
+        storage = RedisStorage(redis_url, connection_pool=pool, key_prefix=f"{PREFIX}requests")
+        self._window = SlidingWindowCounterRateLimiter(storage)
 
-    def take(self, who: str) -> Left:
-        """Count a request, unless it is one too many: of those that are refused none counts."""
-        with self._lock:
-            number, part = divmod(self._clock() / WINDOW_S, 1.0)
-            self._turn_to(int(number))
-            used = self._before[who] * (1.0 - part) + self._now[who]
-            rest_s = (1.0 - part) * WINDOW_S
-            if used + 1 > self.most:
-                return Left(0, rest_s, is_refused=True)
-            self._now[who] += 1
-            return Left(int(self.most - used - 1), rest_s)
+    def take(self, who: str) -> Left | None:
+        """Count a request, unless it is one too many: of those that are refused none counts.
 
-    def _turn_to(self, number: int) -> None:
-        if number == self._number:
-            return
-        self._before = self._now if number == self._number + 1 else Counter()
-        self._now, self._number = Counter(), number
+        Returns:
+            What is left; None where Redis does not say.
+        """
+        if self._clock() < self._silent_until:
+            return None
+        try:
+            is_taken = self._window.hit(self._each, who)
+            left = self._window.get_window_stats(self._each, who)
+        except redis.RedisError as error:
+            self._silent_until = self._clock() + PAUSE_AFTER_FAILURE_S
+            log.warning("requests_not_counted", reason=str(error))
+            return None
+        more_in_s = max(0.0, left.reset_time - time.time())
+        return Left(int(left.remaining) if is_taken else 0, more_in_s, is_refused=not is_taken)
 
 
 def install(app: Flask, settings: Settings) -> None:
     """Let nobody ask an application's API more often than the settings say."""
     if not settings.most_requests:
         return
-    limiter = Limiter(settings.most_requests)
+    limiter = Limiter(settings.most_requests, settings.redis_url)
 
     def count() -> None:
         if not request.path.startswith("/api/"):
             return
         g.left = left = limiter.take(_who())
-        if left.is_refused:
+        if left is not None and left.is_refused:
             reason = message("request.too_many", most=limiter.most)
-            raise TooManyRequests(reason, left.whole_in_s)
+            raise TooManyRequests(reason, left.more_in_s)
 
     def tell(response: Response) -> Response:
         left: Left | None = g.get("left")
         if left is not None:
-            policy = f'"person";q={limiter.most};w={int(WINDOW_S)}'
+            policy = f'"person";q={limiter.most};w={WINDOW_S}'
             response.headers["RateLimit-Policy"] = policy
-            response.headers["RateLimit"] = f'"person";r={left.requests};t={int(left.whole_in_s)}'
+            response.headers["RateLimit"] = f'"person";r={left.requests};t={int(left.more_in_s)}'
         return response
 
     app.before_request(count)

@@ -1,7 +1,8 @@
 """`/metrics`: the installation and this web process, in the text that Prometheus reads.
 
-One collector looks at the database once a scrape (`core/monitoring.py`). What this process counts
-by itself, requests above all, is counted where it happens. Each application has a registry of its
+One collector looks at the database once a scrape (`core/monitoring.py`). What a process counts by
+itself, requests above all, is counted where it happens: several processes of one server count in
+files of a folder that they share (`webui/processes.py`). Each application has a registry of its
 own, so that two in one process, as in tests, do not add up.
 
 A further source, such as the outbox of notifications, is a field of `core.monitoring.Reading` and a
@@ -13,13 +14,14 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from flask import Blueprint, Flask, Response, current_app, g, request
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from core import versions
@@ -28,6 +30,7 @@ from core.messages import message
 from core.monitoring import Monitor, Reading
 from webui.context import current
 from webui.context import of as context_of
+from webui.processes import shared_folder
 
 _KEY = "trainyard.monitoring"
 
@@ -39,37 +42,41 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 blueprint = Blueprint("monitoring", __name__)
 
 
-def _nothing() -> float:
-    return 0.0
-
-
-@dataclass(slots=True)
-class Gauges:
-    """What a server tells of itself beside the application."""
-
-    streams: Callable[[], float] = _nothing
-    """Live streams that are open."""
-    since_housekeeping_s: Callable[[], float | None] = lambda: None
-    """Seconds since its last whole round; None: there was none yet, or another process has it."""
-
-
 @dataclass(frozen=True, slots=True)
 class Monitoring:
-    """What an application counts, and where it is read."""
+    """What the processes of a server count, each where it happens."""
 
     registry: CollectorRegistry
+    """Of this process alone."""
+    installation: Installation
     requests: Counter
     durations: Histogram
-    gauges: Gauges = field(default_factory=Gauges)
+    streams: Gauge
+    housekeeping: Gauge
+
+    def note_round(self) -> None:
+        """A round of this process's housekeeping is over."""
+        self.housekeeping.set_to_current_time()
+
+    def everything(self) -> CollectorRegistry:
+        """What is told: the installation, and what all processes of this server counted."""
+        whole = CollectorRegistry()
+        whole.register(self.installation)
+        if shared_folder() is None:
+            whole.register(self.registry)
+        else:
+            MultiProcessCollector(whole)  # type: ignore[no-untyped-call]  # registers itself
+        return whole
 
 
 def install(app: Flask) -> None:
     """Count the requests of an application. Whoever refuses requests is installed after this."""
-    gauges = Gauges()
     registry = CollectorRegistry()
-    registry.register(Installation(Monitor(context_of(app).database), gauges))
+    folder = shared_folder()
+    shared = None if folder is None else folder / "events.json"
     app.extensions[_KEY] = Monitoring(
         registry,
+        Installation(Monitor(context_of(app).database, shared), registry),
         Counter(
             "trainyard_http_requests",
             "Requests that were answered, by the template of their address.",
@@ -82,7 +89,19 @@ def install(app: Flask) -> None:
             ("route",),
             registry=registry,
         ),
-        gauges,
+        Gauge(
+            "trainyard_streams",
+            "Live streams that are open.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        ),
+        Gauge(
+            "trainyard_housekeeping_timestamp_seconds",
+            "When the last whole round of housekeeping ended, of the process that is furthest "
+            "behind.",
+            registry=registry,
+            multiprocess_mode="livemin",
+        ),
     )
     app.before_request(_begin)
     app.after_request(_count)
@@ -101,7 +120,7 @@ def metrics() -> Response:
     if not _may_read():
         raise Forbidden(message("actor.may_not_monitor"))
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-    response = Response(encode(of(current_app).registry), content_type=content_type)
+    response = Response(encode(of(current_app).everything()), content_type=content_type)
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -143,19 +162,24 @@ def _count(response: Response) -> Response:
 class Installation(Collector):
     """Looks at the database for each scrape. Where it is away, the rest is told all the same."""
 
-    def __init__(self, monitor: Monitor, gauges: Gauges) -> None:
+    def __init__(self, monitor: Monitor, registry: CollectorRegistry) -> None:
+        """Begin to look.
+
+        Args:
+            monitor: who looks.
+            registry: takes what is counted from look to look.
+        """
         self._monitor = monitor
-        self._of_server = gauges
         self._events = Counter(
             "trainyard_run_events",
             "What happened to runs since this process looks, by kind; lost: a lease ran out.",
             ("kind",),
-            registry=None,
+            registry=registry,
         )
         self._waits = Histogram(
             "trainyard_claim_wait_seconds",
             "From the moment from which a run could be claimed to its claim.",
-            registry=None,
+            registry=registry,
             buckets=WAITS_S,
         )
         self._events.labels("lost")  # so that it is 0 before the first
@@ -177,16 +201,6 @@ class Installation(Collector):
                 self._waits.observe(waited_s)
             yield _gauge("trainyard_database_up", _UP, 1)
             yield from _gauges(reading)
-        yield from self._events.collect()
-        yield from self._waits.collect()
-        yield _gauge("trainyard_streams", "Live streams that are open.", self._of_server.streams())
-        since_s = self._of_server.since_housekeeping_s()
-        if since_s is not None:
-            yield _gauge(
-                "trainyard_housekeeping_age_seconds",
-                "Since the last whole round of this process's housekeeping.",
-                since_s,
-            )
         build = InfoMetricFamily("trainyard_build", "Which release this is.")
         build.add_metric([], {"version": versions.own()})
         yield build

@@ -9,7 +9,7 @@ import resource
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -36,6 +36,11 @@ GRACE_S = 3
 LOST_AFTER_S = 60
 """A viewer's host that takes nothing for so long is lost; it comes back by itself."""
 MOST_FILES = 65536
+WAITING = 2048
+"""Connections that wait until they are taken."""
+ONE_AT_A_TIME = 1
+"""Connections that a process takes before it looks for something else, where others take some too:
+the first to look would have them all."""
 
 
 class Server(uvicorn.Server):
@@ -43,12 +48,14 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: Flask) -> None:
         parts = context.of(app)
-        self._hub = Hub(parts.database, parts.wakeups, partial(still_valid, parts))
+        counts = monitoring.of(app)
+        self._hub = Hub(
+            parts.database, parts.wakeups, partial(still_valid, parts), counts.streams.set
+        )
         self._bridge = Bridge(app, parts.settings.web_threads, self._hub)
-        self._house = House(parts.settings, parts.database, parts.storage, parts.wakeups)
-        gauges = monitoring.of(app).gauges
-        gauges.streams = lambda: self._hub.connections
-        gauges.since_housekeeping_s = self._house.rounds.since_last_s
+        self._house = House(
+            parts.settings, parts.database, parts.storage, parts.wakeups, counts.note_round
+        )
         super().__init__(_config(self._bridge, parts.settings))
 
     @property
@@ -56,13 +63,17 @@ class Server(uvicorn.Server):
         """Who watches, and what."""
         return self._hub
 
-    def run(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serve until told to stop."""
+    def run(self, sockets: Sequence[socket.socket] | None = None) -> None:
+        """Serve until told to stop.
+
+        Args:
+            sockets: what to listen on, where others do too; None: the port of the settings.
+        """
         _allow_many_files()
         logging.getLogger("uvicorn.error").addFilter(_without_colors)
         with _keeping(self._house):
             try:
-                super().run(sockets)
+                super().run(None if sockets is None else list(sockets))
             finally:
                 self._bridge.close()
                 self._hub.close()
@@ -71,6 +82,13 @@ class Server(uvicorn.Server):
         """End: live streams at once, other requests within a few seconds. From any thread."""
         self.should_exit = True
         self._hub.stop()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen."""
+        await super().startup(sockets)
+        if self.config.backlog == ONE_AT_A_TIME:
+            for each in sockets or ():
+                each.listen(WAITING)  # asyncio set it to what it takes at a time
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Stop in good order; an interrupt that comes again waits for nobody."""
@@ -192,6 +210,7 @@ def _config(bridge: Any, settings: Settings) -> uvicorn.Config:
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
+        backlog=WAITING if settings.web_processes == 1 else ONE_AT_A_TIME,
     )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from cli.stack.ports import free_port
 from tests.webui.people import Installation, hash_quickly
 from webui.app import create_app
 from webui.context import of
-from webui.limits import WINDOW_S, Limiter
+from webui.limits import PAUSE_AFTER_FAILURE_S, WINDOW_S, Limiter
 
 
 @pytest.fixture
@@ -20,28 +21,52 @@ class Clock:
     """A clock that is set by hand."""
 
     def __init__(self):
-        self.now = WINDOW_S * 10
+        self.now = 100.0
 
     def __call__(self):
         return self.now
 
 
-def test_a_share_is_spent_and_comes_back_with_the_time():
-    clock = Clock()
-    limiter = Limiter(4, clock)
+def test_a_share_is_one_person_s_and_what_is_refused_is_not_counted(redis_url):
+    limiter = Limiter(4, redis_url)
 
-    spent = [limiter.take("ada") for _ in range(5)]
-    assert [each.requests for each in spent] == [3, 2, 1, 0, 0]
-    assert [each.is_refused for each in spent] == [False] * 4 + [True]
-    assert spent[-1].whole_in_s == WINDOW_S
+    spent = [limiter.take("ada") for _ in range(6)]
+
+    assert [each.requests for each in spent] == [3, 2, 1, 0, 0, 0]
+    assert [each.is_refused for each in spent] == [False] * 4 + [True] * 2
+    assert 0 < spent[-1].more_in_s <= WINDOW_S
     assert not limiter.take("eve").is_refused
 
-    clock.now += WINDOW_S
-    assert limiter.take("ada").is_refused  # the last minute is not over yet
-    clock.now += WINDOW_S / 2
-    assert [limiter.take("ada").is_refused for _ in range(3)] == [False, False, True]
-    clock.now += 2 * WINDOW_S
-    assert limiter.take("ada").requests == 3
+
+def test_two_servers_of_one_installation_count_together(redis_url):
+    one, other = Limiter(3, redis_url), Limiter(3, redis_url)
+
+    left = [limiter.take("ada").requests for limiter in (one, other, one)]
+
+    assert left == [2, 1, 0]
+    assert other.take("ada").is_refused
+
+
+def test_nobody_is_refused_while_redis_takes_no_counts_and_it_is_asked_again_later(redis_server):
+    redis_server.flush()
+    clock = Clock()
+    limiter = Limiter(1, redis_server.url, clock)
+    redis_server.replicate("127.0.0.1", 1)  # it reads only
+    try:
+        assert [limiter.take("ada") for _ in range(3)] == [None] * 3
+    finally:
+        redis_server.replicate("NO", "ONE")
+
+    assert limiter.take("ada") is None, "it is left alone for a while"
+    clock.now += PAUSE_AFTER_FAILURE_S
+    assert not limiter.take("ada").is_refused
+    assert limiter.take("ada").is_refused
+
+
+def test_nobody_is_refused_where_there_is_no_redis():
+    limiter = Limiter(1, f"redis://127.0.0.1:{free_port()}/0")
+
+    assert [limiter.take("ada") for _ in range(3)] == [None] * 3
 
 
 def test_without_accounts_there_is_no_limit(client):

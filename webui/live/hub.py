@@ -74,9 +74,11 @@ class Hub:
         database: Database,
         wakeups: Wakeups,
         still_valid: Callable[[AbstractSet[Proof]], AbstractSet[Proof]] = lambda proofs: proofs,
+        note_connections: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.database = database
         self._still_valid = still_valid
+        self._note_connections = note_connections
         self.stopping = False
         self._wakeups = wakeups
         self._stop_listening = threading.Event()
@@ -105,10 +107,12 @@ class Hub:
         """Keep a connection alive, and tell it of a stop."""
         self._begin()
         self._connections.add(connection)
+        self._note_connections(self.connections)
         try:
             yield
         finally:
             self._connections.discard(connection)
+            self._note_connections(self.connections)
 
     @contextlib.asynccontextmanager
     async def watching(self, topic: Topic, watcher: Watcher) -> AsyncIterator[Channel]:

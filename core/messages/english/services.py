@@ -61,6 +61,8 @@ SERVICES: dict[str, Template] = {
     "checkpoint.weights_do_not_fit": "The weights in {path} do not fit its spec's network.",
     "checkpoint.other_weights": "The weights in {path} are not those that were published: damaged?",
     "checkpoint.other_kind": "{path} is no checkpoint: that is a .pt or .safetensors file.",
+    "web.cannot_listen": "Port {port} of {host} cannot be had ({reason}). Stop what uses it, "
+    "or set TRAINYARD_PORT to another.",
     "web.too_many_files": "Too many such files are being made now. Try again in a few seconds.",
     "checkpoint.onnx": "{path} is no checkpoint: that is a .pt or .safetensors file. Run it with "
     "onnxruntime; its card says how.",
