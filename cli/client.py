@@ -81,6 +81,11 @@ class Client:
         """Fetch a text, such as a table with commas."""
         return self._request("GET", path, params=parameters).text
 
+    def picture(self, path: str) -> bytes | JSON:
+        """Fetch a picture; while it is not there, what is said of it."""
+        response = self._request("GET", path)
+        return _json(response) if response.status_code == httpx.codes.ACCEPTED else response.content
+
     def delete(self, path: str) -> None:
         """Ask that something be there no longer."""
         self._request("DELETE", path)

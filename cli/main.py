@@ -15,6 +15,8 @@ from core.errors import InvalidInput, TrainyardError
 MODULES = (
     "stack",
     "runs",
+    "control",
+    "drawing",
     "space",
     "data",
     "limits",

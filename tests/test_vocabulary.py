@@ -83,7 +83,7 @@ STILL_WRITTEN = {
         r"deviation: Tensor|\"deviation\"|self\.deviation",
         "a buffer whose name is in every published file",
     ),
-    "cli/commands/runs.py": (r"from[-_]nothing", "takes --from-nothing, hidden"),
+    "cli/commands/control.py": (r"from[-_]nothing", "takes --from-nothing, hidden"),
     "tests/cli/test_main.py": (r"--from-nothing", "runs it"),
     "tests/core/database/test_migrations.py": (r"rung_at", "fills a table of 0.1"),
     "tests/core/spec/test_facts.py": (r"accumulation", "reads a spec of 0.1"),

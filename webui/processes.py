@@ -86,8 +86,8 @@ def listening(host: str, port: int) -> list[socket.socket]:
         for each in opened:
             each.close()
         reason = error.strerror or str(error)
-        told = message("web.cannot_listen", host=host, port=port, reason=reason)
-        raise Unavailable(told) from None
+        refusal = message("web.cannot_listen", host=host, port=port, reason=reason)
+        raise Unavailable(refusal) from None
     return opened
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import wraps
-from typing import Any
+from typing import IO, Any
 
 import click
+from click.core import ParameterSource
 
 from core.errors import InvalidInput
 from core.messages import message
@@ -100,6 +101,39 @@ def read_spec(assignments: Sequence[str], given: dict[str, Any]) -> dict[str, An
             raise InvalidInput.one("--set", message("input.assignment", text=assignment))
         values[path.strip()] = read_field(path.strip(), text.strip())
     return spec.nest(values)
+
+
+def read_runs(source: IO[bytes]) -> list[Any]:
+    """The runs of a file: a JSON list, or an object a line; the server checks each.
+
+    Raises:
+        InvalidInput: it is neither.
+    """
+    content = source.read()
+    try:
+        if content.lstrip().startswith(b"["):
+            return list(json.loads(content))
+        return [json.loads(line) for line in content.splitlines() if line.strip()]
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput.one("--file", message("input.runs_file", detail=str(error))) from None
+
+
+def refuse_others(name: str, option: str, beside: Collection[str]) -> None:
+    """Refuse what was typed beside an option that leaves nothing to say.
+
+    Args:
+        name: the option's parameter.
+        option: the option as it is typed.
+        beside: the parameters that go with it.
+
+    Raises:
+        click.UsageError: something else was typed.
+    """
+    context = click.get_current_context()
+    for each in context.command.get_params(context):
+        source = context.get_parameter_source(each.name or "")
+        if each.name not in (name, *beside) and source is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{option} says it all: leave {each.opts[0]} out.")
 
 
 def read_field(path: str, text: str) -> Any:

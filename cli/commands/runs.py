@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 import click
 from rich.console import Console
@@ -16,12 +16,10 @@ from cli.commands.arguments import (
     WholeNumber,
     WholeNumberWithin,
     as_json,
-    confirm,
     job_id,
     with_client,
-    yes,
 )
-from cli.render import runs, status, text
+from cli.render import runs, text
 from cli.render.advice import advices
 from cli.render.curves import Curves
 from cli.render.evaluation import evaluation as show_evaluation
@@ -69,6 +67,13 @@ with_plot = click.option(
     help="A run for each of these seeds, such as 0-4 or 0,1,2, under a tag of their own.",
 )
 @click.option("--private", is_flag=True, help="Only you and administrators see it.")
+@click.option(
+    "--file",
+    "source",
+    type=click.File("rb"),
+    help="Queue all runs of a file, or none: a JSON list of what the API takes, or an object a "
+    "line; `-` reads the standard input. No other option goes with it.",
+)
 @click.option("--follow", is_flag=True, help="Show the run until it ends.")
 @with_plot
 @as_json
@@ -84,6 +89,7 @@ def submit(
     tags: tuple[str, ...],
     seeds: str,
     private: bool,
+    source: IO[bytes] | None,
     follow: bool,
     plot: bool,
     as_json: bool,
@@ -93,6 +99,10 @@ def submit(
     Each field of the spec is an option; those that are not given are the preset's, else the
     defaults. Several values are written 8,16,32; of a field that may be empty, none.
     """
+    if source is not None:
+        options.refuse_others("source", "--file", beside=("url", "ca", "as_json"))
+        _submit_all_of(client, source, as_json=as_json)
+        return
     spec, follow = options.read_spec(assignments, spec_fields), follow or plot
     body = {
         "name": name or preset or facts.default_name(spec),
@@ -133,6 +143,13 @@ def _submit_for_seeds(
     else:
         where = client.page_of_tag(first["tags"][-1])
         click.echo(f"runs {first['id']} to {last['id']} are queued: {where}")
+
+
+def _submit_all_of(client: Client, source: IO[bytes], *, as_json: bool) -> None:
+    made = client.post("/jobs/bulk", {"jobs": options.read_runs(source)})
+    ids = made["ids"]
+    queued = f"run {ids[0]} is" if len(ids) == 1 else f"runs {ids[0]} to {ids[-1]} are"
+    _report(made, as_json, f"{queued} queued: {client.url}")
 
 
 @click.command("jobs")
@@ -184,6 +201,21 @@ def show(client: Client, job_id: int, as_json: bool) -> None:
         click.echo(text.as_json(job | facts))
     else:
         runs.whole(text.console(), job, epochs, files)
+
+
+@click.command()
+@job_id
+@as_json
+@with_client
+def attempts(client: Client, job_id: int, as_json: bool) -> None:
+    """List the attempts of a run: where each ran, and how it ended."""
+    rows = list(client.all(f"/jobs/{job_id}/attempts"))
+    if as_json:
+        click.echo(text.as_json(rows))
+    elif rows:
+        text.console().print(runs.attempts(rows))
+    else:
+        click.echo(f"Run {job_id} was not begun yet.")
 
 
 @click.command()
@@ -262,92 +294,6 @@ def logs(client: Client, job_id: int, find: str, level: tuple[str, ...], as_json
 
 @click.command()
 @job_id
-@yes
-@as_json
-@with_client
-def cancel(client: Client, job_id: int, yes: bool, as_json: bool) -> None:
-    """Ask that a run be cancelled; on a terminal it asks first, for it cannot be resumed then."""
-    confirm(f"Cancel run {job_id}? It cannot be resumed then; a pause can.", yes=yes)
-    job = client.post(f"/jobs/{job_id}/cancel")
-    _report_answer(job, as_json, "is asked to stop")
-
-
-@click.command()
-@job_id
-@as_json
-@with_client
-def pause(client: Client, job_id: int, as_json: bool) -> None:
-    """Ask that a run be paused, until it is resumed."""
-    job = client.post(f"/jobs/{job_id}/pause")
-    _report_answer(job, as_json, "is asked to pause")
-
-
-@click.command()
-@job_id
-@as_json
-@with_client
-def resume(client: Client, job_id: int, as_json: bool) -> None:
-    """Resume a paused run."""
-    job = client.post(f"/jobs/{job_id}/resume")
-    _report_answer(job, as_json, "resumes")
-
-
-@click.command()
-@job_id
-@click.option("--from-scratch", is_flag=True, help="Start over, not from its last snapshot.")
-@click.option("--from-nothing", is_flag=True, hidden=True)  # its name in earlier releases
-@as_json
-@with_client
-def retry(
-    client: Client, job_id: int, from_scratch: bool, from_nothing: bool, as_json: bool
-) -> None:
-    """Retry a failed run."""
-    body = {"from_scratch": from_scratch or from_nothing}
-    _report_answer(client.post(f"/jobs/{job_id}/retry", body), as_json, "is retried")
-
-
-@click.command()
-@job_id
-@click.option("--name", help="What to call it from now on.")
-@click.option("--tag", "tags", multiple=True, help="All its tags from now on. Repeatable.")
-@click.option("--no-tags", is_flag=True, help="Take its tags away.")
-@click.option("--notes", help="What to remember of it; `-` reads them from the standard input.")
-@click.option(
-    "--private/--public", default=None, help="Whether only its owner and administrators see it."
-)
-@as_json
-@with_client
-def edit(
-    client: Client,
-    job_id: int,
-    name: str | None,
-    tags: tuple[str, ...],
-    no_tags: bool,
-    notes: str | None,
-    private: bool | None,
-    as_json: bool,
-) -> None:
-    """Change a run's name, tags, notes, or who sees it."""
-    if tags and no_tags:
-        raise click.UsageError("--tag and --no-tags exclude each other.")
-    body: JSON = {}
-    if name is not None:
-        body["name"] = name
-    if tags or no_tags:
-        body["tags"] = list(tags)
-    if notes is not None:
-        body["notes"] = sys.stdin.read() if notes == "-" else notes
-    if private is not None:
-        body["private"] = private
-    if not body:
-        wanted = "--name, --tag, --no-tags, --notes, --private or --public"
-        raise click.UsageError(f"Name what is to be changed: {wanted}.")
-    job = client.patch(f"/jobs/{job_id}", body)
-    _report(job, as_json, f"run {job['id']} is changed")
-
-
-@click.command()
-@job_id
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="File or folder to write.")
 @click.option(
     "--format",
@@ -375,12 +321,6 @@ def _report(job: JSON, as_json: bool, sentence: str) -> None:
     click.echo(text.as_json(job) if as_json else sentence)
 
 
-def _report_answer(job: JSON, as_json: bool, while_running: str) -> None:
-    """Say what became of what was asked of a run."""
-    became = while_running if job["state"] == "running" else f"is {status.with_reason(job)}"
-    _report(job, as_json, f"run {job['id']} {became}")
-
-
 def _report_end(client: Client, job: JSON) -> None:
     runs.whole(text.console(), job, (), client.artifacts(job["id"]))
     if job["error"] and job["error"]["traceback"]:
@@ -396,7 +336,4 @@ def _refuse_download(job: JSON, files: list[JSON], wanted: str) -> NoReturn:
     raise NotFound(message("run.has_no_files", job_id=job["id"], state=job["state"]))
 
 
-COMMANDS = (
-    *(submit, list_, show, evaluation, advice, follow, history, logs),
-    *(cancel, pause, resume, retry, edit, download),
-)
+COMMANDS = (submit, list_, show, attempts, evaluation, advice, follow, history, logs, download)

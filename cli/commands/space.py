@@ -11,6 +11,7 @@ import click
 
 from cli import backups
 from cli.client import Client
+from cli.commands import many
 from cli.commands.arguments import (
     Command,
     NumberWithin,
@@ -27,9 +28,6 @@ from cli.render import text
 
 JSON = dict[str, Any]
 
-AT_ONCE = 500
-"""Runs that the server takes in one request."""
-
 DAYS = NumberWithin(min=0)
 
 
@@ -43,10 +41,12 @@ def delete(client: Client, job_ids: Sequence[int], yes: bool, as_json: bool) -> 
 
     A run that is running must be cancelled or paused first.
     """
-    count = len(job_ids)
-    what = f"run {job_ids[0]}" if count == 1 else f"{count} runs"
-    confirm(f"Delete {what}?", yes=yes)
-    _report(_of_many(client, "/jobs/delete", job_ids), "is deleted; trainyard restore", as_json)
+    confirm(f"Delete {many.called(job_ids)}?", yes=yes)
+    many.report(
+        many.ask(client, "/jobs/delete", job_ids),
+        lambda job_id: f"run {job_id} is deleted; trainyard restore {job_id} restores it",
+        as_json=as_json,
+    )
 
 
 @click.command()
@@ -65,7 +65,11 @@ def restore(context: click.Context, client: Client, what: Sequence[str], as_json
         return
     number = WholeNumberWithin(min=1)
     ids = [number.convert(each, None, context) for each in what]
-    _report(_of_many(client, "/jobs/restore", ids), "is restored", as_json)
+    many.report(
+        many.ask(client, "/jobs/restore", ids),
+        lambda job_id: f"run {job_id} is restored",
+        as_json=as_json,
+    )
 
 
 @click.command()
@@ -78,28 +82,6 @@ def backup(folder: Path, as_json: bool) -> None:
     manifest.json, which is written last. Datasets and the signing key are not in it.
     """
     sys.exit(not backups.make(folder, as_json=as_json))
-
-
-def _of_many(client: Client, path: str, job_ids: Sequence[int]) -> JSON:
-    """Ask for something for many runs, some at a time."""
-    answer: JSON = {"done": [], "refused": []}
-    for start in range(0, len(job_ids), AT_ONCE):
-        part = client.post(path, {"ids": list(job_ids[start : start + AT_ONCE])})
-        for name in answer:
-            answer[name] += part[name]
-    return answer
-
-
-def _report(answer: JSON, what: str, as_json: bool) -> None:
-    if as_json:
-        click.echo(text.as_json(answer))
-    else:
-        for job_id in answer["done"]:
-            undo = f" {job_id} restores it" if what.endswith("restore") else ""
-            click.echo(f"run {job_id} {what}{undo}")
-        for each in answer["refused"]:
-            click.echo(each["message"], err=True)
-    sys.exit(bool(answer["refused"]))
 
 
 def _older(kind: str, what: str) -> Callable[[Command], Command]:

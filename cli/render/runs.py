@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
@@ -164,6 +165,35 @@ def history(events: Sequence[JSON]) -> Table:
             for event in events
         ),
     )
+
+
+def attempts(rows: Sequence[JSON]) -> Table:
+    """The tries at a run, first to last."""
+    return table(
+        ("ATTEMPT", "WORKER", "DEVICE", "STARTED", "DURATION", "FROM STEP", "OUTCOME", "REASON"),
+        (
+            (
+                row["number"],
+                row["worker"],
+                row["device"],
+                formats.moment(row["started_at"]),
+                _duration(row),
+                written(formats.whole, row["first_step"]),
+                row["outcome"] or "runs",
+                row["reason"],
+            )
+            for row in rows
+        ),
+    )
+
+
+def _duration(attempt: JSON) -> str:
+    if not attempt["finished_at"]:
+        return ""
+    started, finished = (
+        datetime.fromisoformat(attempt[name]) for name in ("started_at", "finished_at")
+    )
+    return formats.duration((finished - started).total_seconds())
 
 
 def log_line(line: JSON) -> Text:

@@ -87,6 +87,21 @@ def waiting(lines: Sequence[JSON]) -> Table:
     )
 
 
+def network(found: JSON) -> Table:
+    """The blocks of a network, and their sums."""
+    blocks = [
+        (
+            each["name"],
+            " x ".join(map(str, each["shape"])),
+            formats.whole(each["parameters"]),
+            formats.whole(each["multiply_adds"]),
+        )
+        for each in found["blocks"]
+    ]
+    total = ("total", "", *(formats.whole(found[name]) for name in ("parameters", "multiply_adds")))
+    return table(("BLOCK", "OUT", "PARAMETERS", "MACS"), [*blocks, total])
+
+
 def last_day(found: JSON) -> list[str]:
     """What is idle, and how the last day was, a sentence each."""
     count = sum(line["count"] for line in found["waiting"])

@@ -269,6 +269,7 @@ def write_env_file(path: Path, port: int) -> None:
         "COMPOSE_PROFILES": "cpu",
         "PUBLISHED_PORT": str(port),
         "IMAGE_TAG": TAG,
+        "TRAINYARD_WEB_PROCESSES": "2",
     }
     path.touch(mode=0o600)
     path.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))

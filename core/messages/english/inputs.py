@@ -37,6 +37,7 @@ INPUTS: dict[str, Template] = {
     "input.address_characters": "write it on one line, without control characters",
     "input.characters": "use at most {most} characters",
     "input.too_few": "give at least {least}",
+    "input.runs_file": "no JSON list of runs, and no run a line ({detail})",
     "input.too_many": "give at most {most}",
     "input.seeds": "write seeds such as 0-4, or 0, 1, 2: whole numbers from 0 on",
     "input.too_many_tags_for_seeds": "give at most {most}: runs for several seeds get one more",

@@ -97,3 +97,37 @@ def test_the_help_of_a_field_tells_whose_it_is_its_bounds_and_its_default(path, 
 
     [line] = [line for line in help_text.splitlines() if line.strip().startswith(f"--{path} ")]
     assert line.endswith(words)
+
+
+def test_all_runs_of_a_file_are_queued_or_none(trainyard, tmp_path):
+    runs = [{"name": name, "preset": "quick"} for name in ("a", "b")]
+    as_list, as_lines = json.dumps(runs), "\n".join(map(json.dumps, runs)) + "\n"
+    (tmp_path / "runs.json").write_text(as_list)
+
+    told = trainyard("submit", "--file", str(tmp_path / "runs.json"))
+
+    assert told.exit_code == 0, told.output
+    assert told.stdout.startswith("runs 1 to 2 are queued")
+    made = json.loads(trainyard("submit", "--file", "-", "--json", input=as_lines).stdout)
+    assert made == {"ids": [3, 4]}
+    wrong = json.dumps([*runs, {"name": "c", "preset": "nothing"}])
+    refused = trainyard("submit", "--file", "-", input=wrong)
+    assert refused.exit_code == 2
+    assert "jobs.2.preset" in refused.stderr
+    assert len(json.loads(trainyard("jobs", "--json").stdout)["items"]) == 4
+
+
+@pytest.mark.parametrize("content", ["[{", "{]\n", "1\n2", ""])
+def test_a_file_that_holds_no_runs_is_refused_with_a_sentence(trainyard, content):
+    refused = trainyard("submit", "--file", "-", input=content)
+
+    assert refused.exit_code == 2
+    assert "Traceback" not in refused.output
+    assert refused.stderr.strip()
+
+
+def test_nothing_else_is_said_beside_a_file_of_runs(trainyard):
+    refused = trainyard("submit", "--file", "-", "--preset", "quick", input="[]")
+
+    assert refused.exit_code == 2
+    assert "leave --preset out" in refused.stderr
