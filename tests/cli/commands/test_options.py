@@ -104,10 +104,10 @@ def test_all_runs_of_a_file_are_queued_or_none(trainyard, tmp_path):
     as_list, as_lines = json.dumps(runs), "\n".join(map(json.dumps, runs)) + "\n"
     (tmp_path / "runs.json").write_text(as_list)
 
-    told = trainyard("submit", "--file", str(tmp_path / "runs.json"))
+    queued = trainyard("submit", "--file", str(tmp_path / "runs.json"))
 
-    assert told.exit_code == 0, told.output
-    assert told.stdout.startswith("runs 1 to 2 are queued")
+    assert queued.exit_code == 0, queued.output
+    assert queued.stdout.startswith("runs 1 to 2 are queued")
     made = json.loads(trainyard("submit", "--file", "-", "--json", input=as_lines).stdout)
     assert made == {"ids": [3, 4]}
     wrong = json.dumps([*runs, {"name": "c", "preset": "nothing"}])
