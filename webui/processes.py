@@ -17,7 +17,6 @@ import select
 import signal
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from typing import NoReturn
 from core.errors import Unavailable
 from core.logs import get_logger
 from core.messages import message
+from core.scratch import SIGN, Scratch
 
 COUNTS = "PROMETHEUS_MULTIPROC_DIR"
 """The variable by which prometheus_client, where it is set before that is loaded, counts in files
@@ -49,10 +49,17 @@ log = get_logger(__name__)
 
 @contextlib.contextmanager
 def counting_together() -> Iterator[None]:
-    """A folder for what the processes count. Nothing that counts may be loaded before."""
-    with tempfile.TemporaryDirectory(prefix="trainyard-web-") as folder:
-        os.environ[COUNTS] = folder
+    """A folder for what the processes count. Nothing that counts may be loaded before.
+
+    It is locked as long as one of them is there; the folder of those that were killed is swept.
+    """
+    scratch = Scratch()
+    (scratch.folder / SIGN).touch()
+    os.environ[COUNTS] = str(scratch.folder)
+    try:
         yield
+    finally:
+        scratch.remove()
 
 
 def shared_folder() -> Path | None:

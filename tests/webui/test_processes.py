@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from cli.stack.ports import free_port
+from core import scratch
 from core.accounts import invitations, people, tokens
 from core.database.engine import Database
 from core.jobs import lifecycle
@@ -100,6 +102,9 @@ def several(settings, tmp_path, **more):
         wait_until(made.answers, "it serves")
         yield made
     finally:
+        made.first.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            made.first.wait(20)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(made.first.pid, signal.SIGKILL)
         made.first.wait()
@@ -209,6 +214,22 @@ def test_what_one_that_died_had_counted_is_not_lost_and_its_streams_are(server):
     wait_until(lambda: server.samples()["trainyard_streams",] == 0, "none is left")
     route = "trainyard_http_requests_total", *sorted(("GET", "/api/v1/jobs", "200"))
     assert server.samples()[route] == 20
+
+
+def test_nothing_is_left_of_what_they_counted(settings, tmp_path, database, monkeypatch):
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    with several(settings, tmp_path):
+        assert scratch.sweep(0) == 0, "it is theirs"
+        assert len(list(folder.iterdir())) == 1
+    assert list(folder.iterdir()) == []
+
+    with several(settings, tmp_path) as killed:
+        os.killpg(killed.first.pid, signal.SIGKILL)
+        killed.first.wait()
+        wait_until(lambda: scratch.sweep(0) == 1, "it is swept where all were killed")
 
 
 def test_a_port_that_is_taken_is_told_in_a_sentence(settings, tmp_path):
