@@ -143,7 +143,8 @@ NEEDS: dict[str, Need] = {
 
 OPENS_DOORS = frozenset(
     {"pages.make_token", "pages.end_login", "pages.end_other_logins"}
-    | {"pages.invite", "pages.invite_to_reset", "pages.change_role", "pages.enable_person"}
+    | {"pages.invite", "pages.invite_to_reset", "pages.change_role"}
+    | {"pages.enable_person", "pages.disable_person"}
     | {"pages.reset_second_factor", "pages.require_second_factor"}
     | {"api.invite", "api.change_person"}
 )

@@ -145,6 +145,20 @@ def test_every_such_address_asks_on_pages_and_in_the_api(place, eve):
     assert count(place, AccountEvent) == before
 
 
+PAGES = {
+    "api.invite": {"pages.invite"},
+    "api.change_person": {"pages.change_role", "pages.enable_person", "pages.disable_person"},
+}
+"""What pages and API do alike."""
+
+
+def test_what_the_api_asks_for_a_proof_the_pages_do():
+    asked_of_programs = {each for each in access.OPENS_DOORS if each.startswith("api.")}
+
+    assert PAGES.keys() == asked_of_programs
+    assert set().union(*PAGES.values()) <= access.OPENS_DOORS
+
+
 def test_a_token_is_a_proof_itself(place):
     with place.database.reading() as session:
         eve = people.as_actor(people.named(session, "eve"))
