@@ -260,6 +260,14 @@ def run_name(name: str) -> str:
     return gettext("%(name)s (seed %(seed)s)", name=found[1], seed=found[2])
 
 
+def name_and_seed(name: str) -> tuple[str, str]:
+    """A run's name in two parts: that of all seeds, and which of them it is, where it says so."""
+    found = _SEED.fullmatch(name)
+    if found is None:
+        return name, ""
+    return found[1], gettext("(seed %(seed)s)", seed=found[2])
+
+
 def duration(seconds: float | None) -> str:
     """A length of time in its two largest units."""
     return _written("duration", None if seconds is None else max(0.0, seconds))

@@ -117,6 +117,7 @@ FILTERS: tuple[Callable[..., Any], ...] = (
     formats.moment,
     formats.clock,
     formats.device,
+    formats.name_and_seed,
     place,
     sentence,
     word,

@@ -67,8 +67,8 @@ def open_page(browser, address):
 
 def log_in(page, name):
     page.goto("/login")
-    page.get_by_label("Name").fill(name)
-    page.get_by_label("Password").fill(PASSWORD)
+    page.locator('[name="name"]').fill(name)
+    page.locator('[name="password"]').fill(PASSWORD)
     page.keyboard.press("Enter")
     page.wait_for_url(lambda url: "/login" not in url)
 
@@ -184,3 +184,25 @@ def examine(page, screenshots, about, name):
         take_picture(page, screenshots / "pages" / f"accounts-{name}-{about}.png", high)
         page.set_viewport_size({"width": width, "height": 900})
     return {name: found} if found else {}
+
+
+@pytest.mark.parametrize("width", [800, 900])
+def test_on_a_tablet_the_pages_have_a_row_of_their_own_and_a_name_is_one_line(
+    open_page, place, width
+):
+    page = open_page(viewport={"width": width, "height": 800}, locale="zh-CN")
+    log_in(page, "ada")
+
+    box = {
+        each: page.locator(f".top {each}").first.bounding_box() for each in (".brand", "nav", ".me")
+    }
+
+    assert box["nav"]["y"] >= box[".brand"]["y"] + box[".brand"]["height"] - 1
+    assert box[".me"]["height"] < 2 * 28
+    lines = page.locator(".top nav a").evaluate_all(
+        """(links) => new Set(
+            links.map((each) => each.getBoundingClientRect())
+                .filter((place) => place.width).map((place) => place.top)
+        ).size"""
+    )
+    assert lines == 1

@@ -95,3 +95,27 @@ def test_a_part_that_is_kept_fresh_stays_the_part_that_it_was(page, site):
     )
 
     assert inner == ["DL", "DIV"]
+
+
+def test_the_wall_never_cuts_what_tells_the_seeds_of_a_run_apart(page, site):
+    name = "a name that says very much of what is tried here and is longer than its place"
+    jobs = [
+        site.submit(name=f"{name} (seed {seed})", spec=DIGITS | {"epochs": 1}) for seed in (3, 4)
+    ]
+    for job in jobs:
+        site.wait_for(job, "succeeded")
+
+    for width, height in ((1920, 1080), (1280, 720), (390, 844)):
+        page.set_viewport_size({"width": width, "height": height})
+        page.goto("/wall")
+        for job, seed in zip(jobs, ("(seed 3)", "(seed 4)"), strict=True):
+            shown = page.locator(f"#ended-{job} .seed")
+            expect(shown).to_have_text(seed)
+            assert shown.evaluate(
+                """(seed) => {
+                    const card = seed.closest(".card").getBoundingClientRect();
+                    const own = seed.getBoundingClientRect();
+                    return own.width > 0 && own.left >= card.left && own.right <= card.right
+                        && seed.scrollWidth <= seed.clientWidth + 1;
+                }"""
+            ), (width, seed)

@@ -99,3 +99,27 @@ def test_a_log_is_searched_and_a_report_fits_on_one_page(page, finished):
     expect(page.get_by_role("button", name="Print")).to_be_visible()
     pages = re.findall(rb"/Type\s*/Page[^s]", page.pdf(prefer_css_page_size=True))
     assert len(pages) == 1
+
+
+COLORED = """
+(canvas) => {
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  let count = 0;
+  for (let at = 0; at < data.length; at += 4) {
+    const [r, g, b, a] = data.subarray(at, at + 4);
+    if (a > 128 && Math.max(r, g, b) - Math.min(r, g, b) > 40) count += 1;
+  }
+  return count;
+}
+"""
+"""How many pixels of a plot are of a line or a dot: axes, grid and words are gray."""
+
+
+def test_what_was_measured_once_is_a_dot(page, site):
+    job = site.submit(name="one epoch", spec={"dataset": "digits", "epochs": 1})
+    site.wait_for(job, "succeeded")
+    page.goto(f"/jobs/{job}")
+
+    canvas = page.locator("#accuracy-curve canvas")
+    expect(canvas).to_be_visible()
+    page.wait_for_function(f"(canvas) => ({COLORED})(canvas) > 8", arg=canvas.element_handle())
