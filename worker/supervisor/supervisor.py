@@ -170,6 +170,11 @@ class Supervisor:
             *(slot.device.name for slot in self._slots),
         ]
         self._writer.log(f"Attempt {self._lease.attempt} starts on {', '.join(where)}.")
+        if begins_with is not None and resume_from is None:
+            self._writer.log(
+                f"It begins with the weights of run {begins_with.source_id}, epoch "
+                f"{begins_with.epoch}."
+            )
         self._writer.postpone()
         return None
 
@@ -203,9 +208,6 @@ class Supervisor:
         path = self._store.run(fetch)
         if path is None:
             raise WeightsGone(message("weights.gone", job_id=found.source_id))
-        self._writer.log(
-            f"It begins with the weights of run {found.source_id}, epoch {found.epoch}."
-        )
         return path
 
     def _order(

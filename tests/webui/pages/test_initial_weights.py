@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from core.jobs import lifecycle
+from core.jobs import initial, lifecycle
 from core.jobs.actors import LOCAL_OWNER
+from core.jobs.initial import Initial
 from core.spec.presets import resolve
+from core.storage.blobs import Blob
 from tests.webui.pages.conftest import get, post_run, token
 
 
@@ -27,6 +29,7 @@ def test_a_run_with_published_weights_leads_to_a_form_that_begins_with_them(clie
 
     assert form.one("input", name="weights_from").attributes["value"] == str(source)
     assert form.one("input", name="from").attributes["value"] == str(source)
+    assert form.one("p", id="begins-with").text == f"It begins with the weights of run {source}."
 
 
 def test_a_run_without_published_weights_does_not(client, submitted):
@@ -63,9 +66,9 @@ def test_weights_that_do_not_fit_are_named_at_their_field_as_one_types_too(clien
     sent = {"csrf_token": token(client), "preset": "quick", "name": "x", **fields}
     typed = client.post("/jobs/new?part=1", data=sent)
 
-    sentence = f"the weights of run {source} are of another network: model.channels"
+    sentence = f"the weights of run {source} are of another network: "
     assert refused.status_code == 422
-    assert sentence in refused.text
+    assert f"{sentence}model.channels" in refused.text
     assert sentence in typed.text
 
 
@@ -98,6 +101,14 @@ def test_a_key_by_which_a_run_with_other_weights_was_submitted_is_refused(client
     assert made.json["id"] == again.json["id"]
     assert other.status_code == 422
     assert other.json["errors"][0]["code"] == "input.key_of_another"
+
+
+def test_what_it_came_to_is_no_experience_with_its_preset(client, database, succeeded):
+    source = succeeded()
+    with database.writing() as session:
+        initial.add(session, {source: Initial(source, 1, Blob("ab" * 32, 7))})
+
+    assert "98.76%" not in get(client, "/jobs/new").text
 
 
 def test_the_commands_beside_the_form_say_so(client, succeeded):
