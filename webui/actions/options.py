@@ -144,7 +144,6 @@ class OneRun(BaseModel):
         int | None,
         Field(
             ge=1,
-            le=LARGEST_KEY,
             title="Weights of run",
             description="The number of a run with the same network, whose published weights it "
             "begins with. Empty: random weights.",
