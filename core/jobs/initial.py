@@ -35,15 +35,22 @@ class Initial:
     blob: Blob
 
 
-def find(session: Session, actor: Actor, source_id: int, spec: TrainingSpec) -> Initial:
+def find(
+    session: Session, actor: Actor, source_id: int, spec: TrainingSpec, *, stays: bool = False
+) -> Initial:
     """The published weights of a run, for a job that begins with them.
 
-    They stay until the transaction is over.
+    Args:
+        session: where to look.
+        actor: who submits the job.
+        source_id: the run.
+        spec: of the job.
+        stays: whether nobody may take them away until the transaction is over.
 
     Raises:
         InvalidInput: there is no such run for the actor, it has none, or they do not fit.
     """
-    row = session.execute(
+    query = (
         select(Job, Artifact)
         .join(Artifact, Artifact.job_id == Job.id)
         .where(
@@ -53,8 +60,10 @@ def find(session: Session, actor: Actor, source_id: int, spec: TrainingSpec) -> 
         )
         .order_by(Artifact.id.desc())
         .limit(1)
-        .with_for_update(read=True, key_share=True, of=Artifact)
-    ).one_or_none()
+    )
+    if stays:
+        query = query.with_for_update(read=True, key_share=True, of=Artifact)
+    row = session.execute(query).one_or_none()
     if row is None or not sees(actor, row.Job):
         raise InvalidInput.one(FIELD, message("weights.none", job_id=source_id))
     _refuse_misfit(row.Job, spec)

@@ -278,7 +278,7 @@ def _initial(session: Session, actor: Actor, job: New) -> Initial | None:
     """The weights of another run that a job is to begin with, where it is."""
     if job.weights_from is None:
         return None
-    return initial.find(session, actor, job.weights_from, job.spec)
+    return initial.find(session, actor, job.weights_from, job.spec, stays=True)
 
 
 def _tag_all(session: Session, jobs: Sequence[Job], tag: str) -> None:
