@@ -83,6 +83,7 @@ class Client(transport.Client):
         queue: str = "default",
         priority: int = 0,
         tags: Sequence[str] = (),
+        weights_from: int | None = None,
         **fields: Any,
     ) -> Run:
         """Queue a run.
@@ -94,6 +95,8 @@ class Client(transport.Client):
             queue: only workers that serve it run it.
             priority: higher runs first.
             tags: words to find it by.
+            weights_from: the number of a run with the same network, whose published weights it
+                begins with; None: random ones.
             fields: single fields of the spec: `epochs=2`, `optimizer__learning_rate=0.05`, or
                 `**{"optimizer.learning_rate": 0.05}`.
 
@@ -108,6 +111,7 @@ class Client(transport.Client):
             "queue": queue,
             "priority": priority,
             "tags": list(tags),
+            **({} if weights_from is None else {"weights_from": weights_from}),
         }
         key = {"Idempotency-Key": secrets.token_hex(16)}
         return Run(self, dict(self._sent("POST", "/jobs", json=body, headers=key)))

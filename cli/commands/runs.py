@@ -66,6 +66,13 @@ with_plot = click.option(
     default="",
     help="A run for each of these seeds, such as 0-4 or 0,1,2, under a tag of their own.",
 )
+@click.option(
+    "--weights-from",
+    type=WholeNumberWithin(min=1),
+    metavar="RUN",
+    help="Begin with the published weights of a run with the same network, instead of random ones.",
+    shell_complete=suggestions.runs,
+)
 @click.option("--private", is_flag=True, help="Only you and administrators see it.")
 @click.option(
     "--file",
@@ -88,6 +95,7 @@ def submit(
     queue: str,
     tags: tuple[str, ...],
     seeds: str,
+    weights_from: int | None,
     private: bool,
     source: IO[bytes] | None,
     follow: bool,
@@ -112,6 +120,7 @@ def submit(
         "queue": queue,
         "tags": list(tags),
         **({"private": True} if private else {}),
+        **({"weights_from": weights_from} if weights_from else {}),
     }
     if seeds.strip():
         _submit_for_seeds(client, body, seeds, follow=follow, as_json=as_json)

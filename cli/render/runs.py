@@ -77,6 +77,7 @@ def _facts(item: JSON) -> list[tuple[str, Any]]:
         ("seen by", "its owner and administrators alone" if item.get("private") else None),
         ("tags", ", ".join(item.get("tags", ()))),
         ("notes", item.get("notes")),
+        ("begun with", _begun_with(item)),
         ("worker", item["worker"]),
         ("devices", item["devices"] if item["devices"] > 1 else None),
         ("attempt", item["attempt"]),
@@ -85,6 +86,11 @@ def _facts(item: JSON) -> list[tuple[str, Any]]:
         *(("spec" if n == 0 else "", line) for n, line in enumerate(_spec(item["spec"]))),
         ("error", f"{error['kind']}: {error['message']}" if error else None),
     ]
+
+
+def _begun_with(item: JSON) -> str | None:
+    source = item.get("weights_from")  # a server of an earlier release does not say it
+    return f"the weights of run {source}" if source else None
 
 
 def _spec(spec: JSON) -> list[str]:

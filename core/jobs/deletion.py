@@ -17,6 +17,7 @@ from core.database.engine import Database
 from core.database.models import (
     Artifact,
     DerivedFile,
+    InitialWeights,
     Job,
     JobEvent,
     LogLine,
@@ -139,7 +140,7 @@ def _purge(database: Database, job_id: int) -> bool:
         )
         if job is None:
             return False
-        forget_files(session, job_id, Snapshot, Artifact, DerivedFile)
+        forget_files(session, job_id, Snapshot, Artifact, DerivedFile, InitialWeights)
         session.execute(delete_rows(Job).where(Job.id == job_id))
         return True
 
@@ -159,7 +160,7 @@ def _remove_some(database: Database, job_id: int, table: Any, key: tuple[Any, ..
 
 
 def forget_files(session: Session, job_id: int, *tables: Any) -> None:
-    """Remove the rows of a job's snapshots, artifacts or derived files, and remember their blobs.
+    """Remove the rows of a job's snapshots or other files, and remember their blobs.
 
     The bytes of a snapshot are its own, so nobody can put them again; those of the others may be
     another run's too.

@@ -73,6 +73,9 @@ class New:
     """The job that it began as a copy of."""
     private: bool | None
     """None: where the one that it is a copy of is."""
+    weights_from: int | None
+    """The run whose published weights it begins with; None: random ones."""
+    spec: TrainingSpec
 
     def give_privacy(self, parents: Mapping[int, Job]) -> None:
         """Decide whether only its owner and administrators are to see it."""
@@ -95,6 +98,7 @@ def new(
     token: str | None,
     parent_id: int | None,
     private: bool | None,
+    weights_from: int | None,
 ) -> New:
     """A job as it is submitted."""
     stored = spec.model_dump(mode="json")
@@ -118,7 +122,7 @@ def new(
         "epochs": spec.epochs,
     }
     needs = Requirements(spec.device, spec.devices, dataset=dataset)
-    return New(columns, needs, parent_id, private)
+    return New(columns, needs, parent_id, private, weights_from, spec)
 
 
 def insert_all(session: Session, jobs: Sequence[New], parents: Mapping[int, Job]) -> list[Job]:
@@ -224,7 +228,7 @@ _NO_PROGRESS = dict.fromkeys(inspect(JobProgress).column_attrs.keys())
 
 _JOBS = cast("Table", Job.__table__)
 _SENT = tuple(new("", TrainingSpec(), owner="", preset="", priority=0, queue="", tags=(), token="",
-                  parent_id=None, private=None).columns)  # fmt: skip
+                  parent_id=None, private=None, weights_from=None).columns)  # fmt: skip
 
 
 def _insertion(*, is_told: bool) -> Select[Any]:

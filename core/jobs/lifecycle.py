@@ -19,10 +19,11 @@ from core.database.clock import now
 from core.database.engine import Database
 from core.database.models import MEASURED, Job, JobTag, Lane
 from core.errors import Conflict, Forbidden
-from core.jobs import events, insertion, lanes, limits, sharing, snapshots
+from core.jobs import events, initial, insertion, lanes, limits, sharing, snapshots
 from core.jobs import values as listed
 from core.jobs.actors import Actor, may, refuse_unless_allowed, sees
 from core.jobs.capacity import Requirements, requirements
+from core.jobs.initial import Initial
 from core.jobs.insertion import New
 from core.jobs.moves import NOTHING_DONE, UNPINNED, asked, change, ended, locked
 from core.messages import message
@@ -44,21 +45,24 @@ def submit(
     submission_token: str | None = None,
     cloned_from: int | None = None,
     private: bool | None = None,
+    weights_from: int | None = None,
 ) -> Job:
     """Put a job into the queue. The caller notifies the queue's workers afterwards.
 
     The token is what this submit is known by, however often it is sent: where a job was submitted
     with the same one, that job is returned as it is, and nothing is queued. `cloned_from` is the
     job that it began as a copy of; where that is not there for the actor, it began as none. Where
-    `private` is None the job is private where the one that it is a copy of is.
+    `private` is None the job is private where the one that it is a copy of is. It begins with the
+    published weights of the run `weights_from`, where that is not None.
 
     Raises:
+        InvalidInput: there are no such weights for the actor, or they do not fit its network.
         Forbidden: the actor may not.
         Conflict: it would be more than the actor may have waiting, or what theirs have left takes
             as much room as it may.
     """
     _refuse_unless_submitter(actor)
-    wanted = Wanted(name, spec, preset, priority, queue, tags, cloned_from, private)
+    wanted = Wanted(name, spec, preset, priority, queue, tags, cloned_from, private, weights_from)
     new = _new(actor, wanted, submission_token)
     job = _inserted_at_once(database, actor, new)
     if job is None:
@@ -78,6 +82,7 @@ class Wanted:
     tags: Sequence[str] = ()
     cloned_from: int | None = None
     private: bool | None = None
+    weights_from: int | None = None
 
 
 def submit_many(
@@ -88,9 +93,11 @@ def submit_many(
 ) -> list[Job]:
     """Put several jobs into the queue, all or none of them, in the order in which they are given.
 
-    The token works as that of `submit`, and so do `cloned_from` and `private` of each.
+    The token works as that of `submit`, and so do `cloned_from`, `private` and `weights_from` of
+    each.
 
     Raises:
+        InvalidInput: as for `submit`.
         Forbidden: the actor may not.
         Conflict: as for `submit`.
     """
@@ -115,18 +122,20 @@ def submit_for_seeds(
     submission_token: str | None = None,
     cloned_from: int | None = None,
     private: bool | None = None,
+    weights_from: int | None = None,
 ) -> list[Job]:
     """Put a job for each of some seeds into the queue, all or none of them, under a common tag.
 
-    The tag is named by the number of the first of them. The token, `cloned_from` and `private` work
-    as those of `submit`.
+    The tag is named by the number of the first of them. The token, `cloned_from`, `private` and
+    `weights_from` work as those of `submit`.
 
     Raises:
+        InvalidInput: as for `submit`.
         Forbidden: the actor may not.
         Conflict: as for `submit`.
     """
     _refuse_unless_submitter(actor)
-    wanted = Wanted(name, spec, preset, priority, queue, tags, cloned_from, private)
+    wanted = Wanted(name, spec, preset, priority, queue, tags, cloned_from, private, weights_from)
     new = []
     for number, seed in enumerate(seeds):
         own_spec = spec.model_copy(update={"seed": seed})
@@ -169,6 +178,7 @@ def _new(actor: Actor, wanted: Wanted, token: str | None) -> New:
         token=token,
         parent_id=wanted.cloned_from,
         private=wanted.private,
+        weights_from=wanted.weights_from,
     )
 
 
@@ -179,7 +189,8 @@ def _inserted_at_once(database: Database, actor: Actor, new: New) -> Job | None:
     PostgreSQL holds the lock of the history for the insert alone, and no process that is held up
     keeps it. SQLite has one writer at a time anyway.
     """
-    if new.parent_id is not None or not database.is_postgresql:
+    is_plain = new.parent_id is None and new.weights_from is None
+    if not (is_plain and database.is_postgresql):
         return None
     try:
         with database.reading() as session:
@@ -256,7 +267,18 @@ def _add(session: Session, actor: Actor, new: Sequence[New]) -> list[Job]:
         if key not in known:
             known[key] = lanes.find(session, *key, each.columns["owner"])
         each.columns["lane_id"] = known[key]
-    return insertion.insert_all(session, new, parents)
+    begin_with = [_initial(session, actor, each) for each in new]
+    jobs = insertion.insert_all(session, new, parents)
+    found = zip(jobs, begin_with, strict=True)
+    initial.add(session, {job.id: each for job, each in found if each is not None})
+    return jobs
+
+
+def _initial(session: Session, actor: Actor, job: New) -> Initial | None:
+    """The weights of another run that a job is to begin with, where it is."""
+    if job.weights_from is None:
+        return None
+    return initial.find(session, actor, job.weights_from, job.spec, stays=True)
 
 
 def _tag_all(session: Session, jobs: Sequence[Job], tag: str) -> None:

@@ -18,11 +18,11 @@ from core import logs
 from core.database.clock import now
 from core.database.dialects import insert_or
 from core.database.engine import Database
-from core.database.models import Artifact, DerivedFile, Snapshot, UnnamedBlob
+from core.database.models import Artifact, DerivedFile, InitialWeights, Snapshot, UnnamedBlob
 from core.errors import DatabaseUnavailable, Unavailable
 from core.storage.blobs import Blob, Storage, Stored
 
-NAMING = (Snapshot, Artifact, DerivedFile)
+NAMING = (Snapshot, Artifact, DerivedFile, InitialWeights)
 """The tables whose rows name blobs; snapshots, which are replaced soonest, first."""
 
 ANY = "*"

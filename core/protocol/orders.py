@@ -71,6 +71,10 @@ class Order(BaseModel):
     threads: int
     resume_from: Path | None = None
     """The file of a snapshot, or None to begin from scratch."""
+    initial_weights: Path | None = None
+    """From scratch: the `.pt` of a run whose weights it begins with, or None for random ones."""
+    initial_sha256: str | None = None
+    """SHA-256 of that file, also where it resumes."""
     report_every_step: bool = False
     """Whether each batch is a metric sample."""
 

@@ -57,6 +57,8 @@ from core.queries.runs import (
     newest_keys,
     parent,
     resources,
+    weights_source,
+    weights_users,
 )
 from core.queries.search import Found, newest_tags, search
 from core.queries.throughput import Hour, LastDay, last_day
@@ -144,6 +146,8 @@ __all__ = [
     "revisions",
     "search",
     "typical_epochs",
+    "weights_source",
+    "weights_users",
     "worker",
     "workers",
 ]

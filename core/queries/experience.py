@@ -14,7 +14,7 @@ from sqlalchemy import Row, Select, select
 from sqlalchemy.orm import Session
 
 from core.database.hints import in_passing
-from core.database.models import Job, JobProgress, training_began
+from core.database.models import InitialWeights, Job, JobProgress, training_began
 from core.spec import facts
 
 RECENT = 100
@@ -48,8 +48,12 @@ class TypicalEpoch:
 
 
 def of_preset(session: Session, preset: str, spec: Mapping[str, Any]) -> Experience | None:
-    """What finished runs of a preset took that changed nothing of it but the seed."""
-    ended = _ended_well(session, Job.preset == preset)
+    """What finished runs of a preset took that changed nothing of it but the seed.
+
+    Those that began with the weights of another run say nothing of what it comes to.
+    """
+    learned = select(InitialWeights.job_id).where(InitialWeights.job_id == Job.id)
+    ended = _ended_well(session, (Job.preset == preset) & ~learned.exists())
     rows = [row for row in ended if facts.is_same_but_seed(row.spec, spec)]
     if not rows:
         return None

@@ -15,6 +15,7 @@ from core.database.models import (
     Clone,
     Epoch,
     Evaluation,
+    InitialWeights,
     Job,
     JobEvent,
     LogLine,
@@ -240,6 +241,24 @@ def children(
     query = select(Job).join(Clone, Clone.job_id == Job.id)
     query = query.where(Clone.parent_id == job_id, Job.deleted_at.is_(None), *is_seen(seen_by))
     return session.scalars(query.order_by(Clone.job_id.desc()).limit(checked_limit(limit))).all()
+
+
+def weights_source(session: Session, job_id: int, seen_by: str | None = None) -> Job | None:
+    """The job with whose weights a job begins; None: none that is there for somebody, or purged."""
+    query = select(Job).join(InitialWeights, InitialWeights.source_id == Job.id)
+    return session.scalar(query.where(InitialWeights.job_id == job_id, *is_seen(seen_by)))
+
+
+def weights_users(
+    session: Session, job_id: int, limit: int = DEFAULT_LIMIT, seen_by: str | None = None
+) -> Sequence[Job]:
+    """The newest jobs that begin with the weights of a job and were not deleted, for somebody."""
+    query = select(Job).join(InitialWeights, InitialWeights.job_id == Job.id)
+    query = query.where(
+        InitialWeights.source_id == job_id, Job.deleted_at.is_(None), *is_seen(seen_by)
+    )
+    newest = query.order_by(InitialWeights.job_id.desc())
+    return session.scalars(newest.limit(checked_limit(limit))).all()
 
 
 def milestones(session: Session, job_id: int, limit: int) -> Sequence[tuple[JobEvent, int]]:

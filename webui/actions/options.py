@@ -140,6 +140,15 @@ class OneRun(BaseModel):
     ] = None
     private: Private | None = None
     """None: where the run that this one is a copy of is."""
+    weights_from: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            title="Weights of run",
+            description="The number of a run with the same network, whose published weights it "
+            "begins with. Empty: random weights.",
+        ),
+    ] = None
 
 
 class Submission(OneRun):

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from core.database.models import NAME_LENGTH, Job
 from core.errors import FieldError, InvalidInput
-from core.jobs import lifecycle
+from core.jobs import initial, lifecycle
 from core.jobs.actors import LOCAL_OWNER, Actor
 from core.jobs.capacity import refuse_more_than_there_are
 from core.jobs.editing import MOST_TAGS
@@ -46,10 +46,9 @@ def submit(context: Context, values: Mapping[str, Any], key: str | None = None) 
     """
     asked = _read(values)
     _refuse_more_than_there_are(context, asked)
-    wanted = asked.runs()
     jobs = _queued(context, asked, None if key is None else _token(key, context.actor))
-    if key is not None and [(job.name, job.spec) for job in jobs] != wanted:
-        raise InvalidInput.one(KEY, message("input.key_of_another", job_id=jobs[0].id))
+    if key is not None:
+        _refuse_key_of_another(context, jobs, [asked])
     context.notifier.notify(asked.submission.queue)
     return jobs
 
@@ -70,14 +69,12 @@ def submit_many(context: Context, values: Mapping[str, Any], key: str | None = N
             nothing was queued.
     """
     asked = _read_many(values)
-    _refuse_any_of_more_than_there_are(context, asked)
+    _refuse_any_that_cannot_be(context, asked)
     token = None if key is None else _token(f"bulk {key}", context.actor)
     wanted = [each.wanted() for each in asked]
     jobs = lifecycle.submit_many(context.database, context.actor, wanted, token)
-    if key is not None and [(job.name, job.spec) for job in jobs] != [
-        run for each in asked for run in each.runs()
-    ]:
-        raise InvalidInput.one(KEY, message("input.key_of_another", job_id=jobs[0].id))
+    if key is not None:
+        _refuse_key_of_another(context, jobs, asked)
     for queue in dict.fromkeys(each.queue for each in wanted):
         context.notifier.notify(queue)
     return jobs
@@ -86,7 +83,9 @@ def submit_many(context: Context, values: Mapping[str, Any], key: str | None = N
 def check(context: Context, values: Mapping[str, Any]) -> list[FieldError]:
     """What is wrong with what would be handed in; nothing is queued."""
     try:
-        _refuse_more_than_there_are(context, _read(values))
+        asked = _read(values)
+        _refuse_more_than_there_are(context, asked)
+        _refuse_weights_that_do_not_fit(context, asked)
     except InvalidInput as error:
         return list(error.errors)
     return []
@@ -117,7 +116,7 @@ class Asked:
         """The one run that it is."""
         of = self.submission
         about = (of.preset, of.priority, of.queue, of.tags, of.cloned_from, of.private)
-        return lifecycle.Wanted(of.name, self.spec, *about)
+        return lifecycle.Wanted(of.name, self.spec, *about, of.weights_from)
 
 
 def _queued(context: Context, asked: Asked, token: str | None) -> list[Job]:
@@ -132,6 +131,7 @@ def _queued(context: Context, asked: Asked, token: str | None) -> list[Job]:
         "submission_token": token,
         "cloned_from": submission.cloned_from,
         "private": submission.private,
+        "weights_from": submission.weights_from,
     }
     if not asked.seeds:
         return [lifecycle.submit(context.database, context.actor, **about)]
@@ -144,7 +144,27 @@ def _refuse_more_than_there_are(context: Context, asked: Asked) -> None:
     refuse_more_than_there_are(context.database, asked.submission.queue, spec.device, spec.devices)
 
 
-def _refuse_any_of_more_than_there_are(context: Context, asked: Sequence[Asked]) -> None:
+def _refuse_weights_that_do_not_fit(context: Context, asked: Asked) -> None:
+    source_id = asked.submission.weights_from
+    if source_id is not None:
+        with context.database.reading() as session:
+            initial.find(session, context.actor, source_id, asked.spec)
+
+
+def _refuse_key_of_another(context: Context, jobs: Sequence[Job], asked: Sequence[Asked]) -> None:
+    """Refuse a key by which something else was submitted before."""
+    wanted = [run for each in asked for run in each.runs()]
+    is_same = [(job.name, job.spec) for job in jobs] == wanted
+    weights = [each.submission.weights_from for each in asked for _ in each.runs()]
+    if is_same and any(weights):
+        with context.database.reading() as session:
+            sources = initial.sources(session, [job.id for job in jobs])
+        is_same = [sources.get(job.id) for job in jobs] == weights
+    if not is_same:
+        raise InvalidInput.one(KEY, message("input.key_of_another", job_id=jobs[0].id))
+
+
+def _refuse_any_that_cannot_be(context: Context, asked: Sequence[Asked]) -> None:
     known: dict[tuple[str, str, int], Sequence[FieldError]] = {}
     errors = []
     for place, each in enumerate(asked):
@@ -155,9 +175,23 @@ def _refuse_any_of_more_than_there_are(context: Context, asked: Sequence[Asked])
                 known[key] = ()
             except InvalidInput as error:
                 known[key] = error.errors
-        errors += [FieldError(f"jobs.{place}.{one.field}", one.reason) for one in known[key]]
+        errors += _of_one(place, known[key])
+        errors += _of_one(place, _misfits(context, each))
     if errors:
         raise InvalidInput(errors)
+
+
+def _of_one(place: int, errors: Sequence[FieldError]) -> list[FieldError]:
+    """What is wrong with one of several runs."""
+    return [FieldError(f"jobs.{place}.{each.field}", each.reason) for each in errors]
+
+
+def _misfits(context: Context, asked: Asked) -> Sequence[FieldError]:
+    try:
+        _refuse_weights_that_do_not_fit(context, asked)
+    except InvalidInput as error:
+        return error.errors
+    return ()
 
 
 def _token(key: str, actor: Actor) -> str:

@@ -58,8 +58,8 @@ def submit() -> tuple[Response, int, dict[str, str]]:
     jobs = actions.submit(current(), asked, request.headers.get(actions.KEY))
     if not asked.get("seeds"):
         where = {"Location": url_for("api.show", job_id=jobs[0].id)}
-        is_copy = asked.get("cloned_from") is not None
-        return jsonify(_as_queued(jobs[0], is_copy=is_copy).as_json()), 201, where
+        has_relatives = any(asked.get(name) is not None for name in ("cloned_from", "weights_from"))
+        return jsonify(_as_queued(jobs[0], has_relatives=has_relatives).as_json()), 201, where
     where = {"Location": url_for("api.jobs", tag=lifecycle.tag_of_seeds(jobs[0]))}
     return jsonify(_all_as_queued(jobs).as_json()), 201, where
 
@@ -78,10 +78,10 @@ def submit_many() -> tuple[Response, int]:
     return jsonify(shapes.QueuedShape(ids=[job.id for job in found]).as_json()), 201
 
 
-def _as_queued(job: Job, *, is_copy: bool) -> shapes.JobShape:
+def _as_queued(job: Job, *, has_relatives: bool) -> shapes.JobShape:
     try:
         with current().database.reading() as session:
-            return shapes.whole_job(session, job, None, is_copy=is_copy)
+            return shapes.whole_job(session, job, None, has_relatives=has_relatives)
     except DatabaseUnavailable:  # since the submit: an error would say that nothing is queued
         return shapes.JobShape.of(job, None)
 

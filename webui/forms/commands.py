@@ -15,7 +15,14 @@ from typing import Any
 from core.spec import presets
 from core.spec.spec import TrainingSpec
 
-DEFAULTS = {"priority": 0, "queue": "default", "tags": [], "private": False, "seeds": ""}
+DEFAULTS = {
+    "priority": 0,
+    "queue": "default",
+    "tags": [],
+    "private": False,
+    "seeds": "",
+    "weights_from": None,
+}
 _WIDTH = 76
 
 
@@ -68,6 +75,8 @@ def _terminal(sent: Mapping[str, Any]) -> str:
     words += [f"--tag={shlex.quote(tag)}" for tag in sent.get("tags", [])]
     if sent.get("private"):
         words.append("--private")
+    if "weights_from" in sent:
+        words.append(f"--weights-from={sent['weights_from']}")
     if "seeds" in sent:
         words.append(f"--seeds {shlex.quote(_list_of(sent['seeds']))}")
     return " \\\n  ".join(words)

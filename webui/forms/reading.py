@@ -24,6 +24,8 @@ Post = MultiDict[str, str]
 LONGEST_TOKEN = 64
 NAME = "name"
 """The input of what a run is called."""
+WEIGHTS = "weights_from"
+"""The input of the run with whose weights it begins."""
 PRIVATE = "private"
 """The box of a run that others do not see; it is there where there are accounts."""
 
@@ -52,14 +54,19 @@ def source(job: Job) -> Source:
     return Source(job.id, job.name, texts(job.spec))
 
 
-def from_run(job: Job) -> Form:
-    """The form filled from an old run, to be run again with changes."""
+def from_run(job: Job, weights_from: int | None = None) -> Form:
+    """The form filled from an old run, to be run again with changes.
+
+    Args:
+        job: the run.
+        weights_from: the run with whose weights it began, where it did.
+    """
     old = source(job)
     run = {
         each.name: each.text(getattr(job, each.name))
         for each in run_fields()
         if hasattr(job, each.name)  # a run has one seed
-    } | {PRIVATE: "true" if job.is_private else "false"}
+    } | {PRIVATE: "true" if job.is_private else "false", WEIGHTS: str(weights_from or "")}
     return Form(values=_run_defaults() | run | dict(old.values), source=old)
 
 

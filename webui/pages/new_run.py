@@ -12,7 +12,7 @@ from flask_wtf.csrf import CSRFError
 from core import previews, queries
 from core.database.models import Job
 from core.errors import InvalidInput, Unavailable
-from core.jobs import lifecycle
+from core.jobs import initial, lifecycle
 from core.languages.texts import unfilled
 from core.messages import message
 from core.spec import presets
@@ -42,18 +42,21 @@ def _filled(old: str, preset: str) -> Form:
     """The form as it begins; from an old run, a preset may have been laid over that."""
     if not old:
         return reading.from_preset(preset or FIRST_PRESET)
-    form = reading.from_run(_job(old))
+    job, weights_from = _job(old)
+    form = reading.from_run(job, weights_from)
     return reading.with_preset(form, preset) if preset else form
 
 
-def _job(number: str) -> Job:
+def _job(number: str) -> tuple[Job, int | None]:
+    """An old run, and the run with whose weights it began, where it did."""
     if not (number.isascii() and number.isdigit() and len(number) < 19):  # a key's digits
         raise InvalidInput.one("from", message("input.run_number"))
     parts = current()
     with parts.database.reading() as session:
         if parts.seen_by is not None:
             queries.refuse_unseen(session, int(number), parts.seen_by)
-        return queries.job(session, int(number))[0]
+        job, _ = queries.job(session, int(number))
+        return job, initial.sources(session, [job.id]).get(job.id)
 
 
 def _with_source(form: Form) -> Form:
@@ -62,7 +65,7 @@ def _with_source(form: Form) -> Form:
     if not old:
         return form
     try:
-        source = reading.source(_job(old))
+        source = reading.source(_job(old)[0])
     except Unavailable:  # what differs from that run cannot be told then; all else can
         source = Source(int(old), f"run {old}", {})
     return replace(form, source=source)

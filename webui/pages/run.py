@@ -82,6 +82,8 @@ def _facts(session: Session, row: Job) -> dict[str, Any]:
         ),
         "newest_event": milestones[-1][0].id if milestones else 0,
         "parent": queries.parent(session, row.id, current().seen_by),
+        "weights_source": queries.weights_source(session, row.id, current().seen_by),
+        "weights_users": queries.weights_users(session, row.id, CHILDREN, current().seen_by),
         "children": queries.children(session, row.id, CHILDREN, current().seen_by),
         "files": [
             ArtifactShape.model_validate(file).as_json() | {"saved_as": download_name(row, file)}

@@ -157,6 +157,19 @@ def fetch(
     return None, log_lines
 
 
+def fetch_initial(storage: Storage, blob: Blob, scratch: Path) -> Path | None:
+    """Fetch the weights that a job begins with; None where they are gone or damaged.
+
+    Raises:
+        Unavailable: the store is away.
+    """
+    target = scratch / "initial-weights.pt"
+    try:
+        return target if _copy(storage, blob, target) else None
+    except NotFound:
+        return None
+
+
 def _copy(storage: Storage, blob: Blob, target: Path) -> bool:
     """Copy a blob into a file; False where its bytes are not what they were."""
     with storage.open(blob) as source, target.open("wb") as copy:

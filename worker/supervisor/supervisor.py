@@ -10,12 +10,14 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from core import formats, logs
-from core.errors import DatabaseUnavailable, LeaseLost, Unavailable
-from core.jobs import endings
+from core.errors import DatabaseUnavailable, LeaseLost, TrainyardError, Unavailable
+from core.jobs import endings, initial
 from core.jobs.endings import Failure
+from core.jobs.initial import Initial
 from core.jobs.lease import Lease
 from core.jobs.recorder import Recorder
 from core.messages import Message, message
@@ -55,6 +57,10 @@ CRASHES = frozenset({"crash", "out_of_memory", "hung"})
 Ending = Finished | Failed | Stopped
 
 log = logs.get_logger(__name__)
+
+
+class WeightsGone(TrainyardError):
+    """The weights that a run is to begin with are gone or damaged."""
 
 
 class Supervisor:
@@ -142,16 +148,20 @@ class Supervisor:
 
     def _start(self) -> Failed | Stopped | None:
         """Give the trainer its order, with the newest snapshot that there is."""
-        resume_from: Path | None = None
-        if self._lease.attempt > 1:
-            try:
-                resume_from = self._fetch_snapshot()
-            except Unavailable as error:
-                return self._without_store(error)
-            except OSError as error:
-                reason = message("run.file_error", detail=str(error.strerror or error))
-                return Failed(error_kind="storage", reason=reason, unfit_for="everything")
-        self._trainer.give(self._order(resume_from))
+        begins_with = self._writer.insist(self._find_initial_weights)
+        initial_weights = None
+        try:
+            resume_from = self._fetch_snapshot() if self._lease.attempt > 1 else None
+            if begins_with is not None and resume_from is None:
+                initial_weights = self._fetch(begins_with)
+        except Unavailable as error:
+            return self._without_store(error)
+        except OSError as error:
+            reason = message("run.file_error", detail=str(error.strerror or error))
+            return Failed(error_kind="storage", reason=reason, unfit_for="everything")
+        except WeightsGone as error:
+            return Failed(error_kind="weights_gone", reason=error.reason)
+        self._trainer.give(self._order(resume_from, initial_weights, begins_with))
         self._fence.order_given()
         self._watch.begin()
         self._resources.begin(self._trainer.process_ids)
@@ -160,6 +170,11 @@ class Supervisor:
             *(slot.device.name for slot in self._slots),
         ]
         self._writer.log(f"Attempt {self._lease.attempt} starts on {', '.join(where)}.")
+        if begins_with is not None and resume_from is None:
+            self._writer.log(
+                f"It begins with the weights of run {begins_with.source_id}, epoch "
+                f"{begins_with.epoch}."
+            )
         self._writer.postpone()
         return None
 
@@ -172,7 +187,32 @@ class Supervisor:
             self._writer.record(line)
         return path
 
-    def _order(self, resume_from: Path | None) -> Order:
+    def _find_initial_weights(self) -> Initial | None:
+        """The weights of another run that this one begins with, where it does."""
+        with self._context.database.reading() as session:
+            return initial.of(session, self._lease.job_id)
+
+    def _fetch(self, found: Initial) -> Path:
+        """Fetch the weights that the run begins with.
+
+        Raises:
+            WeightsGone: they are gone or damaged.
+            Unavailable: the store is away.
+        """
+        fetch = partial(
+            snapshot_transfer.fetch_initial,
+            self._context.storage,
+            found.blob,
+            self._trainer.scratch,
+        )
+        path = self._store.run(fetch)
+        if path is None:
+            raise WeightsGone(message("weights.gone", job_id=found.source_id))
+        return path
+
+    def _order(
+        self, resume_from: Path | None, initial_weights: Path | None, begins_with: Initial | None
+    ) -> Order:
         return Order(
             spec=TrainingSpec.model_validate(self._lease.spec),
             data=self._context.settings.data_folder,
@@ -181,6 +221,8 @@ class Supervisor:
             precision=self._lease.needs.precision,
             threads=self._slots[0].threads,
             resume_from=resume_from,
+            initial_weights=initial_weights,
+            initial_sha256=begins_with.blob.sha256 if begins_with else None,
             report_every_step=self._context.settings.report_every_step,
             ends_at=self._fence.ends_at,
         )

@@ -71,6 +71,9 @@ class ReportWriter:
     def record(self, report: Report) -> None:
         """Keep a report for the next write."""
         self._recorder.record(report)
+        if isinstance(report, Started):  # its moment is that of the write
+            self._write_due = min(self._write_due, time.monotonic() + FIRST_WRITE_AFTER_S)
+            self._is_postponed = True
         if self._is_postponed and not isinstance(report, Started | Line):
             self._is_postponed = False  # the first batch is done: whoever waits shall see it
             self._write_due = 0.0

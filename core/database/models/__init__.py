@@ -21,7 +21,13 @@ from core.database.models.accounts import (
 )
 from core.database.models.derived import DerivedFile
 from core.database.models.duties import Duty
-from core.database.models.files import Artifact, Snapshot, UnnamedBlob, artifact_kind
+from core.database.models.files import (
+    Artifact,
+    InitialWeights,
+    Snapshot,
+    UnnamedBlob,
+    artifact_kind,
+)
 from core.database.models.filters import SavedFilter
 from core.database.models.instances import Instance
 from core.database.models.jobs import (
@@ -98,6 +104,7 @@ __all__ = [
     "Evaluation",
     "FailedLogin",
     "Identity",
+    "InitialWeights",
     "Instance",
     "Invitation",
     "Job",

@@ -50,6 +50,27 @@ class Artifact(Base):
     __table_args__ = ({"sqlite_autoincrement": True},)
 
 
+class InitialWeights(Base):
+    """The weights that a job begins with, where it begins with those that a run has published.
+
+    It names their blob, so that they are there as long as the job is, whatever becomes of that run.
+    """
+
+    __tablename__ = "initial_weights"
+
+    job_id: Mapped[int] = mapped_column(
+        ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    source_id: Mapped[int] = mapped_column(BigInteger)
+    """The run that published them; it may be purged since."""
+    epoch: Mapped[int]
+    """Of that run, the epoch that they are of."""
+    size: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64), index=True)
+
+    __table_args__ = (Index(None, "source_id", "job_id"),)
+
+
 class UnnamedBlob(Base):
     """A file of the blob store that no run names: it is deleted when it is due, and tried again.
 

@@ -156,3 +156,13 @@ def test_a_run_without_a_file_says_so(trainyard):
 
     assert result.exit_code == 1
     assert "is queued and has no file" in result.stderr
+
+
+def test_a_run_begins_with_the_weights_of_another(trainyard, finished):
+    refused = trainyard("submit", "--preset", "quick", "--weights-from", "99")
+    made = trainyard("submit", "--preset", "quick", "--weights-from", finished)
+
+    assert refused.exit_code == 2
+    assert "weights_from: there is no run 99" in refused.stderr
+    assert made.exit_code == 0, made.output
+    assert f"the weights of run {finished}" in trainyard("show", "2").stdout

@@ -35,6 +35,7 @@ JOB = {
     *("desired_at", "desired_by", "devices", "validation_loss", "validation_accuracy"),
     *("stop", "stop_reason", "micro_batch", "gives_way"),
     *("last_heard_at", "resume_point", "owner", "tags", "notes", "private", "cloned_from"),
+    "weights_from",
     *("train_loss_over", "published_epoch", "last_epoch", "deleted_at", "purge_at"),
 }
 

@@ -78,6 +78,22 @@ def test_the_first_write_waits_for_the_first_batch(writer, recorder, clock):
     assert len(written) == 4
 
 
+def test_that_training_began_is_written_with_the_first_batch_whatever_came_before(
+    writer, recorder, clock
+):
+    writer.log("Fetching a dataset.")
+    writer.write_if_due()
+
+    clock.now += 0.3
+    writer.record(reported.started())
+    writer.write_if_due()
+    clock.now += 0.01
+    writer.record(first_batch())
+    writer.write_if_due()
+
+    assert [len(written) for written in recorder.flushes] == [1, 2]
+
+
 def test_a_first_batch_that_takes_long_is_not_waited_for(writer, recorder, clock):
     writer.log("Claimed.")
     writer.postpone()

@@ -9,7 +9,7 @@ from pydantic import Field
 from sqlalchemy.orm import Session
 
 from core import queries
-from core.database.models import Attempt, Clone, Epoch, Job
+from core.database.models import Attempt, Clone, Epoch, InitialWeights, Job
 from core.jobs import preemption, snapshots, status
 from core.jobs.snapshots import SnapshotRef
 from core.jobs.status import QueueStatus
@@ -145,6 +145,10 @@ class JobShape(Shape):
     cloned_from: Annotated[
         int | None, Field(description="The run that it began as a copy of; null in lists.")
     ]
+    weights_from: Annotated[
+        int | None,
+        Field(description="The run with whose published weights it begins; null in lists."),
+    ]
     devices: int
     attempt: int
     created_at: Timestamp
@@ -210,6 +214,7 @@ class JobShape(Shape):
         micro_batch: int | None = None,
         last: Epoch | None = None,
         cloned_from: int | None = None,
+        weights_from: int | None = None,
     ) -> JobShape:
         """The shape of a job, with its worker's name, why it waits, and where it can resume."""
         stop = Reason.of(row.stop_reason) if row.stop_reason else None
@@ -219,6 +224,7 @@ class JobShape(Shape):
             **{name: getattr(row, name) for name in _AS_STORED},
             private=row.is_private,
             cloned_from=cloned_from,
+            weights_from=weights_from,
             progress=Progress.of(row),
             train_loss=_train_loss(row),
             train_loss_over=_train_loss_over(row),
@@ -260,6 +266,7 @@ def _train_loss_over(row: Job) -> Literal["epoch", "batches"] | None:
 _MADE = {
     "private",
     "cloned_from",
+    "weights_from",
     "progress",
     "train_loss",
     "train_loss_over",
@@ -297,7 +304,7 @@ def waiting_keys(session: Session, job_ids: Sequence[int]) -> dict[int, str]:
 
 
 def whole_job(
-    session: Session, row: Job, worker_name: str | None, *, is_copy: bool = True
+    session: Session, row: Job, worker_name: str | None, *, has_relatives: bool = True
 ) -> JobShape:
     """A job by itself: besides, where it can resume, how it computes, and its last epoch.
 
@@ -305,14 +312,15 @@ def whole_job(
         session: where to look.
         row: the job.
         worker_name: of the worker that runs it.
-        is_copy: whether it may have begun as a copy of another.
+        has_relatives: whether it may have begun as a copy of another, or with its weights.
     """
     waits = status.explain(session, [row]).get(row.id)
     has_begun = row.attempt > 0  # one that was submitted a moment ago has nothing of an attempt
     newest = next(iter(snapshots.newest_first(session, row.id)), None) if has_begun else None
     attempt = session.get(Attempt, (row.id, row.attempt)) if has_begun else None
     micro_batch = attempt.micro_batch if attempt else None
-    parent = session.get(Clone, row.id) if is_copy else None
+    parent = session.get(Clone, row.id) if has_relatives else None
+    begun_with = session.get(InitialWeights, row.id) if has_relatives else None
     return JobShape.of(
         row,
         worker_name,
@@ -322,6 +330,7 @@ def whole_job(
         micro_batch,
         _last_epoch(session, row),
         parent.parent_id if parent else None,
+        begun_with.source_id if begun_with else None,
     )
 
 

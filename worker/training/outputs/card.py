@@ -46,6 +46,8 @@ class Results:
     threads: int
     reason: str | None
     """Why the run ended before its last epoch, or None where it did not."""
+    initial_sha256: str | None = None
+    """SHA-256 of the published file with whose weights the run began; None: with random ones."""
     last: Content | None = None
     """The metrics of the last epoch, where its weights are not those that are published."""
 
@@ -106,6 +108,7 @@ def content(
             "device": results.device,
             "precision": results.precision,
             "threads": results.threads,
+            "initial_weights": results.initial_sha256,
         },
         "versions": _versions(),
         "spec": spec.model_dump(mode="json"),
@@ -315,6 +318,11 @@ def _training(card: Content) -> Iterator[str]:
             f"The last one, epoch {last['epoch']}, is not published: its test accuracy was "
             f"{formats.percent(last['test_accuracy'])}, that of the published weights is "
             f"{formats.percent(card['metrics']['test_accuracy'])}."
+        )
+    if training["initial_weights"]:
+        yield (
+            "It began with the weights of another run, not with random ones; SHA-256 of their "
+            f"file: `{training['initial_weights']}`."
         )
     if training["reason"]:
         yield f"Why it ended there: {training['reason']}"

@@ -58,6 +58,8 @@ def run(link: Link, pulse: Pulse) -> None:
             device=device,
             threads=order.threads,
             precision=order.precision,
+            initial_weights=order.initial_weights,
+            initial_sha256=order.initial_sha256,
             report=link.report,
             report_every_step=order.report_every_step,
             stop_requested=link.stop_requested,

@@ -30,6 +30,10 @@ class RunContext:
     """The threads that it may compute with on a CPU."""
     precision: Precision | None = None
     """The precision that the run began in, where its spec says `auto`; None: it begins now."""
+    initial_weights: Path | None = None
+    """The `.pt` of a run whose weights are loaded; None: random ones, or those of a snapshot."""
+    initial_sha256: str | None = None
+    """SHA-256 of that file, after a resume too; None: the run began with random weights."""
     report: Callable[[Report], None]
     """Takes each report of rank 0; must not be slow."""
     report_every_step: bool = False

@@ -104,6 +104,7 @@ def _results(
         device=log_messages.device_name(context.device),
         precision=components.stepper.precision,
         threads=components.sharding.threads,
+        initial_sha256=context.initial_sha256,
         reason=progress.stop_reason.text if progress.stop_reason else None,
         last=asdict(progress.last) if progress.last.epoch != published.epoch else None,
     )

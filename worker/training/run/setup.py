@@ -17,7 +17,7 @@ from worker.training import random
 from worker.training.data import datasets
 from worker.training.data.batches import Batches
 from worker.training.data.datasets import Images
-from worker.training.model import network
+from worker.training.model import initial, network
 from worker.training.model.ema import Average
 from worker.training.optim.optimizers import Optimization, build_optimization
 from worker.training.optim.schedule import LearningRate
@@ -111,6 +111,8 @@ def build_components(
     spec, device = context.spec, context.device
     random.seed_torch(spec.seed, device)
     built = network.build(spec.model, DATASETS[spec.dataset], normalize=spec.data.normalize)
+    if context.initial_weights is not None:
+        initial.load(built, context.initial_weights)
     trained = built.to(memory_format=torch.channels_last).to(device)
     trained.train()
     optimization = build_optimization(spec.optimizer, trained)

@@ -114,6 +114,7 @@ def test_it_holds_what_the_run_was(tmp_path):
         "device": "CPU",
         "precision": "fp32",
         "threads": 1,
+        "initial_weights": None,
     }
     assert content["versions"]["torch"] == torch.__version__
     assert list(content["versions"])[:3] == ["python", "torch", "trainyard"]

@@ -66,7 +66,7 @@ def run(data_folder, tmp_path):
     """Trains, and saves and stops before the given numbers of batches; gives all reports."""
     numbers = itertools.count()
 
-    def train_once(spec, stop_before, resume_from):
+    def train_once(spec, stop_before, resume_from, initial_weights=None):
         scratch = tmp_path / str(next(numbers))
         scratch.mkdir()
         reports, asked = [], itertools.count()
@@ -77,6 +77,7 @@ def run(data_folder, tmp_path):
                     data=data_folder,
                     scratch=scratch,
                     device=torch.device("cpu"),
+                    initial_weights=None if resume_from else initial_weights,
                     report=reports.append,
                     stop_requested=lambda: "save" if next(asked) == stop_before else None,
                 ),
@@ -84,11 +85,11 @@ def run(data_folder, tmp_path):
             )
         return reports
 
-    def train_in_parts(changes, stops=()):
+    def train_in_parts(changes, stops=(), initial_weights=None):
         spec = resolve("tutorial", BASE | changes)
         parts, resume_from = [], None
         for stop_before in (*stops, None):
-            reports = train_once(spec, stop_before, resume_from)
+            reports = train_once(spec, stop_before, resume_from, initial_weights)
             parts.append(reports)
             if saved := of(Saved, reports):
                 resume_from = saved[-1].path
@@ -116,6 +117,18 @@ def measured(parts):
 def weights(parts):
     [finished] = of(Finished, parts[-1])
     return finished.weights_sha256
+
+
+def test_a_run_that_began_with_the_weights_of_another_resumes_without_them(run, tmp_path):
+    [before] = of(Finished, run({"seed": 3, "epochs": 1})[-1])
+    path = next(Path(file.path) for file in before.files if file.format == "pt")
+
+    undisturbed = run({}, initial_weights=path)
+    resumed = run({}, stops=(10, 30), initial_weights=path)
+
+    assert weights(resumed) == weights(undisturbed)
+    assert measured(resumed) == measured(undisturbed)
+    assert weights(run({})) != weights(undisturbed)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
