@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from core.accounts import history, passwords, throttle
@@ -14,7 +14,7 @@ from core.characters import has_controls, turns_text
 from core.database.clock import now
 from core.database.dialects import is_postgresql
 from core.database.engine import Database
-from core.database.models import PERSON_LENGTH, Login, Person
+from core.database.models import PERSON_LENGTH, Invitation, Login, Person
 from core.errors import Conflict, Forbidden, InvalidInput, NotFound
 from core.jobs.actors import Actor, may
 from core.messages import message
@@ -125,7 +125,7 @@ def add(session: Session, name: str, role: Role, password: str | None) -> Person
 
 
 def set_role(database: Database, actor: Actor, name: str, role: str) -> Person:
-    """Give somebody a role.
+    """Give somebody a role; the links that a former administrator has made work no more.
 
     Raises:
         Forbidden: the actor is no administrator.
@@ -143,12 +143,16 @@ def set_role(database: Database, actor: Actor, name: str, role: str) -> Person:
             _refuse_last_administrator(session, person)
         payload = {"former": person.role, "role": wanted}
         person.role = wanted
+        if wanted != "administrator":
+            _end_links(session, Invitation.invited_by == person.name)
         history.append(session, actor, "role_changed", person.name, payload)
     return person
 
 
 def disable(database: Database, actor: Actor, name: str) -> Person:
     """Shut somebody out: their logins end now, and their tokens are refused until they are let in.
+
+    The links that they have made, and those by which they would get a new password, work no more.
 
     Raises:
         Forbidden: the actor is no administrator.
@@ -162,6 +166,8 @@ def disable(database: Database, actor: Actor, name: str) -> Person:
             _refuse_last_administrator(session, person)
             session.execute(update(Person).where(Person.id == person.id).values(disabled_at=now()))
             session.execute(delete(Login).where(Login.person_id == person.id))
+            _end_links(session, Invitation.invited_by == person.name)
+            _end_links(session, Invitation.person_id == person.id)
             session.refresh(person)
             history.append(session, actor, "disabled", person.name)
     return person
@@ -230,9 +236,13 @@ def change_password(
 def set_password(
     session: Session, person: Person, password: str, *, kept_login: int | None = None
 ) -> None:
-    """Give somebody a password that is good enough; their logins end, but for one."""
+    """Give somebody a password that is good enough; their logins end, but for one.
+
+    So do the links by which they would get another.
+    """
     passwords.refuse_weak(password, person.name)
     person.password_hash = passwords.hashed(password)
+    _end_links(session, Invitation.person_id == person.id)
     end_logins(session, person, kept_login)
 
 
@@ -240,6 +250,12 @@ def end_logins(session: Session, person: Person, kept: int | None = None) -> Non
     """End the logins of somebody, but for one."""
     ended = delete(Login).where(Login.person_id == person.id)
     session.execute(ended if kept is None else ended.where(Login.id != kept))
+
+
+def _end_links(session: Session, which: ColumnElement[bool]) -> None:
+    """Let some links that nobody has used work no more."""
+    unused = update(Invitation).where(Invitation.used_at.is_(None), which)
+    session.execute(unused.values(used_at=now()).execution_options(synchronize_session=False))
 
 
 def _refuse_last_administrator(session: Session, person: Person) -> None:

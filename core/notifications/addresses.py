@@ -20,6 +20,9 @@ Address = IPv4Address | IPv6Address
 
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
 """IPv6 addresses that a gateway turns into the IPv4 address in their last bits (RFC 6052)."""
+_NOT_FOR_US = [ipaddress.ip_network(each) for each in ("192.88.99.0/24", "fec0::/10", "3fff::/20")]
+"""What `ipaddress` of some Pythons takes for global: former relays of 6to4 (RFC 7526), former
+site-local addresses (RFC 3879), and those of documentations (RFC 9637)."""
 
 
 class Refused(TrainyardError):
@@ -75,6 +78,8 @@ def permitted(
 def is_private(address: Address) -> bool:
     """Whether an address leads to this machine, its network, or no single machine at all."""
     meant = _meant(address)
+    if any(meant in network for network in _NOT_FOR_US):
+        return True
     return not meant.is_global or meant.is_multicast or meant.is_reserved or meant.is_unspecified
 
 

@@ -499,10 +499,15 @@ def refuse_unseen(session: Session, job_id: int, seen_by: str) -> None:
 
     Of one that is not there nothing is said here.
     """
+    if is_hidden(session, job_id, seen_by):
+        raise _unknown(session, job_id)
+
+
+def is_hidden(session: Session, job_id: int, seen_by: str) -> bool:
+    """Whether a job is a private one of somebody else."""
     is_others = Job.is_private.is_(True) & (Job.owner != seen_by)
     wanted = select(Job.id).where(Job.id == min(job_id, LARGEST_KEY), is_others)
-    if session.scalar(wanted) is not None:
-        raise _unknown(session, job_id)
+    return session.scalar(wanted) is not None
 
 
 def owners_of_private(session: Session, job_ids: Sequence[int]) -> dict[int, str]:

@@ -81,7 +81,9 @@ def submit_many() -> tuple[Response, int]:
 def _as_queued(job: Job, *, has_relatives: bool) -> shapes.JobShape:
     try:
         with current().database.reading() as session:
-            return shapes.whole_job(session, job, None, has_relatives=has_relatives)
+            return shapes.whole_job(
+                session, job, None, has_relatives=has_relatives, seen_by=current().seen_by
+            )
     except DatabaseUnavailable:  # since the submit: an error would say that nothing is queued
         return shapes.JobShape.of(job, None)
 
@@ -119,7 +121,7 @@ def changed(job_id: int) -> Response:
 
 def _as_it_is(job_id: int) -> shapes.JobShape:
     with current().database.reading() as session:
-        return shapes.whole_job(session, *queries.job(session, job_id))
+        return shapes.whole_job(session, *queries.job(session, job_id), seen_by=current().seen_by)
 
 
 @blueprint.patch("/jobs/<int:job_id>")

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Hashable, Iterator
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -31,6 +31,7 @@ from webui.live.topics import (
     Look,
     Place,
     Topic,
+    may_see,
     owners_of_private,
     pulse,
     waiting_key,
@@ -246,8 +247,15 @@ class Hub:
         jobs = [event.data for event in events if event.name == "job"]
         if jobs:
             channel.waiting_key = waiting_key(jobs[-1])
+            self._end_for_whom_it_is_private(jobs[-1])
         if look.seen != channel.place or look.is_over != channel.is_over:
             channel.publish(Look(events, look.seen, is_whole=True, is_over=look.is_over))
+
+    def _end_for_whom_it_is_private(self, job: Mapping[str, Any]) -> None:
+        """End the streams of those who may see a run no more, before they are sent what it is."""
+        for each in list(self._connections):
+            if job["id"] in each.job_ids and not may_see(each.seen_by, job):
+                each.leave()
 
     @contextlib.contextmanager
     def _faults_of(self, channel: Channel) -> Iterator[None]:

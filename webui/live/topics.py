@@ -148,6 +148,11 @@ def owners_of_private(database: Database, job_ids: Collection[int]) -> Mapping[i
         return queries.owners_of_private(session, sorted(job_ids))
 
 
+def may_see(seen_by: str | None, job: Mapping[str, Any]) -> bool:
+    """Whether a run, as it is sent, may be sent to somebody; None: who sees every run."""
+    return seen_by is None or not job["private"] or job["owner"] == seen_by
+
+
 def waiting_key(job: shapes.JSON) -> str | None:
     """What changes where a job waits for another reason; None where it does not wait."""
     status = job["queue_status"]

@@ -14,7 +14,7 @@ from webui.live.channel import Channel, Entry, encoded
 from webui.live.hub import Hub
 from webui.live.news import Event
 from webui.live.subscription import Subscription
-from webui.live.topics import HistoryTopic, JobTopic, Look, Place, Topic, waiting_key
+from webui.live.topics import HistoryTopic, JobTopic, Look, Place, Topic, may_see, waiting_key
 
 RECONNECT_AFTER_MS = 1500
 RETRY = f"retry: {RECONNECT_AFTER_MS}\n\n".encode()
@@ -56,7 +56,7 @@ class Viewer:
                 self._news.clear()
                 text = await self._next()
                 self._lines = [line for line in self._lines if not line.is_over]
-                if text:
+                if text and not self._has_left:
                     await self._send(text)
                 elif self._lines and not self._is_over:
                     await self._news.wait()
@@ -172,6 +172,10 @@ class Line:
         if self._number is not None:
             return b""
         look = await self._hub.catch_up(self._topic, self._place)
+        jobs = [event.data for event in look.events if event.name == "job"]
+        if not all(may_see(self._viewer.seen_by, job) for job in jobs):
+            self._viewer.leave()  # it has become private: whoever comes back finds none
+            return b""
         self._place, self._is_whole, self.is_over = look.seen, look.is_whole, look.is_over
         _note_line(channel, look)
         return self._encoded(look.events)

@@ -12,7 +12,7 @@ from flask_wtf.csrf import CSRFError
 from core import previews, queries
 from core.database.models import Job
 from core.errors import InvalidInput, Unavailable
-from core.jobs import initial, lifecycle
+from core.jobs import lifecycle
 from core.languages.texts import unfilled
 from core.messages import message
 from core.spec import presets
@@ -56,7 +56,8 @@ def _job(number: str) -> tuple[Job, int | None]:
         if parts.seen_by is not None:
             queries.refuse_unseen(session, int(number), parts.seen_by)
         job, _ = queries.job(session, int(number))
-        return job, initial.sources(session, [job.id]).get(job.id)
+        source = queries.weights_source(session, job.id, parts.seen_by)
+        return job, source.id if source else None
 
 
 def _with_source(form: Form) -> Form:

@@ -47,7 +47,7 @@ def report(job_id: int) -> str:
         groups, rest = described(row.spec)
         return render_template(
             "run/report.html",
-            job=whole_job(session, row, worker).as_json(),
+            job=whole_job(session, row, worker, seen_by=current().seen_by).as_json(),
             validated=facts.has_validation(row.spec),
             took_s=_took_s(attempts),
             device=next((each.device for each, _ in reversed(attempts) if each.device), None),

@@ -56,7 +56,7 @@ def job(job_id: int) -> str:
     # repeatable: the position is that of everybody who has seen this revision
     with current().database.reading(repeatable=True) as session:
         row, worker = queries.job(session, job_id)
-        shown = whole_job(session, row, worker).as_json()
+        shown = whole_job(session, row, worker, seen_by=current().seen_by).as_json()
         given = {
             "job": shown,
             "instance": instance_of(session),
@@ -229,7 +229,7 @@ def ask_to_cancel(job_id: int) -> str | Response:
         if row.state in FINAL:
             return to_run(job_id)
         refuse_unless_allowed(current().actor, "cancel", row)
-        shown = whole_job(session, row, worker).as_json()
+        shown = whole_job(session, row, worker, seen_by=current().seen_by).as_json()
         return render_template("run/cancel.html", job=shown, instance=instance_of(session))
 
 

@@ -72,3 +72,45 @@ def test_the_first_account_has_a_link_of_its_own_and_later_ones_none(database, j
 
     assert invitations.accept(database, secret, "ada", PASSWORD).role == "administrator"
     assert invitations.invite_first(database) is None
+
+
+def is_open(database, secret):
+    with database.reading() as session:
+        try:
+            invitations.find(session, secret)
+        except Gone:
+            return False
+    return True
+
+
+@pytest.mark.parametrize("end", ["disable", "demote"])
+def test_the_links_of_a_former_administrator_work_no_more(database, ada, join, end):
+    evil = join("evil", "administrator")
+    join("eve")
+    links = [
+        invitations.invite(database, evil, "administrator"),
+        invitations.invite_to_reset(database, evil, "ada"),
+        invitations.invite_to_reset(database, evil, "eve"),
+    ]
+    others = invitations.invite(database, ada, "member")
+
+    if end == "disable":
+        people.disable(database, ada, "evil")
+    else:
+        people.set_role(database, ada, "evil", "member")
+
+    assert [is_open(database, each) for each in (*links, others)] == [False, False, False, True]
+
+
+def test_a_link_to_a_new_password_works_no_more_once_there_is_one_or_its_person_is_out(
+    database, ada, join
+):
+    eve, bob = join("eve"), join("bob")
+    links = [invitations.invite_to_reset(database, ada, name) for name in ("eve", "eve", "bob")]
+
+    people.change_password(
+        database, eve, PASSWORD, f"{PASSWORD} too", kept_login=None, address="127.0.0.1"
+    )
+    people.disable(database, ada, bob.name)
+
+    assert [is_open(database, each) for each in links] == [False] * 3

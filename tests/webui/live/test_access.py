@@ -12,6 +12,7 @@ from core.jobs import editing
 from tests.serving import serving
 from tests.webui.people import PASSWORD, shared
 from webui import access
+from webui.context import of
 from webui.live import hub as hub_module
 from webui.live.topics import HistoryTopic
 
@@ -126,6 +127,24 @@ def test_a_stream_of_a_run_that_becomes_private_ends_for_others(place, address, 
         rest_of(events)
 
     assert status(address, f"/api/v1/jobs/{run}/events", shown) == 404
+
+
+@pytest.mark.parametrize("path", ["/api/v1/jobs/{run}/events", "/api/v1/streams?job={run}"])
+def test_nothing_of_a_private_run_is_sent_to_others_who_watch_it(
+    place, address, eve, run, path, monkeypatch
+):
+    monkeypatch.setattr(hub_module, "LOOK_EVERY_S", SECONDS)  # none of these looks ends them
+    shown, _ = by_token(place, place.join("bob"))
+    own, _ = by_token(place, eve)
+    path = path.format(run=run)
+    with watching(address, path, shown) as events, watching(address, path, own) as of_eve:
+        next(events)
+        next(of_eve)
+        editing.edit(place.database, run, eve, private=True)
+        editing.edit(place.database, run, eve, notes="a secret")
+        of(place.app).wakeups.announce("changed", run)
+        assert "a secret" in next(each.data for each in of_eve if "a secret" in each.data)
+        assert not [each.data for each in events if "a secret" in each.data]
 
 
 def test_lists_of_others_are_told_that_a_run_is_no_longer_there_and_nothing_else(place, eve, run):

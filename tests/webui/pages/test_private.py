@@ -77,6 +77,18 @@ def test_a_clone_tells_nothing_of_a_private_run_of_somebody_else(place, submit):
     assert (clone["private"], clone["cloned_from"]) == (False, None)
 
 
+def test_a_run_that_has_become_private_is_no_longer_named_by_its_clones_and_heirs(place, submit):
+    eve, bob = place.browser("eve"), place.browser("bob")
+    run = submit("eve")
+    clone = submit("bob", cloned_from=run)
+    assert bob.get(f"/api/v1/jobs/{clone}").json["cloned_from"] == run
+
+    eve.patch(f"/api/v1/jobs/{run}", json={"private": True})
+
+    assert bob.get(f"/api/v1/jobs/{clone}").json["cloned_from"] is None
+    assert eve.get(f"/api/v1/jobs/{clone}").json["cloned_from"] == run
+
+
 def test_its_owner_changes_who_sees_a_run_and_its_history_says_so(place, submit):
     run = submit("eve")
     eve, bob = place.browser("eve"), place.browser("bob")

@@ -286,6 +286,10 @@ _MADE = {
 _AS_STORED = [name for name in JobShape.model_fields if name not in _MADE]
 
 
+EVERYBODY = ""
+"""The name of nobody: what is told to it may be told to everybody."""
+
+
 def list_of_jobs(session: Session, page: Page[tuple[Job, str | None]]) -> Listing[JobShape]:
     """A list of jobs."""
     rows = [row for row, _ in page.items]
@@ -304,7 +308,12 @@ def waiting_keys(session: Session, job_ids: Sequence[int]) -> dict[int, str]:
 
 
 def whole_job(
-    session: Session, row: Job, worker_name: str | None, *, has_relatives: bool = True
+    session: Session,
+    row: Job,
+    worker_name: str | None,
+    *,
+    has_relatives: bool = True,
+    seen_by: str | None = EVERYBODY,
 ) -> JobShape:
     """A job by itself: besides, where it can resume, how it computes, and its last epoch.
 
@@ -313,6 +322,7 @@ def whole_job(
         row: the job.
         worker_name: of the worker that runs it.
         has_relatives: whether it may have begun as a copy of another, or with its weights.
+        seen_by: who is not to be told of private runs of others; None: who sees every run.
     """
     waits = status.explain(session, [row]).get(row.id)
     has_begun = row.attempt > 0  # one that was submitted a moment ago has nothing of an attempt
@@ -329,9 +339,16 @@ def whole_job(
         newest,
         micro_batch,
         _last_epoch(session, row),
-        parent.parent_id if parent else None,
-        begun_with.source_id if begun_with else None,
+        _told(session, parent.parent_id if parent else None, seen_by),
+        _told(session, begun_with.source_id if begun_with else None, seen_by),
     )
+
+
+def _told(session: Session, job_id: int | None, seen_by: str | None) -> int | None:
+    """The number of a run, unless it is private to others; one that was purged is not any more."""
+    if job_id is None or seen_by is None:
+        return job_id
+    return None if queries.is_hidden(session, job_id, seen_by) else job_id
 
 
 def _last_epoch(session: Session, row: Job) -> Epoch | None:
