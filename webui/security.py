@@ -111,7 +111,8 @@ class Gate:
         site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
         if site == "same-origin":
             return  # the browser knows it by the address that it shows, whatever a proxy made of it
-        if site == "cross-site" or (origin is not None and not self._is_ours(origin)):
+        is_foreign = site == "cross-site" or (site == "same-site" and origin is None)
+        if is_foreign or (origin is not None and not self._is_ours(origin)):
             raise Forbidden(message("request.from_another_site"))
 
     def _is_ours(self, origin: str) -> bool:

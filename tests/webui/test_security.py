@@ -190,6 +190,7 @@ def posted(settings: Settings, base="http://trains.example", **headers) -> int:
         # a browser tells it by the address that it shows
         ("trains.example", {"Origin": f"http://{PROXIED}", "Sec_Fetch_Site": "same-origin"}, 200),
         ("trains.example", {"Origin": f"http://{PROXIED}", "Sec_Fetch_Site": "same-site"}, 403),
+        ("trains.example", {"Sec_Fetch_Site": "same-site"}, 403),
     ],
 )
 def test_a_form_comes_through_a_proxy_that_drops_the_port_where_the_settings_name_it(
