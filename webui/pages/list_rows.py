@@ -14,6 +14,8 @@ MOST = 3
 """Differences that are shown of a run."""
 
 
+SCREENFUL = 12
+"""Rows without which the page is not drawn for the first time."""
 STRETCH = 20
 """Rows that a browser draws, or leaves alone, as one part of the page: so many on the average."""
 

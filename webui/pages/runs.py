@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from flask import Response, make_response, redirect, render_template, request, url_for
@@ -25,13 +26,14 @@ from webui.api.requests import args_of, selection
 from webui.api.shapes import JSON, list_of_jobs
 from webui.context import current
 from webui.pages import list_columns, list_view
-from webui.pages.blueprint import CHOICES, blueprint, whole_or_part
+from webui.pages.blueprint import CHOICES, blueprint
 from webui.pages.list_columns import Column, cells
 from webui.pages.list_groups import SeedGroup
-from webui.pages.list_rows import namesakes, stretches
+from webui.pages.list_rows import SCREENFUL, namesakes, stretches
 from webui.pages.list_view import COOKIE, View, chosen_in, query_of, view_of_request
 from webui.pages.outcome import undone
 from webui.pages.sparkline import POINTS, Sparkline, sparkline
+from webui.streaming import stream
 
 MOST_COUNTED = 1000
 """Runs that are counted to say how many there are; of more it is only said that there are more."""
@@ -57,46 +59,41 @@ def runs() -> Response:
     asked, cursor = selection(), request.args.get("cursor", "")
     is_part = "part" in request.args
     with current().database.reading() as session:
-        found = _page(session, asked, view, cursor)
         counts = queries.counts_of_states(session, asked, MOST_COUNTED)
         newest = events.newest_id(session)
         instance = instance_of(session)
         total = _total(session, asked, counts)
         known_tags = [] if is_part else queries.newest_tags(session, current().seen_by)
         kept = saved_filters.of_owner(session, current().actor.name)
-    response = make_response(
-        render_template(
-            whole_or_part("runs/page.html", "runs/_list.html"),
-            rows=found.rows,
-            stretches=stretches(found.rows),
-            view=view,
-            newest_event=newest,
-            instance=instance,
-            chosen=view.chosen,
-            filtered=[name for name in view.chosen if name in CHOICES and name != "sort"],
-            states=STATES,
-            choices={"dataset": list(DATASETS), "model": facts.MODELS, "preset": list(PRESETS)},
-            column_choices=list_columns.choices(),
-            always=list_columns.always(),
-            measured=MEASURED,
-            total=total,
-            groups=found.groups,
-            counts={state: counted(count) for state, count in counts.items()},
-            most_counted=MOST_COUNTED,
-            most_at_once=actions.MOST_AT_ONCE,
-            limits=list_view.LIMITS,
-            known_tags=known_tags,
-            filter_titles=_filter_titles(),
-            none_of_these=dict.fromkeys(_filter_titles()),
-            undone=undone,
-            undo_s=current().settings.undo_hours * 3600.0,
-            cursor=cursor,
-            older=found.next,
-            newer=found.before,
-            saved=[_saved(each, view) for each in kept],
-        )
-    )
-    return response if is_part else _remembering(response, view)
+    awaited, page = _beginning(asked, view, cursor)
+    shown = {
+        "view": view,
+        "awaited": awaited,
+        "newest_event": newest,
+        "instance": instance,
+        "chosen": view.chosen,
+        "filtered": [name for name in view.chosen if name in CHOICES and name != "sort"],
+        "states": STATES,
+        "choices": {"dataset": list(DATASETS), "model": facts.MODELS, "preset": list(PRESETS)},
+        "column_choices": list_columns.choices(),
+        "always": list_columns.always(),
+        "measured": MEASURED,
+        "total": total,
+        "counts": {state: counted(count) for state, count in counts.items()},
+        "most_counted": MOST_COUNTED,
+        "most_at_once": actions.MOST_AT_ONCE,
+        "limits": list_view.LIMITS,
+        "known_tags": known_tags,
+        "filter_titles": _filter_titles(),
+        "none_of_these": dict.fromkeys(_filter_titles()),
+        "undone": undone,
+        "undo_s": current().settings.undo_hours * 3600.0,
+        "cursor": cursor,
+        "saved": [_saved(each, view) for each in kept],
+    }
+    if is_part:
+        return make_response(render_template("runs/_list.html", page=page(), flush=str, **shown))
+    return _remembering(stream("runs/page.html", ask=page, **shown), view)
 
 
 def counted(count: int) -> str:
@@ -153,15 +150,43 @@ class _Found:
     groups: int | None
     """Of all pages; None: they are not counted, or there are none."""
 
+    @property
+    def stretches(self) -> list[list[Mapping[str, Any]]]:
+        """The rows, in the parts that a browser draws."""
+        return stretches(self.rows)
 
-def _page(session: Session, asked: Selection, view: View, cursor: str) -> _Found:
+    @property
+    def awaited(self) -> str:
+        """The id of the last row of the first screenful."""
+        if not self.rows:
+            return ""
+        row = self.rows[:SCREENFUL][-1]
+        return f"{'group' if row['group'] else 'job'}-{row['run']['id']}"
+
+
+def _beginning(asked: Selection, view: View, cursor: str) -> tuple[str, Callable[[], _Found]]:
+    """The row with which the page is drawn for the first time, and what finds all of its rows.
+
+    What is no order or no cursor is refused here, before the head is sent, which has the status.
+    """
     if view.is_grouped:
-        page = queries.groups(session, asked, view.limit, cursor)
-        rows = _rows(session, page.items, view)
-        return _Found(rows, page.next, page.before, page.count)
-    found = queries.jobs(session, asked, view.limit, cursor)
-    before = queries.cursor_before(session, asked, view.limit, cursor) if cursor else None
-    return _Found(_rows(session, [[each] for each in found.items], view), found.next, before, None)
+        found = _page(asked, view, cursor)
+        return found.awaited, lambda: found
+    with current().database.reading() as session:
+        first = queries.jobs(session, asked, SCREENFUL, cursor).items
+    return f"job-{first[-1][0].id}" if first else "", partial(_page, asked, view, cursor)
+
+
+def _page(asked: Selection, view: View, cursor: str) -> _Found:
+    with current().database.reading() as session:
+        if view.is_grouped:
+            page = queries.groups(session, asked, view.limit, cursor)
+            rows = _rows(session, page.items, view)
+            return _Found(rows, page.next, page.before, page.count)
+        found = queries.jobs(session, asked, view.limit, cursor)
+        before = queries.cursor_before(session, asked, view.limit, cursor) if cursor else None
+        rows = _rows(session, [[each] for each in found.items], view)
+        return _Found(rows, found.next, before, None)
 
 
 def _rows(session: Session, groups: Sequence[Sequence[Member]], view: View) -> list[JSON]:
