@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -143,25 +143,15 @@ def _filter_titles() -> dict[str, str]:
 class _Found:
     """What stands on a page of the list."""
 
-    rows: Sequence[JSON]
+    count: int
+    """How many rows it has."""
+    stretches: Iterable[Sequence[JSON]]
+    """The rows, in the parts that a browser draws. They are made when they are asked for."""
     next: str | None
     before: str | None
     """The cursor of the page before; empty: that is the first; None: this is."""
-    groups: int | None
+    groups: int | None = None
     """Of all pages; None: they are not counted, or there are none."""
-
-    @property
-    def stretches(self) -> list[list[Mapping[str, Any]]]:
-        """The rows, in the parts that a browser draws."""
-        return stretches(self.rows)
-
-    @property
-    def awaited(self) -> str:
-        """The id of the last row of the first screenful."""
-        if not self.rows:
-            return ""
-        row = self.rows[:SCREENFUL][-1]
-        return f"{'group' if row['group'] else 'job'}-{row['run']['id']}"
 
 
 def _beginning(asked: Selection, view: View, cursor: str) -> tuple[str, Callable[[], _Found]]:
@@ -169,28 +159,60 @@ def _beginning(asked: Selection, view: View, cursor: str) -> tuple[str, Callable
 
     What is no order or no cursor is refused here, before the head is sent, which has the status.
     """
-    if view.is_grouped:
-        found = _page(asked, view, cursor)
-        return found.awaited, lambda: found
     with current().database.reading() as session:
+        if view.is_grouped:
+            rows, found = _groups(session, asked, view, cursor)
+            return _row_id(rows[:SCREENFUL][-1]) if rows else "", lambda: found
         first = queries.jobs(session, asked, SCREENFUL, cursor).items
     return f"job-{first[-1][0].id}" if first else "", partial(_page, asked, view, cursor)
 
 
+def _row_id(row: JSON) -> str:
+    return f"{'group' if row['group'] else 'job'}-{row['run']['id']}"
+
+
+def _groups(
+    session: Session, asked: Selection, view: View, cursor: str
+) -> tuple[list[JSON], _Found]:
+    page = queries.groups(session, asked, view.limit, cursor)
+    rows = _rows(session, page.items, view)
+    parts = stretches(rows, lambda row: int(row["run"]["id"]))
+    return rows, _Found(len(rows), parts, page.next, page.before, page.count)
+
+
 def _page(asked: Selection, view: View, cursor: str) -> _Found:
     with current().database.reading() as session:
-        if view.is_grouped:
-            page = queries.groups(session, asked, view.limit, cursor)
-            rows = _rows(session, page.items, view)
-            return _Found(rows, page.next, page.before, page.count)
         found = queries.jobs(session, asked, view.limit, cursor)
         before = queries.cursor_before(session, asked, view.limit, cursor) if cursor else None
-        rows = _rows(session, [[each] for each in found.items], view)
-        return _Found(rows, found.next, before, None)
+    return _Found(len(found.items), _stretches(found.items, view), found.next, before)
 
 
-def _rows(session: Session, groups: Sequence[Sequence[Member]], view: View) -> list[JSON]:
-    """The rows of a page: a run each, or a group of runs with those that it shows."""
+def _stretches(runs: Sequence[Member], view: View) -> Iterator[Sequence[JSON]]:
+    """The rows of runs, the first screenful before anything is asked of the others."""
+    differing = namesakes([{"id": job.id, "name": job.name, "spec": job.spec} for job, _ in runs])
+    parts = stretches(runs, lambda run: run[0].id)
+    enough = next((at for at in range(len(parts)) if sum(map(len, parts[:at])) >= SCREENFUL), None)
+    for batch in (parts[:enough], parts[enough:] if enough else []):
+        with current().database.reading() as session:
+            rows = _rows(session, [[run] for part in batch for run in part], view, differing)
+        made = iter(rows)
+        yield from ([next(made) for _ in part] for part in batch)
+
+
+def _rows(
+    session: Session,
+    groups: Sequence[Sequence[Member]],
+    view: View,
+    differing: Mapping[int, Sequence[Column]] | None = None,
+) -> list[JSON]:
+    """Rows of a page: a run each, or a group of runs with those that it shows.
+
+    Args:
+        session: where to look.
+        groups: the runs of each row.
+        view: how they are shown.
+        differing: what tells each from its namesakes; None: they are all here, and are compared.
+    """
     shown = list_of_jobs(session, Page([each for group in groups for each in group], None))
     by_id = {job.id: job.as_json() for job in shown.items}
     ids = [[job.id for job, _ in group] for group in groups]
@@ -200,9 +222,10 @@ def _rows(session: Session, groups: Sequence[Sequence[Member]], view: View) -> l
     heads = {
         group[0]: SeedGroup([by_id[each] for each in group]).name for group in ids if group[1:]
     }
-    differing = namesakes(
-        [by_id[each] | {"name": heads.get(each, by_id[each]["name"])} for each in drawn]
-    )
+    if differing is None:
+        differing = namesakes(
+            [by_id[each] | {"name": heads.get(each, by_id[each]["name"])} for each in drawn]
+        )
     # a member that is not drawn is written into no cell: of it only the group's numbers are made
     for job_id in drawn:
         own = [each for each in differing.get(job_id, ()) if _tells_apart(each, job_id in heads)]
