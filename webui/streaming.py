@@ -8,10 +8,10 @@ told on the page itself, which ends there.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
+from contextlib import closing
 from typing import Any
 
-from flask import Response, request, stream_template
+from flask import Response, request, stream_template, stream_with_context
 from flask_wtf.csrf import generate_csrf
 
 from webui.problems import broken
@@ -52,14 +52,24 @@ def _telling(pieces: Iterator[str]) -> Iterator[str]:
         raise
 
 
+def _joined(first: str, rest: Any) -> Iterator[str]:
+    """All pieces; where nobody takes the others any more, the request is over with the first."""
+    with closing(rest):
+        yield first
+        yield from rest
+
+
 def stream(template: str, **values: Any) -> Response:
     """A page in pieces, of which the first is made at once."""
     generate_csrf()  # its cookie leaves with the head, whichever piece has a form
     pieces = Pieces()
     texts = pieces.of(stream_template(template, flush=pieces.flush, **values))
     first = next(texts)
+    rest = stream_with_context(_telling(texts))
     request.environ[ENVIRON] = True
-    return Response(chain([first], _telling(texts)), mimetype="text/html")
+    response = Response(_joined(first, rest), mimetype="text/html")
+    response.headers["X-Accel-Buffering"] = "no"  # nginx in front passes each piece on
+    return response
 
 
 def is_in_pieces() -> bool:
