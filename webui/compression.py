@@ -63,9 +63,7 @@ def _compress_pieces(response: Response) -> Response:
     response.vary.add("Accept-Encoding")
     if request.accept_encodings.quality("gzip"):
         response.headers["Content-Encoding"] = "gzip"
-        pieces = response.iter_encoded()
-        response.call_on_close(response.response.close)  # type: ignore[union-attr]
-        response.response = _gzipped(pieces)
+        response.response = _gzipped(response.iter_encoded())
     return response
 
 

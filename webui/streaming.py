@@ -8,7 +8,7 @@ told on the page itself, which ends there.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
+from itertools import chain
 from typing import Any
 
 from flask import Response, request, stream_template, stream_with_context
@@ -52,22 +52,16 @@ def _telling(pieces: Iterator[str]) -> Iterator[str]:
         raise
 
 
-def _joined(first: str, rest: Any) -> Iterator[str]:
-    """All pieces; where nobody takes the others any more, the request is over with the first."""
-    with closing(rest):
-        yield first
-        yield from rest
-
-
 def stream(template: str, **values: Any) -> Response:
     """A page in pieces, of which the first is made at once."""
     generate_csrf()  # its cookie leaves with the head, whichever piece has a form
     pieces = Pieces()
     texts = pieces.of(stream_template(template, flush=pieces.flush, **values))
     first = next(texts)
-    rest = stream_with_context(_telling(texts))
+    rest: Any = stream_with_context(_telling(texts))
     request.environ[ENVIRON] = True
-    response = Response(_joined(first, rest), mimetype="text/html")
+    response = Response(chain([first], rest), mimetype="text/html")
+    response.call_on_close(rest.close)  # whoever leaves early, or asks for the head alone
     response.headers["X-Accel-Buffering"] = "no"  # nginx in front passes each piece on
     return response
 

@@ -177,6 +177,16 @@ def test_whoever_leaves_early_ends_the_request(app, client, many):
     assert ended == [1]
 
 
+def test_whoever_asks_for_the_head_alone_is_answered_by_it(app, client, many):
+    ended: list[int] = []
+    app.teardown_request(lambda _: ended.append(1))
+
+    answer = client.head("/?limit=500", buffered=True)
+
+    assert (answer.status_code, answer.data) == (200, b"")
+    assert ended == [1]
+
+
 def test_the_server_passes_each_piece_on_as_it_comes(app, many):
     with app.test_request_context("/?limit=500") as asked:
         answer = Answer(app, dict(asked.request.environ))
