@@ -23,6 +23,7 @@ from webui.addresses import largest_body
 from webui.live.hub import Hub
 from webui.live.subscription import ENVIRON, Subscription
 from webui.live.viewer import Viewer
+from webui.streaming import ENVIRON as IN_PIECES
 
 BODY_TIMEOUT_S = 60.0
 PART_BYTES = 256 * 1024
@@ -178,12 +179,12 @@ class Answer:
         return self._next()
 
     def _next(self) -> bytes:
-        """Some parts as one: a large answer takes a thread seldom."""
+        """Some parts as one: a large answer takes a thread seldom. A page in pieces waits not."""
         found = bytearray()
         try:
             for part in self._parts:
                 found += part
-                if len(found) >= PART_BYTES:
+                if len(found) >= PART_BYTES or (found and IN_PIECES in self._environ):
                     return bytes(found)
         except BaseException:
             self._end()

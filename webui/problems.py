@@ -141,6 +141,18 @@ def _on_surprise(error: Exception) -> Response:
     return refused(HTTPStatus.INTERNAL_SERVER_ERROR, message("request.failed"))
 
 
+def broken(error: Exception) -> str:
+    """What stands on a page, of which a part is sent already, where the rest cannot be made."""
+    status = (
+        HTTPStatus.SERVICE_UNAVAILABLE
+        if isinstance(error, Unavailable)
+        else HTTPStatus.INTERNAL_SERVER_ERROR
+    )
+    log.error("request_failed", **_asked(), exc_info=error)
+    title, advice = _in_words(status)
+    return render_template("broken.html", title=title, advice=advice, request_id=request_id())
+
+
 def _asked() -> dict[str, str]:
     """Who has asked for what, from where."""
     return {

@@ -126,3 +126,17 @@ def test_enter_in_the_search_opens_the_only_run_that_was_found(page, site):
     page.keyboard.type("haystack")
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/jobs/{job_id}")
+
+
+def test_a_chosen_row_looks_chosen_under_the_pointer_too(page, ended):
+    page.goto("/?text=listed")
+    row = page.locator(f"#job-{ended[0]}")
+    color = "each => getComputedStyle(each).backgroundColor"
+
+    row.get_by_role("checkbox").click()
+    page.mouse.move(0, 0)
+    away = row.evaluate(color)
+    row.hover()
+
+    assert row.evaluate(color) == away
+    expect(page.get_by_role("form", name="The chosen runs")).to_contain_text("1 chosen")

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from core.spec.migrate import migrate
 from webui.pages.list_columns import Column, choices, value_at
 
-Row = Mapping[str, Any]
+Each = TypeVar("Each")
 
 MOST = 3
 """Differences that are shown of a run."""
 
 
+SCREENFUL = 12
+"""Rows without which the page is not drawn for the first time."""
 STRETCH = 20
 """Rows that a browser draws, or leaves alone, as one part of the page: so many on the average."""
 
 
-def stretches(rows: Sequence[Row]) -> list[list[Row]]:
+def stretches(rows: Sequence[Each], number: Callable[[Each], int]) -> list[list[Each]]:
     """The rows of a page in parts, for the browser to skip those that are out of sight.
 
     Where a part ends hangs on the run and not on its place, so that a new run at the top, or one
     that goes, changes one part and does not move a row of every other.
+
+    Args:
+        rows: of a page.
+        number: tells the number of a row's run.
     """
-    found: list[list[Row]] = [[]]
+    found: list[list[Each]] = [[]]
     for row in rows:
         found[-1].append(row)
-        if row["run"]["id"] % STRETCH == 0:
+        if number(row) % STRETCH == 0:
             found.append([])
     return [each for each in found if each]
 

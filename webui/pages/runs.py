@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from flask import Response, make_response, redirect, render_template, request, url_for
@@ -25,13 +26,14 @@ from webui.api.requests import args_of, selection
 from webui.api.shapes import JSON, list_of_jobs
 from webui.context import current
 from webui.pages import list_columns, list_view
-from webui.pages.blueprint import CHOICES, blueprint, whole_or_part
+from webui.pages.blueprint import CHOICES, blueprint
 from webui.pages.list_columns import Column, cells
 from webui.pages.list_groups import SeedGroup
-from webui.pages.list_rows import namesakes, stretches
+from webui.pages.list_rows import SCREENFUL, namesakes, stretches
 from webui.pages.list_view import COOKIE, View, chosen_in, query_of, view_of_request
 from webui.pages.outcome import undone
 from webui.pages.sparkline import POINTS, Sparkline, sparkline
+from webui.streaming import stream
 
 MOST_COUNTED = 1000
 """Runs that are counted to say how many there are; of more it is only said that there are more."""
@@ -57,46 +59,41 @@ def runs() -> Response:
     asked, cursor = selection(), request.args.get("cursor", "")
     is_part = "part" in request.args
     with current().database.reading() as session:
-        found = _page(session, asked, view, cursor)
         counts = queries.counts_of_states(session, asked, MOST_COUNTED)
         newest = events.newest_id(session)
         instance = instance_of(session)
         total = _total(session, asked, counts)
         known_tags = [] if is_part else queries.newest_tags(session, current().seen_by)
         kept = saved_filters.of_owner(session, current().actor.name)
-    response = make_response(
-        render_template(
-            whole_or_part("runs/page.html", "runs/_list.html"),
-            rows=found.rows,
-            stretches=stretches(found.rows),
-            view=view,
-            newest_event=newest,
-            instance=instance,
-            chosen=view.chosen,
-            filtered=[name for name in view.chosen if name in CHOICES and name != "sort"],
-            states=STATES,
-            choices={"dataset": list(DATASETS), "model": facts.MODELS, "preset": list(PRESETS)},
-            column_choices=list_columns.choices(),
-            always=list_columns.always(),
-            measured=MEASURED,
-            total=total,
-            groups=found.groups,
-            counts={state: counted(count) for state, count in counts.items()},
-            most_counted=MOST_COUNTED,
-            most_at_once=actions.MOST_AT_ONCE,
-            limits=list_view.LIMITS,
-            known_tags=known_tags,
-            filter_titles=_filter_titles(),
-            none_of_these=dict.fromkeys(_filter_titles()),
-            undone=undone,
-            undo_s=current().settings.undo_hours * 3600.0,
-            cursor=cursor,
-            older=found.next,
-            newer=found.before,
-            saved=[_saved(each, view) for each in kept],
-        )
-    )
-    return response if is_part else _remembering(response, view)
+    awaited, page = _beginning(asked, view, cursor)
+    shown = {
+        "view": view,
+        "awaited": awaited,
+        "newest_event": newest,
+        "instance": instance,
+        "chosen": view.chosen,
+        "filtered": [name for name in view.chosen if name in CHOICES and name != "sort"],
+        "states": STATES,
+        "choices": {"dataset": list(DATASETS), "model": facts.MODELS, "preset": list(PRESETS)},
+        "column_choices": list_columns.choices(),
+        "always": list_columns.always(),
+        "measured": MEASURED,
+        "total": total,
+        "counts": {state: counted(count) for state, count in counts.items()},
+        "most_counted": MOST_COUNTED,
+        "most_at_once": actions.MOST_AT_ONCE,
+        "limits": list_view.LIMITS,
+        "known_tags": known_tags,
+        "filter_titles": _filter_titles(),
+        "none_of_these": dict.fromkeys(_filter_titles()),
+        "undone": undone,
+        "undo_s": current().settings.undo_hours * 3600.0,
+        "cursor": cursor,
+        "saved": [_saved(each, view) for each in kept],
+    }
+    if is_part:
+        return make_response(render_template("runs/_list.html", page=page(), flush=str, **shown))
+    return _remembering(stream("runs/page.html", ask=page, **shown), view)
 
 
 def counted(count: int) -> str:
@@ -146,26 +143,76 @@ def _filter_titles() -> dict[str, str]:
 class _Found:
     """What stands on a page of the list."""
 
-    rows: Sequence[JSON]
+    count: int
+    """How many rows it has."""
+    stretches: Iterable[Sequence[JSON]]
+    """The rows, in the parts that a browser draws. They are made when they are asked for."""
     next: str | None
     before: str | None
     """The cursor of the page before; empty: that is the first; None: this is."""
-    groups: int | None
+    groups: int | None = None
     """Of all pages; None: they are not counted, or there are none."""
 
 
-def _page(session: Session, asked: Selection, view: View, cursor: str) -> _Found:
-    if view.is_grouped:
-        page = queries.groups(session, asked, view.limit, cursor)
-        rows = _rows(session, page.items, view)
-        return _Found(rows, page.next, page.before, page.count)
-    found = queries.jobs(session, asked, view.limit, cursor)
-    before = queries.cursor_before(session, asked, view.limit, cursor) if cursor else None
-    return _Found(_rows(session, [[each] for each in found.items], view), found.next, before, None)
+def _beginning(asked: Selection, view: View, cursor: str) -> tuple[str, Callable[[], _Found]]:
+    """The row with which the page is drawn for the first time, and what finds all of its rows.
+
+    What is no order or no cursor is refused here, before the head is sent, which has the status.
+    """
+    with current().database.reading() as session:
+        if view.is_grouped:
+            rows, found = _groups(session, asked, view, cursor)
+            return _row_id(rows[:SCREENFUL][-1]) if rows else "", lambda: found
+        first = queries.jobs(session, asked, SCREENFUL, cursor).items
+    return f"job-{first[-1][0].id}" if first else "", partial(_page, asked, view, cursor)
 
 
-def _rows(session: Session, groups: Sequence[Sequence[Member]], view: View) -> list[JSON]:
-    """The rows of a page: a run each, or a group of runs with those that it shows."""
+def _row_id(row: JSON) -> str:
+    return f"{'group' if row['group'] else 'job'}-{row['run']['id']}"
+
+
+def _groups(
+    session: Session, asked: Selection, view: View, cursor: str
+) -> tuple[list[JSON], _Found]:
+    page = queries.groups(session, asked, view.limit, cursor)
+    rows = _rows(session, page.items, view)
+    parts = stretches(rows, lambda row: int(row["run"]["id"]))
+    return rows, _Found(len(rows), parts, page.next, page.before, page.count)
+
+
+def _page(asked: Selection, view: View, cursor: str) -> _Found:
+    with current().database.reading() as session:
+        found = queries.jobs(session, asked, view.limit, cursor)
+        before = queries.cursor_before(session, asked, view.limit, cursor) if cursor else None
+    return _Found(len(found.items), _stretches(found.items, view), found.next, before)
+
+
+def _stretches(runs: Sequence[Member], view: View) -> Iterator[Sequence[JSON]]:
+    """The rows of runs, the first screenful before anything is asked of the others."""
+    differing = namesakes([{"id": job.id, "name": job.name, "spec": job.spec} for job, _ in runs])
+    parts = stretches(runs, lambda run: run[0].id)
+    enough = next((at for at in range(len(parts)) if sum(map(len, parts[:at])) >= SCREENFUL), None)
+    for batch in (parts[:enough], parts[enough:] if enough else []):
+        with current().database.reading() as session:
+            rows = _rows(session, [[run] for part in batch for run in part], view, differing)
+        made = iter(rows)
+        yield from ([next(made) for _ in part] for part in batch)
+
+
+def _rows(
+    session: Session,
+    groups: Sequence[Sequence[Member]],
+    view: View,
+    differing: Mapping[int, Sequence[Column]] | None = None,
+) -> list[JSON]:
+    """Rows of a page: a run each, or a group of runs with those that it shows.
+
+    Args:
+        session: where to look.
+        groups: the runs of each row.
+        view: how they are shown.
+        differing: what tells each from its namesakes; None: they are all here, and are compared.
+    """
     shown = list_of_jobs(session, Page([each for group in groups for each in group], None))
     by_id = {job.id: job.as_json() for job in shown.items}
     ids = [[job.id for job, _ in group] for group in groups]
@@ -175,9 +222,10 @@ def _rows(session: Session, groups: Sequence[Sequence[Member]], view: View) -> l
     heads = {
         group[0]: SeedGroup([by_id[each] for each in group]).name for group in ids if group[1:]
     }
-    differing = namesakes(
-        [by_id[each] | {"name": heads.get(each, by_id[each]["name"])} for each in drawn]
-    )
+    if differing is None:
+        differing = namesakes(
+            [by_id[each] | {"name": heads.get(each, by_id[each]["name"])} for each in drawn]
+        )
     # a member that is not drawn is written into no cell: of it only the group's numbers are made
     for job_id in drawn:
         own = [each for each in differing.get(job_id, ()) if _tells_apart(each, job_id in heads)]

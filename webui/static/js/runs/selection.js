@@ -20,23 +20,35 @@ let last = null; // the run that was clicked last: where a stretch begins
 let pointed = null; // the row that pointer or focus came to last
 
 const boxes = () => [...list.querySelectorAll("input[name=run]")];
-const countOf = (selector) => list.querySelectorAll(selector).length; // by the browser: a loop over 500 takes long
+let there = boxes().length; // in the list: to look through it at each press takes long
+let isDue = false; // whether the bar is still to show what is chosen
 
 // The same text again would have the browser look through the styles of the page.
 function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+// A press marks its rows at once. The bar follows when that is painted: it has a layout of its own.
+function showSoon() {
+  if (isDue) return;
+  isDue = true;
+  requestAnimationFrame(() => setTimeout(showIfDue));
+}
+
+function showIfDue() {
+  if (isDue) show();
+}
+
 function show() {
+  isDue = false;
   const rows = [...chosen].map((value) => document.getElementById(`job-${value}`));
-  const there = countOf("input[name=run]");
-  const checked = countOf("input[name=run]:checked");
+  const checked = rows.filter(Boolean).length;
   form.toggleAttribute("data-any", chosen.size > 0);
   write(count, areAll ? allWords() : ngettext("%(num)s chosen", "%(num)s chosen", chosen.size));
   compare.disabled = areAll || chosen.size < FEWEST;
   needed.hidden = !compare.disabled || areAll;
   showButtons(rows);
-  showAll(there, checked);
+  showAll(checked);
   const arePage = there > 0 && checked === there;
   matching.hidden = areAll || !arePage || total() <= chosen.size;
   if (!matching.hidden) write(matching, matchingWords());
@@ -67,7 +79,7 @@ function allWords() {
 }
 
 // The box of the heading: whether all of this page are chosen, or some.
-function showAll(there, checked) {
+function showAll(checked) {
   const all = list.querySelector('[data-of="all"]');
   if (!all) return;
   all.checked = checked > 0 && checked === there;
@@ -99,14 +111,14 @@ list.addEventListener("click", (event) => {
   const all = event.target.closest('[data-of="all"]');
   if (all) {
     for (const each of boxes()) choose(each, all.checked);
-    show();
+    showSoon();
   }
   const box = event.target.closest("input[name=run]");
   if (!box) return;
   choose(box, box.checked);
   if (event.shiftKey && last !== null) chooseTo(box);
   last = box.value;
-  show();
+  showSoon();
 });
 
 for (const way of ["pointerover", "focusin"]) {
@@ -118,6 +130,7 @@ const isTyped = ({ target }) => target.matches("input:not([type=checkbox]), sele
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || isTyped(event)) return;
   if (event.key === "b" && chosen.size > 0) {
+    showIfDue();
     form.querySelector("button:enabled:not([hidden])").focus();
     event.preventDefault(); // an accesskey or a search of the browser
   }
@@ -127,15 +140,20 @@ addEventListener("keydown", (event) => {
   choose(box, event.key === "X" || !box.checked);
   if (event.key === "X" && last !== null) chooseTo(box);
   last = box.value;
-  show();
+  showSoon();
 });
 
 // What the server sends knows nothing of it.
 list.addEventListener("refresh", ({ detail: fresh }) => {
   showCounts(JSON.parse(fresh.querySelector("[data-counts]")?.dataset.counts ?? "{}"));
   for (const box of fresh.querySelectorAll("input[name=run]")) mark(box, chosen.has(box.value));
-  queueMicrotask(show); // when the list has been changed: other runs, other states
+  queueMicrotask(showFresh); // when the list has been changed: other runs, other states
 });
+
+function showFresh() {
+  there = boxes().length;
+  show();
+}
 
 // How many runs are in each state stands outside of what is kept fresh.
 function showCounts(counts) {
