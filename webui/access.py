@@ -143,11 +143,12 @@ NEEDS: dict[str, Need] = {
 
 OPENS_DOORS = frozenset(
     {"pages.make_token", "pages.end_login", "pages.end_other_logins"}
-    | {"pages.invite", "pages.invite_to_reset", "pages.change_role", "pages.enable_person"}
+    | {"pages.invite", "pages.invite_to_reset", "pages.change_role"}
+    | {"pages.disable_person", "pages.enable_person"}
     | {"pages.reset_second_factor", "pages.require_second_factor"}
     | {"api.invite", "api.change_person"}
 )
-"""What lets somebody in later, or keeps the owner of a login out: who comes by a login must have
+"""What lets somebody in later, or keeps somebody out: who comes by a login must have
 proved lately who they are (`webui.proof`), as a browser may have been left open."""
 
 _ROLE: dict[Need, Role] = {
