@@ -12,7 +12,7 @@ from core.database.clock import now
 from core.database.models import Invitation, Login, Token
 from tests.webui.pages.conftest import Page
 from tests.webui.pages.test_account import is_in
-from tests.webui.people import PASSWORD, sent, shared
+from tests.webui.people import PASSWORD, sent
 from webui import access
 
 TOKEN = {"name": "notebook & more", "scope": "read", "days": "30"}
@@ -59,10 +59,9 @@ def database_kind():
 
 
 @pytest.fixture
-def place(settings, monkeypatch, compiled_templates):
-    with shared(settings, monkeypatch, compiled_templates, csrf=True) as made:
-        made.join("eve", "administrator")
-        yield made
+def place(place):
+    place.join("eve", "administrator")
+    return place
 
 
 @pytest.fixture
