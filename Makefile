@@ -6,6 +6,8 @@ FUZZ ?= 52
 PRESETS ?= quick --seeds 5
 # one for each core of a small machine; a third has the cores where a test waits, and slows those that do not
 TESTERS ?= 2
+# what Python compiles is kept: each process of the tests would rewrite all asserts again
+unexport PYTHONDONTWRITEBYTECODE
 VENV := .venv
 BIN := $(VENV)/bin
 STEP := ./scripts/step

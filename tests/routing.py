@@ -2,15 +2,18 @@
 
 Werkzeug compiles two functions for each of our addresses, by which they are built, whenever an
 application is made: nine tenths of what making one costs, and a third of a web test. They depend
-on the address alone, so one application's serve the next.
+on the address alone, so one application's serve the next. Half of what is left is spent on taking
+each address apart, by an expression that finds the same parts every time.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from functools import cache
 
 import pytest
-from werkzeug.routing import Rule
+from werkzeug.routing import Rule, rules
 
 _compiled: dict[tuple[object, ...], Callable[..., tuple[str, str]]] = {}
 _compile = Rule._compile_builder
@@ -25,6 +28,14 @@ def compile_once(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple
     return _compiled[key]
 
 
+class PartsOnce:
+    """Stands for the expression that finds the parts of an address, and finds each once."""
+
+    def __init__(self, expression: re.Pattern[str]) -> None:
+        self.match = cache(expression.match)
+
+
 def keep_compiled_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have each application of this process use what was compiled before."""
     monkeypatch.setattr(Rule, "_compile_builder", compile_once)
+    monkeypatch.setattr(rules, "_part_re", PartsOnce(rules._part_re))

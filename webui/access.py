@@ -148,7 +148,7 @@ OPENS_DOORS = frozenset(
     | {"pages.reset_second_factor", "pages.require_second_factor"}
     | {"api.invite", "api.change_person"}
 )
-"""What lets somebody in later, or keeps the owner of a login out: who comes by a login must have
+"""What lets somebody in later, or keeps somebody out: who comes by a login must have
 proved lately who they are (`webui.proof`), as a browser may have been left open."""
 
 _ROLE: dict[Need, Role] = {

@@ -21,6 +21,8 @@ from packaging.utils import canonicalize_name
 
 from scripts.build_wheel import STATIC, missing_libraries
 
+pytestmark = pytest.mark.xdist_group("wheel")  # one is built for them all
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("trainyard", "core", "worker", "webui", "cli", "migrations")
 BUILT_FROM = (*PACKAGES, "scripts", "pyproject.toml", "README.md", "LICENSE")

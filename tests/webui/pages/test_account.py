@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.webui.pages.conftest import Page
-from tests.webui.people import PASSWORD, sent, shared
+from tests.webui.people import PASSWORD, sent
 
 NEW = "four new words here"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -22,10 +22,9 @@ def database_kind():
 
 
 @pytest.fixture
-def place(settings, monkeypatch, compiled_templates):
-    with shared(settings, monkeypatch, compiled_templates, csrf=True) as made:
-        made.join("eve")
-        yield made
+def place(place):
+    place.join("eve")
+    return place
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.webui.pages.conftest import Page
-from tests.webui.people import PASSWORD, sent, shared
+from tests.webui.people import PASSWORD, sent
 
 
 @pytest.fixture
@@ -16,11 +16,10 @@ def database_kind():
 
 
 @pytest.fixture
-def place(settings, monkeypatch, compiled_templates):
-    with shared(settings, monkeypatch, compiled_templates, csrf=True) as made:
-        made.join("ada", "administrator")
-        made.join("eve")
-        yield made
+def place(place):
+    place.join("ada", "administrator")
+    place.join("eve")
+    return place
 
 
 @pytest.fixture

@@ -9,13 +9,47 @@ from sqlalchemy import select, update
 
 from core.accounts import logins, people, second_factor
 from core.database.clock import now
-from core.database.models import AccountEvent, Invitation, Login, Token
+from core.database.models import Invitation, Login, Token
 from tests.webui.pages.conftest import Page
 from tests.webui.pages.test_account import is_in
-from tests.webui.people import PASSWORD, sent, shared
+from tests.webui.people import PASSWORD, sent
 from webui import access
 
 TOKEN = {"name": "notebook & more", "scope": "read", "days": "30"}
+
+ACTS = [
+    # a page's act, that of the API, whether a password is asked for once more
+    ("pages.invite", "api.invite", True),
+    ("pages.change_role", "api.change_person", True),
+    ("pages.disable_person", "api.change_person", True),
+    ("pages.enable_person", "api.change_person", True),
+    ("pages.invite_to_reset", None, True),
+    ("pages.reset_second_factor", None, True),
+    ("pages.require_second_factor", None, True),
+    ("pages.make_token", None, True),
+    ("pages.end_login", None, True),
+    ("pages.end_other_logins", None, True),
+    # these let nobody in and take from nobody but programs, which get another
+    ("pages.withdraw_invitation", "api.withdraw_invitation", False),
+    ("pages.revoke_token", None, False),
+    ("pages.log_out", None, False),
+    # these ask by a field of their own form, however lately it was typed
+    ("pages.change_password", None, False),
+    ("pages.link_provider", None, False),
+    ("pages.begin_second_factor", None, False),
+    ("pages.confirm_second_factor", None, False),
+    ("pages.renew_recovery_codes", None, False),
+    ("pages.turn_off_second_factor", None, False),
+    # these tell of one's own runs, and open nothing here
+    ("pages.choose_notifications", "api.choose_notifications", False),
+    ("pages.add_webhook", "api.add_webhook", False),
+    ("pages.change_webhook", "api.change_webhook", False),
+    ("pages.remove_webhook", "api.remove_webhook", False),
+    ("pages.rotate_webhook", "api.rotate_webhook", False),
+    ("pages.test_webhook", "api.test_webhook", False),
+    ("pages.test_mail", None, False),
+    ("pages.replay_delivery", "api.replay_delivery", False),
+]
 
 
 @pytest.fixture
@@ -25,10 +59,9 @@ def database_kind():
 
 
 @pytest.fixture
-def place(settings, monkeypatch, compiled_templates):
-    with shared(settings, monkeypatch, compiled_templates, csrf=True) as made:
-        made.join("eve", "administrator")
-        yield made
+def place(place):
+    place.join("eve", "administrator")
+    return place
 
 
 @pytest.fixture
@@ -126,37 +159,61 @@ def test_nothing_is_asked_of_a_form_that_is_not_ours(place, eve):
     assert count(place, Token) == 0
 
 
-def test_every_such_address_asks_on_pages_and_in_the_api(place, eve):
+def asked_of(place, endpoint):
+    """What whoever left a browser open is answered at an address."""
+    browser = place.browser("eve")
+    leave_open(place)
+    values = {"login_id": 1, "token_id": 1, "invitation_id": 1, "webhook_id": 1, "delivery_id": 1}
+    [rule] = place.app.url_map.iter_rules(endpoint)
+    with place.app.test_request_context():
+        given = {each: ({"name": "bob"} | values)[each] for each in rule.arguments}
+        _, address = rule.build(given)
+    [method] = rule.methods - {"OPTIONS", "HEAD"}
+    as_json = {"role": "administrator"} if endpoint.startswith("api.") else None
+    return browser.open(address, method=method, json=as_json)
+
+
+@pytest.mark.parametrize(("of_page", "of_api", "asks"), ACTS)
+def test_a_page_and_the_api_ask_alike(place, of_page, of_api, asks):
     place.app.config["WTF_CSRF_ENABLED"] = False
     place.join("bob", "viewer")
+
+    page = asked_of(place, of_page)
+
+    assert ("Confirm that it is you" in page.text) is asks
+    assert (page.status_code == 403) is asks
+    if of_api:
+        answer = asked_of(place, of_api)
+        assert ("login.prove_again" in answer.text) is asks
+        assert (answer.status_code == 403) is asks
+
+
+def test_no_act_on_people_tokens_and_webhooks_is_left_out(place):
+    named = {each for of_page, of_api, _ in ACTS for each in (of_page, of_api)}
+    found = {
+        rule.endpoint
+        for rule in place.app.url_map.iter_rules()
+        if not rule.methods <= {"GET", "HEAD", "OPTIONS"}
+        if access.NEEDS[rule.endpoint] in (access.Need.BROWSER, access.Need.MANAGER)
+        or rule.rule.startswith(("/account/", "/people/"))
+        or rule.rule.startswith(("/api/v1/people", "/api/v1/invitations"))
+        or rule.rule.startswith(("/api/v1/webhooks", "/api/v1/deliveries"))
+    }
+    assert found <= named
+    assert {of_page for of_page, _, asks in ACTS if asks} <= access.OPENS_DOORS
+    assert named >= access.OPENS_DOORS
+
+
+def test_whoever_was_asked_disables_somebody(place, eve):
+    place.join("bob", "viewer")
+    bob = place.browser("bob")
     leave_open(place)
-    values = {"login_id": 1, "name": "bob"}
-    with place.app.test_request_context():
-        before = count(place, AccountEvent)
-        for endpoint in access.OPENS_DOORS:
-            [rule] = place.app.url_map.iter_rules(endpoint)
-            address = rule.build({each: values[each] for each in rule.arguments})[1]
-            [method] = rule.methods - {"OPTIONS", "HEAD"}
-            as_json = {"role": "administrator"} if endpoint.startswith("api.") else None
-            answer = eve.open(address, method=method, json=as_json)
-            assert answer.status_code == 403, endpoint
-            if as_json:
-                assert answer.json["code"] == "login.prove_again"
-    assert count(place, AccountEvent) == before
 
+    asked = sent(eve, "/people", "/people/bob/disable")
+    assert (asked.status_code, is_in(bob)) == (403, True)
+    eve.post("/people/bob/disable", data=typed_into(asked.text, proof_password=PASSWORD))
 
-PAGES = {
-    "api.invite": {"pages.invite"},
-    "api.change_person": {"pages.change_role", "pages.enable_person", "pages.disable_person"},
-}
-"""What pages and API do alike."""
-
-
-def test_what_the_api_asks_for_a_proof_the_pages_do():
-    asked_of_programs = {each for each in access.OPENS_DOORS if each.startswith("api.")}
-
-    assert PAGES.keys() == asked_of_programs
-    assert set().union(*PAGES.values()) <= access.OPENS_DOORS
+    assert not is_in(bob)
 
 
 def test_a_token_is_a_proof_itself(place):

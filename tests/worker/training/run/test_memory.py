@@ -27,7 +27,7 @@ def steps(count):
 
 steps(10)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-steps(100)
+steps(20)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
