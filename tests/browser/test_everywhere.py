@@ -100,7 +100,8 @@ def test_a_part_that_is_kept_fresh_stays_the_part_that_it_was(page, site):
 def test_the_wall_never_cuts_what_tells_the_seeds_of_a_run_apart(page, site):
     name = "a name that says very much of what is tried here and is longer than its place"
     jobs = [
-        site.submit(name=f"{name} (seed {seed})", spec=DIGITS | {"epochs": 1}) for seed in (3, 4)
+        site.submit(name=f"{name} (seed {seed})", spec=DIGITS | {"epochs": 1, "seed": seed})
+        for seed in (3, 4)
     ]
     for job in jobs:
         site.wait_for(job, "succeeded")
