@@ -25,6 +25,7 @@ def test_a_cell_leads_to_its_images_and_the_map_shows_them(page, site):
     site.wait_for(run, "succeeded")
     page.goto(f"/jobs/{run}/evaluation")
     cells = page.locator(".confusion td a")
+    expect(page.locator('.confusion a[tabindex="0"]')).to_have_count(1)
     expect(page.locator('.confusion td a[tabindex="0"]')).to_have_count(1)
 
     cells.first.focus()
@@ -57,6 +58,23 @@ def test_a_cell_leads_to_its_images_and_the_map_shows_them(page, site):
     key = page.locator(".class-key").nth(3)
     key.press("Enter")
     expect(key).to_have_attribute("aria-pressed", "true")
+
+
+def test_arrow_keys_reach_the_names_of_the_classes(page, site):
+    run = site.submit(name="by keyboard", spec=QUICK)
+    site.wait_for(run, "succeeded")
+    page.goto(f"/jobs/{run}/evaluation")
+    focused = page.locator(".confusion a:focus")
+    first = page.locator(".confusion td a").first
+    first.press("ArrowUp")
+    expect(focused).to_have_attribute("href", f"/jobs/{run}/evaluation/images?predicted=0")
+    focused.press("ArrowDown")
+    expect(focused).to_have_attribute("href", first.get_attribute("href"))
+    focused.press("ArrowLeft")
+    expect(focused).to_have_attribute("href", f"/jobs/{run}/evaluation/images?true=0")
+    focused.press("ArrowDown")
+    expect(focused).to_have_attribute("href", f"/jobs/{run}/evaluation/images?true=1")
+    expect(page.locator('.confusion a[tabindex="0"]')).to_have_count(1)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
