@@ -249,23 +249,26 @@ def device(name: str) -> str:
     return ngettext("CPU, %(num)s core", "CPU, %(num)s cores", int(cores[1])) if cores else name
 
 
-_SEED = re.compile(r"(.+) \(seed (\d{1,10})\)", re.DOTALL)
+def run_name(name: str, seed: object) -> str:
+    """A run's name; what a submit for several seeds has added to it is in the reader's language.
+
+    Args:
+        name: of the run.
+        seed: of its spec: a name that speaks of another one was written by hand.
+    """
+    of_all, own = _name_and_seed(name, seed)
+    return gettext("%(name)s (seed %(seed)s)", name=of_all, seed=own) if own else name
 
 
-def run_name(name: str) -> str:
-    """A run's name; what a submit for several seeds has added to it is in the reader's language."""
-    found = _SEED.fullmatch(name)
-    if found is None:
-        return name
-    return gettext("%(name)s (seed %(seed)s)", name=found[1], seed=found[2])
-
-
-def name_and_seed(name: str) -> tuple[str, str]:
+def name_and_seed(name: str, seed: object) -> tuple[str, str]:
     """A run's name in two parts: that of all seeds, and which of them it is, where it says so."""
-    found = _SEED.fullmatch(name)
-    if found is None:
-        return name, ""
-    return found[1], gettext("(seed %(seed)s)", seed=found[2])
+    of_all, own = _name_and_seed(name, seed)
+    return of_all, gettext("(seed %(seed)s)", seed=own) if own else ""
+
+
+def _name_and_seed(name: str, seed: object) -> tuple[str, str]:
+    of_all = name.removesuffix(f" (seed {seed})")
+    return (of_all, str(seed)) if of_all and of_all != name else (name, "")
 
 
 def duration(seconds: float | None) -> str:

@@ -10,6 +10,7 @@ from core import characters, formats
 from core.formats import duration, instant
 from core.languages import gettext, gettext_noop
 from core.languages.texts import unfilled
+from core.spec import facts
 from webui.forms.describing import lowercase_title
 
 
@@ -88,8 +89,27 @@ def visible(text: Any) -> str:
 
 def clickable(name: Any) -> str:
     """A name that can be seen, whatever it is made of: it is the text of a link."""
-    shown = visible(formats.run_name(str(name)))
+    shown = visible(name)
     return gettext(INVISIBLE) if characters.is_blank(shown) else shown
+
+
+def run_name(run: Any) -> str:
+    """The name of a run, as a link has it, with its seed in the reader's language.
+
+    Args:
+        run: a row, or what the API answers of one.
+    """
+    return clickable(formats.run_name(*_name_and_seed_of(run)))
+
+
+def name_and_seed(run: Any) -> tuple[str, str]:
+    """The name of a run in two parts: that of all seeds, and which of them it is."""
+    return formats.name_and_seed(*_name_and_seed_of(run))
+
+
+def _name_and_seed_of(run: Any) -> tuple[str, int]:
+    name, spec = (run["name"], run["spec"]) if isinstance(run, Mapping) else (run.name, run.spec)
+    return name, facts.seed(spec)
 
 
 def seconds_since(value: datetime | str) -> float:
@@ -117,13 +137,14 @@ FILTERS: tuple[Callable[..., Any], ...] = (
     formats.moment,
     formats.clock,
     formats.device,
-    formats.name_and_seed,
     place,
     sentence,
     word,
     failure,
     visible,
     clickable,
+    run_name,
+    name_and_seed,
     seconds_since,
     seconds_between,
     lowercase_title,

@@ -17,10 +17,11 @@ from core.database.engine import Database
 from core.database.models import PERSON_LENGTH, Invitation, Login, Person
 from core.errors import Conflict, Forbidden, InvalidInput, NotFound
 from core.jobs.actors import Actor, may
+from core.languages import gettext_noop
 from core.messages import message
 from core.roles import ROLES, Role
 
-CONSOLE = Actor("system", "console", "the server's terminal")
+CONSOLE = Actor("system", "console", gettext_noop("the server's terminal"))
 """Whoever has a shell where the database is, and so everything anyway."""
 
 LOCK = 730

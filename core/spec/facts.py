@@ -80,6 +80,11 @@ def default_name(changes: Spec) -> str:
     return f"{changes.get(DATASET, _DEFAULTS[DATASET])} run"
 
 
+def seed(spec: Spec) -> int:
+    """What decides what is random in a run."""
+    return int(spec.get(SEED, _DEFAULTS[SEED]))
+
+
 def has_validation(spec: Spec) -> bool:
     """Whether a run keeps a validation split apart."""
     return bool(spec.get("data", {}).get("validation"))

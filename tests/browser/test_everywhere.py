@@ -100,7 +100,8 @@ def test_a_part_that_is_kept_fresh_stays_the_part_that_it_was(page, site):
 def test_the_wall_never_cuts_what_tells_the_seeds_of_a_run_apart(page, site):
     name = "a name that says very much of what is tried here and is longer than its place"
     jobs = [
-        site.submit(name=f"{name} (seed {seed})", spec=DIGITS | {"epochs": 1}) for seed in (3, 4)
+        site.submit(name=f"{name} (seed {seed})", spec=DIGITS | {"epochs": 1, "seed": seed})
+        for seed in (3, 4)
     ]
     for job in jobs:
         site.wait_for(job, "succeeded")
@@ -119,3 +120,13 @@ def test_the_wall_never_cuts_what_tells_the_seeds_of_a_run_apart(page, site):
                         && seed.scrollWidth <= seed.clientWidth + 1;
                 }"""
             ), (width, seed)
+
+
+def test_on_a_narrow_phone_the_wall_says_all_of_when_a_run_ended(page, site):
+    job = site.submit(name="ended", spec=DIGITS | {"epochs": 1})
+    site.wait_for(job, "succeeded")
+    page.set_viewport_size({"width": 320, "height": 800})
+    page.goto("/wall")
+    when = page.locator(f"#ended-{job} .when")
+    expect(when).to_contain_text("succeeded")
+    assert when.evaluate("(when) => when.scrollWidth <= when.clientWidth")

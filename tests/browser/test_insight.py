@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import expect
 
@@ -13,6 +15,7 @@ pytestmark = [
     pytest.mark.xdist_group("browser"),
 ]
 
+AXE = Path(__file__).parents[2] / "webui/static/node_modules/axe-core/axe.min.js"
 AT_WORK_MS = 60_000
 """For what a worker computes, on a machine that is busy."""
 
@@ -22,6 +25,7 @@ def test_a_cell_leads_to_its_images_and_the_map_shows_them(page, site):
     site.wait_for(run, "succeeded")
     page.goto(f"/jobs/{run}/evaluation")
     cells = page.locator(".confusion td a")
+    expect(page.locator('.confusion a[tabindex="0"]')).to_have_count(1)
     expect(page.locator('.confusion td a[tabindex="0"]')).to_have_count(1)
 
     cells.first.focus()
@@ -54,3 +58,36 @@ def test_a_cell_leads_to_its_images_and_the_map_shows_them(page, site):
     key = page.locator(".class-key").nth(3)
     key.press("Enter")
     expect(key).to_have_attribute("aria-pressed", "true")
+
+
+def test_arrow_keys_reach_the_names_of_the_classes(page, site):
+    run = site.submit(name="by keyboard", spec=QUICK)
+    site.wait_for(run, "succeeded")
+    page.goto(f"/jobs/{run}/evaluation")
+    focused = page.locator(".confusion a:focus")
+    first = page.locator(".confusion td a").first
+    first.press("ArrowUp")
+    expect(focused).to_have_attribute("href", f"/jobs/{run}/evaluation/images?predicted=0")
+    focused.press("ArrowDown")
+    expect(focused).to_have_attribute("href", first.get_attribute("href"))
+    focused.press("ArrowLeft")
+    expect(focused).to_have_attribute("href", f"/jobs/{run}/evaluation/images?true=0")
+    focused.press("ArrowDown")
+    expect(focused).to_have_attribute("href", f"/jobs/{run}/evaluation/images?true=1")
+    expect(page.locator('.confusion a[tabindex="0"]')).to_have_count(1)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_count_can_be_read_where_all_of_a_class_are_errors(open_page, site, theme):
+    run = site.submit(name="all wrong", spec=QUICK)
+    site.wait_for(run, "succeeded")
+    page = open_page(theme)
+    page.goto(f"/jobs/{run}/evaluation")
+    page.locator(".confusion tbody td:not(.right):has(a)").evaluate_all(
+        "cells => cells.forEach((cell) => cell.style.setProperty('--share', 1))"
+    )
+    page.evaluate(AXE.read_text())
+    violations = page.evaluate(
+        "async () => (await axe.run('.confusion', { runOnly: 'color-contrast' })).violations"
+    )
+    assert violations == []

@@ -118,13 +118,27 @@ def test_values_are_written_for_people(written, expected):
         (formats.moment, "2025-01-31T10:15:34.999000Z", "2025-01-31 10:15:34 UTC"),
         (formats.device, "CPU, 2 cores", "CPU，2 核"),
         (formats.device, "NVIDIA H100, CPU, 2 cores", "NVIDIA H100, CPU, 2 cores"),
-        (formats.run_name, "wide (seed 3)", "wide（种子 3）"),
-        (formats.run_name, "(seed 3) wide", "(seed 3) wide"),
     ],
 )
 def test_values_are_written_by_the_customs_of_the_language(write, value, expected):
     with speaking("zh"):
         assert write(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "seed", "shown", "parts"),
+    [
+        ("wide (seed 3)", 3, "wide（种子 3）", ("wide", "（种子 3）")),
+        ("wide (seed 3)", 0, "wide (seed 3)", ("wide (seed 3)", "")),
+        ("wide (seed 3) (seed 0)", 0, "wide (seed 3)（种子 0）", ("wide (seed 3)", "（种子 0）")),
+        ("(seed 3) wide", 3, "(seed 3) wide", ("(seed 3) wide", "")),
+        (" (seed 3)", 3, " (seed 3)", (" (seed 3)", "")),
+    ],
+)
+def test_a_name_speaks_of_a_seed_where_the_run_has_it(name, seed, shown, parts):
+    with speaking("zh"):
+        assert formats.run_name(name, seed) == shown
+        assert formats.name_and_seed(name, seed) == parts
 
 
 def _written_by_hand(names):

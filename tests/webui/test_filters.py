@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from core.languages import speaking
 from webui import filters
 
 
@@ -44,3 +45,13 @@ def test_a_name_of_invisible_characters_can_be_clicked(name):
 def test_a_name_that_is_seen_is_shown_as_it_is():
     assert filters.clickable("ünï שלום 🚂") == "ünï שלום 🚂"
     assert filters.clickable("\x1b") == "␛"
+
+
+def test_the_seed_of_a_run_decides_which_names_are_translated():
+    with speaking("zh"):
+        of_seed_3 = [
+            filters.run_name({"name": "wide (seed 3)", "spec": {"seed": seed}}) for seed in (3, 1)
+        ]
+        assert of_seed_3 == ["wide（种子 3）", "wide (seed 3)"]
+        assert filters.run_name({"name": "wide (seed 0)", "spec": {}}) == "wide（种子 0）"
+        assert filters.clickable("a tag (seed 3)") == "a tag (seed 3)"

@@ -18,7 +18,7 @@ from core.queries import EpochsOfRun, Extent
 from core.spec import facts
 from webui.api.shapes import JSON
 from webui.context import current
-from webui.filters import seconds_between
+from webui.filters import run_name, seconds_between
 from webui.pages import comparison
 from webui.pages.blueprint import blueprint
 from webui.pages.comparison import Contestant, Difference
@@ -83,7 +83,7 @@ def compare() -> str:
             "runs": [
                 {
                     "id": job.id,
-                    "name": job.name,
+                    "name": run_name(job),
                     "hue": _hue(place),
                     "batches": job.batches,
                     "images": job.spec.get("batch_size"),

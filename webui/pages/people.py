@@ -8,6 +8,9 @@ from flask import Response, make_response, render_template, request, url_for
 
 from core.accounts import history, invitations, second_factor
 from core.accounts import people as accounts
+from core.database.models import AccountEvent
+from core.languages import gettext
+from core.messages import Message
 from core.queries import DEFAULT_LIMIT
 from core.roles import ROLES
 from webui import actions
@@ -84,12 +87,22 @@ def audit() -> str:
     person = request.args.get("person", "")
     with current().database.reading() as session:
         page = history.page(session, DEFAULT_LIMIT, request.args.get("cursor", ""), person)
-        events = [(event, str(history.describe(event))) for event in page.items]
+        events = [(event, _sentence(event)) for event in page.items]
         names = [each.name for each in accounts.everybody(session)]
     older = page.next and url_for("pages.audit", cursor=page.next, person=person or None)
     return render_template(
         "account/audit.html", events=events, older=older, person=person, names=names
     )
+
+
+def _sentence(event: AccountEvent) -> str:
+    """What an event says; whoever has a shell on the server has a name in each language."""
+    said = history.describe(event)
+    console = accounts.CONSOLE.name
+    params = {
+        name: gettext(console) if value == console else value for name, value in said.params.items()
+    }
+    return str(Message(said.code, params))
 
 
 def _with_link(secret: str, name: str = "") -> Response:

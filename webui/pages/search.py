@@ -20,7 +20,7 @@ from core.languages.texts import unfilled
 from core.spec import facts
 from core.spec.presets import PRESETS
 from webui.context import current
-from webui.filters import clickable, word
+from webui.filters import clickable, run_name, word
 from webui.pages.blueprint import blueprint
 
 LONGEST = 100
@@ -99,7 +99,7 @@ def _holding(folded: str, hits: Iterator[Hit], limit: int) -> list[Hit]:
 
 def _run(job: Job) -> Hit:
     about = f"#{job.id} · {word(job.state)} · {visible(facts.summary(job.spec))}"
-    return Hit(url_for("pages.job", job_id=job.id), clickable(job.name), about)
+    return Hit(url_for("pages.job", job_id=job.id), run_name(job), about)
 
 
 def _tag(tag: str) -> Hit:

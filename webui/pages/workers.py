@@ -17,6 +17,7 @@ from core.workers import status
 from webui import actions
 from webui.api.shapes import JSON, QueueShape, WorkerShape
 from webui.context import current
+from webui.filters import run_name
 from webui.pages.blueprint import blueprint
 
 """A CPU's name, as a worker registers it."""
@@ -113,7 +114,7 @@ def _shown(row: Row) -> JSON:
 
 def _name(job: Job) -> str:
     """What a run is called, for whoever asks."""
-    return job.name if sees(current().actor, job) else gettext("a private run")
+    return run_name(job) if sees(current().actor, job) else gettext("a private run")
 
 
 def _state(row: Row) -> str:

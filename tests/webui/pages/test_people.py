@@ -121,3 +121,10 @@ def test_the_audit_tells_who_did_what_to_whom_and_of_one_person_alone(place, ada
 def test_nobody_is_changed_without_the_token_of_a_form(place, ada, address):
     assert ada.post(address, data={"role": "administrator"}).status_code == 400
     assert place.browser("eve").get("/people").status_code == 403
+
+
+def test_the_audit_names_a_shell_on_the_server_in_the_language_of_its_reader(ada):
+    told = ada.get("/people/audit", headers={"Accept-Language": "zh"}).text
+    assert "服务器终端" in told
+    assert "server&#39;s terminal" not in told
+    assert "server&#39;s terminal" in ada.get("/people/audit").text

@@ -1,12 +1,12 @@
-// A confusion matrix by keyboard: one stop for the Tab key, and arrow keys from cell to cell.
+// A confusion matrix by keyboard: one stop for the Tab key, and arrow keys from cell to cell, and to the names of classes.
 
 const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 
 export function walkCells(table) {
-  const rows = Array.from(table.tBodies[0].rows, (row) => Array.from(row.cells, (cell) => cell.querySelector("a")));
-  const links = rows.flatMap((row) => row.slice(1)).filter(Boolean);
-  if (!links.length) return;
-  let current = links[0];
+  const rows = Array.from(table.rows, (row) => Array.from(row.cells, (cell) => cell.querySelector("a")));
+  const links = rows.flat().filter(Boolean);
+  let current = table.querySelector("td a");
+  if (!current) return;
   for (const link of links) link.tabIndex = link === current ? 0 : -1;
 
   const go = (link) => {
@@ -34,15 +34,14 @@ function nextLink(rows, from, [down, right]) {
   for (const row of inOrder(rows, y, down)) {
     const [nearest] = row
       .map((link, at) => ({ link, distance: Math.abs(at - x) }))
-      .filter(({ link }, at) => link && at > 0)
+      .filter(({ link }, at) => link && (at > 0) === (x > 0)) // among the names of rows, or among the cells
       .sort((a, b) => a.distance - b.distance);
     if (nearest) return nearest.link;
   }
   return null;
 }
 
-// What follows a place in a list, or what comes before it, the nearest first; not the name of a row.
+// What follows a place in a list, or what comes before it, the nearest first.
 function inOrder(list, at, step) {
-  if (step > 0) return list.slice(at + 1);
-  return list.slice(list[0] instanceof Array ? 0 : 1, at).reverse();
+  return step > 0 ? list.slice(at + 1) : list.slice(0, at).reverse();
 }
