@@ -97,12 +97,13 @@ def audit() -> str:
 
 def _sentence(event: AccountEvent) -> str:
     """What an event says; whoever has a shell on the server has a name in each language."""
-    said = history.describe(event)
+    described = history.describe(event)
     console = accounts.CONSOLE.name
     params = {
-        name: gettext(console) if value == console else value for name, value in said.params.items()
+        name: gettext(console) if value == console else value
+        for name, value in described.params.items()
     }
-    return str(Message(said.code, params))
+    return str(Message(described.code, params))
 
 
 def _with_link(secret: str, name: str = "") -> Response:
