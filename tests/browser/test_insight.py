@@ -92,7 +92,7 @@ def test_a_count_can_be_read_where_all_of_a_class_are_errors(open_page, site, th
 
 
 def luminance(color):
-    """https://www.w3.org/TR/WCAG22/#dfn-relative-luminance, of a color as the browser computes it."""
+    """https://www.w3.org/TR/WCAG22/#dfn-relative-luminance, of a computed color."""
     most = 1 if color.startswith("color(srgb") else 255
     parts = [float(each) / most for each in re.findall(r"\d+(?:\.\d+)?", color)]
     linear = [

@@ -124,7 +124,7 @@ def test_nobody_is_changed_without_the_token_of_a_form(place, ada, address):
 
 
 def test_the_audit_names_a_shell_on_the_server_in_the_language_of_its_reader(ada):
-    told = ada.get("/people/audit", headers={"Accept-Language": "zh"}).text
-    assert "服务器终端" in told
-    assert "server&#39;s terminal" not in told
+    page = ada.get("/people/audit", headers={"Accept-Language": "zh"}).text
+    assert "服务器终端" in page
+    assert "server&#39;s terminal" not in page
     assert "server&#39;s terminal" in ada.get("/people/audit").text
