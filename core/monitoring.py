@@ -8,7 +8,6 @@ and takes a count of them all, by an index: that is done once a minute.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import threading
 import time
@@ -16,8 +15,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
+from filelock import FileLock
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
@@ -98,24 +97,37 @@ class Happened:
 
 @dataclass(slots=True)
 class Watched:
-    """How far the history was counted."""
+    """What the last look knew, of whichever process that counts together with others."""
 
     passed: int | None = None
-    """The newest event that was; None before the first look."""
+    """The newest event that was counted; None before the first look."""
     seen: set[int] = field(default_factory=set)
-    """Of the newest, those that were."""
+    """Of the newest events, those that were."""
+    ended: dict[State, int] = field(default_factory=dict)
+    """Runs that are over, by their state."""
+    count_due: float = 0.0
+    """When they are to be counted again, by the monotonic clock of this machine."""
 
-    def load(self, file: IO[str]) -> None:
-        """Continue where another process ended."""
-        if content := file.read():
-            found = json.loads(content)
-            self.passed, self.seen = found["passed"], set(found["seen"])
+    def load(self, path: Path) -> None:
+        """Continue where another process ended; a file that is none yet says nothing."""
+        try:
+            found = json.loads(path.read_text())
+        except (FileNotFoundError, ValueError):
+            return
+        self.passed, self.seen = found["passed"], set(found["seen"])
+        self.ended, self.count_due = found["ended"], found["count_due"]
 
-    def save(self, file: IO[str]) -> None:
-        """Let another process continue here."""
-        file.seek(0)
-        file.truncate()
-        json.dump({"passed": self.passed, "seen": sorted(self.seen)}, file)
+    def save(self, path: Path) -> None:
+        """Let another process continue here; whoever reads has the former content, or this."""
+        content = {
+            "passed": self.passed,
+            "seen": sorted(self.seen),
+            "ended": self.ended,
+            "count_due": self.count_due,
+        }
+        written = path.with_suffix(".part")
+        written.write_text(json.dumps(content))
+        written.replace(path)
 
 
 class Monitor:
@@ -131,8 +143,6 @@ class Monitor:
         self._database = database
         self._shared = shared
         self._lock = threading.Lock()
-        self._ended: dict[State, int] = {}
-        self._count_due = 0.0
         self._watched = Watched()
 
     def look(self) -> tuple[Reading, Happened]:
@@ -158,18 +168,17 @@ class Monitor:
         if self._shared is None:
             yield
             return
-        with self._shared.open("a+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            file.seek(0)
-            self._watched.load(file)
+        with FileLock(self._shared.with_suffix(".lock")):
+            self._watched.load(self._shared)
             yield
-            self._watched.save(file)
+            self._watched.save(self._shared)
 
     def _states(self, session: Session) -> dict[State, int]:
-        if time.monotonic() >= self._count_due:
-            self._ended = {state: _count(session, state) for state in STATES if state not in OPEN}
-            self._count_due = time.monotonic() + COUNTED_EVERY_S
-        return {state: _count(session, state) for state in OPEN} | self._ended
+        watched = self._watched
+        if time.monotonic() >= watched.count_due:
+            watched.ended = {state: _count(session, state) for state in STATES if state not in OPEN}
+            watched.count_due = time.monotonic() + COUNTED_EVERY_S
+        return {state: _count(session, state) for state in OPEN} | watched.ended
 
     def _happened(self, session: Session) -> Happened:
         newest = session.scalar(select(func.max(JobEvent.id))) or 0

@@ -28,7 +28,10 @@ from webui.access import NOBODY
 from webui.context import current
 
 WINDOW_S = 60
+PATIENCE_S = 0.1
+"""How long a request waits for Redis: a count is not worth more."""
 PAUSE_AFTER_FAILURE_S = 2.0
+LONGEST_PAUSE_S = 60.0
 
 log = get_logger(__name__)
 
@@ -52,9 +55,13 @@ class Limiter:
         self.most = most
         self._clock = clock
         self._silent_until = 0.0
+        self._pause_s = PAUSE_AFTER_FAILURE_S
         self._each = RateLimitItemPerMinute(most)
         pool = redis.ConnectionPool.from_url(
-            redis_url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 1)
+            redis_url,
+            socket_timeout=PATIENCE_S,
+            socket_connect_timeout=PATIENCE_S,
+            retry=Retry(NoBackoff(), 0),
         )
         storage = RedisStorage(redis_url, connection_pool=pool, key_prefix=f"{PREFIX}requests")
         self._window = SlidingWindowCounterRateLimiter(storage)
@@ -71,9 +78,11 @@ class Limiter:
             is_taken = self._window.hit(self._each, who)
             left = self._window.get_window_stats(self._each, who)
         except redis.RedisError as error:
-            self._silent_until = self._clock() + PAUSE_AFTER_FAILURE_S
-            log.warning("requests_not_counted", reason=str(error))
+            self._silent_until = self._clock() + self._pause_s
+            log.warning("requests_not_counted", reason=str(error), again_in_s=self._pause_s)
+            self._pause_s = min(LONGEST_PAUSE_S, 2.0 * self._pause_s)
             return None
+        self._pause_s = PAUSE_AFTER_FAILURE_S
         more_in_s = max(0.0, left.reset_time - time.time())
         return Left(int(left.remaining) if is_taken else 0, more_in_s, is_refused=not is_taken)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import struct
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -120,7 +121,11 @@ def metrics() -> Response:
     if not _may_read():
         raise Forbidden(message("actor.may_not_monitor"))
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-    response = Response(encode(of(current_app).everything()), content_type=content_type)
+    try:
+        content = encode(of(current_app).everything())
+    except struct.error:  # the file of a process that was started a moment ago is empty yet
+        content = encode(of(current_app).everything())
+    response = Response(content, content_type=content_type)
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -172,7 +177,7 @@ class Installation(Collector):
         self._monitor = monitor
         self._events = Counter(
             "trainyard_run_events",
-            "What happened to runs since this process looks, by kind; lost: a lease ran out.",
+            "What happened to runs since the server looks, by kind; lost: a lease ran out.",
             ("kind",),
             registry=registry,
         )

@@ -24,7 +24,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from core.errors import Unavailable
+from core.errors import TrainyardError, Unavailable
 from core.logs import get_logger
 from core.messages import message
 from core.scratch import SIGN, Scratch
@@ -35,10 +35,13 @@ of a folder."""
 FIRST_BACKOFF_S = 1.0
 LONGEST_BACKOFF_S = 30.0
 STEADY_AFTER_S = 30.0
-STOP_TIMEOUT_S = 10.0
+STOP_TIMEOUT_S = 25.0
 """How long a process may take for its good order."""
 WAITING = 2048
 """Connections that wait until a process takes them."""
+MOST_EXITS = 3
+"""Ends in a row, each soon after its start, after which the server gives up where none of its
+processes has ever lasted: it cannot work here, and whoever started it is to know."""
 PR_SET_PDEATHSIG = 1
 STOPS = (signal.SIGTERM, signal.SIGINT)
 
@@ -81,7 +84,10 @@ def listening(host: str, port: int) -> list[socket.socket]:
         ):
             # with its protocol named, so that asyncio knows that connections are of TCP, and sends
             # small answers at once
-            made = socket.socket(family, kind, protocol)
+            try:
+                made = socket.socket(family, kind, protocol)
+            except OSError:  # a family that this machine has not
+                continue
             opened.append(made)
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
@@ -132,13 +138,18 @@ class Processes:
         self._serve = serve
         self._places = [Place() for _ in range(count)]
         self._is_stopping = False
+        self._has_lasted = False
         self._kill_at: float | None = None
         self._wakes, self._wake = os.pipe()
         for end in (self._wakes, self._wake):
             os.set_blocking(end, False)
 
     def run(self) -> None:
-        """Serve until told to stop by a signal; all processes are gone then."""
+        """Serve until told to stop by a signal; all processes are gone then.
+
+        Raises:
+            Unavailable: none of them can serve here; their own lines say why.
+        """
         self._hear_signals()
         while True:
             self._reap()
@@ -148,8 +159,16 @@ class Processes:
             elif self._pids():
                 self._end(now)
             else:
-                return
+                break
             self._wait(now)
+        if self._has_failed:
+            raise Unavailable(message("web.cannot_serve"))
+
+    @property
+    def _has_failed(self) -> bool:
+        """Whether it cannot work here."""
+        is_over = any(each.exits >= MOST_EXITS for each in self._places)
+        return is_over and not self._has_lasted
 
     def _hear_signals(self) -> None:
         """Let each signal end a wait; what it asks for is done between two waits."""
@@ -190,7 +209,11 @@ class Processes:
             if not ended:
                 continue
             _forget_counts(place.pid)
-            pause_s = place.lose(time.monotonic())
+            now = time.monotonic()
+            self._has_lasted |= now - place.started_at > STEADY_AFTER_S
+            pause_s = place.lose(now)
+            if self._has_failed:
+                self._is_stopping = True
             if not self._is_stopping:
                 how = os.waitstatus_to_exitcode(status)
                 log.warning("web_process_ended", pid=ended, status=how, again_in_s=pause_s)
@@ -199,15 +222,21 @@ class Processes:
         for place in self._places:
             if place.pid is None and now >= place.start_at:
                 place.started_at = now
-                place.pid = self._fork()
+                try:
+                    place.pid = self._fork()
+                except OSError as error:  # too many processes, or no memory
+                    pause_s = place.lose(now)
+                    log.warning("web_process_not_started", reason=str(error), again_in_s=pause_s)
 
     def _fork(self) -> int:
         parent = os.getpid()
         signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # none may be heard by the parent's rules
-        pid = os.fork()
-        if pid == 0:
-            self._be_a_child(parent)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                self._be_a_child(parent)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
         return pid
 
     def _be_a_child(self, parent: int) -> NoReturn:
@@ -223,6 +252,8 @@ class Processes:
                 os.close(end)
             self._serve(self._sockets)
             status = 0
+        except TrainyardError as error:
+            print(error, file=sys.stderr, flush=True)
         except Exception:
             log.exception("web_process_failed")
         finally:
@@ -238,11 +269,14 @@ class Processes:
 
 
 def _end_with(parent: int) -> None:
-    """Have the kernel end this process with its parent, however that ends (Linux)."""
+    """Have the kernel end this process with its parent, however that ends (Linux).
+
+    At once: one that hangs, or takes its time, would hold the port.
+    """
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it ended before
-        os.kill(os.getpid(), signal.SIGTERM)
+        os._exit(1)
 
 
 def _forget_counts(pid: int) -> None:

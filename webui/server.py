@@ -1,4 +1,4 @@
-"""Uvicorn around the application: one process, an event loop that holds every connection."""
+"""Uvicorn around the application: an event loop that holds every connection of a process."""
 
 from __future__ import annotations
 

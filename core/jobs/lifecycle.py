@@ -18,7 +18,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 from core.database.clock import now
 from core.database.engine import Database
 from core.database.models import MEASURED, Job, JobTag, Lane
-from core.errors import Conflict, Forbidden
+from core.errors import Conflict, FieldError, Forbidden, InvalidInput
 from core.jobs import events, initial, insertion, lanes, limits, sharing, snapshots
 from core.jobs import values as listed
 from core.jobs.actors import Actor, may, refuse_unless_allowed, sees
@@ -105,7 +105,7 @@ def submit_many(
     new = [
         _new(actor, each, _token_of(submission_token, number)) for number, each in enumerate(wanted)
     ]
-    return _inserted(database, actor, new)
+    return _inserted(database, actor, new, are_listed=True)
 
 
 def submit_for_seeds(
@@ -204,9 +204,18 @@ def _inserted_at_once(database: Database, actor: Actor, new: New) -> Job | None:
 
 
 def _inserted(
-    database: Database, actor: Actor, new: Sequence[New], *, are_together: bool = False
+    database: Database,
+    actor: Actor,
+    new: Sequence[New],
+    *,
+    are_together: bool = False,
+    are_listed: bool = False,
 ) -> list[Job]:
-    """Insert jobs in one transaction, or return those of an earlier submit by the same tokens."""
+    """Insert jobs in one transaction, or return those of an earlier submit by the same tokens.
+
+    Those that are together get a common tag; of those that are listed, what is wrong with one is
+    told with its place.
+    """
     tokens = [token for each in new if (token := each.columns["submission_token"]) is not None]
     if tokens:  # of a longer submit by the same key all are found, or it would pass for this one
         tokens.append(_token_of(tokens[0], len(tokens)) or "")
@@ -216,7 +225,7 @@ def _inserted(
             if known:
                 return known
             limits.refuse_more(session, actor.name, len(new))
-            jobs = _add(session, actor, new)
+            jobs = _add(session, actor, new, _initials(session, actor, new, are_listed))
             if are_together:
                 _tag_all(session, jobs, tag_of_seeds(jobs[0]))
             payloads = {job.id: insertion.payload_of(job) for job in jobs}
@@ -257,7 +266,9 @@ def _of_submission(session: Session, tokens: Sequence[str]) -> list[Job]:
     return sorted(found, key=lambda job: job.id)
 
 
-def _add(session: Session, actor: Actor, new: Sequence[New]) -> list[Job]:
+def _add(
+    session: Session, actor: Actor, new: Sequence[New], begin_with: Sequence[Initial | None]
+) -> list[Job]:
     """Insert jobs with all of their rows, in a few statements however many they are."""
     parents = _parents(session, actor, {each.parent_id for each in new} - {None})
     known: dict[tuple[str, Requirements], int] = {}
@@ -267,18 +278,37 @@ def _add(session: Session, actor: Actor, new: Sequence[New]) -> list[Job]:
         if key not in known:
             known[key] = lanes.find(session, *key, each.columns["owner"])
         each.columns["lane_id"] = known[key]
-    begin_with = [_initial(session, actor, each) for each in new]
     jobs = insertion.insert_all(session, new, parents)
     found = zip(jobs, begin_with, strict=True)
     initial.add(session, {job.id: each for job, each in found if each is not None})
     return jobs
 
 
-def _initial(session: Session, actor: Actor, job: New) -> Initial | None:
-    """The weights of another run that a job is to begin with, where it is."""
-    if job.weights_from is None:
-        return None
-    return initial.find(session, actor, job.weights_from, job.spec, stays=True)
+def _initials(
+    session: Session, actor: Actor, new: Sequence[New], are_listed: bool
+) -> list[Initial | None]:
+    """The weights of other runs that jobs are to begin with, where they are; each is found once."""
+    known: dict[tuple[int, str, str], Initial] = {}
+    found: list[Initial | None] = []
+    errors: list[FieldError] = []
+    for place, job in enumerate(new):
+        if job.weights_from is None:
+            found.append(None)
+            continue
+        key = job.weights_from, job.spec.dataset, job.spec.model.model_dump_json()
+        try:
+            if key not in known:
+                known[key] = initial.find(session, actor, job.weights_from, job.spec, stays=True)
+        except InvalidInput as error:
+            before = f"jobs.{place}." if are_listed else ""
+            errors += [FieldError(f"{before}{each.field}", each.reason) for each in error.errors]
+            if not are_listed:
+                break  # all of them have the same
+        else:
+            found.append(known[key])
+    if errors:
+        raise InvalidInput(errors)
+    return found
 
 
 def _tag_all(session: Session, jobs: Sequence[Job], tag: str) -> None:

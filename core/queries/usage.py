@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Text, cast, func, literal, select, text, union_all
+from sqlalchemy import Text, cast, func, literal, select, text, union, union_all
 from sqlalchemy.orm import Session
 
 from core.database.dialects import is_postgresql
@@ -14,6 +14,7 @@ from core.database.models import (
     Artifact,
     DerivedFile,
     Evaluation,
+    InitialWeights,
     Job,
     JobEvent,
     LogLine,
@@ -110,8 +111,9 @@ def _snapshots(session: Session) -> Usage:
 
 
 def _artifacts(session: Session) -> Usage:
-    """The files of all runs; the same bytes are one blob."""
-    blobs = select(Artifact.sha256, Artifact.size).distinct().subquery()
+    """The files of all runs, and those that others begin with; the same bytes are one blob."""
+    begun_with = select(InitialWeights.sha256, InitialWeights.size)
+    blobs = union(select(Artifact.sha256, Artifact.size), begun_with).subquery()
     size = session.scalar(select(func.sum(blobs.c.size)))
     count = session.scalar(select(func.count()).select_from(Artifact))
     return Usage("artifacts", count, int(size or 0))

@@ -127,3 +127,31 @@ def test_a_look_walks_through_no_runs_that_are_over(database, monitor, submit, c
 
     assert [costly(plan) for plan in found] == [[]] * len(found)
     assert not [plan for plan in found if "succeeded" in plan], "counted once a minute"
+
+
+def test_two_that_count_together_count_each_event_once_and_tell_the_same(
+    database, submit, claimant, tmp_path
+):
+    one, other = (Monitor(database, tmp_path / "events.json") for _ in range(2))
+    one.look()
+    for _ in range(3):
+        lifecycle.cancel(database, submit().id, LOCAL_OWNER)
+
+    counted = [each.look() for each in (one, other, other, one)]
+
+    assert [happened.events["submitted"] for _, happened in counted] == [3, 0, 0, 0]
+    assert len({tuple(reading.states.items()) for reading, _ in counted}) == 1
+
+
+@pytest.mark.parametrize("content", ["", '{"passed": 3'])
+def test_a_broken_file_of_those_that_count_together_stops_nobody(
+    database, submit, tmp_path, content
+):
+    shared = tmp_path / "events.json"
+    monitor = Monitor(database, shared)
+    monitor.look()
+    shared.write_text(content)
+    submit()
+
+    assert monitor.look()[1].events["submitted"] == 1
+    assert Monitor(database, shared).look()[1].events["submitted"] == 0

@@ -26,7 +26,14 @@ from core.jobs.actors import LOCAL_OWNER
 from core.spec import presets
 from tests.services import wait_until
 from tests.webui.people import PASSWORD, hash_quickly
-from webui.processes import FIRST_BACKOFF_S, LONGEST_BACKOFF_S, STEADY_AFTER_S, Place, listening
+from webui.processes import (
+    FIRST_BACKOFF_S,
+    LONGEST_BACKOFF_S,
+    STEADY_AFTER_S,
+    Place,
+    Processes,
+    listening,
+)
 
 ROOT = Path(__file__).parents[2]
 COUNT = 2
@@ -158,7 +165,8 @@ def test_none_outlives_the_first(server, database, number):
         lines = response.iter_lines()
         assert any(line == "event: job" for line in lines)
         server.first.send_signal(number)
-        assert "event: end" not in list(lines)
+        with contextlib.suppress(httpx.RemoteProtocolError):  # it is cut off by a kill
+            assert "event: end" not in list(lines)
 
     assert server.first.wait(20) == (-number if number == signal.SIGKILL else 0)
     wait_until(lambda: not any(each.is_running() for each in others), "all are gone")
@@ -230,6 +238,43 @@ def test_nothing_is_left_of_what_they_counted(settings, tmp_path, database, monk
         os.killpg(killed.first.pid, signal.SIGKILL)
         killed.first.wait()
         wait_until(lambda: scratch.sweep(0) == 1, "it is swept where all were killed")
+
+
+def test_none_outlives_the_first_though_it_hangs(server):
+    others = server.others()
+    for each in others:
+        each.suspend()
+
+    server.first.kill()
+    server.first.wait()
+
+    wait_until(lambda: not any(each.is_running() for each in others), "all are gone")
+
+
+def test_a_server_that_cannot_work_here_ends_and_says_so(settings, tmp_path):
+    (tmp_path / "a file").touch()
+    chosen = settings.model_copy(
+        update={"home": tmp_path / "a file", "secret_key": "", "port": free_port()}
+    )
+    refused = Several(chosen.model_copy(update={"web_processes": COUNT}), tmp_path / "web.log")
+
+    assert refused.first.wait(60) == 1
+    assert "No web process can serve here" in refused.log.read_text()
+
+
+def test_a_process_that_cannot_be_started_is_tried_again_later(monkeypatch):
+    several = Processes(1, [], lambda _sockets: None)
+
+    def refuse():
+        raise BlockingIOError("too many processes")
+
+    monkeypatch.setattr(os, "fork", refuse)
+    several._start_due(100.0)
+
+    [place] = several._places
+    assert place.pid is None
+    assert place.start_at == 100.0 + FIRST_BACKOFF_S
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, []) & {signal.SIGTERM, signal.SIGINT}
 
 
 def test_a_port_that_is_taken_is_told_in_a_sentence(settings, tmp_path):

@@ -69,7 +69,7 @@ def submit_many(context: Context, values: Mapping[str, Any], key: str | None = N
             nothing was queued.
     """
     asked = _read_many(values)
-    _refuse_any_that_cannot_be(context, asked)
+    _refuse_any_of_more_than_there_are(context, asked)
     token = None if key is None else _token(f"bulk {key}", context.actor)
     wanted = [each.wanted() for each in asked]
     jobs = lifecycle.submit_many(context.database, context.actor, wanted, token)
@@ -154,17 +154,15 @@ def _refuse_weights_that_do_not_fit(context: Context, asked: Asked) -> None:
 def _refuse_key_of_another(context: Context, jobs: Sequence[Job], asked: Sequence[Asked]) -> None:
     """Refuse a key by which something else was submitted before."""
     wanted = [run for each in asked for run in each.runs()]
-    is_same = [(job.name, job.spec) for job in jobs] == wanted
     weights = [each.submission.weights_from for each in asked for _ in each.runs()]
-    if is_same and any(weights):
-        with context.database.reading() as session:
-            sources = initial.sources(session, [job.id for job in jobs])
-        is_same = [sources.get(job.id) for job in jobs] == weights
-    if not is_same:
+    with context.database.reading() as session:
+        sources = initial.sources(session, [job.id for job in jobs])
+    is_same = [(job.name, job.spec) for job in jobs] == wanted
+    if not is_same or [sources.get(job.id) for job in jobs] != weights:
         raise InvalidInput.one(KEY, message("input.key_of_another", job_id=jobs[0].id))
 
 
-def _refuse_any_that_cannot_be(context: Context, asked: Sequence[Asked]) -> None:
+def _refuse_any_of_more_than_there_are(context: Context, asked: Sequence[Asked]) -> None:
     known: dict[tuple[str, str, int], Sequence[FieldError]] = {}
     errors = []
     for place, each in enumerate(asked):
@@ -175,23 +173,9 @@ def _refuse_any_that_cannot_be(context: Context, asked: Sequence[Asked]) -> None
                 known[key] = ()
             except InvalidInput as error:
                 known[key] = error.errors
-        errors += _of_one(place, known[key])
-        errors += _of_one(place, _misfits(context, each))
+        errors += [FieldError(f"jobs.{place}.{one.field}", one.reason) for one in known[key]]
     if errors:
         raise InvalidInput(errors)
-
-
-def _of_one(place: int, errors: Sequence[FieldError]) -> list[FieldError]:
-    """What is wrong with one of several runs."""
-    return [FieldError(f"jobs.{place}.{each.field}", each.reason) for each in errors]
-
-
-def _misfits(context: Context, asked: Asked) -> Sequence[FieldError]:
-    try:
-        _refuse_weights_that_do_not_fit(context, asked)
-    except InvalidInput as error:
-        return error.errors
-    return ()
 
 
 def _token(key: str, actor: Actor) -> str:

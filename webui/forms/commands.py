@@ -57,7 +57,7 @@ def commands(asked: Mapping[str, Any], spec: TrainingSpec, url: str) -> Commands
     return Commands(
         terminal=_terminal(sent),
         python=_python(sent, url),
-        notebook=_notebook(preset, changes),
+        notebook=_notebook(preset, changes, sent.get("weights_from")),
         curl=_curl(sent, url),
     )
 
@@ -115,10 +115,13 @@ def _python(sent: Mapping[str, Any], url: str) -> str:
     )
 
 
-def _notebook(preset: str | None, changes: Mapping[str, Any]) -> str:
+def _notebook(preset: str | None, changes: Mapping[str, Any], weights_from: int | None) -> str:
     fields = pprint.pformat(dict(changes), width=_WIDTH, sort_dicts=False) if changes else ""
     given = ", ".join(filter(None, (repr(preset), fields)))
-    return f"from trainyard import preset, train\n\nresult = train(preset({_indented(given, 0)}))\n"
+    # the files of a run are the server's
+    note = f"# with random weights, not those of run {weights_from}\n" if weights_from else ""
+    imports = "from trainyard import preset, train\n\n"
+    return f"{imports}{note}result = train(preset({_indented(given, 0)}))\n"
 
 
 def _indented(text: str, by: int) -> str:

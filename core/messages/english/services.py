@@ -63,6 +63,8 @@ SERVICES: dict[str, Template] = {
     "checkpoint.other_kind": "{path} is no checkpoint: that is a .pt or .safetensors file.",
     "web.cannot_listen": "Port {port} of {host} cannot be had ({reason}). Stop what uses it, "
     "or set TRAINYARD_PORT to another.",
+    "web.cannot_serve": "No web process can serve here: each ended soon after its start. The lines "
+    "above say why.",
     "web.too_many_files": "Too many such files are being made now. Try again in a few seconds.",
     "checkpoint.onnx": "{path} is no checkpoint: that is a .pt or .safetensors file. Run it with "
     "onnxruntime; its card says how.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.jobs import initial, lifecycle
+from core.jobs import deletion, initial, lifecycle
 from core.jobs.actors import LOCAL_OWNER
 from core.jobs.initial import Initial
 from core.spec.presets import resolve
@@ -92,15 +92,36 @@ def test_a_key_by_which_a_run_with_other_weights_was_submitted_is_refused(client
     headers = {"Idempotency-Key": "k"}
 
     def submit(source):
-        body = {"name": "x", "preset": "quick", "weights_from": source}
+        body = {"name": "x", "preset": "quick"} | ({"weights_from": source} if source else {})
         return client.post("/api/v1/jobs", json=body, headers=headers)
 
-    made, again, other = submit(first), submit(first), submit(second)
+    made, again, other, none = submit(first), submit(first), submit(second), submit(None)
 
     assert made.status_code == again.status_code == 201
     assert made.json["id"] == again.json["id"]
-    assert other.status_code == 422
+    assert (other.status_code, none.status_code) == (422, 422)
     assert other.json["errors"][0]["code"] == "input.key_of_another"
+
+
+def test_the_same_key_answers_alike_though_the_weights_are_gone(client, database, succeeded):
+    source = succeeded()
+    headers = {"Idempotency-Key": "k"}
+    one = {"name": "x", "preset": "quick", "weights_from": source}
+    bulk = {"jobs": [one, one | {"name": "y"}]}
+    first = [
+        client.post(f"/api/v1{path}", json=body, headers=headers)
+        for path, body in (("/jobs", one), ("/jobs/bulk", bulk))
+    ]
+    deletion.delete(database, source, LOCAL_OWNER, 3600)
+
+    again = [
+        client.post(f"/api/v1{path}", json=body, headers=headers)
+        for path, body in (("/jobs", one), ("/jobs/bulk", bulk))
+    ]
+
+    assert [each.status_code for each in (*first, *again)] == [201] * 4
+    assert again[0].json["id"] == first[0].json["id"]
+    assert again[1].json == first[1].json
 
 
 def test_what_it_came_to_is_no_experience_with_its_preset(client, database, succeeded):
