@@ -40,8 +40,8 @@ STOP_TIMEOUT_S = 25.0
 WAITING = 2048
 """Connections that wait until a process takes them."""
 MOST_EXITS = 3
-"""Ends in a row, each soon after its start, after which the server gives up where none of its
-processes has ever lasted: it cannot work here, and whoever started it is to know."""
+"""Ends in a row, each soon after its start, after which the server gives up where all of its
+processes end so, and none has ever lasted: whoever started it is to know."""
 PR_SET_PDEATHSIG = 1
 STOPS = (signal.SIGTERM, signal.SIGINT)
 
@@ -167,8 +167,8 @@ class Processes:
     @property
     def _has_failed(self) -> bool:
         """Whether it cannot work here."""
-        is_over = any(each.exits >= MOST_EXITS for each in self._places)
-        return is_over and not self._has_lasted
+        are_over = all(each.exits >= MOST_EXITS for each in self._places)
+        return are_over and not self._has_lasted
 
     def _hear_signals(self) -> None:
         """Let each signal end a wait; what it asks for is done between two waits."""
