@@ -75,7 +75,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         program.end()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # one that is left open takes half a core from all tests after it
 def browser() -> Iterator[Browser]:
     """A headless Chromium."""
     try:
