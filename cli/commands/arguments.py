@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import click
 from cli import tokens
 from cli.client import Client
 from cli.commands import suggestions
+from cli.render import text
 from cli.stack import endpoint
 from core import settings
 from core.spec import numbers
@@ -104,6 +105,23 @@ def job_id(command: Command) -> Command:
     return click.argument("job_id", metavar="RUN", type=kind, shell_complete=suggestions.runs)(
         command
     )
+
+
+def say(job: Mapping[str, Any], sentence: str, *, as_json: bool) -> None:
+    """Say what became of a run: for people, or as it is answered."""
+    click.echo(text.as_json(job) if as_json else sentence)
+
+
+def write(output: Path, content: bytes) -> None:
+    """Write a file.
+
+    Raises:
+        click.FileError: it cannot be written.
+    """
+    try:
+        output.write_bytes(content)
+    except OSError as error:
+        raise click.FileError(str(output), error.strerror or str(error)) from error
 
 
 def confirm(question: str, *, yes: bool) -> None:

@@ -10,8 +10,8 @@ import click
 
 from cli.client import Client
 from cli.commands import many, suggestions
-from cli.commands.arguments import as_json, confirm, job_id, job_ids, with_client, yes
-from cli.render import status, text
+from cli.commands.arguments import as_json, confirm, job_id, job_ids, say, with_client, yes
+from cli.render import status
 
 JSON = dict[str, Any]
 
@@ -116,7 +116,7 @@ def edit(
         wanted = "--name, --tag, --no-tags, --notes, --private or --public"
         raise click.UsageError(f"Name what is to be changed: {wanted}.")
     job = client.patch(f"/jobs/{job_id}", body)
-    _report(job, as_json, f"run {job['id']} is changed")
+    say(job, f"run {job['id']} is changed", as_json=as_json)
 
 
 @click.command()
@@ -149,14 +149,10 @@ def tag(
     many.report(answer, lambda job_id: f"run {job_id} is tagged", as_json=as_json)
 
 
-def _report(job: JSON, as_json: bool, sentence: str) -> None:
-    click.echo(text.as_json(job) if as_json else sentence)
-
-
 def _report_answer(job: JSON, as_json: bool, while_running: str) -> None:
     """Say what became of what was asked of a run."""
     became = while_running if job["state"] == "running" else f"is {status.with_reason(job)}"
-    _report(job, as_json, f"run {job['id']} {became}")
+    say(job, f"run {job['id']} {became}", as_json=as_json)
 
 
 COMMANDS = (cancel, pause, resume, retry, edit, tag)

@@ -11,7 +11,7 @@ import click
 
 from cli.client import Client
 from cli.commands import options
-from cli.commands.arguments import Command, as_json, with_client
+from cli.commands.arguments import Command, as_json, with_client, write
 from cli.render import tables, text
 from core.spec import facts
 from core.spec.presets import resolve
@@ -66,10 +66,7 @@ def preview(client: Client, preset: str | None, assignments: tuple[str, ...], ou
     """Have a worker draw images as a spec augments them, and save the picture."""
     asked = client.post("/previews", _parts(preset, assignments, facts.PREVIEW_PARTS))
     content = _once_there(lambda: client.picture(f"/previews/{asked['key']}.png"))
-    try:
-        output.write_bytes(content)
-    except OSError as error:
-        raise click.FileError(str(output), error.strerror or str(error)) from error
+    write(output, content)
     click.echo(f"{output}: the picture")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from cli.client import Client
-from cli.commands.arguments import job_id, with_client
+from cli.commands.arguments import job_id, with_client, write
 
 
 @click.command()
@@ -23,10 +23,7 @@ def export(client: Client, job_id: int, what: str, output: Path | None) -> None:
     if output is None:
         click.echo(content, nl=False)
         return
-    try:
-        output.write_text(content, newline="")
-    except OSError as error:
-        raise click.FileError(str(output), error.strerror or str(error)) from error
+    write(output, content.encode())
     click.echo(f"{output}: {content.count(chr(10))} lines")
 
 

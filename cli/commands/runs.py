@@ -17,6 +17,7 @@ from cli.commands.arguments import (
     WholeNumberWithin,
     as_json,
     job_id,
+    say,
     with_client,
 )
 from cli.render import runs, text
@@ -127,7 +128,7 @@ def submit(
         return
     job = client.post("/jobs", body)
     if not follow:
-        _report(job, as_json, f"run {job['id']} is queued: {client.page_of(job['id'])}")
+        say(job, f"run {job['id']} is queued: {client.page_of(job['id'])}", as_json=as_json)
         return
     click.echo(f"run {job['id']}: {client.page_of(job['id'])}", err=True)
     job = follow_run(client, job["id"], Console(stderr=True), Curves if plot else None)
@@ -158,7 +159,7 @@ def _submit_all_of(client: Client, source: IO[bytes], *, as_json: bool) -> None:
     made = client.post("/jobs/bulk", {"jobs": options.read_runs(source)})
     ids = made["ids"]
     queued = f"run {ids[0]} is" if len(ids) == 1 else f"runs {ids[0]} to {ids[-1]} are"
-    _report(made, as_json, f"{queued} queued: {client.url}")
+    say(made, f"{queued} queued: {client.url}", as_json=as_json)
 
 
 @click.command("jobs")
@@ -324,10 +325,6 @@ def download(client: Client, job_id: int, output: Path | None, wanted: str) -> N
         target /= f"run-{job_id}-{Path(file['filename']).name}"
     client.download(file, target)
     click.echo(f"{target}  {formats.size(file['size'])}  SHA-256 {file['sha256']}")
-
-
-def _report(job: JSON, as_json: bool, sentence: str) -> None:
-    click.echo(text.as_json(job) if as_json else sentence)
 
 
 def _report_end(client: Client, job: JSON) -> None:
