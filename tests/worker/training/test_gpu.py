@@ -6,10 +6,13 @@ import gc
 import pytest
 import torch
 
+from core.datasets.builtin import DATASETS
 from core.protocol.reports import EpochEnd, Finished, Saved, Started
 from core.spec.presets import resolve
 from worker.training.data.batches import Batches, OnDevice, Streamed
 from worker.training.data.datasets import load
+from worker.training.model import network
+from worker.training.model.network import portable_weights
 from worker.training.run import loop
 from worker.training.run.context import RunContext
 from worker.training.run.loop import StopRequested
@@ -26,7 +29,7 @@ BASE = {
 
 @pytest.fixture
 def run(gpu, data_folder, tmp_path):
-    def run(changes=None, stop_before=None, resume_from=None):
+    def run(changes=None, stop_before=None, resume_from=None, initial_weights=None):
         reports, asked = [], iter(range(1_000_000))
         with contextlib.suppress(StopRequested):
             loop.run(
@@ -37,6 +40,8 @@ def run(gpu, data_folder, tmp_path):
                     device=gpu,
                     report=reports.append,
                     stop_requested=lambda: "save" if next(asked) == stop_before else None,
+                    initial_weights=initial_weights,
+                    initial_sha256=initial_weights and "0" * 64,
                 ),
                 resume_from=resume_from,
             )
@@ -104,6 +109,20 @@ def test_a_resumed_run_ends_with_the_bytes_of_the_undisturbed_one(run, changes):
     resumed = run(changes, resume_from=of(Saved, stopped)[-1].path)
 
     assert of(Finished, resumed)[0].weights_sha256 == undisturbed[0].weights_sha256
+
+
+def test_a_run_that_begins_with_weights_of_another_resumes_to_the_same_bytes(run, tmp_path):
+    trained = network.build(resolve("tutorial", BASE).model, DATASETS["digits"])
+    weights = tmp_path / "initial.pt"
+    torch.save({"state_dict": portable_weights(trained)}, weights)
+    changes = {"compute": {"precision": "fp32"}, "epochs": 3}
+    undisturbed = of(Finished, run(changes, initial_weights=weights))
+
+    stopped = run(changes, stop_before=40, initial_weights=weights)
+    resumed = run(changes, resume_from=of(Saved, stopped)[-1].path)
+
+    assert of(Finished, resumed)[0].weights_sha256 == undisturbed[0].weights_sha256
+    assert undisturbed[0].weights_sha256 != of(Finished, run(changes))[0].weights_sha256
 
 
 def test_a_resumed_run_that_is_compiled_ends_where_the_undisturbed_one_did(run):
