@@ -294,6 +294,14 @@ def lists(database: Database) -> Iterator[Case]:
     yield listed("by learning rate, dataset", 100, sort=LEARNING_RATE, dataset="digits")
     yield listed("by learning rate, text of none", 100, sort=LEARNING_RATE, text="nobody")
     yield listed("by learning rate, tag of 1/10", 100, sort=LEARNING_RATE, tag="tenth")
+    for condition in (
+        "test_accuracy > 99.9%",
+        "test_accuracy > 50%",
+        f"{LEARNING_RATE} = 0.1 and epochs > 1",
+        f"{LEARNING_RATE} < 0",
+        "optimizer.kind != sgd",
+    ):
+        yield listed(condition, 100, conditions=queries.read_conditions(condition))
     moment = datetime.now(UTC)
     yield listed("of today", 12, created_from=moment - timedelta(days=1), created_to=moment)
 

@@ -130,7 +130,8 @@ class Client(transport.Client):
         Args:
             limit: how many at most; None: all.
             selection: as the list's address has it: `state="succeeded"`, `dataset`, `tag`, `owner`,
-                `text`, `created_from`, `sort="-test_accuracy"` or `sort="optimizer.learning_rate"`.
+                `text`, `created_from`, `sort="-test_accuracy"` or `sort="optimizer.learning_rate"`,
+                `filter="test_accuracy > 0.98 and optimizer.kind = adamw"`.
         """
         for number, each in enumerate(self.all("/jobs", **selection)):
             if limit is not None and number >= limit:

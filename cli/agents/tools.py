@@ -49,6 +49,13 @@ class ListRuns(Arguments):
     owner: Annotated[str | None, Field(description="Who submitted them.")] = None
     tag: str | None = None
     text: Annotated[str | None, Field(description="A part of their names.")] = None
+    filter: Annotated[
+        str | None,
+        Field(
+            max_length=1000,
+            description="Conditions on values: test_accuracy > 0.98 and optimizer.kind = adamw.",
+        ),
+    ] = None
     sort: Annotated[
         str | None,
         Field(

@@ -170,6 +170,10 @@ def _submit_all_of(client: Client, source: IO[bytes], *, as_json: bool) -> None:
 @click.option("--owner", help="Only runs that this person submitted.")
 @click.option("--tag", help="Only runs with this tag.", shell_complete=suggestions.tags)
 @click.option("--text", help="Only runs with this in their name.")
+@click.option(
+    "--filter",
+    help="Only runs whose values meet conditions: 'test_accuracy > 0.98 and epochs = 5'.",
+)
 @click.option("--created-from", metavar="DATE", help="Submitted on this day of UTC or later.")
 @click.option("--created-to", metavar="DATE", help="Submitted on this day of UTC or earlier.")
 @click.option("--deleted", is_flag=True, help="Deleted runs that can still be restored.")

@@ -17,7 +17,7 @@ JSON = dict[str, Any]
 
 ASKED = (
     *("state", "dataset", "model", "preset", "owner", "tag", "text"),
-    *("created_from", "created_to", "deleted", "sort"),
+    *("filter", "created_from", "created_to", "deleted", "sort"),
 )
 """What of a page's address chooses runs; the rest says how they are shown."""
 

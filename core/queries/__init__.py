@@ -1,6 +1,8 @@
 """Questions for the pages, the API and the live streams. Nothing here writes."""
 
 from core.queries.coaching import coached
+from core.queries.conditions import OF_THE_END, Condition
+from core.queries.conditions import read as read_conditions
 from core.queries.curves import (
     MEASURED,
     METRICS,
@@ -18,13 +20,6 @@ from core.queries.deliveries import deliveries
 from core.queries.experience import Experience, TypicalEpoch, of_preset, typical_epochs
 from core.queries.groups import Groups, groups
 from core.queries.jobs import (
-    EVERYTHING,
-    OF_JOBS,
-    OF_THE_END,
-    OLDEST_FIRST,
-    SORTS,
-    Selection,
-    can_sort_by,
     count_by_state,
     count_of_jobs,
     counts_of_states,
@@ -35,7 +30,6 @@ from core.queries.jobs import (
     jobs,
     jobs_by_id,
     owners_of_private,
-    refuse_unknown,
     refuse_unseen,
     revisions,
 )
@@ -62,6 +56,15 @@ from core.queries.runs import (
     weights_users,
 )
 from core.queries.search import Found, newest_tags, search
+from core.queries.selection import (
+    EVERYTHING,
+    OF_JOBS,
+    OLDEST_FIRST,
+    SORTS,
+    Selection,
+    can_sort_by,
+    refuse_unknown,
+)
 from core.queries.throughput import Hour, LastDay, last_day
 from core.queries.usage import RunUsage, Usage, by_kind, largest_runs
 from core.queries.wall import (
@@ -84,6 +87,7 @@ __all__ = [
     "OLDEST_FIRST",
     "READ",
     "SORTS",
+    "Condition",
     "Curve",
     "EpochsOfRun",
     "Experience",
@@ -141,6 +145,7 @@ __all__ = [
     "owners_of_private",
     "parent",
     "queues",
+    "read_conditions",
     "refuse_unknown",
     "refuse_unseen",
     "resources",

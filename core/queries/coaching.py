@@ -11,8 +11,9 @@ from core import coach
 from core.database.models import Evaluation, Job
 from core.metrics import curves
 from core.queries.curves import Extent, epochs_curve
-from core.queries.jobs import Selection, job, jobs
+from core.queries.jobs import job, jobs
 from core.queries.runs import evaluations
+from core.queries.selection import Selection
 
 ADVISED = ("running", "succeeded", "failed")
 """The states in which a run may be advised something."""

@@ -19,17 +19,10 @@ from core.database.models import MEASURED, Job, JobValue, Worker
 from core.database.parts import parts
 from core.errors import InvalidInput
 from core.messages import message
-from core.queries.jobs import (
-    BY_STATE,
-    COLUMNS,
-    Selection,
-    conditions_of,
-    cursor_before,
-    first_ids,
-    jobs,
-    refuse_unknown,
-)
+from core.queries.clauses import conditions_of
+from core.queries.jobs import cursor_before, first_ids, jobs
 from core.queries.pages import checked_limit
+from core.queries.selection import BY_STATE, COLUMNS, Selection, refuse_unknown
 from core.spec.facts import SEED
 from core.states import STATES
 

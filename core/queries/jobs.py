@@ -10,99 +10,28 @@ of `job_values`, whose index has the jobs in the order of each.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, func, literal, select, tuple_, union_all
+from sqlalchemy import func, literal, select, tuple_, union_all
 from sqlalchemy.orm import Session
 
 from core.database.engine import storable
 from core.database.hints import in_passing
-from core.database.models import LARGEST_KEY, MEASURED, Job, JobTag, JobValue, Worker
+from core.database.models import LARGEST_KEY, Job, JobTag, JobValue, Worker
 from core.database.parts import parts
-from core.database.search import holds
 from core.errors import InvalidInput, NotFound
 from core.messages import message
+from core.queries.clauses import RARE, besides_tags, is_seen, is_shown, looked_up, of_columns
 from core.queries.pages import DEFAULT_LIMIT, Page, checked_limit, key_of
-from core.spec.fields import spec_fields
+from core.queries.selection import BY_STATE, COLUMNS, EVERYTHING, Selection, refuse_unknown
 from core.states import STATES, State
 
-SORTS: tuple[str, ...] = ("", *(f"{sign}{name}" for name in MEASURED for sign in ("", "-")))
-"""Newest first; or by a measurement, from its smallest or, after `-`, from its largest value."""
-OLDEST_FIRST = "created"
-OF_THE_END = ("duration", "images_per_s")
-"""What a job has when it has ended, and can be sorted by besides."""
-BY_STATE = "state"
-"""In the order of `STATES`, in each the newest first."""
-COLUMNS = {name: name for name in MEASURED} | {"name": "folded_name", "finished": "finished_at"}
-"""What has an index of its own to be sorted by, and its column."""
-OF_JOBS = (BY_STATE, "name", "finished")
-"""What of a job itself it can be sorted by besides."""
-
 _JOBS = select(Job, Worker.name).outerjoin(Worker, Job.worker_id == Worker.id)
-_RARE = 2000
-"""Jobs that are sorted one by one; of more, the first are looked for in order."""
 _OF_LIST = "INDEXED BY ix_jobs_list"
 """For SQLite, which would read the wide row of each job that a walk along values comes to."""
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which jobs a list has, and in which order. What is empty chooses nothing."""
-
-    states: Sequence[str] = ()
-    dataset: str = ""
-    model: str = ""
-    preset: str = ""
-    owner: str = ""
-    tag: str = ""
-    text: str = ""
-    """A part of the name, in capital or small letters."""
-    created_from: datetime | None = None
-    """Submitted at this moment, or later."""
-    created_to: datetime | None = None
-    """Submitted before this moment."""
-    sort: str = ""
-    """One of `SORTS`, `created` (oldest first), or another value as `can_sort_by` knows it."""
-    seen_by: str | None = None
-    """The name of whoever asks, where private jobs of others are not there; None: all are."""
-    deleted: bool = False
-    """Whether those that were deleted and can be restored are asked for, and no others."""
-    is_backwards: bool = False
-    """Whether it is gone through from its end."""
-
-    @property
-    def equal(self) -> dict[str, str]:
-        """The columns that have one value."""
-        names = ("dataset", "model", "preset", "owner")
-        return {name: value for name in names if (value := getattr(self, name))}
-
-    @property
-    def is_by_state(self) -> bool:
-        """Whether the state alone decides."""
-        asked = replace(self, states=(), sort="", seen_by=None, is_backwards=False)
-        return asked == EVERYTHING
-
-    @property
-    def is_everything(self) -> bool:
-        """Whether nothing is left out."""
-        return replace(self, sort="", is_backwards=False) == EVERYTHING
-
-    @property
-    def value(self) -> str:
-        """The name of what it is sorted by; empty: by when they were submitted."""
-        name = self.sort.removeprefix("-")
-        return "" if name == OLDEST_FIRST else name
-
-    @property
-    def is_falling(self) -> bool:
-        """Whether the largest, or the newest, comes first."""
-        return (self.sort == "" or self.sort.startswith("-")) != self.is_backwards
-
-
-EVERYTHING = Selection()
 
 
 def jobs(
@@ -193,27 +122,10 @@ class _Key:
     cursor: str
 
 
-def refuse_unknown(selection: Selection) -> None:
-    """Raise `InvalidInput` where a state or an order is asked for that there is not."""
-    for state in selection.states:
-        if state not in STATES:
-            reason = message("input.unknown_state", state=state, known=list(STATES))
-            raise InvalidInput.one("state", reason)
-    if not can_sort_by(selection.value) or (selection.sort and not selection.sort.strip("-")):
-        known = [*(name for name in SORTS if name), OLDEST_FIRST, *OF_JOBS, *OF_THE_END]
-        reason = message("input.unknown_sort", sort=selection.sort, known=known)
-        raise InvalidInput.one("sort", reason)
-
-
-def can_sort_by(value: str) -> bool:
-    """Whether a list can be sorted by a value: a measurement, or a hyperparameter's dotted path."""
-    return value in ("", *MEASURED, *OF_JOBS, *OF_THE_END) or value in spec_fields()
-
-
 def _by_id(session: Session, selection: Selection, count: int, cursor: str) -> list[_Key]:
     """The keys of a page, newest or oldest first."""
     is_falling = selection.is_falling
-    older = [*_created(session, selection)]
+    older = [*besides_tags(session, selection)]
     if cursor:
         last = key_of(cursor, 1)[0]
         older.append(Job.id < last if is_falling else Job.id > last)
@@ -221,7 +133,7 @@ def _by_id(session: Session, selection: Selection, count: int, cursor: str) -> l
     def ordered(key: Any) -> Any:
         return key.desc() if is_falling else key
 
-    newest = select(Job.id).where(*older, _is_shown(selection)).order_by(ordered(Job.id))
+    newest = select(Job.id).where(*older, is_shown(selection)).order_by(ordered(Job.id))
     newest = newest.limit(count)
     if selection.is_by_state and selection.states:
         # each state has its own part of an index; together they would have to be sorted
@@ -232,34 +144,22 @@ def _by_id(session: Session, selection: Selection, count: int, cursor: str) -> l
         query = (
             select(JobTag.job_id)
             .join(Job, Job.id == JobTag.job_id)
-            .where(JobTag.tag == selection.tag, *older, *_conditions(selection, is_walk=True))
-            .where(_is_shown(selection, is_walk=True))
+            .where(JobTag.tag == selection.tag, *older, *of_columns(selection, is_walk=True))
+            .where(is_shown(selection, is_walk=True))
             .order_by(ordered(JobTag.job_id))
             .limit(count)
         )
     else:
-        query = newest.where(*_conditions(selection, is_walk=not _is_single(selection)))
+        query = newest.where(*of_columns(selection, is_walk=not _is_single(selection)))
     ids = sorted(session.scalars(query), reverse=is_falling)[:count]
     return [_Key(job_id, str(job_id)) for job_id in ids]
-
-
-def _is_shown(selection: Selection, *, is_walk: bool = False) -> ColumnElement[bool]:
-    """Whether a job is in the list as far as a delete decides it.
-
-    The indexes of lists have the others alone, so this is said as they say it; but not where jobs
-    are looked up one by one.
-    """
-    deleted_at: Any = in_passing(Job.deleted_at) if is_walk else Job.deleted_at
-    shown: ColumnElement[bool] = (
-        deleted_at.is_not(None) if selection.deleted else deleted_at.is_(None)
-    )
-    return shown
 
 
 def _is_single(selection: Selection) -> bool:
     """Whether one column decides, which has an index of its own."""
     is_one = len(selection.equal) == 1 and not selection.deleted
-    return is_one and not selection.states and not selection.text
+    is_alone = not selection.states and not selection.text and not selection.conditions
+    return is_one and is_alone
 
 
 def _by_state(session: Session, selection: Selection, count: int, cursor: str) -> list[_Key]:
@@ -294,10 +194,9 @@ def _by_column(session: Session, selection: Selection, count: int, cursor: str) 
     key = tuple_(column, Job.id)
     query = select(Job.id, column.label("value")).where(
         *([] if selection.value == "name" else [column.is_not(None)]),
-        _is_shown(selection),
-        *_conditions(selection, is_walk=True),
-        *_tagged(session, selection.tag),
-        *_created(session, selection),
+        is_shown(selection),
+        *of_columns(selection, is_walk=True),
+        *looked_up(session, selection),
     )
     if cursor:
         value, job_id = _value_and_id(cursor, selection.value)
@@ -349,9 +248,8 @@ def _walked(
         select(*columns)
         .join(Job, Job.id == JobValue.job_id)
         .with_hint(Job, _OF_LIST, "sqlite")
-        .where(JobValue.name == selection.value, _is_shown(selection))
-        .where(*_conditions(selection, is_walk=True), *_tagged(session, selection.tag))
-        .where(*_created(session, selection))
+        .where(JobValue.name == selection.value, is_shown(selection))
+        .where(*of_columns(selection, is_walk=True), *looked_up(session, selection))
         .order_by(*((each.desc() if selection.is_falling else each) for each in columns))
     )
     if selection.deleted:  # which are few, and in no index of lists
@@ -364,8 +262,8 @@ def _walked(
 
 def _few(session: Session, selection: Selection) -> list[int] | None:
     """The jobs that are chosen, where they are so few that it is best to sort them one by one."""
-    found = _by_id(session, _in_usual_order(selection), _RARE, "")
-    return [each.job_id for each in found] if len(found) < _RARE else None
+    found = _by_id(session, _in_usual_order(selection), RARE, "")
+    return [each.job_id for each in found] if len(found) < RARE else None
 
 
 def _sorted(
@@ -399,76 +297,6 @@ def _moment(text: str) -> datetime:
     if found.tzinfo is None:
         raise ValueError(text)
     return found
-
-
-def _created(session: Session, selection: Selection) -> Iterator[ColumnElement[bool]]:
-    """The condition on the number of a job that it was submitted in some time."""
-    if selection.created_from is not None:
-        yield Job.id >= _first_since(session, selection.created_from)
-    if selection.created_to is not None:
-        yield Job.id < _first_since(session, selection.created_to)
-
-
-def _first_since(session: Session, moment: datetime) -> int:
-    """The number of the first job that was submitted at a moment or later; else the next number.
-
-    Numbers are given in the order of the submits, so it is found by halving: some twenty looks at
-    a row each, and no index of times.
-    """
-    low, high = 1, (session.scalar(select(func.max(Job.id))) or 0) + 1
-    asked = select(Job.id, Job.created_at).order_by(Job.id).limit(1)
-    while low < high:
-        middle = (low + high) // 2
-        row = session.execute(asked.where(Job.id >= middle)).one_or_none()
-        if row is None or row.created_at >= moment:
-            high = middle
-        else:
-            low = row.id + 1
-    return low
-
-
-def conditions_of(session: Session, selection: Selection) -> Iterator[ColumnElement[bool]]:
-    """What is true of the jobs that are chosen, for whoever looks them up one by one."""
-    yield _is_shown(selection, is_walk=True)
-    yield from _conditions(selection, is_walk=True)
-    yield from _tagged(session, selection.tag)
-    yield from _created(session, selection)
-
-
-def _conditions(selection: Selection, *, is_walk: bool) -> Iterator[ColumnElement[bool]]:
-    """What is true of the jobs that are chosen, but for their tag.
-
-    Args:
-        selection: what is asked for.
-        is_walk: whether the jobs are looked at in order until there are enough of them.
-    """
-    if selection.states:
-        state = in_passing(Job.state) if is_walk else Job.state
-        yield state.in_(selection.states)
-    for name, value in selection.equal.items():
-        column = getattr(Job, name)
-        yield (in_passing(column) if is_walk else column) == value
-    yield from is_seen(selection.seen_by)
-    if selection.text:
-        yield holds(Job.folded_name, selection.text.casefold())
-
-
-def is_seen(seen_by: str | None) -> Iterator[ColumnElement[bool]]:
-    """The condition that jobs are there for somebody; almost all are."""
-    if seen_by is not None:
-        yield in_passing(Job.is_private).is_(False) | (in_passing(Job.owner) == seen_by)
-
-
-def _tagged(session: Session, tag: str) -> Iterator[ColumnElement[bool]]:
-    """The condition that jobs have a tag, such that a list of any of them is soon found."""
-    if not tag:
-        return
-    of_tag = select(JobTag.job_id).where(JobTag.tag == tag)
-    few = select(func.count()).select_from(of_tag.limit(_RARE).subquery())
-    if (session.scalar(few) or 0) < _RARE:
-        yield Job.id.in_(of_tag)
-    else:
-        yield exists(of_tag.where(JobTag.job_id == Job.id))
 
 
 def job(session: Session, job_id: int) -> tuple[Job, str | None]:

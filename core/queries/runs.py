@@ -28,7 +28,8 @@ from core.errors import NotFound
 from core.messages import message
 from core.metrics import curves
 from core.metrics.samples import MetricSample
-from core.queries.jobs import is_seen, job
+from core.queries.clauses import is_seen
+from core.queries.jobs import job
 from core.queries.pages import DEFAULT_LIMIT, Page, checked_limit, key_of, page_of, rows_of_job
 
 

@@ -14,7 +14,9 @@ from sqlalchemy.orm import Session
 
 from core.database.hints import in_passing
 from core.database.models import LARGEST_KEY, Job, JobTag, Worker
-from core.queries.jobs import Selection, is_seen, jobs, jobs_by_id
+from core.queries.clauses import is_seen
+from core.queries.jobs import jobs, jobs_by_id
+from core.queries.selection import Selection
 from core.workers import live
 
 NOTED = 300

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from core.database.clock import now
 from core.database.hints import in_passing
 from core.database.models import Epoch, Job, JobEvent
-from core.queries.jobs import is_seen, jobs_by_id
+from core.queries.clauses import is_seen
+from core.queries.jobs import jobs_by_id
 from core.states import FINAL, State
 
 MOST_COUNTED = 10_000

@@ -11,10 +11,11 @@ from core.database.models import MEASURED, Job, JobTag
 from core.errors import InvalidInput
 from core.jobs import deletion, lifecycle
 from core.jobs.actors import LOCAL_OWNER, Actor
-from core.queries import SORTS, Selection
+from core.queries import SORTS, Selection, clauses, read_conditions
 from core.spec import presets
 from tests.core.many import costly, learn, multiply, plans
 
+RATE = "optimizer.learning_rate"
 ADA = Actor("user", "7", "Ada", "administrator")
 
 
@@ -127,7 +128,7 @@ def test_a_tag_that_many_have_is_sorted_as_one_that_few_have(database, monkeypat
     submit(database)
     few = listed(database, sort="-test_accuracy", tag="t")
 
-    monkeypatch.setattr(sys.modules["core.queries.jobs"], "_RARE", 2)
+    monkeypatch.setattr(sys.modules["core.queries.jobs"], "RARE", 2)
 
     assert listed(database, sort="-test_accuracy", tag="t") == few == ids[2::-1]
 
@@ -160,7 +161,6 @@ def test_a_tag_that_is_given_twice_is_kept_once(database):
 
 
 RATES = (0.1, 0.02, 0.1, 0.5, 0.003)
-RATE = "optimizer.learning_rate"
 
 
 @pytest.fixture
@@ -174,7 +174,8 @@ def rated(database):
 @pytest.mark.parametrize("limit", [1, 2, 50])
 @pytest.mark.parametrize("few", [1, 2000])
 def test_a_list_can_be_sorted_by_a_hyperparameter(database, rated, limit, few, monkeypatch):
-    monkeypatch.setattr(sys.modules["core.queries.jobs"], "_RARE", few)
+    monkeypatch.setattr(sys.modules["core.queries.jobs"], "RARE", few)
+    monkeypatch.setattr(clauses, "RARE", few)
 
     assert listed(database, limit, sort=RATE) == rated
     assert listed(database, limit, sort=f"-{RATE}") == rated[::-1]
@@ -327,6 +328,8 @@ ASKED = [
     {"sort": "-name", "tag": "all"},
     {"sort": "-finished"},
     {"sort": "state"},
+    {"conditions": read_conditions(f"{RATE} > 5")},
+    {"conditions": read_conditions(f"{RATE} > 5"), "sort": "-test_accuracy"},
 ]
 
 

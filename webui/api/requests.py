@@ -148,6 +148,11 @@ OF_SELECTION = (
     Parameter("owner", _TEXT, "Runs of this person."),
     Parameter("tag", _TEXT, "Runs that have this tag."),
     Parameter("text", _TEXT, "Runs whose name has this in it, in capital or small letters."),
+    Parameter(
+        "filter",
+        _TEXT,
+        "Runs whose values meet conditions: `test_accuracy > 0.98 and optimizer.kind = adamw`.",
+    ),
     Parameter("created_from", _MOMENT, "Runs that were submitted at this moment or later."),
     Parameter("created_to", _MOMENT, "Runs that were submitted before this moment."),
     Parameter(
@@ -178,6 +183,7 @@ def selection(args: Args | None = None) -> queries.Selection:
         owner=_filter("owner", args),
         tag=_filter("tag", args),
         text=_filter("text", args),
+        conditions=queries.read_conditions(args.get("filter", "")),
         seen_by=current().seen_by,
         sort=args.get("sort", ""),
         deleted=_is_set("deleted", args),

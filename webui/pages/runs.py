@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 from flask import Response, make_response, redirect, render_template, request, url_for
@@ -14,6 +15,7 @@ from core import formats, queries, saved_filters
 from core.database.instance import instance_of
 from core.database.models import MEASURED, Job
 from core.datasets.builtin import DATASETS
+from core.errors import InvalidInput
 from core.jobs import events
 from core.languages import gettext
 from core.metrics import thumbnails
@@ -44,6 +46,10 @@ Member = tuple[Job, str | None]
 """A run and its worker's name."""
 
 
+TYPED = ("filter", "created_from", "created_to")
+"""What the form of the list has as texts that can be wrong."""
+CONDITION = "test_accuracy > 0.98 and epochs = 5"
+"""An example of what a list is filtered by."""
 SHOW = "show"
 """What the forms of the list send besides: their many fields become a short address."""
 
@@ -56,7 +62,8 @@ def runs() -> Response:
     view = view_of_request()
     if SHOW in request.args:
         return _remembering(_to(view.chosen), view)
-    asked, cursor = selection(), request.args.get("cursor", "")
+    asked, wrong = _asked()
+    cursor = request.args.get("cursor", "")
     is_part = "part" in request.args
     with current().database.reading() as session:
         counts = queries.counts_of_states(session, asked, MOST_COUNTED)
@@ -68,6 +75,8 @@ def runs() -> Response:
     awaited, page = _beginning(asked, view, cursor)
     shown = {
         "view": view,
+        "wrong": wrong,
+        "condition": CONDITION,
         "awaited": awaited,
         "newest_event": newest,
         "instance": instance,
@@ -93,7 +102,23 @@ def runs() -> Response:
     }
     if is_part:
         return make_response(render_template("runs/_list.html", page=page(), flush=str, **shown))
-    return _remembering(stream("runs/page.html", ask=page, **shown), view)
+    response = _remembering(stream("runs/page.html", ask=page, **shown), view)
+    response.status_code = HTTPStatus.UNPROCESSABLE_ENTITY if wrong else HTTPStatus.OK
+    return response
+
+
+def _asked() -> tuple[Selection, dict[str, str]]:
+    """Which runs are asked for, and what is wrong with what was typed: it chooses nothing."""
+    args, wrong = request.args.copy(), dict[str, str]()
+    while True:
+        try:
+            return selection(args), wrong
+        except InvalidInput as error:
+            if not {each.field for each in error.errors} <= set(TYPED):
+                raise
+            wrong |= {each.field: each.message for each in error.errors}
+            for name in wrong:
+                args.poplist(name)
 
 
 def counted(count: int) -> str:
@@ -134,6 +159,7 @@ def _filter_titles() -> dict[str, str]:
         "preset": gettext("Preset"),
         "tag": gettext("Tag"),
         "owner": gettext("Owner"),
+        "filter": gettext("Values"),
         "created_from": gettext("Created from (UTC)"),
         "created_to": gettext("Created to (UTC)"),
     }
