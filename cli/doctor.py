@@ -29,6 +29,7 @@ from core.settings import FILE, OLD_NAMES, PREFIX, SECRETS, Settings, variable
 from core.storage import store
 
 LOW_DISK_BYTES = 2_000_000_000
+OF_OTHERS = 0o077
 
 State = Literal["good", "note", "bad"]
 
@@ -94,6 +95,9 @@ def _home(settings: Settings) -> Check:
     if not os.access(place, os.W_OK):
         return Check("home", "bad", f"{home} cannot be written; set {variable('home')}")
     free = shutil.disk_usage(place).free
+    if free > LOW_DISK_BYTES and home.exists() and home.stat().st_mode & OF_OTHERS:
+        words = f"others on this machine can read {home}: secrets are in it; chmod go-rwx {home}"
+        return Check("home", "note", words)
     state: State = "good" if free > LOW_DISK_BYTES else "bad"
     return Check("home", state, f"{home}, {formats.size(free)} free")
 

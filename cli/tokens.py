@@ -8,7 +8,7 @@ from pathlib import Path
 
 from core.errors import TrainyardError
 from core.messages import message
-from core.settings import Settings
+from core.settings import PRIVATE_FOLDER, Settings
 
 FILE = "tokens.json"
 _MODE = 0o600
@@ -62,7 +62,7 @@ def _write(path: Path, kept: dict[str, str]) -> None:
     """Replace the file as a whole; nobody else could read it at any moment."""
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
         scratch.touch(mode=_MODE)
         scratch.write_text(json.dumps(kept, indent=2))
         scratch.replace(path)

@@ -21,6 +21,7 @@ from core.errors import TrainyardError
 from core.messages import message
 from core.spec.validation import WrongValue, explain
 
+PRIVATE_FOLDER = 0o700
 PREFIX = "TRAINYARD_"
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 DEFAULT_PORT = 8327
@@ -422,6 +423,10 @@ class Settings(BaseSettings):
         found = {name: _in_file(name) for name in STORAGE_KEYS}
         return {name.removeprefix("AWS_").lower(): text for name, text in found.items() if text}
 
+    def make_home(self) -> None:
+        """Make the home folder where there is none: its owner alone can read what is in it."""
+        self.home.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+
     @cached_property
     def signing_key(self) -> str:
         """The key that signs form tokens; made on first use and kept in the home folder."""
@@ -429,7 +434,7 @@ class Settings(BaseSettings):
             return self.secret_key
         path = self.home / "secret_key"
         if not path.exists():
-            self.home.mkdir(parents=True, exist_ok=True)
+            self.make_home()
             scratch = path.with_name(f"secret_key.{os.getpid()}")
             scratch.touch(mode=0o600)
             scratch.write_text(secrets.token_urlsafe(32))

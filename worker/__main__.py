@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 
@@ -21,6 +22,8 @@ def main() -> None:
     """Work until told to stop."""
     try:
         chosen = settings.load()
+        with contextlib.suppress(OSError):  # one that has nothing to keep there needs none
+            chosen.make_home()
         chosen = chosen.model_copy(update={"worker_name": worker_name(chosen)})
         logs.configure(chosen.log_format, worker=chosen.worker_name)
         work(set_up(chosen))

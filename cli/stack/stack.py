@@ -63,7 +63,7 @@ class Stack:
         """
         home = self._chosen.home
         try:
-            home.mkdir(parents=True, exist_ok=True)
+            self._chosen.make_home()
             (home / "logs").mkdir(exist_ok=True)
         except OSError as error:
             raise Unavailable(

@@ -147,7 +147,8 @@ def upgrade(
     """
     url = make_url(address)
     if url.get_backend_name() == "sqlite" and url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        # it is mostly the home folder, in which others have nothing to read
+        Path(url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # its import takes as long as a third of the web's start, and the web does not need it
     import alembic.command  # noqa: PLC0415
 

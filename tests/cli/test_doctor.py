@@ -105,6 +105,20 @@ def test_a_misspelt_setting_is_noted(examine, monkeypatch):
     assert "TRAINYARD_TYPO" in examine()[1]["settings"]["words"]
 
 
+def test_a_home_folder_that_others_can_read_is_noted(examine, tmp_path, monkeypatch):
+    home = tmp_path / "home of mine"
+    home.mkdir(mode=0o755)
+    monkeypatch.setenv("TRAINYARD_HOME", str(home))
+    _, checks = examine()
+    assert checks["home"]["state"] == "note"
+    assert "chmod go-rwx" in checks["home"]["words"]
+
+    home.chmod(0o700)
+
+    _, checks = examine()
+    assert checks["home"]["state"] == "good"
+
+
 def test_a_fresh_home_is_only_noted(examine):
     _, checks = examine()
 

@@ -183,6 +183,12 @@ def test_postgresql_is_spoken_to_by_psycopg():
     assert made.database_address == "postgresql+psycopg://user:pass@host/name"
 
 
+def test_a_home_folder_is_made_for_its_owner_alone(tmp_path):
+    Settings(home=tmp_path / "above" / "home").make_home()
+
+    assert stat.S_IMODE((tmp_path / "above" / "home").stat().st_mode) == 0o700
+
+
 def test_the_signing_key_is_made_once_and_is_nobody_elses(tmp_path):
     first, second = Settings(home=tmp_path / "h"), Settings(home=tmp_path / "h")
 
