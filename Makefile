@@ -145,10 +145,11 @@ lock: $(BIN)/.ready ## Resolve the packages again, within pyproject.toml
 clean: ## Remove what set-up and builds made
 	rm -rf $(VENV) webui/static/node_modules build dist
 
+# compat: a path, so that a folder named trainyard, such as a clone, does not stand in for the package
 $(BIN)/.started: requirements/run.lock pyproject.toml scripts/step
 	@$(STEP) "virtualenv" scripts/ensure-virtualenv $(PYTHON) $(VENV)
 	@$(STEP) "Python packages" $(BIN)/python scripts/install_packages.py requirements/run.lock
-	@$(STEP) "Trainyard itself" $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(STEP) "Trainyard itself" $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --config-settings editable_mode=compat --editable .
 	@touch $@
 
 $(BIN)/.ready: requirements/dev.lock $(BIN)/.started

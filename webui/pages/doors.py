@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from flask import Response, redirect, request, session, url_for
+from flask import Response, make_response, redirect, render_template, request, session, url_for
 
 from core.errors import NotFound
 from core.messages import message
@@ -32,7 +32,8 @@ def to_provider(way: openid.Way) -> Response:
         Unavailable: it does not answer.
     """
     found = provider()
-    response = _sent(found.address(way, back_address()))
+    address = found.address(way, back_address())
+    response = _sent(address) if request.method == "GET" else _onward(address, found.name)
     response.set_cookie(
         way_cookie(),
         found.packed(way),
@@ -43,6 +44,15 @@ def to_provider(way: openid.Way) -> Response:
     )
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def _onward(address: str, name: str) -> Response:
+    """A page that leads on to another host by itself.
+
+    A form may be sent to this host alone, and a browser takes a redirect of its answer for a part
+    of that: a page that was reached may lead anywhere.
+    """
+    return make_response(render_template("account/onward.html", address=address, provider=name))
 
 
 def provider() -> openid.Provider:
