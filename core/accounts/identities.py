@@ -16,7 +16,7 @@ from core.accounts import history, invitations, people
 from core.database.clock import now
 from core.database.engine import Database
 from core.database.models import PERSON_LENGTH, Identity, Person
-from core.errors import Conflict, InvalidInput, NotFound
+from core.errors import Conflict, Forbidden, InvalidInput
 from core.jobs.actors import Actor
 from core.messages import message
 from core.roles import Role
@@ -65,7 +65,7 @@ def join(
     """Make an account for an identity that nobody has here: by an invitation, or with a role.
 
     Raises:
-        NotFound: there is neither.
+        Forbidden: there is neither.
         Gone: the invitation was used, or its time is over.
         Conflict: the invitation is for somebody who has an account.
     """
@@ -80,7 +80,7 @@ def join(
                 raise Conflict(message("identity.of_another"))
             role, invited_by, found.used_at = found.role, found.invited_by, now()
         if role is None:
-            raise NotFound(message("identity.unknown", issuer=claimed.issuer))
+            raise Forbidden(message("identity.unknown", issuer=claimed.issuer))
         person = people.add(session, _free_name(session, claimed.wanted_name), role, None)
         payload = {"role": role, "invited_by": invited_by}
         history.append(session, people.as_actor(person), "joined", person.name, payload)

@@ -116,7 +116,7 @@ def test_whoever_nobody_has_invited_is_refused(make, provider):
 
     answer = there_and_back(client)
 
-    assert answer.status_code == 404
+    assert answer.status_code == 403
     assert "Ask an administrator" in answer.text
     assert client.get("/api/v1/me").status_code == 401
 
