@@ -84,6 +84,7 @@ class Client(transport.Client):
         priority: int = 0,
         tags: Sequence[str] = (),
         weights_from: int | None = None,
+        private: bool = False,
         **fields: Any,
     ) -> Run:
         """Queue a run.
@@ -97,6 +98,7 @@ class Client(transport.Client):
             tags: words to find it by.
             weights_from: the number of a run with the same network, whose published weights it
                 begins with; None: random ones.
+            private: whether its owner and administrators alone see it.
             fields: single fields of the spec: `epochs=2`, `optimizer__learning_rate=0.05`, or
                 `**{"optimizer.learning_rate": 0.05}`.
 
@@ -111,6 +113,7 @@ class Client(transport.Client):
             "queue": queue,
             "priority": priority,
             "tags": list(tags),
+            **({"private": True} if private else {}),
             **({} if weights_from is None else {"weights_from": weights_from}),
         }
         key = {"Idempotency-Key": secrets.token_hex(16)}

@@ -78,12 +78,10 @@ class New:
     spec: TrainingSpec
 
     def give_privacy(self, parents: Mapping[int, Job]) -> None:
-        """Decide whether only its owner and administrators are to see it."""
+        """Have a copy of a private job be private, where nothing else is asked for."""
         parent = None if self.parent_id is None else parents.get(self.parent_id)
-        is_private = self.private
-        if is_private is None and parent is not None:
-            is_private = parent.is_private
-        self.columns["is_private"] = bool(is_private)
+        if self.private is None and parent is not None:
+            self.columns["is_private"] = parent.is_private
 
 
 def new(
@@ -116,7 +114,7 @@ def new(
         "dataset": dataset,
         "model": facts.model(stored),
         "owner": owner,
-        "is_private": False,
+        "is_private": bool(private),
         "tags": list(dict.fromkeys(tags)),
         "submission_token": token,
         "epochs": spec.epochs,

@@ -90,6 +90,14 @@ def test_a_run_is_submitted_by_preset_and_single_fields(client):
     assert client.run(run.id).data == run.refresh().data
 
 
+def test_a_run_is_submitted_for_its_owner_alone(client):
+    made = [
+        client.submit(preset="digits_seconds", private=private) for private in (True, True, False)
+    ]
+
+    assert [client.run(each.id).data["private"] for each in made] == [True, True, False]
+
+
 def test_a_whole_spec_is_submitted_as_it_is(client):
     spec = TrainingSpec(dataset="digits", epochs=2)
 

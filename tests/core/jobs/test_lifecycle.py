@@ -317,6 +317,14 @@ def test_a_queued_job_that_is_pinned_to_nothing_cannot_be_retried(database):
         lifecycle.retry(database, job.id, LOCAL_OWNER, from_scratch=True)
 
 
+def test_each_of_several_jobs_is_private_where_that_is_asked_for(database):
+    # the first of a lane makes the lane; those after it are inserted by a statement of their own
+    asked = [True, True, False, None, True]
+    made = [submit(database, private=private).id for private in asked]
+
+    assert [look(database, job_id).is_private for job_id in made] == [bool(each) for each in asked]
+
+
 def test_a_clone_is_private_where_its_parent_is_and_nothing_else_is_said(database):
     parent = submit(database, private=True)
 

@@ -72,6 +72,15 @@ def test_a_submit_answers_201_with_the_job_and_where_it_is(client):
     assert client.get(response.headers["Location"]).json == job
 
 
+def test_every_run_is_private_that_is_submitted_so(client):
+    bodies = ({"private": True}, {"private": True}, {}, {"private": True})
+    made = [client.post("/api/v1/jobs", json={"name": "one"} | body).json["id"] for body in bodies]
+
+    found = [client.get(f"/api/v1/jobs/{job_id}").json["private"] for job_id in made]
+
+    assert found == [True, True, False, True]
+
+
 def test_a_finished_run_shows_everything(client, finished):
     job = client.get(f"/api/v1/jobs/{finished}").json
     assert (job["state"], job["worker"], job["test_accuracy"]) == ("succeeded", "ada", 0.9)

@@ -182,7 +182,7 @@ def test_a_browser_that_was_left_open_is_not_linked_to_a_login_of_somebody_else(
 
     assert answer.status_code == 422
     assert "this is not your password" in answer.text.lower()
-    assert there_and_back(place.app.test_client()).status_code == 404
+    assert there_and_back(place.app.test_client()).status_code == 403
 
 
 def test_a_page_of_another_site_begins_no_login(make, provider):
