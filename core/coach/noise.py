@@ -12,6 +12,9 @@ from core.coach.likeness import differences, most_alike
 from core.coach.run import Run, Sibling
 from core.statistics import LEVEL
 
+ENOUGH_REPEATS = 2
+"""Other seeds: whoever has trained them needs no advice to do so."""
+
 
 def noise(run: Run) -> Advice | None:
     """A difference that the test images, or the validation images, are too few to show."""
@@ -19,7 +22,7 @@ def noise(run: Run) -> Advice | None:
 
 
 def _to_sibling(run: Run) -> Advice | None:
-    if run.evaluation is None:
+    if run.evaluation is None or run.repeats >= ENOUGH_REPEATS:
         return None
     sibling = _closest(run)
     if sibling is None or not _may_be_chance(run.evaluation, sibling.evaluation):

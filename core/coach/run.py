@@ -93,6 +93,8 @@ class Run:
     """As the worker wrote it down; the pictures are not needed."""
     siblings: Sequence[Sibling] = ()
     earlier: Sequence[Earlier] = ()
+    repeats: int = 0
+    """Other seeds with which the same was trained well, earlier or later."""
 
     @cached_property
     def spec(self) -> dict[str, Any]:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core import coach
-from core.database.models import Evaluation, Job
+from core.database.models import Evaluation, Job, JobValue
 from core.metrics import curves
 from core.queries.curves import Extent, epochs_curve
+from core.queries.groups import WITHOUT_SEED
 from core.queries.jobs import job, jobs
 from core.queries.runs import evaluations
 from core.queries.selection import Selection
+from core.spec import facts
 
 ADVISED = ("running", "succeeded", "failed")
 """The states in which a run may be advised something."""
@@ -53,6 +56,7 @@ def coached(session: Session, job_id: int) -> coach.Run:
         samples=_samples(session, job_id),
         published_epoch=row.published_epoch,
         evaluation=own.content if own else None,
+        repeats=_repeats(session, row) if own else 0,
         siblings=_siblings(session, row, earlier) if own else (),
         earlier=[
             coach.Earlier(each.id, each.spec, each.test_accuracy)
@@ -60,6 +64,20 @@ def coached(session: Session, job_id: int) -> coach.Run:
             if each.test_accuracy is not None
         ],
     )
+
+
+def _repeats(session: Session, row: Job) -> int:
+    """Other seeds with which runs that are the same but for it have succeeded."""
+    key = select(JobValue.text).where(JobValue.job_id == row.id, JobValue.name == WITHOUT_SEED)
+    same = select(JobValue.job_id).where(
+        JobValue.name == WITHOUT_SEED, JobValue.number == 0, JobValue.text == key.scalar_subquery()
+    )
+    specs = session.scalars(
+        select(Job.spec).where(
+            Job.id.in_(same), Job.state == "succeeded", Job.deleted_at.is_(None), Job.id != row.id
+        )
+    )
+    return len({facts.seed(spec) for spec in specs} - {facts.seed(row.spec)})
 
 
 def _epochs(session: Session, job_id: int) -> coach.Epochs:

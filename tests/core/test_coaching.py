@@ -73,6 +73,15 @@ def test_it_is_given_the_earlier_run_that_is_most_alike(database, trained):
     assert [given.rule for given in coach.advise(run)] == ["noise"]
 
 
+def test_it_is_given_how_many_other_seeds_were_trained(database, trained):
+    first = trained(0.955)
+    for seed in (1, 1, 2):
+        trained(0.95, seed=seed)
+    trained(0.95, seed=3, batch_size=32)
+
+    assert coached(database, first).repeats == 2
+
+
 def test_it_is_given_the_rates_of_earlier_runs_and_how_well_they_did(database, trained):
     good = trained(0.95)
     fast = trained(0.2, optimizer={"learning_rate": 10.0})

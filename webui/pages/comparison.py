@@ -29,12 +29,13 @@ FEWEST_SUMMED_UP = 3
 """Verdicts that get a sentence before them."""
 
 _BETTER = ("comparison.image_by_image", "comparison.intervals_apart", "comparison.seeds")
+_UNTOLD = "comparison.few_seeds"
 _NOT_BETTER = (
     "comparison.image_by_image_noise",
     "comparison.same_predictions",
     "comparison.intervals_overlap",
     "comparison.seeds_noise",
-    "comparison.few_seeds",
+    _UNTOLD,
 )
 
 _DEFAULTS = Hyperparameters().model_dump(mode="json")
@@ -85,6 +86,11 @@ class Group:
             return first.called
         name = _isolated(name_without_seed([each.name for each in self.members]))
         return message("comparison.group", name=name, job_id=first.job_id, others=len(others))
+
+    @property
+    def is_single(self) -> bool:
+        """Whether it is one seed."""
+        return len(self.accuracies) == 1
 
     @property
     def accuracies(self) -> Sequence[float]:
@@ -166,11 +172,13 @@ def groups(contestants: Sequence[Contestant]) -> list[Group]:
 def verdicts(contestants: Sequence[Contestant]) -> list[Message]:
     """What can be said about which run is better, in sentences."""
     measured = [each for each in contestants if each.accuracy is not None and each.content]
+    repeated = _repeated(measured)
+    copies = {each.job_id for _, *others in repeated for each in others}
     by_images: dict[tuple[str, int], list[Contestant]] = {}
-    for each in measured:
+    for each in (each for each in measured if each.job_id not in copies):
         by_images.setdefault(each.tested_on, []).append(each)
     sentences = [sentence for part in by_images.values() for sentence in _of_one_test_set(part)]
-    sentences += _identical(measured)
+    sentences += [_identical(same) for same in repeated]
     if len(by_images) > 1:
         sentences.append(message("comparison.other_datasets"))
     is_chosen_by_test = not any(each.spec.get("data", {}).get("validation") for each in measured)
@@ -179,19 +187,19 @@ def verdicts(contestants: Sequence[Contestant]) -> list[Message]:
     return sentences
 
 
-def _identical(measured: Sequence[Contestant]) -> list[Message]:
-    """What is said of runs that were asked for the same and came to the same."""
-    by_all: dict[str, list[int]] = {}
+def _repeated(measured: Sequence[Contestant]) -> list[list[Contestant]]:
+    """Runs that were asked for the same and came to the same: together they are one run."""
+    by_all: dict[str, list[Contestant]] = {}
     for each in measured:
         content = each.content or {}
         came_to = each.accuracy, content.get("loss"), content.get("predictions")
         key = json.dumps([_whole(each.spec), came_to], sort_keys=True)
-        by_all.setdefault(key, []).append(each.job_id)
-    return [
-        message("comparison.identical", runs=", ".join(f"#{each}" for each in same))
-        for same in by_all.values()
-        if len(same) > 1
-    ]
+        by_all.setdefault(key, []).append(each)
+    return [same for same in by_all.values() if len(same) > 1]
+
+
+def _identical(same: Sequence[Contestant]) -> Message:
+    return message("comparison.identical", runs=", ".join(f"#{each.job_id}" for each in same))
 
 
 def summary(sentences: Sequence[Message]) -> Message | None:
@@ -200,9 +208,12 @@ def summary(sentences: Sequence[Message]) -> Message | None:
     if len(pairs) < FEWEST_SUMMED_UP:
         return None
     better = sum(each.code in _BETTER for each in pairs)
-    if not better:
-        return message("comparison.none_better")
-    return message("comparison.some_better", better=better, count=len(pairs))
+    untold = sum(each.code == _UNTOLD for each in pairs)
+    if better:
+        return message("comparison.some_better", better=better, count=len(pairs))
+    if untold:
+        return message("comparison.none_told", untold=untold, count=len(pairs))
+    return message("comparison.none_better")
 
 
 def is_of_a_pair(verdict: Message) -> bool:
@@ -218,12 +229,31 @@ def _of_one_test_set(compared: Sequence[Contestant]) -> list[Message]:
 
 
 def _of_seeds(compared: Sequence[Group]) -> list[Message]:
+    """What is said of groups: by their seeds, and of two single runs image by image."""
     pairs = list(_pairs(compared, lambda group: group.mean))
     count = math.comb(len(compared), 2)
-    tellable = [pair for pair in pairs if _can_be_told(*pair, count)]
-    chances = [statistics.permutation(one.accuracies, other.accuracies) for one, other in tellable]
-    raised = iter(statistics.holm(chances, count))
-    return [_by_seeds(*pair, next(raised) if pair in tellable else None, count) for pair in pairs]
+    chances = [_chance(*pair, count) for pair in pairs]
+    raised = iter(statistics.holm([each for each in chances if each is not None], count))
+    return [
+        _of_pair(*pair, None if chance is None else next(raised), count)
+        for pair, chance in zip(pairs, chances, strict=True)
+    ]
+
+
+def _chance(one: Group, other: Group, count: int) -> float | None:
+    """The chance of such a difference; None where it cannot be told from what there is."""
+    if one.is_single and other.is_single:
+        split = _split(one.members[0], other.members[0])
+        return None if split is None else statistics.mcnemar(*split)
+    if not _can_be_told(one, other, count):
+        return None
+    return statistics.permutation(one.accuracies, other.accuracies)
+
+
+def _of_pair(better: Group, worse: Group, chance: float | None, count: int) -> Message:
+    if better.is_single and worse.is_single:
+        return _of_two(better.members[0], worse.members[0], chance, count)
+    return _by_seeds(better, worse, chance, count)
 
 
 def _can_be_told(one: Group, other: Group, count: int) -> bool:
@@ -262,11 +292,16 @@ def _of_runs(compared: Sequence[Contestant]) -> list[Message]:
     tested = [split for split in splits if split is not None]
     raised = iter(statistics.holm([statistics.mcnemar(*split) for split in tested], count))
     return [
-        _by_intervals(better, worse)
-        if split is None
-        else _image_by_image(better, worse, split, next(raised), _corrected(count))
+        _of_two(better, worse, None if split is None else next(raised), count)
         for (better, worse), split in zip(pairs, splits, strict=True)
     ]
+
+
+def _of_two(better: Contestant, worse: Contestant, chance: float | None, count: int) -> Message:
+    split = _split(better, worse)
+    if split is None or chance is None:
+        return _by_intervals(better, worse)
+    return _image_by_image(better, worse, split, chance, _corrected(count))
 
 
 def _corrected(count: int) -> Message | None:

@@ -38,6 +38,8 @@ COMPARISON: dict[str, Template] = {
     "the best of {count} by its test accuracy takes it for better than it is: choose by a "
     "validation split, and look at the test accuracy of the chosen one only.",
     "comparison.none_better": "No run is better than another by more than chance.",
+    "comparison.none_told": "No run is seen to be better by more than chance: in {untold} of "
+    "{count} comparisons there are too few seeds to tell.",
     "comparison.some_better": "More than chance: {better} of {count} comparisons.",
     "comparison.identical": "{runs}: one run made several times. They have the same "
     "hyperparameters, the same seed and the same results.",

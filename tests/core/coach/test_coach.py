@@ -301,6 +301,18 @@ def test_a_difference_of_a_few_images_is_called_noise(name, other):
     assert given.changes == {"seed": RUNS[name].run.spec["seed"] + 1}
 
 
+@pytest.mark.parametrize(("name", "other"), ALIKE)
+def test_what_was_repeated_with_other_seeds_is_not_advised_again(name, other):
+    run = replace(RUNS[name].run, siblings=[sibling(other, 2)])
+
+    spoken = [
+        any(each.rule == "noise" for each in advise(replace(run, repeats=repeats)))
+        for repeats in (0, 1, 2, 4)
+    ]
+
+    assert spoken == [True, True, False, False]
+
+
 @pytest.mark.parametrize(("name", "other", "why"), APART)
 def test_it_is_silent_about_noise_where(name, other, why):
     assert noise_of(name, other) is None, why

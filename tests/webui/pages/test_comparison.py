@@ -238,6 +238,38 @@ def test_groups_of_unequal_size_are_told_apart_where_they_can_be():
     assert "p = 0.0286" in text
 
 
+def test_two_single_runs_beside_seeds_are_compared_image_by_image():
+    seeds = [contestant(10 + seed, range(10 + seed), epochs=1, seed=seed) for seed in range(2)]
+    better, worse = contestant(2, []), contestant(3, range(40))
+    [(alone, _)] = said(better, worse)
+
+    found = [
+        code for code, text in said(*seeds, better, worse) if "(#2)" in text and "(#3)" in text
+    ]
+
+    assert alone == "comparison.image_by_image"
+    assert found == ["comparison.image_by_image"]
+
+
+def test_what_cannot_be_told_is_not_summed_up_as_chance():
+    runs = [
+        contestant(10 * epochs + seed, range(20 * epochs + seed), epochs=epochs, seed=seed)
+        for epochs in (1, 2, 3)
+        for seed in range(2)
+    ]
+
+    assert "in 3 of 3 comparisons there are too few seeds to tell" in str(summary(verdicts(runs)))
+
+
+def test_one_run_that_was_made_twice_is_compared_once():
+    same = [contestant(number, range(5), epochs=3, seed=1) for number in (4, 7)]
+
+    found = said(*same, contestant(9, range(8)))
+
+    [pair] = [text for code, text in found if "image_by_image" in code]
+    assert "corrected" not in pair
+
+
 def test_a_single_run_beside_seeds_is_not_passed_over():
     runs = [contestant(10 + seed, range(10 + seed), epochs=1, seed=seed) for seed in range(2)]
 
