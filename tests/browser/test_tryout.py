@@ -248,6 +248,33 @@ def test_a_sketch_has_the_size_and_the_pen_of_the_dataset_however_large_it_is_dr
         assert middle == pytest.approx(14, abs=0.1)
 
 
+def test_nothing_of_a_sketch_with_a_heavy_head_is_pushed_out_of_the_frame(tried):
+    head = [[[20, y], [260, y]] for y in range(20, 80, 8)]
+    strokes = [*head, [[140, 30], [140, 260]]]
+
+    by_mass, by_box = (
+        tried.evaluate(FRAMED, [strokes, 28, {**MNIST, "center": center}])
+        for center in ("mass", "box")
+    )
+
+    assert sum(by_mass) == pytest.approx(sum(by_box), rel=0.001)
+
+
+def test_a_test_image_that_is_tried_says_what_it_shows(tried, site, run):
+    mistake = httpx.get(f"{site.url}/api/v1/jobs/{run}/evaluation").json()["mistakes"][0]
+
+    tried.locator("[data-example]").first.click()
+
+    truth = tried.locator('[data-of="truth"]')
+    expect(truth).to_have_text(f"Wrong: this test image is {mistake['label']}.")
+    expect(tried.get_by_text("Draw here")).to_be_hidden()
+    draw(tried, ONE)
+    expect(tried.locator(RESULT)).to_have_text(PREDICTED)
+    expect(truth).to_be_hidden()
+    tried.get_by_role("button", name="Clear").click()
+    expect(tried.get_by_text("Draw here")).to_be_visible()
+
+
 def test_the_file_does_the_same_without_a_server(tried, browser, tmp_path):
     with tried.expect_download() as download:
         tried.get_by_role("link", name="this page as one file").click()

@@ -47,12 +47,18 @@ export function framed(subject, { size, framing }) {
     const pen = subject.hasPen ? framing.stroke : 0;
     const longest = Math.max(bounds.width, bounds.height, subject.side * SMALLEST);
     const scale = (framing.box - pen) / longest;
+    // a heavy head would push the foot out of the frame
+    const inside = (shift, length) => {
+      const room = Math.max(0, (size - scale * length - pen) / 2);
+      return Math.min(room, Math.max(-room, shift));
+    };
     const left = size / 2 - scale * (bounds.left + bounds.width / 2);
     const top = size / 2 - scale * (bounds.top + bounds.height / 2);
     paint(context, subject, scale, left, top, pen);
     if (framing.center === "mass") {
       const [x, y] = centerOfMass(values(context, size, 1, FINER), size);
-      paint(board(size * FINER), subject, scale, left + size / 2 - x, top + size / 2 - y, pen);
+      const [dx, dy] = [inside(size / 2 - x, bounds.width), inside(size / 2 - y, bounds.height)];
+      paint(board(size * FINER), subject, scale, left + dx, top + dy, pen);
     }
   }
   return values(context, size, 1, FINER);

@@ -21,6 +21,7 @@ const [invert, importance, mapsWanted] = [find("invert"), find("importance"), fi
 const bars = new Bars(find("bars"), classes);
 const pad = new Pad(find("pad"), { canDraw: Boolean(info.framing), changed, rested: rest });
 
+let truth = ""; // what a test image shows
 let isExample = false; // what is tried has the dataset's own size: nothing is done to it
 let isAhead = false; // something has changed while the network was at work
 let atWork = null;
@@ -50,6 +51,7 @@ function look() {
   mapping.abort();
   clearMap(); // it is of what was there before
   changes += 1;
+  place.toggleAttribute("data-empty", pad.isEmpty);
   place.toggleAttribute("data-has-picture", Boolean(pad.picture) && !isExample);
   isAhead = true;
   return (atWork ??= work().finally(() => (atWork = null)));
@@ -116,6 +118,7 @@ async function showMaps() {
 
 function clear() {
   last = null;
+  place.toggleAttribute("data-empty", true);
   if (mapsWanted) showMaps();
   find("maps")?.replaceChildren();
   bars.clear();
@@ -137,6 +140,7 @@ async function rest() {
   await look();
   if (!last) return;
   say(`${visible(classes[last.label])}, ${percent(last.shares[last.label])}`);
+  if (truth && isExample && pad.picture) find("truth").textContent = compared(truth, classes[last.label]);
   await map();
 }
 
@@ -150,7 +154,14 @@ async function map() {
   if (found && !signal.aborted) drawMap(found);
 }
 
+// What a test image shows, beside what it is taken for.
+function compared(shown, taken) {
+  const words = { class: visible(shown) };
+  return shown === taken ? gettext("Right: this test image is %(class)s.", words) : gettext("Wrong: this test image is %(class)s.", words);
+}
+
 function say(text) {
+  find("truth").textContent = "";
   const result = find("result");
   if (result.textContent !== text) result.textContent = text;
 }
@@ -177,8 +188,9 @@ function clearMap() {
   covered.dataset.state = "empty";
 }
 
-function tryPicture(picture, { example = false } = {}) {
+function tryPicture(picture, { example = false, shows = "" } = {}) {
   isExample = example;
+  truth = shows;
   // gray pictures of things are light on dark, and photographs mostly have a light ground
   invert.checked = !example && !info.framing && info.channels === 1 && new Photograph(picture, false).paper > 0.5;
   pad.show(picture);
@@ -224,7 +236,7 @@ for (const button of place.querySelectorAll("[data-example]")) {
   button.addEventListener("click", async () => {
     const image = button.querySelector("img");
     await image.decode();
-    tryPicture(image, { example: true });
+    tryPicture(image, { example: true, shows: button.dataset.true ?? "" });
   });
 }
 clear();
