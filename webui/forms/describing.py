@@ -71,6 +71,21 @@ Group = tuple[str, list[tuple[str, str]]]
 """A title, and labels with values."""
 
 
+def kind_of(section: Section, values: spec.Spec) -> str:
+    """The kind that a spec has of a section: CNN of networks."""
+    part = section.part(values)
+    variant = section.variant(part.get(KIND))
+    return variant.title if variant else str(part.get(KIND, gettext("unknown")))
+
+
+def title_of(section: Section, values: spec.Spec) -> str:
+    """What a section of a spec is called, with its kind where it has one."""
+    if not section.has_kinds:
+        return section.title
+    kind = kind_of(section, values)
+    return gettext("%(section)s: %(kind)s", section=section.title, kind=kind)
+
+
 def described(values: spec.Spec) -> tuple[list[Group], list[Group]]:
     """A spec for reading: what a reader looks for first, and the rest.
 
@@ -83,13 +98,7 @@ def described(values: spec.Spec) -> tuple[list[Group], list[Group]]:
         variant = section.variant(part.get(KIND))
         known = [each for each in variant.fields if each.key in part] if variant else []
         if not is_folded(section):
-            kind = variant.title if variant else str(part.get(KIND, gettext("unknown")))
-            title = (
-                gettext("%(section)s: %(kind)s", section=section.title, kind=kind)
-                if section.has_kinds
-                else section.title
-            )
-            first.append((title, [_row(each, part) for each in known]))
+            first.append((title_of(section, values), [_row(each, part) for each in known]))
             continue
         plain = [each for each in known if is_same(each.text(part[each.key]), each.default)]
         for groups, shown in (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,17 +16,19 @@ from core.errors import InvalidInput
 from core.languages import gettext
 from core.queries import Curve, Extent
 from core.spec import facts
+from core.spec.fields import sections
 from webui import networks
 from webui.api.shapes import ArtifactShape, timestamp, whole_job
 from webui.context import current
 from webui.filters import seconds_between
-from webui.forms.describing import described
+from webui.forms.describing import described, kind_of, title_of
 from webui.pages.blueprint import blueprint
 from webui.pages.curve_picture import Picture, draw
 
 POINTS = 200
 FEW_EPOCHS = 3
 """Of fewer there is no curve to draw but that of their batches."""
+MOST_ERRORS = 5
 MOST_CLASSES = 10
 """Of more classes, those with the lowest F1 are printed."""
 
@@ -54,11 +57,21 @@ def report(job_id: int) -> str:
             files=[ArtifactShape.model_validate(file).as_json() for file in files],
             parameters=_parameters(row),
             groups=groups,
+            kinds=_kinds(row),
             rest=rest,
             printed_at=timestamp(datetime.now(UTC)),
             pictures=_pictures(session, row),
             **_classes(session, row),
         )
+
+
+def _kinds(row: Job) -> dict[str, tuple[str, str]]:
+    """Sections that have kinds, by the titles of their groups: each with its kind."""
+    return {
+        title_of(section, row.spec): (section.title, kind_of(section, row.spec))
+        for section in sections()
+        if section.has_kinds
+    }
 
 
 def _parameters(row: Job) -> int | None:
@@ -145,14 +158,36 @@ def _lines(curve: Curve, values: tuple[str, ...]) -> Lines:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class ErrorCount:
+    """How many test images of a class are taken for another."""
+
+    true: str
+    predicted: str
+    count: int
+
+
+def _errors(confusion: Sequence[Sequence[int]], names: Sequence[str]) -> list[ErrorCount]:
+    """The errors that are made most often."""
+    found = [
+        ErrorCount(names[true], names[predicted], count)
+        for true, row in enumerate(confusion)
+        for predicted, count in enumerate(row)
+        if true != predicted and count
+    ]
+    return sorted(found, key=lambda each: -each.count)[:MOST_ERRORS]
+
+
 def _classes(session: Session, row: Job) -> dict[str, Any]:
     """The classes that are printed, and of how many they are."""
     content = queries.evaluations(session, [row.id]).get(row.id)
     classes = content.content["classes"] if content else []
+    confusion = content.content["confusion"] if content else []
     worst = sorted(classes, key=lambda each: each["f1"])[:MOST_CLASSES]
     return {
         "classes": [each for each in classes if each in worst],
         "all_classes": len(classes),
+        "errors": _errors(confusion, [each["name"] for each in classes]),
         "calibration_error": content.content["calibration"]["expected_calibration_error"]
         if content
         else None,

@@ -30,6 +30,8 @@ def test_a_report_has_the_facts_the_curves_the_classes_and_the_digests(client, r
 
     page = get(client, f"/jobs/{job_id}/report")
 
+    assert {"Network", "Optimizer"} <= set(texts(page, "dt"))
+    assert {"CNN", "SGD"} <= set(texts(page, "dd"))
     for text in ("90.00%", "92.71%", "0.3141", "Learning rate", "9f" * 32, "ab" * 32):
         assert text in page.text
     assert {"cat", "dog"} <= set(texts(page, "th"))
@@ -94,6 +96,16 @@ def test_a_report_of_a_run_whose_dataset_is_not_known_here_shows_what_is(client,
         assert text in page.text
     facts = dict(zip(texts(page, "dt"), texts(page, "dd"), strict=True))
     assert facts["Parameters"] == formats.NOTHING
+
+
+def test_the_most_frequent_errors_are_printed(client, report):
+    confusion = ((5, 3, 0), (0, 5, 1), (7, 0, 5))
+    job_id = report({}, epoch_end(), evaluated(("a", "b", "c"), confusion))
+    page = get(client, f"/jobs/{job_id}/report")
+
+    assert "Most frequent errors" in texts(page, "h2")
+    errors = [each for each in texts(page, "dt") if "→" in each]
+    assert [each.replace(" ", "") for each in errors] == ["c→a", "a→b", "b→c"]
 
 
 def test_of_many_classes_the_weakest_are_printed(client, report):
