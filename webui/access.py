@@ -61,7 +61,7 @@ NEEDS: dict[str, Need] = {
         *("pages.go_to_provider", "pages.join_by_provider", "pages.back_from_provider"),
         # for whoever has shown the password, and lacks a second factor
         *("pages.ask_for_code", "pages.check_code", "pages.ask_for_setup"),
-        *("pages.begin_setup", "pages.finish_setup"),
+        *("pages.begin_setup", "pages.finish_setup", "pages.reopen_door"),
     ),
     **_all(Need.ITSELF, "monitoring.metrics"),
     # what is read
@@ -77,7 +77,7 @@ NEEDS: dict[str, Need] = {
         *("pages.evaluation_images", "pages.feature_maps", "pages.hardest", "pages.insight"),
         *("pages.job", "pages.jobs", "pages.report", "pages.search", "pages.storage"),
         *("pages.test_image", "pages.tryout", "pages.tryout_as_file", "pages.wall"),
-        *("pages.workers", "previews.show", "pages.sharing", "api.sharing"),
+        *("pages.workers", "previews.show", "pages.sharing", "api.sharing", "pages.reopen"),
         # of one's own alone
         *("api.filters", "api.save_filter", "api.remove_filter"),
         *("pages.save_filter", "pages.remove_filter"),
