@@ -162,6 +162,8 @@ _RANK: dict[str, int] = {
     **{role: rank for rank, role in enumerate(("viewer", "member", "administrator"))},
     **{scope: rank for rank, scope in enumerate(("read", "submit", "admin"))},
 }
+_TOLD_S = 30 * logins.DAY_S
+"""That a browser keeps the cookie of a login that has ended by itself, to be told so."""
 NOBODY = Actor("user", "0", STRANGER)
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
@@ -199,12 +201,17 @@ def keep_login(response: Response, secret: str) -> Response:
     response.set_cookie(
         cookie_name(settings),
         secret,
-        max_age=int(settings.login_days * logins.DAY_S),
+        max_age=int(settings.login_days * logins.DAY_S + _TOLD_S),
         secure=request.is_secure,
         httponly=True,
         samesite="Lax",  # whoever follows a link from a mail is still there; posts are looked at
     )
     return response
+
+
+def shows_ended_login() -> bool:
+    """Whether a browser shows a login that was ended, or never was: nobody is told which."""
+    return cookie_name(current().settings) in request.cookies and login_of_request() is None
 
 
 def forget_login(response: Response) -> Response:

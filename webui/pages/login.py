@@ -84,6 +84,7 @@ def _form(name: str = "", refusal: str = "", *, is_anybody: bool = True) -> str:
         refusal=refusal,
         next=own(request.values.get("next", "")) or "",
         is_anybody=is_anybody,
+        was_ended=not refusal and access.shows_ended_login(),
     )
 
 
