@@ -137,6 +137,7 @@ NEEDS: dict[str, Need] = {
         *("pages.people", "pages.invite", "pages.withdraw_invitation", "pages.change_role"),
         *("pages.disable_person", "pages.enable_person", "pages.invite_to_reset", "pages.audit"),
         *("pages.reset_second_factor", "pages.require_second_factor"),
+        *("pages.ask_to_disable", "pages.ask_to_reset_second_factor"),
     ),
 }
 """What each address needs, by its endpoint. One that is not here is served to nobody."""

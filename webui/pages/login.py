@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from flask import Response, make_response, redirect, render_template, request, url_for
+from flask import Response, make_response, redirect, render_template, request, session, url_for
 
 from core.accounts import invitations, logins, people
 from core.errors import InvalidInput, TooManyRequests, TrainyardError, Unauthenticated
+from core.languages import gettext
 from core.messages import message
 from core.roles import Role
 from webui import access
 from webui.addresses import own
 from webui.context import current
 from webui.pages.blueprint import blueprint
-from webui.pages.doors import renewed, to
+from webui.pages.doors import done, renewed, to
 
 
 @blueprint.get("/login")
@@ -46,7 +47,8 @@ def log_out() -> Response:
     parts, login_id = current(), access.login_of_request()
     assert login_id is not None
     logins.end(parts.database, parts.actor, login_id)
-    response = access.forget_login(renewed(to("pages.login")))
+    session.clear()  # what forms were signed with before is for nobody who sits here next
+    response = access.forget_login(done(gettext("You are logged out."), "pages.login"))
     # drafts of runs and names of runs that are waited for are not for who sits here next
     response.headers["Clear-Site-Data"] = '"storage"'
     return response
