@@ -82,7 +82,7 @@ def link_provider() -> Response:
 @blueprint.post("/account/logins/<int:login_id>/end")
 def end_login(login_id: int) -> Response:
     """End one of one's own logins."""
-    logins.end(current().database, current().actor, login_id)
+    logins.end(current().database, current().actor, login_id, access.login_of_request())
     return done(gettext("The login was ended."), "pages.account")
 
 
@@ -126,6 +126,7 @@ def _page(new_token: str = "", errors: dict[str, str] | None = None) -> str:
             "account/account.html",
             person=person,
             logins=_logins(session, this_login),
+            is_required=second_factor.is_required(session),
             is_linked=identities.is_anybodys(session, person.id),
             this_login=this_login,
             tokens=tokens.of_person(session, parts.actor),

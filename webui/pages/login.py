@@ -7,6 +7,7 @@ from http import HTTPStatus
 from flask import Response, make_response, redirect, render_template, request, session, url_for
 
 from core.accounts import invitations, logins, people
+from core.database.models import Person
 from core.errors import InvalidInput, TooManyRequests, TrainyardError, Unauthenticated
 from core.languages import gettext
 from core.messages import message
@@ -46,7 +47,7 @@ def log_out() -> Response:
     """End this login."""
     parts, login_id = current(), access.login_of_request()
     assert login_id is not None
-    logins.end(parts.database, parts.actor, login_id)
+    logins.end(parts.database, parts.actor, login_id, asked_in=login_id)
     session.clear()  # what forms were signed with before is for nobody who sits here next
     response = access.forget_login(done(gettext("You are logged out."), "pages.login"))
     # drafts of runs and names of runs that are waited for are not for who sits here next
@@ -103,13 +104,13 @@ def _invited(secret: str, name: str, errors: dict[str, str]) -> str:
     with current().database.reading() as reading:
         found = invitations.find(reading, secret)
         role: Role = found.role
-        is_new = found.person_id is None
+        person = reading.get_one(Person, found.person_id).name if found.person_id else ""
     return render_template(
         "account/invitation.html",
         secret=secret,
         name=name,
         role=role,
-        is_new=is_new,
+        person=person,
         errors={"name": "", "password": "", "again": ""} | errors,
     )
 

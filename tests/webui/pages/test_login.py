@@ -161,6 +161,16 @@ def test_a_link_says_what_is_wrong_and_still_works(place, visitor, field, typed)
     assert sent(visitor, address, address, **right).status_code == 303
 
 
+def test_a_link_for_a_new_password_says_whose_it_is(place, visitor):
+    place.join("eve")
+    secret = invitations.invite_to_reset(place.database, people.CONSOLE, "eve")
+
+    page = Page(visitor.get(f"/invitations/{secret}").text)
+
+    assert "With this link eve chooses a new password." in page.text
+    assert page.one("input", autocomplete="username").attributes["value"] == "eve"
+
+
 def test_an_unknown_link_leads_to_a_page_that_says_so(visitor):
     assert visitor.get("/invitations/x").status_code == 404
 
