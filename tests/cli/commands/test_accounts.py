@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import stat
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from cli.main import main
+from cli.tokens import keep
+from core import settings
 from core.accounts import logins, people, second_factor, tokens
 from core.accounts.logins import Browser
 from tests.serving import serving
@@ -58,6 +61,20 @@ def test_a_token_is_piped_in_and_kept_in_a_file_of_its_owner_alone(trainyard, to
     assert json.loads(trainyard("whoami", "--json").output)["name"] == "eve"
     assert not trainyard("submit", "--name", "x", "--private").exit_code
     assert json.loads(trainyard("show", "1", "--json").output)["private"] is True
+
+
+def test_after_a_login_the_commands_go_to_that_server(trainyard, token, monkeypatch):
+    address = os.environ["TRAINYARD_URL"]
+    monkeypatch.delenv("TRAINYARD_URL")
+
+    trainyard("login", "--url", address, piped=f"{token}\n")
+
+    assert "eve, member" in trainyard("whoami").output
+    keep(settings.load(), "https://trains.example", token)
+    refused = trainyard("whoami")
+    assert refused.exit_code == 2
+    assert refused.stderr.count(address) == 1
+    assert "--url" in refused.stderr
 
 
 def _text(path: Path) -> str:
