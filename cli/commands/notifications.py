@@ -263,7 +263,7 @@ def _topics_of(way: str, chosen: JSON) -> str:
 
 def _bounds(chosen: JSON) -> str:
     side = "above" if chosen["is_above"] else "below"
-    waits = f"waited: after {formats.exact(chosen['wait_minutes'])} minutes"
+    waits = f"waited: after {formats.exact(chosen['wait_minutes'])} min"
     return f"{waits}; measured: {chosen['metric']} {side} {formats.exact(chosen['bound'])}"
 
 

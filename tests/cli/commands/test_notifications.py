@@ -97,7 +97,7 @@ def test_mail_and_browser_are_chosen_and_what_is_not_named_stays(notifications, 
 
     shown = notifications()
     assert "ada@lab.example" in shown
-    assert "waited: after 5 minutes; measured: train_loss below 0.2" in shown
+    assert "waited: after 5 min; measured: train_loss below 0.2" in shown
     chosen = json.loads(notifications("--json"))["choices"]
     assert (chosen["failed"], chosen["ended"]) == (["mail", "browser"], [])
     for wrong in (["--on", "failed"], ["--on", "failed=pigeon"], ["--above", "1", "--below", "2"]):
