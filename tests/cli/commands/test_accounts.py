@@ -90,6 +90,23 @@ def test_who_sees_a_run_is_changed_at_the_terminal(trainyard, token):
         assert changed["private"] is expected
 
 
+def test_lists_say_whose_each_run_is_and_which_are_private(trainyard, token):
+    trainyard("login", piped=f"{token}\n")
+    trainyard("submit", "--name", "hushed", "--private")
+    trainyard("submit", "--name", "seen")
+
+    head, *rows = trainyard("jobs").output.splitlines()
+    shown = trainyard("show", "1").output
+
+    assert "OWNER" in head.split()
+    assert [row.split()[2:4] for row in rows] == [["seen", "eve"], ["hushed", "[private]"]]
+    assert all("eve" in row.split() for row in rows)
+    assert re.search(r"^owner +eve$", shown, re.MULTILINE)
+    assert re.search(r"^seen by +its owner and administrators alone$", shown, re.MULTILINE)
+    trainyard("filters", "save", "all", "state=queued")
+    assert "OWNER" in trainyard("filters", "show", "all").output
+
+
 def test_after_a_logout_the_terminal_is_nobody(trainyard, token):
     trainyard("login", piped=f"{token}\n")
 
