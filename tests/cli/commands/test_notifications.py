@@ -15,9 +15,14 @@ __all__ = ["receiver"]
 
 
 @pytest.fixture
+def settings(settings):
+    """Those of a server whose webhooks may reach this machine."""
+    return settings.model_copy(update={"webhook_hosts": ("127.0.0.1",)})
+
+
+@pytest.fixture
 def deliver(database, settings):
-    chosen = settings.model_copy(update={"webhook_hosts": "127.0.0.1"})
-    return Deliverer(database, chosen).deliver
+    return Deliverer(database, settings).deliver
 
 
 @pytest.fixture
@@ -63,6 +68,17 @@ def test_a_webhook_is_added_tried_and_what_was_sent_is_sent_again(
     assert ids == [replayed["event_id"]] * 2
     assert offered(monkeypatch, "trainyard notifications test ", 3) == ["1"]
     assert offered(monkeypatch, "trainyard notifications replay ", 3) == ["1"]
+
+
+def test_events_are_taken_behind_commas_too(notifications, trainyard, chat):
+    notifications("add", "https://hooks.example/x", "--on", "failed, ended", "--on", "failed")
+    assert "ended, failed" in notifications()
+    notifications("events", "2", "--on", "waited,measured")
+    assert "waited, measured" in notifications()
+
+    refused = trainyard("notifications", "events", "2", "--on", "failed,sometimes")
+    assert refused.exit_code == 2
+    assert "sometimes" in refused.output
 
 
 def test_a_webhook_is_changed_and_forgotten(notifications, chat, tmp_path):

@@ -19,6 +19,12 @@ def database_kind():
 
 
 @pytest.fixture
+def settings(settings):
+    """Those of a server whose webhooks may reach this machine."""
+    return settings.model_copy(update={"webhook_hosts": ("127.0.0.1",)})
+
+
+@pytest.fixture
 def free(app):
     """An application that asks for no token of forms."""
     app.config["WTF_CSRF_ENABLED"] = False
@@ -71,8 +77,7 @@ def test_a_webhook_is_added_tested_sent_again_and_removed(free, app, receiver): 
 
     post(free, "/account/webhooks/1/test")
     parts = of(app)
-    allowed = parts.settings.model_copy(update={"webhook_hosts": ("127.0.0.1",)})
-    Deliverer(parts.database, allowed).deliver()
+    Deliverer(parts.database, parts.settings).deliver()
 
     assert len(receiver.got) == 1
     page = free.get(PAGE).text
