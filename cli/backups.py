@@ -58,7 +58,7 @@ def restore(folder: Path, *, as_json: bool) -> None:
 def _content(done: Made | Restored) -> str:
     manifest = done.manifest
     return (
-        f"{formats.whole(done.rows)} rows and {formats.whole(manifest.blobs)} files "
+        f"{text.counted(done.rows, 'row')} and {text.counted(manifest.blobs, 'file')} "
         f"({formats.size(manifest.bytes)}) as of {formats.moment(manifest.made_at)}"
     )
 

@@ -111,6 +111,13 @@ class Client:
             yield from page["items"]
             cursor = page["next"]
 
+    def has_accounts(self) -> bool:
+        """Whether people log in at the server; one of an earlier release does not say so."""
+        try:
+            return bool(self.get("/me")["accounts"] == "shared")
+        except NotFound:
+            return False
+
     def artifacts(self, job_id: int) -> list[JSON]:
         """What a run has published: its weights in each format, and its card."""
         return list(self.all(f"/jobs/{job_id}/artifacts"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import shutil
@@ -16,14 +17,15 @@ import httpx
 from rich.table import Table
 from rich.text import Text
 
-from cli.client import believed
+from cli import tokens
+from cli.client import Client, believed
 from cli.render import text
 from cli.stack import broker, endpoint
 from core import formats, queries, versions, workers
 from core.accounts import people
 from core.database.engine import Database
 from core.datasets.builtin import DATASETS
-from core.errors import TrainyardError
+from core.errors import TrainyardError, Unauthenticated
 from core.messaging.pubsub import Wakeups
 from core.settings import FILE, OLD_NAMES, PREFIX, SECRETS, Settings, variable
 from core.storage import store
@@ -61,8 +63,8 @@ def examine(settings: Settings) -> list[Check]:
         _redis(settings, up),
         _unencrypted(settings),
         _server(settings, up),
-        _accounts(settings),
-        _workers(settings),
+        _accounts(settings, up),
+        _workers_there(settings) if _is_elsewhere(settings, up) else _workers(settings),
     ]
     return checks + [_dataset(settings, name) for name in DATASETS]
 
@@ -181,21 +183,70 @@ def _is_here(host: str) -> bool:
 
 
 def _server(settings: Settings, up: endpoint.Running | None) -> Check:
-    url = endpoint.find_url(settings)
+    try:
+        url = endpoint.find_url(settings)
+    except TrainyardError as error:
+        return Check("server", "note", str(error))
     try:
         trusted = believed() if url.startswith("https:") else True
         answer = httpx.get(f"{url}/readyz", timeout=5, trust_env=False, verify=trusted)
     except httpx.TransportError:
         state: State = "bad" if settings.url or up else "note"
-        return Check("server", state, f"none at {url}; start one: trainyard up")
+        is_here = _is_here(urlsplit(url).hostname or "")
+        remedy = "start one: trainyard up" if is_here else "is the address right?"
+        return Check("server", state, f"none at {url}; {remedy}")
     if answer.is_success:
         return Check("server", "good", url)
     return Check("server", "bad", f"{url} is not ready: {answer.text[:200]}")
 
 
-def _accounts(settings: Settings) -> Check:
-    if not settings.has_accounts:
-        return Check("accounts", "good", "none: all is its owner's, on this machine alone")
+def _is_elsewhere(settings: Settings, up: endpoint.Running | None) -> bool:
+    """Whether commands go to a server whose database this home has not."""
+    return not (up or settings.database_url) and _chosen(settings) != _default(settings)
+
+
+def _chosen(settings: Settings) -> str:
+    """The server that commands go to; the default one where they would ask which."""
+    with contextlib.suppress(TrainyardError):
+        return endpoint.find_url(settings)
+    return _default(settings)
+
+
+def _default(settings: Settings) -> str:
+    return f"http://127.0.0.1:{settings.port}"
+
+
+def _asking(settings: Settings) -> Client:
+    address = _chosen(settings)
+    return Client(address, tokens.token_for(settings, address))
+
+
+def _accounts(settings: Settings, up: endpoint.Running | None) -> Check:
+    """Whether there are accounts where commands go to; by the settings where nothing answers."""
+    url = _chosen(settings)
+    try:
+        with _asking(settings) as client:
+            me = client.get("/me")
+    except Unauthenticated:
+        me = {"accounts": "shared"}
+    except TrainyardError:
+        return _accounts_by_settings(settings)
+    if me["accounts"] == "local":
+        return Check("accounts", "good", f"none at {url}: all is its owner's")
+    if not _is_elsewhere(settings, up):
+        return _people(settings)
+    if "name" not in me:
+        return Check("accounts", "note", f"{url} has them; log in: trainyard login --url {url}")
+    return Check("accounts", "good", f"{url} has them: you are {me['name']} ({me['role']})")
+
+
+def _accounts_by_settings(settings: Settings) -> Check:
+    if settings.has_accounts:
+        return _people(settings)
+    return Check("accounts", "good", "none by the settings of this machine")
+
+
+def _people(settings: Settings) -> Check:
     try:
         with (
             Database(settings.database_address, pool_size=1) as database,
@@ -211,13 +262,29 @@ def _accounts(settings: Settings) -> Check:
     return Check("accounts", "good", counted)
 
 
+def _workers_there(settings: Settings) -> Check:
+    try:
+        with _asking(settings) as client:
+            live = [each for each in client.all("/workers") if each["is_live"]]
+    except TrainyardError as error:
+        return Check("workers", "note", f"not known: {error}")
+    names = [_worker(each["name"], each["slots"]) for each in live]
+    if names:
+        return Check("workers", "good", ", ".join(names))
+    return Check("workers", "note", "none is up; runs wait")
+
+
+def _worker(name: str, slots: int) -> str:
+    return f"{name} ({text.counted(slots, 'slot')})"
+
+
 def _workers(settings: Settings) -> Check:
     try:
         with (
             Database(settings.database_address, pool_size=1) as database,
             database.reading() as session,
         ):
-            names = [f"{worker.name} ({worker.slots} slots)" for worker in workers.live(session)]
+            names = [_worker(worker.name, worker.slots) for worker in workers.live(session)]
             coming = workers.starting(session)
             lost = [
                 f"{worker.name} is lost (last heartbeat {formats.last_heartbeat(worker.silent_s)})"

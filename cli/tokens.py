@@ -21,6 +21,11 @@ def token_for(settings: Settings, url: str) -> str | None:
     return _read(_path(settings)).get(url)
 
 
+def servers(settings: Settings) -> list[str]:
+    """The servers for which a token is kept."""
+    return sorted(_read(_path(settings)))
+
+
 def keep(settings: Settings, url: str, token: str) -> Path:
     """Keep a token for a server; the file in which it is.
 

@@ -61,7 +61,8 @@ class Client(transport.Client):
     """Talks to one server.
 
     Args:
-        url: its address; else TRAINYARD_URL, else that of a running `trainyard up`.
+        url: its address; else TRAINYARD_URL, else that of a running `trainyard up`, else of the one
+            server that `trainyard login` stored a token for.
         token: an API token; else TRAINYARD_TOKEN, else what `trainyard login` stored.
         ca: a file of certificates to believe besides those of the system.
     """

@@ -61,7 +61,7 @@ NEEDS: dict[str, Need] = {
         *("pages.go_to_provider", "pages.join_by_provider", "pages.back_from_provider"),
         # for whoever has shown the password, and lacks a second factor
         *("pages.ask_for_code", "pages.check_code", "pages.ask_for_setup"),
-        *("pages.begin_setup", "pages.finish_setup"),
+        *("pages.begin_setup", "pages.finish_setup", "pages.reopen_door"),
     ),
     **_all(Need.ITSELF, "monitoring.metrics"),
     # what is read
@@ -77,7 +77,7 @@ NEEDS: dict[str, Need] = {
         *("pages.evaluation_images", "pages.feature_maps", "pages.hardest", "pages.insight"),
         *("pages.job", "pages.jobs", "pages.report", "pages.search", "pages.storage"),
         *("pages.test_image", "pages.tryout", "pages.tryout_as_file", "pages.wall"),
-        *("pages.workers", "previews.show", "pages.sharing", "api.sharing"),
+        *("pages.workers", "previews.show", "pages.sharing", "api.sharing", "pages.reopen"),
         # of one's own alone
         *("api.filters", "api.save_filter", "api.remove_filter"),
         *("pages.save_filter", "pages.remove_filter"),
@@ -137,6 +137,7 @@ NEEDS: dict[str, Need] = {
         *("pages.people", "pages.invite", "pages.withdraw_invitation", "pages.change_role"),
         *("pages.disable_person", "pages.enable_person", "pages.invite_to_reset", "pages.audit"),
         *("pages.reset_second_factor", "pages.require_second_factor"),
+        *("pages.ask_to_disable", "pages.ask_to_reset_second_factor"),
     ),
 }
 """What each address needs, by its endpoint. One that is not here is served to nobody."""
@@ -162,6 +163,8 @@ _RANK: dict[str, int] = {
     **{role: rank for rank, role in enumerate(("viewer", "member", "administrator"))},
     **{scope: rank for rank, scope in enumerate(("read", "submit", "admin"))},
 }
+_TOLD_S = 30 * logins.DAY_S
+"""That a browser keeps the cookie of a login that has ended by itself, to be told so."""
 NOBODY = Actor("user", "0", STRANGER)
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
@@ -199,12 +202,17 @@ def keep_login(response: Response, secret: str) -> Response:
     response.set_cookie(
         cookie_name(settings),
         secret,
-        max_age=int(settings.login_days * logins.DAY_S),
+        max_age=int(settings.login_days * logins.DAY_S + _TOLD_S),
         secure=request.is_secure,
         httponly=True,
         samesite="Lax",  # whoever follows a link from a mail is still there; posts are looked at
     )
     return response
+
+
+def shows_ended_login() -> bool:
+    """Whether a browser shows a login that was ended, or never was: nobody is told which."""
+    return cookie_name(current().settings) in request.cookies and login_of_request() is None
 
 
 def forget_login(response: Response) -> Response:

@@ -180,7 +180,7 @@ def _answer(status: int, detail: str, **more: Any) -> Response:
         log.info("request_refused", **_asked(), status=int(status), code=more.get("code"))
     if wants_json():
         return problem(status, detail, **more)
-    title, advice = _in_words(status)
+    title, advice = _of_links().get(more.get("code", "")) or _in_words(status)
     page = render_template(
         "error.html",
         status=status,
@@ -231,9 +231,21 @@ def _in_words(status: int) -> tuple[str, str]:
 
 
 def _in_words_for_strangers(status: int) -> tuple[str, str] | None:
-    """The same for whoever has a link and no account: nothing of runs, which they do not see."""
+    """The same for whoever has no account: nothing of runs, which they do not see."""
     if status == HTTPStatus.GONE:
-        return gettext("This link works no more"), gettext("Nothing was done.")
+        return gettext("This page is out of date"), gettext("Open it again.")
     if status == HTTPStatus.NOT_FOUND:
         return gettext("There is nothing here"), gettext("The address may be mistyped.")
     return None
+
+
+def _of_links() -> dict[str, tuple[str, str]]:
+    """What to do about a link that opens no door, whoever follows it."""
+    another = gettext(
+        "Ask whoever sent you the link for another one. If you have an account already, log in."
+    )
+    return {
+        "invitation.over": (gettext("This link works no more"), another),
+        "invitation.unknown": (gettext("This link may be mistyped or cut off"), another),
+        "login.half_over": (gettext("This login took too long"), gettext("Nothing was done.")),
+    }

@@ -14,7 +14,7 @@ from cli.agents.answers import Answer
 from cli.client import Client
 from cli.render import status
 from cli.render.tables import last_day
-from cli.render.text import ago, written
+from cli.render.text import ago, counted, written
 from core import formats
 from core.spec import facts
 from core.spec.presets import PRESETS
@@ -151,7 +151,7 @@ def list_runs(client: Client, asked: ListRuns) -> Answer:
     questions = ["inspect_run for one of them, compare_runs for several."]
     if page["next"]:
         questions.append(f"list_runs with cursor {json.dumps(page['next'])} for further runs.")
-    return Answer([f"{len(runs)} runs:"], [_line(job) for job in runs], questions)
+    return Answer([f"{counted(len(runs), 'run')}:"], [_line(job) for job in runs], questions)
 
 
 def inspect_run(client: Client, asked: OneRun) -> Answer:
@@ -191,7 +191,7 @@ def compare_runs(client: Client, asked: Runs) -> Answer:
     lines = [f"{title}: {' / '.join(values)}" for title, values in rows]
     order = " / ".join(f"run {each.job['id']}" for each in compared)
     sentences = [
-        f"{len(different)} hyperparameters differ. Values in the order {order}.",
+        f"Hyperparameters that differ: {len(different)}. Values in the order {order}.",
         comparison.verdict(compared),
     ]
     questions = ["read_curves for a run, or submit_run with other values where it is offered."]
@@ -204,13 +204,13 @@ def explain_queue(client: Client, asked: Queue) -> Answer:
         return _why(client.get(f"/jobs/{asked.run_id}"))
     found = client.get("/queue")
     waiting = [
-        f"queue {line['queue']}: {line['count']} runs on {line['dataset']}, the first is run "
-        f"{line['first_id']}, which waits: {line['reason']['text']}"
+        f"queue {line['queue']}: {counted(line['count'], 'run')} on {line['dataset']}, the first "
+        f"is run {line['first_id']}, which waits: {line['reason']['text']}"
         for line in found["waiting"][:10]
     ]
     workers = [each for each in client.get("/workers", limit=100)["items"] if each["is_live"]]
     lines = [_worker(each) for each in workers[:10]]
-    sentences = [f"{len(workers)} workers are live.", *last_day(found)]
+    sentences = [f"{counted(len(workers), 'live worker')}.", *last_day(found)]
     return Answer(sentences, [*waiting, *lines], ["explain_queue with a run_id for one run."])
 
 
@@ -227,7 +227,9 @@ def read_log(client: Client, asked: ReadLog) -> Answer:
     questions = ["read_log with find or level for less."]
     if page["next"]:
         questions.append(f"read_log with cursor {json.dumps(page['next'])} for earlier lines.")
-    return Answer([f"{len(lines)} lines of the log of run {asked.run_id}:"], lines, questions)
+    return Answer(
+        [f"{counted(len(lines), 'line')} of the log of run {asked.run_id}:"], lines, questions
+    )
 
 
 def read_curves(client: Client, asked: OneRun) -> Answer:
@@ -247,8 +249,9 @@ def read_curves(client: Client, asked: OneRun) -> Answer:
         )
         for row in chosen
     ]
+    of_all = f"{counted(len(chosen), 'epoch')} of {len(rows)}"
     return Answer(
-        [f"{len(chosen)} of the {len(rows)} epochs of run {asked.run_id}, the best among them:"],
+        [f"{of_all} of run {asked.run_id}, the best among them:"],
         lines,
         ["compare_runs with another run; read_log for what happened meanwhile."],
     )

@@ -62,7 +62,8 @@ class NumberWithin(click.FloatRange):
 
 
 with_url = click.option(
-    "--url", help="Address of the server; else TRAINYARD_URL, else a running `up`."
+    "--url",
+    help="Address of the server; else TRAINYARD_URL, a running `up`, or where you logged in.",
 )
 with_ca = click.option(
     "--ca",

@@ -8,6 +8,7 @@ import click
 
 from cli.client import Client
 from cli.commands.arguments import job_id, with_client, write
+from cli.render import text
 
 
 @click.command()
@@ -24,7 +25,7 @@ def export(client: Client, job_id: int, what: str, output: Path | None) -> None:
         click.echo(content, nl=False)
         return
     write(output, content.encode())
-    click.echo(f"{output}: {content.count(chr(10))} lines")
+    click.echo(f"{output}: {text.counted(content.count(chr(10)), 'line')}")
 
 
 COMMANDS = (export,)

@@ -41,4 +41,4 @@ def report(answer: JSON, sentence: Callable[[int], str], *, as_json: bool) -> No
 
 def called(job_ids: Sequence[int]) -> str:
     """Some runs, in a question."""
-    return f"run {job_ids[0]}" if len(job_ids) == 1 else f"{len(job_ids)} runs"
+    return f"run {job_ids[0]}" if len(job_ids) == 1 else text.counted(len(job_ids), "run")

@@ -51,12 +51,42 @@ def _begins(number: str, incomplete: str) -> bool:
 webhook_id = click.argument(
     "webhook_id", metavar="ID", type=WholeNumberWithin(min=1), shell_complete=_webhooks
 )
+
+
+class _Events(click.ParamType[list[str]]):
+    """One event, or several behind commas."""
+
+    name = "events"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> list[str]:
+        """The events, or the sentence that says which there are."""
+        if isinstance(value, list):
+            return value
+        known = click.Choice(TOPICS)
+        parts = [each.strip() for each in value.split(",")]
+        return [known.convert(each, param, ctx) for each in parts]
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem[Any]]:
+        """The events that begin so."""
+        return click.Choice(TOPICS).shell_complete(ctx, param, incomplete)
+
+
+def _joined(_: click.Context, __: click.Parameter, values: Sequence[list[str]]) -> list[str]:
+    return list(dict.fromkeys(each for value in values for each in value))
+
+
 on = click.option(
     "--on",
     "topics",
     multiple=True,
-    type=click.Choice(TOPICS),
-    help="What it is told, once for each  [default: ended]",
+    type=_Events(),
+    callback=_joined,
+    metavar="EVENTS",
+    help=f"What it is told: {', '.join(TOPICS)}. Behind commas, or once for each  [default: ended]",
 )
 
 
@@ -263,7 +293,7 @@ def _topics_of(way: str, chosen: JSON) -> str:
 
 def _bounds(chosen: JSON) -> str:
     side = "above" if chosen["is_above"] else "below"
-    waits = f"waited: after {formats.exact(chosen['wait_minutes'])} minutes"
+    waits = f"waited: after {formats.exact(chosen['wait_minutes'])} min"
     return f"{waits}; measured: {chosen['metric']} {side} {formats.exact(chosen['bound'])}"
 
 

@@ -193,7 +193,7 @@ def list_(client: Client, limit: int, as_json: bool, deleted: bool, **chosen: st
     if as_json:
         click.echo(text.as_json(page))
     elif page["items"]:
-        text.console().print(runs.listed(page["items"]))
+        text.console().print(runs.listed(page["items"], has_accounts=client.has_accounts()))
     elif asked:
         click.echo("No run is like that.")
     else:

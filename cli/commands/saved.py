@@ -72,7 +72,10 @@ def show(client: Client, name: str, limit: int, as_json: bool) -> None:
     if found is None:
         raise NotFound(message("client.no_filter", name=name))
     page = client.get("/jobs", limit=limit, **_asked(found["query"]))
-    click.echo(text.as_json(page)) if as_json else text.console().print(runs.listed(page["items"]))
+    if as_json:
+        click.echo(text.as_json(page))
+    else:
+        text.console().print(runs.listed(page["items"], has_accounts=client.has_accounts()))
 
 
 def _asked(query: str) -> dict[str, str]:

@@ -23,15 +23,22 @@ _MOMENTS = ("created", "started", "finished")
 _PLAIN_LEVELS = ("info", "progress")
 
 
-def listed(items: Sequence[JSON]) -> Table:
-    """The list of runs."""
+def listed(items: Sequence[JSON], *, has_accounts: bool = False) -> Table:
+    """The list of runs; with their owners where these may differ."""
+    # a server of an earlier release does not say whose a run is
+    owners = {job.get("owner") for job in items} - {None}
+    of_whom = has_accounts or len(owners) > 1
     return table(
-        ("ID", "STATE", "NAME", "PROGRESS", "LOSS", "ACCURACY", "CREATED", "WORKER", "NOW"),
+        (
+            *("ID", "STATE", "NAME", *(["OWNER"] if of_whom else [])),
+            *("PROGRESS", "LOSS", "ACCURACY", "CREATED", "WORKER", "NOW"),
+        ),
         (
             (
                 job["id"],
                 state(job),
-                job["name"],
+                _name(job),
+                *([job.get("owner")] if of_whom else []),
                 formats.progress(job["progress"]["fraction"]),
                 written(formats.number, job["train_loss"]),
                 written(formats.percent, job["test_accuracy"]),
@@ -42,6 +49,12 @@ def listed(items: Sequence[JSON]) -> Table:
             for job in items
         ),
     )
+
+
+def _name(job: JSON) -> Text:
+    """A run's name, and that others do not see it."""
+    name = Text(one_line(job["name"]))
+    return name.append(" [private]", style="dim") if job.get("private") else name
 
 
 def whole(console: Console, item: JSON, epochs: Sequence[JSON], files: Sequence[JSON]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from cli.render.text import ago, one_line, seconds_since, table
+from cli.render.text import ago, counted, one_line, seconds_since, table
 from core import formats
 
 JSON = dict[str, Any]
@@ -107,7 +107,7 @@ def last_day(found: JSON) -> list[str]:
     count = sum(line["count"] for line in found["waiting"])
     lines = [] if count else ["No run waits."]
     if found["gpus"]:
-        lines.append(f"{found['idle_gpus']} of {found['gpus']} GPUs are idle.")
+        lines.append(f"Idle GPUs: {found['idle_gpus']} of {found['gpus']}.")
     if found["median_wait_s"] is not None:
         lines.append(
             f"Runs waited {formats.duration(found['median_wait_s'])} (median), 95% of them no "
@@ -115,22 +115,14 @@ def last_day(found: JSON) -> list[str]:
         )
     ended = sum(hour["succeeded"] + hour["failed"] for hour in found["hours"])
     since = formats.ago(seconds_since(found["since"]))
-    return [*lines, f"{_runs(ended)} ended since {since}."]
-
-
-def _runs(count: int) -> str:
-    return "1 run" if count == 1 else f"{formats.whole(count)} runs"
-
-
-def _times(count: int) -> str:
-    return "1 time" if count == 1 else f"{formats.whole(count)} times"
+    return [*lines, f"{counted(ended, 'run')} ended since {since}."]
 
 
 def rests(items: Sequence[JSON]) -> list[str]:
     """What the live workers cannot do now, a sentence each, and how to let them try at once."""
     return [
         f"{one_line(worker['name'])} rests from {one_line(rest['text'])}, "
-        f"tried {_times(rest['tries'])}, last in run {rest['job_id']}: "
+        f"tried {counted(rest['tries'], 'time')}, last in run {rest['job_id']}: "
         f"{one_line(rest['reason']['text'])} Try again now: trainyard workers resume "
         f"{worker['id']}"
         for worker in items

@@ -31,6 +31,11 @@ def one_line(value: Any) -> str:
     return "" if value is None else printable(str(value)).replace("\n", " ")
 
 
+def counted(count: int, what: str) -> str:
+    """How many there are of something, whose plural ends in s."""
+    return f"{formats.whole(count)} {what}{'' if count == 1 else 's'}"
+
+
 def written(write: Callable[[T], str], value: T | None) -> str:
     """A value by one of the formats; nothing for None, as a table has an empty cell."""
     return "" if value is None else write(value)

@@ -1,4 +1,7 @@
-"""Where the server and its Redis are: as they were given, or as a running `up` wrote down."""
+"""Where the server and its Redis are: as they were given, or as a running `up` wrote down.
+
+Else the server is the one that `trainyard login` keeps a token for.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,9 @@ from pathlib import Path
 
 import psutil
 
+from cli import tokens
+from core.errors import InvalidInput
+from core.messages import message
 from core.settings import Settings
 
 FILE = "up.json"
@@ -50,11 +56,31 @@ def find_running(home: Path) -> Running | None:
 
 
 def find_url(settings: Settings) -> str:
-    """The address of the server to talk to."""
+    """The address of the server to talk to.
+
+    Raises:
+        InvalidInput: none was given, none is up, and tokens are kept for several.
+        TrainyardError: the tokens that are kept cannot be read.
+    """
     if settings.url:
         return settings.url
     running = find_running(settings.home)
-    return running.url if running else f"http://127.0.0.1:{settings.port}"
+    if running:
+        return running.url
+    return _of_kept_token(settings) or f"http://127.0.0.1:{settings.port}"
+
+
+def _of_kept_token(settings: Settings) -> str | None:
+    """The server that somebody has logged in to, where nothing says that another is meant.
+
+    A token of the environment names no server: it is sent to none that it was not made for.
+    """
+    if settings.token or settings.model_fields_set & {"host", "port"}:
+        return None
+    kept = tokens.servers(settings)
+    if len(kept) > 1:
+        raise InvalidInput.one("url", message("client.several_servers", servers=", ".join(kept)))
+    return kept[0] if kept else None
 
 
 def find_redis(settings: Settings) -> str:

@@ -95,7 +95,8 @@ def accept(database: Database, secret: str, name: str, password: str) -> Person:
         else:
             person = session.get_one(Person, invitation.person_id)
             people.set_password(session, person, password)
-            history.append(session, people.as_actor(person), "password_changed", person.name)
+            payload = {"invited_by": invitation.invited_by}
+            history.append(session, people.as_actor(person), "password_reset", person.name, payload)
         invitation.used_at = now()
     return person
 

@@ -260,8 +260,8 @@ def of_person(session: Session, actor: Actor, lifetime: Lifetime) -> Sequence[Lo
     return session.scalars(mine.order_by(Login.used_at.desc(), Login.id.desc())).all()
 
 
-def end(database: Database, actor: Actor, login_id: int, kind: history.Kind = "logged_out") -> None:
-    """End a login of one's own.
+def end(database: Database, actor: Actor, login_id: int, asked_in: int | None = None) -> None:
+    """End a login of one's own: that in which it is asked for, which logs out, or another.
 
     Raises:
         NotFound: there is no such login of this person.
@@ -271,7 +271,8 @@ def end(database: Database, actor: Actor, login_id: int, kind: history.Kind = "l
         if found is None:
             raise NotFound(message("login.unknown"))
         session.delete(found)
-        history.append(session, actor, kind, actor.name)
+        kind: history.Kind = "logged_out" if login_id == asked_in else "login_ended"
+        history.append(session, actor, kind, actor.name, {"address": found.address})
 
 
 def end_others(database: Database, actor: Actor, kept: int | None) -> None:

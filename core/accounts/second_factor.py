@@ -189,7 +189,7 @@ def prove(database: Database, actor: Actor, password: str, code: str, address: s
         _prove(database, actor, code, address)
 
 
-def reset(database: Database, actor: Actor, name: str) -> None:
+def reset(database: Database, actor: Actor, name: str) -> Person:
     """Take the second factor from somebody who has lost it; their logins end.
 
     Raises:
@@ -205,6 +205,7 @@ def reset(database: Database, actor: Actor, name: str) -> None:
         _remove(session, person)
         people.end_logins(session, person)
         history.append(session, actor, "second_factor_reset", person.name)
+    return person
 
 
 def _prove(database: Database, actor: Actor, code: str, address: str) -> None:

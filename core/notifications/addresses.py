@@ -1,7 +1,8 @@
 """To which addresses messages may go: none that only this machine or its network can reach.
 
 Who may add a webhook makes this server connect to an address of their choice, which must not open
-what is private to it (server-side request forgery). A name is looked up when a message is sent,
+what is private to it (server-side request forgery). An address in numbers is refused when the
+webhook is added, and at each message. A name is looked up when a message is sent,
 and the connection is made to an address that was looked at, so no later answer can differ.
 """
 
@@ -63,6 +64,24 @@ def permitted(
         Refused: the host is unknown, or one of its addresses is private, or it is none of these.
     """
     found = _look_up(host, port)
+    _refuse(host, found, allowed, only=only)
+    return [str(address) for address in found]
+
+
+def refuse_number(host: str, allowed: Sequence[str] = (), *, only: bool = False) -> None:
+    """Refuse a host that is an address itself, as `permitted` would; nothing is looked up.
+
+    Raises:
+        Refused: it is private, or it is none of the allowed ones where no others may be.
+    """
+    try:
+        found = _look_up(host, 0, socket.AI_NUMERICHOST)
+    except Refused:
+        return  # a name, which may lead elsewhere by the time that it is used
+    _refuse(host, found, allowed, only=only)
+
+
+def _refuse(host: str, found: Sequence[Address], allowed: Sequence[str], *, only: bool) -> None:
     name = host.lower().rstrip(".")
     if name not in allowed:
         for address in found:
@@ -72,7 +91,6 @@ def permitted(
                 raise Refused(message("webhook.not_listed", host=host))
             if is_private(address):
                 raise Refused(message("webhook.private_address", host=host))
-    return [str(address) for address in found]
 
 
 def is_private(address: Address) -> bool:
@@ -103,9 +121,9 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
         return None  # a name
 
 
-def _look_up(host: str, port: int) -> list[Address]:
+def _look_up(host: str, port: int, flags: int = 0) -> list[Address]:
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
     except (OSError, UnicodeError):
         raise Refused(message("webhook.unknown_host", host=host)) from None
     texts = dict.fromkeys(str(each[4][0]).partition("%")[0] for each in found)

@@ -15,7 +15,7 @@ from core.database.models import LARGEST_KEY, NAME_LENGTH, NotificationChoice, W
 from core.errors import Conflict, InvalidInput, NotFound
 from core.messages import message
 from core.notifications import choices, signing
-from core.notifications.addresses import Refused, parsed
+from core.notifications.addresses import Refused, parsed, refuse_number
 from core.notifications.topics import TOPICS, Kind, Topic
 
 MOST = 20
@@ -53,6 +53,9 @@ def add(
     kind: Kind,
     topics: Sequence[Topic],
     secret: str | None = None,
+    *,
+    allowed: Sequence[str] = (),
+    only: bool = False,
 ) -> Webhook:
     """Tell a program of somebody's runs from now on.
 
@@ -64,13 +67,15 @@ def add(
         topics: of what they tell.
         secret: what they are signed with. None: Standard Webhooks gets one that is made now, and
             chats are sent unsigned messages.
+        allowed: names and networks that may be reached though they are private.
+        only: whether no others may be.
 
     Raises:
-        InvalidInput: the address or the secret is none.
+        InvalidInput: the address or the secret is none, or no message may go to that address.
         Conflict: there are as many as one can have.
     """
     try:
-        parsed(address)
+        refuse_number(parsed(address).hostname or "", allowed, only=only)
     except Refused as error:
         raise InvalidInput.one("address", error.reason) from None
     if kind == "standard":

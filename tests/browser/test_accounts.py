@@ -95,7 +95,9 @@ def test_a_person_is_invited_sees_what_a_member_sees_and_is_out_at_once(open_pag
         expect(other.get_by_text(absent, exact=True)).to_have_count(0)
 
     administrator.goto("/people")
-    administrator.get_by_role("button", name="Disable bob").click()
+    administrator.get_by_role("link", name="Disable bob").click()
+    administrator.get_by_role("button", name="Disable").click()
+    expect(administrator.get_by_text("bob is shut out.")).to_be_visible()
 
     # nobody touches the page of the run: its stream ends, and it leads to the login by itself
     other.wait_for_url("**/login?next=*")

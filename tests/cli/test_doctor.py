@@ -1,13 +1,19 @@
 """The doctor: what is there, what is not, and what to do about it. Nothing is changed."""
 
 import json
+import os
 
 import pytest
+from click.testing import CliRunner
 
 from cli.doctor import _unencrypted
+from cli.main import main
 from core import workers
+from core.accounts import tokens
 from core.settings import load
 from core.workers import WorkerFacts
+from tests.serving import serving
+from tests.webui.people import shared
 
 
 @pytest.fixture
@@ -33,7 +39,7 @@ def test_services_that_are_there_are_good(examine, claimant):
 
     for subject in ("python", "settings", "home", "database", "storage", "redis", "server"):
         assert checks[subject]["state"] == "good", checks[subject]
-    assert "ada (1 slots)" in checks["workers"]["words"]
+    assert "ada (1 slot)" in checks["workers"]["words"]
     assert "0 queued" in checks["database"]["words"]
 
 
@@ -88,6 +94,41 @@ def test_a_service_that_is_away_is_bad_and_so_is_the_exit(
 
     assert status == 1
     assert checks[subject]["state"] == "bad"
+
+
+def test_a_server_elsewhere_is_asked_for_its_accounts_and_workers(
+    examine, monkeypatch, settings, claimant
+):
+    _, checks = examine()
+    url = os.environ["TRAINYARD_URL"]
+    assert checks["accounts"]["words"] == f"none at {url}: all is its owner's"
+    assert checks["workers"]["words"] == "ada (1 slot)"
+
+    monkeypatch.setenv("TRAINYARD_URL", "http://127.0.0.1:1")
+    _, checks = examine()
+    assert checks["accounts"]["words"] == "none by the settings of this machine"
+    assert checks["workers"]["words"].startswith("not known: ")
+
+
+def test_of_a_shared_server_the_doctor_says_who_you_are_there(
+    monkeypatch, settings, compiled_templates, tmp_path
+):
+    def accounts():
+        output = CliRunner().invoke(main, ["doctor", "--json"]).stdout
+        return next(each for each in json.loads(output) if each["subject"] == "accounts")
+
+    monkeypatch.setenv("TRAINYARD_HOME", str(tmp_path / "terminal"))
+    with shared(settings, monkeypatch, compiled_templates) as place:
+        text, _ = tokens.make(place.database, place.join("eve"), "terminal", "read", None)
+        with serving(place.app) as (_, address):
+            monkeypatch.setenv("TRAINYARD_URL", address)
+            stranger = accounts()
+            monkeypatch.setenv("TRAINYARD_TOKEN", text)
+            known = accounts()
+
+    assert stranger["state"] == "note"
+    assert f"trainyard login --url {address}" in stranger["words"]
+    assert known["words"] == f"{address} has them: you are eve (member)"
 
 
 def test_a_file_store_that_cannot_be_made_is_bad(examine, monkeypatch, tmp_path):

@@ -419,3 +419,9 @@ def test_a_command_of_other_programs_leads_to_ours():
         assert f"Did you mean: trainyard {ours}?" in answer.output
         assert main.get_command(None, ours) is not None
         assert main.get_command(None, typed) is None
+
+
+def test_where_all_runs_are_one_owners_no_list_says_so(trainyard):
+    trainyard("submit", "--name", "x")
+
+    assert "OWNER" not in trainyard("jobs").output

@@ -38,7 +38,9 @@ def start_deliveries(settings, tmp_path):
 def test_what_a_killed_process_was_telling_is_told_again_with_the_same_id(
     database, receiver, start_deliveries
 ):
-    hook = webhooks.add(database, LOCAL_OWNER.name, receiver.address, "standard", ["ended"])
+    hook = webhooks.add(
+        database, LOCAL_OWNER.name, receiver.address, "standard", ["ended"], allowed=["127.0.0.1"]
+    )
     receiver.waits_for = threading.Event()
     first = start_deliveries()
     for _ in range(3):

@@ -13,6 +13,8 @@ OF_ACCOUNTS = {
     *("/account", "/account/second-factor", "/people", "/people/audit"),
 }
 """Pages of an installation with accounts; on others there are none."""
+TO_PAGES = {"pages.reopen", "pages.reopen_door"}
+"""Where the addresses of acts lead that are opened as pages."""
 OF_PROGRAMS = (PREFIX, "/healthz", "/readyz", "/metrics")
 PLACE = re.compile(r"<(?:[^:<>]+:)?(\w+)>")  # `<int:job_id>`
 
@@ -29,7 +31,18 @@ def of_pages(app: Flask) -> set[str]:
 
 def of_all_pages(app: Flask) -> set[str]:
     """Each page and each file of a page."""
-    return {rule for method, rule in _rules(app) - of_api(app) if method == "GET"}
+    pages = {rule for method, rule in _rules(app) - of_api(app) if method == "GET"}
+    return pages - {rule.rule for rule in app.url_map.iter_rules() if rule.endpoint in TO_PAGES}
+
+
+def of_acts_alone(app: Flask) -> set[str]:
+    """Each address that a form of a page is sent to and that is no page itself."""
+    sent_to = {
+        rule.rule
+        for rule in app.url_map.iter_rules()
+        if rule.endpoint.startswith("pages.") and "POST" in (rule.methods or ())
+    }
+    return sent_to - of_all_pages(app)
 
 
 def filled(rule: str, value: object) -> str:

@@ -107,9 +107,16 @@ def add_webhook(context: Context, values: Mapping[str, Any]) -> Webhook:
         Conflict: there are as many as one can have.
     """
     asked = checked(WebhookOptions, values)
-    owner = context.actor.name
+    settings = context.settings
     return webhooks.add(
-        context.database, owner, asked.address, asked.kind, asked.events, asked.secret
+        context.database,
+        context.actor.name,
+        asked.address,
+        asked.kind,
+        asked.events,
+        asked.secret,
+        allowed=settings.webhook_hosts,
+        only=settings.webhook_hosts_only,
     )
 
 

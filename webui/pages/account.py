@@ -10,13 +10,14 @@ from sqlalchemy.orm import Session
 from core.accounts import identities, logins, people, second_factor, tokens
 from core.database.models import Login
 from core.errors import InvalidInput
+from core.languages import gettext
 from core.messages import message
 from core.roles import SCOPES
 from webui import access, actions, openid
 from webui.context import current
 from webui.pages.blueprint import blueprint
 from webui.pages.browser_names import browser_name
-from webui.pages.doors import provider, to, to_provider
+from webui.pages.doors import done, provider, to_provider
 
 DAYS = (7, 30, 90, 365)
 """After which a token can end."""
@@ -46,7 +47,9 @@ def change_password() -> Response:
         )
     except InvalidInput as error:
         return _wrong(error)
-    return to("pages.account", part="password")
+    return done(
+        gettext("The password is changed, and all other logins have ended."), "pages.account"
+    )
 
 
 @blueprint.post("/account/openid")
@@ -79,15 +82,15 @@ def link_provider() -> Response:
 @blueprint.post("/account/logins/<int:login_id>/end")
 def end_login(login_id: int) -> Response:
     """End one of one's own logins."""
-    logins.end(current().database, current().actor, login_id)
-    return to("pages.account", part="logins")
+    logins.end(current().database, current().actor, login_id, access.login_of_request())
+    return done(gettext("The login was ended."), "pages.account")
 
 
 @blueprint.post("/account/logins/end")
 def end_other_logins() -> Response:
     """End all of one's own logins but this."""
     logins.end_others(current().database, current().actor, access.login_of_request())
-    return to("pages.account", part="logins")
+    return done(gettext("All other logins were ended."), "pages.account")
 
 
 @blueprint.post("/account/tokens")
@@ -112,7 +115,7 @@ def make_token() -> Response:
 def revoke_token(token_id: int) -> Response:
     """Let a token work no more."""
     tokens.revoke(current().database, current().actor, token_id)
-    return to("pages.account", part="tokens")
+    return done(gettext("The token is revoked: it works no more."), "pages.account")
 
 
 def _page(new_token: str = "", errors: dict[str, str] | None = None) -> str:
@@ -123,6 +126,7 @@ def _page(new_token: str = "", errors: dict[str, str] | None = None) -> str:
             "account/account.html",
             person=person,
             logins=_logins(session, this_login),
+            is_required=second_factor.is_required(session),
             is_linked=identities.is_anybodys(session, person.id),
             this_login=this_login,
             tokens=tokens.of_person(session, parts.actor),

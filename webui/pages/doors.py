@@ -5,7 +5,16 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from flask import Response, make_response, redirect, render_template, request, session, url_for
+from flask import (
+    Response,
+    flash,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
 
 from core.errors import NotFound
 from core.messages import message
@@ -16,6 +25,12 @@ from webui.context import current
 def to(endpoint: str, part: str | None = None, **values: Any) -> Response:
     """Send a browser to a page, or to a part of one."""
     return _sent(url_for(endpoint, _anchor=part, **values))
+
+
+def done(words: str, endpoint: str) -> Response:
+    """Send a browser to a page, which says at its head that something was done."""
+    flash(words, "done")
+    return to(endpoint)
 
 
 def renewed(response: Response) -> Response:

@@ -20,8 +20,10 @@ Kind = Literal["part", "number", "percent", "whole", "duration", "since", "name"
 """`part`: the template has a cell of its own for it."""
 
 DEFAULT = ("progress", "curve", "test_accuracy", "train_loss", "created", "worker")
+DEFAULT_OF_SEVERAL = (*DEFAULT, "owner")
+"""Where there are accounts: whose a run is, is asked of each."""
 _CHOOSE, _STATE, _NAME = "2.5rem", "8rem", "minmax(17rem, 1fr)"
-_PARTS_REM = {"progress": 10.0, "curve": 7.5, "notes": 16.0}
+_PARTS_REM = {"progress": 10.0, "curve": 7.5, "notes": 16.0, "owner": 6.0}
 _KINDS_REM: Mapping[Kind, float] = {
     "percent": 6.0, "number": 5.75, "whole": 5.75, "duration": 6.5, "since": 7.0,
     "name": 8.0, "hyperparameter": 6.5,
@@ -109,11 +111,11 @@ def always() -> tuple[Column, Column]:
 
 def _of_runs() -> list[Column]:
     return [
+        Column("owner", gettext("Owner"), "name"),
         Column("created", gettext("Created"), "since", is_sortable=True),
         Column("finished", gettext("Finished"), "since", is_sortable=True),
         Column("duration", gettext("Duration"), "duration", is_sortable=True),
         Column("worker", gettext("Worker"), "name"),
-        Column("owner", gettext("Owner"), "name"),
         Column("queue", gettext("Queue"), "name"),
         Column("preset", gettext("Preset"), "name"),
         Column("priority", gettext("Priority"), "whole"),

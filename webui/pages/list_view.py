@@ -10,6 +10,7 @@ from flask import request
 
 from webui.api.requests import Args, several
 from webui.api.shapes import JSON
+from webui.context import current
 from webui.pages import list_columns
 from webui.pages.blueprint import CHOICES
 from webui.pages.list_columns import Column
@@ -75,7 +76,9 @@ class View:
 def view_of_request() -> View:
     """What the address asks for, and the browser remembers."""
     chosen = chosen_in(request.args)
-    remembered = request.cookies.get(COOKIE, "") or ",".join(list_columns.DEFAULT)
+    has_accounts = current().settings.has_accounts
+    default = list_columns.DEFAULT_OF_SEVERAL if has_accounts else list_columns.DEFAULT
+    remembered = request.cookies.get(COOKIE, "") or ",".join(default)
     names = chosen[COOKIE] if COOKIE in request.args else remembered
     return View(
         chosen,

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from flask import Response, make_response, redirect, render_template, request, url_for
+from flask import Response, make_response, redirect, render_template, request, session, url_for
 
 from core.accounts import invitations, logins, people
+from core.database.models import Person
 from core.errors import InvalidInput, TooManyRequests, TrainyardError, Unauthenticated
+from core.languages import gettext
 from core.messages import message
 from core.roles import Role
 from webui import access
 from webui.addresses import own
 from webui.context import current
 from webui.pages.blueprint import blueprint
-from webui.pages.doors import renewed, to
+from webui.pages.doors import done, renewed, to
 
 
 @blueprint.get("/login")
@@ -45,8 +47,9 @@ def log_out() -> Response:
     """End this login."""
     parts, login_id = current(), access.login_of_request()
     assert login_id is not None
-    logins.end(parts.database, parts.actor, login_id)
-    response = access.forget_login(renewed(to("pages.login")))
+    logins.end(parts.database, parts.actor, login_id, asked_in=login_id)
+    session.clear()  # what forms were signed with before is for nobody who sits here next
+    response = access.forget_login(done(gettext("You are logged out."), "pages.login"))
     # drafts of runs and names of runs that are waited for are not for who sits here next
     response.headers["Clear-Site-Data"] = '"storage"'
     return response
@@ -84,6 +87,7 @@ def _form(name: str = "", refusal: str = "", *, is_anybody: bool = True) -> str:
         refusal=refusal,
         next=own(request.values.get("next", "")) or "",
         is_anybody=is_anybody,
+        was_ended=not refusal and access.shows_ended_login(),
     )
 
 
@@ -100,13 +104,13 @@ def _invited(secret: str, name: str, errors: dict[str, str]) -> str:
     with current().database.reading() as reading:
         found = invitations.find(reading, secret)
         role: Role = found.role
-        is_new = found.person_id is None
+        person = reading.get_one(Person, found.person_id).name if found.person_id else ""
     return render_template(
         "account/invitation.html",
         secret=secret,
         name=name,
         role=role,
-        is_new=is_new,
+        person=person,
         errors={"name": "", "password": "", "again": ""} | errors,
     )
 

@@ -19,9 +19,8 @@ from webui.pages.qr import qr_code
 
 @blueprint.get("/login/code")
 def ask_for_code() -> Response:
-    """The form for a code."""
-    _refuse_strangers()
-    return _form()
+    """The form for a code; whoever is logged in already is sent onward."""
+    return _sent_onward() or _form()
 
 
 @blueprint.post("/login/code")
@@ -36,16 +35,14 @@ def check_code() -> Response:
         response = _form(str(error), HTTPStatus.TOO_MANY_REQUESTS)
         response.headers["Retry-After"] = str(int(error.retry_after_s) + 1)
         return response
-    onward = redirect(_onward(), HTTPStatus.SEE_OTHER)
-    assert isinstance(onward, Response)
-    return _come_in(onward, secret)
+    return _come_in(_to_onward(), secret)
 
 
 @blueprint.get("/login/second-factor")
 def ask_for_setup() -> Response:
-    """Say that a second factor is needed here."""
-    _refuse_strangers()
-    return make_response(render_template("account/setup_needed.html", next=_next()))
+    """Say that a second factor is needed here; whoever is logged in already is sent onward."""
+    page = _sent_onward() or render_template("account/setup_needed.html", next=_next())
+    return make_response(page)
 
 
 @blueprint.post("/login/second-factor")
@@ -67,9 +64,23 @@ def finish_setup() -> Response:
     return _come_in(make_response(page, HTTPStatus.CREATED), secret)
 
 
-def _refuse_strangers() -> None:
+def _sent_onward() -> Response | None:
+    """Where whoever is logged in goes; None: they have shown the password alone.
+
+    Raises:
+        Gone: they have not even shown that, or too long ago.
+    """
+    if access.login_of_request() is not None:
+        return _to_onward()
     with current().database.reading() as session:
         logins.half(session, access.half_login_of_request())
+    return None
+
+
+def _to_onward() -> Response:
+    response = redirect(_onward(), HTTPStatus.SEE_OTHER)
+    assert isinstance(response, Response)
+    return response
 
 
 def _come_in(response: Response, secret: str) -> Response:

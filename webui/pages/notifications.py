@@ -18,7 +18,7 @@ from core.notifications.topics import KINDS, TOPICS
 from webui import actions
 from webui.context import current
 from webui.pages.blueprint import blueprint
-from webui.pages.doors import to
+from webui.pages.doors import done, to
 
 SHOWN = 25
 """Deliveries on a page."""
@@ -37,7 +37,7 @@ def choose_notifications() -> Response:
         actions.choose_notifications(current(), _typed(request.form))
     except InvalidInput as error:
         return _wrong(error, "choice-")
-    return to("pages.notifications", part="choices")
+    return done(gettext("What you are told is saved."), "pages.notifications")
 
 
 @blueprint.post("/account/notifications/mail/test")
@@ -61,7 +61,9 @@ def add_webhook() -> Response:
         made = actions.add_webhook(current(), asked)
     except InvalidInput as error:
         return _wrong(error, "hook-")
-    return _with_secret(made) if made.kind == "standard" else to("pages.notifications", "webhooks")
+    if made.kind == "standard":
+        return _with_secret(made)
+    return done(gettext("The webhook is added."), "pages.notifications")
 
 
 @blueprint.post("/account/webhooks/<int:webhook_id>")
@@ -73,15 +75,22 @@ def change_webhook(webhook_id: int) -> Response:
         asked["enabled"] = typed["enabled"] == "1"
     else:
         asked["events"] = typed.getlist("event")
-    actions.change_webhook(current(), webhook_id, asked)
-    return to("pages.notifications", part="webhooks")
+    webhook = actions.change_webhook(current(), webhook_id, asked)
+    about = {"address": webhook.address}
+    if not webhook.is_enabled:
+        words = gettext("The webhook to %(address)s is disabled.", **about)
+    elif "enabled" in asked:
+        words = gettext("The webhook to %(address)s is enabled.", **about)
+    else:
+        words = gettext("What the webhook to %(address)s is told is saved.", **about)
+    return done(words, "pages.notifications")
 
 
 @blueprint.post("/account/webhooks/<int:webhook_id>/remove")
 def remove_webhook(webhook_id: int) -> Response:
     """Forget a webhook."""
     webhooks.remove(current().database, current().actor.name, webhook_id)
-    return to("pages.notifications", part="webhooks")
+    return done(gettext("The webhook is removed."), "pages.notifications")
 
 
 @blueprint.post("/account/webhooks/<int:webhook_id>/rotate")

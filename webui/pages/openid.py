@@ -9,12 +9,13 @@ from flask import Response, redirect, request, url_for
 from core.accounts import identities, logins, people
 from core.accounts.identities import Claimed
 from core.errors import Forbidden
+from core.languages import gettext
 from core.messages import message
 from webui import access, openid
 from webui.addresses import own
 from webui.context import current
 from webui.pages.blueprint import blueprint
-from webui.pages.doors import back_address, provider, renewed, to, to_provider, way_cookie
+from webui.pages.doors import back_address, done, provider, renewed, to, to_provider, way_cookie
 
 
 @blueprint.get("/login/openid")
@@ -51,7 +52,7 @@ def _linked(claimed: Claimed) -> Response:
     if access.login_of_request() is None:  # it ended meanwhile
         raise Forbidden(message("login.required"))
     identities.link(parts.database, parts.actor, claimed)
-    return to("pages.account")
+    return done(gettext("The two are linked."), "pages.account")
 
 
 def _logged_in(claimed: Claimed, way: openid.Way) -> Response:

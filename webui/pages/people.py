@@ -16,7 +16,7 @@ from core.roles import ROLES
 from webui import actions
 from webui.context import current
 from webui.pages.blueprint import blueprint
-from webui.pages.doors import to
+from webui.pages.doors import done
 
 
 @blueprint.get("/people")
@@ -35,28 +35,44 @@ def invite() -> Response:
 def withdraw_invitation(invitation_id: int) -> Response:
     """Let a link work no more."""
     invitations.withdraw(current().database, current().actor, invitation_id)
-    return to("pages.people")
+    return done(gettext("The link is withdrawn: it works no more."), "pages.people")
 
 
 @blueprint.post("/people/<name>/role")
 def change_role(name: str) -> Response:
     """Give somebody a role."""
-    actions.change_person(current(), name, {"role": request.form.get("role", "")})
-    return to("pages.people")
+    person = actions.change_person(current(), name, {"role": request.form.get("role", "")})
+    about = {"name": person.name, "role": gettext(person.role)}
+    return done(gettext("The role of %(name)s is %(role)s now.", **about), "pages.people")
+
+
+@blueprint.get("/people/<name>/disable")
+def ask_to_disable(name: str) -> str:
+    """The question whether somebody is to be shut out."""
+    return _question(
+        name,
+        title=gettext("Disable %(name)s?", name=name),
+        text=gettext(
+            "All their logins end now, their tokens are refused, and links that they have made "
+            "work no more. Their runs stay. You can enable them again."
+        ),
+        words=gettext("Disable"),
+        act="pages.disable_person",
+    )
 
 
 @blueprint.post("/people/<name>/disable")
 def disable_person(name: str) -> Response:
     """Shut somebody out."""
-    actions.change_person(current(), name, {"disabled": True})
-    return to("pages.people")
+    person = actions.change_person(current(), name, {"disabled": True})
+    return done(gettext("%(name)s is shut out.", name=person.name), "pages.people")
 
 
 @blueprint.post("/people/<name>/enable")
 def enable_person(name: str) -> Response:
     """Let somebody in again."""
-    actions.change_person(current(), name, {"disabled": False})
-    return to("pages.people")
+    person = actions.change_person(current(), name, {"disabled": False})
+    return done(gettext("%(name)s can log in again.", name=person.name), "pages.people")
 
 
 @blueprint.post("/people/<name>/password")
@@ -66,11 +82,28 @@ def invite_to_reset(name: str) -> Response:
     return _with_link(secret, name)
 
 
+@blueprint.get("/people/<name>/second-factor/reset")
+def ask_to_reset_second_factor(name: str) -> str:
+    """The question whether the second factor of somebody is to be taken away."""
+    return _question(
+        name,
+        title=gettext("Remove the second factor of %(name)s?", name=name),
+        text=gettext(
+            "Their password alone lets them in then, their logins end now, and their recovery "
+            "codes work no more. Be sure that it is they who ask."
+        ),
+        words=gettext("Remove second factor"),
+        act="pages.reset_second_factor",
+    )
+
+
 @blueprint.post("/people/<name>/second-factor/reset")
 def reset_second_factor(name: str) -> Response:
     """Take the second factor from somebody who has lost it."""
-    second_factor.reset(current().database, current().actor, name)
-    return to("pages.people")
+    person = second_factor.reset(current().database, current().actor, name)
+    return done(
+        gettext("The second factor of %(name)s is removed.", name=person.name), "pages.people"
+    )
 
 
 @blueprint.post("/people/second-factor")
@@ -78,7 +111,12 @@ def require_second_factor() -> Response:
     """Ask a second factor of everybody with a password, or no more."""
     required = request.form.get("required", "") == "1"
     second_factor.require(current().database, current().actor, required=required)
-    return to("pages.people", part="rules")
+    words = (
+        gettext("Everybody with a password needs a second factor from now on.")
+        if required
+        else gettext("Everybody decides for themselves about a second factor from now on.")
+    )
+    return done(words, "pages.people")
 
 
 @blueprint.get("/people/audit")
@@ -104,6 +142,13 @@ def _sentence(event: AccountEvent) -> str:
         for name, value in described.params.items()
     }
     return str(Message(described.code, params))
+
+
+def _question(name: str, **asked: str) -> str:
+    with current().database.reading() as session:
+        person = accounts.named(session, name)
+    act = url_for(asked.pop("act"), name=person.name)
+    return render_template("account/question.html", act=act, **asked)
 
 
 def _with_link(secret: str, name: str = "") -> Response:

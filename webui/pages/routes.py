@@ -19,6 +19,7 @@ from webui.pages import (
     notifications,
     openid,
     people,
+    reopened,
     report,
     run,
     runs,
@@ -66,5 +67,7 @@ PAGES = (
     wall,
     workers,
 )
+
+reopened.install(blueprint)
 
 __all__ = ["PAGES", "blueprint"]

@@ -12,7 +12,7 @@ from core.languages import gettext
 from webui import access
 from webui.context import current
 from webui.pages.blueprint import blueprint
-from webui.pages.doors import to
+from webui.pages.doors import done
 from webui.pages.qr import qr_code
 
 
@@ -75,7 +75,10 @@ def turn_off_second_factor() -> Response:
         )
     except InvalidInput as error:
         return _page(error, of="off")
-    return to("pages.second_factor")
+    return done(
+        gettext("The second factor is off, and all other logins have ended."),
+        "pages.second_factor",
+    )
 
 
 def _typed(name: str) -> str:

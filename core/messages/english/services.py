@@ -48,6 +48,8 @@ SERVICES: dict[str, Template] = {
     "pip install 'trainyard[agents]'",
     "client.no_filter": "There is no saved view {name}. List them: trainyard filters list",
     "client.no_token": "this is no token: one begins with ty_ and has 75 characters",
+    "client.several_servers": "You have tokens for several servers: {servers}. Choose one by --url "
+    "or TRAINYARD_URL, or forget the others: trainyard logout --url ADDRESS",
     "client.tokens_unreadable": "The file {path} cannot be read: {detail}. Repair or remove it.",
     "client.not_believed": "The certificate of {url} is not believed here ({detail}). Name that of "
     "its authority: the option --ca FILE of a command, or SSL_CERT_FILE.",

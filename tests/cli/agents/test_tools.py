@@ -36,7 +36,7 @@ def test_runs_are_compared_by_what_differs(client, trainyard, finished):
 
     found = server.answer(client, "compare_runs", {"run_ids": [1, 2]}).text
 
-    assert "1 hyperparameters differ" in found
+    assert "Hyperparameters that differ: 1." in found
     assert "| optimizer.momentum: 0.9 / 0.5" in found
     assert "| state: succeeded / queued" in found
 

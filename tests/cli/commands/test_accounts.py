@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import stat
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from cli.main import main
+from cli.tokens import keep
+from core import settings
 from core.accounts import logins, people, second_factor, tokens
 from core.accounts.logins import Browser
 from tests.serving import serving
@@ -60,6 +63,20 @@ def test_a_token_is_piped_in_and_kept_in_a_file_of_its_owner_alone(trainyard, to
     assert json.loads(trainyard("show", "1", "--json").output)["private"] is True
 
 
+def test_after_a_login_the_commands_go_to_that_server(trainyard, token, monkeypatch):
+    address = os.environ["TRAINYARD_URL"]
+    monkeypatch.delenv("TRAINYARD_URL")
+
+    trainyard("login", "--url", address, piped=f"{token}\n")
+
+    assert "eve, member" in trainyard("whoami").output
+    keep(settings.load(), "https://trains.example", token)
+    refused = trainyard("whoami")
+    assert refused.exit_code == 2
+    assert refused.stderr.count(address) == 1
+    assert "--url" in refused.stderr
+
+
 def _text(path: Path) -> str:
     return path.read_text(errors="replace") if path.is_file() else ""
 
@@ -71,6 +88,23 @@ def test_who_sees_a_run_is_changed_at_the_terminal(trainyard, token):
     for option, expected in (("--private", True), ("--public", False)):
         changed = json.loads(trainyard("edit", "1", option, "--json").output)
         assert changed["private"] is expected
+
+
+def test_lists_say_whose_each_run_is_and_which_are_private(trainyard, token):
+    trainyard("login", piped=f"{token}\n")
+    trainyard("submit", "--name", "hushed", "--private")
+    trainyard("submit", "--name", "seen")
+
+    head, *rows = trainyard("jobs").output.splitlines()
+    shown = trainyard("show", "1").output
+
+    assert "OWNER" in head.split()
+    assert [row.split()[2:4] for row in rows] == [["seen", "eve"], ["hushed", "[private]"]]
+    assert all("eve" in row.split() for row in rows)
+    assert re.search(r"^owner +eve$", shown, re.MULTILINE)
+    assert re.search(r"^seen by +its owner and administrators alone$", shown, re.MULTILINE)
+    trainyard("filters", "save", "all", "state=queued")
+    assert "OWNER" in trainyard("filters", "show", "all").output
 
 
 def test_after_a_logout_the_terminal_is_nobody(trainyard, token):

@@ -15,9 +15,14 @@ __all__ = ["receiver"]
 
 
 @pytest.fixture
+def settings(settings):
+    """Those of a server whose webhooks may reach this machine."""
+    return settings.model_copy(update={"webhook_hosts": ("127.0.0.1",)})
+
+
+@pytest.fixture
 def deliver(database, settings):
-    chosen = settings.model_copy(update={"webhook_hosts": "127.0.0.1"})
-    return Deliverer(database, chosen).deliver
+    return Deliverer(database, settings).deliver
 
 
 @pytest.fixture
@@ -65,6 +70,17 @@ def test_a_webhook_is_added_tried_and_what_was_sent_is_sent_again(
     assert offered(monkeypatch, "trainyard notifications replay ", 3) == ["1"]
 
 
+def test_events_are_taken_behind_commas_too(notifications, trainyard, chat):
+    notifications("add", "https://hooks.example/x", "--on", "failed, ended", "--on", "failed")
+    assert "ended, failed" in notifications()
+    notifications("events", "2", "--on", "waited,measured")
+    assert "waited, measured" in notifications()
+
+    refused = trainyard("notifications", "events", "2", "--on", "failed,sometimes")
+    assert refused.exit_code == 2
+    assert "sometimes" in refused.output
+
+
 def test_a_webhook_is_changed_and_forgotten(notifications, chat, tmp_path):
     own = tmp_path / "secret"
     own.write_text("SEC123\n")
@@ -97,7 +113,7 @@ def test_mail_and_browser_are_chosen_and_what_is_not_named_stays(notifications, 
 
     shown = notifications()
     assert "ada@lab.example" in shown
-    assert "waited: after 5 minutes; measured: train_loss below 0.2" in shown
+    assert "waited: after 5 min; measured: train_loss below 0.2" in shown
     chosen = json.loads(notifications("--json"))["choices"]
     assert (chosen["failed"], chosen["ended"]) == (["mail", "browser"], [])
     for wrong in (["--on", "failed"], ["--on", "failed=pigeon"], ["--above", "1", "--below", "2"]):

@@ -33,3 +33,8 @@ def test_a_moment_in_the_future_is_now():
 def test_a_value_that_is_not_there_is_an_empty_cell():
     assert text.written(str, None) == ""
     assert text.ago(None) == ""
+
+
+@pytest.mark.parametrize(("count", "words"), [(0, "0 runs"), (1, "1 run"), (1200, "1,200 runs")])
+def test_one_is_no_plural(count, words):
+    assert text.counted(count, "run") == words

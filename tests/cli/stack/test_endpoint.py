@@ -6,7 +6,9 @@ import os
 import psutil
 import pytest
 
+from cli import tokens
 from cli.stack import endpoint
+from core.errors import InvalidInput
 from core.settings import Settings
 
 URL = "http://127.0.0.1:9"
@@ -39,6 +41,39 @@ def test_without_a_running_stack_a_worker_takes_the_redis_of_this_host(tmp_path)
 
 def test_an_address_that_was_given_goes_before_a_running_stack(tmp_path, up):
     assert endpoint.find_url(Settings(home=tmp_path, url="http://web:80")) == "http://web:80"
+
+
+THERE = "https://trains.example"
+
+
+def test_without_any_the_one_server_that_somebody_has_logged_in_to_is_meant(tmp_path):
+    tokens.keep(Settings(home=tmp_path), THERE, "ty_kept")
+
+    assert endpoint.find_url(Settings(home=tmp_path)) == THERE
+
+
+@pytest.mark.parametrize(
+    "given", [{"port": 9000}, {"host": "127.0.0.1"}, {"token": "ty_" + "a" * 72}]
+)
+def test_a_kept_token_names_no_server_where_another_is_meant(tmp_path, given):
+    tokens.keep(Settings(home=tmp_path), THERE, "ty_kept")
+
+    assert endpoint.find_url(Settings(home=tmp_path, **given)).startswith("http://127.0.0.1:")
+
+
+def test_a_running_stack_goes_before_a_kept_token(tmp_path, up):
+    tokens.keep(Settings(home=tmp_path), THERE, "ty_kept")
+
+    assert endpoint.find_url(Settings(home=tmp_path)) == URL
+
+
+def test_of_several_servers_one_must_be_chosen(tmp_path):
+    for url in (THERE, "http://127.0.0.1:8327"):
+        tokens.keep(Settings(home=tmp_path), url, "ty_kept")
+
+    with pytest.raises(InvalidInput, match=r"http://127.0.0.1:8327, https://trains.example.*--url"):
+        endpoint.find_url(Settings(home=tmp_path))
+    assert endpoint.find_url(Settings(home=tmp_path, url=THERE)) == THERE
 
 
 def test_without_any_the_default_port_is_meant(tmp_path):

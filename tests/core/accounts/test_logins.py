@@ -2,7 +2,7 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import select, update
 
-from core.accounts import logins
+from core.accounts import history, logins
 from core.accounts.logins import Browser, Lifetime
 from core.database.clock import now
 from core.database.models import FailedLogin, Login
@@ -101,6 +101,21 @@ def test_people_see_and_end_their_own_logins_alone(database, join, log_in, find)
     assert find(secret)
     assert find(other) is None
     assert find(of_bob)
+
+
+def test_a_login_that_is_ended_from_another_is_told_apart_from_a_logout(
+    database, join, log_in, find
+):
+    eve = join("eve")
+    here, there = (find(log_in("eve")).login_id for _ in range(2))
+
+    logins.end(database, eve, there, asked_in=here)
+    logins.end(database, eve, here, asked_in=here)
+
+    with database.reading() as session:
+        ended, logged_out = reversed(history.page(session, 2).items)
+    assert str(history.describe(ended)).startswith("eve ended a login of their own from ")
+    assert str(history.describe(logged_out)) == "eve logged out"
 
 
 def test_after_some_tries_in_vain_the_next_has_to_wait_for_known_and_unknown_names(

@@ -140,7 +140,7 @@ def test_the_history_says_who_did_what_to_whom(database, ada, join):
         words = [str(history.describe(event)) for event in events]
         first = history.page(session, 1)
         second = history.page(session, 1, first.next)
-    assert words[0] == "ada made eve, a member, viewer"
+    assert words[0] == "ada changed the role of eve from member to viewer"
     assert "eve joined as member, invited by the server's terminal" in words
     assert {event.person for event in of_eve} == {"eve"}
     assert second.items[0].id < first.items[0].id
@@ -168,3 +168,7 @@ def test_an_invitation_for_a_password_lets_its_person_choose(database, ada, join
 
     assert find(before) is None
     assert find(log_in("eve", "the newest password")).actor.name == "eve"
+    with database.reading() as session:
+        told = [str(history.describe(each)) for each in history.page(session, 9).items]
+    assert "eve chose a new password by a link of ada" in told
+    assert "eve changed their own password" not in told

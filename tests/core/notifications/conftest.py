@@ -133,8 +133,9 @@ def deliver(database, chosen):
 @pytest.fixture
 def hook(database, receiver):
     """A webhook that is told of everything."""
+    topics = ["ended", "failed", "waited", "measured"]
     return webhooks.add(
-        database, OWNER, receiver.address, "standard", ["ended", "failed", "waited", "measured"]
+        database, OWNER, receiver.address, "standard", topics, allowed=["127.0.0.1"]
     )
 
 

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from core.notifications import addresses
-from core.notifications.addresses import Refused, parsed, permitted
+from core.notifications.addresses import Refused, parsed, permitted, refuse_number
 
 PRIVATE = [
     *("localhost", "127.0.0.1", "127.1", "0.0.0.0", "::1", "::", "10.0.0.1", "192.168.3.4"),
@@ -93,3 +93,30 @@ def test_an_unknown_host_is_refused(monkeypatch):
 def test_what_is_no_address_of_a_web_server_is_refused(address):
     with pytest.raises(Refused):
         parsed(address)
+
+
+@pytest.mark.parametrize("host", [each for each in PRIVATE if each != "localhost"])
+def test_a_private_address_in_numbers_is_refused_before_anything_is_looked_up(host):
+    with pytest.raises(Refused):
+        refuse_number(host)
+
+
+def test_a_name_is_looked_up_when_it_is_used_and_not_before(monkeypatch):
+    real, asked = socket.getaddrinfo, []
+
+    def seen(*arguments, flags=0, **more):
+        asked.append(flags)
+        return real(*arguments, flags=flags, **more)
+
+    monkeypatch.setattr(addresses.socket, "getaddrinfo", seen)
+
+    refuse_number("localhost")
+
+    assert asked == [socket.AI_NUMERICHOST]
+
+
+def test_an_address_in_numbers_may_be_one_that_is_allowed_or_public():
+    refuse_number("10.1.2.3", ["10.1.0.0/16"])
+    refuse_number("8.8.8.8")
+    with pytest.raises(Refused):
+        refuse_number("8.8.8.8", ["10.1.0.0/16"], only=True)

@@ -91,7 +91,7 @@ def test_of_those_who_take_at_once_one_gets_the_messages_of_an_owner(database, h
 
 
 def test_somebody_is_told_of_their_own_runs_alone(database, receiver, fail):
-    webhooks.add(database, "eve", receiver.address, "standard", ["ended"])
+    webhooks.add(database, "eve", receiver.address, "standard", ["ended"], allowed=["127.0.0.1"])
 
     fail()
 

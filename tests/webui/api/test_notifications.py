@@ -20,11 +20,16 @@ def database_kind():
 
 
 @pytest.fixture
+def settings(settings):
+    """Those of a server whose webhooks may reach this machine."""
+    return settings.model_copy(update={"webhook_hosts": ("127.0.0.1",)})
+
+
+@pytest.fixture
 def deliver(app):
-    """Delivers what is due, also to this machine."""
+    """Delivers what is due."""
     parts = of(app)
-    allowed = parts.settings.model_copy(update={"webhook_hosts": ("127.0.0.1",)})
-    return Deliverer(parts.database, allowed).deliver
+    return Deliverer(parts.database, parts.settings).deliver
 
 
 @pytest.fixture
@@ -129,3 +134,13 @@ def test_a_browser_takes_its_news_once(client, app):
 
     assert news["message"]["text"] == "job was cancelled."
     assert client.post("/api/v1/notifications/news").json["items"] == []
+
+
+@pytest.mark.parametrize("host", ["10.9.9.9", "[::1]", "169.254.169.254"])
+def test_a_webhook_to_a_private_address_is_refused_when_it_is_added(client, host):
+    answer = client.post(HOOKS, json={"address": f"http://{host}/hook", "events": ["ended"]})
+
+    assert answer.status_code == 422
+    [error] = answer.json["errors"]
+    assert (error["field"], error["code"]) == ("address", "webhook.private_address")
+    assert client.get(HOOKS).json["items"] == []

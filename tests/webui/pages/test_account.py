@@ -133,3 +133,25 @@ def test_a_token_that_is_asked_for_wrongly_is_not_made(eve, typed):
 def test_nothing_of_an_account_changes_without_the_token_of_a_form(eve, address):
     assert eve.post(address, data={"name": "x", "scope": "admin"}).status_code == 400
     assert is_in(eve)
+
+
+def test_every_act_on_ones_own_account_says_that_it_was_done(place, eve):
+    place.browser("eve")
+    typed = {"name": "notebook", "scope": "read", "days": "30"}
+    sent(eve, "/account", "/account/tokens", **typed)
+    html = eve.get("/account").text
+    [end] = re.findall(r"/account/logins/\d+/end", html)
+    [revoke] = re.findall(r"/account/tokens/\d+/revoke", html)
+    new = {"old_password": PASSWORD, "password": NEW, "again": NEW}
+
+    for act, typed, words in (
+        (end, {}, "The login was ended."),
+        ("/account/logins/end", {}, "All other logins were ended."),
+        (revoke, {}, "The token is revoked"),
+        ("/account/password", new, "The password is changed"),
+        ("/logout", {}, "You are logged out."),
+    ):
+        answer = sent(eve, "/account", act, **typed)
+        assert answer.status_code == 303, act
+        notice = Page(eve.get(answer.headers["Location"]).text).one("p", **{"class": "notice"})
+        assert words in notice.text

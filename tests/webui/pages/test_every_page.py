@@ -18,6 +18,38 @@ def test_no_id_is_used_twice(client, app, succeeded):
         assert len(ids) == len(set(ids)), address
 
 
+def test_no_id_is_used_twice_where_there_are_accounts(place):
+    place.join("ada", "administrator")
+    for client in (place.app.test_client(), place.browser("ada")):
+        for address in addresses.of_pages(place.app) | addresses.OF_ACCOUNTS:
+            page = Page(client.get(address, follow_redirects=True).text)
+            ids = [e.attributes["id"] for e in page.elements if "id" in e.attributes]
+            assert len(ids) == len(set(ids)), address
+
+
+def test_the_address_of_an_act_that_is_opened_leads_to_its_page(place):
+    place.join("ada", "administrator")
+    ada = place.browser("ada")
+    job_id = ada.post("/api/v1/jobs", json={"name": "x"}).json["id"]
+    acts = addresses.of_acts_alone(place.app)
+    assert {"/people/invitations", "/account/tokens", "/account/webhooks"} <= acts
+    for rule in acts:
+        address = addresses.filled(rule, job_id)
+        answer = ada.get(address)
+        assert answer.status_code == 303, address
+        opened = ada.get(answer.headers["Location"], follow_redirects=True)
+        assert opened.status_code == 200, (address, answer.headers["Location"])
+
+
+def test_a_stranger_who_opens_the_address_of_an_act_logs_in_first(place, visitor):
+    answer = visitor.get("/people/invitations")
+
+    assert (answer.status_code, answer.headers["Location"]) == (
+        303,
+        "/login?next=%2Fpeople%2Finvitations",
+    )
+
+
 @pytest.mark.parametrize(
     "address", ["/jobs", *(f"/jobs/1/{each}" for each in ("cancel", "pause", "resume", "retry"))]
 )

@@ -3,10 +3,14 @@
 import re
 
 import pytest
+from sqlalchemy import update
 
-from core.accounts import invitations, people
+from core.accounts import invitations, logins, people
+from core.database.clock import now
+from core.database.models import Login
 from tests.webui.pages.conftest import Page
 from tests.webui.people import PASSWORD, sent
+from webui.context import of
 
 
 @pytest.fixture
@@ -157,6 +161,16 @@ def test_a_link_says_what_is_wrong_and_still_works(place, visitor, field, typed)
     assert sent(visitor, address, address, **right).status_code == 303
 
 
+def test_a_link_for_a_new_password_says_whose_it_is(place, visitor):
+    place.join("eve")
+    secret = invitations.invite_to_reset(place.database, people.CONSOLE, "eve")
+
+    page = Page(visitor.get(f"/invitations/{secret}").text)
+
+    assert "With this link eve chooses a new password." in page.text
+    assert page.one("input", autocomplete="username").attributes["value"] == "eve"
+
+
 def test_an_unknown_link_leads_to_a_page_that_says_so(visitor):
     assert visitor.get("/invitations/x").status_code == 404
 
@@ -224,7 +238,63 @@ def test_a_stranger_with_a_link_that_is_over_is_told_of_no_runs(place):
         ("/invitations/x", "mistyped"),
     ):
         page = stranger.get(path).text
+        assert "Ask whoever sent you the link for another one." in page
         assert words in page
         assert 'href="/login"' in page
         assert "Deleted runs" not in page
         assert "list of runs" not in page
+
+
+def test_whoever_follows_a_link_that_is_over_while_logged_in_reads_the_same(place):
+    secret = invitations.invite(place.database, people.CONSOLE, "member")
+    invitations.accept(place.database, secret, "bob", PASSWORD)
+
+    answer = place.browser("bob").get(f"/invitations/{secret}")
+
+    assert answer.status_code == 410
+    assert "Ask whoever sent you the link for another one." in answer.text
+    assert "out of date" not in answer.text
+
+
+def test_a_login_that_took_too_long_for_its_second_factor_is_no_link(place, visitor):
+    page = visitor.get("/login/code")
+
+    assert page.status_code == 410
+    assert "This login took too long" in page.text
+
+
+ENDED = "Your login was ended"
+
+
+@pytest.mark.parametrize("how", ["idle", "by an administrator", "from another browser"])
+def test_whoever_was_logged_out_reads_that_the_login_was_ended(place, how):
+    eve = place.join("eve")
+    browser = place.browser("eve")
+    if how == "idle":
+        with place.database.writing() as session:
+            session.execute(update(Login).values(used_at=now(-1e9)))
+    elif how == "by an administrator":
+        people.disable(place.database, people.CONSOLE, "eve")
+    else:
+        logins.end_others(place.database, eve, None)
+
+    page = browser.get("/account", follow_redirects=True)
+
+    assert page.request.path == "/login"
+    assert ENDED in page.text
+    assert "eve" not in page.text
+
+
+def test_whoever_was_not_logged_in_or_has_logged_out_reads_nothing_of_it(place, visitor):
+    place.join("eve")
+    assert ENDED not in visitor.get("/login").text
+    log_in(visitor)
+    sent(visitor, "/account", "/logout")
+    assert ENDED not in visitor.get("/login").text
+
+
+def test_the_cookie_of_a_login_outlives_it_so_that_its_end_is_told(place, visitor):
+    place.join("eve")
+    [cookie] = [each for each in log_in(visitor).headers.getlist("Set-Cookie") if "_login_" in each]
+    [age] = re.findall(r"Max-Age=(\d+)", cookie)
+    assert int(age) > of(place.app).settings.login_days * logins.DAY_S

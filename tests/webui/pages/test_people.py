@@ -3,8 +3,10 @@
 import re
 from urllib.parse import urlsplit
 
+import pyotp
 import pytest
 
+from core.accounts import people, second_factor
 from tests.webui.pages.conftest import Page
 from tests.webui.people import PASSWORD, sent
 
@@ -128,3 +130,70 @@ def test_the_audit_names_a_shell_on_the_server_in_the_language_of_its_reader(ada
     assert "服务器终端" in page
     assert "server&#39;s terminal" not in page
     assert "server&#39;s terminal" in ada.get("/people/audit").text
+
+
+def said(answer):
+    """What the page says that an act leads to."""
+    assert answer.status_code == 200
+    notices = Page(answer.text).all("p", **{"class": "notice", "role": "status"})
+    return " ".join(each.text for each in notices)
+
+
+def follow(client, page, address, **typed):
+    answer = sent(client, page, address, **typed)
+    assert answer.status_code == 303
+    return client.get(answer.headers["Location"])
+
+
+@pytest.mark.parametrize(
+    ("act", "typed", "words"),
+    [
+        ("/people/eve/role", {"role": "viewer"}, "The role of eve is viewer now."),
+        ("/people/eve/disable", {}, "eve is shut out."),
+        ("/people/eve/enable", {}, "eve can log in again."),
+        ("/people/second-factor", {"required": ""}, "Everybody decides for themselves"),
+    ],
+)
+def test_what_was_done_to_people_is_said_once(ada, act, typed, words):
+    assert words in said(follow(ada, "/people", act, **typed))
+    assert said(ada.get("/people")) == ""
+
+
+def test_a_link_that_is_withdrawn_is_said_to_be(ada):
+    sent(ada, "/people", "/people/invitations", role="member")
+    [withdraw] = re.findall(r"/people/invitations/\d+/withdraw", ada.get("/people").text)
+
+    assert "works no more" in said(follow(ada, "/people", withdraw))
+
+
+@pytest.mark.parametrize(
+    ("address", "title", "words"),
+    [
+        ("/people/eve/disable", "Disable eve?", "eve is shut out."),
+        (
+            "/people/eve/second-factor/reset",
+            "Remove the second factor of eve?",
+            "The second factor of eve is removed.",
+        ),
+    ],
+)
+def test_whoever_would_lock_somebody_out_is_asked_first_and_told_that_it_was_done(
+    place, ada, address, title, words
+):
+    with people.changing(place.database) as session:
+        person = people.named(session, "eve")
+        app = pyotp.TOTP(second_factor.begin(session, person))
+        second_factor.confirm(session, person, app.now())
+    link = Page(ada.get("/people").text).one("a", href=address)
+    assert "eve" in link.attributes["aria-label"]
+
+    question = Page(ada.get(address).text)
+
+    assert question.one("h1").text == title
+    assert question.one("form", action=address)
+    assert ada.get("/people").text.count("second factor</span>") == 1
+    assert said(follow(ada, address, address)) == words
+
+
+def test_a_question_about_somebody_who_is_not_there_is_not_asked(ada):
+    assert ada.get("/people/nobody/disable").status_code == 404

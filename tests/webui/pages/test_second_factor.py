@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from core.accounts import invitations, people, second_factor
 from core.database.clock import now
+from core.database.models import AccountRule
 from tests.webui.pages.conftest import Page
 from tests.webui.people import PASSWORD, sent
 
@@ -216,3 +217,20 @@ def test_no_log_has_a_seed_or_a_code(place, visitor, code_of, caplog):
 
     assert "code_refused" in caplog.text
     assert not [each for each in (seed, *codes, "xyzzy", f"'{code}'") if each in caplog.text]
+
+
+def test_my_account_leads_to_new_codes_and_to_turning_it_off_apart(place, code_of):
+    place.join("eve")
+    eve = place.browser("eve")
+    turn_on(eve, code_of)
+
+    links = {each.text: each.attributes["href"] for each in Page(eve.get("/account").text).all("a")}
+
+    assert links["New recovery codes"] == f"{HERE}#renew"
+    assert links["Turn it off"] == f"{HERE}#off"
+    there = Page(eve.get(HERE).text)
+    assert there.one("section", id="renew")
+    assert there.one("section", id="off")
+    with place.database.writing() as session:
+        session.add(AccountRule(name="second_factor", since=now()))
+    assert "Turn it off" not in eve.get("/account").text
