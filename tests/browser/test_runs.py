@@ -70,6 +70,43 @@ def test_each_row_stands_by_itself_under_the_headings_of_all(page, ended):
     assert all(row == headings for row in rows)
 
 
+COVERED = """
+row => {
+  const parts = [...row.querySelectorAll(".name :is(.about, .tag, .edit), .progress .faint")];
+  const places = parts.map((part) => part.getBoundingClientRect());
+  const name = row.querySelector(".name").getBoundingClientRect();
+  return parts.flatMap((part, at) => [
+    ...(at < parts.length - 1 && places[at].right > name.right ? [part.textContent] : []),
+    ...parts.slice(at + 1).filter((_, after) => {
+      const [one, other] = [places[at], places[at + 1 + after]];
+      return one.right > other.left + 1 && other.right > one.left + 1
+        && one.bottom > other.top + 3 && other.bottom > one.top + 3; // a line is higher than a word
+    }).map((other) => `${part.textContent} / ${other.textContent}`),
+  ]);
+}
+"""
+"""What in a row stands outside its name's place, or over something else."""
+
+
+def test_in_a_list_with_many_columns_nothing_covers_the_tags_of_a_run(page, site):
+    job = site.submit(
+        name="tagged (seed 3)",
+        spec=QUICK | {"seed": 3},
+        tags=["thesis", "learning-rate-sweep", "good"],
+        queue="nobody",
+    )
+    usual = "progress,curve,test_accuracy,train_loss,created,worker"
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.goto(f"/?text=tagged&columns={usual},duration,optimizer.learning_rate")
+    row = page.locator(f"#job-{job}")
+    row.hover()
+
+    assert row.evaluate(COVERED) == []
+    assert row.locator(".name").bounding_box()["width"] >= 300
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+    site.cancel(job)
+
+
 def test_the_chosen_runs_are_tagged_by_keys_alone_and_the_list_says_so(page, ended):
     page.goto("/?text=listed")
     page.locator(f"#job-{ended[0]} .whole").focus()

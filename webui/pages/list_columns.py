@@ -20,7 +20,7 @@ Kind = Literal["part", "number", "percent", "whole", "duration", "since", "name"
 """`part`: the template has a cell of its own for it."""
 
 DEFAULT = ("progress", "curve", "test_accuracy", "train_loss", "created", "worker")
-_CHOOSE, _STATE, _NAME = "2.5rem", "8rem", "minmax(17rem, 1fr)"
+_CHOOSE, _STATE, _NAME = "2.5rem", "8rem", "minmax(19rem, 1fr)"
 _PARTS_REM = {"progress": 10.0, "curve": 7.5, "notes": 16.0}
 _KINDS_REM: Mapping[Kind, float] = {
     "percent": 6.0, "number": 5.75, "whole": 5.75, "duration": 6.5, "since": 7.0,

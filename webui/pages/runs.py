@@ -32,7 +32,7 @@ from webui.pages.blueprint import CHOICES, blueprint
 from webui.pages.list_columns import Column, cells
 from webui.pages.list_groups import SeedGroup
 from webui.pages.list_rows import SCREENFUL, namesakes, stretches
-from webui.pages.list_view import COOKIE, View, chosen_in, query_of, view_of_request
+from webui.pages.list_view import COOKIE, NO_COLUMNS, View, chosen_in, query_of, view_of_request
 from webui.pages.outcome import undone
 from webui.pages.sparkline import POINTS, Sparkline, sparkline
 from webui.streaming import stream
@@ -52,6 +52,8 @@ CONDITION = "test_accuracy > 0.98 and epochs = 5"
 """An example of what a list is filtered by."""
 SHOW = "show"
 """What the forms of the list send besides: their many fields become a short address."""
+OF_COLUMNS = "columns"
+"""What that of the columns sends: they are remembered. Those of somebody's link are not."""
 
 
 @blueprint.get("/jobs/", endpoint="jobs")
@@ -61,7 +63,8 @@ def runs() -> Response:
     """The list of runs: newest first, or as the address says."""
     view = view_of_request()
     if SHOW in request.args:
-        return _remembering(_to(view.chosen), view)
+        to_list = _to(view.chosen)
+        return _remembering(to_list, view) if request.args[SHOW] == OF_COLUMNS else to_list
     asked, wrong = _asked()
     cursor = request.args.get("cursor", "")
     is_part = "part" in request.args
@@ -102,7 +105,7 @@ def runs() -> Response:
     }
     if is_part:
         return make_response(render_template("runs/_list.html", page=page(), flush=str, **shown))
-    response = _remembering(stream("runs/page.html", ask=page, **shown), view)
+    response: Response = stream("runs/page.html", ask=page, **shown)
     response.status_code = HTTPStatus.UNPROCESSABLE_ENTITY if wrong else HTTPStatus.OK
     return response
 
@@ -144,9 +147,9 @@ def _to(chosen: JSON) -> Response:
 
 def _remembering(response: Response, view: View) -> Response:
     """An answer that has the browser remember which columns were chosen."""
-    if COOKIE in request.args:
-        names = view.chosen[COOKIE]
-        response.set_cookie(COOKIE, names, max_age=YEAR_S, samesite="Strict")
+    response.set_cookie(
+        COOKIE, view.chosen.get(COOKIE, NO_COLUMNS), max_age=YEAR_S, samesite="Strict"
+    )
     return response
 
 
