@@ -29,11 +29,12 @@ from webui.api.shapes import JSON, list_of_jobs
 from webui.context import current
 from webui.pages import list_columns, list_view
 from webui.pages.blueprint import CHOICES, blueprint
+from webui.pages.choice import MOST_COMPARED
 from webui.pages.list_columns import Column, cells
 from webui.pages.list_groups import SeedGroup
 from webui.pages.list_rows import SCREENFUL, namesakes, stretches
 from webui.pages.list_view import COOKIE, NO_COLUMNS, View, chosen_in, query_of, view_of_request
-from webui.pages.outcome import undone
+from webui.pages.outcome import still_chosen, undone
 from webui.pages.sparkline import POINTS, Sparkline, sparkline
 from webui.streaming import stream
 
@@ -94,6 +95,8 @@ def runs() -> Response:
         "counts": {state: counted(count) for state, count in counts.items()},
         "most_counted": MOST_COUNTED,
         "most_at_once": actions.MOST_AT_ONCE,
+        "most_compared": MOST_COMPARED,
+        "still_chosen": () if is_part else still_chosen(),
         "limits": list_view.LIMITS,
         "known_tags": known_tags,
         "filter_titles": _filter_titles(),
