@@ -256,13 +256,21 @@ def _rows(
     }
     if differing is None:
         differing = namesakes(
-            [by_id[each] | {"name": heads.get(each, by_id[each]["name"])} for each in drawn]
+            [
+                _as_group(by_id[each], heads[each]) if each in heads else by_id[each]
+                for each in drawn
+            ]
         )
     # a member that is not drawn is written into no cell: of it only the group's numbers are made
     for job_id in drawn:
         own = [each for each in differing.get(job_id, ()) if _tells_apart(each, job_id in heads)]
         by_id[job_id] = _run(by_id[job_id], view, curves, own)
     return [_row([by_id[job_id] for job_id in group], view) for group in ids]
+
+
+def _as_group(job: JSON, name: str) -> JSON:
+    """The first run of a group as all of them, which have not one seed."""
+    return job | {"name": name, "spec": job["spec"] | {facts.SEED: None}}
 
 
 def _tells_apart(column: Column, is_group: bool) -> bool:

@@ -160,6 +160,9 @@ def test_a_group_is_called_without_the_seeds_of_its_runs():
         (["one", "one"], "one"),
         (["wide cnn a", "wide cnn b"], "wide cnn"),
         (["first", "other"], "first"),
+        (["renamed", "grid (seed 1)", "grid (seed 2)"], "grid"),
+        (["grid again", "grid (seed 1)", "grid (seed 2)"], "grid"),
+        (["mine", "yours", "grid (seed 1)", "grid (seed 2)"], "grid"),
         (["seed 1", "seed 2"], "seed 1"),
     ],
 )

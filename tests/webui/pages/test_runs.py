@@ -244,6 +244,24 @@ def test_a_group_says_how_many_of_its_runs_ended_and_have_a_result(client, repor
     assert "91.00% ± 1.41% (2 of 3)" in group
 
 
+def test_groups_of_one_name_are_told_apart_by_what_differs_between_each_two(client, submitted):
+    for more in ({}, {"epochs": 7, "batch_size": 32}):
+        for rate in (0.1, 0.3):
+            for seed in (0, 1):
+                rule = {"kind": "sgd", "learning_rate": rate, "momentum": 0.5}
+                submitted(f"a (seed {seed})", seed=seed, optimizer=rule, **more)
+
+    page = get(client, "/?group=seed")
+
+    told = [each.text for each in page.all("b", **{"class": "differs"})]
+    assert told == [
+        "batch size 32, epochs 7, learning rate 0.3",
+        "batch size 32, epochs 7, learning rate 0.1",
+        "batch size 128, epochs 1, learning rate 0.3",
+        "batch size 128, epochs 1, learning rate 0.1",
+    ]
+
+
 def test_a_group_is_on_one_page_alone_with_all_its_runs(client, submitted, monkeypatch):
     monkeypatch.setattr(list_view, "LIMITS", (2,))
     monkeypatch.setattr(sys.modules["core.queries.groups"], "MOST_ORDERED", 3)
