@@ -11,7 +11,7 @@ from typing import Any
 from flask import Response, make_response, redirect, render_template, request, url_for
 from sqlalchemy.orm import Session
 
-from core import formats, queries, saved_filters
+from core import queries, saved_filters
 from core.database.instance import instance_of
 from core.database.models import MEASURED, Job
 from core.datasets.builtin import DATASETS
@@ -33,13 +33,20 @@ from webui.pages.choice import MOST_COMPARED
 from webui.pages.list_columns import Column, cells
 from webui.pages.list_groups import SeedGroup
 from webui.pages.list_rows import SCREENFUL, namesakes, stretches
-from webui.pages.list_view import COOKIE, NO_COLUMNS, View, chosen_in, query_of, view_of_request
+from webui.pages.list_view import (
+    COOKIE,
+    MOST_COUNTED,
+    NO_COLUMNS,
+    View,
+    chosen_in,
+    counted,
+    query_of,
+    view_of_request,
+)
 from webui.pages.outcome import still_chosen, undone
 from webui.pages.sparkline import POINTS, Sparkline, sparkline
 from webui.streaming import stream
 
-MOST_COUNTED = 1000
-"""Runs that are counted to say how many there are; of more it is only said that there are more."""
 YEAR_S = 365 * 86_400
 
 Curves = Mapping[int, Sparkline | None]
@@ -125,13 +132,6 @@ def _asked() -> tuple[Selection, dict[str, str]]:
             wrong |= {each.field: each.message for each in error.errors}
             for name in wrong:
                 args.poplist(name)
-
-
-def counted(count: int) -> str:
-    """How many there are, where more than `MOST_COUNTED` are not counted."""
-    if count > MOST_COUNTED:
-        return gettext("%(count)s+", count=formats.whole(MOST_COUNTED))
-    return formats.whole(count)
 
 
 def _total(session: Session, asked: Selection, counts: Mapping[State, int]) -> int:
