@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -93,6 +94,11 @@ def clickable(name: Any) -> str:
     return gettext(INVISIBLE) if characters.is_blank(shown) else shown
 
 
+def width(text: str) -> int:
+    """How wide a text is, in narrow letters: those of East Asia are two wide."""
+    return sum(1 + (unicodedata.east_asian_width(each) in "WF") for each in text)
+
+
 def run_name(run: Any) -> str:
     """The name of a run, as a link has it, with its seed in the reader's language.
 
@@ -143,6 +149,7 @@ FILTERS: tuple[Callable[..., Any], ...] = (
     failure,
     visible,
     clickable,
+    width,
     run_name,
     name_and_seed,
     seconds_since,

@@ -6,6 +6,7 @@ each its length and its first job, for which the others of the lane wait too.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +19,7 @@ from core import workers
 from core.database.models import Job, Lane, Worker
 from core.jobs import lanes, sharing
 from core.jobs.capacity import Requirements
+from core.jobs.eta import Forecast, forecast
 from core.jobs.sharing import Standing
 from core.jobs.status import QueueStatus, explain
 
@@ -66,6 +68,23 @@ def overview(session: Session) -> Overview:
     """Look at all queues."""
     gpus, idle = _gpus(session)
     return Overview(_waiting(session), gpus, idle)
+
+
+def next_ids(session: Session, most: int) -> list[int]:
+    """The queued jobs that start next, as far as is known: those without a time by their places.
+
+    After them come the first ones of lines in which none has a place, because all wait for a
+    moment. Some may have been claimed meanwhile.
+    """
+    line = forecast(session, [])
+    first = heapq.nsmallest(most, line.places, key=lambda each: _turn(line, each))
+    if len(first) < most:
+        first += [each.first_id for each in _waiting(session) if each.first_id not in line.places]
+    return first[:most]
+
+
+def _turn(line: Forecast, job_id: int) -> tuple[float, int, int]:
+    return line.starts[job_id], line.places[job_id], job_id
 
 
 def _waiting(session: Session) -> list[Waiting]:

@@ -97,6 +97,18 @@ def test_a_part_that_is_kept_fresh_stays_the_part_that_it_was(page, site):
     assert inner == ["DL", "DIV"]
 
 
+OUTSIDE = """
+() => [...document.querySelectorAll(".wall .card :is(p, .which, .badge, .moment)")]
+  .filter((part) => {
+    const card = part.closest("li").getBoundingClientRect();
+    const own = part.getBoundingClientRect();
+    return own.width && (own.left < card.left - 1 || own.right > card.right + 1
+      || own.top < card.top - 1 || own.bottom > card.bottom + 1);
+  }).map((part) => part.closest("li").id + " " + part.className)
+"""
+"""What of the wall stands outside its card."""
+
+
 def test_the_wall_never_cuts_what_tells_the_seeds_of_a_run_apart(page, site):
     name = "a name that says very much of what is tried here and is longer than its place"
     jobs = [
@@ -105,21 +117,40 @@ def test_the_wall_never_cuts_what_tells_the_seeds_of_a_run_apart(page, site):
     ]
     for job in jobs:
         site.wait_for(job, "succeeded")
+    waits = site.submit(name=f"{name} (seed 5)", spec=DIGITS | {"seed": 5}, queue="nobody")
 
-    for width, height in ((1920, 1080), (1280, 720), (390, 844)):
+    cards = {f"#ended-{jobs[0]}": 3, f"#ended-{jobs[1]}": 4, f"#next-{waits}": 5}
+    for width, height in ((3840, 2160), (1920, 1080), (1280, 720), (390, 844)):
         page.set_viewport_size({"width": width, "height": height})
         page.goto("/wall")
-        for job, seed in zip(jobs, ("(seed 3)", "(seed 4)"), strict=True):
-            shown = page.locator(f"#ended-{job} .seed")
-            expect(shown).to_have_text(seed)
+        for card, seed in cards.items():
+            shown = page.locator(f"{card} .seed")
+            expect(shown).to_have_text(f"(seed {seed})")
             assert shown.evaluate(
                 """(seed) => {
                     const card = seed.closest(".card").getBoundingClientRect();
                     const own = seed.getBoundingClientRect();
-                    return own.width > 0 && own.left >= card.left && own.right <= card.right
-                        && seed.scrollWidth <= seed.clientWidth + 1;
+                    return own.width > 0 && own.left >= card.left && own.right <= card.right;
                 }"""
             ), (width, seed)
+        assert page.evaluate(OUTSIDE) == [], width
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    site.cancel(waits)
+
+
+def test_on_a_phone_the_seed_of_a_run_follows_its_name(page, site):
+    job = site.submit(name="quick, 3 epochs (seed 4)", spec=DIGITS | {"epochs": 1, "seed": 4})
+    site.wait_for(job, "succeeded")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("/wall")
+
+    last_of_name, seed = page.locator(f"#ended-{job} .who").evaluate(
+        """(who) => [[...who.querySelector(".name bdi").getClientRects()].at(-1),
+            who.querySelector(".seed").getClientRects()[0]].map(({ top, right, left, bottom }) =>
+                ({ top, right, left, bottom }))"""
+    )
+
+    assert seed["left"] >= last_of_name["right"] or seed["top"] >= last_of_name["bottom"] - 1
 
 
 def test_on_a_narrow_phone_the_wall_says_all_of_when_a_run_ended(page, site):

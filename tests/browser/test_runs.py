@@ -70,6 +70,43 @@ def test_each_row_stands_by_itself_under_the_headings_of_all(page, ended):
     assert all(row == headings for row in rows)
 
 
+COVERED = """
+row => {
+  const parts = [...row.querySelectorAll(".name :is(.about, .tag, .edit), .progress .faint")];
+  const places = parts.map((part) => part.getBoundingClientRect());
+  const name = row.querySelector(".name").getBoundingClientRect();
+  return parts.flatMap((part, at) => [
+    ...(at < parts.length - 1 && places[at].right > name.right ? [part.textContent] : []),
+    ...parts.slice(at + 1).filter((_, after) => {
+      const [one, other] = [places[at], places[at + 1 + after]];
+      return one.right > other.left + 1 && other.right > one.left + 1
+        && one.bottom > other.top + 3 && other.bottom > one.top + 3; // a line is higher than a word
+    }).map((other) => `${part.textContent} / ${other.textContent}`),
+  ]);
+}
+"""
+"""What in a row stands outside its name's place, or over something else."""
+
+
+def test_in_a_list_with_many_columns_nothing_covers_the_tags_of_a_run(page, site):
+    job = site.submit(
+        name="tagged (seed 3)",
+        spec=QUICK | {"seed": 3},
+        tags=["thesis", "learning-rate-sweep", "good"],
+        queue="nobody",
+    )
+    usual = "progress,curve,test_accuracy,train_loss,created,worker"
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.goto(f"/?text=tagged&columns={usual},duration,optimizer.learning_rate")
+    row = page.locator(f"#job-{job}")
+    row.hover()
+
+    assert row.evaluate(COVERED) == []
+    assert row.locator(".name").bounding_box()["width"] >= 300
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+    site.cancel(job)
+
+
 def test_the_chosen_runs_are_tagged_by_keys_alone_and_the_list_says_so(page, ended):
     page.goto("/?text=listed")
     page.locator(f"#job-{ended[0]} .whole").focus()
@@ -96,6 +133,8 @@ def test_the_chosen_runs_are_tagged_by_keys_alone_and_the_list_says_so(page, end
     page.wait_for_url("**/?text=listed")
     expect(page.get_by_role("status").filter(has_text="1 run tagged.")).to_be_visible()
     expect(page.locator(f"#job-{ended[0]} .tag")).to_have_text("by keys")
+    expect(page.locator(f"#job-{ended[0]} input[name=run]")).to_be_focused()
+    expect(bar).to_contain_text("1 chosen")
 
 
 def test_all_that_match_are_chosen_and_asked_about_and_a_wide_list_says_that_it_goes_on(
@@ -112,11 +151,17 @@ def test_all_that_match_are_chosen_and_asked_about_and_a_wide_list_says_that_it_
     page.locator("[data-total]").evaluate("each => { each.dataset.total = 60; }")
     page.get_by_label("Choose all runs of this page").click()
     page.get_by_role("button", name="Choose all 60 that match").click()
+    expect(page.get_by_role("button", name="Compare (at most 50)")).to_be_disabled()
+    expect(page.get_by_role("button", name="Retry")).to_be_hidden()  # none of them has failed
     page.get_by_role("button", name="Delete…").click()
 
     page.wait_for_url("**/jobs/delete?matching=text%3Dlisted")
     chosen = page.locator("input[name=id]:checked")
     assert {each.get_attribute("value") for each in chosen.all()} >= set(map(str, ended))
+    count = chosen.count()
+    chosen.first.uncheck()
+    words = "Delete 1 run" if count == 2 else f"Delete {count - 1} runs"
+    expect(page.get_by_role("button", name=words, exact=True)).to_be_enabled()
 
 
 def test_enter_in_the_search_opens_the_only_run_that_was_found(page, site):

@@ -22,6 +22,8 @@ from webui.context import current
 
 MATCHING = "matching"
 """In the address: what the list is filtered by of which all runs are chosen."""
+MOST_COMPARED = 50
+"""Runs that stand beside each other."""
 LONGEST_NUMBER = 18
 """Digits of a number that a database can hold."""
 

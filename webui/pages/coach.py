@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import render_template, url_for
@@ -11,15 +11,20 @@ from flask import render_template, url_for
 from core import coach, queries
 from core.coach import Advice, Curves, Errors, Intervals
 from core.languages import gettext
+from core.messages import Message
 from core.spec.fields import sections, spec_fields
 from core.states import FINAL
 from webui.context import current
 from webui.forms.cloning import clone_of
+from webui.forms.describing import lowercase_title
 from webui.pages.blueprint import blueprint, whole_or_part
 from webui.pages.diagrams import Diagram, Ranges, diagram, ranges
 from webui.pages.mistakes import Mistake, mistakes
 
 JSON = Mapping[str, Any]
+
+FIELDS = "fields"
+"""The parameter of what is seen that names fields of the spec."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,7 @@ def shown(run: coach.Run, advice: Advice) -> Shown:
     """An advice with its drawings and links."""
     evidence = advice.evidence
     return Shown(
-        advice=advice,
+        advice=replace(advice, seen=_in_titles(advice.seen)),
         diagram=diagram(evidence) if isinstance(evidence, Curves) else None,
         ranges=ranges(evidence) if isinstance(evidence, Intervals) else None,
         pictures=_pictures(run.evaluation, evidence) if isinstance(evidence, Errors) else (),
@@ -73,6 +78,14 @@ def shown(run: coach.Run, advice: Advice) -> Shown:
         clone=clone_of(run.job_id, advice.changes),
         comparison=_comparison(evidence),
     )
+
+
+def _in_titles(seen: Message) -> Message:
+    """What is seen, with the titles of the fields that it names."""
+    if FIELDS not in seen.params:
+        return seen
+    titles = [lowercase_title(_title(path)) for path in seen.params[FIELDS]]
+    return replace(seen, params={**seen.params, FIELDS: titles})
 
 
 def _change(run: coach.Run, path: str, value: Any) -> Change:

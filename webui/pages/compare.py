@@ -21,12 +21,12 @@ from webui.context import current
 from webui.filters import run_name, seconds_between
 from webui.pages import comparison
 from webui.pages.blueprint import blueprint
+from webui.pages.choice import MOST_COMPARED
 from webui.pages.comparison import Contestant, Difference
 from webui.pages.drawn import rounded
 from webui.pages.mistakes import Mistake
 from webui.pages.parallel import Parallel, parallel
 
-MOST_RUNS = 50
 LONGEST_NUMBER = 30
 """Digits that are read of a run's number: there is none so large."""
 POINTS = 8000
@@ -108,8 +108,8 @@ def _job_ids() -> list[int]:
     texts = [text for each in request.args.getlist("run") for text in each.split(",")]
     numbers = [text for text in texts if text.isascii() and text.isdigit()]
     ids = dict.fromkeys(int(text[:LONGEST_NUMBER]) for text in numbers)
-    if not 2 <= len(ids) <= MOST_RUNS:
-        raise InvalidInput.one("run", message("comparison.number_of_runs", most=MOST_RUNS))
+    if not 2 <= len(ids) <= MOST_COMPARED:
+        raise InvalidInput.one("run", message("comparison.number_of_runs", most=MOST_COMPARED))
     return list(ids)
 
 

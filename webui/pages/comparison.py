@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, groupby
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import Any
 
 from core import predictions, statistics
@@ -18,7 +18,7 @@ from core.spec.hyperparameters import Hyperparameters
 from core.spec.spec import Spec, merge
 from core.spec.validation import KIND
 from core.statistics import LEVEL, Interval
-from webui.filters import visible
+from webui.filters import run_name, visible
 from webui.pages.mistakes import Mistake, mistakes
 from webui.pages.seed_names import name_without_seed
 
@@ -56,7 +56,11 @@ class Contestant:
     @property
     def called(self) -> Message:
         """What it is called in a sentence: two runs may have one name."""
-        return message("comparison.run", name=_isolated(self.name), job_id=self.job_id)
+        return message("comparison.run", name=_isolated(run_name(self._named)), job_id=self.job_id)
+
+    @property
+    def _named(self) -> Mapping[str, Any]:
+        return {"name": self.name, "spec": self.spec}
 
     @property
     def tested_on(self) -> tuple[str, int]:
@@ -224,8 +228,19 @@ def is_of_a_pair(verdict: Message) -> bool:
 def _of_one_test_set(compared: Sequence[Contestant]) -> list[Message]:
     by_seeds = groups(compared)
     if any(len(group.accuracies) > 1 for group in by_seeds):
-        return _of_seeds(by_seeds)
+        return _of_seeds(by_seeds) if len(by_seeds) > 1 else [_alone(by_seeds[0])]
     return _of_runs(compared)
+
+
+def _alone(group: Group) -> Message:
+    """What is said of seeds that no other group stands beside."""
+    return message(
+        "comparison.one_group",
+        group=group.called,
+        mean=group.mean,
+        std=stdev(group.accuracies),
+        seeds=message("comparison.seed_count", count=len(group.accuracies)),
+    )
 
 
 def _of_seeds(compared: Sequence[Group]) -> list[Message]:

@@ -22,7 +22,7 @@ Kind = Literal["part", "number", "percent", "whole", "duration", "since", "name"
 DEFAULT = ("progress", "curve", "test_accuracy", "train_loss", "created", "worker")
 DEFAULT_OF_SEVERAL = (*DEFAULT, "owner")
 """Where there are accounts: whose a run is, is asked of each."""
-_CHOOSE, _STATE, _NAME = "2.5rem", "8rem", "minmax(17rem, 1fr)"
+_CHOOSE, _STATE, _NAME = "2.5rem", "8rem", "minmax(19rem, 1fr)"
 _PARTS_REM = {"progress": 10.0, "curve": 7.5, "notes": 16.0, "owner": 6.0}
 _KINDS_REM: Mapping[Kind, float] = {
     "percent": 6.0, "number": 5.75, "whole": 5.75, "duration": 6.5, "since": 7.0,

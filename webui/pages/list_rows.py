@@ -61,4 +61,25 @@ def _differing(jobs: Sequence[Mapping[str, Any]]) -> list[Column]:
         if each.kind == "hyperparameter"
         and len({repr(value_at(spec, each.name)) for spec in specs}) > 1
     ]
-    return differing[:MOST]
+    telling = _telling(differing, specs)
+    rest = [each for each in differing if each not in telling][: MOST - len(telling)]
+    return [each for each in differing if each in telling or each in rest]
+
+
+def _telling(columns: Sequence[Column], specs: Sequence[Mapping[str, Any]]) -> list[Column]:
+    """The first columns, at most `MOST`, by which as many specs as possible are told apart."""
+    found: list[Column] = []
+    apart = 1
+    while len(found) < MOST:
+        counts = {each.name: _count_apart([*found, each], specs) for each in columns}
+        best = max(columns, key=lambda each: counts[each.name], default=None)
+        if best is None or counts[best.name] == apart:
+            break
+        apart = counts[best.name]
+        found.append(best)
+    return found
+
+
+def _count_apart(columns: Sequence[Column], specs: Sequence[Mapping[str, Any]]) -> int:
+    """How many kinds of specs there are by the values of some columns."""
+    return len({tuple(repr(value_at(spec, each.name)) for each in columns) for spec in specs})

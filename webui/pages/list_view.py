@@ -8,6 +8,8 @@ from urllib.parse import urlencode
 
 from flask import request
 
+from core import formats
+from core.languages import gettext
 from webui.api.requests import Args, several
 from webui.api.shapes import JSON
 from webui.context import current
@@ -17,6 +19,8 @@ from webui.pages.list_columns import Column
 
 LIMITS = (50, 100, 500)
 """Rows of a page, to choose from."""
+MOST_COUNTED = 1000
+"""Runs that are counted to say how many there are; of more it is only said that there are more."""
 COOKIE = "columns"
 NO_COLUMNS = "none"
 
@@ -107,6 +111,13 @@ def chosen_in(args: Args) -> JSON:
     chosen |= {"group": "seed"} if is_grouped else {}
     chosen |= {"open": ",".join(opened)} if opened else {}
     return chosen | ({"limit": limit} if limit != LIMITS[0] else {})
+
+
+def counted(count: int) -> str:
+    """How many there are, where more than `MOST_COUNTED` are not counted."""
+    if count > MOST_COUNTED:
+        return gettext("%(count)s+", count=formats.whole(MOST_COUNTED))
+    return formats.whole(count)
 
 
 def query_of(chosen: JSON) -> str:

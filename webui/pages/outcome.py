@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate
 
-from flask import Response, flash, redirect, request, url_for
+from flask import Response, flash, get_flashed_messages, redirect, request, url_for
 
 from core.errors import Forbidden
 from core.languages import gettext, ngettext
@@ -15,8 +15,8 @@ from webui.addresses import came_from
 MOST_REASONS = 10
 """Refusals that are told one by one; a cookie carries them to the list."""
 LONGEST_UNDO = 4000
-"""Characters that name the runs whose delete one button undoes: they travel in that cookie too,
-where they are compressed."""
+"""Characters that name the runs whose delete one button undoes, or that are still chosen: they
+travel in that cookie too, where they are compressed."""
 
 
 def list_before() -> str:
@@ -27,12 +27,23 @@ def list_before() -> str:
     return before.query if before.path == url_for("pages.jobs") else ""
 
 
-def to_list(many: Many, done: list[str], *, can_be_undone: bool = False) -> Response:
-    """Go back to the list, and say there what became of each run."""
+def to_list(
+    many: Many, done: list[str], *, can_be_undone: bool = False, chosen: Sequence[int] = ()
+) -> Response:
+    """Go back to the list, and say there what became of each run.
+
+    Args:
+        many: what became of each.
+        done: what is said of those with which it went well.
+        can_be_undone: whether a button undoes it.
+        chosen: the runs that are still chosen there.
+    """
     if many.done:
         flash(" ".join(done), "done")
     if can_be_undone and many.done:
         _offer_undo(many)
+    if chosen and len(steps := _steps(chosen)) <= LONGEST_UNDO:
+        flash(steps, "chosen")
     refused = [error for _, error in many.refused if not isinstance(error, Forbidden)]
     if others := len(many.refused) - len(refused):
         flash(
@@ -72,6 +83,12 @@ def _steps(ids: Sequence[int]) -> str:
     return ",".join(
         str(each - before) for before, each in zip([0, *ordered], ordered, strict=False)
     )
+
+
+def still_chosen() -> frozenset[int]:
+    """The numbers of the runs that were chosen before something was asked of them."""
+    found = get_flashed_messages(category_filter=["chosen"])
+    return frozenset(each for steps in found for each in undone(str(steps)))
 
 
 def undone(steps: str) -> list[int]:

@@ -11,7 +11,7 @@ from typing import Any
 from flask import Response, make_response, redirect, render_template, request, url_for
 from sqlalchemy.orm import Session
 
-from core import formats, queries, saved_filters
+from core import queries, saved_filters
 from core.database.instance import instance_of
 from core.database.models import MEASURED, Job
 from core.datasets.builtin import DATASETS
@@ -29,16 +29,24 @@ from webui.api.shapes import JSON, list_of_jobs
 from webui.context import current
 from webui.pages import list_columns, list_view
 from webui.pages.blueprint import CHOICES, blueprint
+from webui.pages.choice import MOST_COMPARED
 from webui.pages.list_columns import Column, cells
 from webui.pages.list_groups import SeedGroup
 from webui.pages.list_rows import SCREENFUL, namesakes, stretches
-from webui.pages.list_view import COOKIE, View, chosen_in, query_of, view_of_request
-from webui.pages.outcome import undone
+from webui.pages.list_view import (
+    COOKIE,
+    MOST_COUNTED,
+    NO_COLUMNS,
+    View,
+    chosen_in,
+    counted,
+    query_of,
+    view_of_request,
+)
+from webui.pages.outcome import still_chosen, undone
 from webui.pages.sparkline import POINTS, Sparkline, sparkline
 from webui.streaming import stream
 
-MOST_COUNTED = 1000
-"""Runs that are counted to say how many there are; of more it is only said that there are more."""
 YEAR_S = 365 * 86_400
 
 Curves = Mapping[int, Sparkline | None]
@@ -52,6 +60,8 @@ CONDITION = "test_accuracy > 0.98 and epochs = 5"
 """An example of what a list is filtered by."""
 SHOW = "show"
 """What the forms of the list send besides: their many fields become a short address."""
+OF_COLUMNS = "columns"
+"""What that of the columns sends: they are remembered. Those of somebody's link are not."""
 
 
 @blueprint.get("/jobs/", endpoint="jobs")
@@ -61,7 +71,8 @@ def runs() -> Response:
     """The list of runs: newest first, or as the address says."""
     view = view_of_request()
     if SHOW in request.args:
-        return _remembering(_to(view.chosen), view)
+        to_list = _to(view.chosen)
+        return _remembering(to_list, view) if request.args[SHOW] == OF_COLUMNS else to_list
     asked, wrong = _asked()
     cursor = request.args.get("cursor", "")
     is_part = "part" in request.args
@@ -91,6 +102,8 @@ def runs() -> Response:
         "counts": {state: counted(count) for state, count in counts.items()},
         "most_counted": MOST_COUNTED,
         "most_at_once": actions.MOST_AT_ONCE,
+        "most_compared": MOST_COMPARED,
+        "still_chosen": () if is_part else still_chosen(),
         "limits": list_view.LIMITS,
         "known_tags": known_tags,
         "filter_titles": _filter_titles(),
@@ -102,7 +115,7 @@ def runs() -> Response:
     }
     if is_part:
         return make_response(render_template("runs/_list.html", page=page(), flush=str, **shown))
-    response = _remembering(stream("runs/page.html", ask=page, **shown), view)
+    response: Response = stream("runs/page.html", ask=page, **shown)
     response.status_code = HTTPStatus.UNPROCESSABLE_ENTITY if wrong else HTTPStatus.OK
     return response
 
@@ -121,13 +134,6 @@ def _asked() -> tuple[Selection, dict[str, str]]:
                 args.poplist(name)
 
 
-def counted(count: int) -> str:
-    """How many there are, where more than `MOST_COUNTED` are not counted."""
-    if count > MOST_COUNTED:
-        return gettext("%(count)s+", count=formats.whole(MOST_COUNTED))
-    return formats.whole(count)
-
-
 def _total(session: Session, asked: Selection, counts: Mapping[State, int]) -> int:
     """How many runs the list has; more than `MOST_COUNTED`: not counted."""
     if not counts:
@@ -144,9 +150,9 @@ def _to(chosen: JSON) -> Response:
 
 def _remembering(response: Response, view: View) -> Response:
     """An answer that has the browser remember which columns were chosen."""
-    if COOKIE in request.args:
-        names = view.chosen[COOKIE]
-        response.set_cookie(COOKIE, names, max_age=YEAR_S, samesite="Strict")
+    response.set_cookie(
+        COOKIE, view.chosen.get(COOKIE, NO_COLUMNS), max_age=YEAR_S, samesite="Strict"
+    )
     return response
 
 
@@ -250,13 +256,21 @@ def _rows(
     }
     if differing is None:
         differing = namesakes(
-            [by_id[each] | {"name": heads.get(each, by_id[each]["name"])} for each in drawn]
+            [
+                _as_group(by_id[each], heads[each]) if each in heads else by_id[each]
+                for each in drawn
+            ]
         )
     # a member that is not drawn is written into no cell: of it only the group's numbers are made
     for job_id in drawn:
         own = [each for each in differing.get(job_id, ()) if _tells_apart(each, job_id in heads)]
         by_id[job_id] = _run(by_id[job_id], view, curves, own)
     return [_row([by_id[job_id] for job_id in group], view) for group in ids]
+
+
+def _as_group(job: JSON, name: str) -> JSON:
+    """The first run of a group as all of them, which have not one seed."""
+    return job | {"name": name, "spec": job["spec"] | {facts.SEED: None}}
 
 
 def _tells_apart(column: Column, is_group: bool) -> bool:

@@ -6,22 +6,25 @@ The page works without a script. With one, the box in the header asks for `part=
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flask import Response, redirect, render_template, request, url_for
+from sqlalchemy.orm import Session
 
 from core import queries
 from core.characters import visible
 from core.database.models import Job
 from core.datasets.builtin import DATASETS
 from core.jobs.actors import may
-from core.languages import gettext
+from core.languages import gettext, ngettext
 from core.languages.texts import unfilled
+from core.queries import Selection
 from core.spec import facts
 from core.spec.presets import PRESETS
 from webui.context import current
 from webui.filters import clickable, run_name, word
 from webui.pages.blueprint import blueprint
+from webui.pages.list_view import MOST_COUNTED, counted
 
 LONGEST = 100
 """Characters of a text that are looked for."""
@@ -82,9 +85,11 @@ def _groups(text: str, limit: int) -> list[Group]:
     parts = current()
     with parts.database.reading() as session:
         found = queries.search(session, text, limit, parts.seen_by)
+        tags = [_tag(session, tag) for tag in found.tags]
+        more = _all_of(session, text) if len(found.runs) >= limit else []
     groups = [
-        Group(gettext("Runs"), [_run(job) for job in found.runs]),
-        Group(gettext("Tags"), [_tag(tag) for tag in found.tags]),
+        Group(gettext("Runs"), [*more, *map(_run, found.runs)]),
+        Group(gettext("Tags"), tags),
         Group(gettext("Workers"), [_worker(each.id, each.name) for each in found.workers]),
         Group(gettext("Presets"), _holding(folded, _presets(), limit)),
         Group(gettext("Datasets"), _holding(folded, _datasets(), limit)),
@@ -102,8 +107,30 @@ def _run(job: Job) -> Hit:
     return Hit(url_for("pages.job", job_id=job.id), run_name(job), about)
 
 
-def _tag(tag: str) -> Hit:
-    return Hit(url_for("pages.jobs", tag=tag), clickable(tag), gettext("runs with this tag"))
+def _all_of(session: Session, text: str) -> list[Hit]:
+    """The list of all runs that have a text in their names, where not all of them are shown."""
+    count = _count(session, Selection(text=text))
+    if not count:
+        return []
+    name = gettext("All runs whose name has “%(words)s”", words=visible(text))
+    return [Hit(url_for("pages.jobs", text=text), name, _runs(count))]
+
+
+def _tag(session: Session, tag: str) -> Hit:
+    count = _count(session, Selection(tag=tag))
+    about = ngettext(
+        "%(count)s run with this tag", "%(count)s runs with this tag", count, count=counted(count)
+    )
+    return Hit(url_for("pages.jobs", tag=tag), clickable(tag), about)
+
+
+def _count(session: Session, selection: Selection) -> int:
+    seen = replace(selection, seen_by=current().seen_by)
+    return queries.count_of_jobs(session, seen, MOST_COUNTED)
+
+
+def _runs(count: int) -> str:
+    return ngettext("%(count)s run", "%(count)s runs", count, count=counted(count))
 
 
 def _worker(worker_id: int, name: str) -> Hit:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from itertools import takewhile
 
@@ -13,15 +14,18 @@ _LEAST = 3
 
 
 def name_without_seed(names: Sequence[str]) -> str:
-    """`grid 27` for `grid 27 (seed 0)` and `grid 27 (seed 1)`; else what the names begin with.
+    """`grid 27` for `grid 27 (seed 0)` and `grid 27 (seed 1)`, where most are called so.
+
+    Else it is what the names begin with, or the name that the most have.
 
     Args:
         names: of the runs, of which there is at least one.
     """
-    left = list(dict.fromkeys(_SEED.sub("", name).strip() for name in names))
-    if len(left) == 1:
-        return left[0] or names[0]
-    return _begin_of(left) or left[0] or names[0]
+    counts = Counter(_SEED.sub("", name).strip() for name in names)
+    [(usual, count)] = counts.most_common(1)
+    if 2 * count > len(names):
+        return usual or names[0]
+    return _begin_of(list(counts)) or usual or names[0]
 
 
 def _begin_of(names: Sequence[str]) -> str:

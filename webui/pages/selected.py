@@ -24,14 +24,22 @@ from webui.pages.outcome import list_before, to_list
 def ask_to_cancel_selected() -> str:
     """The question whether the chosen runs are to be cancelled."""
     asked = choice("cancel")
-    count = sum(job.state not in FINAL for job in asked.jobs)
-    return render_template("runs/cancel.html", count=count, **_shown(asked))
+    ending = [job for job in asked.jobs if job.state not in FINAL]
+    return render_template(
+        "runs/cancel.html",
+        count=len(ending),
+        have_begun=any(job.attempt for job in ending),
+        are_running=any(job.state == "running" for job in ending),
+        pausable=ending[0].id if len(ending) == 1 and ending[0].state != "paused" else None,
+        **_shown(asked),
+    )
 
 
 @blueprint.post("/jobs/selected/cancel")
 def cancel_selected() -> Response:
     """Ask that the chosen runs be cancelled."""
-    many = actions.cancel_many(current(), {"ids": some("run")})
+    ids = some("run")
+    many = actions.cancel_many(current(), {"ids": ids})
     at_once = len(many.done) - len(many.pending)
     done = [ngettext("%(num)s run cancelled.", "%(num)s runs cancelled.", at_once)]
     if many.pending:
@@ -39,7 +47,7 @@ def cancel_selected() -> Response:
             "%(num)s run is asked to stop.", "%(num)s runs are asked to stop.", len(many.pending)
         )
         done = [*(done if at_once else []), pending]
-    return to_list(many, done)
+    return to_list(many, done, chosen=ids)
 
 
 @blueprint.get("/jobs/selected/retry")
@@ -59,11 +67,10 @@ def ask_to_retry_selected() -> str:
 @blueprint.post("/jobs/selected/retry")
 def retry_selected() -> Response:
     """Give those of the chosen runs another try that have failed."""
-    many = actions.retry_many(current(), {"ids": some("run")})
-    count = len(many.done)
-    return to_list(
-        many, [ngettext("%(num)s run queued again.", "%(num)s runs queued again.", count)]
-    )
+    ids = some("run")
+    many = actions.retry_many(current(), {"ids": ids})
+    again = ngettext("%(num)s run queued again.", "%(num)s runs queued again.", len(many.done))
+    return to_list(many, [again], chosen=ids)
 
 
 @blueprint.get("/jobs/selected/tags")
@@ -79,12 +86,14 @@ def tag_selected() -> Response:
     """Give the chosen runs some tags, or take these away."""
     tags = request.form.get("tags", "").split(",")
     how = "remove" if request.form.get("how") == "remove" else "add"
-    many = actions.tag_many(current(), {"ids": some("run"), how: tags})
+    ids = some("run")
+    many = actions.tag_many(current(), {"ids": ids, how: tags})
     count = len(many.done)
     if how == "add":
-        return to_list(many, [ngettext("%(num)s run tagged.", "%(num)s runs tagged.", count)])
-    removed = ngettext("Tags of %(num)s run removed.", "Tags of %(num)s runs removed.", count)
-    return to_list(many, [removed])
+        done = ngettext("%(num)s run tagged.", "%(num)s runs tagged.", count)
+    else:
+        done = ngettext("Tags of %(num)s run removed.", "Tags of %(num)s runs removed.", count)
+    return to_list(many, [done], chosen=ids)
 
 
 @blueprint.get("/jobs/selected/restore")

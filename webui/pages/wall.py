@@ -11,8 +11,7 @@ from sqlalchemy.orm import Session
 
 from core import queries, workers
 from core.database.models import Job
-from core.jobs.overview import overview
-from core.jobs.status import QueueStatus
+from core.jobs.overview import next_ids
 from core.metrics import thumbnails
 from core.queries import Page, Selection
 from core.spec import facts
@@ -23,7 +22,13 @@ from webui.pages.sparkline import POINTS, sparkline
 
 MOST_RUNNING = 8
 """Of more it is told how many there are: they could not be read from afar."""
-MOST_ENDED = 8
+BESIDE = 8
+"""Rows beside what runs: what waits, and below it what ended lately."""
+MOST_NEXT = 3
+MOST_WAITING = 4
+"""Rows of what waits: of paused runs too, where fewer are queued."""
+LOOKED_AT = 100
+"""Runs that start next, among which those are found that whoever looks may see."""
 MOST_WORKERS = 100
 
 
@@ -48,13 +53,15 @@ def wall() -> str:
     with parts.database.reading() as session:
         running = queries.jobs(session, chosen, queries.LARGEST_LIMIT)
         shown = running.items[:MOST_RUNNING]
-        queued = queries.count_of_state(session, "queued")
+        waiting = _waiting(session, parts.seen_by)
+        ended = queries.ended_lately(session, BESIDE - len(waiting), parts.seen_by)
         page: JSON = {
             "running": _with_curves(session, shown),
             "more": len(running.items) - len(shown),
-            "ended": _as_json(session, queries.ended_lately(session, MOST_ENDED, parts.seen_by)),
-            "queued": queued,
-            "waits": _why_the_first_waits(session) if queued.number else None,
+            "waiting": _as_json(session, waiting),
+            "ended": _as_json(session, ended),
+            "beside": BESIDE,
+            "queued": queries.count_of_state(session, "queued"),
             "paused": queries.count_of_state(session, "paused"),
             "failed": queries.count_failed_lately(session),
             "fleet": _fleet(session),
@@ -62,10 +69,16 @@ def wall() -> str:
     return render_template(whole_or_part("wall/page.html", "wall/_content.html"), **page)
 
 
-def _why_the_first_waits(session: Session) -> QueueStatus | None:
-    """Why the first run of the longest line waits; None where it was claimed meanwhile."""
-    waiting = overview(session).waiting
-    return waiting[0].first if waiting else None
+def _waiting(session: Session, seen_by: str | None) -> list[Job]:
+    """What starts next, and where there is room the newest of what is paused."""
+    order = {job_id: place for place, job_id in enumerate(next_ids(session, LOOKED_AT))}
+    seen = queries.jobs_by_id(session, list(order), seen_by)
+    queued = [job for job in seen if job.state == "queued" and not job.deleted_at]
+    first = sorted(queued, key=lambda job: order[job.id])[:MOST_NEXT]
+    rest = Selection(states=["paused"], seen_by=seen_by)
+    return [*first, *(job for job, _ in queries.jobs(session, rest, MOST_WAITING).items)][
+        :MOST_WAITING
+    ]
 
 
 def _fleet(session: Session) -> Fleet:

@@ -30,6 +30,8 @@ COMPARISON: dict[str, Template] = {
     "comparison.few_seeds": _SEEDS
     + "too few seeds to tell a difference from chance. With {needed} "
     "of each it can be told.",
+    "comparison.one_group": "{group}: mean {mean:percent}, standard deviation {std:percent}, "
+    "{seeds}. They differ by their seeds alone: there is nothing to compare.",
     "comparison.seed_count": Plural("count", "{count} seed", "{count} seeds"),
     "comparison.run": "{name} (#{job_id})",
     "comparison.group": "{name} (#{job_id} and {others} more)",

@@ -68,6 +68,21 @@ def test_a_drained_workers_gpus_are_not_counted(database, two_gpus):
     assert (look(database).gpus, look(database).idle_gpus) == (0, 0)
 
 
+def test_what_starts_next_comes_first_and_what_waits_for_a_moment_last(database, two_gpus):
+    later = submit(database)
+    with database.writing() as session:
+        session.execute(update(Job).values(available_at=now(600)))
+    stuck = submit(database, device="cuda", devices=4, priority=9)
+    startable = submit(database, device="cuda")
+
+    with database.reading() as session:
+        found = overview.next_ids(session, 9)
+        first = overview.next_ids(session, 1)
+
+    assert found == [startable.id, stuck.id, later.id]
+    assert first == [startable.id]
+
+
 def test_where_nothing_waits_nothing_is_said(database):
     found = look(database)
 

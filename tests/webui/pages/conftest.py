@@ -107,7 +107,7 @@ def database(context):
 @pytest.fixture
 def submitted(database):
     def submit(name: str = "a run", **changes):
-        where = {key: changes.pop(key) for key in ("queue", "priority") if key in changes}
+        where = {key: changes.pop(key) for key in ("queue", "priority", "tags") if key in changes}
         return lifecycle.submit(
             database, LOCAL_OWNER, name=name, spec=resolve("quick", changes), **where
         )

@@ -200,3 +200,21 @@ def test_where_two_intervals_overlap_is_shaded():
 
     assert made.overlap == (WIDTH / 4, WIDTH / 4)
     assert (made.first.text, made.last.text) == ("40.00%", "80.00%")
+
+
+def test_fields_in_which_runs_differ_are_named_by_their_titles(client, report):
+    for epochs, accuracy in ((2, 0.85), (3, 0.8)):
+        content = evaluated().content | {"accuracy": accuracy}
+        job_id = report(
+            {"dataset": "digits", "epochs": epochs, "optimizer": {"learning_rate": epochs / 100}},
+            *(epoch_end(epoch=each, step=10 * each) for each in range(1, epochs + 1)),
+            evaluated().model_copy(update={"content": content}),
+        )
+    address = f"/jobs/{job_id}/coach"
+
+    seen = get(client, address).one("article", id="advice-noise").text
+    client.set_cookie("language", "zh")
+    in_chinese = get(client, address).one("article", id="advice-noise").text
+
+    assert "which differs in epochs, optimizer: Learning rate: on 20 test images" in seen
+    assert "两者在 训练轮数" in in_chinese or "epochs" not in in_chinese

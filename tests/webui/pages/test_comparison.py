@@ -10,6 +10,7 @@ import pytest
 
 from core import predictions
 from core.jobs.lifecycle import name_for_seed
+from core.languages.chosen import speaking
 from core.spec.presets import resolve
 from webui.pages.comparison import Contestant, differences, groups, only_wrong, summary, verdicts
 from webui.pages.seed_names import name_without_seed
@@ -142,6 +143,30 @@ def test_one_run_made_twice_is_named_as_such():
     assert texts[0].startswith("#4, #7: one run made several times.")
 
 
+def test_seeds_of_one_group_are_no_comparison_and_that_is_said():
+    runs = [contestant(each, range(each), epochs=5, seed=each) for each in (1, 2, 3)]
+
+    [(code, text)] = said(*runs)
+
+    assert code == "comparison.one_group"
+    assert text.startswith("run (#1 and 2 more): mean 98.00%, standard deviation 1.00%, 3 seeds.")
+    assert "nothing to compare" in text
+
+
+def test_a_verdict_names_a_seed_in_the_language_of_its_reader():
+    runs = [
+        replace(contestant(number, range(9 * number)), name=f"net (seed {number})")
+        for number in (1, 2)
+    ]
+    runs = [replace(each, spec=each.spec | {"seed": each.job_id}) for each in runs]
+
+    with speaking("zh"):
+        [(_, text), *_] = said(*runs)
+
+    assert "种子 1" in text
+    assert "seed" not in text
+
+
 def test_a_group_is_called_without_the_seeds_of_its_runs():
     runs = [
         replace(contestant(seed + 1, [], epochs=1, seed=seed), name=f"grid 27 (seed {seed})")
@@ -160,6 +185,9 @@ def test_a_group_is_called_without_the_seeds_of_its_runs():
         (["one", "one"], "one"),
         (["wide cnn a", "wide cnn b"], "wide cnn"),
         (["first", "other"], "first"),
+        (["renamed", "grid (seed 1)", "grid (seed 2)"], "grid"),
+        (["grid again", "grid (seed 1)", "grid (seed 2)"], "grid"),
+        (["mine", "yours", "grid (seed 1)", "grid (seed 2)"], "grid"),
         (["seed 1", "seed 2"], "seed 1"),
     ],
 )

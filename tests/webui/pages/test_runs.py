@@ -125,13 +125,12 @@ def headings(page):
     return [each.text.rstrip("↑↓ ") for each in page.all("th")]
 
 
-def test_the_columns_stand_in_the_address_and_are_remembered(client, succeeded):
+def test_the_columns_stand_in_the_address(client, succeeded):
     succeeded("done")
     page = get(client, "/?columns=test_loss,optimizer.learning_rate,seed,nobody_knows_this")
 
     assert headings(page) == ["Choose", "State", "Name", "Test loss", "Seed", "Learning rate"]
     assert [cell.text for cell in page.all("td")][3:] == ["0.0400", "0", "0.1"]
-    assert headings(get(client, "/")) == headings(page)
     assert headings(get(client, "/?columns="))[3:] == []
 
 
@@ -154,7 +153,7 @@ def test_the_grid_of_the_list_has_a_width_for_each_heading(client, submitted):
     for address in ("/", "/?columns=", "/?columns=notes,finished,model.kind,batch_size"):
         page = get(client, address)
         style = page.one("table", role="table").attributes["style"]
-        widths = style.removeprefix("--columns: ").replace("(17rem, 1fr)", "").split()
+        widths = style.removeprefix("--columns: ").replace("(19rem, 1fr)", "").split()
         assert len(widths) == len(page.all("th"))
 
 
@@ -245,6 +244,24 @@ def test_a_group_says_how_many_of_its_runs_ended_and_have_a_result(client, repor
     assert "91.00% ± 1.41% (2 of 3)" in group
 
 
+def test_groups_of_one_name_are_told_apart_by_what_differs_between_each_two(client, submitted):
+    for more in ({}, {"epochs": 7, "batch_size": 32}):
+        for rate in (0.1, 0.3):
+            for seed in (0, 1):
+                rule = {"kind": "sgd", "learning_rate": rate, "momentum": 0.5}
+                submitted(f"a (seed {seed})", seed=seed, optimizer=rule, **more)
+
+    page = get(client, "/?group=seed")
+
+    told = [each.text for each in page.all("b", **{"class": "differs"})]
+    assert told == [
+        "batch size 32, epochs 7, learning rate 0.3",
+        "batch size 32, epochs 7, learning rate 0.1",
+        "batch size 128, epochs 1, learning rate 0.3",
+        "batch size 128, epochs 1, learning rate 0.1",
+    ]
+
+
 def test_a_group_is_on_one_page_alone_with_all_its_runs(client, submitted, monkeypatch):
     monkeypatch.setattr(list_view, "LIMITS", (2,))
     monkeypatch.setattr(sys.modules["core.queries.groups"], "MOST_ORDERED", 3)
@@ -296,8 +313,36 @@ def test_a_form_of_the_list_leads_to_a_short_address(client):
     answer = client.get(f"/?{asked}&show=1")
 
     assert answer.status_code == 303
+    assert "Set-Cookie" not in answer.headers
     assert answer.headers["Location"] == "/?state=failed,queued&dataset=mnist&columns=curve,worker"
-    assert "columns=" in answer.headers["Set-Cookie"]
+
+
+def test_the_form_of_the_columns_alone_has_them_remembered(client, submitted):
+    submitted("waits")
+    client.get("/?columns=&columns=worker&show=columns")
+    client.get("/?columns=curve")  # somebody's link
+    client.get("/?columns=curve&text=waits&show=1")  # and its list, filtered
+
+    assert headings(get(client, "/"))[3:] == ["Worker"]
+
+
+def test_a_list_can_be_sorted_by_every_hyperparameter_that_it_has_no_column_for(client):
+    page = get(client, "/")
+
+    groups = [each.attributes["label"] for each in page.all("optgroup")]
+    assert groups[:2] == ["Measurements", "Run"]
+    assert "Optimizer" in groups
+    offered = [each.attributes.get("value", "") for each in page.all("option")]
+    paths = [each for each in offered if "." in each]
+    assert {"optimizer.learning_rate", "-optimizer.learning_rate", "model.kind"} <= {*offered}
+    assert len(paths) == len(set(paths))
+    for sort in ("-optimizer.learning_rate", "-model.kind"):
+        chosen = [
+            each.attributes.get("value")
+            for each in get(client, f"/?sort={sort}").all("option")
+            if "selected" in each.attributes
+        ]
+        assert chosen == [sort]
 
 
 def test_runs_of_one_name_are_told_apart_by_what_differs(client, submitted):

@@ -54,6 +54,20 @@ def test_tags_presets_datasets_workers_and_pages_are_found(client, database, sub
     assert "/storage" in found(client, "storage")
 
 
+def test_where_more_are_found_than_shown_a_link_leads_to_all_and_says_how_many(client, submitted):
+    for number in range(32):
+        submitted(f"thesis {number}", tags=["thesis"] if number else [])
+
+    page = get(client, "/search?q=thesis")
+    links = {link.attributes["href"]: link.text for link in page.all("a")}
+
+    assert links["/?text=thesis"] == "All runs whose name has “thesis”"
+    abouts = [each.text for each in page.all("li")]
+    assert "All runs whose name has “thesis” 32 runs" in abouts
+    assert "thesis 31 runs with this tag" in abouts
+    assert "/?text=thesis+7" not in found(client, "thesis 7")
+
+
 def test_the_runs_of_a_tag_are_found_by_it(client, database, submitted):
     tagged, other = submitted("first"), submitted("second")
     editing.edit(database, tagged.id, LOCAL_OWNER, tags=["homework"])

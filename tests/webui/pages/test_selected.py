@@ -41,6 +41,59 @@ def test_a_cancel_is_asked_first_and_says_what_became_of_each_run(client, submit
     assert "1 run cancelled" not in get(client, "/").text
 
 
+def question(client, address):
+    """What a question warns of, and the control that has the focus."""
+    page = get(client, address)
+    [focused] = [each for each in page.elements if "autofocus" in each.attributes]
+    return page.one("p", **{"class": "notice warn"}).text, focused.text
+
+
+def test_the_question_of_a_cancel_fits_what_is_cancelled(client, submitted, running):
+    runs, waits, also = running("runs")[0], submitted("waits").id, submitted("waits too").id
+
+    of_one, keep_it = question(client, f"/jobs/selected/cancel?run={waits}")
+    of_two, keep_them = question(client, f"/jobs/selected/cancel?run={waits}&run={also}")
+    of_all, let_run = question(client, f"/jobs/selected/cancel?run={waits}&run={runs}")
+
+    assert of_one == (
+        "It has not begun: it leaves the queue, and cannot come back to it. "
+        "To stop it for a while, pause it on its page."
+    )
+    assert of_two == "They have not begun: they leave the queue, and cannot come back to it."
+    assert "snapshots are removed" in of_all
+    assert "pause" not in of_all
+    assert (keep_it, keep_them, let_run) == ("Keep it", "Keep them", "Let them run")
+
+
+def test_a_question_has_the_focus_where_it_is_answered(client, submitted, database, running):
+    failed, lease = running("fails")
+    endings.end(database, lease, "failed", Failure("error", plain("it broke")))
+    waits = submitted("waits").id
+
+    def focused(address):
+        found = [each for each in get(client, address).elements if "autofocus" in each.attributes]
+        return [each.text or each.attributes["value"] for each in found]
+
+    assert focused(f"/jobs/selected/retry?run={failed}") == ["Retry"]
+    assert focused(f"/jobs/delete?run={waits}") == ["Keep them"]
+    assert focused("/jobs/delete") == [str(waits)]
+    assert focused(f"/jobs/{waits}/delete") == ["Keep it"]
+
+
+def chosen(page):
+    boxes = page.all("input", name="run", type="checkbox")
+    return [each.attributes["value"] for each in boxes if "checked" in each.attributes]
+
+
+def test_runs_that_were_tagged_are_chosen_still_in_this_answer_alone(client, submitted):
+    ids = [submitted(f"run {number}").id for number in range(3)]
+
+    page = choose(client, "/", "tags", ids[:2], tags="night", how="add")
+
+    assert chosen(page) == ["2", "1"]
+    assert chosen(get(client, "/")) == []
+
+
 def test_a_running_run_is_asked_to_stop(client, running):
     job_id, _ = running("runs")
 

@@ -1,6 +1,7 @@
 // Runs that are chosen in the list: to be compared, cancelled, tried again, tagged or deleted.
 
 import { whole } from "../lib/format.js";
+import { toast } from "../lib/toasts.js";
 import { gettext, ngettext } from "../lib/words.js";
 
 const FEWEST = 2; // to compare
@@ -9,6 +10,8 @@ const list = document.getElementById("fresh");
 const form = document.getElementById("selection");
 const count = form.querySelector('[data-of="count"]');
 const compare = form.querySelector("button[type=submit]");
+const compareWords = compare.textContent;
+const mostCompared = Number(form.dataset.mostCompared);
 const needed = form.querySelector('[data-of="needed"]');
 const matching = form.querySelector('[data-of="matching"]'); // chooses all runs that match, on other pages too
 const others = form.querySelector('[data-of="others"]');
@@ -45,13 +48,26 @@ function show() {
   const checked = rows.filter(Boolean).length;
   form.toggleAttribute("data-any", chosen.size > 0);
   write(count, areAll ? allWords() : ngettext("%(num)s chosen", "%(num)s chosen", chosen.size));
-  compare.disabled = areAll || chosen.size < FEWEST;
-  needed.hidden = !compare.disabled || areAll;
+  showCompare();
   showButtons(rows);
   showAll(checked);
   const arePage = there > 0 && checked === there;
   matching.hidden = areAll || !arePage || total() <= chosen.size;
   if (!matching.hidden) write(matching, matchingWords());
+}
+
+function showCompare() {
+  const areTooMany = chosen.size > mostCompared || (areAll && total() > mostCompared);
+  compare.disabled = areAll || areTooMany || chosen.size < FEWEST;
+  write(compare, areTooMany ? gettext("Compare (at most %(most)s)", { most: whole(mostCompared) }) : compareWords);
+  needed.hidden = chosen.size >= FEWEST || areAll;
+}
+
+// Whether a run in one of some states may be among those that match; where they are not counted, it may.
+function isAmongAll(fitting) {
+  const counts = JSON.parse(list.querySelector("[data-counts]")?.dataset.counts ?? "{}");
+  const asked = form.dataset.asked.split(" ").filter(Boolean);
+  return fitting.some((state) => (asked.length === 0 || asked.includes(state)) && counts[state] !== "0");
 }
 
 // Rows that are not in the list are not known: they may be of any state, and anybody's.
@@ -61,7 +77,7 @@ function showButtons(rows) {
   write(others, ngettext("%(num)s is somebody else's, and is left out", "%(num)s are somebody else's, and are left out", foreign));
   for (const button of ofOwn) {
     const fitting = button.dataset.states?.split(" ");
-    button.hidden = !areAll && !rows.some((row) => !row || (!row.hasAttribute("data-others") && (fitting?.includes(row.dataset.state) ?? true)));
+    button.hidden = areAll ? Boolean(fitting) && !isAmongAll(fitting) : !rows.some((row) => !row || (!row.hasAttribute("data-others") && (fitting?.includes(row.dataset.state) ?? true)));
   }
 }
 
@@ -206,3 +222,13 @@ addEventListener("pageshow", () => {
   show();
 });
 show();
+
+// Back from what was asked of the chosen runs: to them, and not to the top. What became of them is said there.
+if (form.hasAttribute("data-again")) {
+  const box = boxes().find((each) => each.checked);
+  const answer = document.querySelector('.notice[role="status"]');
+  box?.focus({ preventScroll: true });
+  const row = box?.closest("tr").getBoundingClientRect();
+  if (row && row.bottom > innerHeight - form.offsetHeight) box.scrollIntoView({ block: "center" });
+  if (answer && answer.getBoundingClientRect().bottom < 0) toast(answer.querySelector("p")?.textContent ?? "");
+}
