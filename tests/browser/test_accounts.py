@@ -78,7 +78,7 @@ def test_a_person_is_invited_sees_what_a_member_sees_and_is_out_at_once(open_pag
     administrator, person, other = (open_page(locale="en") for _ in range(3))
     log_in(administrator, "ada")
     administrator.get_by_role("link", name="People").click()
-    administrator.get_by_role("button", name="Make a link", exact=True).click()
+    administrator.get_by_role("button", name="Create link", exact=True).click()
     link = administrator.locator("#new-link").inner_text()
 
     person.goto(link)
