@@ -175,13 +175,13 @@ def look(page, screenshots, about, name, address):
 
 def examine(page, screenshots, about, name):
     """What keeps people out of the page that is shown, or makes it scroll sideways."""
-    wide, high = page.evaluate("[document.body.scrollWidth, document.body.scrollHeight]")
+    wide = page.evaluate("document.body.scrollWidth")
     page.evaluate(AXE.read_text())
     found = page.evaluate(FIND_BARRIERS)
     found += [f"{wide} pixels wide"] if wide > page.viewport_size["width"] else []
     if TAKES_PICTURES:
         width = page.viewport_size["width"]
-        take_picture(page, screenshots / "pages" / f"accounts-{name}-{about}.png", high)
+        take_picture(page, screenshots / "pages" / f"accounts-{name}-{about}.png")
         page.set_viewport_size({"width": width, "height": 900})
     return {name: found} if found else {}
 
