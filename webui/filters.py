@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
+
+from markupsafe import Markup, escape
 
 from core import characters, formats
 from core.formats import duration, instant
@@ -118,6 +121,11 @@ def _name_and_seed_of(run: Any) -> tuple[str, int]:
     return name, facts.seed(spec)
 
 
+def with_code(text: str) -> Markup:
+    """A description whose names in backquotes are set as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped
+
+
 def seconds_since(value: datetime | str) -> float:
     """Seconds from a time until now."""
     return (datetime.now(UTC) - instant(value)).total_seconds()
@@ -152,6 +160,7 @@ FILTERS: tuple[Callable[..., Any], ...] = (
     width,
     run_name,
     name_and_seed,
+    with_code,
     seconds_since,
     seconds_between,
     lowercase_title,

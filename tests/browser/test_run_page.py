@@ -72,7 +72,7 @@ def test_the_charts_of_a_run_are_looked_at_together(page, finished, tmp_path):
     page.get_by_label("Smoothing").fill("0.8")
     page.wait_for_function('() => document.getElementById("loss-curve").plot.data[4].some(Boolean)')
     assert page.evaluate(RAW) == raw
-    page.get_by_label("Along").select_option("step")
+    page.get_by_label("Horizontal axis").select_option("step")
     page.wait_for_function(f"() => ({IN_VIEW})().every((each) => each.endsWith(' 144'))")
 
     page.locator("#loss-curve .chart-menu summary").click()
@@ -95,7 +95,7 @@ def test_a_log_is_searched_and_a_report_fits_on_one_page(page, finished):
     page.get_by_label("Lines").select_option("error")
     expect(page.locator("#log .line")).to_have_count(0)
 
-    page.get_by_role("link", name="Report to print").click()
+    page.get_by_role("link", name="Printable report").click()
     expect(page.get_by_role("button", name="Print")).to_be_visible()
     pages = re.findall(rb"/Type\s*/Page[^s]", page.pdf(prefer_css_page_size=True))
     assert len(pages) == 1

@@ -33,6 +33,10 @@ def test_a_reason_becomes_a_sentence():
     assert filters.sentence("paused by ada") == "Paused by ada."
 
 
+def test_names_in_backquotes_are_set_as_code_and_all_else_is_escaped():
+    assert filters.with_code("`a<b` & `c`") == "<code>a&lt;b</code> &amp; <code>c</code>"
+
+
 def test_control_characters_are_shown_as_signs():
     assert filters.visible("a\tb\n\x00\x7f\x9b") == "a\tb\n␀␡\N{REPLACEMENT CHARACTER}"
 

@@ -93,7 +93,7 @@ Notes = Annotated[
     str,
     StringConstraints(strip_whitespace=True, max_length=LONGEST_NOTES),
     AfterValidator(_text),
-    Field(title="Notes", description="What you want to remember of it. Plain text."),
+    Field(title="Notes", description="What you want to remember about the run. Plain text."),
 ]
 
 

@@ -107,7 +107,7 @@ def test_the_filters_of_the_list_are_those_that_are_read(whole):
 
 
 def test_a_person_can_read_every_address_on_a_page(client, whole):
-    page = client.get("/api").get_data(as_text=True)
+    page = client.get("/api").get_data(as_text=True).replace("<wbr>", "")
 
     for _, path, operation in operations(whole):
         assert f'id="at-{operation["operationId"]}"' in page

@@ -140,14 +140,14 @@ def test_it_is_said_how_far_the_confidence_is_off(client, report):
     page = get(client, f"/jobs/{report({}, evaluated())}/evaluation")
 
     assert "Its confidence is off by 3.21% on average." in page.text
-    assert "It is as confident as it is right, within chance: sure of 90.00%" in page.text
+    assert "Its confidence matches its accuracy, within chance: mean confidence 90.00%" in page.text
 
 
 def test_it_is_overconfident_where_chance_does_not_explain_it(client, report):
     sure = Evaluated(content=evaluated().content | {"count": 2000})
     page = get(client, f"/jobs/{report({}, sure)}/evaluation")
 
-    assert "It is overconfident: sure of 90.00% of what it says, and right in 85.00%." in page.text
+    assert "It is overconfident: mean confidence 90.00%, accuracy 85.00%." in page.text
 
 
 def test_the_gap_of_a_bin_lies_between_accuracy_and_confidence():

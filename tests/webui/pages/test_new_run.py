@@ -267,7 +267,7 @@ def test_the_form_draws_its_learning_rate_and_says_when_it_would_run(client, dat
     assert page.one("span", **{"class": "peak"}).text == "0.1"
     assert page.one("polyline").attributes["points"].count(",") > 50
     consequences = page.one("div", id="consequences").text
-    assert "Queue default Starts at once. Takes about" in consequences
+    assert "Queue: default Starts at once. Takes about" in consequences
     assert "By 1 past run of this network." in consequences
     assert "one run here" in page.one("button", data_preset="quick").text
 
@@ -286,8 +286,8 @@ def test_a_queue_that_nobody_serves_is_told_before_the_submit(client, worker_id)
         "div", id="consequences"
     )
 
-    assert "Queue night No live worker that serves it can run this." in consequences.text
-    assert "Queue default Starts at once." in consequences.text
+    assert "Queue: night No live worker of this queue can run it." in consequences.text
+    assert "Queue: default Starts at once." in consequences.text
 
 
 def test_a_form_for_several_seeds_makes_a_run_for_each_and_leads_to_their_list(client, database):
