@@ -43,6 +43,7 @@ async () => {
 """
 QUICK = {"dataset": "digits", "data": {"validation": 0.2}, "model": {"channels": [8]}, "epochs": 3}
 SLOW = QUICK | {"epochs": 1000}
+HIGHEST = 8000  # pixels of a picture
 
 
 @pytest.fixture(scope="module")
@@ -119,15 +120,21 @@ def test_every_page_is_whole(open_page, pages, screenshots, language, theme, wid
 
 
 def take_picture(page, path, high):
-    """The whole page, in a window as high: what sticks to an edge lies where it belongs."""
+    """The whole page, in a window as high: what sticks to an edge lies where it belongs.
+
+    A page grows when what is fetched into it comes into sight, so it is measured again.
+    """
     path.parent.mkdir(exist_ok=True)
-    page.set_viewport_size(
-        {"width": page.viewport_size["width"], "height": min(6000, max(900, high))}
-    )
-    page.wait_for_load_state("load")
-    page.evaluate(
-        "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
-    )
+    seen = 0
+    while seen < (high := min(HIGHEST, max(900, high))):
+        seen = high
+        page.set_viewport_size({"width": page.viewport_size["width"], "height": high})
+        page.wait_for_load_state("load")
+        page.wait_for_timeout(300)
+        page.evaluate(
+            "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        )
+        high = page.evaluate("document.documentElement.scrollHeight")
     page.screenshot(path=path)
 
 
