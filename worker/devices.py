@@ -48,7 +48,8 @@ class Device:
 
 def find_devices() -> list[Device]:
     """The host's GPUs that this worker may use, or its CPU where there are none."""
-    return _gpus() or [Device("cpu", f"CPU, {usable_cores()} cores")]
+    cores = usable_cores()
+    return _gpus() or [Device("cpu", f"CPU, {cores} core{'' if cores == 1 else 's'}")]
 
 
 def driver_version() -> str | None:

@@ -43,6 +43,7 @@ async () => {
 """
 QUICK = {"dataset": "digits", "data": {"validation": 0.2}, "model": {"channels": [8]}, "epochs": 3}
 SLOW = QUICK | {"epochs": 1000}
+HIGHEST = 8000  # pixels of a picture
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from core.spec.shapes import Block, Shape
 _TALLEST, _SHORTEST = 54.0, 5.0
 _WIDEST, _NARROWEST = 26.0, 3.0
 _GAP = 4.0
-_LABEL = 30.0
+_LABEL = 34.0
 """Room for a label such as 14x14."""
 _ROOM = 370.0
 """Pixels that there are beside a form."""

@@ -58,7 +58,9 @@ def ask_to_retry_selected() -> str:
     return render_template(
         "runs/again.html",
         action="retry",
-        title=ngettext("Retry %(num)s failed run?", "Retry %(num)s failed runs?", len(failed)),
+        title=ngettext("Retry %(num)s failed run?", "Retry %(num)s failed runs?", len(failed))
+        if failed
+        else gettext("Retry failed runs"),
         button=gettext("Retry"),
         **_shown(Choice(failed, asked.others, asked.is_cut)),
     )
@@ -104,7 +106,9 @@ def ask_to_restore_selected() -> str:
     return render_template(
         "runs/again.html",
         action="restore",
-        title=ngettext("Restore %(num)s run?", "Restore %(num)s runs?", count),
+        title=ngettext("Restore %(num)s run?", "Restore %(num)s runs?", count)
+        if count
+        else gettext("Restore runs"),
         button=gettext("Restore"),
         **_shown(asked),
     )

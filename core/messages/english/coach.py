@@ -26,7 +26,7 @@ COACH: dict[str, Template] = {
     "coach.not_learning.why": "The loss of a network that gives all classes the same score is the "
     "logarithm of their number. With steps far too short it stays there because the weights "
     "hardly move; with steps far too long because the first of them destroy the network. Here the "
-    "rate itself tells which of both it is.",
+    "learning rate itself shows which of the two it is.",
     "coach.guessing.title": "No better than guessing",
     "coach.guessing.seen": "It is right in {accuracy:percent} of the test images, with a test loss "
     "of {loss:short}. Guessing among {classes} classes is right in {share:percent}, with a loss of "

@@ -23,7 +23,8 @@ def started(
     return (
         f"Training on {device_name(device)} in {precision}"
         f"{' (auto)' if spec.compute.precision == 'auto' else ''}, "
-        f"{threads} CPU threads" + (f", {processes} devices." if processes > 1 else ".")
+        f"{threads} CPU {'thread' if threads == 1 else 'threads'}"
+        f"{f', {processes} devices' if processes > 1 else ''}."
     )
 
 

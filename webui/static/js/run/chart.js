@@ -118,7 +118,7 @@ export class Chart {
     this.plot = new uPlot(
       {
         ...this.#size(),
-        padding: [10, 12, 0, 0],
+        padding: [10, 20, 0, 0], // half of the last label lies beyond the axis
         legend: { show: false },
         cursor: {
           y: false,

@@ -49,7 +49,7 @@ const CHARTS = {
   "accuracy-curve": {
     writes: "percent",
     range: ofAccuracies,
-    lines: [epochs("validation", "validation", "validation_accuracy"), epochs("accuracy", "accuracy", "test_accuracy")],
+    lines: [epochs("validation", "validation", "validation_accuracy"), epochs("accuracy", "test", "test_accuracy")],
   },
   "learning-rate-curve": one("samples", "learning_rate", "short", fromZero, known),
   "speed-curve": one("samples", "images_per_s", "whole"),
