@@ -124,7 +124,7 @@ def take_picture(page, path):
     for _ in range(2):  # what is drawn once it comes into view may make the page longer
         high = page.evaluate("document.body.scrollHeight")
         page.set_viewport_size(
-            {"width": page.viewport_size["width"], "height": min(6000, max(900, high))}
+            {"width": page.viewport_size["width"], "height": min(HIGHEST, max(900, high))}
         )
         page.evaluate(
             "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
