@@ -124,10 +124,10 @@ def add(session: Session, name: str, role: Role, password: str | None) -> Person
 
 def refuse_unfit(session: Session, name: str, password: str | None) -> None:
     """Raise `InvalidInput` for a name or a password that nobody can have, naming both."""
-    refuse_all(
-        lambda: _refuse_taken(session, checked_name(name)),
-        lambda: password is None or passwords.refuse_weak(password, normalized(name)),
-    )
+    checks = [lambda: _refuse_taken(session, checked_name(name))]
+    if password is not None:
+        checks.append(lambda: passwords.refuse_weak(password, normalized(name)))
+    refuse_all(*checks)
 
 
 def _refuse_taken(session: Session, name: str) -> None:
