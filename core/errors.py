@@ -22,6 +22,7 @@ Each door (page, API, terminal) turns them into its own answer in one place.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +66,18 @@ class InvalidInput(TrainyardError):
     def one(cls, field: str, reason: Message | str) -> InvalidInput:
         """Make the error for a single field."""
         return cls([FieldError(field, plain(reason) if isinstance(reason, str) else reason)])
+
+
+def refuse_all(*checks: Callable[[], object]) -> None:
+    """Raise one `InvalidInput` that names every field which any of some checks refuses."""
+    errors: list[FieldError] = []
+    for check in checks:
+        try:
+            check()
+        except InvalidInput as error:
+            errors += error.errors
+    if errors:
+        raise InvalidInput(errors)
 
 
 class NotFound(TrainyardError):

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from core.accounts import history, people
+from core.accounts import history, passwords, people
 from core.accounts.credentials import digest, new_secret
 from core.database.clock import now
 from core.database.engine import Database
 from core.database.models import LARGEST_KEY, Invitation, Person
-from core.errors import Conflict, Gone, NotFound
+from core.errors import Conflict, Gone, NotFound, refuse_all
 from core.jobs.actors import Actor
 from core.messages import message
 
@@ -76,18 +76,24 @@ def find(session: Session, secret: str) -> Invitation:
     return found
 
 
-def accept(database: Database, secret: str, name: str, password: str) -> Person:
+def accept(
+    database: Database, secret: str, name: str, password: str, again: str | None = None
+) -> Person:
     """Make the account of an invitation, or set the password of the person that it is for.
 
-    The name is only of a new account.
+    The name is only of a new account; `again` is the password, where it was typed twice.
 
     Raises:
         NotFound: there is no such link.
         Gone: it was used, or its time is over.
-        InvalidInput: the name or the password will not do.
+        InvalidInput: the name or the password will not do; all that is wrong is named.
     """
     with people.changing(database) as session:
         invitation = find(session, secret)
+        refuse_all(
+            lambda: _refuse_unfit(session, invitation, name, password),
+            lambda: passwords.refuse_different(password, again),
+        )
         if invitation.person_id is None:
             person = people.add(session, name, invitation.role, password)
             payload = {"role": invitation.role, "invited_by": invitation.invited_by}
@@ -99,6 +105,13 @@ def accept(database: Database, secret: str, name: str, password: str) -> Person:
             history.append(session, people.as_actor(person), "password_reset", person.name, payload)
         invitation.used_at = now()
     return person
+
+
+def _refuse_unfit(session: Session, invitation: Invitation, name: str, password: str) -> None:
+    if invitation.person_id is None:
+        people.refuse_unfit(session, name, password)
+    else:
+        passwords.refuse_weak(password, session.get_one(Person, invitation.person_id).name)
 
 
 def open_ones(session: Session) -> Sequence[Invitation]:

@@ -52,6 +52,12 @@ def refuse_weak(password: str, *known: str) -> None:
         raise InvalidInput.one("password", message("password.common"))
 
 
+def refuse_different(password: str, again: str | None) -> None:
+    """Raise `InvalidInput` where a password was typed twice, and not the same."""
+    if again is not None and again != password:
+        raise InvalidInput.one("again", message("password.differs"))
+
+
 def hashed(password: str) -> str:
     """What is kept of a password."""
     with _turn:

@@ -15,7 +15,7 @@ from core.database.clock import now
 from core.database.dialects import is_postgresql
 from core.database.engine import Database
 from core.database.models import PERSON_LENGTH, Invitation, Login, Person
-from core.errors import Conflict, Forbidden, InvalidInput, NotFound
+from core.errors import Conflict, Forbidden, InvalidInput, NotFound, refuse_all
 from core.jobs.actors import Actor, may
 from core.languages import gettext_noop
 from core.messages import message
@@ -112,17 +112,27 @@ def add(session: Session, name: str, role: Role, password: str | None) -> Person
     Raises:
         InvalidInput: the name or the password will not do, or the name is somebody's.
     """
-    free = checked_name(name)
-    if session.scalar(select(Person.id).where(Person.name == free)) is not None:
-        raise InvalidInput.one("name", message("person.name_taken", name=free))
-    person = Person(name=free, role=role, created_at=now(), password_hash=None)
+    refuse_unfit(session, name, password)
+    person = Person(name=normalized(name), role=role, created_at=now(), password_hash=None)
     if password is not None:
-        passwords.refuse_weak(password, free)
         person.password_hash = passwords.hashed(password)
     session.add(person)
     session.flush()
     session.refresh(person)
     return person
+
+
+def refuse_unfit(session: Session, name: str, password: str | None) -> None:
+    """Raise `InvalidInput` for a name or a password that nobody can have, naming both."""
+    checks = [lambda: _refuse_taken(session, checked_name(name))]
+    if password is not None:
+        checks.append(lambda: passwords.refuse_weak(password, normalized(name)))
+    refuse_all(*checks)
+
+
+def _refuse_taken(session: Session, name: str) -> None:
+    if session.scalar(select(Person.id).where(Person.name == name)) is not None:
+        raise InvalidInput.one("name", message("person.name_taken", name=name))
 
 
 def set_role(database: Database, actor: Actor, name: str, role: str) -> Person:
@@ -210,7 +220,14 @@ def prove(database: Database, actor: Actor, password: str, address: str) -> None
 
 
 def change_password(
-    database: Database, actor: Actor, old: str, new: str, *, kept_login: int | None, address: str
+    database: Database,
+    actor: Actor,
+    old: str,
+    new: str,
+    again: str | None = None,
+    *,
+    kept_login: int | None,
+    address: str,
 ) -> None:
     """Change one's own password; every other login of the person ends, and all tokens stay.
 
@@ -219,15 +236,19 @@ def change_password(
         actor: whose password it is.
         old: the password until now.
         new: the one from now on.
+        again: the same, where it was typed twice.
         kept_login: the login in which it is asked for.
         address: from which.
 
     Raises:
-        InvalidInput: the old one is wrong, or the new one will not do.
+        InvalidInput: the old one is wrong, or the new one will not do; all that is wrong is named.
         TooManyRequests: the old one was tried too often.
     """
-    prove(database, actor, old, address)
-    passwords.refuse_weak(new, actor.name)
+    refuse_all(
+        lambda: prove(database, actor, old, address),
+        lambda: passwords.refuse_weak(new, actor.name),
+        lambda: passwords.refuse_different(new, again),
+    )
     with changing(database) as session:
         person = named(session, actor.name)
         set_password(session, person, new, kept_login=kept_login)

@@ -307,7 +307,8 @@ def _field(name: str, path: str, info: FieldInfo) -> Field:
 def _with_default(made: Field, default: Any) -> Field:
     if default is PydanticUndefined:
         return made
-    return replace(made, default=made.text(default))
+    unticked = "false" if made.widget == "checkbox" else ""  # a box has no third state
+    return replace(made, default=made.text(default) or unticked)
 
 
 def _is_union(annotation: Any) -> bool:

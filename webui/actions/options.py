@@ -98,7 +98,7 @@ Notes = Annotated[
 
 
 Private = Annotated[
-    bool,
+    bool | None,
     Field(title="Private", description="Only you and administrators see the run."),
 ]
 
@@ -138,7 +138,7 @@ class OneRun(BaseModel):
             description="The number of the run whose spec this one began as a copy of.",
         ),
     ] = None
-    private: Private | None = None
+    private: Private = None
     """None: where the run that this one is a copy of is."""
     weights_from: Annotated[
         int | None,
@@ -181,7 +181,7 @@ class Edit(BaseModel):
     name: RunName | None = None
     tags: Tags | None = None
     notes: Notes | None = None
-    private: Private | None = None
+    private: Private = None
 
 
 class ActionOptions(BaseModel):

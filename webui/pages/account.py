@@ -11,7 +11,6 @@ from core.accounts import identities, logins, people, second_factor, tokens
 from core.database.models import Login
 from core.errors import InvalidInput
 from core.languages import gettext
-from core.messages import message
 from core.roles import SCOPES
 from webui import access, actions, openid
 from webui.context import current
@@ -35,13 +34,12 @@ def change_password() -> Response:
     typed = request.form
     parts = current()
     try:
-        if typed.get("password", "") != typed.get("again", ""):
-            raise InvalidInput.one("again", message("password.differs"))
         people.change_password(
             parts.database,
             parts.actor,
             typed.get("old_password", ""),
             typed.get("password", ""),
+            typed.get("again", ""),
             kept_login=access.login_of_request(),
             address=access.browser().address,
         )

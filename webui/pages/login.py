@@ -10,7 +10,6 @@ from core.accounts import invitations, logins, people
 from core.database.models import Person
 from core.errors import InvalidInput, TooManyRequests, TrainyardError, Unauthenticated
 from core.languages import gettext
-from core.messages import message
 from core.roles import Role
 from webui import access
 from webui.addresses import own
@@ -67,9 +66,8 @@ def accept_invitation(secret: str) -> Response:
     name, password = request.form.get("name", ""), request.form.get("password", "")
     parts = current()
     try:
-        if password != request.form.get("again", ""):
-            raise InvalidInput.one("again", message("password.differs"))
-        person = invitations.accept(parts.database, secret, name, password)
+        again = request.form.get("again", "")
+        person = invitations.accept(parts.database, secret, name, password, again)
     except InvalidInput as error:
         errors = {each.field: str(each.reason) for each in error.errors}
         return make_response(_invited(secret, name, errors), HTTPStatus.UNPROCESSABLE_ENTITY)

@@ -169,6 +169,6 @@ def test_an_invitation_for_a_password_lets_its_person_choose(database, ada, join
     assert find(before) is None
     assert find(log_in("eve", "the newest password")).actor.name == "eve"
     with database.reading() as session:
-        texts = [str(history.describe(each)) for each in history.page(session, 9).items]
-    assert "eve chose a new password by a link of ada" in texts
-    assert "eve changed their own password" not in texts
+        sentences = [str(history.describe(each)) for each in history.page(session, 9).items]
+    assert "eve chose a new password by a link of ada" in sentences
+    assert "eve changed their own password" not in sentences

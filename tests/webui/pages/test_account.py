@@ -68,6 +68,15 @@ def test_a_password_that_will_not_do_is_refused_and_never_shown(eve, typed, fiel
     assert not [each for each in whole.values() if each in answer.text]
 
 
+def test_all_that_is_wrong_with_a_change_of_the_password_is_named_at_once(eve):
+    typed = {"old_password": "not mine at all", "password": "2short", "again": "2shirt"}
+
+    answer = sent(eve, "/account", "/account/password", **typed)
+
+    wrong = Page(answer.text).all("input", aria_invalid="true")
+    assert [each.attributes["name"] for each in wrong] == list(typed)
+
+
 def test_logins_are_told_by_their_browsers_and_this_one_comes_first(place, eve):
     place.browser("eve", SAFARI)
 

@@ -161,6 +161,15 @@ def test_a_link_says_what_is_wrong_and_still_works(place, visitor, field, typed)
     assert sent(visitor, address, address, **right).status_code == 303
 
 
+def test_a_link_names_all_that_is_wrong_at_once(place, visitor):
+    address = f"/invitations/{invitations.invite(place.database, people.CONSOLE, 'member')}"
+
+    answer = sent(visitor, address, address, name="a b", password="short", again="shirt")
+
+    wrong = Page(answer.text).all("input", aria_invalid="true")
+    assert [each.attributes["name"] for each in wrong] == ["name", "password", "again"]
+
+
 def test_a_link_for_a_new_password_says_whose_it_is(place, visitor):
     place.join("eve")
     secret = invitations.invite_to_reset(place.database, people.CONSOLE, "eve")

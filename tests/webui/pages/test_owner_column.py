@@ -35,6 +35,19 @@ def test_what_a_browser_remembers_of_the_columns_still_wins(eve):
     assert owners(eve) == []
 
 
+def test_a_viewer_is_told_of_nothing_that_a_viewer_may_not(place, eve):
+    eve.post("/api/v1/jobs", json={"name": "y"})
+    place.join("vera", "viewer")
+
+    hints = [
+        Page(each.get("/").text).one("span", **{"class": "faint hint"}).text
+        for each in (eve, place.browser("vera"))
+    ]
+
+    assert "delete" in hints[0]
+    assert hints[1] == "Tick two or more to compare them."
+
+
 def test_without_accounts_all_is_the_owners_and_no_column_says_so(client, submitted):
     submitted()
 

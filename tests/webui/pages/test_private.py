@@ -198,3 +198,15 @@ def test_runs_of_others_are_left_out_of_what_is_asked_of_several_and_that_is_sai
     ]
     answer = eve.post("/jobs/selected/retry", data={"run": [other]})
     assert "1 run is somebody else's" in Page(eve.get(answer.headers["Location"]).text).text
+
+
+def test_the_box_of_the_form_says_what_it_does_and_no_summary_names_it_unticked(place, submit):
+    eve = place.browser("eve")
+    run = submit("eve")
+
+    for address in ("/jobs/new", f"/jobs/new?from={run}"):
+        form = Page(eve.get(address).text)
+        assert "Only you and administrators see the run" in form.one("p", id="private-help").text
+        assert "private" not in form.one("span", id="summary-scheduling").text
+    cloned = Page(eve.get(f"/jobs/new?from={submit('eve', private=True)}").text)
+    assert "private" in cloned.one("span", id="summary-scheduling").text
