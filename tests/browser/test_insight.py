@@ -91,6 +91,23 @@ def test_a_count_can_be_read_where_all_of_a_class_are_errors(open_page, site, th
     assert (light + 0.05) / (dark + 0.05) >= 4.5  # WCAG 2.2, 1.4.3
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_single_error_is_seen_beside_the_cells_without_any(open_page, site, theme):
+    run = site.submit(name="one wrong", spec=QUICK | {"epochs": 1})
+    site.wait_for(run, "succeeded")
+    page = open_page(theme)
+    page.goto(f"/jobs/{run}/evaluation")
+    cells = page.locator(".confusion tbody td:not(.right)")
+    wrong, right = cells.and_(page.locator(":has(a)")), cells.and_(page.locator(":not(:has(a))"))
+    wrong.evaluate_all("cells => cells.forEach((cell) => cell.style.setProperty('--share', 0.03))")
+    colors = [
+        each.first.evaluate("(cell) => getComputedStyle(cell).backgroundColor")
+        for each in (wrong, right)
+    ]
+    light, dark = sorted(map(luminance, colors), reverse=True)
+    assert (light + 0.05) / (dark + 0.05) >= 1.3
+
+
 def luminance(color):
     """https://www.w3.org/TR/WCAG22/#dfn-relative-luminance, of a computed color."""
     most = 1 if color.startswith("color(srgb") else 255

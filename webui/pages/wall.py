@@ -27,7 +27,7 @@ BESIDE = 8
 MOST_NEXT = 3
 MOST_WAITING = 4
 """Rows of what waits: of paused runs too, where fewer are queued."""
-LOOKED_AT = 100
+LOOKED_AT = 20
 """Runs that start next, among which those are found that whoever looks may see."""
 MOST_WORKERS = 100
 

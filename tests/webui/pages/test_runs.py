@@ -253,8 +253,8 @@ def test_groups_of_one_name_are_told_apart_by_what_differs_between_each_two(clie
 
     page = get(client, "/?group=seed")
 
-    differing = [each.text for each in page.all("b", **{"class": "differs"})]
-    assert differing == [
+    differences = [each.text for each in page.all("b", **{"class": "differs"})]
+    assert differences == [
         "batch size 32, epochs 7, learning rate 0.3",
         "batch size 32, epochs 7, learning rate 0.1",
         "batch size 128, epochs 1, learning rate 0.3",

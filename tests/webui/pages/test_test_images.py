@@ -127,7 +127,7 @@ def test_errors_that_a_run_kept_need_no_worker(client, report):
 
     page = get(client, f"/jobs/{job_id}/evaluation/images?true=0&predicted=1")
 
-    assert len(page.all("img")) == 30
+    assert [each.attributes["width"] for each in page.all("img")] == ["112"] * 30
     assert "by an earlier release" in page.text
     assert [each for each in page.all("div") if "data-waiting" in each.attributes] == []
 
