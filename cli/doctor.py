@@ -32,6 +32,7 @@ from core.storage import store
 
 LOW_DISK_BYTES = 2_000_000_000
 OF_OTHERS = 0o077
+OPENID_TIMEOUT_S = 10.0
 
 State = Literal["good", "note", "bad"]
 
@@ -66,6 +67,8 @@ def examine(settings: Settings) -> list[Check]:
         _accounts(settings, up),
         _workers_there(settings) if _is_elsewhere(settings, up) else _workers(settings),
     ]
+    if settings.openid_issuer:
+        checks.append(_openid(settings))
     return checks + [_dataset(settings, name) for name in DATASETS]
 
 
@@ -80,6 +83,21 @@ def _attempt(subject: str, look: Callable[[], str]) -> Check:
         return Check(subject, "good", look())
     except TrainyardError as error:
         return Check(subject, "bad", str(error))
+
+
+def _openid(settings: Settings) -> Check:
+    """Whether the provider answers, and says that it is the one that is named."""
+    issuer = settings.openid_issuer
+    address = f"{issuer.rstrip('/')}/.well-known/openid-configuration"
+    try:
+        answer = httpx.get(address, timeout=OPENID_TIMEOUT_S, trust_env=False)
+        known = dict(answer.raise_for_status().json())
+    except (httpx.HTTPError, ValueError, TypeError) as error:
+        return Check("openid", "bad", f"{address} does not answer as it should: {error}")
+    if known.get("issuer") != issuer:
+        words = f"{address} calls itself {known.get('issuer')}; set {variable('openid_issuer')} so"
+        return Check("openid", "bad", words)
+    return Check("openid", "good", f"{issuer} answers")
 
 
 def _unknown_variables(settings: Settings) -> Check:

@@ -14,6 +14,7 @@ from core.settings import load
 from core.workers import WorkerFacts
 from tests.serving import serving
 from tests.webui.people import shared
+from tests.webui.provider import providing
 
 
 @pytest.fixture
@@ -158,6 +159,17 @@ def test_a_home_folder_that_others_can_read_is_noted(examine, tmp_path, monkeypa
 
     _, checks = examine()
     assert checks["home"]["state"] == "good"
+
+
+def test_the_openid_provider_is_asked_whether_it_is_the_one_that_is_named(examine, monkeypatch):
+    with providing() as provider:
+        monkeypatch.setenv("TRAINYARD_OPENID_ISSUER", provider.issuer)
+        monkeypatch.setenv("TRAINYARD_OPENID_CLIENT_ID", "trainyard")
+        assert examine()[1]["openid"]["state"] == "good"
+        monkeypatch.setenv("TRAINYARD_OPENID_ISSUER", f"{provider.issuer}/")
+        assert "calls itself" in examine()[1]["openid"]["words"]
+
+    assert examine()[1]["openid"]["state"] == "bad"
 
 
 def test_a_fresh_home_is_only_noted(examine):
