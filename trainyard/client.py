@@ -70,7 +70,9 @@ class Client(transport.Client):
     def __init__(
         self, url: str | None = None, token: str | None = None, *, ca: Path | str | None = None
     ) -> None:
-        chosen = settings.load(url=url) if url else settings.load()
+        # a token that is given is for the server that is named: not for one of a kept token
+        named = {"url": url, "token": token}
+        chosen = settings.load(**{name: text for name, text in named.items() if text})
         address = endpoint.find_url(chosen)
         shown = token or tokens.token_for(chosen, address)
         super().__init__(address, shown, ca=ca, tries=TRIES)

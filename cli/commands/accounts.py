@@ -29,7 +29,7 @@ from core.settings import Settings
 def login(url: str | None, ca: Path | None) -> None:
     """Store a token for a server, made on its page My account. It is asked for, or piped in."""
     chosen = _settings(url)
-    address = endpoint.find_url(chosen)
+    address = endpoint.find_url(chosen, by_tokens=False)
     if sys.stdin.isatty():
         click.echo(f"Make a token on {address}/account, and paste it here.")
         token = click.prompt("Token", hide_input=True)

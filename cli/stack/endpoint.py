@@ -55,8 +55,12 @@ def find_running(home: Path) -> Running | None:
     return running if abs(drift) < 1 else None
 
 
-def find_url(settings: Settings) -> str:
+def find_url(settings: Settings, *, by_tokens: bool = True) -> str:
     """The address of the server to talk to.
+
+    Args:
+        settings: of the terminal.
+        by_tokens: whether a token that is kept says which; not for whoever brings another.
 
     Raises:
         InvalidInput: none was given, none is up, and tokens are kept for several.
@@ -67,7 +71,8 @@ def find_url(settings: Settings) -> str:
     running = find_running(settings.home)
     if running:
         return running.url
-    return _of_kept_token(settings) or f"http://127.0.0.1:{settings.port}"
+    kept = _of_kept_token(settings) if by_tokens else None
+    return kept or f"http://127.0.0.1:{settings.port}"
 
 
 def _of_kept_token(settings: Settings) -> str | None:

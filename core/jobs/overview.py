@@ -77,7 +77,8 @@ def next_ids(session: Session, most: int) -> list[int]:
     moment. Some may have been claimed meanwhile.
     """
     line = forecast(session, [])
-    first = heapq.nsmallest(most, line.places, key=lambda each: _turn(line, each))
+    # a copy: a page that is answered at the same time may add a job that came since
+    first = heapq.nsmallest(most, list(line.places), key=lambda each: _turn(line, each))
     if len(first) < most:
         first += [each.first_id for each in _waiting(session) if each.first_id not in line.places]
     return first[:most]

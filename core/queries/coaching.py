@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from core import coach
 from core.database.models import Evaluation, Job, JobValue
 from core.metrics import curves
+from core.queries.clauses import is_seen
 from core.queries.curves import Extent, epochs_curve
 from core.queries.groups import WITHOUT_SEED
 from core.queries.jobs import job, jobs
@@ -36,15 +37,20 @@ _EPOCHS = (
 )
 
 
-def coached(session: Session, job_id: int) -> coach.Run:
+def coached(session: Session, job_id: int, seen_by: str | None) -> coach.Run:
     """A run with all that the coach looks at.
+
+    Args:
+        session: where to look.
+        job_id: the run.
+        seen_by: who is advised, to whom private runs of others are not there; None: all are.
 
     Raises:
         NotFound: there is no such run.
     """
     row, _ = job(session, job_id)
     own = session.get(Evaluation, job_id) if row.state == "succeeded" else None
-    earlier = _earlier(session, row) if row.state in ADVISED else []
+    earlier = _earlier(session, row, seen_by) if row.state in ADVISED else []
     return coach.Run(
         job_id=row.id,
         state=row.state,
@@ -56,7 +62,7 @@ def coached(session: Session, job_id: int) -> coach.Run:
         samples=_samples(session, job_id),
         published_epoch=row.published_epoch,
         evaluation=own.content if own else None,
-        repeats=_repeats(session, row) if own else 0,
+        repeats=_repeats(session, row, seen_by) if own else 0,
         siblings=_siblings(session, row, earlier) if own else (),
         earlier=[
             coach.Earlier(each.id, each.spec, each.test_accuracy)
@@ -66,18 +72,20 @@ def coached(session: Session, job_id: int) -> coach.Run:
     )
 
 
-def _repeats(session: Session, row: Job) -> int:
+def _repeats(session: Session, row: Job, seen_by: str | None) -> int:
     """Other seeds with which runs that are the same but for it have succeeded."""
     key = select(JobValue.text).where(JobValue.job_id == row.id, JobValue.name == WITHOUT_SEED)
     same = select(JobValue.job_id).where(
         JobValue.name == WITHOUT_SEED, JobValue.number == 0, JobValue.text == key.scalar_subquery()
     )
-    specs = session.scalars(
-        select(Job.spec).where(
-            Job.id.in_(same), Job.state == "succeeded", Job.deleted_at.is_(None), Job.id != row.id
-        )
+    seeds = (
+        select(JobValue.number)
+        .join(Job, Job.id == JobValue.job_id)
+        .where(JobValue.name == facts.SEED, Job.id.in_(same), *is_seen(seen_by))
+        .where(Job.state == "succeeded", Job.deleted_at.is_(None))
+        .where(JobValue.number != facts.seed(row.spec))
     )
-    return len({facts.seed(spec) for spec in specs} - {facts.seed(row.spec)})
+    return session.scalar(select(func.count()).select_from(seeds.distinct().subquery())) or 0
 
 
 def _epochs(session: Session, job_id: int) -> coach.Epochs:
@@ -91,9 +99,11 @@ def _samples(session: Session, job_id: int) -> coach.Samples:
     return coach.Samples(list(found.step), list(found.column("train_loss", "mean")))
 
 
-def _earlier(session: Session, row: Job) -> list[Job]:
+def _earlier(session: Session, row: Job, seen_by: str | None) -> list[Job]:
     """The newest of the earlier runs that succeeded on the same dataset with the same network."""
-    selection = Selection(states=("succeeded",), dataset=row.dataset, model=row.model)
+    selection = Selection(
+        states=("succeeded",), dataset=row.dataset, model=row.model, seen_by=seen_by
+    )
     return [found for found, _ in jobs(session, selection, RECENT, str(row.id)).items]
 
 

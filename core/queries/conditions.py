@@ -29,10 +29,10 @@ LONGEST = 1000
 """Characters of all conditions together."""
 
 _EXAMPLES = ("test_accuracy", "duration", "optimizer.learning_rate")
-_AND = re.compile(r"\s+and\s+|\s*&&\s*", re.IGNORECASE)
-_ONE = re.compile(
-    r"""\s*([\w.]+)\s*(==|!=|<=|>=|<|>|=)\s*("[^"]*"|'[^']*'|[^<>=!]*?)\s*""", re.DOTALL
-)
+_AND = re.compile(r" and | ?&& ?", re.IGNORECASE)
+_ONE = re.compile(r"([\w.]+) ?(==|!=|<=|>=|<|>|=) ?(.+)")
+_QUOTED = re.compile(r"""("[^"]*"|'[^']*')""")
+_SIGNS = frozenset("<>=!")
 _WORDS = {"true": 1.0, "false": 0.0}
 
 
@@ -53,17 +53,18 @@ def read(text: str) -> tuple[Condition, ...]:
     Raises:
         InvalidInput: it has something else, an unknown value, or an order of words.
     """
-    if not text.strip():
-        return ()
-    written = _AND.split(text)
-    if len(written) > MOST or len(text) > LONGEST:
+    if len(text) > LONGEST:
+        raise _refused(message("input.characters", most=LONGEST))
+    plain = " ".join(text.split())
+    written = _AND.split(plain) if plain else []
+    if len(written) > MOST:
         raise _refused(message("input.too_many", most=MOST))
     return tuple(_read(each) for each in written)
 
 
 def _read(text: str) -> Condition:
     parts = _ONE.fullmatch(text)
-    if parts is None or not parts[3]:
+    if parts is None or not (_QUOTED.fullmatch(parts[3]) or _SIGNS.isdisjoint(parts[3])):
         raise _refused(message("input.condition", text=text))
     name, operator = parts[1], parts[2].replace("==", "=")
     if name not in set(_names()):

@@ -84,7 +84,7 @@ def test_a_person_is_invited_sees_what_a_member_sees_and_is_out_at_once(open_pag
     person.goto(link)
     person.get_by_label("Name").fill("bob")
     person.get_by_label("Password", exact=True).fill(PASSWORD)
-    person.get_by_label("again").fill(PASSWORD)
+    person.get_by_label("Repeat the password").fill(PASSWORD)
     person.keyboard.press("Enter")
     expect(person.get_by_role("link", name="My account: bob")).to_be_visible()
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import update
 
 from core import coach, queries
+from core.database.models import Job
 from core.errors import NotFound
 from core.jobs import claim, endings, lifecycle
 from core.jobs.actors import LOCAL_OWNER
@@ -47,9 +49,9 @@ def trained(database, claimant):
     return train
 
 
-def coached(database, job_id):
+def coached(database, job_id, seen_by=None):
     with database.reading() as session:
-        return queries.coached(session, job_id)
+        return queries.coached(session, job_id, seen_by)
 
 
 def test_the_coach_is_given_the_curves_of_a_run(database, trained):
@@ -80,6 +82,22 @@ def test_it_is_given_how_many_other_seeds_were_trained(database, trained):
     trained(0.95, seed=3, batch_size=32)
 
     assert coached(database, first).repeats == 2
+
+
+def test_private_runs_of_others_are_not_there_for_whoever_is_advised(database, trained):
+    seen = trained(0.955)
+    hidden = [trained(0.95, seed=seed) for seed in (1, 2)]
+    with database.writing() as session:
+        session.execute(update(Job).where(Job.id.in_(hidden)).values(is_private=True))
+    last = trained(0.951, batch_size=32)
+
+    of_all = coached(database, last)
+    of_eve = coached(database, last, seen_by="eve")
+
+    assert {each.job_id for each in of_all.earlier} == {seen, *hidden}
+    assert {each.job_id for each in of_eve.earlier} == {seen}
+    assert [each.job_id for each in of_eve.siblings] == [seen]
+    assert coached(database, seen, seen_by="eve").repeats == 0
 
 
 def test_it_is_given_the_rates_of_earlier_runs_and_how_well_they_did(database, trained):

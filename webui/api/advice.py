@@ -17,7 +17,7 @@ from webui.forms.cloning import clone_of
 def advice(job_id: int) -> Response:
     """What the coach says about a run, each with its evidence and a corrected clone."""
     with current().database.reading(repeatable=True) as session:
-        run = queries.coached(session, job_id)
+        run = queries.coached(session, job_id, current().seen_by)
     items = [
         shapes.AdviceShape.of(each, clone_of(job_id, each.changes)) for each in coach.advise(run)
     ]

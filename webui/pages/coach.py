@@ -56,7 +56,7 @@ def coach_of(job_id: int) -> str:
     """What the coach says about a run; its page fetches the part."""
     with current().database.reading(repeatable=True) as session:
         row, _ = queries.job(session, job_id)
-        run = queries.coached(session, job_id)
+        run = queries.coached(session, job_id, current().seen_by)
         return render_template(
             whole_or_part("coach/page.html", "coach/_advices.html"),
             job=row,

@@ -20,8 +20,8 @@ Kind = Literal["part", "number", "percent", "whole", "duration", "since", "name"
 """`part`: the template has a cell of its own for it."""
 
 DEFAULT = ("progress", "curve", "test_accuracy", "train_loss", "created", "worker")
-DEFAULT_OF_SEVERAL = (*DEFAULT, "owner")
-"""Where there are accounts: whose a run is, is asked of each."""
+DEFAULT_OF_SEVERAL = ("progress", "curve", "test_accuracy", "created", "worker", "owner")
+"""Where there are accounts: whose a run is, is asked of each; the curve has its loss."""
 _CHOOSE, _STATE, _NAME = "2.5rem", "8rem", "minmax(19rem, 1fr)"
 _PARTS_REM = {"progress": 10.0, "curve": 7.5, "notes": 16.0, "owner": 6.0}
 _KINDS_REM: Mapping[Kind, float] = {

@@ -121,7 +121,7 @@ def runs() -> Response:
 
 
 def _asked() -> tuple[Selection, dict[str, str]]:
-    """Which runs are asked for, and what is wrong with what was typed: it chooses nothing."""
+    """Which runs are asked for, and what is wrong with what was typed, which is left out."""
     args, wrong = request.args.copy(), dict[str, str]()
     while True:
         try:

@@ -68,7 +68,7 @@ ACCOUNTS: dict[str, Template] = {
     "account.logged_out": "{name} logged out",
     "account.login_ended": "{name} ended a login of their own from {address}",
     "account.logins_ended": "{name} ended all other logins",
-    "account.password_changed": "{name} changed their own password",
+    "account.password_changed": "{name} chose a new password",
     "account.password_reset": "{name} chose a new password by a link of {invited_by}",
     "account.password_reset_invited": "{name} made a link for a new password of {person}",
     "account.role_changed": "{name} changed the role of {person} from {former:word} to {role:word}",

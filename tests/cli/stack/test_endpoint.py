@@ -10,6 +10,7 @@ from cli import tokens
 from cli.stack import endpoint
 from core.errors import InvalidInput
 from core.settings import Settings
+from trainyard import Client
 
 URL = "http://127.0.0.1:9"
 
@@ -59,6 +60,19 @@ def test_a_kept_token_names_no_server_where_another_is_meant(tmp_path, given):
     tokens.keep(Settings(home=tmp_path), THERE, "ty_kept")
 
     assert endpoint.find_url(Settings(home=tmp_path, **given)).startswith("http://127.0.0.1:")
+
+
+def test_whoever_brings_a_token_of_their_own_is_led_to_no_server_by_a_kept_one(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("TRAINYARD_HOME", str(tmp_path))
+    tokens.keep(Settings(home=tmp_path), THERE, "ty_kept")
+
+    assert Client(token="ty_mine").url.startswith("http://127.0.0.1:")
+    assert endpoint.find_url(Settings(home=tmp_path), by_tokens=False).startswith(
+        "http://127.0.0.1:"
+    )
+    assert Client().url == THERE
 
 
 def test_a_running_stack_goes_before_a_kept_token(tmp_path, up):
