@@ -10,7 +10,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from core import characters, formats
+from core import characters, coach, formats
+from core.datasets.builtin import DATASETS
 from core.formats import duration, instant
 from core.languages import gettext, gettext_noop
 from core.languages.texts import unfilled
@@ -126,6 +127,19 @@ def with_code(text: str) -> Markup:
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped
 
 
+def is_guessing(run: Mapping[str, Any]) -> bool:
+    """Whether a run ended well and is hardly better than guessing.
+
+    Args:
+        run: what the API answers of it.
+    """
+    dataset = DATASETS.get(facts.dataset(run["spec"]))
+    accuracy = run["test_accuracy"]
+    if run["state"] != "succeeded" or accuracy is None or dataset is None:
+        return False
+    return coach.is_guessing(accuracy, len(dataset.classes))
+
+
 def seconds_since(value: datetime | str) -> float:
     """Seconds from a time until now."""
     return (datetime.now(UTC) - instant(value)).total_seconds()
@@ -160,6 +174,7 @@ FILTERS: tuple[Callable[..., Any], ...] = (
     width,
     run_name,
     name_and_seed,
+    is_guessing,
     with_code,
     seconds_since,
     seconds_between,

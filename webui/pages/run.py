@@ -10,7 +10,7 @@ from typing import Any
 from flask import Response, render_template, request
 from sqlalchemy.orm import Session
 
-from core import coach, queries
+from core import queries
 from core.database.engine import storable
 from core.database.instance import instance_of
 from core.database.models import Attempt, Job
@@ -62,7 +62,6 @@ def job(job_id: int) -> str:
             "instance": instance_of(session),
             "dataset": DATASETS.get(row.dataset),
             "validated": facts.has_validation(row.spec),
-            "has_learned": _has_learned(row),
             **_facts(session, row),
         }
         if "part" in request.args:
@@ -99,14 +98,6 @@ def _facts(session: Session, row: Job) -> dict[str, Any]:
         else None,
         **_work([attempt for attempt, _ in attempts.items]),
     }
-
-
-def _has_learned(row: Job) -> bool:
-    """Whether a run that ended well is better than guessing; nobody asks so of others."""
-    dataset = DATASETS.get(row.dataset)
-    if row.state != "succeeded" or row.test_accuracy is None or dataset is None:
-        return True
-    return not coach.is_guessing(row.test_accuracy, len(dataset.classes))
 
 
 def _work(attempts: Sequence[Attempt]) -> dict[str, Any]:

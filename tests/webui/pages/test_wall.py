@@ -110,6 +110,15 @@ def test_a_failed_run_says_shortly_why(client, running, database):
     assert "failed The loss diverged" in card.text
 
 
+def test_a_run_that_learned_nothing_is_no_success_like_others(client, report):
+    report({}, epoch_end(test_accuracy=0.11))
+    report({}, epoch_end(test_accuracy=0.95))
+    page = get(client, "/wall")
+
+    assert "hardly better than guessing" in page.one("li", id="ended-1").text
+    assert "hardly better than guessing" not in page.one("li", id="ended-2").text
+
+
 def test_with_accounts_each_card_says_whose_it_is_and_hides_what_is_private(place, client):
     ada, grace = place.join("ada"), place.join("grace")
     for owner, is_private in ((ada, False), (grace, True), (grace, False)):
