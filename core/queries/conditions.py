@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal, get_args
@@ -19,7 +19,6 @@ from core.messages import Message, message
 from core.spec.fields import spec_fields
 
 Operator = Literal["=", "!=", "<", "<=", ">", ">="]
-OPERATORS: tuple[Operator, ...] = get_args(Operator)
 OF_THE_END = ("duration", "images_per_s")
 """What a job has when it has ended: in seconds, and in images a second."""
 FIELD = "filter"
@@ -32,6 +31,10 @@ _EXAMPLES = ("test_accuracy", "duration", "optimizer.learning_rate")
 _AND = re.compile(r" and | ?&& ?", re.IGNORECASE)
 _ONE = re.compile(r"([\w.]+) ?(==|!=|<=|>=|<|>|=) ?(.+)")
 _QUOTED = re.compile(r"""("[^"]*"|'[^']*')""")
+_OPERATORS: Mapping[str, Operator] = {
+    **{each: each for each in get_args(Operator)},
+    "==": "=",
+}
 _SIGNS = frozenset("<>=!")
 _WORDS = {"true": 1.0, "false": 0.0}
 
@@ -66,15 +69,14 @@ def _read(text: str) -> Condition:
     parts = _ONE.fullmatch(text)
     if parts is None or not (_QUOTED.fullmatch(parts[3]) or _SIGNS.isdisjoint(parts[3])):
         raise _refused(message("input.condition", text=text))
-    name, operator = parts[1], parts[2].replace("==", "=")
+    name, operator = parts[1], _OPERATORS[parts[2]]
     if name not in set(_names()):
         close = get_close_matches(name, _names(), 3) or _EXAMPLES
         raise _refused(message("input.condition_name", name=name, known=list(close)))
     value = _value(parts[3])
-    for each in OPERATORS:
-        if each == operator and (isinstance(value, float) or each in ("=", "!=")):
-            return Condition(name, each, value)
-    raise _refused(message("input.condition_order", name=name, value=str(value)))
+    if isinstance(value, str) and operator not in ("=", "!="):
+        raise _refused(message("input.condition_order", name=name, value=value))
+    return Condition(name, operator, value)
 
 
 def _value(text: str) -> float | str:

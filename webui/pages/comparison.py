@@ -41,6 +41,10 @@ _NOT_BETTER = (
 _DEFAULTS = Hyperparameters().model_dump(mode="json")
 
 
+Split = tuple[int, int]
+"""The images that only the one, and only the other, of two runs gets right."""
+
+
 @dataclass(frozen=True, slots=True)
 class Contestant:
     """A run in a comparison."""
@@ -247,27 +251,34 @@ def _of_seeds(compared: Sequence[Group]) -> list[Message]:
     """What is said of groups: by their seeds, and of two single runs image by image."""
     pairs = list(_pairs(compared, lambda group: group.mean))
     count = math.comb(len(compared), 2)
-    chances = [_chance(*pair, count) for pair in pairs]
+    splits = [_split_of_single(*pair) for pair in pairs]
+    chances = [_chance(*pair, split, count) for pair, split in zip(pairs, splits, strict=True)]
     raised = iter(statistics.holm([each for each in chances if each is not None], count))
     return [
-        _of_pair(*pair, None if chance is None else next(raised), count)
-        for pair, chance in zip(pairs, chances, strict=True)
+        _of_pair(*pair, split, None if chance is None else next(raised), count)
+        for pair, split, chance in zip(pairs, splits, chances, strict=True)
     ]
 
 
-def _chance(one: Group, other: Group, count: int) -> float | None:
+def _split_of_single(one: Group, other: Group) -> Split | None:
+    are_single = one.is_single and other.is_single
+    return _split(one.members[0], other.members[0]) if are_single else None
+
+
+def _chance(one: Group, other: Group, split: Split | None, count: int) -> float | None:
     """The chance of such a difference; None where it cannot be told from what there is."""
-    if one.is_single and other.is_single:
-        split = _split(one.members[0], other.members[0])
-        return None if split is None else statistics.mcnemar(*split)
-    if not _can_be_told(one, other, count):
+    if split is not None:
+        return statistics.mcnemar(*split)
+    if (one.is_single and other.is_single) or not _can_be_told(one, other, count):
         return None
     return statistics.permutation(one.accuracies, other.accuracies)
 
 
-def _of_pair(better: Group, worse: Group, chance: float | None, count: int) -> Message:
+def _of_pair(
+    better: Group, worse: Group, split: Split | None, chance: float | None, count: int
+) -> Message:
     if better.is_single and worse.is_single:
-        return _of_two(better.members[0], worse.members[0], chance, count)
+        return _of_two(better.members[0], worse.members[0], split, chance, count)
     return _by_seeds(better, worse, chance, count)
 
 
@@ -307,13 +318,14 @@ def _of_runs(compared: Sequence[Contestant]) -> list[Message]:
     tested = [split for split in splits if split is not None]
     raised = iter(statistics.holm([statistics.mcnemar(*split) for split in tested], count))
     return [
-        _of_two(better, worse, None if split is None else next(raised), count)
+        _of_two(better, worse, split, None if split is None else next(raised), count)
         for (better, worse), split in zip(pairs, splits, strict=True)
     ]
 
 
-def _of_two(better: Contestant, worse: Contestant, chance: float | None, count: int) -> Message:
-    split = _split(better, worse)
+def _of_two(
+    better: Contestant, worse: Contestant, split: Split | None, chance: float | None, count: int
+) -> Message:
     if split is None or chance is None:
         return _by_intervals(better, worse)
     return _image_by_image(better, worse, split, chance, _corrected(count))
@@ -335,7 +347,7 @@ def _pairs(compared: Sequence[Any], accuracy: Callable[[Any], float]) -> Iterabl
     return ((ordered[0], each) for each in ordered[1:])
 
 
-def _split(better: Contestant, worse: Contestant) -> tuple[int, int] | None:
+def _split(better: Contestant, worse: Contestant) -> Split | None:
     """The images that only the one, and only the other, gets right; None: not known."""
     packed = [(each.content or {}).get("predictions") for each in (better, worse)]
     if not all(packed):
@@ -372,7 +384,7 @@ def only_wrong(one: Contestant, other: Contestant, most: int) -> list[Mistake]:
 def _image_by_image(
     better: Contestant,
     worse: Contestant,
-    split: tuple[int, int],
+    split: Split,
     chance: float,
     corrected: Message | None,
 ) -> Message:
