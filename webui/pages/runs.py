@@ -92,7 +92,9 @@ def runs() -> Response:
         "newest_event": newest,
         "instance": instance,
         "chosen": view.chosen,
-        "filtered": [name for name in view.chosen if name in CHOICES and name != "sort"],
+        "filtered": [
+            name for name in view.chosen if name in CHOICES and name not in ("sort", *wrong)
+        ],
         "states": STATES,
         "choices": {"dataset": list(DATASETS), "model": facts.MODELS, "preset": list(PRESETS)},
         "column_choices": list_columns.choices(),

@@ -418,6 +418,8 @@ def test_what_is_mistyped_in_the_form_of_the_list_stays_there_with_the_reason(
     assert says.lower() in page.one("span", id=field.attributes["aria-describedby"]).text.lower()
     assert "open" in page.one("details", id="filters").attributes
     assert "waits" in page.one("table").text  # what is right still chooses
+    assert typed not in page.one("p", id="in-force").text
+    assert not get(client, at(**{name: typed}), 422).all("p", id="in-force")
 
 
 def test_several_states_and_a_time_stand_in_the_address(client, submitted, running):
